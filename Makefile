@@ -1,0 +1,47 @@
+# `make run` and `make test` set up what they need; see README.md for the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
+
+.PHONY: setup run test check format lock bench soak clean e2e-llama
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.lock $(GENERATED_FROM)
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "authz needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV): first the locked dependencies, then this package (about a minute)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+run: setup
+	@exec $(BIN)/authz up --data-dir data
+
+test: setup
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Resolves pyproject.toml anew for every platform and Python that we support.
+lock:
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --extra dev --python-version 3.11 --no-annotate --no-header --no-emit-index-url -o requirements.lock pyproject.toml
+
+bench: setup
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+soak: setup
+	$(BIN)/python -m pytest -n 0 --timeout 0 soak $(SOAK_ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,52 @@
+"""An entry before the store numbers it: what happened, and the payloads that it accounts for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an entry says happened. The name is what an auditor reads, so it does not change."""
+
+    SERVICE_STARTED = "service.started"
+    SERVICE_STOPPED = "service.stopped"
+    POLICY_ACTIVATED = "policy.activated"
+    REFUSALS_COUNTED = "refusals.counted"
+    REQUEST_RECEIVED = "request.received"
+    REQUEST_DECIDED = "request.decided"
+    REQUEST_RELEASED = "request.released"
+    REQUEST_REFUSED = "request.refused"
+    HOLD_OPENED = "hold.opened"
+    HOLD_ATTACHED = "hold.attached"
+    HOLD_VOTED = "hold.voted"
+    HOLD_APPROVED = "hold.approved"
+    HOLD_REJECTED = "hold.rejected"
+    HOLD_EXPIRED = "hold.expired"
+    HOLD_SUPERSEDED = "hold.superseded"
+    ANSWER_STARTED = "answer.started"
+    ANSWER_DECIDED = "answer.decided"
+    ANSWER_RELEASED = "answer.released"
+    ANSWER_REFUSED = "answer.refused"
+    EXCHANGE_ENDED = "exchange.ended"
+    EXCHANGE_RECOVERED = "exchange.recovered"
+    SESSION_READ = "session.read"
+
+
+Scalar = str | int | bool | None
+Data = Mapping[str, "Scalar | list[Scalar] | dict[str, Scalar]"]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDraft:
+    """What is to be recorded. The store adds sequence, time, salts and digests when it commits.
+
+    `data` has no personal data and no floats: names, reasons, prompts and answers are payloads, each
+    under a name that is unique in the entry. Two payloads with the same bytes are stored once.
+    """
+
+    kind: Kind
+    session: str | None = None
+    data: Data = field(default_factory=dict)
+    payloads: Mapping[str, bytes] = field(default_factory=dict)

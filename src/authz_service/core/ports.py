@@ -1,0 +1,297 @@
+"""What the core asks of the outside: the store. Times are seconds since the epoch, by its clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from authz_service.audit.draft import EntryDraft
+from authz_service.core.holds import Approval, StageRef, Verdict, Vote
+from authz_service.view.caller import Caller
+
+Item = TypeVar("Item")
+
+
+class HoldState(StrEnum):
+    """PENDING and APPROVED are open: at most one such hold exists for a person and fingerprint."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    RELEASED = "released"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDraft:
+    """A request that is to wait. `forward` are the bytes that reviewers see and that will go out.
+
+    `fingerprint` (hex SHA-256) recognises the same request; `digest` (hex SHA-256) is that of
+    `forward`. `entries` are recorded in the transaction that opens the hold, or attaches to one.
+    """
+
+    id: str
+    session: str
+    caller: Caller
+    fingerprint: str
+    digest: str
+    forward: bytes
+    api: str
+    operation: str
+    model: str
+    rule: str
+    reason: str
+    policy: str
+    approvals: tuple[Approval, ...]
+    findings: Mapping[str, int] = field(default_factory=dict)
+    previous: str | None = None
+    entries: tuple[EntryDraft, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A hold as the store has it. `deadline` is when it ends by itself in its present state.
+
+    While pending that is the open stages' deadline, while approved the end of `use_within`, and for
+    a rejected hold the time until which it answers the same request.
+    """
+
+    id: str
+    session: str
+    caller: Caller
+    fingerprint: str
+    digest: str
+    forward: bytes
+    api: str
+    operation: str
+    model: str
+    rule: str
+    reason: str
+    policy: str
+    approvals: tuple[Approval, ...]
+    findings: Mapping[str, int]
+    previous: str | None
+    state: HoldState
+    version: int
+    created_at: float
+    deadline: float
+    votes: tuple[Vote, ...] = ()
+    released_to: str | None = None
+    open_stages: tuple[StageRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new hold was opened."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The same person's same request is open already; its hold is pending or approved."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyRejected:
+    """The same request was rejected a short while ago; that answer still stands."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class TooManyHolds:
+    """The caller has as many pending holds as the configuration allows."""
+
+    limit: int
+
+
+Opening = Opened | Attached | AlreadyRejected | TooManyHolds
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """`pending_per_caller` holds at most; an approval is good for `use_within` seconds.
+
+    A rejection answers the same request for `rejection_answers` seconds.
+    """
+
+    pending_per_caller: int = 20
+    use_within: float = 900.0
+    rejection_answers: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """A vote to be cast. `may_vote_in` are the stages whose condition the reviewer satisfies.
+
+    `digest` is that of the bytes the reviewer was shown. The same `idempotency_key` of the same
+    voter is one vote: sent again, it yields the hold as it stands.
+    """
+
+    hold: str
+    voter: tuple[str, str]
+    name: str
+    verdict: Verdict
+    digest: str
+    may_vote_in: tuple[StageRef, ...]
+    reason: str = ""
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChange:
+    """A hold changed; `cursor` orders changes and is what to ask on from."""
+
+    cursor: int
+    hold: str
+    state: HoldState
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """One page of a list, and the token of the next one ("" on the last)."""
+
+    items: tuple[Item, ...]
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldQuery:
+    """Filters of a list of holds, newest first; empty means any."""
+
+    states: tuple[HoldState, ...] = ()
+    caller: str = ""
+    model: str = ""
+    rule: str = ""
+    page_size: int = 50
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The query columns of one exchange's record, all derived from its entries."""
+
+    id: str
+    caller: Caller | None
+    api: str
+    method: str
+    path: str
+    model: str
+    decision: str
+    rule: str
+    hold: str | None
+    status: str
+    started_at: float
+    ended_at: float | None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A committed entry with its payloads; `body` is its canonical bytes, the record itself."""
+
+    sequence: int
+    kind: str
+    at: float
+    session: str | None
+    data: Mapping[str, object]
+    payloads: Mapping[str, bytes]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SessionQuery:
+    """Filters of a list of sessions, newest first; empty means any."""
+
+    caller: str = ""
+    model: str = ""
+    decision: str = ""
+    status: str = ""
+    rule: str = ""
+    page_size: int = 50
+    page_token: str = ""
+
+
+class Store(Protocol):
+    """Durable state. Every method returns after its transaction is committed.
+
+    Raises `Unavailable` when the database is full, locked or away: nothing was committed then, or it
+    is not known whether it was, and the caller must release nothing.
+    """
+
+    async def append(self, *drafts: EntryDraft) -> None:
+        """Record entries, in order, in one transaction."""
+        ...
+
+    async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
+        """Open a hold, or find the open or lately rejected one of the same person and fingerprint.
+
+        A pending or approved hold with another `digest` or other approvals is superseded by the new
+        one, which links to it.
+        """
+        ...
+
+    async def hold(self, hold_id: str) -> Hold | None:
+        """A hold as it stands now; an overdue one reads as expired, swept or not."""
+        ...
+
+    async def vote(self, ballot: Ballot, limits: HoldLimits) -> Hold:
+        """Add a vote and apply its outcome, in one compare-and-set with its entries.
+
+        Raises `NotFound`; `Forbidden` for the requester and for who may vote in no open stage;
+        `Conflict` when the hold is decided, overdue, or the digest is not the one shown, or the
+        person has voted in this stage already. The conflict says who decided what.
+        """
+        ...
+
+    async def consume(
+        self, hold_id: str, *, digest: str, session: str, entries: Sequence[EntryDraft]
+    ) -> bool:
+        """Release an approved hold to `session`, once, recording `entries` in the same transaction.
+
+        False when it is not approved (any more), its time of use is over, its bytes are others, or
+        another exchange consumed it; nothing is recorded then.
+        """
+        ...
+
+    async def expire_overdue(self) -> int:
+        """Sweep: give overdue holds their final state and entry; how many there were."""
+        ...
+
+    async def hold_changes(self, after: int) -> Sequence[HoldChange]:
+        """Changes of holds with a cursor above `after`, oldest first (at most 1,000)."""
+        ...
+
+    async def holds(self, query: HoldQuery) -> Page[Hold]:
+        """Holds by filter, newest first; raises `Unreadable` for a foreign page token."""
+        ...
+
+    async def sessions(self, query: SessionQuery) -> Page[Session]:
+        """Sessions by filter, newest first."""
+        ...
+
+    async def session(self, session_id: str) -> Session | None:
+        """One session's columns."""
+        ...
+
+    async def entries(self, session_id: str) -> Sequence[Entry]:
+        """A session's entries in order, with their payloads."""
+        ...
+
+    async def recover(self) -> int:
+        """After a crash: an entry for every session of this instance that never ended; how many.
+
+        The entry says what is known (released or not) and that the rest is not.
+        """
+        ...
+
+    async def now(self) -> float:
+        """The database's clock, never behind the last committed entry."""
+        ...

@@ -1,0 +1,73 @@
+"""The seam for model APIs: what an adapter tells about its dialect. It never masks, decides or does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from authz_service.view.answer import AnswerFrame
+from authz_service.view.request import Path, RequestView
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method and exact path that an adapter owns. `query` names the parameters that may pass."""
+
+    api: str
+    name: str
+    method: str
+    path: str
+    query: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiError:
+    """An error to be said in the dialect's own shape. `message` is safe to show to the caller."""
+
+    status: int
+    code: str
+    message: str
+    session: str | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+class AnswerReader(Protocol):
+    """Reads the frames of one answer in order; it keeps what it must remember between them."""
+
+    def read(self, document: object) -> AnswerFrame:
+        """The texts of the next frame; raises `Unreadable` for what is no answer of this dialect."""
+        ...
+
+
+class ModelApi(Protocol):
+    """One dialect: what is mine, where the text is, how to say this."""
+
+    name: str
+    operations: tuple[Operation, ...]
+    noise_roots: frozenset[str]
+    """Top-level keys under which the configuration may name noise (see `holds.noise`)."""
+    event_names: frozenset[str]
+    """SSE event names that may cross to the client."""
+    end_of_stream: str | None
+    """The data of the event that ends a stream (`[DONE]`), when the dialect has one."""
+
+    def read_request(self, operation: Operation, document: object) -> RequestView:
+        """Everything the body asks and says; raises `Unreadable` when it is not this dialect's."""
+        ...
+
+    def model_path(self, operation: Operation) -> Path:
+        """Where the body names its model, so that an alias can be replaced by the model's name."""
+        ...
+
+    def answer_reader(self, request: RequestView) -> AnswerReader:
+        """A reader for the answer to this very request, whole or streamed."""
+        ...
+
+    def error_body(self, error: ApiError) -> bytes:
+        """A whole JSON body that the dialect's own SDK understands as an error."""
+        ...
+
+    def error_event(self, error: ApiError) -> bytes:
+        """The bytes that end a started stream with an error (SSE event or NDJSON line)."""
+        ...

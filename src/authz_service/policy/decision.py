@@ -1,0 +1,86 @@
+"""What the rules decided, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Protocol
+
+from authz_service.view.caller import Caller
+from authz_service.view.request import RequestView
+
+
+class Effect(IntEnum):
+    """Ordered by strength: the strongest of all rules that match counts."""
+
+    ALLOW = 0
+    HOLD = 1
+    DENY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOutcome:
+    """One rule's part in a decision. `error` is set where evaluation failed, which counts as deny."""
+
+    rule: str
+    effect: Effect
+    matched: bool
+    shadow: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`rule` is the one that decided ("default" when none matched); `reason` is what callers read.
+
+    `approvals` are the names that all matching hold rules ask for, when the effect is HOLD.
+    """
+
+    effect: Effect
+    rule: str
+    reason: str
+    policy: str
+    approvals: tuple[str, ...] = ()
+    outcomes: tuple[RuleOutcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the rules for requests may know. `now` in seconds since the epoch."""
+
+    caller: Caller
+    request: RequestView
+    findings: Mapping[str, int]
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """What the rules for answers may know; `answer_findings` counts those of the answer so far."""
+
+    caller: Caller
+    request: RequestView
+    findings: Mapping[str, int]
+    answer_findings: Mapping[str, int] = field(default_factory=dict)
+    now: float = 0.0
+
+
+class Policy(Protocol):
+    """The rules in force, compiled. Deciding never raises: a failing rule is a deny that says so."""
+
+    digest: str
+    reads_answers: bool
+    """Whether any answer rule exists; without one, answers need no decision."""
+
+    def decide_request(self, facts: RequestFacts) -> Decision:
+        """Judge a request that was read."""
+        ...
+
+    def decide_answer(self, facts: AnswerFacts) -> Decision:
+        """Judge an answer at each step that settled a new finding, and at its start."""
+        ...
+
+    def decide_path(self, *, method: str, path: str, caller: Caller, now: float) -> Decision | None:
+        """Judge a path that no model API owns: None when `paths` does not list it."""
+        ...

@@ -1,0 +1,29 @@
+"""The verified identity that sends a request or casts a vote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who a verified token speaks for. `expires_at` is in seconds since the epoch.
+
+    `person` is the value of the claim that the issuer's `person` names, when it names one.
+    `groups_complete` is false where the provider may have left groups out.
+    """
+
+    issuer: str
+    subject: str
+    expires_at: float
+    groups: tuple[str, ...] = ()
+    groups_complete: bool = True
+    person: str | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """One person, however many tokens: the verified person claim, else issuer and subject."""
+        return ("person", self.person) if self.person else (self.issuer, self.subject)

@@ -1,0 +1,66 @@
+"""The neutral request: what every dialect's body says, with each text and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Path = tuple[str | int, ...]
+"""Where a value stands in a JSON document: object keys and array indexes from the root."""
+
+
+class Role(StrEnum):
+    """Whose words a text is; OTHER is what surrounds them (parameters, schemas, names, metadata)."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+    OTHER = "other"
+
+
+class TextKind(StrEnum):
+    """How the characters of a text mean something: PLAIN as they are; JSON through JSON's escapes.
+
+    JSON is a string that holds a JSON document (a tool call's arguments): findings are looked for in
+    its decoded strings and numbers, and edits leave it valid JSON.
+    """
+
+    PLAIN = "plain"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class TextField:
+    """One string of a request body. `new_turn`: it came after the last answer of the model."""
+
+    path: Path
+    text: str
+    role: Role
+    kind: TextKind = TextKind.PLAIN
+    new_turn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """What a request asks for. `texts` has every string that carries any text, in document order."""
+
+    api: str
+    operation: str
+    model: str
+    stream: bool
+    texts: tuple[TextField, ...]
+    tools: tuple[str, ...] = ()
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    token_estimate: int = 0
+    choices: int = 1
+
+    def text(self, role: Role) -> str:
+        """All texts of one role, one after another, separated by newlines."""
+        return "\n".join(t.text for t in self.texts if t.role is role)
+
+    @property
+    def new_turn(self) -> str:
+        """The texts of the new turn, separated by newlines."""
+        return "\n".join(t.text for t in self.texts if t.new_turn)
