@@ -1,5 +1,6 @@
 """Compiles protos/ into the packages that speak them: ours into authz_api, Envoy's into servers/wire."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ def _protoc(package: str, folder: Path, *, services: bool) -> None:
     arguments += [f"--python_out={SOURCE}", f"--mypy_out={SOURCE}"]
     if services:
         arguments += [f"--grpc_python_out={SOURCE}", f"--mypy_grpc_out={SOURCE}"]
+    # protoc looks for its plugins on the PATH, where a virtual environment that is not activated is missing.
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
     files = sorted(str(file) for file in folder.rglob("*.proto"))
     if not files:
         raise SystemExit(f"no .proto files in {folder}")
