@@ -163,9 +163,10 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class HoldQuery:
-    """Filters of a list of holds, newest first; empty means any."""
+    """Filters of a list of holds, newest first; empty means any. `caller` is a subject."""
 
     states: tuple[HoldState, ...] = ()
+    id_prefix: str = ""
     caller: str = ""
     model: str = ""
     rule: str = ""
@@ -208,8 +209,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class SessionQuery:
-    """Filters of a list of sessions, newest first; empty means any."""
+    """Filters of a list of sessions, newest first; empty means any. `caller` is a subject."""
 
+    id_prefix: str = ""
     caller: str = ""
     model: str = ""
     decision: str = ""
