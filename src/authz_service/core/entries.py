@@ -1,0 +1,112 @@
+"""The entries of an exchange: what each step puts on record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.core.request import Request
+from authz_service.policy.decision import Decision
+from authz_service.view.answer import Usage
+from authz_service.view.caller import Caller
+
+
+def received(request: Request, *, size: int) -> EntryDraft:
+    """A verified caller's request came. `size` is that of its body in bytes."""
+    return EntryDraft(
+        Kind.REQUEST_RECEIVED,
+        request.session,
+        {
+            "api": request.api,
+            "caller": request.pseudonym,
+            "method": request.method,
+            "path": request.path,
+            "size": size,
+        },
+        {"caller": caller_payload(request.caller)},
+    )
+
+
+def decided(
+    request: Request,
+    decision: Decision,
+    *,
+    model: str,
+    findings: Mapping[str, int],
+    body: bytes | None = None,
+) -> EntryDraft:
+    """The rules decided. `body` is what to keep of a request that goes nowhere."""
+    payloads = {} if body is None else {"body": body}
+    return EntryDraft(
+        Kind.REQUEST_DECIDED, request.session, _decision(decision, findings) | {"model": model}, payloads
+    )
+
+
+def released(request: Request, *, model: str, body: bytes, hold: str | None = None) -> EntryDraft:
+    """`body` is about to go to the model."""
+    return EntryDraft(Kind.REQUEST_RELEASED, request.session, {"model": model, "hold": hold}, {"body": body})
+
+
+def refused(request: Request, *, code: str, status: int, body: bytes | None = None) -> EntryDraft:
+    """The request goes nowhere; the caller is told `code` with `status`."""
+    payloads = {} if body is None else {"body": body}
+    return EntryDraft(Kind.REQUEST_REFUSED, request.session, {"code": code, "status": status}, payloads)
+
+
+def answer_started(request: Request, *, status: int) -> EntryDraft:
+    """The model began to answer."""
+    return EntryDraft(Kind.ANSWER_STARTED, request.session, {"status": status})
+
+
+def answer_decided(request: Request, decision: Decision, findings: Mapping[str, int]) -> EntryDraft:
+    """A rule for answers judged what was found so far."""
+    return EntryDraft(Kind.ANSWER_DECIDED, request.session, _decision(decision, findings))
+
+
+def answer_released(request: Request, *, body: bytes, masked: Mapping[str, int]) -> EntryDraft:
+    """`body` is about to go to the caller; `masked` counts what was taken out of it."""
+    return EntryDraft(
+        Kind.ANSWER_RELEASED, request.session, {"masked": dict(sorted(masked.items()))}, {"body": body}
+    )
+
+
+def answer_refused(request: Request, *, code: str) -> EntryDraft:
+    """Nothing more of the answer goes to the caller."""
+    return EntryDraft(Kind.ANSWER_REFUSED, request.session, {"code": code})
+
+
+def ended(request: Request, outcome: str, usage: Usage | None = None) -> EntryDraft:
+    """The exchange is over for the gateway; `outcome` becomes the session's status."""
+    data: dict[str, Scalar] = {"outcome": outcome}
+    if usage is not None:
+        data["prompt_tokens"] = usage.prompt_tokens
+        data["completion_tokens"] = usage.completion_tokens
+    return EntryDraft(Kind.EXCHANGE_ENDED, request.session, data)
+
+
+def caller_payload(caller: Caller) -> bytes:
+    """The caller as a payload: entries themselves carry pseudonyms only."""
+    identity = {
+        "issuer": caller.issuer,
+        "subject": caller.subject,
+        "groups": list(caller.groups),
+        "groups_complete": caller.groups_complete,
+        "person": caller.person,
+    }
+    return json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()
+
+
+def _decision(
+    decision: Decision, findings: Mapping[str, int]
+) -> dict[str, Scalar | list[Scalar] | dict[str, Scalar]]:
+    outcomes = decision.outcomes
+    return {
+        "effect": decision.effect.name.lower(),
+        "rule": decision.rule,
+        "policy": decision.policy,
+        "rules": [o.rule for o in outcomes if o.matched and not o.shadow],
+        "shadow": [o.rule for o in outcomes if o.matched and o.shadow],
+        "errors": [o.rule for o in outcomes if o.error is not None],
+        "findings": dict(sorted(findings.items())),
+    }

@@ -1,0 +1,138 @@
+"""What can happen to an exchange, in the past tense. The shell makes them, `core.exchange` handles them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from authz_service.core.holds import Approval
+from authz_service.core.ports import Hold, Opening
+from authz_service.errors import AuthzError
+from authz_service.inspection.results import AnswerStep, RequestInspection
+from authz_service.policy.decision import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRead:
+    """The request is complete. `body` is all of it, at most the configured limit."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """The request cannot be judged: too large, unreadable, trailers, a body where none belongs."""
+
+    error: AuthzError
+
+
+@dataclass(frozen=True, slots=True)
+class RequestJudged:
+    """The rules decided. `inspection` is None for a path that passes unread.
+
+    `approvals` are the definitions that the decision names, `new_hold` an id for a hold that may be
+    opened, `now` seconds since the epoch; `model` is the name of the model that would be asked.
+    """
+
+    decision: Decision
+    model: str
+    new_hold: str
+    now: float
+    inspection: RequestInspection | None = None
+    approvals: tuple[Approval, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HoldAnswered:
+    """The store opened a hold, attached to one, or refused to."""
+
+    opening: Opening
+
+
+@dataclass(frozen=True, slots=True)
+class HoldApproved:
+    """The hold has its votes, and it is this exchange's turn to use the approval."""
+
+    hold: Hold
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEnded:
+    """The hold was rejected, expired, superseded, or released to another exchange."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class WaitElapsed:
+    """The caller has waited on the connection for as long as the configuration says."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldConsumed:
+    """The approval was used for this exchange, or (`is_ours` false) it no longer can be."""
+
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStarted:
+    """The headers of an answer came: the model's, or Envoy's own reply while nothing was forwarded."""
+
+    status: int
+    content_type: str
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRead:
+    """A piece of the answer was read. `decision` is set where a rule had something new to judge.
+
+    `approvals`, `new_hold` and `now` are as in RequestJudged, for a decision to hold.
+    """
+
+    step: AnswerStep
+    decision: Decision | None = None
+    approvals: tuple[Approval, ...] = ()
+    new_hold: str = ""
+    now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFailed:
+    """The answer cannot be read, or broke off."""
+
+    error: AuthzError
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed:
+    """A command of the store failed; nothing that it stood before has happened.
+
+    `answer_begun`: the caller has received the answer's headers already.
+    """
+
+    error: AuthzError
+    answer_begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLeft:
+    """Envoy ended the stream: the client went away, or Envoy itself did."""
+
+
+Event = (
+    BodyRead
+    | RequestFailed
+    | RequestJudged
+    | HoldAnswered
+    | HoldApproved
+    | HoldEnded
+    | WaitElapsed
+    | HoldConsumed
+    | AnswerStarted
+    | AnswerRead
+    | AnswerFailed
+    | StoreFailed
+    | CallerLeft
+)

@@ -1,0 +1,76 @@
+"""What a caller is told when a request does not go through: the code, the words, whether to retry."""
+
+from __future__ import annotations
+
+from authz_service.core.commands import Reply
+from authz_service.core.holds import Verdict
+from authz_service.core.ports import Hold, HoldState
+from authz_service.errors import AuthzError
+from authz_service.model_apis.base import ApiError
+from authz_service.policy.decision import Decision
+
+RETRY_AFTER_SECONDS = 1
+"""An open hold is waited for on the connection, so a retry may come at once."""
+
+
+def refused(error: AuthzError, *, session: str) -> Reply:
+    """The reply for an error of ours; only an unavailable part is worth the same request again."""
+    is_passing = error.status == 503
+    reply = ApiError(error.status, error.code, str(error), session)
+    return Reply(reply, retry(is_passing))
+
+
+def denied(decision: Decision, *, session: str) -> Reply:
+    """A rule said no, or no rule said yes."""
+    message = decision.reason or f"This request is not allowed (rule {decision.rule})."
+    error = ApiError(403, "request_denied", message, session, {"rule": decision.rule})
+    return Reply(error, retry(False))
+
+
+def pending(hold: Hold, *, session: str) -> Reply:
+    """The wait on the connection is over, the hold is not: the same request again attaches to it."""
+    message = (
+        f"This request waits for approval (hold {hold.id}, rule {hold.rule}). "
+        "Send the same request again to go on waiting; its state is at "
+        f"/.well-known/authz/holds/{hold.id}."
+    )
+    error = ApiError(409, "approval_pending", message, session, {"hold": hold.id, "rule": hold.rule})
+    return Reply(error, {**retry(True), "retry-after": str(RETRY_AFTER_SECONDS)})
+
+
+def token_expired(hold: Hold, *, session: str) -> Reply:
+    """Approved, but the caller's token ran out while the request was held."""
+    message = (
+        f"The request was approved (hold {hold.id}), but the token it came with has expired meanwhile. "
+        "Send the same request with a fresh token: it uses this approval."
+    )
+    return Reply(ApiError(409, "token_expired", message, session, {"hold": hold.id}), retry(False))
+
+
+def ended(hold: Hold, *, session: str) -> Reply:
+    """The hold was rejected or ran out of time."""
+    details = {"hold": hold.id, "rule": hold.rule}
+    if hold.state is HoldState.REJECTED:
+        reason = next((v.reason for v in hold.votes if v.verdict is Verdict.REJECT), "")
+        message = f"A reviewer rejected this request (hold {hold.id}): {reason}"
+        return Reply(ApiError(403, "request_rejected", message, session, details), retry(False))
+    message = f"Nobody approved this request in time (hold {hold.id}); without approval it does not run."
+    return Reply(ApiError(403, "approval_expired", message, session, details), retry(False))
+
+
+def too_many(limit: int, *, session: str) -> Reply:
+    """The caller has as many requests waiting for approval as are allowed."""
+    message = f"You have {limit} requests waiting for approval, which is the limit; wait for a decision."
+    error = ApiError(429, "too_many_holds", message, session)
+    return Reply(error, {**retry(False), "retry-after": "60"})
+
+
+def answer_denied(decision: Decision, *, session: str) -> ApiError:
+    """A rule for answers said no."""
+    message = decision.reason or f"The answer is not allowed (rule {decision.rule})."
+    return ApiError(403, "answer_denied", message, session, {"rule": decision.rule})
+
+
+def retry(wanted: bool) -> dict[str, str]:
+    """The header by which the SDKs of OpenAI and Anthropic are told whether to try again."""
+    return {"x-should-retry": "true" if wanted else "false"}

@@ -1,0 +1,23 @@
+"""What Check verified about a request before its body was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from authz_service.view.caller import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request by a verified caller. `session` names the exchange; `path` has no query.
+
+    `api` is the name of the model API that owns the path, "" where none does. `pseudonym` stands for
+    the caller in entries.
+    """
+
+    session: str
+    caller: Caller
+    pseudonym: str
+    method: str
+    path: str
+    api: str = ""
