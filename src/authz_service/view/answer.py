@@ -17,12 +17,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class AnswerField:
-    """A piece of a text channel. Pieces of one `channel` over all frames, joined, are one text."""
+    """A piece of a text channel. Pieces of one `channel` over all frames, joined, are one text.
+
+    With `is_key` the text is the last key of `path`, not the value there; it cannot be edited in place.
+    """
 
     channel: str
     path: Path
     text: str
     kind: TextKind = TextKind.PLAIN
+    is_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,16 @@ class AnswerFrame:
 
     `cleared` are paths whose value must be replaced by null before the frame goes on, since it
     carries text that is not read here (logprobs: tokens, bytes, alternatives).
+
+    `ended` are channels that are complete with this frame: the reader yields nothing more on them, so
+    nothing of them needs to be held back. `paused` are channels that the model has turned away from
+    (its reasoning, when the answer begins) and that may still go on: who releases what they hold back
+    must stop the answer when a later finding reaches back over that point. Both may be ignored; what
+    comes after then waits longer.
     """
 
     fields: tuple[AnswerField, ...]
     usage: Usage | None = None
     cleared: tuple[Path, ...] = ()
+    ended: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()

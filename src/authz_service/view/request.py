@@ -33,13 +33,18 @@ class TextKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextField:
-    """One string of a request body. `new_turn`: it came after the last answer of the model."""
+    """One string of a request body. `new_turn`: it came after the last answer of the model.
+
+    With `is_key` the text is the last key of `path`, not the value there: a free-form object's key says
+    as much as a value does. Keys cannot be edited in place, so a finding in one cannot be masked.
+    """
 
     path: Path
     text: str
     role: Role
     kind: TextKind = TextKind.PLAIN
     new_turn: bool = False
+    is_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
