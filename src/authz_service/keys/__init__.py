@@ -1,0 +1,8 @@
+"""Secrets and names that this machine makes for itself.
+
+- `data_dir`: where the files lie
+- `files`: secret files, written once and closed to other users
+- `ids`: names for sessions, holds and votes that sort by time
+- `pseudonym`: the names that entries of the record carry instead of people's
+- `seal`: what Check found, sealed for Process
+"""
