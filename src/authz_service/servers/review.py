@@ -1,0 +1,104 @@
+"""The review API's server: on a listener of its own, a Unix socket or TCP with TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from authz_api.v1.holds_pb2_grpc import add_HoldServiceServicer_to_server
+from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
+from authz_service.config.model import Tls
+from authz_service.core.ports import HoldLimits, Store
+from authz_service.errors import Misconfigured
+from authz_service.servers.review_calls import Calls, ReviewVerifier
+from authz_service.servers.review_feed import HoldFeed
+from authz_service.servers.review_holds import HoldReview
+from authz_service.servers.review_sessions import SessionReview
+from authz_service.servers.roles import Roles
+
+MAX_MESSAGE = 64 * 1024 * 1024
+STOP_WITHIN = 2.0  # seconds for calls in flight; those who watch come again with their cursor
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.so_reuseport", 0),  # a second server on the same port is an error, never half of the calls
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewServer:
+    """What the review API needs. `roles`, `limits` and `waiting` are asked anew for each call.
+
+    `clock` is the one that tokens expire by; `poll` the seconds between two looks for changed holds.
+    """
+
+    store: Store
+    verifier: ReviewVerifier
+    roles: Roles
+    waiting: Callable[[str], int]
+    limits: Callable[[], HoldLimits]
+    clock: Callable[[], float] = time.time
+    poll: float = 0.5
+
+    @asynccontextmanager
+    async def serve(self, address: str, *, tls: Tls | None = None) -> AsyncIterator[str]:
+        """Serve within the context; yields the address to call, with the port that was chosen for 0.
+
+        `unix:PATH` in a directory that is closed to others, or `HOST:PORT` with TLS. Raises
+        `Misconfigured` for plain TCP, an open directory, an address in use, or unreadable PEM files.
+        """
+        feed = HoldFeed(self.store, every=self.poll)
+        calls = Calls(self.verifier, self.roles, self.clock)
+        server = grpc.aio.server(options=_OPTIONS)
+        holds = HoldReview(self.store, calls, self.waiting, self.limits, feed)
+        add_HoldServiceServicer_to_server(holds, server)
+        add_SessionServiceServicer_to_server(SessionReview(self.store, calls), server)
+        bound = _bind(server, address, tls)
+        polling = asyncio.create_task(feed.run(), name="review-feed")
+        try:
+            await server.start()
+            yield bound
+        finally:
+            polling.cancel()
+            await server.stop(STOP_WITHIN)
+            await asyncio.gather(polling, return_exceptions=True)
+
+
+def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> str:
+    try:
+        if address.startswith("unix:"):
+            _require_private(Path(address.removeprefix("unix:")).parent)
+            server.add_insecure_port(address)
+            return address
+        if tls is None:
+            raise Misconfigured(
+                f"the review API is never served over plain TCP; give {address} a certificate and key, "
+                "or use a Unix socket"
+            )
+        port = server.add_secure_port(address, _credentials(tls))
+    except RuntimeError as error:  # what grpc raises when it cannot bind
+        raise Misconfigured(f"cannot listen on {address}: is another server running there?") from error
+    return f"{address.rpartition(':')[0]}:{port}"
+
+
+def _require_private(folder: Path) -> None:
+    # Whoever can reach the socket can send tokens to it, and whoever can replace it can collect them.
+    mode = stat.S_IMODE(folder.stat().st_mode) if folder.is_dir() else None
+    if mode is None or mode & 0o077:
+        raise Misconfigured(
+            f"the review socket needs a directory that is closed to others: chmod 700 {folder}"
+        )
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    try:
+        return grpc.ssl_server_credentials([(tls.key.read_bytes(), tls.cert.read_bytes())])
+    except OSError as error:
+        raise Misconfigured(f"cannot read {error.filename}: {error.strerror}") from error

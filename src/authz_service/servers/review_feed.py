@@ -1,0 +1,57 @@
+"""Learns of changed holds by asking the store: one question for all who watch."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from authz_service.core.ports import HoldChange, Store
+
+_log = structlog.get_logger(__name__)
+
+
+class HoldFeed:
+    """Knows how far the changes of holds have come. `every` is the seconds between two questions."""
+
+    def __init__(self, store: Store, *, every: float) -> None:
+        self._store = store
+        self._every = every
+        self._cursor = 0
+        self._asking = asyncio.Lock()
+        self._moved = asyncio.Condition()
+        self._nudged = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Ask now rather than at the next turn: this process has just changed a hold."""
+        self._nudged.set()
+
+    async def cursor(self) -> int:
+        """Where the changes end now; raises `Unavailable`."""
+        async with self._asking:
+            before = self._cursor
+            while changes := await self._store.hold_changes(self._cursor):
+                self._cursor = changes[-1].cursor
+        if self._cursor != before:
+            async with self._moved:
+                self._moved.notify_all()
+        return self._cursor
+
+    async def changes(self, after: int) -> list[HoldChange]:
+        """The next changes after a cursor, waiting until there are any; raises `Unavailable`."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._cursor > after)
+        return list(await self._store.hold_changes(after))
+
+    async def run(self) -> None:
+        """Ask until cancelled. While the store is away nothing is told; afterwards all of it."""
+        while True:
+            try:
+                await self.cursor()
+            except Exception as error:  # whatever it was, those who watch must not be left behind for good
+                _log.warning("cannot ask for changed holds", error=type(error).__name__)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._every):
+                    await self._nudged.wait()
+            self._nudged.clear()

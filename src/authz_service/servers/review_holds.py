@@ -1,0 +1,119 @@
+"""The HoldService of authz.v1: reviewers list, look at, follow and decide holds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from authz_api.v1 import holds_pb2 as pb
+from authz_api.v1.holds_pb2_grpc import HoldServiceServicer
+from authz_service.core.holds import Verdict
+from authz_service.core.ports import Ballot, Hold, HoldLimits, Store
+from authz_service.errors import Forbidden
+from authz_service.servers.review_calls import Calls, Context, answering
+from authz_service.servers.review_feed import HoldFeed
+from authz_service.servers.review_messages import hold_message, timestamp
+from authz_service.servers.review_requests import hold_query, read_cursor, read_vote
+from authz_service.servers.review_watch import watch_holds
+from authz_service.servers.roles import Standing
+
+MAX_PAGES_FOR_ONE = 20  # of the store's, for one of ours: holds that are not for the caller leave gaps
+
+
+@dataclass(frozen=True, slots=True)
+class HoldReview(HoldServiceServicer):
+    """`waiting` says how many exchanges wait on a hold, `limits` what an approval is good for now."""
+
+    store: Store
+    calls: Calls
+    waiting: Callable[[str], int]
+    limits: Callable[[], HoldLimits]
+    feed: HoldFeed
+
+    async def ListHolds(self, request: pb.ListHoldsRequest, context: Context) -> pb.ListHoldsResponse:
+        """Only what the caller may see; a page may be short."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            query = hold_query(request)
+            for _ in range(MAX_PAGES_FOR_ONE):
+                page = await self.store.holds(query)
+                holds = [hold for hold in page.items if standing.sees(hold)]
+                if holds or not page.next_page_token:
+                    break
+                query = hold_query(request, page_token=page.next_page_token)
+            return pb.ListHoldsResponse(
+                holds=[self._message(hold, standing) for hold in holds],
+                next_page_token=page.next_page_token,
+                as_of=timestamp(await self.store.now()),
+            )
+
+    async def GetHold(self, request: pb.GetHoldRequest, context: Context) -> pb.GetHoldResponse:
+        """The hold with its body, or NOT_FOUND."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            hold = standing.visible(await self.store.hold(request.id))
+            message = self._message(hold, standing, with_body=True)
+            return pb.GetHoldResponse(hold=message, as_of=timestamp(await self.store.now()))
+
+    async def WatchHolds(
+        self, request: pb.WatchHoldsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchHoldsResponse]:
+        """Open holds, then changes, until the token expires."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            cursor = read_cursor(request.cursor)
+            async for told in watch_holds(
+                self.store, self.feed, standing, after=cursor, clock=self.calls.clock
+            ):
+                hold = self._message(told.hold, standing) if told.hold else None
+                response = pb.WatchHoldsResponse(
+                    hold=hold, cursor=told.cursor, as_of=timestamp(await self.store.now())
+                )
+                if hold is None and told.ends_snapshot:
+                    response.snapshot_done.SetInParent()
+                elif hold is None:
+                    response.bookmark.SetInParent()
+                yield response
+
+    async def ApproveHold(self, request: pb.ApproveHoldRequest, context: Context) -> pb.ApproveHoldResponse:
+        """One vote for; PENDING afterwards when more are needed."""
+        async with answering(context):
+            hold = await self._vote(request, Verdict.APPROVE, context)
+            return pb.ApproveHoldResponse(hold=hold, as_of=timestamp(await self.store.now()))
+
+    async def RejectHold(self, request: pb.RejectHoldRequest, context: Context) -> pb.RejectHoldResponse:
+        """One vote against, which ends the hold."""
+        async with answering(context):
+            hold = await self._vote(request, Verdict.REJECT, context)
+            return pb.RejectHoldResponse(hold=hold, as_of=timestamp(await self.store.now()))
+
+    async def _vote(
+        self, request: pb.ApproveHoldRequest | pb.RejectHoldRequest, verdict: Verdict, context: Context
+    ) -> pb.Hold:
+        standing = await self.calls.standing(context)
+        word = read_vote(request, verdict)
+        hold = standing.visible(await self.store.hold(request.id))
+        stages = standing.stages(hold)
+        if not stages:
+            raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
+        ballot = Ballot(
+            hold=hold.id,
+            voter=standing.person.identity,
+            name=standing.person.person or standing.person.subject,
+            verdict=verdict,
+            digest=word.digest,
+            may_vote_in=stages,
+            reason=word.reason,
+            idempotency_key=word.idempotency_key,
+        )
+        voted = await self.store.vote(ballot, self.limits())
+        self.feed.nudge()
+        return self._message(voted, standing)
+
+    def _message(self, hold: Hold, standing: Standing, *, with_body: bool = False) -> pb.Hold:
+        return hold_message(
+            hold,
+            waiting=self.waiting(hold.id),
+            may_vote_in=standing.stages(hold),
+            with_body=with_body,
+        )

@@ -1,0 +1,150 @@
+"""Translates holds and sessions into the messages of authz.v1."""
+
+from __future__ import annotations
+
+import json
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from authz_api.v1 import common_pb2, holds_pb2, sessions_pb2
+from authz_service.core.holds import StageRef, Verdict, Vote
+from authz_service.core.ports import Entry, Hold, HoldState, Session
+from authz_service.view.caller import Caller
+
+STATES: dict[HoldState, holds_pb2.HoldState.ValueType] = {
+    HoldState.PENDING: holds_pb2.HOLD_STATE_PENDING,
+    HoldState.APPROVED: holds_pb2.HOLD_STATE_APPROVED,
+    HoldState.RELEASED: holds_pb2.HOLD_STATE_RELEASED,
+    HoldState.REJECTED: holds_pb2.HOLD_STATE_REJECTED,
+    HoldState.EXPIRED: holds_pb2.HOLD_STATE_EXPIRED,
+    HoldState.SUPERSEDED: holds_pb2.HOLD_STATE_SUPERSEDED,
+}
+_VERDICTS = {Verdict.APPROVE: holds_pb2.VERDICT_APPROVE, Verdict.REJECT: holds_pb2.VERDICT_REJECT}
+
+
+def hold_message(
+    hold: Hold, *, waiting: int, may_vote_in: tuple[StageRef, ...], with_body: bool = False
+) -> holds_pb2.Hold:
+    """A hold as one reviewer sees it; the forwarded bytes only `with_body`."""
+    return holds_pb2.Hold(
+        id=_text(hold.id),
+        session=_text(hold.session),
+        state=STATES[hold.state],
+        version=hold.version,
+        caller=_caller(hold.caller),
+        api=_text(hold.api),
+        operation=_text(hold.operation),
+        model=_text(hold.model),
+        rule=_text(hold.rule),
+        reason=_text(hold.reason),
+        policy=_text(hold.policy),
+        findings={_text(entity): count for entity, count in hold.findings.items()},
+        digest=_text(hold.digest),
+        forward=hold.forward if with_body else b"",
+        created_at=timestamp(hold.created_at),
+        deadline=timestamp(hold.deadline),
+        stages=_stages(hold),
+        votes=[_vote(vote) for vote in hold.votes],
+        waiting=waiting,
+        previous=_text(hold.previous or ""),
+        released_to=_text(hold.released_to or ""),
+        may_vote_in=[_ref(ref) for ref in may_vote_in],
+    )
+
+
+def session_message(session: Session) -> sessions_pb2.Session:
+    """A session's columns; what is unknown stays absent."""
+    return sessions_pb2.Session(
+        id=_text(session.id),
+        caller=_caller(session.caller) if session.caller else None,
+        api=_text(session.api),
+        method=_text(session.method),
+        path=_text(session.path),
+        model=_text(session.model),
+        decision=_text(session.decision),
+        rule=_text(session.rule),
+        hold=_text(session.hold or ""),
+        status=_text(session.status),
+        started_at=timestamp(session.started_at),
+        ended_at=None if session.ended_at is None else timestamp(session.ended_at),
+        prompt_tokens=session.prompt_tokens,
+        completion_tokens=session.completion_tokens,
+    )
+
+
+def entry_message(entry: Entry) -> sessions_pb2.Entry:
+    """An entry with its payloads, in the order of their names."""
+    return sessions_pb2.Entry(
+        sequence=entry.sequence,
+        kind=_text(entry.kind),
+        at=timestamp(entry.at),
+        session=_text(entry.session or ""),
+        data=json.dumps(dict(entry.data), sort_keys=True),
+        body=entry.body,
+        payloads=[
+            sessions_pb2.Payload(name=_text(name), body=body) for name, body in sorted(entry.payloads.items())
+        ],
+    )
+
+
+def timestamp(seconds: float) -> Timestamp:
+    """Seconds since the epoch, to the microsecond."""
+    stamp = Timestamp()
+    stamp.FromMicroseconds(round(seconds * 1_000_000))
+    return stamp
+
+
+def _caller(caller: Caller) -> common_pb2.Caller:
+    return common_pb2.Caller(
+        issuer=_text(caller.issuer),
+        subject=_text(caller.subject),
+        groups=[_text(group) for group in caller.groups],
+        groups_complete=caller.groups_complete,
+        person=_text(caller.person or ""),
+    )
+
+
+def _stages(hold: Hold) -> list[holds_pb2.Stage]:
+    refs = [(StageRef(a.name, index), stage) for a in hold.approvals for index, stage in enumerate(a.stages)]
+    return [
+        holds_pb2.Stage(
+            ref=_ref(ref),
+            reviewers=_text(stage.reviewers),
+            votes=stage.votes,
+            within=_duration(stage.within),
+            is_open=ref in hold.open_stages,
+        )
+        for ref, stage in refs
+    ]
+
+
+def _vote(vote: Vote) -> holds_pb2.Vote:
+    issuer, subject = vote.voter
+    return holds_pb2.Vote(
+        id=_text(vote.id),
+        voter_issuer=_text(issuer),
+        voter_subject=_text(subject),
+        name=_text(vote.name),
+        verdict=_VERDICTS[vote.verdict],
+        digest=_text(vote.digest),
+        reason=_text(vote.reason),
+        at=timestamp(vote.at),
+        counts_for=[_ref(ref) for ref in vote.counts_for],
+    )
+
+
+def _ref(ref: StageRef) -> holds_pb2.StageRef:
+    return holds_pb2.StageRef(approval=_text(ref.approval), stage=ref.stage)
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromMicroseconds(round(seconds * 1_000_000))
+    return duration
+
+
+def _text(text: str) -> str:
+    # A claim may hold a lone surrogate (JSON "\ud800"), which protobuf refuses: without this, one such
+    # caller could make the whole list of holds unreadable.
+    return text.encode("utf-8", "replace").decode("utf-8")

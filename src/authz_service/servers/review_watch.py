@@ -1,0 +1,83 @@
+"""Follows holds for one person: what is open now, then every change, without a gap in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from authz_service.core.ports import Hold, HoldChange, HoldQuery, HoldState, Store
+from authz_service.errors import Unauthenticated, Unreadable
+from authz_service.servers.review_feed import HoldFeed
+from authz_service.servers.roles import Standing
+
+_OPEN = (HoldState.PENDING, HoldState.APPROVED)
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One message to who watches. `cursor` is empty within the snapshot; `hold` None moves it only."""
+
+    cursor: str
+    hold: Hold | None = None
+    ends_snapshot: bool = False
+
+
+async def watch_holds(
+    store: Store, feed: HoldFeed, standing: Standing, *, after: int | None, clock: Callable[[], float]
+) -> AsyncIterator[Told]:
+    """Raises `Unauthenticated` when the token expires, `Unreadable` for a cursor from elsewhere.
+
+    The cursor is taken before the snapshot is read: a change in between is told twice, never lost.
+    """
+    cursor = await feed.cursor()
+    if after is None:
+        async for hold in _open_holds(store, standing):
+            _require_live(standing, clock)
+            yield Told("", hold)
+        yield Told(str(cursor), ends_snapshot=True)
+    elif after > cursor:
+        raise Unreadable("this cursor is ahead of this server; watch without one", code="foreign_cursor")
+    else:
+        cursor = after
+    while True:
+        changes = await _next_changes(feed, cursor, standing, clock)
+        cursor = changes[-1].cursor
+        for change in changes:
+            changed = await store.hold(change.hold)
+            _require_live(standing, clock)
+            if changed is not None and standing.sees(changed):
+                yield Told(str(change.cursor), changed)
+        yield Told(str(cursor))
+
+
+async def _open_holds(store: Store, standing: Standing) -> AsyncIterator[Hold]:
+    token = ""
+    while True:
+        page = await store.holds(HoldQuery(states=_OPEN, page_size=_PAGE, page_token=token))
+        for hold in page.items:
+            if standing.sees(hold):
+                yield hold
+        token = page.next_page_token
+        if not token:
+            return
+
+
+async def _next_changes(
+    feed: HoldFeed, cursor: int, standing: Standing, clock: Callable[[], float]
+) -> list[HoldChange]:
+    try:
+        async with asyncio.timeout(standing.person.expires_at - clock()):
+            return await feed.changes(cursor)
+    except TimeoutError:
+        raise _expired() from None
+
+
+def _require_live(standing: Standing, clock: Callable[[], float]) -> None:
+    if clock() >= standing.person.expires_at:
+        raise _expired()
+
+
+def _expired() -> Unauthenticated:
+    return Unauthenticated("the token has expired; watch on with a new one", code="token_expired")

@@ -1,0 +1,68 @@
+"""Who may do what in the review API: the questions that the compiled configuration answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from authz_service.core.holds import Approval, StageRef
+from authz_service.core.ports import Hold
+from authz_service.errors import Forbidden, NotFound
+from authz_service.view.caller import Caller
+
+
+class Roles(Protocol):
+    """The conditions of `review` and of the stages in force. A condition that fails to evaluate is a no."""
+
+    def is_reviewer(self, person: Caller) -> bool:
+        """Whether `review.reviewers` names this person."""
+        ...
+
+    def is_auditor(self, person: Caller) -> bool:
+        """Whether `review.auditors` names this person."""
+        ...
+
+    def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
+        """The stages of `approvals` whose condition names this person, open or not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one verified person may see and do, asked anew for each call."""
+
+    person: Caller
+    roles: Roles
+    is_reviewer: bool
+    is_auditor: bool
+
+    @classmethod
+    def of(cls, person: Caller, roles: Roles) -> Standing:
+        """Raises `Forbidden` for whoever is neither reviewer nor auditor."""
+        standing = cls(person, roles, roles.is_reviewer(person), roles.is_auditor(person))
+        if not (standing.is_reviewer or standing.is_auditor):
+            raise Forbidden(
+                "you are neither a reviewer nor an auditor here; see `review` in the server's configuration",
+                code="no_role",
+            )
+        return standing
+
+    def stages(self, hold: Hold) -> tuple[StageRef, ...]:
+        """The stages of the hold that this person may vote in: none for who is no reviewer."""
+        return self.roles.stages_for(self.person, hold.approvals) if self.is_reviewer else ()
+
+    def sees(self, hold: Hold) -> bool:
+        """Auditors see every hold, reviewers those of which any stage names them."""
+        return self.is_auditor or bool(self.stages(hold))
+
+    def visible(self, hold: Hold | None) -> Hold:
+        """The hold, or `NotFound`: the same words whether it is missing or not for this person."""
+        if hold is None or not self.sees(hold):
+            raise NotFound("there is no such hold that you may see", code="hold_not_found")
+        return hold
+
+    def require_auditor(self) -> None:
+        """Raises `Forbidden` for whoever is no auditor."""
+        if not self.is_auditor:
+            raise Forbidden("only auditors may read sessions", code="not_auditor")
