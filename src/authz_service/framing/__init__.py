@@ -1,0 +1,8 @@
+"""Bytes to frames and back, each refused when it cannot be read without doubt.
+
+- `json_document`: a strict reading of JSON; `json_faults` says where a document is wrong
+- `json_edit`: replaces single strings in a document and leaves every other byte
+- `json_canonical`: canonical bytes for recognising the same document
+- `sse`: an incremental decoder of server-sent events
+- `encoding`: which content types and encodings are read at all
+"""

@@ -1,0 +1,70 @@
+"""Which content types and encodings are read at all; every other body is refused unread."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from authz_service.errors import Unreadable
+
+_PARAMETER = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~\w-]+)=("?)([\w.-]+)\2[ \t]*', re.ASCII)
+
+
+class BodyFormat(StrEnum):
+    """How a body is framed."""
+
+    JSON = "application/json"
+    EVENT_STREAM = "text/event-stream"
+
+
+def check_request_encoding(content_type: str | None, content_encoding: str | None) -> None:
+    """Raise `Unreadable` (415, RFC 9110 15.5.16) unless the body is JSON in UTF-8, not compressed.
+
+    The arguments are the header fields' values, None where absent, joined by commas where repeated.
+    """
+    if not _is_identity(content_encoding):
+        raise Unreadable(
+            "the body has a content-encoding; send it without one",
+            code="unsupported_encoding",
+            status=415,
+        )
+    if _format(content_type) is not BodyFormat.JSON:
+        raise Unreadable(
+            "expected the content-type application/json, with no charset but utf-8",
+            code="unsupported_content_type",
+            status=415,
+        )
+
+
+def answer_format(content_type: str | None, content_encoding: str | None = None) -> BodyFormat:
+    """How to read an answer; raises `Unreadable` (502) for what is neither JSON nor an event stream."""
+    found = _format(content_type) if _is_identity(content_encoding) else None
+    if found is None:
+        raise Unreadable(
+            "the model server answered in a format or encoding that cannot be inspected",
+            code="unreadable_answer",
+            status=502,
+        )
+    return found
+
+
+def _is_identity(content_encoding: str | None) -> bool:
+    return content_encoding is None or content_encoding.strip(" \t").lower() in ("", "identity")
+
+
+def _format(content_type: str | None) -> BodyFormat | None:
+    media_type, *parameters = (content_type or "").split(";")
+    if not all(_is_utf8(p) for p in parameters):
+        return None
+    try:
+        return BodyFormat(media_type.strip(" \t").lower())
+    except ValueError:
+        return None
+
+
+def _is_utf8(parameter: str) -> bool:
+    """Charset is the one parameter that we know; another might change how the body is read."""
+    if not parameter.strip(" \t"):
+        return True
+    match = _PARAMETER.fullmatch(parameter)
+    return match is not None and match[1].lower() == "charset" and match[3].lower() == "utf-8"

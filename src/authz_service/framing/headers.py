@@ -1,0 +1,77 @@
+"""Which headers cross the gateway, in either direction: lists that the service and Envoy's file share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+MODEL_HEADER: Final = "x-authz-model"
+"""Set by the service alone; Envoy's routes match it, and no model sees it."""
+
+SESSION_HEADER: Final = "x-authz-session"
+"""On every answer: the id under which the exchange is on record."""
+
+GATEWAY_PREFIX: Final = "x-authz-"
+"""Headers that only the gateway may set; Envoy strips them before anything reads a request."""
+
+SECRET_HEADERS: Final = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "x-api-key",
+        "api-key",
+        "cookie",
+        "x-goog-api-key",
+        "x-auth-token",
+        "x-access-token",
+        "x-amz-security-token",
+        "x-forwarded-access-token",
+        "x-forwarded-authorization",
+        "x-csrf-token",
+        "x-xsrf-token",
+        "ocp-apim-subscription-key",
+    }
+)
+"""Request headers that may hold a token. Envoy shows them to ext_authz only, and to no model."""
+
+REQUEST_ALLOWED: Final = frozenset(
+    {
+        "accept",
+        "anthropic-beta",
+        "anthropic-version",
+        "content-type",
+        "idempotency-key",
+        "openai-beta",
+        "user-agent",
+    }
+)
+"""What a model may see of a caller's request headers."""
+
+ANSWER_ALLOWED: Final = frozenset(
+    {
+        "cache-control",
+        "content-type",
+        "openai-processing-ms",
+        "openai-version",
+        "request-id",
+        "retry-after",
+        "x-request-id",
+    }
+)
+"""What a caller may see of a model's answer headers."""
+
+ENVOY_OWNED: Final = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+"""Envoy frames messages by these itself, and treats a mutation of one as an error of the service."""
+
+
+def to_remove(names: Iterable[str], allowed: frozenset[str]) -> list[str]:
+    """The names (in lower case, as Envoy sends them) that must be removed so that only `allowed` cross.
+
+    Pseudo-headers and those that Envoy owns are left to Envoy; each other name comes once, in order.
+    """
+    removed = dict.fromkeys(names)
+    return [name for name in removed if name not in allowed and not _is_envoys(name)]
+
+
+def _is_envoys(name: str) -> bool:
+    return name.startswith((":", "x-envoy-")) or name in ENVOY_OWNED

@@ -1,0 +1,120 @@
+"""An incremental decoder of server-sent events (WHATWG HTML 9.2): bytes in, whole events out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from authz_service.errors import Unreadable
+
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+# Atomic, or the CR LF that ends one line would be taken for two line ends.
+_BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LONGEST_BLANK_LINE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SseEvent:
+    """One event. `raw` are its exact bytes, the blank line included; all `raw`, joined, are the stream.
+
+    `data` is None when the event has none (a comment, blank lines). `is_plain`: it has nothing but
+    `data` and at most one `event`, so that its bytes may go on once these two are judged.
+    """
+
+    raw: bytes
+    data: str | None
+    event: str | None
+    is_plain: bool
+
+
+def encode_event(data: str, event: str | None) -> bytes:
+    """An event with this data and name, and nothing else."""
+    name = "" if event is None else f"event: {event}\n"
+    lines = "".join(f"data: {line}\n" for line in data.split("\n"))
+    return f"{name}{lines}\n".encode()
+
+
+class SseDecoder:
+    """Keeps what is no whole event yet, at most `max_event` bytes of it.
+
+    An event whose blank line is a lone CR comes out with the byte after it, which might be the LF of
+    the same line end.
+    """
+
+    def __init__(self, *, max_event: int) -> None:
+        self._max_event = max_event
+        self._buffer = bytearray()
+        self._searched = 0
+        self._is_first = True
+
+    def feed(self, data: bytes) -> list[SseEvent]:
+        """The events that `data` completes; raises `Unreadable` for one too large or not UTF-8."""
+        buffer = self._buffer
+        buffer += data
+        events: list[SseEvent] = []
+        start, search_from = 0, self._searched
+        while blank := _BLANK_LINE.search(buffer, search_from):
+            end = blank.end()
+            if end == len(buffer) and buffer[-1] == 0x0D:
+                break
+            events.append(self._event(buffer[start:end]))
+            start = search_from = end
+        del buffer[:start]
+        self._searched = max(0, len(buffer) - _LONGEST_BLANK_LINE + 1)
+        self._check_size(len(buffer))
+        return events
+
+    def finish(self) -> list[SseEvent]:
+        """What was waiting for one more byte; raises `Unreadable` when the stream ends within an event."""
+        rest, self._buffer = self._buffer, bytearray()
+        if not rest:
+            return []
+        if rest.strip(b"\r\n") and not _BLANK_LINE.search(rest, max(0, len(rest) - _LONGEST_BLANK_LINE)):
+            raise Unreadable("the stream ends within an event", code="truncated_stream", status=502)
+        return [self._event(rest)]
+
+    def _check_size(self, size: int) -> None:
+        if size > self._max_event:
+            raise Unreadable(
+                f"an event of the stream is larger than {self._max_event} bytes",
+                code="event_too_large",
+                status=502,
+            )
+
+    def _event(self, frame: bytearray) -> SseEvent:
+        self._check_size(len(frame))
+        raw = bytes(frame)
+        lines = raw.removeprefix(_BOM) if self._is_first else raw
+        self._is_first = False
+        body = lines.strip(b"\r\n")
+        if body.startswith(b"data:") and b"\n" not in body and b"\r" not in body:
+            return SseEvent(raw, _text(_value(body[5:])), None, True)
+        return _fields(raw, [line for line in _LINE_END.split(body) if line])
+
+
+def _value(after_colon: bytes) -> bytes:
+    return after_colon.removeprefix(b" ")
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise Unreadable("an event of the stream is not UTF-8", code="invalid_utf8", status=502) from None
+
+
+def _fields(raw: bytes, lines: list[bytes]) -> SseEvent:
+    data: list[str] = []
+    event: str | None = None
+    is_plain = True
+    for line in lines:
+        name, _, after_colon = line.partition(b":")
+        if name == b"data":
+            data.append(_text(_value(after_colon)))
+        elif name == b"event" and event is None:
+            event = _text(_value(after_colon))
+        else:
+            # A second name, a comment, an id: nobody judges them, so they do not cross.
+            is_plain = False
+    return SseEvent(raw, "\n".join(data) if data else None, event, is_plain)
