@@ -19,7 +19,7 @@ class Usage:
 class AnswerField:
     """A piece of a text channel. Pieces of one `channel` over all frames, joined, are one text.
 
-    With `is_key` the text is the last key of `path`, not the value there; it cannot be edited in place.
+    With `is_key` the text is the last key of `path`, not the value there.
     """
 
     channel: str

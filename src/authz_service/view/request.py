@@ -36,7 +36,8 @@ class TextField:
     """One string of a request body. `new_turn`: it came after the last answer of the model.
 
     With `is_key` the text is the last key of `path`, not the value there: a free-form object's key says
-    as much as a value does. Keys cannot be edited in place, so a finding in one cannot be masked.
+    as much as a value does. With `is_number` the value is a JSON number and the text its token (a tool's
+    schema may carry one to the model); masked, the value becomes a string.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class TextField:
     kind: TextKind = TextKind.PLAIN
     new_turn: bool = False
     is_key: bool = False
+    is_number: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,305 @@
+"""Reads chat completion answers, whole or streamed: every text, each on the channel that it continues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from authz_service.errors import Unreadable
+from authz_service.model_apis.openai_words import KEYS, selects, spoken
+from authz_service.view.answer import AnswerField, AnswerFrame, Usage
+from authz_service.view.request import Path, RequestView, TextKind
+
+MAX_INDEX = 1023
+"""The highest index of a choice or a tool call; each has a state of its own here."""
+
+_ENVELOPE = frozenset(("id", "model", "system_fingerprint", "created", "service_tier", "object"))
+"""The model server's own marks on an answer, at its root; the model does not write them."""
+
+_PROSE = ("content", "refusal", "reasoning_content", "reasoning")
+
+_CLEARED = frozenset(
+    (
+        *("logprobs", "prompt_logprobs", "completion_probabilities"),
+        *("token_ids", "prompt_token_ids", "tokens", "hidden_states", "audio"),
+    )
+)
+"""Text in a form that is not read here (tokens, bytes, alternatives, sound): replaced by null."""
+
+_COUNTS = frozenset(("index", "start_index", "end_index", "created", "stop_reason", "matched_stop"))
+"""Numbers within a choice that may stay; others could be what the model said."""
+
+
+def _refuse(path: Path, why: str) -> NoReturn:
+    raise Unreadable(
+        f"the answer cannot be read: {spoken(path)}: {why}", code="unreadable_answer", status=502
+    )
+
+
+@dataclass(slots=True)
+class _Call:
+    """One tool call of a choice. A name is `spelled` where it is none of the request's tools."""
+
+    ids: int = 0
+    known_names: int = 0
+    spelled: bool = False
+    is_named: bool = False
+
+
+@dataclass(slots=True)
+class _Choice:
+    """What was said so far in one choice. `speaking` are the channels whose text may still go on."""
+
+    channel: str
+    source: str
+    is_complete: bool = False
+    speaking: list[str] = field(default_factory=list)
+    calls: dict[int, _Call] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Frame:
+    """What is being collected of one frame."""
+
+    number: int
+    fields: list[AnswerField] = field(default_factory=list)
+    cleared: list[Path] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    paused: list[str] = field(default_factory=list)
+    usage: Usage | None = None
+
+    def say(self, channel: str, path: Path, text: str, kind: TextKind = TextKind.PLAIN) -> None:
+        """A piece of a channel; an empty one says nothing."""
+        if text:
+            self.fields.append(AnswerField(channel, path, text, kind))
+
+    def say_whole(self, channel: str, path: Path, text: str, *, is_key: bool = False) -> None:
+        """A text that is complete in this frame, on a channel of its own."""
+        if text:
+            self.fields.append(AnswerField(channel, path, text, is_key=is_key))
+            self.ended.append(channel)
+
+
+class ChatAnswerReader:
+    """The frames of one answer, in order.
+
+    Each choice speaks either by `delta` (a piece) or by one `message` (whole), never both: a client
+    that reads the other one would see text that was judged in another order. Channels are named
+    `choices/{index}/content`, `.../tool_calls/{index}/arguments` and so on, by the indexes that the
+    answer states, not by its places. `Unreadable` (502) for anything else.
+    """
+
+    def __init__(self, request: RequestView) -> None:
+        self._tools = frozenset(request.tools)
+        self._choices: dict[int, _Choice] = {}
+        self._frames = 0
+
+    def read(self, document: object) -> AnswerFrame:
+        """The texts of the next frame."""
+        if not isinstance(document, dict):
+            _refuse((), "an object was expected")
+        if "choices" not in document and "error" not in document and document.get("object") != "error":
+            _refuse((), "it has neither choices nor an error")
+        frame = _Frame(self._frames)
+        self._frames += 1
+        for key, value in document.items():
+            if key in _ENVELOPE and not isinstance(value, dict | list):
+                continue
+            if key == "choices":
+                self._read_choices(value, frame)
+            else:
+                if key == "usage":
+                    frame.usage = _usage(value)
+                self._aside(value, (key,), frame)
+        return AnswerFrame(
+            tuple(frame.fields), frame.usage, tuple(frame.cleared), tuple(frame.ended), tuple(frame.paused)
+        )
+
+    def _read_choices(self, value: object, frame: _Frame) -> None:
+        if value is None:
+            return
+        if not isinstance(value, list):
+            _refuse(("choices",), "a list was expected")
+        for i, item in enumerate(value):
+            self._read_choice(item, ("choices", i), frame)
+
+    def _read_choice(self, value: object, path: Path, frame: _Frame) -> None:
+        if not isinstance(value, dict):
+            _refuse(path, "an object was expected")
+        index = _index(value.get("index"), path)
+        if "delta" in value and "message" in value:
+            _refuse(path, "it has both a delta and a message")
+        source = "message" if "message" in value else "delta"
+        choice = self._choices.setdefault(index, _Choice(f"choices/{index}", source))
+        if choice.source != source or choice.is_complete:
+            _refuse(path, "the choice was said already in another form, or twice")
+        choice.is_complete = source == "message"
+        for key, item in value.items():
+            if key == source:
+                self._read_piece(choice, item, (*path, key), frame)
+            elif key != "index":
+                self._unknown(item, (*path, key), key, f"{choice.channel}/~/{key}", frame)
+
+    def _read_piece(self, choice: _Choice, value: object, path: Path, frame: _Frame) -> None:
+        if value is None:
+            return
+        if not isinstance(value, dict):
+            _refuse(path, "an object was expected")
+        for key, item in value.items():
+            if item is None and key in KEYS:
+                continue
+            if key in _PROSE and isinstance(item, str):
+                self._prose(choice, key, item, (*path, key), frame)
+            elif key in _PROSE and not isinstance(item, list | dict):
+                _refuse((*path, key), "a string was expected")
+            elif key == "tool_calls":
+                self._tool_calls(choice, item, (*path, key), frame)
+            elif key == "function_call":
+                self._function(choice, _Call(), f"{choice.channel}/{key}", item, (*path, key), frame)
+            else:
+                self._unknown(item, (*path, key), key, f"{choice.channel}/~{choice.source}/{key}", frame)
+
+    def _prose(self, choice: _Choice, key: str, text: str, path: Path, frame: _Frame) -> None:
+        if not text:
+            return
+        channel = f"{choice.channel}/{key}"
+        self._turn(choice, channel, frame)
+        frame.say(channel, path, text)
+
+    def _turn(self, choice: _Choice, channel: str | None, frame: _Frame) -> None:
+        """The model speaks on `channel` (None: it calls a tool) and has left the others."""
+        if choice.speaking and choice.speaking[-1] != channel:
+            frame.paused.extend(choice.speaking)
+            choice.speaking.clear()
+        if channel is not None and not choice.speaking:
+            choice.speaking.append(channel)
+
+    def _tool_calls(self, choice: _Choice, value: object, path: Path, frame: _Frame) -> None:
+        if not isinstance(value, list):
+            _refuse(path, "a list was expected")
+        for i, item in enumerate(value):
+            if not isinstance(item, dict):
+                _refuse((*path, i), "an object was expected")
+            index = i if choice.source == "message" else _index(item.get("index"), (*path, i))
+            call = choice.calls.setdefault(index, _Call())
+            self._tool_call(choice, call, f"{choice.channel}/tool_calls/{index}", item, (*path, i), frame)
+
+    def _tool_call(
+        self, choice: _Choice, call: _Call, channel: str, value: dict[str, Any], path: Path, frame: _Frame
+    ) -> None:
+        self._turn(choice, None, frame)
+        for key, item in value.items():
+            if key == "index" or (item is None and key in KEYS):
+                continue
+            if key == "id" and isinstance(item, str):
+                call.ids += bool(item)
+                frame.say_whole(f"{channel}/id/{call.ids}", (*path, key), item)
+            elif key in ("function", "custom"):
+                self._function(choice, call, channel, item, (*path, key), frame)
+            else:
+                self._unknown(item, (*path, key), key, f"{channel}/~/{key}", frame)
+
+    def _function(
+        self, choice: _Choice, call: _Call, channel: str, value: object, path: Path, frame: _Frame
+    ) -> None:
+        if not isinstance(value, dict):
+            _refuse(path, "an object was expected")
+        self._turn(choice, None, frame)
+        for key, item in value.items():
+            if item is None and key in KEYS:
+                continue
+            if key in ("name", "arguments", "input"):
+                if not isinstance(item, str):
+                    _refuse((*path, key), "a string was expected")
+                if key == "name":
+                    self._name(call, channel, item, (*path, key), frame)
+                elif item:
+                    self._end_name(call, channel, frame)
+                    kind = TextKind.JSON if key == "arguments" else TextKind.PLAIN
+                    frame.say(f"{channel}/{key}", (*path, key), item, kind)
+            else:
+                self._unknown(item, (*path, key), key, f"{channel}/~/{key}", frame)
+
+    def _name(self, call: _Call, channel: str, name: str, path: Path, frame: _Frame) -> None:
+        if not name:
+            return
+        if name in self._tools and not call.spelled:
+            call.known_names += 1
+            call.is_named = True
+            frame.say_whole(f"{channel}/name/{call.known_names}", path, name)
+        elif call.is_named:
+            _refuse(path, "a name goes on after it was complete")
+        else:
+            call.spelled = True
+            frame.say(f"{channel}/name", path, name)
+
+    def _end_name(self, call: _Call, channel: str, frame: _Frame) -> None:
+        if call.spelled and not call.is_named:
+            frame.ended.append(f"{channel}/name")
+        call.is_named = True
+
+    def _unknown(self, value: object, path: Path, key: str, channel: str, frame: _Frame) -> None:
+        """What the API does not name, within a choice: it goes on from frame to frame on its own path."""
+        self._key(path, channel, frame)
+        if value is not None and (key in _CLEARED or _is_numbers(value)):
+            frame.cleared.append(path)
+        elif isinstance(value, str):
+            if not selects(key, value):
+                frame.say(channel, path, value)
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                self._unknown(item, (*path, name), name, f"{channel}/{_escaped(name)}", frame)
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                self._unknown(item, (*path, i), key, f"{channel}/{i}", frame)
+        elif _is_number(value) and key not in _COUNTS:
+            frame.cleared.append(path)
+
+    def _aside(self, value: object, path: Path, frame: _Frame) -> None:
+        """What stands beside the choices: complete in each frame, since no client joins it."""
+        channel = f"frame/{frame.number}/" + "/".join(map(str, path))
+        key = next((step for step in reversed(path) if isinstance(step, str)), "")
+        self._key(path, channel, frame)
+        if value is not None and (key in _CLEARED or _is_numbers(value)):
+            frame.cleared.append(path)
+        elif isinstance(value, str):
+            if not selects(key, value):
+                frame.say_whole(channel, path, value)
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                self._aside(item, (*path, name), frame)
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                self._aside(item, (*path, i), frame)
+
+    def _key(self, path: Path, channel: str, frame: _Frame) -> None:
+        key = path[-1]
+        if isinstance(key, str) and key not in KEYS:
+            frame.say_whole(f"{channel}/~key/{frame.number}/{len(frame.fields)}", path, key, is_key=True)
+
+
+def _index(value: object, path: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_INDEX:
+        _refuse((*path, "index"), f"a whole number from 0 to {MAX_INDEX} was expected")
+    return value
+
+
+def _usage(value: object) -> Usage | None:
+    if not isinstance(value, dict):
+        return None
+    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
+    if isinstance(prompt, int) and isinstance(completion, int):
+        return Usage(prompt_tokens=prompt, completion_tokens=completion)
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_numbers(value: object) -> bool:
+    return isinstance(value, list) and any(_is_number(item) for item in value)
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
