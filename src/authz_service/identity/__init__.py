@@ -1,0 +1,11 @@
+"""Who a token speaks for: verified by its issuer's keys, for one audience.
+
+- `verifier`: a token to a `Caller`, or what is wrong with it
+- `trust`: the issuers of a configuration, each with its keys
+- `token`: what can be read of a token before its signature is checked
+- `claims`: verified claims to a `Caller`: times, groups, person
+- `keys`: JSON Web Keys and which algorithms they may be used with
+- `key_sources`: the seam to where keys come from, and keys that never change
+- `jwks_file`, `jwks_url`: keys from a file, and from an issuer's server
+- `embedded`: our own issuer, for one person trying things out
+"""

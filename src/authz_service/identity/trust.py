@@ -1,0 +1,91 @@
+"""The issuers of a configuration, each with its keys, as one verifier."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from authz_service.config.model import Identity, Issuer, Review
+from authz_service.errors import Misconfigured
+from authz_service.identity.embedded import (
+    ALGORITHM,
+    EMBEDDED_ISSUER,
+    GATEWAY_AUDIENCE,
+    LONGEST_TTL,
+    EmbeddedIssuer,
+)
+from authz_service.identity.jwks_file import JwksFile
+from authz_service.identity.jwks_url import JwksUrl
+from authz_service.identity.key_sources import FixedKeys, KeySource
+from authz_service.identity.verifier import TrustedIssuer, Verifier
+
+FETCH_TIMEOUT = 5.0
+
+
+def verifier_from(
+    identity: Identity,
+    review: Review,
+    *,
+    embedded: EmbeddedIssuer | None,
+    clock: Callable[[], float] = time.time,
+) -> Verifier:
+    """A verifier for the issuers of `authz.yaml`; `embedded` is needed where it is switched on.
+
+    Raises `Misconfigured` for issuers that cannot be trusted as they are listed. Call `warm` before
+    the first request, and `close` at the end.
+    """
+    issuers = [_trusted(issuer) for issuer in identity.issuers]
+    if identity.embedded:
+        if issuers and not identity.embedded_votes:
+            # Whoever can read its key is anybody they like, four-eyes included.
+            raise Misconfigured(
+                "identity: the embedded issuer together with others needs embedded_votes: true"
+            )
+        if embedded is None:
+            raise Misconfigured("identity: the embedded issuer is switched on and has no key")
+        issuers.append(trusted_embedded(embedded))
+    return Verifier(issuers, review_audience=review.audience, clock=clock)
+
+
+def trusted_embedded(embedded: EmbeddedIssuer) -> TrustedIssuer:
+    """Our own issuer as one of those that are trusted."""
+    return TrustedIssuer(
+        url=EMBEDDED_ISSUER,
+        audience=GATEWAY_AUDIENCE,
+        algorithms=(ALGORITHM,),
+        keys=FixedKeys(embedded.key),
+        max_lifetime=LONGEST_TTL,
+    )
+
+
+def _trusted(issuer: Issuer) -> TrustedIssuer:
+    return TrustedIssuer(
+        url=issuer.url,
+        audience=issuer.audience,
+        algorithms=issuer.algorithms,
+        keys=_key_source(issuer),
+        groups=issuer.groups,
+        person=issuer.person,
+        max_lifetime=issuer.max_lifetime,
+    )
+
+
+def _key_source(issuer: Issuer) -> KeySource:
+    if "://" not in issuer.jwks:
+        return JwksFile(Path(issuer.jwks))
+    url = httpx.URL(issuer.jwks)
+    # Over plain HTTP anybody on the way could put in keys of their own.
+    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.host)):
+        raise Misconfigured(f"issuer {issuer.url}: jwks must be an https URL or a file")
+    return JwksUrl(issuer.jwks, httpx.AsyncClient(timeout=FETCH_TIMEOUT, follow_redirects=False))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

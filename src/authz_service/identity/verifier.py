@@ -1,0 +1,174 @@
+"""Verifies a token: whose it is, and that it is for this door; or says what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from authz_service.errors import Misconfigured, Unauthenticated
+from authz_service.identity.claims import LEEWAY, caller, check_times
+from authz_service.identity.key_sources import KeySource
+from authz_service.identity.keys import KEY_TYPES, VerifyingKey
+from authz_service.identity.token import TokenHead, malformed, read_head
+from authz_service.view.caller import Caller
+
+MOST_REMEMBERED = 10_000
+REQUIRED = ("exp", "iat", "iss", "aud", "sub")
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """One issuer and what is asked of its tokens; `audience` is that of the gateway.
+
+    `groups` is a path of claim names; `max_lifetime` in seconds.
+    """
+
+    url: str
+    audience: str
+    algorithms: tuple[str, ...]
+    keys: KeySource
+    groups: tuple[str, ...] = ("groups",)
+    person: str | None = None
+    max_lifetime: float = 86_400.0
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.algorithms if name not in KEY_TYPES]
+        if unknown or not self.algorithms:
+            names = ", ".join(unknown) or "none"
+            raise Misconfigured(f"issuer {self.url}: algorithms that cannot be used: {names}")
+        if not self.groups or self.max_lifetime <= 0:
+            raise Misconfigured(f"issuer {self.url}: groups and max_lifetime may not be empty or zero")
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    caller: Caller
+    issuer: TrustedIssuer
+    key: VerifyingKey
+
+
+class Verifier:
+    """Verifies tokens for the gateway and for the review API, which take none of each other's.
+
+    Both methods raise `Unauthenticated`, which says what is wrong and never repeats the token, and
+    `Unavailable` while an issuer's keys cannot be had. `clock` is in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        issuers: Sequence[TrustedIssuer],
+        *,
+        review_audience: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._issuers = {issuer.url: issuer for issuer in issuers}
+        if not issuers or len(self._issuers) != len(issuers):
+            raise Misconfigured("identity: no issuer is trusted, or one is listed twice")
+        if review_audience in {issuer.audience for issuer in issuers}:
+            raise Misconfigured("review.audience must differ from every issuer's audience")
+        self._gateway_audiences = frozenset(issuer.audience for issuer in issuers)
+        self._review_audience = review_audience
+        self._clock = clock
+        self._remembered: dict[bytes, _Verified] = {}
+
+    async def verify_gateway(self, token: str) -> Caller:
+        """Who sends a request with this token."""
+        return await self._verify(token, is_review=False)
+
+    async def verify_review(self, token: str) -> Caller:
+        """Who calls the review API with this token."""
+        return await self._verify(token, is_review=True)
+
+    async def warm(self) -> None:
+        """Get every issuer's keys; raises `Unavailable` when those of one cannot be had."""
+        sources = [issuer.keys.warm() for issuer in self._issuers.values()]
+        for result in await asyncio.gather(*sources, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+    async def close(self) -> None:
+        """End what the key sources run in the background."""
+        for issuer in self._issuers.values():
+            await issuer.keys.close()
+
+    async def _verify(self, token: str, *, is_review: bool) -> Caller:
+        if not token.isascii():
+            raise malformed("it has characters that no token has")
+        digest = hashlib.sha256(b"%d" % is_review + token.encode()).digest()
+        verified = self._recall(digest)
+        if verified is None:
+            verified = await self._verified(read_head(token), token, is_review=is_review)
+            self._remember(digest, verified)
+        return verified.caller
+
+    def _recall(self, digest: bytes) -> _Verified | None:
+        verified = self._remembered.get(digest)
+        if verified is None:
+            return None
+        # A verification ends with its token, and with its key leaving the issuer's set.
+        is_live = self._clock() < verified.caller.expires_at + LEEWAY
+        if is_live and verified.issuer.keys.has(verified.key):
+            return verified
+        del self._remembered[digest]
+        return None
+
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        if len(self._remembered) >= MOST_REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+        self._remembered[digest] = verified
+
+    async def _verified(self, head: TokenHead, token: str, *, is_review: bool) -> _Verified:
+        issuer = self._issuers.get(head.issuer)
+        if issuer is None:
+            raise Unauthenticated("the token's issuer is not one that is trusted here", code="unknown_issuer")
+        if head.algorithm not in issuer.algorithms:
+            message = f"the token is not signed with {' or '.join(issuer.algorithms)}"
+            raise Unauthenticated(message, code="algorithm_refused")
+        key = await issuer.keys.find(head.kid, head.algorithm)
+        audience = self._review_audience if is_review else issuer.audience
+        claims = _check_signature(token, key, issuer, algorithm=head.algorithm, audience=audience)
+        self._check_single_use(claims["aud"], is_review=is_review)
+        expires_at = check_times(claims, now=self._clock(), max_lifetime=issuer.max_lifetime)
+        found = caller(claims, expires_at=expires_at, groups=issuer.groups, person=issuer.person)
+        return _Verified(found, issuer, key)
+
+    def _check_single_use(self, audience: str | list[str], *, is_review: bool) -> None:
+        """Refuse a token that is good for both doors: an agent that holds its user's could vote."""
+        others = self._gateway_audiences if is_review else {self._review_audience}
+        if others.intersection([audience] if isinstance(audience, str) else audience):
+            message = "the token is for the gateway and for the review API; get one for each"
+            raise Unauthenticated(message, code="wrong_audience")
+
+
+def _check_signature(
+    token: str, key: VerifyingKey, issuer: TrustedIssuer, *, algorithm: str, audience: str
+) -> dict[str, Any]:
+    """The claims, once signature, issuer, audience and required claims are good; times are ours to check."""
+    try:
+        return jwt.decode(
+            token,
+            key.public,
+            algorithms=[algorithm],  # one of the configuration's, and the only one that fits the key
+            audience=audience,
+            issuer=issuer.url,
+            options={
+                "require": list(REQUIRED),
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
+        )
+    except jwt.InvalidSignatureError as error:
+        raise Unauthenticated("the token's signature is not good", code="bad_signature") from error
+    except jwt.InvalidAudienceError as error:
+        raise Unauthenticated(f"the token is not for {audience!r}", code="wrong_audience") from error
+    except jwt.MissingRequiredClaimError as error:
+        raise malformed(f'it has no "{error.claim}"') from error
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+        raise malformed("its signature or claims are not well formed") from error
