@@ -131,7 +131,9 @@ class Ballot:
     """A vote to be cast. `may_vote_in` are the stages whose condition the reviewer satisfies.
 
     `digest` is that of the bytes the reviewer was shown. The same `idempotency_key` of the same
-    voter is one vote: sent again, it yields the hold as it stands.
+    voter is one vote: sent again, it yields the hold as it stands. `account` is the reviewer's
+    (issuer, subject) where `voter` is a person's: one account never counts as two people, nor as
+    another than the requester, because one of its tokens lacked the person claim.
     """
 
     hold: str
@@ -142,6 +144,7 @@ class Ballot:
     may_vote_in: tuple[StageRef, ...]
     reason: str = ""
     idempotency_key: str = ""
+    account: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
