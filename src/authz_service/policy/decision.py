@@ -69,9 +69,15 @@ class AnswerFacts:
 class Policy(Protocol):
     """The rules in force, compiled. Deciding never raises: a failing rule is a deny that says so."""
 
-    digest: str
-    reads_answers: bool
-    """Whether any answer rule exists; without one, answers need no decision."""
+    @property
+    def digest(self) -> str:
+        """Names these rules in the record."""
+        ...
+
+    @property
+    def reads_answers(self) -> bool:
+        """Whether answers need a decision at all."""
+        ...
 
     def decide_request(self, facts: RequestFacts) -> Decision:
         """Judge a request that was read."""

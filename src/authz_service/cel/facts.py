@@ -1,0 +1,132 @@
+"""Builds what conditions look at, only with the fields that they read: texts can be megabytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, TypeVar
+
+from authz_service.cel.schema import Schema
+from authz_service.policy.conditions import PathFacts
+from authz_service.policy.decision import AnswerFacts, RequestFacts
+from authz_service.view.caller import Caller
+from authz_service.view.request import RequestView, Role
+
+T = TypeVar("T")
+
+PERSON: Final[Mapping[str, Callable[[Caller], Any]]] = {
+    "subject": lambda caller: caller.subject,
+    "issuer": lambda caller: caller.issuer,
+    "groups": lambda caller: caller.groups,
+    "groups_complete": lambda caller: caller.groups_complete,
+    "person": lambda caller: caller.person or "",
+    "claims": lambda caller: dict(caller.claims),
+}
+REQUEST: Final[Mapping[str, Callable[[RequestView], Any]]] = {
+    "api": lambda request: request.api,
+    "operation": lambda request: request.operation,
+    "model": lambda request: request.model,
+    "stream": lambda request: request.stream,
+    "tools": lambda request: request.tools,
+    "token_estimate": lambda request: request.token_estimate,
+    "choices": lambda request: request.choices,
+    "parameters": lambda request: dict(request.parameters),
+    "system_text": lambda request: request.text(Role.SYSTEM),
+    "user_text": lambda request: request.text(Role.USER),
+    "assistant_text": lambda request: request.text(Role.ASSISTANT),
+    "tool_text": lambda request: request.text(Role.TOOL),
+    "other_text": lambda request: request.text(Role.OTHER),
+    "new_turn": lambda request: request.new_turn,
+}
+CALL: Final[Mapping[str, Callable[[PathFacts], Any]]] = {
+    "method": lambda facts: facts.method,
+    "path": lambda facts: facts.path,
+}
+
+
+class Part(Generic[T]):
+    """Builds one message from a value, with the fields that `reads` names below `variable`."""
+
+    def __init__(
+        self,
+        message: Any,
+        variable: str,
+        getters: Mapping[str, Callable[[T], Any]],
+        reads: frozenset[str],
+    ) -> None:
+        self._message = message
+        self._getters = tuple((name, get) for name, get in getters.items() if f"{variable}.{name}" in reads)
+
+    def __call__(self, value: T) -> Any:
+        return self._message(**{name: get(value) for name, get in self._getters})
+
+
+class FindingsPart:
+    """Builds `findings`. A type that was not found stays unset, so that `has()` means found."""
+
+    def __init__(self, schema: Schema, variable: str, reads: frozenset[str]) -> None:
+        self._message = schema.messages["Findings"]
+        self._found = schema.messages["Found"]
+        prefix = f"{variable}."
+        self._entities = tuple(name.removeprefix(prefix) for name in sorted(reads) if name.startswith(prefix))
+
+    def __call__(self, counts: Mapping[str, int]) -> Any:
+        found = self._found
+        present = {name: found(count=counts[name]) for name in self._entities if counts.get(name)}
+        return self._message(**present)
+
+
+def request_facts(schema: Schema, reads: frozenset[str]) -> Callable[[RequestFacts], dict[str, Any]]:
+    """A function from the facts of a request to the variables of its conditions."""
+    caller = Part(schema.messages["Person"], "caller", PERSON, reads)
+    request = Part(schema.messages["Request"], "request", REQUEST, reads)
+    findings = FindingsPart(schema, "findings", reads)
+
+    def build(facts: RequestFacts) -> dict[str, Any]:
+        return {
+            "caller": caller(facts.caller),
+            "request": request(facts.request),
+            "findings": findings(facts.findings),
+            "now": _timestamp(facts.now),
+        }
+
+    return build
+
+
+def answer_facts(schema: Schema, reads: frozenset[str]) -> Callable[[AnswerFacts], dict[str, Any]]:
+    """The same for answers, which also know what was found in the answer so far."""
+    before = request_facts(schema, reads)
+    found = FindingsPart(schema, "answer.findings", reads)
+    message = schema.messages["Answer"]
+
+    def build(facts: AnswerFacts) -> dict[str, Any]:
+        known = before(RequestFacts(facts.caller, facts.request, facts.findings, facts.now))
+        known["answer"] = message(findings=found(facts.answer_findings))
+        return known
+
+    return build
+
+
+def path_facts(schema: Schema, reads: frozenset[str]) -> Callable[[PathFacts], dict[str, Any]]:
+    """The same for paths that pass unread."""
+    caller = Part(schema.messages["Person"], "caller", PERSON, reads)
+    call = Part(schema.messages["Call"], "call", CALL, reads)
+
+    def build(facts: PathFacts) -> dict[str, Any]:
+        return {"caller": caller(facts.caller), "call": call(facts), "now": _timestamp(facts.now)}
+
+    return build
+
+
+def person_facts(schema: Schema, reads: frozenset[str]) -> Callable[[Caller], dict[str, Any]]:
+    """The same for people who review."""
+    person = Part(schema.messages["Person"], "person", PERSON, reads)
+
+    def build(caller: Caller) -> dict[str, Any]:
+        return {"person": person(caller)}
+
+    return build
+
+
+def _timestamp(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=UTC)
