@@ -85,7 +85,7 @@ class ReadAnswer:
     """From now on, read what comes of the answer: AnswerRead for each piece, or AnswerFailed."""
 
     status: int
-    content_type: str
+    headers: Mapping[str, str]
     is_last: bool
 
 

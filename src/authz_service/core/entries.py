@@ -24,7 +24,7 @@ def received(request: Request, *, size: int) -> EntryDraft:
             "path": request.path,
             "size": size,
         },
-        {"caller": caller_payload(request.caller)},
+        {"caller": caller_payload(request.caller), "headers": _json(dict(request.headers))},
     )
 
 
@@ -54,9 +54,10 @@ def refused(request: Request, *, code: str, status: int, body: bytes | None = No
     return EntryDraft(Kind.REQUEST_REFUSED, request.session, {"code": code, "status": status}, payloads)
 
 
-def answer_started(request: Request, *, status: int) -> EntryDraft:
-    """The model began to answer."""
-    return EntryDraft(Kind.ANSWER_STARTED, request.session, {"status": status})
+def answer_started(request: Request, *, status: int, headers: Mapping[str, str]) -> EntryDraft:
+    """The model began to answer; `headers` are those that go to the caller."""
+    data: dict[str, Scalar | dict[str, Scalar]] = {"status": status, "headers": dict(headers)}
+    return EntryDraft(Kind.ANSWER_STARTED, request.session, data)
 
 
 def answer_decided(request: Request, decision: Decision, findings: Mapping[str, int]) -> EntryDraft:
@@ -94,7 +95,11 @@ def caller_payload(caller: Caller) -> bytes:
         "groups_complete": caller.groups_complete,
         "person": caller.person,
     }
-    return json.dumps(identity, sort_keys=True, ensure_ascii=False).encode()
+    return _json(identity)
+
+
+def _json(value: Mapping[str, object]) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False).encode()
 
 
 def _decision(

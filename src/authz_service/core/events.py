@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from authz_service.core.holds import Approval
@@ -77,10 +78,13 @@ class HoldConsumed:
 
 @dataclass(frozen=True, slots=True)
 class AnswerStarted:
-    """The headers of an answer came: the model's, or Envoy's own reply while nothing was forwarded."""
+    """The headers of an answer came: the model's, or Envoy's own reply while nothing was forwarded.
+
+    `headers` are those that may go on to the caller.
+    """
 
     status: int
-    content_type: str
+    headers: Mapping[str, str]
     is_last: bool
 
 

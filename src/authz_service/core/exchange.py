@@ -130,6 +130,7 @@ class Answering:
     """The model answers. `collected` is what waits for the end since a rule wants the answer held."""
 
     status: int
+    headers: Mapping[str, str]
     is_started: bool = False
     hold: AnswerRead | None = None
     collected: tuple[bytes, ...] = ()
@@ -376,9 +377,9 @@ class Exchange:
 
     def _forwarded(self, event: Event) -> list[Command]:
         match event:
-            case AnswerStarted(status, content_type, is_last):
-                self.state = Answering(status)
-                return [ReadAnswer(status, content_type, is_last)]
+            case AnswerStarted(status, headers, is_last):
+                self.state = Answering(status, headers)
+                return [ReadAnswer(status, headers, is_last)]
             case AnswerFailed(error):
                 return self._answer_failed(error, is_begun=False)
             case _:
@@ -419,7 +420,7 @@ class Exchange:
     def _answer_drafts(self, state: Answering, event: AnswerRead) -> list[EntryDraft]:
         drafts = []
         if not state.is_started:
-            drafts.append(entries.answer_started(self.request, status=state.status))
+            drafts.append(entries.answer_started(self.request, status=state.status, headers=state.headers))
         if event.decision is not None:
             drafts.append(entries.answer_decided(self.request, event.decision, event.step.found))
         return drafts

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from authz_service.view.caller import Caller
 
@@ -12,7 +13,7 @@ class Request:
     """One request by a verified caller. `session` names the exchange; `path` has no query.
 
     `api` is the name of the model API that owns the path, "" where none does. `pseudonym` stands for
-    the caller in entries.
+    the caller in entries. `headers` are those that may go on to the model.
     """
 
     session: str
@@ -21,3 +22,4 @@ class Request:
     method: str
     path: str
     api: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)

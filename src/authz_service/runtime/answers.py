@@ -1,0 +1,126 @@
+"""Reads one answer as it comes, and asks the rules for answers about what is found in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from authz_service.core.events import AnswerFailed, AnswerRead
+from authz_service.core.request import Request
+from authz_service.errors import AuthzError, Unreadable
+from authz_service.inspection.answer import AnswerPipe, answer_pipe
+from authz_service.inspection.results import AnswerStep, RequestInspection
+from authz_service.policy.decision import AnswerFacts, Decision
+from authz_service.runtime.judging import LARGEST_INLINE, Route
+from authz_service.runtime.rules import Rules
+
+
+class UnreadPipe:
+    """The answer of a path that passes unread: as it comes."""
+
+    def feed(self, data: bytes) -> AnswerStep:
+        """What came goes on."""
+        return AnswerStep(release=data, found={}, masked={})
+
+    def finish(self) -> AnswerStep:
+        """The end."""
+        return AnswerStep(release=b"", found={}, masked={}, is_last=True)
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer being read. `request` is None where the path passes unread."""
+
+    rules: Rules
+    request: Request
+    inspection: RequestInspection | None
+    pipe: AnswerPipe
+    clock: Callable[[], float]
+    new_id: Callable[[str], str]
+    _found: Counter[str] = field(default_factory=Counter)
+    _is_judged: bool = False
+    _unread: int = 0
+
+    async def read(self, data: bytes, *, is_last: bool) -> AnswerRead | AnswerFailed:
+        """Take the next bytes; a large piece is read in a thread."""
+        self._unread += len(data)
+        try:
+            if self._unread > LARGEST_INLINE and (is_last or len(data) > LARGEST_INLINE):
+                step = await asyncio.to_thread(self._step, data, is_last=is_last)
+            else:
+                step = self._step(data, is_last=is_last)
+        except AuthzError as error:
+            return AnswerFailed(error)
+        self._unread = 0 if step.release else self._unread
+        return self._judged(step)
+
+    def _step(self, data: bytes, *, is_last: bool) -> AnswerStep:
+        step = self.pipe.feed(data)
+        return _merged(step, self.pipe.finish()) if is_last else step
+
+    def _judged(self, step: AnswerStep) -> AnswerRead:
+        self._found.update(step.found)
+        policy = self.rules.policy
+        if self.inspection is None or not policy.reads_answers or (self._is_judged and not step.found):
+            return AnswerRead(step)
+        self._is_judged = True
+        now = self.clock()
+        facts = AnswerFacts(
+            caller=self.request.caller,
+            request=self.inspection.view,
+            findings=self.inspection.findings,
+            answer_findings=dict(self._found),
+            now=now,
+        )
+        decision: Decision = policy.decide_answer(facts)
+        approvals = self.rules.approvals_of(decision.approvals)
+        return AnswerRead(step, decision, approvals, self.new_id("hold") if approvals else "", now)
+
+
+def start_answer(
+    rules: Rules,
+    request: Request,
+    route: Route | None,
+    inspection: RequestInspection | None,
+    *,
+    status: int,
+    headers: Mapping[str, str],
+    clock: Callable[[], float],
+    new_id: Callable[[str], str],
+) -> Answer:
+    """A reader for the answer with these headers; raises `Unreadable` for what cannot be read."""
+    pipe: AnswerPipe
+    if route is None or inspection is None:
+        pipe = UnreadPipe()
+    else:
+        pipe = answer_pipe(
+            api=route.api,
+            request=inspection.view,
+            content_type=_content_type(headers, status),
+            scanner=rules.scanner,
+            masked_entities=rules.answer_masks,
+            max_body=rules.config.limits.body,
+            max_depth=rules.config.limits.depth,
+            is_error=status >= 400,
+        )
+    return Answer(rules, request, inspection, pipe, clock, new_id)
+
+
+def _content_type(headers: Mapping[str, str], status: int) -> str:
+    content_type = headers.get("content-type", "")
+    if not content_type:
+        message = f"The model server answered with status {status} and no content type."
+        raise Unreadable(message, code="unreadable_answer", status=502)
+    return content_type
+
+
+def _merged(first: AnswerStep, last: AnswerStep) -> AnswerStep:
+    return AnswerStep(
+        release=first.release + last.release,
+        found=Counter(first.found) + Counter(last.found),
+        masked=Counter(first.masked) + Counter(last.masked),
+        usage=last.usage or first.usage,
+        is_last=True,
+    )

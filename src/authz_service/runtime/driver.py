@@ -1,0 +1,215 @@
+"""Drives one exchange: runs the core's commands in order, and brings back what came of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, assert_never
+
+from authz_service.core.commands import (
+    Abort,
+    Command,
+    Consume,
+    CutAnswer,
+    Forward,
+    ForwardAnswer,
+    Judge,
+    LeaveHold,
+    OpenHold,
+    ReadAnswer,
+    Record,
+    RecordLater,
+    Reply,
+    WatchHold,
+)
+from authz_service.core.events import (
+    AnswerFailed,
+    CallerLeft,
+    Event,
+    HoldAnswered,
+    HoldConsumed,
+    RequestJudged,
+    StoreFailed,
+)
+from authz_service.core.exchange import Exchange
+from authz_service.errors import AuthzError
+from authz_service.inspection.results import RequestInspection
+from authz_service.model_apis.base import ApiError
+from authz_service.runtime.answers import Answer, start_answer
+from authz_service.runtime.gateway import Gateway
+from authz_service.runtime.judging import Route, judge
+from authz_service.runtime.mailbox import AnswerChunk, Mail, Mailbox
+from authz_service.runtime.waiting import Watch
+
+
+class Transport(Protocol):
+    """Envoy's side of one exchange. Each method returns once its bytes are on their way."""
+
+    @property
+    def answer_begun(self) -> bool:
+        """The caller has received the answer's headers."""
+        ...
+
+    async def forward(self, body: bytes, model: str) -> None:
+        """Let the request through to `model` with `body`."""
+        ...
+
+    async def reply(self, error: ApiError, headers: Mapping[str, str]) -> None:
+        """Answer in place of the model."""
+        ...
+
+    async def answer(self, body: bytes, *, is_last: bool) -> None:
+        """Let a piece of the answer through."""
+        ...
+
+    async def cut(self, error: ApiError) -> None:
+        """End a begun answer with an error."""
+        ...
+
+    def abort(self, reason: str) -> None:
+        """Fail the stream when the driver returns."""
+        ...
+
+
+@dataclass(slots=True)
+class Driver:
+    """One exchange on one stream. `run` returns when nothing more is to be done for it."""
+
+    gateway: Gateway
+    exchange: Exchange
+    route: Route | None
+    transport: Transport
+    new_id: Callable[[str], str]
+    mailbox: Mailbox = field(default_factory=Mailbox)
+    _watch: Watch | None = None
+    _inspection: RequestInspection | None = None
+    _answer: Answer | None = None
+
+    async def run(self, first: Event) -> None:
+        """Handle `first`, then what comes into the mailbox, until the exchange is closed."""
+        try:
+            await self._handle(first)
+            while not self.exchange.is_closed:
+                await self._handle_mail(await self.mailbox.get())
+        finally:
+            self._leave()
+
+    def caller_left(self) -> None:
+        """The stream is gone while a command was under way: put the end on record later."""
+        self._leave()
+        for command in self.exchange.handle(CallerLeft()):
+            if isinstance(command, Record):
+                self.gateway.recorder.later(command.drafts)
+
+    async def _handle_mail(self, mail: Mail) -> None:
+        if not isinstance(mail, AnswerChunk):
+            await self._handle(mail)
+        elif self._answer is not None:
+            await self._handle(await self._answer.read(mail.data, is_last=mail.is_last))
+
+    async def _handle(self, event: Event) -> None:
+        commands = deque(self.exchange.handle(event))
+        while commands:
+            result = await self._attempt(commands.popleft())
+            if isinstance(result, StoreFailed):
+                commands = deque(self.exchange.handle(result))
+            elif result is not None:
+                commands.extend(self.exchange.handle(result))
+
+    async def _attempt(self, command: Command) -> Event | None:
+        match command:
+            case Record() | OpenHold() | Consume():
+                try:
+                    return await self._store(command)
+                except AuthzError as error:
+                    return StoreFailed(error, self.transport.answer_begun)
+            case Judge() | ReadAnswer() | WatchHold() | LeaveHold() | RecordLater():
+                return await self._own(command)
+            case Forward() | Reply() | ForwardAnswer() | CutAnswer() | Abort():
+                await self._send(command)
+                return None
+            case _ as never:
+                assert_never(never)
+
+    async def _store(self, command: Record | OpenHold | Consume) -> Event | None:
+        store = self.gateway.store
+        match command:
+            case Record(drafts):
+                await store.append(*drafts)
+                return None
+            case OpenHold(draft):
+                return HoldAnswered(await store.open_hold(draft, self.gateway.hold_limits))
+            case Consume(hold, digest, entries):
+                session = self.exchange.request.session
+                is_ours = await store.consume(hold, digest=digest, session=session, entries=entries)
+                return HoldConsumed(is_ours)
+            case _ as never:
+                assert_never(never)
+
+    async def _own(self, command: Judge | ReadAnswer | WatchHold | LeaveHold | RecordLater) -> Event | None:
+        match command:
+            case Judge():
+                return await self._judge(command)
+            case ReadAnswer():
+                return await self._read_answer(command)
+            case WatchHold(hold):
+                seconds = self.gateway.rules.config.holds.wait
+                self._watch = self.gateway.waiting.watch(hold, self.mailbox.put, seconds=seconds)
+            case LeaveHold():
+                self._leave()
+            case RecordLater(drafts):
+                self.gateway.recorder.later(drafts)
+            case _ as never:
+                assert_never(never)
+        return None
+
+    async def _send(self, command: Forward | Reply | ForwardAnswer | CutAnswer | Abort) -> None:
+        match command:
+            case Forward(body, model):
+                await self.transport.forward(body, model)
+            case Reply(error, headers):
+                await self.transport.reply(error, headers)
+            case ForwardAnswer(body, is_last):
+                await self.transport.answer(body, is_last=is_last)
+            case CutAnswer(error):
+                await self.transport.cut(error)
+            case Abort(reason):
+                self.transport.abort(reason)
+            case _ as never:
+                assert_never(never)
+
+    async def _judge(self, command: Judge) -> Event:
+        judged = await judge(
+            self.gateway.rules,
+            self.exchange.request,
+            self.route,
+            command.body,
+            caller=command.caller,
+            now=self.gateway.clock(),
+            new_hold=self.new_id("hold"),
+        )
+        if isinstance(judged, RequestJudged):
+            self._inspection = judged.inspection
+        return judged
+
+    async def _read_answer(self, command: ReadAnswer) -> Event | None:
+        try:
+            self._answer = start_answer(
+                self.gateway.rules,
+                self.exchange.request,
+                self.route,
+                self._inspection,
+                status=command.status,
+                headers=command.headers,
+                clock=self.gateway.clock,
+                new_id=self.new_id,
+            )
+        except AuthzError as error:
+            return AnswerFailed(error)
+        return await self._answer.read(b"", is_last=True) if command.is_last else None
+
+    def _leave(self) -> None:
+        if self._watch is not None:
+            self.gateway.waiting.leave(self._watch)
+            self._watch = None

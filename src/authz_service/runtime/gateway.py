@@ -1,0 +1,48 @@
+"""What all exchanges of a process share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from authz_service.core.ports import HoldLimits, Store
+from authz_service.errors import Unavailable
+from authz_service.keys.seal import Sealer
+from authz_service.runtime.recorder import Recorder
+from authz_service.runtime.rules import Rules
+from authz_service.runtime.waiting import Waiting
+
+LARGEST_BUFFER = 512 * 1024 * 1024
+"""Bytes of request bodies that a process keeps at a time; above it new requests get 503."""
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The store, the rules in force, and who is alive. `rules` is replaced as a whole by a reload."""
+
+    store: Store
+    rules: Rules
+    sealer: Sealer
+    pseudonym: Callable[[tuple[str, str]], str]
+    waiting: Waiting
+    recorder: Recorder
+    clock: Callable[[], float] = time.time
+    live: set[str] = field(default_factory=set)
+    buffered: int = 0
+
+    @property
+    def hold_limits(self) -> HoldLimits:
+        """The limits of holds by the configuration in force."""
+        holds = self.rules.config.holds
+        return HoldLimits(pending_per_caller=holds.pending_per_caller, use_within=holds.use_within)
+
+    def reserve(self, size: int) -> None:
+        """Account for buffered bytes; raises `Unavailable` above the budget."""
+        if self.buffered + size > LARGEST_BUFFER:
+            raise Unavailable("The gateway holds as many requests as it can; try again later.")
+        self.buffered += size
+
+    def free(self, size: int) -> None:
+        """Give back what was reserved."""
+        self.buffered -= size

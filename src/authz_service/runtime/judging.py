@@ -1,0 +1,101 @@
+"""Judges a request by the rules of this moment: reads it, looks for findings, decides."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from authz_service.core.events import RequestFailed, RequestJudged
+from authz_service.core.request import Request
+from authz_service.errors import AuthzError, NotFound, Unreadable
+from authz_service.inspection.request import inspect_request
+from authz_service.inspection.results import RequestInspection
+from authz_service.model_apis.base import ModelApi, Operation
+from authz_service.policy.decision import RequestFacts
+from authz_service.runtime.rules import Rules
+from authz_service.view.caller import Caller
+
+LARGEST_INLINE = 32 * 1024
+"""Bytes of body that are inspected on the event loop; larger ones go to a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The adapter and operation that own a request's method and path."""
+
+    api: ModelApi
+    operation: Operation
+
+
+async def judge(
+    rules: Rules,
+    request: Request,
+    route: Route | None,
+    body: bytes,
+    *,
+    caller: Caller,
+    now: float,
+    new_hold: str,
+) -> RequestJudged | RequestFailed:
+    """What the rules say to `body` as sent by `caller` at `now` (seconds since the epoch)."""
+    try:
+        if route is None:
+            return _judge_path(rules, request, caller=caller, now=now, new_hold=new_hold)
+        inspection = await _inspect(rules, request, route, body)
+    except AuthzError as error:
+        return RequestFailed(error)
+    facts = RequestFacts(caller, inspection.view, inspection.findings, now)
+    decision = rules.policy.decide_request(facts)
+    return RequestJudged(
+        decision=decision,
+        model=rules.models[inspection.view.model],
+        new_hold=new_hold,
+        now=now,
+        inspection=inspection,
+        approvals=rules.approvals_of(decision.approvals),
+    )
+
+
+def _judge_path(
+    rules: Rules, request: Request, *, caller: Caller, now: float, new_hold: str
+) -> RequestJudged:
+    decision = rules.policy.decide_path(method=request.method, path=request.path, caller=caller, now=now)
+    listed = [p for p in rules.config.paths if (p.method, p.path) == (request.method, request.path)]
+    if decision is None or not listed:
+        raise NotFound(
+            f"{request.method} {request.path} is no model API of this gateway, "
+            "and not among the paths that may pass unread.",
+            code="unknown_path",
+        )
+    return RequestJudged(decision=decision, model=listed[0].model, new_hold=new_hold, now=now)
+
+
+async def _inspect(rules: Rules, request: Request, route: Route, body: bytes) -> RequestInspection:
+    if not body:
+        raise Unreadable("The request has no body; a JSON object is expected.", code="invalid_json")
+    if len(body) <= LARGEST_INLINE:
+        inspection = inspect(rules, route, body)
+    else:
+        inspection = await asyncio.to_thread(inspect, rules, route, body)
+    return replace(inspection, fingerprint=_fingerprint(request, inspection))
+
+
+def inspect(rules: Rules, route: Route, body: bytes) -> RequestInspection:
+    """Read `body` and look for findings; raises `Unreadable`."""
+    return inspect_request(
+        body,
+        api=route.api,
+        operation=route.operation,
+        scanner=rules.scanner,
+        masked_entities=rules.request_masks,
+        models=rules.models,
+        noise=rules.config.holds.noise,
+        max_depth=rules.config.limits.depth,
+    )
+
+
+def _fingerprint(request: Request, inspection: RequestInspection) -> bytes:
+    """The same request: method, path, model and headers that change meaning, with the body."""
+    meaning = sorted(h for h in request.headers.items() if h[0] not in ("user-agent", "idempotency-key"))
+    parts = [request.method, request.path, inspection.view.model, repr(meaning)]
+    return "\0".join(parts).encode() + b"\0" + inspection.fingerprint

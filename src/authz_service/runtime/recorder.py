@@ -1,0 +1,84 @@
+"""Records what nothing waits for, as soon as the store can: ends of exchanges, counts of refusals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import structlog
+
+from authz_service.audit.draft import Data, EntryDraft, Kind
+from authz_service.core.ports import Store
+from authz_service.errors import AuthzError, Conflict
+
+log = structlog.get_logger(__name__)
+
+LONGEST_BACKLOG = 10_000
+COUNT_SECONDS = 60.0
+RETRY_SECONDS = 0.5
+MOST_SOURCES = 1_000
+"""Sources that are counted apart in one interval; what comes from others is counted together."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """A backlog of entries that outlives an outage of the store, but not the process.
+
+    What the process loses with it, recovery at the next start finds as exchanges that never ended.
+    """
+
+    store: Store
+    _backlog: deque[tuple[EntryDraft, ...]] = field(default_factory=deque)
+    _refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def later(self, drafts: tuple[EntryDraft, ...]) -> None:
+        """Record `drafts` soon; the oldest of a full backlog is dropped, and recovery finds it."""
+        if len(self._backlog) >= LONGEST_BACKLOG:
+            self._backlog.popleft()
+        self._backlog.append(drafts)
+        self._wake.set()
+
+    def count(self, source: str, code: str) -> None:
+        """Count a refusal of somebody unauthenticated: one entry a minute, not one for each."""
+        is_known = (source, code) in self._refusals or len(self._refusals) < MOST_SOURCES
+        self._refusals[(source if is_known else "others", code)] += 1
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        loop = asyncio.get_running_loop()
+        count_at = loop.time() + COUNT_SECONDS
+        while True:
+            if loop.time() >= count_at:
+                self._take_counts()
+                count_at = loop.time() + COUNT_SECONDS
+            await self.drain()
+            try:
+                async with asyncio.timeout(RETRY_SECONDS if self._backlog else 5.0):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            self._wake.clear()
+
+    async def drain(self, *, with_counts: bool = False) -> None:
+        """Write what there is; what cannot be written now stays."""
+        if with_counts:
+            self._take_counts()
+        while self._backlog:
+            drafts = self._backlog[0]
+            try:
+                await self.store.append(*drafts)
+            except Conflict as error:
+                log.warning("recorder.dropped", code=error.code)
+            except AuthzError:
+                return
+            if self._backlog and self._backlog[0] is drafts:
+                self._backlog.popleft()
+
+    def _take_counts(self) -> None:
+        counts, self._refusals = self._refusals, Counter()
+        for (source, code), number in sorted(counts.items()):
+            data: Data = {"code": code, "count": number}
+            payloads = {"source": source.encode()}
+            self.later((EntryDraft(Kind.REFUSALS_COUNTED, None, data, payloads),))

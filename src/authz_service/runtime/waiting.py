@@ -1,0 +1,139 @@
+"""Wakes the exchanges that wait for holds, in the order in which they came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
+from authz_service.core.ports import Hold, HoldState, Store
+from authz_service.errors import AuthzError
+
+log = structlog.get_logger(__name__)
+
+WatchEvent = HoldApproved | HoldEnded | WaitElapsed
+
+POLL_SECONDS = 0.25
+"""How often the store is asked for changes: the truth, for what `nudge` does not tell."""
+
+
+@dataclass(eq=False, slots=True)
+class Watch:
+    """One exchange's place in the line of a hold; `notify` is called once at most."""
+
+    hold: str
+    notify: Callable[[WatchEvent], None]
+    timer: asyncio.TimerHandle | None = None
+    is_told: bool = False
+
+    def tell(self, event: WatchEvent) -> None:
+        """Pass the one event on."""
+        if self.is_told:
+            return
+        self.is_told = True
+        if self.timer is not None:
+            self.timer.cancel()
+        self.notify(event)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """All watches of this process. `run` follows the store until it is cancelled."""
+
+    store: Store
+    _lines: dict[str, list[Watch]] = field(default_factory=lambda: defaultdict(list))
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _dirty: set[str] = field(default_factory=set)
+
+    def count(self, hold: str) -> int:
+        """How many exchanges wait for a hold in this process."""
+        return len(self._lines.get(hold, ()))
+
+    @property
+    def total(self) -> int:
+        """How many exchanges wait for any hold in this process."""
+        return sum(len(line) for line in self._lines.values())
+
+    def watch(self, hold: str, notify: Callable[[WatchEvent], None], *, seconds: float) -> Watch:
+        """Join the line of `hold`; after `seconds` without a decision the event is WaitElapsed."""
+        watch = Watch(hold, notify)
+        watch.timer = asyncio.get_running_loop().call_later(seconds, watch.tell, WaitElapsed())
+        self._lines[hold].append(watch)
+        self.nudge(hold)
+        return watch
+
+    def leave(self, watch: Watch) -> None:
+        """Leave the line; whoever is first then may have their turn."""
+        watch.is_told = True
+        if watch.timer is not None:
+            watch.timer.cancel()
+        line = self._lines.get(watch.hold)
+        if line and watch in line:
+            line.remove(watch)
+            if line:
+                self.nudge(watch.hold)
+            else:
+                del self._lines[watch.hold]
+
+    def nudge(self, hold: str) -> None:
+        """Look at this hold now rather than at the next poll."""
+        self._dirty.add(hold)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow the changes of holds in the store; goes on when the store was away."""
+        cursor = 0
+        is_away = False
+        while True:
+            try:
+                cursor = await self._follow(cursor)
+                is_away = False
+            except AuthzError as error:
+                if not is_away:
+                    log.warning("holds.follow_failed", error=str(error))
+                is_away = True
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _follow(self, cursor: int) -> int:
+        if not self._lines:
+            self._dirty.clear()
+        changed, self._dirty = self._dirty, set()
+        try:
+            changes = await self.store.hold_changes(cursor) if self._lines else ()
+            changed |= {change.hold for change in changes}
+            for hold in sorted(changed & self._lines.keys()):
+                await self._look(hold)
+                changed.discard(hold)
+        except AuthzError:
+            self._dirty |= changed
+            raise
+        return changes[-1].cursor if changes else cursor
+
+    async def _look(self, hold_id: str) -> None:
+        hold = await self.store.hold(hold_id)
+        line = list(self._lines.get(hold_id, ()))
+        if hold is None or hold.state is HoldState.PENDING or not line:
+            return
+        if hold.state is HoldState.APPROVED:
+            now = await self.store.now()
+            line[0].tell(HoldApproved(hold, now))
+            return
+        for watch in line:
+            if not self._is_user_of(watch, hold):
+                watch.tell(HoldEnded(hold))
+
+    def _is_user_of(self, watch: Watch, hold: Hold) -> bool:
+        """Whoever was told of the approval uses it; they learn from `consume` how that went."""
+        return watch.is_told and hold.state is HoldState.RELEASED

@@ -1,0 +1,98 @@
+"""Envoy's side of one exchange: writes what the driver sends, and knows when both directions are done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import grpc
+
+from authz_service.core.request import Request
+from authz_service.framing.headers import (
+    ANSWER_ALLOWED,
+    MODEL_HEADER,
+    SESSION_HEADER,
+    to_remove,
+)
+from authz_service.model_apis.base import ApiError
+from authz_service.model_apis.registry import error_shape
+from authz_service.servers.ext_proc_messages import (
+    answer_body,
+    drop_answer_trailers,
+    immediate,
+    release_answer,
+    release_request,
+    request_body,
+)
+from authz_service.servers.wire.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
+
+Context = grpc.aio.ServicerContext[ProcessingRequest, ProcessingResponse]
+
+
+@dataclass(slots=True)
+class EnvoyStream:
+    """Implements the driver's `Transport`. `answer_headers` and `answer_trailers` are names that came."""
+
+    context: Context
+    request_headers: Mapping[str, str]
+    request: Request
+    answer_headers: list[str] = field(default_factory=list)
+    answer_trailers: list[str] | None = None
+    answer_has_body: bool = True
+    answer_begun: bool = False
+    is_done: bool = False
+    failure: str = ""
+
+    async def forward(self, body: bytes, model: str) -> None:
+        """Let the request through: its allowed headers, no query, to `model`."""
+        allowed = frozenset(self.request.headers)
+        await self.context.write(
+            release_request(
+                set_headers={MODEL_HEADER: model, ":path": self.request.path},
+                remove=to_remove(self.request_headers, allowed),
+            )
+        )
+        if body:
+            for message in request_body(body):
+                await self.context.write(message)
+
+    async def reply(self, error: ApiError, headers: Mapping[str, str]) -> None:
+        """An error in the dialect's shape, in place of the model's answer."""
+        body = error_shape(self.request.path).error_body(error)
+        own = {"content-type": "application/json", SESSION_HEADER: self.request.session}
+        await self.immediate(error.status, {**own, **headers}, body)
+
+    async def immediate(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Any answer of our own; the exchange is done with it."""
+        if self.answer_begun:
+            self.abort("the answer had begun")
+            return
+        await self.context.write(immediate(status, headers=headers, body=body))
+        self.is_done = True
+
+    async def answer(self, body: bytes, *, is_last: bool) -> None:
+        """A piece of the answer, its headers before the first."""
+        if not self.answer_begun:
+            self.answer_begun = True
+            remove = to_remove(self.answer_headers, ANSWER_ALLOWED)
+            session = {SESSION_HEADER: self.request.session}
+            await self.context.write(release_answer(set_headers=session, remove=remove))
+        if self.answer_has_body:
+            await self._answer_body(body, is_last=is_last)
+        self.is_done = is_last
+
+    async def _answer_body(self, body: bytes, *, is_last: bool) -> None:
+        with_trailers = is_last and self.answer_trailers is not None
+        for message in answer_body(body, is_last=is_last and not with_trailers):
+            await self.context.write(message)
+        if with_trailers:
+            await self.context.write(drop_answer_trailers(self.answer_trailers or ()))
+
+    async def cut(self, error: ApiError) -> None:
+        """The dialect's error, then the end."""
+        await self.answer(error_shape(self.request.path).error_event(error), is_last=True)
+
+    def abort(self, reason: str) -> None:
+        """The servicer aborts the stream when the driver has returned."""
+        self.failure = reason
+        self.is_done = False

@@ -1,0 +1,65 @@
+"""What the gateway answers itself: the list of models, and the state of a caller's own hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from authz_service.audit.entry import rfc3339
+from authz_service.core.ports import Hold
+from authz_service.errors import AuthzError, NotFound
+from authz_service.model_apis.base import ApiError
+from authz_service.model_apis.registry import MODELS_PATH, error_shape, models_list
+from authz_service.runtime.gateway import Gateway
+from authz_service.view.caller import Caller
+
+OWN_HOLDS = "/.well-known/authz/holds/"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnReply:
+    """A whole answer of ours, in JSON."""
+
+    status: int
+    body: bytes
+
+
+async def own_reply(gateway: Gateway, caller: Caller, method: str, path: str) -> OwnReply | None:
+    """The answer when the path is one of ours, else None."""
+    try:
+        if method == "GET" and path == MODELS_PATH:
+            names = [model.name for model in gateway.rules.config.models]
+            aliases = [alias for model in gateway.rules.config.models for alias in model.aliases]
+            return OwnReply(200, models_list([*names, *aliases], created=0))
+        if method == "GET" and path.startswith(OWN_HOLDS):
+            hold = await gateway.store.hold(path.removeprefix(OWN_HOLDS))
+            return OwnReply(200, _hold_state(gateway, _own(hold, caller)))
+    except AuthzError as error:
+        return OwnReply(
+            error.status, error_shape(path).error_body(ApiError(error.status, error.code, str(error)))
+        )
+    return None
+
+
+def _own(hold: Hold | None, caller: Caller) -> Hold:
+    """The hold, if it is the caller's; another's is not told apart from one that does not exist."""
+    if hold is None or hold.caller.identity != caller.identity:
+        raise NotFound("There is no such hold of yours.", code="hold_not_found")
+    return hold
+
+
+def _hold_state(gateway: Gateway, hold: Hold) -> bytes:
+    reasons = [{"verdict": v.verdict.value, "reason": v.reason} for v in hold.votes]
+    return orjson.dumps(
+        {
+            "id": hold.id,
+            "state": hold.state.value,
+            "rule": hold.rule,
+            "model": hold.model,
+            "created_at": rfc3339(int(hold.created_at * 1e6)),
+            "deadline": rfc3339(int(hold.deadline * 1e6)),
+            "waiting": gateway.waiting.count(hold.id),
+            "votes": reasons,
+        }
+    )
