@@ -1,0 +1,83 @@
+"""`authz token`: a token from the embedded issuer of a data directory."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import click
+
+TTL = re.compile(r"([0-9]{1,6})([smhd]?)\Z")
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+LONGEST_TTL = 86_400
+
+
+class Ttl(click.ParamType[int]):
+    """A time such as 90s, 30m or 12h, in seconds; a second at least, a day at most."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = TTL.match(str(value))
+        if match is None:
+            self.fail(f"{value!r} is not a time; write 90s, 30m or 12h", param, ctx)
+        seconds = int(match[1]) * SECONDS[match[2]]
+        if not 1 <= seconds <= LONGEST_TTL:
+            self.fail(f"{value!r} is not between 1s and 24h, the longest that is accepted", param, ctx)
+        return seconds
+
+
+@click.command()
+@click.option("--subject", required=True, metavar="NAME", help="Whom the token speaks for.")
+@click.option("--group", "groups", multiple=True, metavar="G", help="A group of theirs; may be repeated.")
+@click.option("--owner", metavar="NAME", help="Who answers for NAME, when that is a service account.")
+@click.option("--ttl", type=Ttl(), default="1h", show_default=True, help="How long it is good for: 30m, 12h.")
+@click.option("--review", is_flag=True, help="For the review API instead of the gateway.")
+@click.option(
+    "--audience",
+    default="authz-review",
+    show_default=True,
+    help="The review API's, where authz.yaml names one.",
+)
+@click.option(
+    "--data-dir",
+    envvar="AUTHZ_DATA_DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    help="Where the issuer's key is.",
+)
+def command(
+    subject: str,
+    groups: tuple[str, ...],
+    owner: str | None,
+    ttl: int,
+    review: bool,
+    audience: str,
+    data_dir: Path,
+) -> None:
+    """Sign a token with the embedded issuer of this machine's data directory, and print it.
+
+    It is good only where the embedded issuer is in force: a gateway whose authz.yaml lists other
+    issuers refuses it. Put it where the application has its API key:
+
+    \b
+      export OPENAI_API_KEY=$(authz token --subject alice --group staff)
+    """
+    # Imported here, so that --help does not wait for the cryptography.
+    from authz_service.errors import Misconfigured
+    from authz_service.identity.embedded import GATEWAY_AUDIENCE, EmbeddedIssuer
+    from authz_service.keys.data_dir import DataDir
+
+    key = DataDir(data_dir.absolute()).issuer_key
+    if not key.is_file():
+        # Not made here: in a mistyped directory it would be a key that no gateway knows.
+        raise Misconfigured(f"{data_dir} has no embedded issuer; run `authz up` first, or name --data-dir")
+    issuer = EmbeddedIssuer.load(key)
+    for_whom = audience if review else GATEWAY_AUDIENCE
+    try:
+        token = issuer.sign(subject, groups, audience=for_whom, ttl=ttl, now=time.time(), owner=owner)
+    except ValueError as error:
+        raise Misconfigured(f"{error}; give --subject, --group and --owner other values") from error
+    click.echo(token)

@@ -1,0 +1,144 @@
+"""Envoy's ext_authz Check: who sends this request? Headers only; the rules come later, in ext_proc.
+
+What was found goes on sealed, as dynamic metadata. No header is changed: Envoy has stripped our own
+before (early header mutation), and a mutation here would count as an error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import grpc
+import structlog
+
+from authz_service.errors import AuthzError, Forbidden, Unauthenticated
+from authz_service.keys.ids import new_id
+from authz_service.keys.seal import Sealed, Sealer
+from authz_service.model_apis.base import ApiError
+from authz_service.model_apis.registry import error_shape
+from authz_service.servers.credentials import Headers, request_headers, token_in
+from authz_service.servers.wire import ext_authz_pb2 as wire
+from authz_service.servers.wire import methods
+from authz_service.servers.wire.base_pb2 import HeaderValue, HeaderValueOption, HttpStatus
+from authz_service.view.caller import Caller
+
+SEAL = "seal"
+"""The key of the dynamic metadata, in the namespace of Envoy's ext_authz filter."""
+
+log = structlog.get_logger()
+
+
+class GatewayVerifier(Protocol):
+    """Says whose a token is; raises `Unauthenticated` or `Unavailable`."""
+
+    async def verify_gateway(self, token: str) -> Caller: ...
+
+
+class Refusals(Protocol):
+    """Counts refusals of the unauthenticated: `source` is an address, `code` that of the error."""
+
+    def count(self, source: str, code: str) -> None: ...
+
+
+class ExtAuthz:
+    """Answers Check. Whatever goes wrong, the answer is a denial or an error, which Envoy denies too."""
+
+    def __init__(
+        self,
+        *,
+        verifier: GatewayVerifier,
+        sealer: Sealer,
+        refusals: Refusals,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._verifier = verifier
+        self._sealer = sealer
+        self._refusals = refusals
+        self._clock = clock
+
+    def handler(self) -> grpc.GenericRpcHandler[wire.CheckRequest, wire.CheckResponse]:
+        """What to give to `add_generic_rpc_handlers` of a grpc.aio server."""
+        service, method = methods.CHECK.lstrip("/").split("/")
+        check = grpc.unary_unary_rpc_method_handler(
+            self._serve,
+            request_deserializer=wire.CheckRequest.FromString,
+            response_serializer=wire.CheckResponse.SerializeToString,
+        )
+        return grpc.method_handlers_generic_handler(service, {method: check})
+
+    async def _serve(self, request: wire.CheckRequest, _context: object) -> wire.CheckResponse:
+        return await self.check(request)
+
+    async def check(self, request: wire.CheckRequest) -> wire.CheckResponse:
+        """OK with a seal in the dynamic metadata, or a denial in the shape of the API that was called."""
+        http = request.attributes.request.http
+        try:
+            return await self._admit(http)
+        except AuthzError as error:
+            refusal = error
+        except Exception as error:
+            log.exception("ext_authz.failed", error=type(error).__name__)
+            refusal = AuthzError("the request could not be checked", code="internal_error", status=503)
+        self._refusals.count(_source(request), refusal.code)
+        return _denied(http.path, refusal)
+
+    async def _admit(self, http: wire.AttributeContext.HttpRequest) -> wire.CheckResponse:
+        headers = request_headers(http)
+        _refuse_upgrade(http.method, headers)
+        caller = await self._verifier.verify_gateway(token_in(headers))
+        sealed = Sealed(
+            exchange=new_id("ses"), caller=caller, method=http.method, path=http.path, host=http.host
+        )
+        response = wire.CheckResponse(ok_response=wire.OkHttpResponse())
+        response.dynamic_metadata.fields[SEAL].string_value = self._sealer.seal(sealed, self._clock())
+        return response
+
+
+def _refuse_upgrade(method: str, headers: Headers) -> None:
+    """What follows an upgrade are bytes of another protocol, which nothing here could read."""
+    if method == "CONNECT" or any(name == "upgrade" for name, _ in headers):
+        message = "this gateway carries no upgraded connections (WebSocket, CONNECT); use plain HTTP requests"
+        raise Forbidden(message, code="upgrade_refused")
+
+
+def _denied(path: str, error: AuthzError) -> wire.CheckResponse:
+    said = ApiError(status=error.status, code=error.code, message=str(error))
+    body = error_shape(path.partition("?")[0]).error_body(said)
+    headers = {
+        "content-type": "application/json",
+        "x-should-retry": "true" if error.status == 503 else "false",
+    }
+    match error:
+        case Unauthenticated(code="missing_token"):
+            headers["www-authenticate"] = "Bearer"  # RFC 6750 3.1: no error where nothing was sent
+        case Unauthenticated():
+            headers["www-authenticate"] = 'Bearer error="invalid_token"'
+        case _ if error.status == 503:
+            headers["retry-after"] = "1"
+    denied = wire.DeniedHttpResponse(status=HttpStatus(code=error.status), body=body.decode())
+    denied.headers.extend(_set(name, value) for name, value in headers.items())
+    return wire.CheckResponse(status=wire.RpcStatus(code=_rpc_code(error)), denied_response=denied)
+
+
+def _rpc_code(error: AuthzError) -> int:
+    """Never 0: that alone would be read as permission."""
+    code: int = {
+        401: grpc.StatusCode.UNAUTHENTICATED,
+        503: grpc.StatusCode.UNAVAILABLE,
+    }.get(error.status, grpc.StatusCode.PERMISSION_DENIED).value[0]
+    return code
+
+
+def _set(name: str, value: str) -> HeaderValueOption:
+    return HeaderValueOption(
+        header=HeaderValue(key=name, raw_value=value.encode()),
+        append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
+
+
+def _source(request: wire.CheckRequest) -> str:
+    """The address that the request came from, without its port; `local` for a Unix socket."""
+    address = request.attributes.source.address
+    return address.socket_address.address if address.HasField("socket_address") else "local"
