@@ -60,8 +60,10 @@ ANSWER_ALLOWED: Final = frozenset(
 )
 """What a caller may see of a model's answer headers."""
 
-ENVOY_OWNED: Final = frozenset({"connection", "content-length", "host", "transfer-encoding"})
-"""Envoy frames messages by these itself, and treats a mutation of one as an error of the service."""
+ENVOY_OWNED: Final = frozenset(
+    {"connection", "content-length", "host", "transfer-encoding", "x-forwarded-proto"}
+)
+"""Envoy frames and routes messages by these; a mutation of one is an error (no route without the last)."""
 
 
 def to_remove(names: Iterable[str], allowed: frozenset[str]) -> list[str]:

