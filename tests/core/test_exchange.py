@@ -1,0 +1,432 @@
+"""The life of an exchange as transcripts: events in, commands out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from authz_service.audit.draft import Kind
+from authz_service.core.commands import (
+    Command,
+    Consume,
+    CutAnswer,
+    Forward,
+    ForwardAnswer,
+    Judge,
+    LeaveHold,
+    OpenHold,
+    Record,
+    RecordLater,
+    Reply,
+    WatchHold,
+)
+from authz_service.core.events import (
+    AnswerFailed,
+    AnswerRead,
+    AnswerStarted,
+    BodyRead,
+    CallerLeft,
+    Event,
+    HoldAnswered,
+    HoldApproved,
+    HoldConsumed,
+    HoldEnded,
+    RequestFailed,
+    RequestJudged,
+    StoreFailed,
+    WaitElapsed,
+)
+from authz_service.core.exchange import Closed, Exchange, IllegalEvent
+from authz_service.core.holds import Approval, Stage
+from authz_service.core.ports import (
+    AlreadyRejected,
+    Attached,
+    Hold,
+    HoldState,
+    Opened,
+    Opening,
+    TooManyHolds,
+)
+from authz_service.core.request import Request
+from authz_service.errors import Unavailable, Unreadable
+from authz_service.inspection.results import AnswerStep
+from authz_service.policy.decision import Decision, Effect
+
+NOW = 1_800_000_000.0
+Judged = Callable[..., RequestJudged]
+HoldIn = Callable[..., Hold]
+AWAY = Unavailable("The store is away.")
+
+
+def names(commands: list[Command]) -> list[str]:
+    return [type(command).__name__ for command in commands]
+
+
+def kinds(command: Command) -> list[Kind]:
+    assert isinstance(command, Record | RecordLater)
+    return [draft.kind for draft in command.drafts]
+
+
+def reply_of(commands: list[Command]) -> Reply:
+    (reply,) = [command for command in commands if isinstance(command, Reply)]
+    return reply
+
+
+def play(request: Request, *events: Event) -> tuple[Exchange, list[Command]]:
+    """The exchange after `events`, and the commands that the last one led to."""
+    exchange = Exchange(request)
+    commands: list[Command] = []
+    for event in events:
+        commands = exchange.handle(event)
+    return exchange, commands
+
+
+def step(release: bytes = b"", *, is_last: bool = False) -> AnswerStep:
+    return AnswerStep(release, {}, {}, is_last=is_last)
+
+
+ANSWER = AnswerStarted(200, {"content-type": "application/json"}, is_last=False)
+
+
+def test_an_allowed_request_is_recorded_before_it_is_forwarded(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    _, commands = play(request_of_alice, BodyRead(b"body"), judged(Effect.ALLOW))
+    record, forward = commands
+    assert kinds(record) == [Kind.REQUEST_RECEIVED, Kind.REQUEST_DECIDED, Kind.REQUEST_RELEASED]
+    assert forward == Forward(b"forward", "llama")
+
+
+def test_a_denied_request_is_answered_and_its_redacted_form_kept(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    exchange, commands = play(request_of_alice, BodyRead(b"body"), judged(Effect.DENY))
+    record, reply = commands
+    assert isinstance(record, Record)
+    assert kinds(record) == [
+        Kind.REQUEST_RECEIVED,
+        Kind.REQUEST_DECIDED,
+        Kind.REQUEST_REFUSED,
+        Kind.EXCHANGE_ENDED,
+    ]
+    assert record.drafts[1].payloads == {"body": b"redacted"}
+    assert isinstance(reply, Reply)
+    assert (reply.error.status, reply.error.code) == (403, "request_denied")
+    assert reply.headers["x-should-retry"] == "false"
+    assert exchange.is_closed
+
+
+def test_a_held_request_waits_is_judged_again_and_goes_out_as_it_was_approved(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    exchange = Exchange(request_of_alice)
+    assert names(exchange.handle(BodyRead(b"body"))) == ["Judge"]
+    (opened,) = exchange.handle(judged(Effect.HOLD))
+    assert isinstance(opened, OpenHold)
+    assert opened.draft.forward == b"forward"
+    pending = hold_in(HoldState.PENDING)
+    assert exchange.handle(HoldAnswered(Opened(pending))) == [WatchHold("hold_1")]
+    approved = hold_in(HoldState.APPROVED)
+    assert exchange.handle(HoldApproved(approved, NOW)) == [Judge(b"body", request_of_alice.caller)]
+    (consume,) = exchange.handle(judged(Effect.HOLD))
+    assert isinstance(consume, Consume)
+    assert consume.digest == approved.digest
+    assert [d.kind for d in consume.entries] == [Kind.REQUEST_DECIDED, Kind.REQUEST_RELEASED]
+    assert exchange.handle(HoldConsumed(is_ours=True)) == [LeaveHold(), Forward(b"forward", "llama")]
+
+
+def held(judged: Judged, hold: Hold) -> list[Event]:
+    return [BodyRead(b"body"), judged(Effect.HOLD), HoldAnswered(Opened(hold))]
+
+
+def test_an_approval_does_not_cover_other_bytes_nor_another_definition(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    other = Approval("legal", (Stage("true", 2, 600.0),))
+    for again in (
+        judged(Effect.HOLD, forward=b"other"),
+        judged(Effect.ALLOW, forward=b"other"),
+        judged(Effect.HOLD, approval=other),
+    ):
+        events = [*held(judged, hold_in(HoldState.PENDING)), HoldApproved(hold_in(HoldState.APPROVED), NOW)]
+        _, commands = play(request_of_alice, *events, again)
+        assert names(commands) == ["LeaveHold", "OpenHold"]
+        opened = commands[1]
+        assert isinstance(opened, OpenHold)
+        assert opened.draft.previous == "hold_1"
+
+
+def test_a_deny_of_this_moment_stands_over_the_approval(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    events = [*held(judged, hold_in(HoldState.PENDING)), HoldApproved(hold_in(HoldState.APPROVED), NOW)]
+    _, commands = play(request_of_alice, *events, judged(Effect.DENY))
+    assert names(commands) == ["LeaveHold", "Record", "Reply"]
+
+
+def test_an_approval_that_another_exchange_used_leads_to_a_fresh_judgement(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    events = [
+        *held(judged, hold_in(HoldState.PENDING)),
+        HoldApproved(hold_in(HoldState.APPROVED), NOW),
+        judged(Effect.HOLD),
+        HoldConsumed(is_ours=False),
+    ]
+    exchange, commands = play(request_of_alice, *events)
+    assert names(commands) == ["LeaveHold", "Judge"]
+    (opened,) = exchange.handle(judged(Effect.HOLD))
+    assert isinstance(opened, OpenHold)
+    assert opened.draft.previous == "hold_1"
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [(HoldState.REJECTED, "request_rejected"), (HoldState.EXPIRED, "approval_expired")]
+)
+def test_a_hold_that_ended_without_approval_refuses_the_request(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn, state: HoldState, code: str
+) -> None:
+    events = held(judged, hold_in(HoldState.PENDING))
+    _, commands = play(request_of_alice, *events, HoldEnded(hold_in(state)))
+    reply = reply_of(commands)
+    assert (reply.error.status, reply.error.code) == (403, code)
+    assert reply.headers == {"x-should-retry": "false"}
+
+
+def test_a_rejection_of_a_short_while_ago_still_answers(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    rejected = HoldAnswered(AlreadyRejected(hold_in(HoldState.REJECTED)))
+    _, commands = play(request_of_alice, BodyRead(b"body"), judged(Effect.HOLD), rejected)
+    assert reply_of(commands).error.code == "request_rejected"
+
+
+def test_too_many_holds_are_refused(request_of_alice: Request, judged: Judged) -> None:
+    _, commands = play(request_of_alice, BodyRead(b""), judged(Effect.HOLD), HoldAnswered(TooManyHolds(20)))
+    assert reply_of(commands).error.status == 429
+
+
+def test_the_wait_on_the_connection_ends_with_an_invitation_to_come_back(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    _, commands = play(request_of_alice, *held(judged, hold_in(HoldState.PENDING)), WaitElapsed())
+    assert names(commands) == ["LeaveHold", "Record", "Reply"]
+    reply = reply_of(commands)
+    assert (reply.error.status, reply.error.code) == (409, "approval_pending")
+    assert reply.headers["x-should-retry"] == "true"
+    assert int(reply.headers["retry-after"]) <= 60
+    assert reply.error.details["hold"] == "hold_1"
+
+
+def test_an_expired_token_does_not_use_the_approval(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    late = request_of_alice.caller.expires_at
+    events = held(judged, hold_in(HoldState.PENDING))
+    _, commands = play(request_of_alice, *events, HoldApproved(hold_in(HoldState.APPROVED), late))
+    assert names(commands) == ["LeaveHold", "Record", "Reply"]
+    assert reply_of(commands).error.code == "token_expired"
+
+
+def test_a_snapshot_approval_judges_with_the_first_identity(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    snapshot = Approval("security", (Stage("true", 1, 600.0),), snapshot=True)
+    hold = hold_in(HoldState.APPROVED, approval=snapshot)
+    late = request_of_alice.caller.expires_at + 1
+    _, commands = play(request_of_alice, *held(judged, hold), HoldApproved(hold, late))
+    assert commands == [Judge(b"body", hold.caller)]
+
+
+def test_an_attached_exchange_waits_like_the_first(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    attached = HoldAnswered(Attached(hold_in(HoldState.APPROVED)))
+    _, commands = play(request_of_alice, BodyRead(b"body"), judged(Effect.HOLD), attached)
+    assert commands == [WatchHold("hold_1")]
+
+
+def test_a_caller_who_leaves_while_waiting_leaves_the_hold_open(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    _, commands = play(request_of_alice, *held(judged, hold_in(HoldState.PENDING)), CallerLeft())
+    assert names(commands) == ["LeaveHold", "Record"]
+    assert kinds(commands[1]) == [Kind.EXCHANGE_ENDED]
+
+
+def test_an_unreadable_request_is_recorded_and_refused(request_of_alice: Request) -> None:
+    error = Unreadable("The body is not JSON.", code="invalid_json")
+    _, commands = play(request_of_alice, BodyRead(b"{"), RequestFailed(error))
+    assert names(commands) == ["LeaveHold", "Record", "Reply"]
+    assert kinds(commands[1]) == [Kind.REQUEST_RECEIVED, Kind.REQUEST_REFUSED, Kind.EXCHANGE_ENDED]
+    assert reply_of(commands).error.code == "invalid_json"
+
+
+def test_each_piece_of_the_answer_is_recorded_before_it_is_released(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    exchange, commands = play(request_of_alice, BodyRead(b"body"), judged(Effect.ALLOW), ANSWER)
+    assert names(commands) == ["ReadAnswer"]
+    assert exchange.handle(AnswerRead(step())) == []
+    first = exchange.handle(AnswerRead(step(b"one")))
+    assert names(first) == ["Record", "ForwardAnswer"]
+    assert kinds(first[0]) == [Kind.ANSWER_STARTED, Kind.ANSWER_RELEASED]
+    last = exchange.handle(AnswerRead(step(b"two", is_last=True)))
+    assert kinds(last[0]) == [Kind.ANSWER_RELEASED, Kind.EXCHANGE_ENDED]
+    assert last[1] == ForwardAnswer(b"two", is_last=True)
+    assert exchange.is_closed
+
+
+def denied_answer() -> AnswerRead:
+    return AnswerRead(step(b"secret"), Decision(Effect.DENY, "no-keys", "No keys.", "digest"))
+
+
+def test_an_answer_denied_at_its_start_is_a_plain_error(request_of_alice: Request, judged: Judged) -> None:
+    events: list[Event] = [BodyRead(b"body"), judged(Effect.ALLOW), ANSWER, denied_answer()]
+    _, commands = play(request_of_alice, *events)
+    assert names(commands) == ["Record", "Reply"]
+    assert reply_of(commands).error.code == "answer_denied"
+
+
+def test_an_answer_denied_later_is_cut_off_before_the_offending_text(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    events: list[Event] = [
+        BodyRead(b"body"),
+        judged(Effect.ALLOW),
+        ANSWER,
+        AnswerRead(step(b"one")),
+        denied_answer(),
+    ]
+    _, commands = play(request_of_alice, *events)
+    record, cut = commands
+    assert kinds(record) == [Kind.ANSWER_DECIDED, Kind.ANSWER_REFUSED, Kind.EXCHANGE_ENDED]
+    assert isinstance(cut, CutAnswer)
+    assert not any(b"secret" in p for d in getattr(record, "drafts", ()) for p in d.payloads.values())
+
+
+def test_a_held_answer_waits_whole_and_goes_out_as_it_was_approved(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    decision = Decision(Effect.HOLD, "review-answers", "", "digest", ("security",))
+    approval = Approval("security", (Stage("true", 1, 600.0),))
+    exchange, _ = play(request_of_alice, BodyRead(b"body"), judged(Effect.ALLOW), ANSWER)
+    assert exchange.handle(AnswerRead(step(b"one"), decision, (approval,), "hold_2", NOW)) == []
+    (opened,) = exchange.handle(AnswerRead(step(b"two", is_last=True)))
+    assert isinstance(opened, OpenHold)
+    assert opened.draft.forward == b"onetwo"
+    hold = hold_in(HoldState.PENDING, hold_id="hold_2")
+    assert exchange.handle(HoldAnswered(Opened(hold))) == [WatchHold("hold_2")]
+    (consume,) = exchange.handle(HoldApproved(hold_in(HoldState.APPROVED, hold_id="hold_2"), NOW))
+    assert isinstance(consume, Consume)
+    assert [d.kind for d in consume.entries] == [Kind.ANSWER_RELEASED, Kind.EXCHANGE_ENDED]
+    done = exchange.handle(HoldConsumed(is_ours=True))
+    assert done == [LeaveHold(), ForwardAnswer(b"forward", is_last=True)]
+
+
+def test_an_answer_that_cannot_be_read_is_never_passed_on(request_of_alice: Request, judged: Judged) -> None:
+    failed = AnswerFailed(Unreadable("not JSON", code="unreadable_answer"))
+    _, commands = play(request_of_alice, BodyRead(b""), judged(Effect.ALLOW), ANSWER, failed)
+    assert names(commands) == ["Record", "Reply"]
+    assert reply_of(commands).error.status == 502
+
+
+def test_an_answer_before_the_request_went_out_is_envoys_and_becomes_an_error(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    timeout = AnswerStarted(504, {}, is_last=False)
+    _, commands = play(request_of_alice, *held(judged, hold_in(HoldState.PENDING)), timeout)
+    assert names(commands) == ["LeaveHold", "Record", "Reply"]
+    assert reply_of(commands).error.status == 504
+
+
+def test_a_store_that_is_away_stops_the_request_with_503_and_the_end_is_recorded_later(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    failed = StoreFailed(AWAY, answer_begun=False)
+    _, commands = play(request_of_alice, BodyRead(b"body"), judged(Effect.ALLOW), failed)
+    assert names(commands) == ["LeaveHold", "Reply", "RecordLater"]
+    assert reply_of(commands).error.status == 503
+    assert kinds(commands[2]) == [Kind.REQUEST_RECEIVED, Kind.REQUEST_REFUSED, Kind.EXCHANGE_ENDED]
+
+
+def test_a_refusal_that_could_not_be_recorded_is_said_as_503(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    failed = StoreFailed(AWAY, answer_begun=False)
+    _, commands = play(request_of_alice, BodyRead(b"body"), judged(Effect.DENY), failed)
+    assert reply_of(commands).error.status == 503
+
+
+def test_a_store_that_goes_away_in_mid_answer_aborts_it(request_of_alice: Request, judged: Judged) -> None:
+    events: list[Event] = [
+        BodyRead(b""),
+        judged(Effect.ALLOW),
+        ANSWER,
+        AnswerRead(step(b"one")),
+        AnswerRead(step(b"two")),
+    ]
+    _, commands = play(request_of_alice, *events, StoreFailed(AWAY, answer_begun=True))
+    assert names(commands) == ["LeaveHold", "Abort", "RecordLater"]
+
+
+def test_an_event_that_cannot_happen_raises(request_of_alice: Request) -> None:
+    with pytest.raises(IllegalEvent, match="HoldConsumed in state Reading"):
+        Exchange(request_of_alice).handle(HoldConsumed(is_ours=True))
+
+
+def answers(command: Command, judged: Judged, hold_in: HoldIn) -> list[Event]:
+    """What a shell with a will of its own may bring back for a command."""
+    hold = hold_in(HoldState.PENDING)
+    failed: Event = StoreFailed(AWAY, answer_begun=False)
+    match command:
+        case Judge():
+            effects = [judged(effect, forward=f) for effect in Effect for f in (b"forward", b"other")]
+            return [*effects, RequestFailed(Unreadable("no"))]
+        case OpenHold():
+            openings: list[Opening] = [
+                Opened(hold),
+                Attached(hold),
+                AlreadyRejected(hold_in(HoldState.REJECTED)),
+            ]
+            return [*(HoldAnswered(o) for o in openings), HoldAnswered(TooManyHolds(1)), failed]
+        case WatchHold():
+            ended = [HoldEnded(hold_in(state)) for state in (HoldState.REJECTED, HoldState.RELEASED)]
+            return [HoldApproved(hold_in(HoldState.APPROVED), NOW), *ended, WaitElapsed(), CallerLeft()]
+        case Consume():
+            return [HoldConsumed(is_ours=True), HoldConsumed(is_ours=False), failed]
+        case _:
+            return []
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_nothing_is_forwarded_without_a_record_and_nothing_held_without_its_approval(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn, data: st.DataObject
+) -> None:
+    """Whatever order of outcomes the shell meets, over many turns of hold, loss and hold again."""
+    draw = data.draw
+    exchange = Exchange(request_of_alice)
+    event: Event = BodyRead(b"body")
+    last_judgement: Event | None = None
+    has_consumed = False
+    for _ in range(25):
+        commands = exchange.handle(event)
+        last_judgement = event if isinstance(event, RequestJudged) else last_judgement
+        has_consumed = event == HoldConsumed(is_ours=True)
+        for position, command in enumerate(commands):
+            if isinstance(command, Forward):
+                is_recorded = any(isinstance(c, Record) for c in commands[:position])
+                assert isinstance(last_judgement, RequestJudged)
+                allowed = last_judgement.decision.effect is Effect.ALLOW and is_recorded
+                assert allowed or (has_consumed and command.body == b"forward")
+                return
+        choices = answers(commands[-1], judged, hold_in) if commands else []
+        if exchange.is_closed or not choices:
+            assert isinstance(exchange.state, Closed)
+            assert not any(isinstance(c, Forward | Consume | ForwardAnswer) for c in commands)
+            return
+        event = draw(st.sampled_from(choices))
