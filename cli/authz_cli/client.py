@@ -1,0 +1,206 @@
+"""Calls of the review API, with its refusals as errors of one line and an exit code."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import click
+import grpc
+
+from authz_api.v1 import holds_pb2, sessions_pb2
+from authz_api.v1.holds_pb2_grpc import HoldServiceStub
+from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
+from authz_cli.exits import Exit, Failure
+from authz_cli.login import Login, log_in
+from authz_cli.options import Target
+
+Answer = TypeVar("Answer")
+Metadata = tuple[tuple[str, str], ...]
+
+MAX_MESSAGE = 64 * 1024 * 1024
+PATIENCE = 30.0  # seconds for one answer
+ATTEMPTS = 3  # of a vote; its idempotency key makes them one
+AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+_EXITS = {
+    grpc.StatusCode.UNAUTHENTICATED: Exit.NOT_PERMITTED,
+    grpc.StatusCode.PERMISSION_DENIED: Exit.NOT_PERMITTED,
+    grpc.StatusCode.NOT_FOUND: Exit.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION: Exit.CONFLICT,
+    grpc.StatusCode.INVALID_ARGUMENT: Exit.USAGE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One connection. Every method raises `Failure`."""
+
+    login: Login
+    holds_api: HoldServiceStub
+    sessions_api: SessionServiceStub
+
+    def holds(
+        self, request: holds_pb2.ListHoldsRequest
+    ) -> Iterator[tuple[holds_pb2.Hold, holds_pb2.ListHoldsResponse]]:
+        """All pages, newest first: each hold with the page that it came on."""
+        while True:
+            page = self._call(lambda m: self.holds_api.ListHolds(request, timeout=PATIENCE, metadata=m))
+            yield from ((hold, page) for hold in page.holds)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def hold(self, name: str) -> holds_pb2.GetHoldResponse:
+        """One hold with its body, by its id or by a beginning of it that no other has."""
+        request = holds_pb2.GetHoldRequest(id=name)
+        found = self._found(lambda m: self.holds_api.GetHold(request, timeout=PATIENCE, metadata=m))
+        if found is not None:
+            return found
+        listed = self.holds(holds_pb2.ListHoldsRequest(id_prefix=name))
+        request.id = _only("hold", name, (hold.id for hold, _ in listed))
+        return self._call(lambda m: self.holds_api.GetHold(request, timeout=PATIENCE, metadata=m))
+
+    def approve(self, hold: str, *, digest: str, reason: str) -> holds_pb2.ApproveHoldResponse:
+        """Vote for; sent again when the server does not answer."""
+        request = holds_pb2.ApproveHoldRequest(id=hold, digest=digest, reason=reason, idempotency_key=_key())
+        return self._vote(lambda m: self.holds_api.ApproveHold(request, timeout=PATIENCE, metadata=m))
+
+    def reject(self, hold: str, *, digest: str, reason: str) -> holds_pb2.RejectHoldResponse:
+        """Vote against; sent again when the server does not answer."""
+        request = holds_pb2.RejectHoldRequest(id=hold, digest=digest, reason=reason, idempotency_key=_key())
+        return self._vote(lambda m: self.holds_api.RejectHold(request, timeout=PATIENCE, metadata=m))
+
+    def watch(self, cursor: str) -> Iterator[holds_pb2.WatchHoldsResponse]:
+        """One stream, until the server ends it; raises `grpc.RpcError` as it comes."""
+        request = holds_pb2.WatchHoldsRequest(cursor=cursor)
+        return iter(self.holds_api.WatchHolds(request, metadata=self._metadata()))
+
+    def sessions(self, request: sessions_pb2.ListSessionsRequest) -> Iterator[sessions_pb2.Session]:
+        """All pages, newest first."""
+        while True:
+            page = self._call(lambda m: self.sessions_api.ListSessions(request, timeout=PATIENCE, metadata=m))
+            yield from page.sessions
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def session(self, name: str) -> tuple[sessions_pb2.Session, list[sessions_pb2.Entry]]:
+        """One session and its entries, by its id or by a beginning of it that no other has."""
+        found = self._found(lambda m: self._read_session(name, m))
+        if found is not None:
+            return found
+        listed = self.sessions(sessions_pb2.ListSessionsRequest(id_prefix=name))
+        only = _only("session", name, (session.id for session in listed))
+        return self._call(lambda m: self._read_session(only, m))
+
+    def _read_session(
+        self, session: str, metadata: Metadata
+    ) -> tuple[sessions_pb2.Session, list[sessions_pb2.Entry]]:
+        request = sessions_pb2.GetSessionRequest(id=session)
+        parts = list(self.sessions_api.GetSession(request, metadata=metadata))
+        return parts[0].session, [entry for part in parts for entry in part.entries]
+
+    def _vote(self, call: Callable[[Metadata], Answer]) -> Answer:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return call(self._metadata())
+            except grpc.RpcError as error:
+                if status_of(error) not in AWAY:
+                    raise failure(error, self.login) from error
+        return self._call(call)
+
+    def _found(self, call: Callable[[Metadata], Answer]) -> Answer | None:
+        try:
+            return call(self._metadata())
+        except grpc.RpcError as error:
+            if status_of(error) is grpc.StatusCode.NOT_FOUND:
+                return None
+            raise failure(error, self.login) from error
+
+    def _call(self, call: Callable[[Metadata], Answer]) -> Answer:
+        try:
+            return call(self._metadata())
+        except grpc.RpcError as error:
+            raise failure(error, self.login) from error
+
+    def _metadata(self) -> Metadata:
+        return (("authorization", f"Bearer {self.login.token()}"),)
+
+
+@contextmanager
+def connect(target: Target) -> Iterator[Client]:
+    """A client for the server that `target` leads to; the connection is made by the first call."""
+    login = log_in(target)
+    options = [
+        ("grpc.max_receive_message_length", MAX_MESSAGE),
+        ("grpc.enable_http_proxy", 0),  # a proxy from the environment has no business with tokens
+    ]
+    with _channel(login, options) as channel:
+        yield Client(login, HoldServiceStub(channel), SessionServiceStub(channel))
+
+
+def failure(error: grpc.RpcError, login: Login) -> Failure:
+    """What a refused call means to who typed the command."""
+    status = status_of(error)
+    call = _call_of(error)
+    details = (call.details() or "") if call else ""
+    if status in AWAY and not code_of(error):
+        return Failure(f"the server at {login.address} does not answer: is `authz up` running?", Exit.AWAY)
+    if status in AWAY:
+        return Failure(f"the server cannot answer now: {details}", Exit.AWAY)
+    return Failure(details or "the server refused and did not say why", _EXITS.get(status, Exit.REFUSED))
+
+
+def status_of(error: grpc.RpcError) -> grpc.StatusCode:
+    """The status of a failed call; UNKNOWN for one that has none."""
+    call = _call_of(error)
+    return call.code() if call else grpc.StatusCode.UNKNOWN
+
+
+def code_of(error: grpc.RpcError) -> str:
+    """The server's stable word for what was wrong; empty when it was not the server that spoke."""
+    call = _call_of(error)
+    metadata = (call.trailing_metadata() or ()) if call else ()
+    return next((str(value) for key, value in metadata if key == "authz-code"), "")
+
+
+def first_of(items: Iterator[Answer], limit: int) -> list[Answer]:
+    """At most `limit` of them; when there are more, that is said, not passed over."""
+    found = list(islice(items, limit + 1))
+    if len(found) > limit:
+        click.echo(f"there are more than {limit}: say --limit, or filter", err=True)
+    return found[:limit]
+
+
+def _call_of(error: object) -> grpc.Call | None:
+    # Every RpcError of a call is also the call; the types do not say so.
+    return error if isinstance(error, grpc.Call) else None
+
+
+def _only(noun: str, name: str, ids: Iterator[str]) -> str:
+    # The server filters; what it names must still begin with what was typed, or another thing is decided.
+    matches = list(islice((i for i in ids if name and i.startswith(name)), 2))
+    if not matches:
+        raise Failure(f"there is no {noun} {name} that you may see; try: authz {noun} list", Exit.NOT_FOUND)
+    if len(matches) > 1:
+        raise Failure(f"several {noun}s begin with {name}: say more of the id", Exit.USAGE)
+    return matches[0]
+
+
+def _key() -> str:
+    return str(uuid.uuid4())
+
+
+def _channel(login: Login, options: list[tuple[str, int]]) -> grpc.Channel:
+    if login.address.startswith("unix:"):
+        return grpc.insecure_channel(login.address, options=options)
+    try:
+        root = login.ca.read_bytes() if login.ca else None
+    except OSError as error:
+        raise Failure(f"cannot read {login.ca}: {error.strerror}", Exit.USAGE) from error
+    return grpc.secure_channel(login.address, grpc.ssl_channel_credentials(root), options=options)

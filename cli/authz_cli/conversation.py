@@ -1,0 +1,88 @@
+"""A request's or an answer's body as people read it: the whole conversation, decoded, nothing left out.
+
+Lines that are the caller's begin with a bar, each of them, however the terminal is resized before; a
+prompt that imitates our own words can be told from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from authz_cli.outline import Json, outline, parse
+from authz_cli.safe_text import safe_line, wrapped
+
+BAR = "  │ "
+
+
+def conversation(body: bytes, *, width: int | None = None) -> Iterator[str]:
+    """Lines of a body. Chat messages come one by one with those of the new turn marked; the rest as an
+    outline; what is no JSON as text. `width` wraps lines, for a terminal."""
+    document = parse(body)
+    if isinstance(document, dict) and _is_chat(document.get("messages")):
+        yield from _messages(document["messages"], width)
+        rest: Json = {key: value for key, value in document.items() if key != "messages"}
+        if rest:
+            yield "Everything else in the body"
+            yield from _barred(outline(rest), width)
+    elif document is not None:
+        yield "Body (JSON)"
+        yield from _barred(outline(document), width)
+    elif body:
+        yield "Body (not JSON; bytes that are no UTF-8 are shown as \\xNN)"
+        yield from _barred(iter(body.decode("utf-8", "backslashreplace").split("\n")), width)
+    else:
+        yield "No body"
+
+
+def _is_chat(messages: Json) -> bool:
+    return isinstance(messages, list) and bool(messages) and all(isinstance(m, dict) for m in messages)
+
+
+def _messages(messages: Json, width: int | None) -> Iterator[str]:
+    assert isinstance(messages, list)
+    roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
+    new_from = max((i + 1 for i, role in enumerate(roles) if role == "assistant"), default=0)
+    for index, message in enumerate(messages):
+        assert isinstance(message, dict)
+        role = roles[index]
+        mark = "  <- new turn" if index >= new_from else ""
+        name = safe_line(role) if isinstance(role, str) else "no role"
+        # A role is the caller's text as well: wrapped or imitating, it stays in quotes on a short line.
+        yield f"[{index + 1}] {name if name.isalpha() and len(name) < 20 else 'message'}{mark}"
+        yield from _barred(_message(message, is_role_shown=name.isalpha() and len(name) < 20), width)
+
+
+def _message(message: dict[str, Json], *, is_role_shown: bool) -> Iterator[str]:
+    content = message.get("content")
+    texts = _texts(content)
+    if texts is not None:
+        for text in texts:
+            yield from text.split("\n")
+    shown = ({"content"} if texts is not None else set()) | ({"role"} if is_role_shown else set())
+    rest: Json = {key: value for key, value in message.items() if key not in shown}
+    if rest:
+        yield from outline(rest)
+
+
+def _texts(content: Json) -> list[str] | None:
+    """The texts of a content, when it is made of nothing but text."""
+    if isinstance(content, str):
+        return [content]
+    if not isinstance(content, list) or not content:
+        return None
+    texts = [_part_text(part) for part in content]
+    return [text for text in texts if text is not None] if None not in texts else None
+
+
+def _part_text(part: Json) -> str | None:
+    if isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text":
+        text = part["text"]
+        return text if isinstance(text, str) else None
+    return None
+
+
+def _barred(lines: Iterator[str], width: int | None) -> Iterator[str]:
+    for line in lines:
+        safe = safe_line(line)
+        pieces = wrapped(safe, max(width - len(BAR) - 1, 20)) if width else [safe]
+        yield from (BAR + piece for piece in pieces)

@@ -1,0 +1,102 @@
+"""Holds as JSON, for scripts: the names and shapes stay."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from authz_api.v1 import common_pb2, holds_pb2
+
+Object = dict[str, Any]
+
+
+def hold_object(hold: holds_pb2.Hold) -> Object:
+    """One hold without its body. Times are RFC 3339 in UTC; `findings` are counts."""
+    return {
+        "id": hold.id,
+        "state": state_word(hold.state),
+        "caller": caller_object(hold.caller),
+        "model": hold.model,
+        "rule": hold.rule,
+        "reason": hold.reason,
+        "digest": hold.digest,
+        "created_at": time_text(hold.created_at),
+        "deadline": time_text(hold.deadline),
+        "waiting": hold.waiting,
+        "findings": dict(sorted(hold.findings.items())),
+        "session": hold.session,
+        "version": hold.version,
+        "api": hold.api,
+        "operation": hold.operation,
+        "policy": hold.policy,
+        "stages": [_stage(stage) for stage in hold.stages],
+        "votes": [_vote(vote) for vote in hold.votes],
+        "may_vote_in": [_ref(ref) for ref in hold.may_vote_in],
+        "previous": hold.previous or None,
+        "released_to": hold.released_to or None,
+    }
+
+
+def hold_with_body(hold: holds_pb2.Hold) -> Object:
+    """`forward` is the body that would go to the model, `forward_base64` instead when it is no UTF-8."""
+    return hold_object(hold) | body_member("forward", hold.forward)
+
+
+def body_member(name: str, body: bytes) -> Object:
+    """A body under its name as text, or under NAME_base64 when it is no UTF-8."""
+    try:
+        return {name: body.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {name: None, f"{name}_base64": base64.b64encode(body).decode("ascii")}
+
+
+def caller_object(caller: common_pb2.Caller) -> Object:
+    """Who sent a request."""
+    return {
+        "issuer": caller.issuer,
+        "subject": caller.subject,
+        "groups": list(caller.groups),
+        "groups_complete": caller.groups_complete,
+        "person": caller.person or None,
+    }
+
+
+def state_word(state: int) -> str:
+    """`pending`, `approved`, ...; `unknown` for one that this program is too old to know."""
+    if state not in holds_pb2.HoldState.values() or state == holds_pb2.HOLD_STATE_UNSPECIFIED:
+        return "unknown"
+    name = holds_pb2.HoldState.Name(holds_pb2.HoldState.ValueType(state))
+    return name.removeprefix("HOLD_STATE_").lower()
+
+
+def time_text(at: Timestamp) -> str:
+    """RFC 3339 in UTC."""
+    return at.ToJsonString()
+
+
+def _stage(stage: holds_pb2.Stage) -> Object:
+    return _ref(stage.ref) | {
+        "reviewers": stage.reviewers,
+        "votes": stage.votes,
+        "within_seconds": stage.within.ToMicroseconds() / 1_000_000,
+        "is_open": stage.is_open,
+    }
+
+
+def _ref(ref: holds_pb2.StageRef) -> Object:
+    return {"approval": ref.approval, "stage": ref.stage}
+
+
+def _vote(vote: holds_pb2.Vote) -> Object:
+    return {
+        "id": vote.id,
+        "voter": [vote.voter_issuer, vote.voter_subject],
+        "name": vote.name,
+        "verdict": "approve" if vote.verdict == holds_pb2.VERDICT_APPROVE else "reject",
+        "digest": vote.digest,
+        "reason": vote.reason,
+        "at": time_text(vote.at),
+        "counts_for": [_ref(ref) for ref in vote.counts_for],
+    }

@@ -1,0 +1,111 @@
+"""Holds for a person at a terminal: lists, and one whole page for what is to be decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from authz_api.v1 import holds_pb2
+from authz_cli.conversation import conversation
+from authz_cli.hold_json import state_word
+from authz_cli.moments import distance, length, moment
+from authz_cli.safe_text import safe_line, wrapped
+from authz_cli.table import table
+
+HEADS = ("ID", "STATE", "CALLER", "MODEL", "RULE", "ENDS", "WAITING")
+
+_SILENCE = {
+    "pending": "without the votes by then it is refused: silence is no consent",
+    "approved": "not used by then, the approval lapses",
+    "rejected": "until then the same request gets this rejection",
+}
+
+
+def local(at: Timestamp) -> datetime:
+    """A time that knows its zone."""
+    return at.ToDatetime(tzinfo=UTC)
+
+
+def holds_table(holds: Sequence[holds_pb2.Hold], *, now: datetime) -> str:
+    """One line for each hold."""
+    return table(HEADS, [_row(hold, now) for hold in holds])
+
+
+def hold_line(hold: holds_pb2.Hold, *, now: datetime) -> str:
+    """One hold in one line, for a list that grows."""
+    return "  ".join(safe_line(cell) or "-" for cell in _row(hold, now))
+
+
+def hold_page(hold: holds_pb2.Hold, *, now: datetime, width: int | None) -> Iterator[str]:
+    """Everything about a hold: the body first, whole, so that what is to be decided stands last."""
+    yield f"Hold {safe_line(hold.id)}: {state_word(hold.state)}"
+    yield ""
+    yield "What would go to the model, whole, as it would go"
+    yield from conversation(hold.forward, width=width)
+    yield ""
+    facts = [*_who(hold), *_why(hold), *_when(hold, now)]
+    for name, text in facts:
+        # Wrapped here, or a name with many spaces in it could put words of its own below ours.
+        first, *more = wrapped(text, max(width - 12, 20)) if width else [text]
+        yield f"{name + ':':<10}{first}"
+        yield from (" " * 10 + piece for piece in more)
+
+
+def _who(hold: holds_pb2.Hold) -> Iterator[tuple[str, str]]:
+    caller = hold.caller
+    groups = ", ".join(caller.groups) or "no groups"
+    more = "" if caller.groups_complete else ", perhaps more groups"
+    person = f", person {caller.person}" if caller.person else ""
+    yield "Caller", safe_line(f"{caller.subject} ({groups}{more}) of {caller.issuer}{person}")
+    yield "Asks", safe_line(f"{hold.model} by {hold.api} {hold.operation}")
+    yield "Session", safe_line(hold.session)
+
+
+def _why(hold: holds_pb2.Hold) -> Iterator[tuple[str, str]]:
+    yield "Rule", safe_line(f"{hold.rule}: {hold.reason}" if hold.reason else hold.rule)
+    found = ", ".join(f"{name} x{count}" for name, count in sorted(hold.findings.items()))
+    yield "Found", safe_line(found) or "nothing"
+    if hold.previous:
+        yield "Before", safe_line(f"the same request had hold {hold.previous}; see: authz hold show")
+
+
+def _when(hold: holds_pb2.Hold, now: datetime) -> Iterator[tuple[str, str]]:
+    state = state_word(hold.state)
+    yield "Opened", moment(local(hold.created_at), now=now)
+    for stage in hold.stages:
+        yield "Stage", _stage(stage, hold)
+    for vote in hold.votes:
+        yield "Vote", _vote(vote, now)
+    if state in _SILENCE:
+        yield "Ends", f"{moment(local(hold.deadline), now=now)}; {_SILENCE[state]}"
+    if hold.released_to:
+        yield "Released", safe_line(f"to session {hold.released_to}")
+    if state in ("pending", "approved"):
+        yield "Waiting", f"{hold.waiting} open connection(s)" if hold.waiting else "nobody at the moment"
+    yield "Digest", f"sha256 {safe_line(hold.digest)}"
+
+
+def _stage(stage: holds_pb2.Stage, hold: holds_pb2.Hold) -> str:
+    mine = ", yours" if stage.ref in hold.may_vote_in else ""
+    is_open = "open" if stage.is_open else "not open"
+    voters = "1 person" if stage.votes == 1 else f"{stage.votes} people"
+    return safe_line(
+        f"{stage.ref.approval} {stage.ref.stage + 1} ({is_open}{mine}): {voters} for whom "
+        f"{stage.reviewers}, within {length(stage.within.ToTimedelta())}"
+    )
+
+
+def _vote(vote: holds_pb2.Vote, now: datetime) -> str:
+    verdict = "for" if vote.verdict == holds_pb2.VERDICT_APPROVE else "against"
+    reason = f", saying: {vote.reason}" if vote.reason else ""
+    who = vote.name or vote.voter_subject
+    return f"{verdict}, by {safe_line(who)}, {moment(local(vote.at), now=now)}{safe_line(reason)}"
+
+
+def _row(hold: holds_pb2.Hold, now: datetime) -> tuple[str, ...]:
+    is_ending = state_word(hold.state) in _SILENCE
+    ends = distance(local(hold.deadline), now=now) if is_ending else "-"
+    caller = hold.caller.person or hold.caller.subject
+    return (hold.id, state_word(hold.state), caller, hold.model, hold.rule, ends, str(hold.waiting))

@@ -1,0 +1,40 @@
+"""What the commands of `authz session` do, once they are called."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import click
+
+from authz_api.v1 import sessions_pb2
+from authz_cli import terminal
+from authz_cli.client import connect, first_of
+from authz_cli.options import Target
+from authz_cli.session_json import session_object, session_with_bodies
+from authz_cli.session_text import session_page, sessions_table
+
+
+def show_list(
+    target: Target, request: sessions_pb2.ListSessionsRequest, *, limit: int, as_json: bool
+) -> None:
+    """Print a list of sessions."""
+    with connect(target) as client:
+        sessions = first_of(client.sessions(request), limit)
+    if as_json:
+        click.echo(json.dumps([session_object(session) for session in sessions], indent=2))
+    elif not sessions:
+        click.echo("no sessions")
+    else:
+        click.echo(sessions_table(sessions, now=datetime.now(UTC)))
+
+
+def show_one(target: Target, name: str, *, as_json: bool) -> None:
+    """Print one session."""
+    with connect(target) as client:
+        session, entries = client.session(name)
+    if as_json:
+        click.echo(json.dumps(session_with_bodies(session, entries), indent=2))
+        return
+    for line in session_page(session, entries, now=datetime.now(UTC), width=terminal.width()):
+        click.echo(line)

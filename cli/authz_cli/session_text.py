@@ -1,0 +1,98 @@
+"""Sessions for a person at a terminal: lists, and one readable page of what happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from authz_api.v1 import sessions_pb2
+from authz_cli.conversation import conversation
+from authz_cli.hold_text import local
+from authz_cli.moments import distance, moment
+from authz_cli.safe_text import safe_line, wrapped
+from authz_cli.session_json import ANSWER_RELEASED, REQUEST_FORWARDED, body_of, entry_data
+from authz_cli.table import table
+
+HEADS = ("ID", "STARTED", "CALLER", "MODEL", "DECISION", "RULE", "STATUS")
+
+
+def sessions_table(sessions: Sequence[sessions_pb2.Session], *, now: datetime) -> str:
+    """One line for each session."""
+    return table(HEADS, [_row(session, now) for session in sessions])
+
+
+def session_page(
+    session: sessions_pb2.Session,
+    entries: Sequence[sessions_pb2.Entry],
+    *,
+    now: datetime,
+    width: int | None,
+) -> Iterator[str]:
+    """Who asked, what happened when, and the bodies as they crossed, whole."""
+    yield f"Session {safe_line(session.id)}: {safe_line(session.status)}"
+    for name, text in _facts(session, now):
+        first, *more = wrapped(safe_line(text), max(width - 12, 20)) if width else [safe_line(text)]
+        yield f"{name + ':':<10}{first}"
+        yield from (" " * 10 + piece for piece in more)
+    yield ""
+    yield "What happened"
+    for entry in entries:
+        yield from _entry(entry, width)
+    yield ""
+    yield from _crossing("The request, as it went to the model", body_of(entries, REQUEST_FORWARDED), width)
+    yield ""
+    yield from _crossing("The answer, as it went to the caller", body_of(entries, ANSWER_RELEASED), width)
+
+
+def _facts(session: sessions_pb2.Session, now: datetime) -> Iterator[tuple[str, str]]:
+    caller = session.caller
+    if session.HasField("caller"):
+        groups = ", ".join(caller.groups) or "no groups"
+        yield "Caller", f"{caller.subject} ({groups}) of {caller.issuer}"
+    else:
+        yield "Caller", "nobody who was identified"
+    yield "Asked", f"{session.model or 'no model'} by {session.method} {session.path}"
+    yield "Decision", f"{session.decision or 'none'} by rule {session.rule or '-'}"
+    if session.hold:
+        yield "Hold", session.hold
+    yield "Started", moment(local(session.started_at), now=now)
+    if session.HasField("ended_at"):
+        yield "Ended", moment(local(session.ended_at), now=now)
+    if session.HasField("prompt_tokens") or session.HasField("completion_tokens"):
+        yield "Tokens", f"{session.prompt_tokens} in, {session.completion_tokens} out"
+
+
+def _entry(entry: sessions_pb2.Entry, width: int | None) -> Iterator[str]:
+    at = local(entry.at).astimezone()
+    data = " ".join(f"{name}={_short(value)}" for name, value in entry_data(entry).items())
+    payloads = " ".join(f"[{p.name}: {len(p.body)} bytes]" for p in entry.payloads)
+    line = safe_line(f"{at:%H:%M:%S.%f}  {entry.kind:<18} {data} {payloads}".rstrip())
+    pieces = wrapped(line, max(width - 6, 20)) if width else [line]
+    yield from (("  " if index == 0 else "    ") + piece for index, piece in enumerate(pieces))
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) and value.isprintable() and " " not in value else json.dumps(value)
+
+
+def _crossing(title: str, body: bytes | None, width: int | None) -> Iterator[str]:
+    yield title
+    if body is None:
+        yield "  nothing did"
+    else:
+        yield from conversation(body, width=width)
+
+
+def _row(session: sessions_pb2.Session, now: datetime) -> tuple[str, ...]:
+    caller = session.caller.person or session.caller.subject
+    started = distance(local(session.started_at), now=now)
+    return (
+        session.id,
+        started,
+        caller,
+        session.model,
+        session.decision,
+        session.rule,
+        session.status,
+    )
