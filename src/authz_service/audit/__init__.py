@@ -1,0 +1,7 @@
+"""What goes on record, and how a change to it is found. Pure.
+
+- `draft`: an entry before the store numbers it
+- `entry`: the canonical bytes of an entry, which are the record itself, and payload digests
+- `merkle`: the RFC 6962 tree over the entries, grown from its frontier
+- `columns`: the query columns of a session, derived from its entries
+"""

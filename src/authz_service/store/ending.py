@@ -1,0 +1,80 @@
+"""How an open hold ends: released to an exchange, or expired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.audit.entry import rfc3339
+from authz_service.core.holds import Approved, standing
+from authz_service.core.ports import HoldState
+from authz_service.store.hold_rows import OPEN, approvals_of, seconds
+from authz_service.store.loading import load_votes
+from authz_service.store.schema import holds
+from authz_service.store.transaction import Transaction
+
+SWEPT_AT_ONCE = 256
+
+
+def consume(
+    transaction: Transaction, hold_id: str, *, digest: str, session: str, entries: Sequence[EntryDraft]
+) -> bool:
+    """Release an approved hold to `session`, once; False, and nothing done, when it cannot be.
+
+    The row's state is not believed by itself: the votes must say the same.
+    """
+    if not entries:
+        raise ValueError("a release is on record, or it is none")
+    row = transaction.read(select(holds).where(holds.c.id == hold_id)).one_or_none()
+    if row is None or row.state != HoldState.APPROVED.value:
+        return False
+    if row.deadline <= transaction.now or row.digest != digest or not is_approved(transaction, row):
+        return False
+    recorded = transaction.record(*entries)
+    values = {"state": HoldState.RELEASED.value, "released_to": session}
+    return move(transaction, row, recorded.last, values)
+
+
+def is_approved(transaction: Transaction, row: Row[Any]) -> bool:
+    """Whether the votes on record, all on the hold's own bytes, satisfy what it asks for."""
+    votes = [vote for vote in load_votes(transaction, row.id) if vote.digest == row.digest]
+    opened_at, now = seconds(row.created_at), seconds(transaction.now)
+    return isinstance(standing(approvals_of(row), votes, opened_at=opened_at, now=now), Approved)
+
+
+def expire_overdue(transaction: Transaction) -> int:
+    """Expire the holds that are overdue, the oldest first, at most 256; how many there were."""
+    query = (
+        select(holds)
+        .where(holds.c.state.in_([state.value for state in OPEN]), holds.c.deadline <= transaction.now)
+        .order_by(holds.c.deadline)
+        .limit(SWEPT_AT_ONCE)
+    )
+    overdue = transaction.read(query).all()
+    for row in overdue:
+        expire(transaction, row)
+    return len(overdue)
+
+
+def expire(transaction: Transaction, row: Row[Any]) -> None:
+    """Give an overdue hold its final state, with an entry that says in which state it was overdue."""
+    data: dict[str, Scalar] = {
+        "hold": row.id,
+        "digest": row.digest,
+        "state": row.state,
+        "deadline": rfc3339(row.deadline),
+    }
+    recorded = transaction.record(EntryDraft(Kind.HOLD_EXPIRED, row.session, data))
+    move(transaction, row, recorded.last, {"state": HoldState.EXPIRED.value})
+
+
+def move(transaction: Transaction, row: Row[Any], seq: int, values: dict[str, Any]) -> bool:
+    """Compare and set; True, since a row that changed within our transaction is a fault of ours."""
+    unchanged = (holds.c.id == row.id) & (holds.c.version == row.version) & (holds.c.state == row.state)
+    values |= {"version": row.version + 1, "changed": seq}
+    if transaction.change(update(holds).where(unchanged).values(values)) != 1:
+        raise RuntimeError(f"hold {row.id} changed within a transaction that no other interleaves with")
+    return True

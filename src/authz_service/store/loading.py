@@ -1,0 +1,37 @@
+"""A row of `holds` with what belongs to it: its votes and the bytes that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from authz_service.core.holds import Vote
+from authz_service.core.ports import Hold
+from authz_service.errors import NotFound, Unavailable
+from authz_service.store.hold_rows import read_hold, read_vote
+from authz_service.store.schema import holds, payloads, votes
+from authz_service.store.transaction import Reader
+
+
+def hold_with_id(reader: Reader, hold_id: str) -> Row[Any]:
+    """The row of a hold; raises `NotFound`."""
+    row = reader.read(select(holds).where(holds.c.id == hold_id)).one_or_none()
+    if row is None:
+        raise NotFound("there is no such hold", code="hold_not_found")
+    return row
+
+
+def load_hold(reader: Reader, row: Row[Any]) -> Hold:
+    """The hold of a row as it stands now; raises `Unavailable` when its bytes are gone or altered."""
+    body = reader.read(select(payloads.c.body).where(payloads.c.digest == row.forward)).scalar()
+    if body is None:
+        raise Unavailable(f"the stored bytes of hold {row.id} are gone", code="record_damaged")
+    return read_hold(row, forward=bytes(body), votes=load_votes(reader, row.id), now=reader.now)
+
+
+def load_votes(reader: Reader, hold_id: str) -> Sequence[Vote]:
+    """The votes on a hold, in the order in which they were cast."""
+    query = select(votes).where(votes.c.hold == hold_id).order_by(votes.c.seq)
+    return [read_vote(row) for row in reader.read(query)]

@@ -1,0 +1,149 @@
+"""Opening a hold: or finding the one of the same person's same request that is open, or was rejected."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select
+
+from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.audit.entry import rfc3339
+from authz_service.core.holds import StageRef
+from authz_service.core.ports import (
+    AlreadyRejected,
+    Attached,
+    Hold,
+    HoldDraft,
+    HoldLimits,
+    HoldState,
+    Opened,
+    Opening,
+    TooManyHolds,
+)
+from authz_service.store.ending import expire, move
+from authz_service.store.hold_rows import (
+    OPEN,
+    approvals_of,
+    hold_row,
+    identity_text,
+    seconds,
+    state_at,
+)
+from authz_service.store.hold_rows import approvals_document as document
+from authz_service.store.loading import load_hold
+from authz_service.store.schema import holds
+from authz_service.store.transaction import Transaction
+
+
+def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) -> Opening:
+    """Open, attach, or say why not; the draft's entries are recorded whatever the outcome."""
+    if hashlib.sha256(draft.forward).hexdigest() != draft.digest:
+        raise ValueError("the digest of a hold is that of the bytes to forward")
+    found = _latest(transaction, draft)
+    if found is not None:
+        match state_at(found, transaction.now):
+            case HoldState.PENDING | HoldState.APPROVED if _is_same(found, draft):
+                return _attach(transaction, found, draft)
+            case HoldState.REJECTED if found.deadline > transaction.now:
+                transaction.record(*draft.entries)
+                return AlreadyRejected(load_hold(transaction, found))
+            case _:
+                pass
+    to_end = found if found is not None and HoldState(found.state) in OPEN else None
+    if _pending(transaction, draft, but=to_end) >= limits.pending_per_caller:
+        transaction.record(*draft.entries)
+        return TooManyHolds(limits.pending_per_caller)
+    return _open(transaction, draft, to_end)
+
+
+def _latest(transaction: Transaction, draft: HoldDraft) -> Row[Any] | None:
+    """The last hold of this request: an open one, if any, is the last, as nothing opens beside it."""
+    mine = (holds.c.identity == identity_text(draft.caller.identity)) & (
+        holds.c.fingerprint == draft.fingerprint
+    )
+    return transaction.read(select(holds).where(mine).order_by(holds.c.seq.desc()).limit(1)).one_or_none()
+
+
+def _is_same(row: Row[Any], draft: HoldDraft) -> bool:
+    """Whether what was, or will be, approved there is what is asked for here."""
+    return row.digest == draft.digest and document(approvals_of(row)) == document(draft.approvals)
+
+
+def _pending(transaction: Transaction, draft: HoldDraft, *, but: Row[Any] | None) -> int:
+    """How many holds of this person pend, without the one that the new hold takes the place of."""
+    query = select(func.count()).where(
+        holds.c.identity == identity_text(draft.caller.identity),
+        holds.c.state == HoldState.PENDING.value,
+        holds.c.deadline > transaction.now,
+        holds.c.id != ("" if but is None else but.id),
+    )
+    return int(transaction.read(query).scalar_one())
+
+
+def _attach(transaction: Transaction, row: Row[Any], draft: HoldDraft) -> Attached:
+    data: dict[str, Scalar] = {"hold": row.id, "digest": row.digest}
+    transaction.record(*draft.entries, EntryDraft(Kind.HOLD_ATTACHED, draft.session, data))
+    return Attached(load_hold(transaction, row))
+
+
+def _open(transaction: Transaction, draft: HoldDraft, to_end: Row[Any] | None) -> Opened:
+    if to_end is not None:
+        if to_end.deadline <= transaction.now:
+            expire(transaction, to_end)
+        else:
+            _supersede(transaction, to_end, by=draft.id)
+            draft = replace(draft, previous=to_end.id)
+    row = hold_row(draft, forward=b"", seq=0, now=transaction.now)
+    recorded = transaction.record(*draft.entries, _opened(draft, row, transaction))
+    row |= {"seq": recorded.last, "changed": recorded.last, "forward": recorded.digests["forward"]}
+    transaction.change(insert(holds).values(row))
+    return Opened(_as_opened(draft, row))
+
+
+def _supersede(transaction: Transaction, row: Row[Any], *, by: str) -> None:
+    data: dict[str, Scalar] = {"hold": row.id, "by": by, "state": row.state}
+    recorded = transaction.record(EntryDraft(Kind.HOLD_SUPERSEDED, row.session, data))
+    move(transaction, row, recorded.last, {"state": HoldState.SUPERSEDED.value})
+
+
+def _opened(draft: HoldDraft, row: dict[str, Any], transaction: Transaction) -> EntryDraft:
+    data: dict[str, Scalar | list[Scalar]] = {
+        "hold": draft.id,
+        "digest": draft.digest,
+        "fingerprint": draft.fingerprint,
+        "deadline": rfc3339(row["deadline"]),
+        "person": transaction.pseudonym(draft.caller.identity),
+        "rule": draft.rule,
+        "policy": draft.policy,
+        "approvals": [approval.name for approval in draft.approvals],
+        "previous": draft.previous,
+    }
+    return EntryDraft(Kind.HOLD_OPENED, draft.session, {**data}, {"forward": draft.forward})
+
+
+def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> Hold:
+    first = tuple(StageRef(approval.name, 0) for approval in draft.approvals)
+    return Hold(
+        id=draft.id,
+        session=draft.session,
+        caller=draft.caller,
+        fingerprint=draft.fingerprint,
+        digest=draft.digest,
+        forward=draft.forward,
+        api=draft.api,
+        operation=draft.operation,
+        model=draft.model,
+        rule=draft.rule,
+        reason=draft.reason,
+        policy=draft.policy,
+        approvals=draft.approvals,
+        findings=draft.findings,
+        previous=draft.previous,
+        state=HoldState.PENDING,
+        version=1,
+        created_at=seconds(row["created_at"]),
+        deadline=seconds(row["deadline"]),
+        open_stages=first,
+    )

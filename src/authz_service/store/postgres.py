@@ -1,0 +1,78 @@
+"""PostgreSQL as the store needs it: commits that are on disk, bounded waits, one head row for all."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import URL, Connection, create_engine
+
+from authz_service.errors import Misconfigured
+from authz_service.store.database import READERS, Database, HeadRow, HostClock, host_microseconds
+
+_CLOCK = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
+_HEAD = f"SELECT size, frontier, root, last_at, {_CLOCK} FROM head WHERE id = 1 FOR UPDATE"  # noqa: S608
+
+
+class Postgres(Database):
+    """One database, shared by all replicas; they take turns by the lock on the head row."""
+
+    def __init__(self, url: URL, *, clock: HostClock | None, patience: float) -> None:
+        """`patience` is how many seconds a statement, a lock or a connection may take."""
+        self._host_clock = clock
+        url = url.set(drivername="postgresql+psycopg")
+        milliseconds = max(1, round(patience * 1000))
+        arguments = {
+            "connect_timeout": max(2, round(patience)),
+            "tcp_user_timeout": milliseconds,
+            "application_name": "authz",
+            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+            f" -c idle_in_transaction_session_timeout={4 * milliseconds} -c timezone=UTC",
+        }
+        self.writing = create_engine(
+            url,
+            connect_args=arguments,
+            isolation_level="AUTOCOMMIT",
+            pool_size=1,
+            max_overflow=1,
+            hide_parameters=True,
+        )
+        self.reading = create_engine(
+            url,
+            connect_args=arguments,
+            isolation_level="REPEATABLE READ",
+            pool_size=READERS,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+
+    def begin(self, connection: Connection) -> HeadRow:
+        connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+        row = connection.exec_driver_sql(_HEAD).one()
+        size, frontier, root, last_at, clock = row
+        if self._host_clock is not None:
+            clock = host_microseconds(self._host_clock)
+        return HeadRow(size, bytes(frontier), bytes(root), last_at, clock)
+
+    def commit(self, connection: Connection) -> None:
+        # COMMIT of a transaction that failed is answered ROLLBACK, without an error.
+        driver = connection.connection.driver_connection
+        if not isinstance(driver, psycopg.Connection):
+            raise TypeError("the writer needs a psycopg connection")
+        if driver.info.transaction_status is not TransactionStatus.INTRANS:
+            raise RuntimeError("the transaction has failed and cannot be committed")
+        connection.exec_driver_sql("COMMIT")
+
+    def clock(self, connection: Connection) -> int:
+        if self._host_clock is not None:
+            return host_microseconds(self._host_clock)
+        clock = connection.exec_driver_sql(f"SELECT {_CLOCK}").scalar_one()
+        return int(clock)
+
+    def check_durability(self, connection: Connection) -> None:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            if connection.exec_driver_sql(f"SHOW {setting}").scalar_one() == "off":
+                raise Misconfigured(
+                    f"PostgreSQL runs with {setting} = off, so a committed record could be lost;"
+                    f" set {setting} = on for this database and role, and start again"
+                )

@@ -1,0 +1,201 @@
+"""Reading: lists and single values, each from one consistent view of the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Executable, Result, Row, Select, false, or_, select
+
+from authz_service.audit.columns import clean
+from authz_service.audit.entry import decode
+from authz_service.core.ports import (
+    Entry,
+    Hold,
+    HoldChange,
+    HoldQuery,
+    HoldState,
+    Page,
+    Session,
+    SessionQuery,
+)
+from authz_service.store import paging
+from authz_service.store.hold_rows import OPEN, identity_text, read_caller, seconds, state_at
+from authz_service.store.loading import load_hold
+from authz_service.store.schema import entries, holds, payloads, sessions
+from authz_service.store.transaction import Reader
+
+CHANGES_AT_ONCE = 1000
+PAGE_BYTES = 32 * 1024 * 1024  # held bodies go into a page whole, so a page of large ones is a short one
+_DIGESTS_AT_ONCE = 500  # SQLite bounds the parameters of a statement
+
+
+class Snapshot:
+    """A consistent view: a read-only transaction, and the moment at which it is read."""
+
+    def __init__(self, connection: Connection, now: int) -> None:
+        self._connection = connection
+        self._now = now
+
+    @property
+    def now(self) -> int:
+        return self._now
+
+    def read(self, statement: Executable) -> Result[Any]:
+        return self._connection.execute(statement)
+
+
+def hold(reader: Reader, hold_id: str) -> Hold | None:
+    """See `Store.hold`."""
+    row = reader.read(select(holds).where(holds.c.id == hold_id)).one_or_none()
+    return None if row is None else load_hold(reader, row)
+
+
+def list_holds(reader: Reader, query: HoldQuery) -> Page[Hold]:
+    """See `Store.holds`."""
+    filters = ["holds", [s.value for s in query.states], query.caller, query.model, query.rule]
+    statement = select(holds)
+    if query.states:
+        statement = statement.where(or_(false(), *(_reads_as(state, reader.now) for state in query.states)))
+    if query.caller:
+        person = identity_text(("person", query.caller))
+        statement = statement.where(or_(holds.c.subject == clean(query.caller), holds.c.identity == person))
+    statement = _where_equal(statement, (holds.c.model, query.model), (holds.c.rule, query.rule))
+    rows, next_token = _page(reader, statement, holds.c.seq, filters, query.page_token, query.page_size)
+    shown = _within_bytes(rows)
+    if len(shown) < len(rows):
+        next_token = paging.token(filters, shown[-1].seq)
+    return Page(tuple(load_hold(reader, row) for row in shown), next_token)
+
+
+def hold_changes(reader: Reader, after: int) -> Sequence[HoldChange]:
+    """See `Store.hold_changes`."""
+    query = select(holds).where(holds.c.changed > after).order_by(holds.c.changed).limit(CHANGES_AT_ONCE)
+    return [HoldChange(row.changed, row.id, state_at(row, reader.now)) for row in reader.read(query)]
+
+
+def session(reader: Reader, session_id: str) -> Session | None:
+    """See `Store.session`."""
+    row = reader.read(select(sessions).where(sessions.c.id == session_id)).one_or_none()
+    return None if row is None else _session(row)
+
+
+def list_sessions(reader: Reader, query: SessionQuery) -> Page[Session]:
+    """See `Store.sessions`."""
+    filters = ["sessions", query.caller, query.model, query.decision, query.status, query.rule]
+    statement = select(sessions)
+    if query.caller:
+        caller = clean(query.caller)
+        columns = (sessions.c.subject, sessions.c.person, sessions.c.caller)
+        statement = statement.where(or_(*(column == caller for column in columns)))
+    statement = _where_equal(
+        statement,
+        (sessions.c.model, query.model),
+        (sessions.c.decision, query.decision),
+        (sessions.c.status, query.status),
+        (sessions.c.rule, query.rule),
+    )
+    rows, token = _page(reader, statement, sessions.c.seq, filters, query.page_token, query.page_size)
+    return Page(tuple(_session(row) for row in rows), token)
+
+
+def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:
+    """See `Store.entries`."""
+    query = select(entries.c.body).where(entries.c.session == session_id).order_by(entries.c.seq)
+    bodies = [bytes(body) for body in reader.read(query).scalars()]
+    read = [decode(body) for body in bodies]
+    stored = _payloads(reader, {ref.digest for entry in read for ref in entry.payloads.values()})
+    return [
+        Entry(
+            entry.sequence,
+            entry.kind,
+            seconds(entry.at),
+            entry.session,
+            entry.data,
+            {name: stored[ref.digest] for name, ref in entry.payloads.items() if ref.digest in stored},
+            body,
+        )
+        for entry, body in zip(read, bodies, strict=True)
+    ]
+
+
+def _reads_as(state: HoldState, now: int) -> ColumnElement[bool]:
+    """The rows that are in `state` at `now`, swept or not."""
+    overdue = holds.c.state.in_([s.value for s in OPEN]) & (holds.c.deadline <= now)
+    if state is HoldState.EXPIRED:
+        return or_(holds.c.state == state.value, overdue)
+    return (holds.c.state == state.value) & ~overdue
+
+
+def _where_equal(statement: Select[Any], *pairs: tuple[ColumnElement[str], str]) -> Select[Any]:
+    for column, wanted in pairs:
+        if wanted:
+            statement = statement.where(column == clean(wanted))
+    return statement
+
+
+def _page(
+    reader: Reader,
+    statement: Select[Any],
+    order: ColumnElement[int],
+    filters: Sequence[object],
+    page_token: str,
+    size: int,
+) -> tuple[Sequence[Row[Any]], str]:
+    """The next rows, newest first, and the token of those after them.
+
+    Rows are numbered in the order in which they were committed, so that what is new between two
+    pages moves nothing.
+    """
+    below = paging.position(filters, page_token)
+    size = paging.page_size(size)
+    if below is not None:
+        statement = statement.where(order < below)
+    rows = reader.read(statement.order_by(order.desc()).limit(size + 1)).all()
+    if len(rows) <= size:
+        return rows, ""
+    return rows[:size], paging.token(filters, rows[size - 1].seq)
+
+
+def _within_bytes(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    """As many of the rows as have bodies of 32 MiB together, at least one."""
+    total = 0
+    for index, row in enumerate(rows):
+        total += row.forward_size
+        if index and total > PAGE_BYTES:
+            return rows[:index]
+    return rows
+
+
+def _payloads(reader: Reader, digests: set[bytes]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    wanted = sorted(digests)
+    for start in range(0, len(wanted), _DIGESTS_AT_ONCE):
+        some = wanted[start : start + _DIGESTS_AT_ONCE]
+        query = select(payloads.c.digest, payloads.c.body).where(payloads.c.digest.in_(some))
+        found |= {bytes(row.digest): bytes(row.body) for row in reader.read(query)}
+    return found
+
+
+def _session(row: Row[Any]) -> Session:
+    caller = None
+    if row.caller_detail is not None:
+        # The record keeps no claims and no expiry: a session's caller is to be shown, not judged.
+        caller = read_caller(json.loads(row.caller_detail), claims={}, expires_at=0.0)
+    return Session(
+        row.id,
+        caller,
+        row.api,
+        row.method,
+        row.path,
+        row.model,
+        row.decision,
+        row.rule,
+        row.hold,
+        row.status,
+        seconds(row.started_at),
+        None if row.ended_at is None else seconds(row.ended_at),
+        row.prompt_tokens,
+        row.completion_tokens,
+    )

@@ -1,0 +1,144 @@
+"""The tables. Times are microseconds since the epoch; `entries` and `votes` are only ever inserted into."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+REVISIONS = ("0001",)
+"""Every revision under migrations/versions, oldest first; a database at the last one is current."""
+
+# In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
+_Number = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData()
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("session", String),
+    Column("body", LargeBinary, nullable=False),
+    Index("entries_session", "session", "seq"),
+)
+
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+head = Table(
+    "head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="head_is_one_row"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("instance", String, nullable=False),
+    Column("caller", String, nullable=False),
+    Column("caller_detail", Text),
+    Column("subject", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("api", String, nullable=False),
+    Column("method", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("decision", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("hold", String),
+    Column("status", String, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Index("sessions_seq", "seq", unique=True),
+    Index("sessions_subject", "subject", "seq"),
+    # Recovery looks for these at each start.
+    Index(
+        "sessions_unended",
+        "instance",
+        "seq",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+_OPEN = "state IN ('pending', 'approved')"
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("session", String, nullable=False),
+    Column("identity", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("forward", LargeBinary, nullable=False),
+    Column("forward_size", BigInteger, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("released_to", String),
+    Index("holds_seq", "seq", unique=True),
+    Index("holds_changed", "changed"),
+    Index("holds_request", "identity", "fingerprint", "seq"),
+    # The last guard of "one open hold for each person and request", whatever the code above it does.
+    Index(
+        "holds_one_open",
+        "identity",
+        "fingerprint",
+        unique=True,
+        sqlite_where=text(_OPEN),
+        postgresql_where=text(_OPEN),
+    ),
+    Index("holds_deadline", "deadline", sqlite_where=text(_OPEN), postgresql_where=text(_OPEN)),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False),
+    Column("hold", String, nullable=False),
+    Column("voter", String, nullable=False),
+    Column("account", String, nullable=False),
+    Column("idempotency_key", String),
+    Column("approves", Boolean, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("votes_hold", "hold", "seq"),
+    # No key is NULL, and NULLs are distinct: then every vote is one of its own.
+    Index("votes_once", "hold", "voter", "idempotency_key", unique=True),
+)

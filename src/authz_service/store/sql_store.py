@@ -1,0 +1,156 @@
+"""The `Store` of core/ports over SQL: writes go to the one writer, reads to threads of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from authz_service.audit.draft import EntryDraft
+from authz_service.core.ports import (
+    Ballot,
+    Entry,
+    Hold,
+    HoldChange,
+    HoldDraft,
+    HoldLimits,
+    HoldQuery,
+    Opening,
+    Page,
+    Session,
+    SessionQuery,
+)
+from authz_service.errors import Unavailable
+from authz_service.store import ending, opening, queries, recovery, voting
+from authz_service.store.database import READERS, Database, HighWater, read_head
+from authz_service.store.faults import is_fault, unavailable
+from authz_service.store.queries import Snapshot
+from authz_service.store.writer import Writer
+
+Result = TypeVar("Result")
+
+
+class SqlStore:
+    """Made by `open_store`. `size_at_start` is how many entries there were when it was opened."""
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        *,
+        instance: str,
+        high_water: HighWater,
+        size_at_start: int,
+        patience: float,
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._instance = instance
+        self._high_water = high_water
+        self._size_at_start = size_at_start
+        self._patience = patience
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._is_closed = False
+
+    async def append(self, *drafts: EntryDraft) -> None:
+        """See `Store.append`."""
+        if drafts:
+            await self._writer.run(lambda t: t.record(*drafts), size=_size(drafts))
+
+    async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
+        """See `Store.open_hold`."""
+        size = _size(draft.entries) + len(draft.forward)
+        return await self._writer.run(lambda t: opening.open_hold(t, draft, limits), size=size)
+
+    async def hold(self, hold_id: str) -> Hold | None:
+        """See `Store.hold`."""
+        return await self._read(lambda reader: queries.hold(reader, hold_id))
+
+    async def vote(self, ballot: Ballot, limits: HoldLimits) -> Hold:
+        """See `Store.vote`."""
+        vote_id = uuid.uuid4().hex
+        return await self._writer.run(lambda t: voting.vote(t, ballot, limits, vote_id=vote_id))
+
+    async def consume(
+        self, hold_id: str, *, digest: str, session: str, entries: Sequence[EntryDraft]
+    ) -> bool:
+        """See `Store.consume`."""
+        return await self._writer.run(
+            lambda t: ending.consume(t, hold_id, digest=digest, session=session, entries=entries),
+            size=_size(entries),
+        )
+
+    async def expire_overdue(self) -> int:
+        """See `Store.expire_overdue`."""
+        total = 0
+        while swept := await self._writer.run(ending.expire_overdue):
+            total += swept
+        return total
+
+    async def hold_changes(self, after: int) -> Sequence[HoldChange]:
+        """See `Store.hold_changes`."""
+        return await self._read(lambda reader: queries.hold_changes(reader, after))
+
+    async def holds(self, query: HoldQuery) -> Page[Hold]:
+        """See `Store.holds`."""
+        return await self._read(lambda reader: queries.list_holds(reader, query))
+
+    async def sessions(self, query: SessionQuery) -> Page[Session]:
+        """See `Store.sessions`."""
+        return await self._read(lambda reader: queries.list_sessions(reader, query))
+
+    async def session(self, session_id: str) -> Session | None:
+        """See `Store.session`."""
+        return await self._read(lambda reader: queries.session(reader, session_id))
+
+    async def entries(self, session_id: str) -> Sequence[Entry]:
+        """See `Store.entries`."""
+        return await self._read(lambda reader: queries.list_entries(reader, session_id))
+
+    async def recover(self) -> int:
+        """See `Store.recover`; sessions that began after this store was opened are left alone."""
+        total = 0
+        while ended := await self._writer.run(
+            lambda t: recovery.recover(t, instance=self._instance, up_to=self._size_at_start)
+        ):
+            total += ended
+        return total
+
+    async def now(self) -> float:
+        """See `Store.now`."""
+        return await self._read(lambda reader: reader.now / 1_000_000)
+
+    async def close(self) -> None:
+        """Commit what is waiting and close all connections; afterwards everything is `Unavailable`."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await self._writer.close()
+        await asyncio.to_thread(self._readers.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._database.close)
+
+    async def _read(self, question: Callable[[Snapshot], Result]) -> Result:
+        if self._is_closed:
+            raise Unavailable("the record store is closed", code="store_closed")
+        try:
+            async with asyncio.timeout(self._patience):
+                return await asyncio.get_running_loop().run_in_executor(self._readers, self._ask, question)
+        except TimeoutError as error:
+            raise unavailable() from error
+
+    def _ask(self, question: Callable[[Snapshot], Result]) -> Result:
+        try:
+            with self._database.reading.connect() as connection:
+                last_at = read_head(connection).last_at
+                now = self._high_water.advance(self._database.clock(connection), last_at)
+                return question(Snapshot(connection, now))
+        except Exception as error:
+            if is_fault(error):
+                raise unavailable() from error
+            raise
+
+
+def _size(drafts: Sequence[EntryDraft]) -> int:
+    return sum(len(body) for draft in drafts for body in draft.payloads.values())

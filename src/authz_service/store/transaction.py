@@ -1,0 +1,63 @@
+"""What a unit of work may do within the writer's transaction: read, change, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Executable, Result
+from sqlalchemy.sql.dml import UpdateBase
+
+from authz_service.audit.draft import EntryDraft
+from authz_service.store.ledger import Ledger, Recorded
+
+Pseudonym = Callable[[tuple[str, str]], str]
+"""What entries carry in the place of a person's identity."""
+
+
+class Reader(Protocol):
+    """A consistent view of the database at the moment `now` (microseconds)."""
+
+    @property
+    def now(self) -> int: ...
+
+    def read(self, statement: Executable) -> Result[Any]:
+        """Run a query."""
+        ...
+
+
+class Transaction:
+    """One writer's transaction; no other interleaves with it, in any process.
+
+    Database errors must be let through: a unit that swallowed one would go on in a failed transaction.
+    """
+
+    def __init__(self, connection: Connection, ledger: Ledger, pseudonym: Pseudonym) -> None:
+        self._connection = connection
+        self._ledger = ledger
+        self.pseudonym = pseudonym
+        self.changes = 0
+        """How many entries and changes were made so far; a refusal that made none is harmless."""
+
+    @property
+    def now(self) -> int:
+        """The transaction's time in microseconds, never behind the last committed entry."""
+        return self._ledger.now
+
+    def record(self, *drafts: EntryDraft) -> Recorded:
+        """Record entries, in order; all or none."""
+        recorded = self._ledger.record(drafts)
+        self.changes += len(drafts)
+        return recorded
+
+    def read(self, statement: Executable) -> Result[Any]:
+        """Run a query; it sees what earlier units of the same transaction did."""
+        self._ledger.flush(self._connection)
+        return self._connection.execute(statement)
+
+    def change(self, statement: UpdateBase, rows: Sequence[dict[str, Any]] | None = None) -> int:
+        """Run an INSERT or UPDATE; how many rows it changed."""
+        self.changes += 1
+        if rows is None:
+            return self._connection.execute(statement).rowcount
+        return self._connection.execute(statement, rows).rowcount

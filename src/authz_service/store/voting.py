@@ -1,0 +1,160 @@
+"""Casting a vote: its row, its entry and what follows from it, as one compare-and-set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, assert_never
+
+from sqlalchemy import Row, insert, select
+
+from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.audit.entry import rfc3339
+from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Vote, standing
+from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldState
+from authz_service.errors import Conflict, Forbidden
+from authz_service.store.ending import move
+from authz_service.store.hold_rows import (
+    approvals_of,
+    identity_text,
+    micro,
+    open_stages,
+    seconds,
+    state_at,
+    vote_row,
+)
+from authz_service.store.loading import hold_with_id, load_hold, load_votes
+from authz_service.store.schema import votes
+from authz_service.store.transaction import Transaction
+
+
+def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_id: str) -> Hold:
+    """Cast a vote and apply what follows; see `Store.vote` for what it raises."""
+    row = hold_with_id(transaction, ballot.hold)
+    _refuse_requester(row, ballot)
+    if _is_repeated(transaction, ballot):
+        return load_hold(transaction, row)
+    cast = load_votes(transaction, row.id)
+    _refuse_decided(row, cast, transaction.now)
+    if ballot.digest != row.digest:
+        raise Conflict(
+            "the request is not the one that you were shown; look at the hold again", code="digest_changed"
+        )
+    counts_for = _counted_stages(transaction, row, cast, ballot)
+    recorded = transaction.record(_voted(transaction, row, ballot, counts_for, vote_id))
+    new = vote_row(ballot, counts_for, id=vote_id, seq=recorded.last, now=transaction.now)
+    transaction.change(insert(votes).values(new))
+    _apply(transaction, row, recorded.last, limits)
+    return load_hold(transaction, hold_with_id(transaction, row.id))
+
+
+def _refuse_requester(row: Row[Any], ballot: Ballot) -> None:
+    """Four eyes, whatever the role: neither the requester's person nor their account may vote."""
+    caller = json.loads(row.detail)["caller"]
+    requester = {row.identity, identity_text((caller["issuer"], caller["subject"]))}
+    if requester & {identity_text(ballot.voter), identity_text(ballot.account or ballot.voter)}:
+        raise Forbidden("whoever sent a request cannot vote on it", code="own_request")
+
+
+def _is_repeated(transaction: Transaction, ballot: Ballot) -> bool:
+    """Whether this very ballot was cast before, by its key; the same key for another one is refused."""
+    if not ballot.idempotency_key:
+        return False
+    same = (
+        (votes.c.hold == ballot.hold)
+        & (votes.c.voter == identity_text(ballot.voter))
+        & (votes.c.idempotency_key == ballot.idempotency_key)
+    )
+    before = transaction.read(select(votes).where(same)).one_or_none()
+    if before is None:
+        return False
+    if before.digest != ballot.digest or before.approves != (ballot.verdict.value == "approve"):
+        raise Conflict("this idempotency key was used for another vote", code="idempotency_key_reused")
+    return True
+
+
+def _refuse_decided(row: Row[Any], cast: Sequence[Vote], now: int) -> None:
+    state = state_at(row, now)
+    match state:
+        case HoldState.PENDING:
+            return
+        case HoldState.APPROVED | HoldState.RELEASED:
+            said = f"was approved by {_names(cast)}"
+            said += " and has been released" if state is HoldState.RELEASED else ""
+        case HoldState.REJECTED:
+            said = f"was rejected by {_names(cast[-1:])}"
+        case HoldState.EXPIRED:
+            said = f"expired at {rfc3339(row.deadline)}"
+            said += f" after its approval by {_names(cast)}" if row.state == HoldState.APPROVED.value else ""
+        case HoldState.SUPERSEDED:
+            said = "was superseded by a newer request of the same caller"
+        case _ as never:
+            assert_never(never)
+    raise Conflict(f"hold {row.id} {said}", code=f"hold_{state.value}")
+
+
+def _names(cast: Sequence[Vote]) -> str:
+    return ", ".join(vote.name or vote.voter[1] for vote in cast)
+
+
+def _counted_stages(
+    transaction: Transaction, row: Row[Any], cast: Sequence[Vote], ballot: Ballot
+) -> tuple[StageRef, ...]:
+    """The stages that are open now, that the voter may vote in and has not voted in."""
+    opened = open_stages(row, approvals_of(row), cast, transaction.now)
+    mine = tuple(stage for stage in opened if stage in ballot.may_vote_in)
+    if not mine:
+        raise Forbidden("you are not among the reviewers whose vote is open here", code="not_a_reviewer")
+    voter, account = identity_text(ballot.voter), identity_text(ballot.account or ballot.voter)
+    query = select(votes.c.id, votes.c.voter, votes.c.account).where(votes.c.hold == row.id)
+    own = {found.id for found in transaction.read(query) if found.voter == voter or found.account == account}
+    done = {stage for vote in cast if vote.id in own for stage in vote.counts_for}
+    left = tuple(stage for stage in mine if stage not in done)
+    if not left:
+        raise Conflict("you have voted on this hold already", code="already_voted")
+    return left
+
+
+def _voted(
+    transaction: Transaction, row: Row[Any], ballot: Ballot, counts_for: Sequence[StageRef], vote_id: str
+) -> EntryDraft:
+    account = ballot.account or ballot.voter
+    voter = {"voter": list(ballot.voter), "account": list(account), "name": ballot.name}
+    payloads = {"voter": json.dumps(voter).encode()}
+    if ballot.reason:
+        payloads["reason"] = ballot.reason.encode()
+    data: dict[str, Scalar | list[Scalar]] = {
+        "hold": row.id,
+        "vote": vote_id,
+        "verdict": ballot.verdict.value,
+        "digest": ballot.digest,
+        "voter": transaction.pseudonym(ballot.voter),
+        "stages": [f"{stage.approval}/{stage.stage}" for stage in counts_for],
+    }
+    return EntryDraft(Kind.HOLD_VOTED, row.session, {**data}, payloads)
+
+
+def _apply(transaction: Transaction, row: Row[Any], seq: int, limits: HoldLimits) -> None:
+    """What the votes, the new one included, make of the hold."""
+    now = transaction.now
+    cast = load_votes(transaction, row.id)
+    stands = standing(approvals_of(row), cast, opened_at=seconds(row.created_at), now=seconds(now))
+    match stands:
+        case Pending(deadline=deadline):
+            move(transaction, row, seq, {"deadline": micro(deadline)})
+        case Approved():
+            deadline = now + micro(limits.use_within)
+            _decide(transaction, row, HoldState.APPROVED, Kind.HOLD_APPROVED, deadline)
+        case Rejected():
+            deadline = now + micro(limits.rejection_answers)
+            _decide(transaction, row, HoldState.REJECTED, Kind.HOLD_REJECTED, deadline)
+        case Expired():
+            raise RuntimeError("a hold that was pending has expired within one transaction")
+        case _ as never:
+            assert_never(never)
+
+
+def _decide(transaction: Transaction, row: Row[Any], state: HoldState, kind: Kind, deadline: int) -> None:
+    data: dict[str, Scalar] = {"hold": row.id, "digest": row.digest, "deadline": rfc3339(deadline)}
+    recorded = transaction.record(EntryDraft(kind, row.session, data))
+    move(transaction, row, recorded.last, {"state": state.value, "deadline": deadline})

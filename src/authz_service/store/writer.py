@@ -1,0 +1,164 @@
+"""The one that writes: a thread with one connection, which commits what is waiting as one group.
+
+There is no artificial delay: while a group is being committed the next one gathers. A unit that
+fails does not spoil its group: the group is rolled back and each unit is run alone. Whoever waits is
+answered after COMMIT, or is told `Unavailable` when nothing, or nobody knows what, was committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from authz_service.errors import AuthzError, Unavailable
+from authz_service.store.batch import Answer, Committer, Failed, Work
+from authz_service.store.faults import unavailable
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class WriterLimits:
+    """The bounds of the queue, of one transaction, and of a wait in seconds."""
+
+    queued_units: int = 8192
+    queued_bytes: int = 256 * 1024 * 1024
+    group_units: int = 256
+    group_bytes: int = 64 * 1024 * 1024
+    patience: float = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class _Unit(Generic[Result]):
+    work: Work[Result]
+    size: int
+    give_up_at: float
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Result]
+
+    def is_wanted(self) -> bool:
+        return not self.future.cancelled() and time.monotonic() < self.give_up_at
+
+
+class Writer:
+    """Runs units of work, in the order in which they came, from any event loop of this process."""
+
+    def __init__(self, committer: Committer, limits: WriterLimits) -> None:
+        self._committer = committer
+        self._limits = limits
+        self._wake = threading.Condition()
+        self._queue: deque[_Unit[Any]] = deque()
+        self._waiting_bytes = 0
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Work[Result], *, size: int = 0) -> Result:
+        """Run `work` in a transaction and return its result once committed; `size` in bytes.
+
+        An `AuthzError` that `work` raises before it changed anything is its answer. Raises
+        `Unavailable` when the queue is full, the wait too long, or the store closed. A caller that
+        is cancelled before its turn has nothing recorded.
+        """
+        loop = asyncio.get_running_loop()
+        patience = self._limits.patience
+        unit: _Unit[Result] = _Unit(work, size, time.monotonic() + patience, loop, loop.create_future())
+        self._enqueue(unit)
+        try:
+            async with asyncio.timeout(patience):
+                return await unit.future
+        except TimeoutError as error:
+            raise unavailable() from error
+
+    async def close(self) -> None:
+        """Commit what is waiting, then refuse everything."""
+        with self._wake:
+            self._is_closed = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join, 2 * self._limits.patience)
+
+    def _enqueue(self, unit: _Unit[Any]) -> None:
+        limits = self._limits
+        with self._wake:
+            if self._is_closed:
+                raise Unavailable("the record store is closed; nothing was released", code="store_closed")
+            is_full = len(self._queue) >= limits.queued_units
+            # One unit may be larger than the whole budget: alone in the queue it is let in.
+            if is_full or (self._queue and self._waiting_bytes + unit.size > limits.queued_bytes):
+                raise Unavailable(
+                    "the record store has too much waiting; try again shortly", code="store_busy"
+                )
+            self._queue.append(unit)
+            self._waiting_bytes += unit.size
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while group := self._next_group():
+            try:
+                answers = self._committer.commit_all([unit.work for unit in group])
+            except BaseException as error:
+                # This thread must outlive any single fault.
+                self._committer.disconnect()
+                answers = [Failed(_as_unavailable(error)) for _ in group]
+            _deliver(group, answers)
+        self._committer.disconnect()
+
+    def _next_group(self) -> list[_Unit[Any]]:
+        """The units to commit next, at least one; none when closed and all is done."""
+        limits = self._limits
+        with self._wake:
+            while True:
+                group: list[_Unit[Any]] = []
+                size = 0
+                while self._queue and len(group) < limits.group_units:
+                    if group and size + self._queue[0].size > limits.group_bytes:
+                        break
+                    unit = self._queue.popleft()
+                    self._waiting_bytes -= unit.size
+                    if unit.is_wanted():
+                        group.append(unit)
+                        size += unit.size
+                if group or (self._is_closed and not self._queue):
+                    return group
+                if not self._queue:
+                    self._wake.wait()
+
+
+def _as_unavailable(error: BaseException) -> AuthzError:
+    refusal = unavailable()
+    refusal.__cause__ = error
+    return refusal
+
+
+def _deliver(group: Sequence[_Unit[Any]], answers: Sequence[Answer]) -> None:
+    """Tell each event loop once; one that has ended since has nobody waiting on it."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+    for unit, answer in zip(group, answers, strict=True):
+        by_loop.setdefault(unit.loop, []).append(_telling(unit.future, answer))
+    for loop, tells in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_call_all, tells)
+        except RuntimeError:
+            continue
+
+
+def _telling(future: asyncio.Future[Any], answer: Answer) -> Callable[[], None]:
+    def tell() -> None:
+        if future.done():
+            return
+        if isinstance(answer, Failed):
+            future.set_exception(answer.error)
+        else:
+            future.set_result(answer.result)
+
+    return tell
+
+
+def _call_all(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
