@@ -34,6 +34,7 @@ from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.judging import Route
 from authz_service.runtime.mailbox import AnswerChunk, Mailbox
 from authz_service.servers.ext_proc_stream import EnvoyStream
+from authz_service.servers.local_reply import pass_local_reply
 from authz_service.servers.own_paths import own_reply
 from authz_service.servers.wire.ext_proc_pb2 import HttpHeaders, ProcessingRequest, ProcessingResponse
 from authz_service.servers.wire.methods import PROCESS
@@ -88,7 +89,11 @@ class ProcessServer:
     async def process(self, _: object, context: Context) -> None:
         """One stream: one exchange."""
         try:
-            incoming = self._open(await context.read())
+            first = await _next(context)
+            if first is not None and first.HasField("response_headers"):
+                await pass_local_reply(context, first)
+                return
+            incoming = self._open(first)
         except (AuthzError, ValueError) as error:
             log.warning("process.refused", error=str(error))
             await context.abort(grpc.StatusCode.INTERNAL, "the request was not checked")
@@ -100,9 +105,9 @@ class ProcessServer:
         finally:
             self._gateway.live.discard(incoming.sealed.exchange)
 
-    def _open(self, first: object) -> Incoming:
+    def _open(self, first: ProcessingRequest | None) -> Incoming:
         """The head of the request, as Check sealed it; raises `Forbidden`."""
-        if not isinstance(first, ProcessingRequest) or first.WhichOneof("request") != "request_headers":
+        if first is None or not first.HasField("request_headers"):
             raise Forbidden("the stream did not begin with request headers")
         seal = first.metadata_context.filter_metadata[SEAL_NAMESPACE].fields["seal"].string_value
         sealed = self._gateway.sealer.open(seal, self._gateway.clock())

@@ -1,0 +1,51 @@
+"""The listener that Envoy calls: ext_authz, ext_proc and gRPC health, on a Unix socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from authz_service.errors import Misconfigured
+
+OPTIONS: Sequence[tuple[str, int]] = (
+    # Envoy pings an idle connection while requests are held; a default server answers
+    # "too many pings" and ends every hold on it.
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    # A burst of thousands of requests is queued, not dropped.
+    ("grpc.server.max_pending_requests", 100_000),
+    ("grpc.server.max_pending_requests_hard_limit", 100_000),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    ("grpc.so_reuseport", 0),
+)
+DRAIN_SECONDS = 5.0
+"""What exchanges in flight get to end when the service stops; held ones come back by a retry."""
+
+
+@asynccontextmanager
+async def serve_gateway(
+    socket: Path, handlers: Sequence[grpc.GenericRpcHandler[object, object]]
+) -> AsyncIterator[None]:
+    """Serve `handlers` on `socket` within the context, with the health that Envoy asks for."""
+    server = grpc.aio.server(options=OPTIONS)
+    servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack aio
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    server.add_generic_rpc_handlers(tuple(handlers))
+    socket.unlink(missing_ok=True)  # left behind by a process that was killed
+    try:
+        server.add_insecure_port(f"unix:{socket}")
+    except RuntimeError as error:
+        raise Misconfigured(f"cannot listen on {socket}; is another authz running here?") from error
+    await server.start()
+    socket.chmod(0o600)
+    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield
+    finally:
+        await servicer.enter_graceful_shutdown()
+        await server.stop(DRAIN_SECONDS)
