@@ -90,13 +90,14 @@ class Waiting:
         is_away = False
         while True:
             try:
-                cursor = await self._follow(cursor)
+                cursor, has_more = await self._follow(cursor)
                 is_away = False
             except AuthzError as error:
                 if not is_away:
                     log.warning("holds.follow_failed", error=str(error))
-                is_away = True
-            await self._sleep()
+                is_away, has_more = True, False
+            if not has_more:
+                await self._sleep()
 
     async def _sleep(self) -> None:
         try:
@@ -106,12 +107,11 @@ class Waiting:
             pass
         self._wake.clear()
 
-    async def _follow(self, cursor: int) -> int:
-        if not self._lines:
-            self._dirty.clear()
+    async def _follow(self, cursor: int) -> tuple[int, bool]:
+        """One look at what changed; the new cursor, and whether there is more behind it."""
         changed, self._dirty = self._dirty, set()
         try:
-            changes = await self.store.hold_changes(cursor) if self._lines else ()
+            changes = await self.store.hold_changes(cursor)
             changed |= {change.hold for change in changes}
             for hold in sorted(changed & self._lines.keys()):
                 await self._look(hold)
@@ -119,7 +119,7 @@ class Waiting:
         except AuthzError:
             self._dirty |= changed
             raise
-        return changes[-1].cursor if changes else cursor
+        return (changes[-1].cursor, True) if changes else (cursor, False)
 
     async def _look(self, hold_id: str) -> None:
         hold = await self.store.hold(hold_id)

@@ -1,0 +1,160 @@
+"""Exchanges that wait for a hold are woken in the order in which they came, and once each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import cast
+
+from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
+from authz_service.core.holds import Approval, Stage
+from authz_service.core.ports import Hold, HoldChange, HoldState, Store
+from authz_service.errors import Unavailable
+from authz_service.runtime.waiting import Waiting, WatchEvent
+from authz_service.view.caller import Caller
+
+HOLD = Hold(
+    id="hold_1",
+    session="ses_1",
+    caller=Caller("https://id", "alice", 2e9),
+    fingerprint="f",
+    digest="d",
+    forward=b"",
+    api="openai.chat",
+    operation="chat",
+    model="llama",
+    rule="r",
+    reason="",
+    policy="p",
+    approvals=(Approval("security", (Stage("true", 1, 60.0),)),),
+    findings={},
+    previous=None,
+    state=HoldState.PENDING,
+    version=1,
+    created_at=0.0,
+    deadline=60.0,
+)
+
+
+class Holds:
+    """One hold, its changes, and an outage at will."""
+
+    def __init__(self) -> None:
+        self.current = HOLD
+        self.changes: list[HoldChange] = []
+        self.is_away = False
+
+    def become(self, state: HoldState) -> None:
+        self.current = replace(self.current, state=state)
+        self.changes.append(HoldChange(len(self.changes) + 1, "hold_1", state))
+
+    async def hold_changes(self, after: int) -> list[HoldChange]:
+        if self.is_away:
+            raise Unavailable("away")
+        return [change for change in self.changes if change.cursor > after]
+
+    async def hold(self, _: str) -> Hold:
+        return self.current
+
+    async def now(self) -> float:
+        return 1.0
+
+
+def run(scenario: Callable[[Holds, Waiting], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        holds = Holds()
+        waiting = Waiting(cast(Store, holds))
+        following = asyncio.create_task(waiting.run())
+        try:
+            async with asyncio.timeout(20):
+                await scenario(holds, waiting)
+        finally:
+            following.cancel()
+
+    asyncio.run(whole())
+
+
+def join(waiting: Waiting, *, seconds: float = 60.0) -> tuple[asyncio.Future[WatchEvent], Callable[[], None]]:
+    told: asyncio.Future[WatchEvent] = asyncio.get_running_loop().create_future()
+    watch = waiting.watch("hold_1", told.set_result, seconds=seconds)
+    return told, lambda: waiting.leave(watch)
+
+
+def test_an_approval_is_the_turn_of_the_oldest_that_still_waits() -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        first, leave_first = join(waiting)
+        second, leave_second = join(waiting)
+        third, _ = join(waiting)
+        leave_first()
+        holds.become(HoldState.APPROVED)
+        assert isinstance(await second, HoldApproved)
+        assert not first.done()
+        assert not third.done()
+        leave_second()
+        assert isinstance(await third, HoldApproved)
+
+    run(scenario)
+
+
+def test_the_others_learn_when_one_has_used_the_approval() -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        first, _ = join(waiting)
+        second, _ = join(waiting)
+        holds.become(HoldState.APPROVED)
+        await first
+        holds.become(HoldState.RELEASED)
+        event = await second
+        assert isinstance(event, HoldEnded)
+        assert event.hold.state is HoldState.RELEASED
+
+    run(scenario)
+
+
+def test_who_attaches_to_an_approved_hold_has_their_turn_at_once() -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        holds.become(HoldState.APPROVED)
+        told, _ = join(waiting)
+        assert isinstance(await told, HoldApproved)
+
+    run(scenario)
+
+
+def test_all_learn_of_a_rejection() -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        line = [join(waiting)[0] for _ in range(3)]
+        holds.become(HoldState.REJECTED)
+        assert [type(event) for event in await asyncio.gather(*line)] == [HoldEnded] * 3
+
+    run(scenario)
+
+
+def test_a_wait_ends_by_itself() -> None:
+    async def scenario(_: Holds, waiting: Waiting) -> None:
+        told = join(waiting, seconds=0.01)[0]
+        assert await told == WaitElapsed()
+
+    run(scenario)
+
+
+def test_a_store_that_was_away_is_followed_again() -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        holds.is_away = True
+        told, _ = join(waiting)
+        await asyncio.sleep(0)
+        holds.become(HoldState.APPROVED)
+        holds.is_away = False
+        assert isinstance(await told, HoldApproved)
+
+    run(scenario)
+
+
+def test_nobody_is_counted_after_leaving() -> None:
+    async def scenario(_: Holds, waiting: Waiting) -> None:
+        leave = join(waiting)[1]
+        assert (waiting.count("hold_1"), waiting.total) == (1, 1)
+        leave()
+        leave()
+        assert (waiting.count("hold_1"), waiting.total) == (0, 0)
+
+    run(scenario)
