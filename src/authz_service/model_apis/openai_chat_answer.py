@@ -16,7 +16,13 @@ MAX_INDEX = 1023
 _ENVELOPE = frozenset(("id", "model", "system_fingerprint", "created", "service_tier", "object"))
 """The model server's own marks on an answer, at its root; the model does not write them."""
 
-_PROSE = ("content", "refusal", "reasoning_content", "reasoning")
+_PROSE = {
+    "content": "answer",
+    "refusal": "answer",
+    "reasoning_content": "thought",
+    "reasoning": "thought",
+}
+"""The keys of prose, and what the model does there. vLLM sends its thoughts under both keys at once."""
 
 _CLEARED = frozenset(
     (
@@ -48,13 +54,28 @@ class _Call:
 
 @dataclass(slots=True)
 class _Choice:
-    """What was said so far in one choice. `speaking` are the channels whose text may still go on."""
+    """What was said so far in one choice.
+
+    `speaking` are the keys of prose that the model was last heard on, `left` those that it once turned
+    away from: who comes back is not taken to be complete a second time.
+    """
 
     channel: str
     source: str
     is_complete: bool = False
-    speaking: list[str] = field(default_factory=list)
+    speaking: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
     calls: dict[int, _Call] = field(default_factory=dict)
+    call: _Call = field(default_factory=_Call)
+
+    def turn(self, prose: set[str]) -> list[str]:
+        """The model is heard on these keys (none: it calls a tool); the channels that it turned away from."""
+        doing = {_PROSE[key] for key in prose}
+        over = {key for key in self.speaking if _PROSE[key] not in doing}
+        news = over - self.left
+        self.left |= over
+        self.speaking = (self.speaking - over) | prose
+        return sorted(f"{self.channel}/{key}" for key in news)
 
 
 @dataclass(slots=True)
@@ -83,8 +104,8 @@ class _Frame:
 class ChatAnswerReader:
     """The frames of one answer, in order.
 
-    Each choice speaks either by `delta` (a piece) or by one `message` (whole), never both: a client
-    that reads the other one would see text that was judged in another order. Channels are named
+    Each choice speaks either by `delta` (a piece) or by one `message` (whole), never both: the same text
+    said twice would be judged as one text, cut where nobody cuts it. Channels are named
     `choices/{index}/content`, `.../tool_calls/{index}/arguments` and so on, by the indexes that the
     answer states, not by its places. `Unreadable` (502) for anything else.
     """
@@ -145,34 +166,24 @@ class ChatAnswerReader:
             return
         if not isinstance(value, dict):
             _refuse(path, "an object was expected")
+        prose: set[str] = set()
         for key, item in value.items():
             if item is None and key in KEYS:
                 continue
             if key in _PROSE and isinstance(item, str):
-                self._prose(choice, key, item, (*path, key), frame)
+                frame.say(f"{choice.channel}/{key}", (*path, key), item)
+                if item:
+                    prose.add(key)
             elif key in _PROSE and not isinstance(item, list | dict):
                 _refuse((*path, key), "a string was expected")
             elif key == "tool_calls":
                 self._tool_calls(choice, item, (*path, key), frame)
             elif key == "function_call":
-                self._function(choice, _Call(), f"{choice.channel}/{key}", item, (*path, key), frame)
+                self._function(choice.call, f"{choice.channel}/{key}", item, (*path, key), frame)
             else:
                 self._unknown(item, (*path, key), key, f"{choice.channel}/~{choice.source}/{key}", frame)
-
-    def _prose(self, choice: _Choice, key: str, text: str, path: Path, frame: _Frame) -> None:
-        if not text:
-            return
-        channel = f"{choice.channel}/{key}"
-        self._turn(choice, channel, frame)
-        frame.say(channel, path, text)
-
-    def _turn(self, choice: _Choice, channel: str | None, frame: _Frame) -> None:
-        """The model speaks on `channel` (None: it calls a tool) and has left the others."""
-        if choice.speaking and choice.speaking[-1] != channel:
-            frame.paused.extend(choice.speaking)
-            choice.speaking.clear()
-        if channel is not None and not choice.speaking:
-            choice.speaking.append(channel)
+        if prose or value.get("tool_calls") or value.get("function_call"):
+            frame.paused.extend(choice.turn(prose))
 
     def _tool_calls(self, choice: _Choice, value: object, path: Path, frame: _Frame) -> None:
         if not isinstance(value, list):
@@ -182,12 +193,9 @@ class ChatAnswerReader:
                 _refuse((*path, i), "an object was expected")
             index = i if choice.source == "message" else _index(item.get("index"), (*path, i))
             call = choice.calls.setdefault(index, _Call())
-            self._tool_call(choice, call, f"{choice.channel}/tool_calls/{index}", item, (*path, i), frame)
+            self._tool_call(call, f"{choice.channel}/tool_calls/{index}", item, (*path, i), frame)
 
-    def _tool_call(
-        self, choice: _Choice, call: _Call, channel: str, value: dict[str, Any], path: Path, frame: _Frame
-    ) -> None:
-        self._turn(choice, None, frame)
+    def _tool_call(self, call: _Call, channel: str, value: dict[str, Any], path: Path, frame: _Frame) -> None:
         for key, item in value.items():
             if key == "index" or (item is None and key in KEYS):
                 continue
@@ -195,32 +203,31 @@ class ChatAnswerReader:
                 call.ids += bool(item)
                 frame.say_whole(f"{channel}/id/{call.ids}", (*path, key), item)
             elif key in ("function", "custom"):
-                self._function(choice, call, channel, item, (*path, key), frame)
+                self._function(call, channel, item, (*path, key), frame)
             else:
                 self._unknown(item, (*path, key), key, f"{channel}/~/{key}", frame)
 
-    def _function(
-        self, choice: _Choice, call: _Call, channel: str, value: object, path: Path, frame: _Frame
-    ) -> None:
+    def _function(self, call: _Call, channel: str, value: object, path: Path, frame: _Frame) -> None:
         if not isinstance(value, dict):
             _refuse(path, "an object was expected")
-        self._turn(choice, None, frame)
+        if value.get("name") is not None:  # before the arguments, wherever it stands: they end it
+            self._name(call, channel, value["name"], (*path, "name"), frame)
         for key, item in value.items():
-            if item is None and key in KEYS:
+            if key == "name" or (item is None and key in KEYS):
                 continue
-            if key in ("name", "arguments", "input"):
-                if not isinstance(item, str):
-                    _refuse((*path, key), "a string was expected")
-                if key == "name":
-                    self._name(call, channel, item, (*path, key), frame)
-                elif item:
-                    self._end_name(call, channel, frame)
-                    kind = TextKind.JSON if key == "arguments" else TextKind.PLAIN
-                    frame.say(f"{channel}/{key}", (*path, key), item, kind)
-            else:
+            if key not in ("arguments", "input"):
                 self._unknown(item, (*path, key), key, f"{channel}/~/{key}", frame)
+                continue
+            if not isinstance(item, str):
+                _refuse((*path, key), "a string was expected")
+            if item:
+                self._end_name(call, channel, frame)
+                kind = TextKind.JSON if key == "arguments" else TextKind.PLAIN
+                frame.say(f"{channel}/{key}", (*path, key), item, kind)
 
-    def _name(self, call: _Call, channel: str, name: str, path: Path, frame: _Frame) -> None:
+    def _name(self, call: _Call, channel: str, name: object, path: Path, frame: _Frame) -> None:
+        if not isinstance(name, str):
+            _refuse(path, "a string was expected")
         if not name:
             return
         if name in self._tools and not call.spelled:

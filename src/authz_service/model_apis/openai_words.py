@@ -34,7 +34,7 @@ API_KEYS = _words("""
     message messages metadata min_p min_tokens mode modalities model moderation multi_modal_data
     mm_processor_kwargs n n_predict n_probs name object obfuscation parallel_tool_calls param
     parameters prediction presence_penalty previous_response_id priority prompt prompt_cache_breakpoint
-    prompt_cache_key prompt_cache_options prompt_cache_retention prompt_embeds prompt_logprobs
+    prompt_cache_key prompt_cache_options prompt_cache_retention prompt_embeds prompt_ids prompt_logprobs
     prompt_token_ids prompt_tokens prompt_tokens_details reasoning reasoning_content reasoning_effort
     reasoning_tokens refusal region rejected_prediction_tokens repeat_penalty repetition_penalty
     request_id response_format return_hidden_states return_logprob return_meta_info return_progress
