@@ -53,7 +53,7 @@ class CelCompiler:
         try:
             expression = environment.compile(text)
         except Exception as error:
-            raise BadCondition(compile_faults(str(error))) from error
+            raise BadCondition(compile_faults(str(error), self._schema.fields)) from error
         if expression.return_type() != _BOOL:
             kind = str(expression.return_type()).lower()
             raise BadCondition([TextFault(1, 1, f"a condition is true or false, this one gives {kind}")])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Collection
 from typing import Final
 
 from authz_service.policy.conditions import Failed, TextFault
 
 _LOCATED: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
+_UNKNOWN_FIELD: Final = re.compile(r"undefined field '(\w+)' not found in struct")
 _STATUS: Final = re.compile(r"^([A-Z_]+): ")
 
 ABSENT: Final = Failed("something that the condition reads is not there")
@@ -24,17 +27,20 @@ _FAILURES: Final = (
 )
 
 
-def compile_faults(message: str) -> tuple[TextFault, ...]:
-    """The faults in the message of a refused compilation; at least one."""
+def compile_faults(message: str, known: Collection[str] = ()) -> tuple[TextFault, ...]:
+    """The faults in the message of a refused compilation; at least one.
+
+    `known` are the names of all fields, for guessing which one a misspelt one was meant to be.
+    """
     faults = [
-        TextFault(max(1, int(line)), max(1, int(column)), _cleaned(text))
+        TextFault(max(1, int(line)), max(1, int(column)), _cleaned(text, known))
         for line, column, text in _LOCATED.findall(message)
         if "'*error*'" not in text  # follows from the fault before it
     ]
     if faults:
         return tuple(dict.fromkeys(faults))
     first_line = message.splitlines()[0] if message else "the condition is not valid"
-    return (TextFault(1, 1, _cleaned(_STATUS.sub("", first_line))),)
+    return (TextFault(1, 1, _cleaned(_STATUS.sub("", first_line), known)),)
 
 
 def failure(status: str) -> Failed:
@@ -42,6 +48,10 @@ def failure(status: str) -> Failed:
     return next((failed for beginning, failed in _FAILURES if status.startswith(beginning)), UNKNOWN)
 
 
-def _cleaned(text: str) -> str:
-    text = re.sub(r" \[[A-Z_]+\]$", "", text).removesuffix(" (in container '')")
-    return re.sub(r"'authz\.rules\.(\w+)'", lambda match: f"'{match.group(1).lower()}'", text)
+def _cleaned(text: str, known: Collection[str]) -> str:
+    unknown = _UNKNOWN_FIELD.match(text)
+    if unknown is not None:
+        name = unknown.group(1)
+        close = difflib.get_close_matches(name, known, n=1)
+        return f"unknown field {name!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+    return re.sub(r" \[[A-Z_]+\]$", "", text).removesuffix(" (in container '')")

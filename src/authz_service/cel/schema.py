@@ -66,9 +66,10 @@ VARIABLES: Final[Mapping[Phase, Mapping[str, str | None]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The message classes, and one typed environment for each phase."""
+    """The message classes, the names of all their fields, and one typed environment for each phase."""
 
     messages: Mapping[str, Any]
+    fields: frozenset[str]
     environments: Mapping[Phase, Any]
 
 
@@ -91,7 +92,9 @@ def schema(entities: Iterable[str]) -> Schema:
         name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}"))
         for name in shapes
     }
-    return Schema(messages, {phase: _environment(pool, phase) for phase in Phase})
+    return Schema(
+        messages, frozenset().union(*shapes.values()), {phase: _environment(pool, phase) for phase in Phase}
+    )
 
 
 def _file(shapes: Mapping[str, Mapping[str, Any]]) -> descriptor_pb2.FileDescriptorProto:

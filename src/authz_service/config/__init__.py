@@ -1,0 +1,9 @@
+"""authz.yaml to frozen values and a compiled policy, with every fault and its line; pure.
+
+- `read`: the way in: a file's text to a `Loaded`, or all that is wrong with it
+- `model`: the configuration as values
+- `starter`: the file that `authz up` begins with
+- `roles`: who may review what, by the conditions of the file
+- `tree`, `section`, `scalars`, `faults`: YAML with positions, mappings, single values, what is refused
+- `gateway`, `people`, `rules`, `holds`: the sections, one file for each subject
+"""

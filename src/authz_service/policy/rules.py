@@ -55,6 +55,15 @@ def depends_on_groups(condition: Condition) -> bool:
     )
 
 
+def lacks_issuer(condition: Condition) -> bool:
+    """Whether a condition reads groups without saying whose.
+
+    With several issuers whoever may name groups at one of them could enter another's.
+    """
+    reads = condition.reads
+    return any(f"{who}.groups" in reads and f"{who}.issuer" not in reads for who in ("caller", "person"))
+
+
 def decide(
     rules: Sequence[Rule], outcomes: Sequence[RuleOutcome], *, default: Effect, policy: str, subject: str
 ) -> Decision:

@@ -1,0 +1,143 @@
+"""Where the gateway listens, which models it leads to, what it keeps and what it takes in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from authz_service.config import scalars
+from authz_service.config.faults import Place
+from authz_service.config.model import Credential, Limits, Listen, Model, Tls
+from authz_service.config.section import Read, Refused, Section, shortened
+from authz_service.config.tree import Node, Scalar
+
+MIB: Final = 1024 * 1024
+DEFAULT_STORE: Final = "sqlite:///authz.db"
+
+_MODEL_NAME = scalars.word(
+    r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}", "a model's name of letters, digits and any of . _ : / @ + -"
+)
+_OWN_HEADERS: Final = ("host", "content-length", "content-type", "transfer-encoding", "connection")
+
+
+def file_path(base: Path) -> Read[Path]:
+    """A path, relative to the directory of the configuration file."""
+    return lambda node: base / scalars.line(node)
+
+
+def read_listen(root: Section, base: Path) -> Listen:
+    """`listen`: beyond loopback only with TLS."""
+    section = root.section_or_empty("listen")
+    default = Listen()
+    host, port = section.optional("address", scalars.host_and_port, (default.host, default.port))
+    tls = _read_tls(section, base)
+    if tls is None and not scalars.is_loopback(host):
+        section.refuse_value("address", f"{host} can be reached from other machines, so tls is needed")
+    section.close()
+    return Listen(host, port, tls)
+
+
+def _read_tls(listen: Section, base: Path) -> Tls | None:
+    section = listen.section("tls")
+    if section is None:
+        return None
+    cert = section.required("cert", file_path(base), base)
+    key = section.required("key", file_path(base), base)
+    section.close()
+    return Tls(cert, key)
+
+
+def read_models(root: Section, base: Path) -> tuple[Model, ...]:
+    """`models`: at least one; no name or alias stands for two."""
+    models: list[Model] = []
+    seen: dict[str, Place] = {}
+    for section in root.sections("models", at_least_one=True):
+        model = Model(
+            name=section.required("name", _MODEL_NAME, ""),
+            url=section.required("url", _model_url, ""),
+            aliases=section.optional("aliases", scalars.list_of(_MODEL_NAME), ()),
+            credential=_read_credential(section, base),
+        )
+        for name in filter(None, (model.name, *model.aliases)):
+            key = "name" if name == model.name else "aliases"
+            if name in seen:
+                section.refuse_value(key, f"{name!r} stands for a model already, at line {seen[name].line}")
+            seen[name] = section.place(key)
+        section.close()
+        models.append(model)
+    return tuple(models)
+
+
+def _model_url(node: Node) -> str:
+    value = scalars.url(node).rstrip("/")
+    path = urlsplit(value).path
+    if path:
+        raise Refused(
+            f"has a path ({shortened(path)}), which is not supported yet; callers' paths go on as they are"
+        )
+    return value
+
+
+def _read_credential(model: Section, base: Path) -> Credential | None:
+    section = model.section("credential")
+    if section is None:
+        return None
+    file = section.required("file", file_path(base), base)
+    header = section.optional("header", _credential_header, "authorization")
+    prefix = section.optional("prefix", _prefix, "Bearer " if header == "authorization" else "")
+    section.close()
+    return Credential(file, header, prefix)
+
+
+def _credential_header(node: Node) -> str:
+    value = scalars.header_name(node)
+    if value in _OWN_HEADERS or value.startswith("x-authz-"):
+        raise Refused(f"{value} is a header of the gateway's own")
+    return value
+
+
+def _prefix(node: Node) -> str:
+    if isinstance(node, Scalar) and node.kind == "text" and not node.text:
+        return ""
+    value = scalars.line(node)
+    if not value.isascii():
+        raise Refused("must be ASCII, since it goes into a header")
+    return value
+
+
+def read_limits(root: Section) -> Limits:
+    """`limits`: what is larger or deeper is refused."""
+    section = root.section_or_empty("limits")
+    default = Limits()
+    limits = Limits(
+        body=section.optional("body", scalars.size(1024, 256 * MIB), default.body),
+        depth=section.optional("depth", scalars.whole_number(4, 400), default.depth),
+    )
+    section.close()
+    return limits
+
+
+def read_store(root: Section) -> str:
+    """`store.url`: SQLite in one file, or PostgreSQL."""
+    section = root.section_or_empty("store")
+    value = section.optional("url", _store_url, DEFAULT_STORE)
+    section.close()
+    return value
+
+
+def _store_url(node: Node) -> str:
+    value = scalars.line(node)
+    if value.startswith("postgresql://"):
+        try:
+            has_host = bool(urlsplit(value).hostname) or "host=" in value
+        except ValueError:
+            has_host = False
+        if not has_host:
+            raise Refused("a postgresql:// URL needs a host")
+        return value
+    if not value.startswith("sqlite:///") or len(value) == len("sqlite:///"):
+        raise Refused("must be sqlite:///FILE or postgresql://USER@HOST/DATABASE")
+    if ":memory:" in value or "?" in value or "#" in value:
+        raise Refused("must name a plain file: what is held in memory is no record")
+    return value

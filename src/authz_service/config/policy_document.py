@@ -1,0 +1,46 @@
+"""What a policy's digest is taken over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authz_service.config.model import Config
+from authz_service.policy.compiled import RuleSet
+from authz_service.policy.rules import Rule
+
+
+def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any]) -> dict[str, object]:
+    """Everything in a file that changes what is decided, masked or asked for."""
+    return {
+        "requests": _rule_set(requests),
+        "answers": _rule_set(answers),
+        "paths": [[path.method, path.path, path.when, path.model] for path in config.paths],
+        "masks": [
+            [mask.name, list(mask.entities), mask.in_requests, mask.in_answers] for mask in config.masks
+        ],
+        "detectors": [[detector.name, detector.pattern] for detector in config.detectors],
+        "approvals": {
+            approval.name: {
+                "snapshot": approval.snapshot,
+                "stages": [[stage.reviewers, stage.votes, int(stage.within)] for stage in approval.stages],
+            }
+            for approval in config.approvals
+        },
+        "review": [config.review.reviewers, config.review.auditors],
+        "noise": [list(path) for path in config.holds.noise],
+    }
+
+
+def _rule_set(rule_set: RuleSet[Any]) -> dict[str, object]:
+    return {"default": rule_set.default.name, "rules": [_rule(rule) for rule in rule_set.rules]}
+
+
+def _rule(rule: Rule) -> dict[str, object]:
+    return {
+        "name": rule.name,
+        "when": rule.condition.text,
+        "effect": rule.effect.name,
+        "approval": rule.approval,
+        "reason": rule.reason,
+        "shadow": rule.shadow,
+    }

@@ -1,0 +1,188 @@
+"""Rules for requests and answers, the paths that pass unread, masks and detectors."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection
+from typing import Final
+
+from authz_service.config import scalars
+from authz_service.config.conditions import ConditionReader
+from authz_service.config.faults import Place, with_caret
+from authz_service.config.model import CustomDetector, Mask, Model, PathRule
+from authz_service.config.section import Refused, Section, shortened
+from authz_service.config.tree import Node
+from authz_service.masking.syntax import PatternError
+from authz_service.policy.conditions import Condition, Phase
+from authz_service.policy.decision import Effect
+from authz_service.policy.rules import DEFAULT, Rule
+
+_EFFECTS: Final = {"allow": Effect.ALLOW, "hold": Effect.HOLD, "deny": Effect.DENY}
+_FINAL_EFFECTS: Final = {"allow": Effect.ALLOW, "deny": Effect.DENY}
+_METHODS: Final = {name: name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
+_OWN_PREFIX: Final = "/.well-known/authz"
+
+PatternCheck = Callable[[str], None]
+"""Raises `PatternError` when a pattern cannot be a detector."""
+
+
+def read_detectors(
+    root: Section, builtin: Collection[str], check: PatternCheck
+) -> tuple[CustomDetector, ...]:
+    """`detectors`: entity types of the operator's own, by pattern."""
+    entity = scalars.word(r"[A-Z][A-Z0-9_]{0,63}", "an entity type in capitals, as in EMPLOYEE_ID")
+    detectors: list[CustomDetector] = []
+    seen = set(builtin)
+    for section in root.sections("detectors"):
+        name = section.required("name", entity, "")
+        if name in seen:
+            section.refuse_value("name", f"there is a detector called {name} already")
+        pattern = section.required("pattern", _pattern(check), "")
+        section.close()
+        seen.add(name)
+        detectors.append(CustomDetector(name, pattern))
+    return tuple(detectors)
+
+
+def _pattern(check: PatternCheck) -> Callable[[Node], str]:
+    def read(node: Node) -> str:
+        value = scalars.line(node)
+        try:
+            check(value)
+        except PatternError as error:
+            raise Refused(str(error), excerpt=with_caret(value, error.position + 1)) from error
+        return value
+
+    return read
+
+
+def read_masks(root: Section, entities: Collection[str]) -> tuple[Mask, ...]:
+    """`masks`: which entity types never cross, in which direction."""
+    masks: list[Mask] = []
+    known = _known_entity(entities)
+    places = scalars.list_of(scalars.one_of({"requests": "requests", "answers": "answers"}))
+    for section in root.sections("masks"):
+        name = section.required("name", scalars.name, "")
+        if name and name in [mask.name for mask in masks]:
+            section.refuse_value("name", f"there is a mask called {name!r} already")
+        where = section.required("in", places, ())
+        types = section.required("entities", scalars.list_of(known), ())
+        section.optional("with", scalars.one_of({"type": "type"}, ["pseudonym", "hash", "stars"]), "type")
+        section.close()
+        masks.append(Mask(name, types, "requests" in where, "answers" in where))
+    return tuple(masks)
+
+
+def _known_entity(entities: Collection[str]) -> Callable[[Node], str]:
+    def read(node: Node) -> str:
+        value = scalars.line(node)
+        if value not in entities:
+            close = difflib.get_close_matches(value, entities, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(entities))}"
+            raise Refused(f"no detector finds {shortened(value)}; {hint}")
+        return value
+
+    return read
+
+
+def read_rules(
+    root: Section,
+    phase: Phase,
+    conditions: ConditionReader,
+    approvals: Collection[str],
+) -> tuple[Effect, tuple[Rule, ...]]:
+    """`requests` or `answers`: the default and the rules."""
+    section = root.section_or_empty(phase.value)
+    usual = Effect.DENY if phase is Phase.REQUESTS else Effect.ALLOW
+    default = section.optional("default", scalars.one_of(_FINAL_EFFECTS), usual)
+    rules: list[Rule] = []
+    seen: dict[str, Place] = {}
+    for item in section.sections("rules"):
+        rule = _read_rule(item, phase, conditions, approvals)
+        if rule is None:
+            continue
+        if rule.name in seen:
+            before = seen[rule.name].line
+            item.refuse_value("name", f"there is a rule called {rule.name!r} already, at line {before}")
+        seen[rule.name] = item.place("name")
+        rules.append(rule)
+    section.close()
+    return default, tuple(rules)
+
+
+def _read_rule(
+    section: Section, phase: Phase, conditions: ConditionReader, approvals: Collection[str]
+) -> Rule | None:
+    name = section.required("name", scalars.refused_unless(scalars.name, _not_reserved), None)
+    condition = conditions.required(section, "when", phase)
+    effects = _EFFECTS if phase is Phase.REQUESTS else _FINAL_EFFECTS
+    effect = section.required("effect", scalars.one_of(effects, [*(_EFFECTS.keys() - effects.keys())]), None)
+    approval = section.optional("approval", scalars.name, None)
+    if effect is Effect.HOLD and approval is None and not section.has("approval"):
+        section.refuse(section.node.place, "a rule that holds names its approval")
+    if effect is not None and effect is not Effect.HOLD and section.has("approval"):
+        section.refuse_value("approval", "approval belongs to rules with effect: hold only")
+    if effect is Effect.HOLD and approval is not None and approval not in approvals:
+        section.refuse_value("approval", f"there is no approval called {approval!r} under approvals")
+    reason = section.optional("reason", scalars.text, "")
+    shadow = section.optional("shadow", scalars.boolean, False)
+    section.later("whole")
+    section.close()
+    if (
+        name is None
+        or condition is None
+        or effect is None
+        or (effect is Effect.HOLD) != (approval is not None)
+    ):
+        return None
+    return Rule(name, condition, effect, approval, reason, shadow)
+
+
+def _not_reserved(name: str) -> str | None:
+    return (
+        "the record calls it 'default' when no rule matched; choose another name" if name == DEFAULT else None
+    )
+
+
+def read_paths(
+    root: Section, conditions: ConditionReader, models: tuple[Model, ...], owned: Collection[str]
+) -> tuple[tuple[PathRule, ...], tuple[Condition, ...]]:
+    """`paths`: what passes unread, and the conditions in the same order."""
+    rules: list[PathRule] = []
+    compiled: list[Condition] = []
+    seen: set[tuple[str, str]] = set()
+    names = {model.name for model in models}
+    for section in root.sections("paths"):
+        method = section.required("method", scalars.one_of(_METHODS), "")
+        path = section.required("path", scalars.refused_unless(scalars.line, _path_problem(owned)), "")
+        if path and (method, path) in seen:
+            section.refuse_value("path", f"{method} {path} is listed already")
+        seen.add((method, path))
+        model = section.optional("model", scalars.line, None)
+        if model is not None and model not in names:
+            section.refuse_value("model", f"there is no model called {shortened(model)}")
+        if not section.has("model") and len(models) > 1:
+            section.refuse(section.node.place, "with more than one model, say which one this path leads to")
+        condition = conditions.required(section, "when", Phase.PATHS)
+        section.close()
+        if condition is not None:
+            rules.append(PathRule(method, path, condition.text, model or (models[0].name if models else "")))
+            compiled.append(condition)
+    return tuple(rules), tuple(compiled)
+
+
+def _path_problem(owned: Collection[str]) -> Callable[[str], str | None]:
+    def problem(path: str) -> str | None:
+        segments = path.split("/")
+        if not re.fullmatch(r"/[A-Za-z0-9/._~!$&'()+,=:@-]*", path) or {".", "..", ""} & {*segments[1:-1]}:
+            return (
+                f"must be an exact path without query, '%', ';', '*', '..' and '//', found {shortened(path)}"
+            )
+        if segments[-1] in (".", ".."):
+            return f"must be an exact path, found {shortened(path)}"
+        if path.rstrip("/").lower() in owned or path.lower().startswith(_OWN_PREFIX):
+            return f"{path} is read and judged; it cannot pass unread"
+        return None
+
+    return problem
