@@ -7,6 +7,7 @@ rest on undecided. Whatever goes wrong here ends in `context.abort(INTERNAL)`, w
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -134,8 +135,15 @@ class ProcessServer:
         except asyncio.CancelledError:
             driver.caller_left()
             raise
-        except Exception:
-            log.exception("process.failed", session=incoming.sealed.exchange)
+        except Exception as error:
+            # The places, not the message: a message may quote what a caller sent.
+            places = traceback.format_tb(error.__traceback__)
+            log.error(
+                "process.failed",
+                session=incoming.sealed.exchange,
+                error=type(error).__name__,
+                at=places,
+            )
             driver.caller_left()
             await context.abort(grpc.StatusCode.INTERNAL, "the exchange failed")
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -29,7 +30,7 @@ DRAIN_SECONDS = 5.0
 
 @asynccontextmanager
 async def serve_gateway(
-    socket: Path, handlers: Sequence[grpc.GenericRpcHandler[object, object]]
+    socket: Path, handlers: Sequence[grpc.GenericRpcHandler[Any, Any]]
 ) -> AsyncIterator[None]:
     """Serve `handlers` on `socket` within the context, with the health that Envoy asks for."""
     server = grpc.aio.server(options=OPTIONS)

@@ -1,0 +1,251 @@
+"""The composition root: builds the service from a configuration and a data directory, and runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import structlog
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.cel.compiler import CelCompiler
+from authz_service.config.model import Config
+from authz_service.config.read import Loaded, Surroundings, read_config
+from authz_service.core.holds import Approval, StageRef
+from authz_service.core.ports import Store
+from authz_service.errors import AuthzError, Misconfigured
+from authz_service.identity.embedded import EmbeddedIssuer
+from authz_service.identity.trust import verifier_from
+from authz_service.keys.data_dir import DataDir
+from authz_service.keys.files import load_or_create
+from authz_service.keys.pseudonym import Pseudonyms
+from authz_service.keys.seal import Sealer
+from authz_service.masking.detectors import build_scanner, builtin_names, check_pattern
+from authz_service.model_apis.registry import ADAPTERS
+from authz_service.runtime.gateway import Gateway
+from authz_service.runtime.recorder import Recorder
+from authz_service.runtime.rules import Rules
+from authz_service.runtime.waiting import Waiting
+from authz_service.servers.ext_authz import ExtAuthz
+from authz_service.servers.ext_proc import ProcessServer
+from authz_service.servers.gateway import serve_gateway
+from authz_service.servers.metrics import serve_metrics
+from authz_service.servers.review import ReviewServer
+from authz_service.store.open import open_store
+from authz_service.view.caller import Caller
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 1.0
+"""How often overdue holds get their final state; none of them can be approved before either."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """What `authz serve` is told. `review` is `unix:PATH` or HOST:PORT; `metrics` a port, 0 chooses."""
+
+    config: Path
+    data: DataDir
+    review: str
+    metrics: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A running service's addresses."""
+
+    review: str
+    metrics: str
+
+
+def load(path: Path) -> Loaded:
+    """Read and check a configuration file; raises `Misconfigured` with every fault and its line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"cannot read the configuration {path}: {error}") from error
+    return read_config(text, source=path, surroundings=surroundings())
+
+
+def surroundings() -> Surroundings:
+    """What a configuration may refer to: our detectors, adapters and expression language."""
+    return Surroundings(
+        compiler=CelCompiler,
+        entities=builtin_names(),
+        check_pattern=check_pattern,
+        noise_roots=frozenset(root for api in ADAPTERS for root in api.noise_roots),
+        owned_paths=frozenset(o.path.lower() for api in ADAPTERS for o in api.operations),
+    )
+
+
+def rules_of(loaded: Loaded) -> Rules:
+    """The rules of a valid file, with its detectors compiled."""
+    detectors = [(d.name, d.pattern) for d in loaded.config.detectors]
+    return Rules.of(loaded.config, loaded.policy, build_scanner(custom=detectors))
+
+
+class Service:
+    """A running service; `reload` takes in the file again."""
+
+    def __init__(self, settings: ServeSettings, loaded: Loaded, gateway: Gateway) -> None:
+        self._settings = settings
+        self._loaded = loaded
+        self._gateway = gateway
+        self._reloading = asyncio.Lock()
+
+    @property
+    def loaded(self) -> Loaded:
+        """The configuration in force."""
+        return self._loaded
+
+    async def reload(self) -> None:
+        """Put the file's rules in force, or keep the last good ones and say why in the log."""
+        async with self._reloading:
+            try:
+                loaded = load(self._settings.config)
+                _refuse_restart_only(self._loaded.config, loaded.config)
+                rules = rules_of(loaded)
+                await self._gateway.store.append(_activated(loaded, self._settings.config))
+            except AuthzError as error:
+                log.error("policy.kept", policy=self._loaded.digest, error=str(error))
+                return
+            self._gateway.rules = rules
+            self._loaded = loaded
+            log.info("policy.activated", policy=loaded.digest)
+
+
+@asynccontextmanager
+async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Serving]]:
+    """The service within the context: it serves when this yields, and has stopped when it returns."""
+    loaded = load(settings.config)
+    data, config = settings.data, loaded.config
+    pseudonym = Pseudonyms(load_or_create(data.pseudonym_key, _random_key)).of
+    instance = load_or_create(data.root / "instance", lambda: secrets.token_hex(8).encode()).decode()
+    embedded = EmbeddedIssuer.load(data.issuer_key) if config.identity.embedded else None
+    verifier = verifier_from(config.identity, config.review, embedded=embedded)
+    async with AsyncExitStack() as stack:
+        store = await open_store(store_url(config, data), instance=instance, pseudonym=pseudonym)
+        stack.push_async_callback(store.close)
+        stack.push_async_callback(verifier.close)
+        await _begin(store, loaded, settings.config)
+        gateway = Gateway(
+            store=store,
+            rules=rules_of(loaded),
+            sealer=Sealer(load_or_create(data.seal_key, _random_key)),
+            pseudonym=pseudonym,
+            waiting=Waiting(store),
+            recorder=Recorder(store),
+        )
+        stack.push_async_callback(_end, store, gateway.recorder)
+        for work in (gateway.waiting.run(), gateway.recorder.run(), _sweep(store)):
+            stack.push_async_callback(_cancelled, asyncio.create_task(work))
+        try:
+            await verifier.warm()
+        except AuthzError as error:
+            log.warning("identity.keys_away", error=str(error))
+        service = Service(settings, loaded, gateway)
+        review = ReviewServer(
+            store=store,
+            verifier=verifier,
+            roles=LiveRoles(service),
+            waiting=gateway.waiting.count,
+            limits=lambda: gateway.hold_limits,
+        )
+        address = await stack.enter_async_context(review.serve(settings.review))
+        metrics = await stack.enter_async_context(
+            serve_metrics(
+                settings.metrics, live=lambda: len(gateway.live), waiting=lambda: gateway.waiting.total
+            )
+        )
+        check = ExtAuthz(verifier=verifier, sealer=gateway.sealer, refusals=gateway.recorder)
+        handlers = (check.handler(), ProcessServer(gateway).handler())
+        await stack.enter_async_context(serve_gateway(data.service_socket, handlers))
+        yield service, Serving(review=address, metrics=metrics)
+
+
+class LiveRoles:
+    """The roles of the configuration in force, whichever that is when they are asked."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def is_reviewer(self, person: Caller) -> bool:
+        """Whether `review.reviewers` names this person."""
+        return self._service.loaded.roles.is_reviewer(person)
+
+    def is_auditor(self, person: Caller) -> bool:
+        """Whether `review.auditors` names this person."""
+        return self._service.loaded.roles.is_auditor(person)
+
+    def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
+        """The stages whose condition names this person."""
+        return self._service.loaded.roles.stages_for(person, approvals)
+
+
+def store_url(config: Config, data: DataDir) -> str:
+    """The store's URL; a relative SQLite file lies in the data directory."""
+    prefix = "sqlite:///"
+    path = config.store_url.removeprefix(prefix)
+    if config.store_url.startswith(prefix) and not path.startswith("/"):
+        return f"{prefix}{data.root / path}"
+    return config.store_url
+
+
+async def _begin(store: Store, loaded: Loaded, source: Path) -> None:
+    recovered = await store.recover()
+    four_eyes = not loaded.config.identity.embedded
+    started = EntryDraft(
+        Kind.SERVICE_STARTED,
+        data={"version": metadata.version("authz-service"), "recovered": recovered, "four_eyes": four_eyes},
+    )
+    await store.append(started, _activated(loaded, source))
+    if recovered:
+        log.warning("record.recovered", sessions=recovered)
+    if not four_eyes:
+        log.warning(
+            "identity.embedded",
+            note="whoever reads the issuer's key can be anybody: four-eyes is not in force",
+        )
+
+
+async def _end(store: Store, recorder: Recorder) -> None:
+    await recorder.drain(with_counts=True)
+    with suppress(AuthzError):
+        await store.append(EntryDraft(Kind.SERVICE_STOPPED))
+
+
+async def _sweep(store: Store) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            await store.expire_overdue()
+        except AuthzError:
+            continue  # the store is away; those who need it say so
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _activated(loaded: Loaded, source: Path) -> EntryDraft:
+    text = source.read_bytes()
+    return EntryDraft(Kind.POLICY_ACTIVATED, data={"policy": loaded.digest}, payloads={"file": text})
+
+
+def _refuse_restart_only(old: Config, new: Config) -> None:
+    """Some sections are built into what runs: say so rather than take half of a file."""
+    sections = ("listen", "models", "identity", "store_url", "review")
+    changed = [name for name in sections if getattr(old, name) != getattr(new, name)]
+    if changed:
+        raise Misconfigured(f"{', '.join(changed)} changed, which takes a restart; nothing was reloaded")
+
+
+def _random_key() -> bytes:
+    return secrets.token_bytes(32)

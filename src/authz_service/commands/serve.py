@@ -1,0 +1,103 @@
+"""`authz serve`: the service alone, for an Envoy of one's own or under `authz up`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from authz_service.app import ServeSettings
+
+LOG_LEVELS = ["debug", "info", "warning", "error"]
+
+
+@click.command()
+@click.option(
+    "--config",
+    "config",
+    envvar="AUTHZ_CONFIG",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("authz.yaml"),
+    show_default=True,
+    help="The configuration file.",
+)
+@click.option(
+    "--data-dir",
+    envvar="AUTHZ_DATA_DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    help="Keys, sockets and the embedded database.",
+)
+@click.option(
+    "--review",
+    metavar="ADDRESS",
+    help="Where the review API listens: unix:PATH (the default, in the data directory).",
+)
+@click.option(
+    "--metrics", type=click.IntRange(0, 65535), default=0, help="Port for metrics on 127.0.0.1; 0 chooses."
+)
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
+def command(config: Path, data_dir: Path, review: str | None, metrics: int, log_level: str) -> None:
+    """Serve ext_authz and ext_proc on the data directory's socket, and the review API.
+
+    SIGHUP reads the configuration again; a file with faults changes nothing. SIGTERM and SIGINT stop.
+    Prints one JSON line with its addresses when it serves.
+    """
+    import uvloop
+
+    from authz_service.app import ServeSettings
+    from authz_service.keys.data_dir import DataDir
+
+    _log_to_stderr(log_level)
+    data = DataDir.open(data_dir)
+    address = review or f"unix:{data.review_socket}"
+    uvloop.run(_serve(ServeSettings(config.absolute(), data, address, metrics)))
+
+
+async def _serve(settings: ServeSettings) -> None:
+    import orjson
+
+    from authz_service.app import running
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    reloads: set[asyncio.Task[None]] = set()
+    async with running(settings) as (service, serving):
+
+        def reload() -> None:
+            task = asyncio.create_task(service.reload())
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        addresses = {"review": serving.review, "metrics": serving.metrics}
+        click.echo(orjson.dumps(addresses).decode())
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def _log_to_stderr(level: str) -> None:
+    """One JSON object a line; no log line carries a prompt, an answer or a token."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
