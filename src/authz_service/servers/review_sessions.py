@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from authz_api.v1 import sessions_pb2 as pb
 from authz_api.v1.sessions_pb2_grpc import SessionServiceServicer
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.entries import caller_payload
 from authz_service.core.ports import Store
 from authz_service.errors import NotFound
 from authz_service.servers.review_calls import Calls, Context, answering
@@ -62,5 +62,4 @@ class SessionReview(SessionServiceServicer):
 
 def _reading(session: str, reader: Caller) -> EntryDraft:
     """The reader is a payload: entries themselves carry no personal data."""
-    who = {"issuer": reader.issuer, "subject": reader.subject, "person": reader.person}
-    return EntryDraft(Kind.SESSION_READ, session=session, payloads={"reader": json.dumps(who).encode()})
+    return EntryDraft(Kind.SESSION_READ, session=session, payloads={"reader": caller_payload(reader)})

@@ -1,0 +1,391 @@
+"""Stand-ins with behaviour for what the review API talks to, and a server of them in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from authz_service.audit.draft import EntryDraft
+from authz_service.core.holds import (
+    Approval,
+    Approved,
+    Expired,
+    Pending,
+    Rejected,
+    Stage,
+    StageRef,
+    Vote,
+    standing,
+)
+from authz_service.core.ports import (
+    Attached,
+    Ballot,
+    Entry,
+    Hold,
+    HoldChange,
+    HoldDraft,
+    HoldLimits,
+    HoldQuery,
+    HoldState,
+    Item,
+    Opened,
+    Opening,
+    Page,
+    Session,
+    SessionQuery,
+)
+from authz_service.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unreadable
+from authz_service.servers.review import ReviewServer
+from authz_service.view.caller import Caller
+
+Result = TypeVar("Result")
+NOW = 1_795_000_000.0
+OPEN = (HoldState.PENDING, HoldState.APPROVED)
+
+
+def person(name: str, *groups: str, expires_at: float = NOW + 3600) -> Caller:
+    """Someone of the test's only issuer."""
+    return Caller("https://issuer.test", name, expires_at, groups)
+
+
+PEOPLE = {
+    "alice": person("alice", "contractors"),
+    "rita": person("rita", "reviewers", "security"),
+    "rob": person("rob", "reviewers", "security"),
+    "lea": person("lea", "reviewers", "legal"),
+    "ada": person("ada", "auditors"),
+    "bob": person("bob", "staff"),
+}
+SECURITY = Approval("security", (Stage("security", 1, 1800.0),))
+
+
+@dataclass
+class People:
+    """Tokens are `token-NAME`."""
+
+    known: dict[str, Caller] = field(default_factory=lambda: dict(PEOPLE))
+    seen: list[str] = field(default_factory=list)
+
+    async def verify_review(self, token: str) -> Caller:
+        self.seen.append(token)
+        name = token.removeprefix("token-")
+        if token == name or name not in self.known:
+            raise Unauthenticated("the signature of the token is not valid")
+        return self.known[name]
+
+
+class GroupRoles:
+    """A stage's condition is the name of a group."""
+
+    def is_reviewer(self, person: Caller) -> bool:
+        return "reviewers" in person.groups
+
+    def is_auditor(self, person: Caller) -> bool:
+        return "auditors" in person.groups
+
+    def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
+        return tuple(
+            StageRef(approval.name, index)
+            for approval in approvals
+            for index, stage in enumerate(approval.stages)
+            if stage.reviewers in person.groups
+        )
+
+
+class MemoryStore:
+    """Holds, votes, sessions and entries in memory. `time` is its clock; `is_away` makes it refuse."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+        self.is_away = False
+        self.failure: Exception | None = None
+        self.cursor = 0
+        self.held: dict[str, Hold] = {}
+        self.changed: dict[str, HoldChange] = {}
+        self.by_key: dict[tuple[str, tuple[str, str], str], Vote] = {}
+        self.recorded: list[EntryDraft] = []
+        self.past: dict[str, Session] = {}
+
+    def put(self, hold: Hold) -> Hold:
+        """Set a hold as it is, as a change."""
+        self.cursor += 1
+        self.held[hold.id] = hold
+        self.changed[hold.id] = HoldChange(self.cursor, hold.id, hold.state)
+        return hold
+
+    async def append(self, *drafts: EntryDraft) -> None:
+        self._answer()
+        self.recorded.extend(drafts)
+
+    async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
+        self._answer()
+        for hold in self.held.values():
+            if hold.fingerprint == draft.fingerprint and hold.state in OPEN:
+                return Attached(hold)
+        return Opened(self.put(hold_of(draft, at=self.time)))
+
+    async def hold(self, hold_id: str) -> Hold | None:
+        self._answer()
+        hold = self.held.get(hold_id)
+        return None if hold is None else self._now(hold)
+
+    async def vote(self, ballot: Ballot, limits: HoldLimits) -> Hold:
+        self._answer()
+        if ballot.hold not in self.held:
+            raise NotFound("there is no such hold")
+        hold = self._now(self.held[ballot.hold])
+        key = (hold.id, ballot.voter, ballot.idempotency_key)
+        if ballot.idempotency_key and key in self.by_key:
+            return hold
+        if ballot.voter == hold.caller.identity:
+            raise Forbidden("nobody decides their own request", code="own_request")
+        if hold.state is not HoldState.PENDING:
+            by = ", ".join(vote.name for vote in hold.votes)
+            raise Conflict(f"this hold is {hold.state}, decided by {by or 'nobody'}", code="already_decided")
+        if ballot.digest != hold.digest:
+            raise Conflict("the bytes have changed since they were shown", code="digest_changed")
+        if not set(ballot.may_vote_in) & set(hold.open_stages):
+            raise Forbidden("no open stage asks for your vote", code="no_open_stage")
+        vote = Vote(
+            id=f"vot_{len(self.by_key)}",
+            voter=ballot.voter,
+            verdict=ballot.verdict,
+            digest=ballot.digest,
+            at=self.time,
+            counts_for=ballot.may_vote_in,
+            name=ballot.name,
+            reason=ballot.reason,
+        )
+        self.by_key[key] = vote
+        return self.put(self._decided(replace(hold, votes=(*hold.votes, vote)), limits))
+
+    async def consume(
+        self, hold_id: str, *, digest: str, session: str, entries: Sequence[EntryDraft]
+    ) -> bool:
+        self._answer()
+        hold = self._now(self.held[hold_id])
+        if hold.state is not HoldState.APPROVED or hold.digest != digest:
+            return False
+        self.put(replace(hold, state=HoldState.RELEASED, released_to=session, version=hold.version + 1))
+        return True
+
+    async def expire_overdue(self) -> int:
+        self._answer()
+        overdue = [hold for hold in self.held.values() if self._now(hold) is not hold]
+        for hold in overdue:
+            self.put(replace(self._now(hold), version=hold.version + 1))
+        return len(overdue)
+
+    async def hold_changes(self, after: int) -> Sequence[HoldChange]:
+        self._answer()
+        later = [change for change in self.changed.values() if change.cursor > after]
+        return sorted(later, key=lambda change: change.cursor)[:3]
+
+    async def holds(self, query: HoldQuery) -> Page[Hold]:
+        self._answer()
+        found = [
+            hold
+            for hold in map(self._now, self.held.values())
+            if (not query.states or hold.state in query.states)
+            and hold.id.startswith(query.id_prefix)
+            and query.caller in ("", hold.caller.subject)
+            and query.model in ("", hold.model)
+            and query.rule in ("", hold.rule)
+        ]
+        return _page(sorted(found, key=lambda h: h.id, reverse=True), query.page_size, query.page_token)
+
+    async def sessions(self, query: SessionQuery) -> Page[Session]:
+        self._answer()
+        found = [
+            session
+            for session in self.past.values()
+            if session.id.startswith(query.id_prefix)
+            and query.caller in ("", session.caller.subject if session.caller else "")
+            and query.decision in ("", session.decision)
+        ]
+        return _page(sorted(found, key=lambda s: s.id, reverse=True), query.page_size, query.page_token)
+
+    async def session(self, session_id: str) -> Session | None:
+        self._answer()
+        return self.past.get(session_id)
+
+    async def entries(self, session_id: str) -> Sequence[Entry]:
+        self._answer()
+        return [
+            Entry(number, draft.kind, self.time, session_id, draft.data, draft.payloads, b"{}")
+            for number, draft in enumerate(self.recorded)
+            if draft.session == session_id
+        ]
+
+    async def recover(self) -> int:
+        return 0
+
+    async def now(self) -> float:
+        self._answer()
+        return self.time
+
+    def _answer(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        if self.is_away:
+            raise Unavailable("the database is away")
+
+    def _now(self, hold: Hold) -> Hold:
+        if hold.state in OPEN and self.time >= hold.deadline:
+            return replace(hold, state=HoldState.EXPIRED, open_stages=())
+        return hold
+
+    def _decided(self, hold: Hold, limits: HoldLimits) -> Hold:
+        hold = replace(hold, version=hold.version + 1)
+        match standing(hold.approvals, hold.votes, opened_at=hold.created_at, now=self.time):
+            case Pending(open_stages, deadline):
+                return replace(hold, open_stages=open_stages, deadline=deadline)
+            case Approved(at):
+                state, end = HoldState.APPROVED, at + limits.use_within
+            case Rejected():
+                state, end = HoldState.REJECTED, self.time + limits.rejection_answers
+            case Expired(at):
+                state, end = HoldState.EXPIRED, at
+        return replace(hold, state=state, deadline=end, open_stages=())
+
+
+def _page(items: Sequence[Item], size: int, token: str) -> Page[Item]:
+    if token and not token.isdigit():
+        raise Unreadable("this is no page token of this list", code="foreign_page_token")
+    start = int(token or 0)
+    end = start + size
+    return Page(tuple(items[start:end]), str(end) if end < len(items) else "")
+
+
+def hold_of(draft: HoldDraft, *, at: float) -> Hold:
+    """A pending hold as a store would make it."""
+    first = tuple(StageRef(approval.name, 0) for approval in draft.approvals)
+    values = {name: getattr(draft, name) for name in HoldDraft.__slots__ if name != "entries"}
+    return Hold(
+        **values,
+        state=HoldState.PENDING,
+        version=1,
+        created_at=at,
+        deadline=at + min(approval.stages[0].within for approval in draft.approvals),
+        open_stages=first,
+    )
+
+
+BODY = b'{"model":"llama","messages":[{"role":"user","content":"Delete the backups."}],"seed":7}'
+
+
+def make_hold(
+    name: str = "hld_1",
+    *,
+    body: bytes = BODY,
+    caller: Caller = PEOPLE["alice"],
+    approvals: tuple[Approval, ...] = (SECURITY,),
+    at: float = NOW,
+    **changes: Any,
+) -> Hold:
+    """A pending hold of alice's."""
+    digest = hashlib.sha256(body).hexdigest()
+    draft = HoldDraft(
+        id=name,
+        session=name.replace("hld", "ses"),
+        caller=caller,
+        fingerprint=digest,
+        digest=digest,
+        forward=body,
+        api="openai",
+        operation="chat.completions",
+        model="llama",
+        rule="contractors",
+        reason="Contractors ask first.",
+        policy="p" * 64,
+        approvals=approvals,
+        findings={"EMAIL_ADDRESS": 2},
+    )
+    return replace(hold_of(draft, at=at), **changes)
+
+
+def make_session(name: str = "ses_1", **changes: Any) -> Session:
+    """An exchange that went through."""
+    session = Session(
+        id=name,
+        caller=PEOPLE["alice"],
+        api="openai",
+        method="POST",
+        path="/v1/chat/completions",
+        model="llama",
+        decision="allow",
+        rule="staff",
+        hold=None,
+        status="completed",
+        started_at=NOW,
+        ended_at=NOW + 2,
+        prompt_tokens=3,
+        completion_tokens=5,
+    )
+    return replace(session, **changes)
+
+
+class LoopThread:
+    """An event loop in a thread, for servers that synchronous tests call."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="review-tests")
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=30)
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+@dataclass
+class Review:
+    """A running review API. Change the store with `do`, within the server's loop."""
+
+    thread: LoopThread
+    address: str
+    store: MemoryStore
+    people: People
+
+    def do(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return self.thread.run(work)
+
+    def put(self, hold: Hold) -> Hold:
+        """Store a hold, as a change that watchers see."""
+
+        async def put() -> Hold:
+            return self.store.put(hold)
+
+        return self.do(put())
+
+
+@contextmanager
+def running(thread: LoopThread, folder: Path, store: MemoryStore | None = None) -> Iterator[Review]:
+    """A server on a Unix socket in `folder`; nobody waits but on hld_1, on which two do."""
+    store, people = store or MemoryStore(), People()
+    server = ReviewServer(
+        store,
+        people,
+        GroupRoles(),
+        waiting=lambda hold: 2 if hold == "hld_1" else 0,
+        limits=HoldLimits,
+        clock=lambda: store.time,
+        poll=0.01,
+    )
+    folder.chmod(0o700)
+    serving = server.serve(f"unix:{folder / 'review.sock'}")
+    address = thread.run(serving.__aenter__())
+    try:
+        yield Review(thread, address, store, people)
+    finally:
+        thread.run(serving.__aexit__(None, None, None))

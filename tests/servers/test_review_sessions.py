@@ -1,0 +1,141 @@
+"""Auditors read sessions, and their reading is recorded first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from tests.servers.review_fakes import LoopThread, MemoryStore, Review, make_session, running
+
+from authz_api.v1 import sessions_pb2 as pb
+from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.servers import review_sessions
+
+
+@pytest.fixture(scope="module")
+def thread() -> Iterator[LoopThread]:
+    thread = LoopThread()
+    yield thread
+    thread.close()
+
+
+@pytest.fixture
+def review(thread: LoopThread, tmp_path: Path) -> Iterator[Review]:
+    store = MemoryStore()
+    store.past = {
+        "ses_1": make_session("ses_1"),
+        "ses_2": make_session("ses_2", caller=None, decision="deny", ended_at=None, prompt_tokens=None),
+    }
+    store.recorded = [
+        EntryDraft(Kind.REQUEST_RELEASED, "ses_1", {"model": "llama"}, {"body": b'{"a":1}'}),
+        EntryDraft(Kind.ANSWER_RELEASED, "ses_1", {"masked": {}}, {"body": b"data: 1\n\n"}),
+    ]
+    with running(thread, tmp_path, store) as review:
+        yield review
+
+
+@pytest.fixture
+def api(review: Review) -> Iterator[SessionServiceStub]:
+    with grpc.insecure_channel(review.address) as channel:
+        yield SessionServiceStub(channel)
+
+
+def as_(name: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer token-{name}"),)
+
+
+def read(api: SessionServiceStub, name: str, session: str = "ses_1") -> list[pb.GetSessionResponse]:
+    return list(api.GetSession(pb.GetSessionRequest(id=session), metadata=as_(name)))
+
+
+def status(error: pytest.ExceptionInfo[grpc.RpcError]) -> grpc.StatusCode:
+    call: object = error.value
+    assert isinstance(call, grpc.Call)
+    return call.code()
+
+
+def test_sessions_are_listed_newest_first_with_unknown_columns_absent(api: SessionServiceStub) -> None:
+    newest, oldest = api.ListSessions(pb.ListSessionsRequest(), metadata=as_("ada")).sessions
+    assert (newest.id, newest.HasField("caller"), newest.HasField("ended_at")) == ("ses_2", False, False)
+    assert newest.HasField("prompt_tokens") is False
+    assert (oldest.id, oldest.caller.subject, oldest.prompt_tokens) == ("ses_1", "alice", 3)
+
+
+def test_filters_and_pages_work_on_sessions(api: SessionServiceStub) -> None:
+    page = api.ListSessions(pb.ListSessionsRequest(page_size=1), metadata=as_("ada"))
+    rest = api.ListSessions(
+        pb.ListSessionsRequest(page_size=1, page_token=page.next_page_token), metadata=as_("ada")
+    )
+    denied = api.ListSessions(pb.ListSessionsRequest(decision="deny"), metadata=as_("ada"))
+    assert [s.id for s in (*page.sessions, *rest.sessions)] == ["ses_2", "ses_1"]
+    assert [s.id for s in denied.sessions] == ["ses_2"]
+
+
+@pytest.mark.parametrize("name", ["rita", "bob"])
+def test_only_auditors_read_sessions(review: Review, api: SessionServiceStub, name: str) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        api.ListSessions(pb.ListSessionsRequest(), metadata=as_(name))
+    assert status(error) is grpc.StatusCode.PERMISSION_DENIED
+    with pytest.raises(grpc.RpcError) as error:
+        read(api, name)
+    assert status(error) is grpc.StatusCode.PERMISSION_DENIED
+    assert [draft.kind for draft in review.store.recorded if draft.kind is Kind.SESSION_READ] == []
+
+
+def test_a_session_is_given_with_its_entries_and_payloads(api: SessionServiceStub) -> None:
+    (message,) = read(api, "ada")
+    assert message.session.id == "ses_1"
+    assert [(e.kind, e.data, [(p.name, p.body) for p in e.payloads]) for e in message.entries[:2]] == [
+        ("request.released", '{"model": "llama"}', [("body", b'{"a":1}')]),
+        ("answer.released", '{"masked": {}}', [("body", b"data: 1\n\n")]),
+    ]
+
+
+def test_who_reads_a_session_is_on_record_before_its_contents_are_given(
+    review: Review, api: SessionServiceStub
+) -> None:
+    (message,) = read(api, "ada")
+    assert message.entries[-1].kind == "session.read"
+    draft = review.store.recorded[-1]
+    assert (draft.kind, draft.session, dict(draft.data)) == (Kind.SESSION_READ, "ses_1", {})
+    assert json.loads(draft.payloads["reader"])["subject"] == "ada"
+
+
+def test_what_cannot_be_recorded_is_not_given(thread: LoopThread, tmp_path: Path) -> None:
+    class ReadOnly(MemoryStore):
+        async def append(self, *drafts: EntryDraft) -> None:
+            self.is_away = True
+            await super().append(*drafts)
+
+    store = ReadOnly()
+    store.past = {"ses_1": make_session("ses_1")}
+    with running(thread, tmp_path, store) as review, grpc.insecure_channel(review.address) as channel:
+        with pytest.raises(grpc.RpcError) as error:
+            read(SessionServiceStub(channel), "ada")
+        assert status(error) is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_session_that_does_not_exist_is_not_found_and_not_recorded(
+    review: Review, api: SessionServiceStub
+) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        read(api, "ada", "ses_none")
+    assert status(error) is grpc.StatusCode.NOT_FOUND
+    assert len(review.store.recorded) == 2
+
+
+def test_a_long_session_comes_in_several_messages_and_whole(
+    review: Review, api: SessionServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review_sessions, "BATCH_BYTES", 100)
+    pieces = [b"%03d" % number for number in range(300)]
+    review.store.recorded = [EntryDraft(Kind.ANSWER_RELEASED, "ses_1", {}, {"body": b}) for b in pieces]
+    messages = read(api, "ada")
+    assert len(messages) > 5
+    assert [message.HasField("session") for message in messages] == [True] + [False] * (len(messages) - 1)
+    entries = [entry for message in messages for entry in message.entries]
+    assert [e.payloads[0].body for e in entries[:300]] == pieces
