@@ -125,9 +125,11 @@ def test_an_edit_whose_path_is_not_there_fails_loudly(path: Path) -> None:
         edit_json(b'{"a":["s",{"y":1}]}', {path: "new"})
 
 
-def test_a_string_never_replaces_what_is_no_string() -> None:
+@pytest.mark.parametrize("value", [b"true", b"null", b"{}", b"[]"])
+def test_a_string_replaces_strings_and_numbers_only(value: bytes) -> None:
+    assert edit_json(b"[5, 1.5]", {(0,): "new", (1,): "er"}) == b'["new", "er"]'
     with pytest.raises(TypeError):
-        edit_json(b"[5]", {(0,): "new"})
+        edit_json(b"[" + value + b"]", {(0,): "new"})
 
 
 def test_an_edit_within_a_replaced_value_fails_loudly() -> None:

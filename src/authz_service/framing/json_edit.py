@@ -13,7 +13,7 @@ _SPACE = " \t\n\r"
 
 
 def edit_json(data: bytes, edits: Mapping[Path, str | None], keys: Mapping[Path, str] | None = None) -> bytes:
-    """`data` with the string at each path of `edits` replaced, or any value replaced by null (None).
+    """`data` with the string or number at each path of `edits` replaced by a string, or any value by null.
 
     `keys` renames the object key that ends a path; paths are those of the document before. `data`
     has been read by `read_json`. Raises LookupError when a path is not there and TypeError when a
@@ -83,8 +83,8 @@ class _Editor:
 
     def _replace(self, at: int, replacement: str | None) -> int:
         value, end = _SCAN(self._text, at)
-        if replacement is not None and not isinstance(value, str):
-            raise TypeError("an edit would replace a value that is no string")
+        if replacement is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
+            raise TypeError("an edit would replace a value that is neither string nor number")
         token = "null" if replacement is None else self._string(replacement, like=self._text[at:end])
         self._put(at, end, token)
         return end

@@ -1,0 +1,10 @@
+"""A body to what was found in it and what may go on.
+
+- `results`: what inspecting yields
+- `request`: a whole request; `neighbours` finds what is split over the items of an array
+- `answer`: the answer pipe, for streams and whole bodies
+- `frames`: the queue of frames that are released once all their text is settled
+- `channel`: one text channel, scanned as it comes
+- `spans`: findings that overlap, as the spans that one placeholder each replaces
+- `every_string`: reads a document of which nothing is known but that its strings are text
+"""

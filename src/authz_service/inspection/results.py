@@ -12,12 +12,13 @@ from authz_service.view.request import RequestView
 
 @dataclass(frozen=True, slots=True)
 class RequestInspection:
-    """A request that was read. `findings` counts each entity type over all texts.
+    """A request that was read. `findings` counts each entity type over all texts, `masked` placeholders.
 
     `forward` are the bytes for the model: those received, byte for byte, but for masked spans and the
     model's name where an alias was asked for. `redacted` has every finding masked, whether a mask
     asks for it or not: it is what the record of a denied request keeps. `fingerprint` is the
-    canonical form of the body without its noise (RFC 8785), for recognising the same request.
+    canonical form of the body without its noise (RFC 8785), for recognising the same request. `view`
+    names the model by its own name, whatever alias was asked for.
     """
 
     operation: Operation
@@ -33,8 +34,9 @@ class RequestInspection:
 class AnswerStep:
     """What a piece of an answer settled: `release` may go to the client once recorded and judged.
 
-    `found` counts the findings that this step settled, for each entity type; `text` is what the step
-    settled in plain words, for rules that read the answer. `is_last` when nothing follows.
+    `found` counts the findings that this step settled, for each entity type: each is in this step or an
+    earlier one when the bytes that it was found in are released. `masked` counts placeholders, and may
+    run ahead of `release`. `usage` is what the model server said last. `is_last` when nothing follows.
     """
 
     release: bytes

@@ -1,0 +1,158 @@
+"""The answer pipe: bytes from the model server in, bytes that may go to the client out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, assert_never
+
+from authz_service.errors import Unreadable
+from authz_service.framing.encoding import BodyFormat, answer_format
+from authz_service.framing.sse import SseDecoder, SseEvent, encode_event
+from authz_service.inspection.every_string import EveryString
+from authz_service.inspection.frames import FrameQueue
+from authz_service.inspection.results import AnswerStep
+from authz_service.masking.seams import Scanner
+from authz_service.model_apis.base import ModelApi
+from authz_service.view.request import RequestView
+
+
+class AnswerPipe(Protocol):
+    """An incremental codec over one answer: any cut of the bytes gives the masking of the whole.
+
+    Both methods raise `Unreadable` (502) for what cannot be read without doubt. The answer ends there:
+    what was queued is dropped, nothing raw is flushed, and the pipe takes nothing more.
+    """
+
+    def feed(self, data: bytes) -> AnswerStep:
+        """Take the next bytes, of any length."""
+        ...
+
+    def finish(self) -> AnswerStep:
+        """The answer is complete; the step `is_last`."""
+        ...
+
+
+def answer_pipe(
+    *,
+    api: ModelApi,
+    request: RequestView,
+    content_type: str,
+    scanner: Scanner,
+    masked_entities: frozenset[str],
+    max_body: int,
+    max_depth: int,
+    is_error: bool = False,
+) -> AnswerPipe:
+    """A pipe for the answer to `request`; raises `Unreadable` for what is neither JSON nor SSE.
+
+    `max_body` (bytes) limits a whole body, one event, and what waits of a stream. With `is_error`
+    (a status of 400 or above) every string of the document is a text, whatever the dialect.
+    """
+    body_format = answer_format(content_type)
+    queue = FrameQueue(
+        reader=EveryString() if is_error else api.answer_reader(request),
+        scanner=scanner,
+        masked_entities=masked_entities,
+        max_held=max_body,
+        max_depth=max_depth,
+    )
+    match body_format:
+        case BodyFormat.JSON:
+            return _Guarded(_WholeBody(queue, max_body))
+        case BodyFormat.EVENT_STREAM:
+            return _Guarded(_EventStream(queue, max_body, api))
+        case _ as never:
+            assert_never(never)
+
+
+class _Guarded:
+    """Fails for good: after an error, or the end, nothing is taken any more."""
+
+    def __init__(self, pipe: AnswerPipe) -> None:
+        self._pipe: AnswerPipe | None = pipe
+
+    def feed(self, data: bytes) -> AnswerStep:
+        pipe, self._pipe = self._live(), None
+        step = pipe.feed(data)
+        self._pipe = pipe
+        return step
+
+    def finish(self) -> AnswerStep:
+        pipe, self._pipe = self._live(), None
+        return pipe.finish()
+
+    def _live(self) -> AnswerPipe:
+        if self._pipe is None:
+            raise RuntimeError("the answer has failed or ended before")
+        return self._pipe
+
+
+class _WholeBody:
+    def __init__(self, queue: FrameQueue, max_body: int) -> None:
+        self._queue = queue
+        self._max_body = max_body
+        self._body = bytearray()
+
+    def feed(self, data: bytes) -> AnswerStep:
+        self._body += data
+        if len(self._body) > self._max_body:
+            raise Unreadable(
+                f"the answer is larger than {self._max_body} bytes", code="answer_too_large", status=502
+            )
+        return self._queue.step(is_last=False)
+
+    def finish(self) -> AnswerStep:
+        if self._body:
+            body = bytes(self._body)
+            self._queue.put(body, body, bytes)
+            self._queue.end()
+        return self._queue.step(is_last=True)
+
+
+class _EventStream:
+    def __init__(self, queue: FrameQueue, max_body: int, api: ModelApi) -> None:
+        self._queue = queue
+        self._decoder = SseDecoder(max_event=max_body)
+        self._event_names = api.event_names
+        self._end_of_stream = api.end_of_stream
+        self._has_ended = False
+
+    def feed(self, data: bytes) -> AnswerStep:
+        for event in self._decoder.feed(data):
+            self._take(event)
+        return self._queue.step(is_last=False)
+
+    def finish(self) -> AnswerStep:
+        for event in self._decoder.finish():
+            self._take(event)
+        self._queue.end()
+        return self._queue.step(is_last=True)
+
+    def _take(self, event: SseEvent) -> None:
+        name, data = event.event, event.data
+        if data is None:
+            # A comment keeps a connection open and carries what nobody reads; blank lines carry nothing.
+            if event.is_plain and name is None:
+                self._queue.put_unread(event.raw)
+            return
+        if self._has_ended:
+            raise Unreadable("the stream goes on after its end", code="unreadable_answer", status=502)
+        if name is not None and name not in self._event_names:
+            name = None
+            event = replace(event, event=None, is_plain=False)
+        self._put(event, data, partial(_wrapped, name))
+
+    def _put(self, event: SseEvent, data: str, wrap: Callable[[bytes], bytes]) -> None:
+        if data and data != self._end_of_stream:
+            self._queue.put(event.raw, data.encode(), wrap, is_plain=event.is_plain)
+            return
+        if data:
+            self._has_ended = True
+            self._queue.end()
+        self._queue.put_unread(event.raw if event.is_plain else wrap(data.encode()))
+
+
+def _wrapped(name: str | None, json: bytes) -> bytes:
+    return encode_event(json.decode(), name)

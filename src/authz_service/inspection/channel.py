@@ -1,0 +1,112 @@
+"""One text channel of an answer: its pieces are scanned as they come, and settled in order."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from authz_service.inspection.spans import Cut, Span, SpanMerger, cut
+from authz_service.masking.seams import IncrementalScanner, Progress
+from authz_service.view.request import Path
+
+
+@dataclass(slots=True)
+class HeldFrame:
+    """A frame that waits for `open` pieces to be settled, and what is to be edited in it until then.
+
+    `raw` are its exact bytes, `json` the document in it; `wrap` makes a frame of the edited document.
+    """
+
+    raw: bytes
+    json: bytes
+    wrap: Callable[[bytes], bytes]
+    open: int = 0
+    edits: dict[Path, str | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Piece:
+    """A string of a frame that is characters [start, end) of its channel."""
+
+    frame: HeldFrame
+    path: Path
+    text: str
+    start: int
+    end: int
+    cuts: list[Cut] = field(default_factory=list)
+
+    def take(self, span: Span) -> None:
+        """Cut what the span has of this piece; its placeholder stands where the span begins."""
+        start = max(span.start - self.start, 0)
+        end = min(span.end - self.start, len(self.text))
+        self.cuts.append(Cut(start, end, span.placeholder if span.start >= self.start else ""))
+
+    def settle(self) -> None:
+        """Nothing more will be cut: the frame waits no longer for this piece."""
+        self.frame.open -= 1
+        if self.cuts:
+            self.frame.edits[self.path] = cut(self.text, self.cuts)
+
+
+class Channel:
+    """Counts what it finds in `found` and what it replaces in `masked`, which channels share."""
+
+    def __init__(
+        self,
+        scanner: IncrementalScanner,
+        entities: frozenset[str],
+        *,
+        found: Counter[str],
+        masked: Counter[str],
+    ) -> None:
+        self._scanner = scanner
+        self._merger = SpanMerger(entities)
+        self._found = found
+        self._masked = masked
+        self._length = 0
+        self._settled = 0
+        self._pieces: deque[Piece] = deque()
+
+    def feed(self, text: str, path: Path, frame: HeldFrame) -> None:
+        """Take the next piece, the string at `path` of `frame`, which waits until it is settled."""
+        start = self._length
+        self._length = end = start + len(text)
+        progress = self._scanner.feed(text)
+        if progress.settled >= end and not (progress.findings or self._pieces):
+            self._settled = end
+            return
+        self._pieces.append(Piece(frame, path, text, start, end))
+        frame.open += 1
+        self._settle(progress)
+
+    def finish(self) -> None:
+        """The channel is complete: whatever was held back is settled."""
+        self._settle(self._scanner.finish())
+        if self._pieces:
+            raise RuntimeError("the scanner finished a channel without settling it")
+
+    def _settle(self, progress: Progress) -> None:
+        for i, finding in enumerate(progress.findings):
+            if i in progress.more:
+                continue
+            if finding.start < self._settled:
+                raise RuntimeError("the scanner found something in text that it had settled")
+            self._found[finding.entity] += 1
+        self._settled = progress.settled
+        spans = self._merger.take(progress)
+        self._cut(spans)
+        decided = self._merger.decided
+        while self._pieces and self._pieces[0].end <= decided:
+            self._pieces.popleft().settle()
+
+    def _cut(self, spans: Sequence[Span]) -> None:
+        for span in spans:
+            if span.placeholder:
+                self._masked[span.entity] += 1
+            while self._pieces and self._pieces[0].end <= span.start:
+                self._pieces.popleft().settle()
+            for piece in self._pieces:
+                if piece.start >= span.end:
+                    break
+                piece.take(span)

@@ -1,0 +1,132 @@
+"""The queue of an answer's frames: each is released, in order, once all its text is settled."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+
+from authz_service.errors import Unreadable
+from authz_service.framing.json_document import read_json
+from authz_service.framing.json_edit import edit_json
+from authz_service.inspection.channel import Channel, HeldFrame
+from authz_service.inspection.results import AnswerStep
+from authz_service.masking.seams import Scanner
+from authz_service.model_apis.base import AnswerReader
+from authz_service.view.answer import AnswerField, Usage
+from authz_service.view.request import TextKind
+
+
+class FrameQueue:
+    """Frames in, bytes out. What no mask touches goes out with its own bytes.
+
+    Raises `Unreadable` (502) for a frame that cannot be read, for a key that would have to be masked
+    (`unmaskable`: editing keys could make two of them one), and when more than `max_held` bytes wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        reader: AnswerReader,
+        scanner: Scanner,
+        masked_entities: frozenset[str],
+        max_held: int,
+        max_depth: int,
+    ) -> None:
+        self._reader = reader
+        self._scanner = scanner
+        self._entities = masked_entities
+        self._max_held = max_held
+        self._max_depth = max_depth
+        self._channels: dict[str, Channel] = {}
+        self._queue: deque[HeldFrame] = deque()
+        self._held = 0
+        self._released: list[bytes] = []
+        self._found: Counter[str] = Counter()
+        self._masked: Counter[str] = Counter()
+        self._usage: Usage | None = None
+
+    def put(self, raw: bytes, json: bytes, wrap: Callable[[bytes], bytes], *, is_plain: bool = True) -> None:
+        """Queue a frame with a document. Unless it is plain, it goes out as `wrap` makes it."""
+        frame = self._reader.read(self._read(json))
+        held = HeldFrame(raw if is_plain else wrap(json), json, wrap)
+        for field in frame.fields:
+            self._take(field, held)
+        for path in frame.cleared:
+            held.edits[path] = None
+        for name in frame.ended:
+            if channel := self._channels.pop(name, None):
+                channel.finish()
+        self._usage = frame.usage or self._usage
+        self._push(held)
+
+    def put_unread(self, raw: bytes) -> None:
+        """Queue bytes that carry no text."""
+        self._push(HeldFrame(raw, b"", bytes))
+
+    def end(self) -> None:
+        """No text follows on any channel."""
+        for channel in self._channels.values():
+            channel.finish()
+        self._channels.clear()
+        self._drain()
+
+    def step(self, *, is_last: bool) -> AnswerStep:
+        """What was released, found and masked since the last step."""
+        step = AnswerStep(
+            b"".join(self._released), dict(self._found), dict(self._masked), self._usage, is_last
+        )
+        self._released.clear()
+        self._found.clear()
+        self._masked.clear()
+        return step
+
+    def _read(self, json: bytes) -> object:
+        try:
+            return read_json(json, max_depth=self._max_depth)
+        except Unreadable as e:
+            raise Unreadable(f"the answer: {e}", code=e.code, status=502) from e
+
+    def _take(self, field: AnswerField, held: HeldFrame) -> None:
+        if field.is_key:
+            self._check_key(field.text)
+            return
+        channel = self._channels.get(field.channel)
+        if channel is None:
+            scanner = self._scanner.incremental(embedded_json=field.kind is TextKind.JSON)
+            channel = Channel(scanner, self._entities, found=self._found, masked=self._masked)
+            self._channels[field.channel] = channel
+        channel.feed(field.text, field.path, held)
+
+    def _check_key(self, key: str) -> None:
+        for finding in self._scanner.scan(key):
+            self._found[finding.entity] += 1
+            if finding.entity in self._entities:
+                raise Unreadable(
+                    f"the answer has {finding.entity} in the name of a field, where it cannot be masked",
+                    code="unmaskable",
+                    status=502,
+                )
+
+    def _push(self, held: HeldFrame) -> None:
+        if not (held.open or self._queue):
+            self._released.append(_written(held))
+            return
+        self._queue.append(held)
+        self._held += len(held.raw)
+        self._drain()
+        if self._held > self._max_held:
+            raise Unreadable(
+                f"more than {self._max_held} bytes of the answer wait for the end of what may be a finding",
+                code="buffer_overflow",
+                status=502,
+            )
+
+    def _drain(self) -> None:
+        while self._queue and not self._queue[0].open:
+            held = self._queue.popleft()
+            self._held -= len(held.raw)
+            self._released.append(_written(held))
+
+
+def _written(held: HeldFrame) -> bytes:
+    return held.wrap(edit_json(held.json, held.edits)) if held.edits else held.raw

@@ -1,0 +1,63 @@
+"""Finds what was split over the neighbouring items of an array, such as the parts of a message.
+
+A model server joins the parts of a message into one prompt, so half a key in each of two parts is a key.
+The items of the outermost array are things of their own (messages, tools, stop words) and not joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from authz_service.masking.finding import Finding
+from authz_service.masking.seams import Scanner
+from authz_service.view.request import TextField, TextKind
+
+_Row = tuple[tuple[str | int, ...], tuple[str | int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of a finding that stands in one text; a tail began in a text before."""
+
+    finding: Finding
+    is_tail: bool
+
+
+def findings_across(texts: Sequence[TextField], scanner: Scanner) -> dict[int, list[Share]]:
+    """What is found in neighbours joined and crosses from one to the next, by index into `texts`."""
+    shares: dict[int, list[Share]] = {}
+    for row in _rows(texts):
+        joined = "".join(texts[i].text for i in row)
+        for finding in scanner.scan(joined):
+            for i, share in _shared(finding, row, texts):
+                shares.setdefault(i, []).append(share)
+    return shares
+
+
+def _rows(texts: Sequence[TextField]) -> Iterator[list[int]]:
+    rows: dict[_Row, list[int]] = {}
+    for i, text in enumerate(texts):
+        row = None if text.is_key or text.is_number or text.kind is TextKind.JSON else _row(text)
+        if row is not None:
+            rows.setdefault(row, []).append(i)
+    return (row for row in rows.values() if len(row) > 1)
+
+
+def _row(text: TextField) -> _Row | None:
+    """The path around the innermost index, where there is an index around that too."""
+    indexes = [at for at, step in enumerate(text.path) if isinstance(step, int)]
+    if len(indexes) < 2:
+        return None
+    return text.path[: indexes[-1]], text.path[indexes[-1] + 1 :]
+
+
+def _shared(finding: Finding, row: Sequence[int], texts: Sequence[TextField]) -> Iterator[tuple[int, Share]]:
+    at = 0
+    for i in row:
+        length = len(texts[i].text)
+        start, end = max(finding.start - at, 0), min(finding.end - at, length)
+        is_crossing = finding.start < at or finding.end > at + length
+        if start < end and is_crossing:
+            yield i, Share(replace(finding, start=start, end=end), is_tail=finding.start < at)
+        at += length

@@ -1,0 +1,123 @@
+"""Inspects a request body: what it asks, what was found in it, and the bytes that may go on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from authz_service.errors import Unreadable
+from authz_service.framing.json_canonical import fingerprint_json
+from authz_service.framing.json_document import read_json
+from authz_service.framing.json_edit import edit_json
+from authz_service.inspection.neighbours import findings_across
+from authz_service.inspection.results import RequestInspection
+from authz_service.inspection.spans import SpanMerger, mask
+from authz_service.masking.finding import Finding
+from authz_service.masking.seams import Progress, Scanner
+from authz_service.model_apis.base import ModelApi, Operation
+from authz_service.view.request import Path, TextField, TextKind
+
+
+def inspect_request(
+    body: bytes,
+    *,
+    api: ModelApi,
+    operation: Operation,
+    scanner: Scanner,
+    masked_entities: frozenset[str],
+    models: Mapping[str, str],
+    noise: Collection[tuple[str, ...]],
+    max_depth: int,
+) -> RequestInspection:
+    """Read a whole body, look for findings in every text of it, and mask `masked_entities`.
+
+    `models` leads from each name and alias to the model's name. Raises `Unreadable`: what `read_json`
+    and the adapter refuse, `model_not_found` (404), and `unmaskable` for a finding that would have to
+    be masked in an object's key. The message never quotes the body.
+    """
+    document = read_json(body, max_depth=max_depth)
+    view = api.read_request(operation, document)
+    model = models.get(view.model)
+    if model is None:
+        raise Unreadable(
+            "The model that was asked for does not exist or you do not have access to it. "
+            "GET /v1/models lists those that there are.",
+            code="model_not_found",
+            status=404,
+        )
+    found = _find(view.texts, scanner)
+    forward = _masked(found, masked_entities)
+    if forward.keys:
+        raise Unreadable(
+            f"{forward.unmaskable} was found in the name of a field, where it cannot be masked",
+            code="unmaskable",
+        )
+    if model != view.model:
+        forward.edits[api.model_path(operation)] = model
+    redacted = _masked(found, scanner.entities)
+    return RequestInspection(
+        operation=operation,
+        view=replace(view, model=model),
+        findings=_count(found),
+        masked=dict(forward.counts),
+        forward=edit_json(body, forward.edits) if forward.edits else body,
+        redacted=edit_json(body, redacted.edits, redacted.keys) if redacted.has_edits else body,
+        fingerprint=fingerprint_json(document, [p for p in noise if p and p[0] in api.noise_roots]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scanned:
+    """What was found in one text; indexes in `tails` go on with what began in a neighbour."""
+
+    field: TextField
+    findings: tuple[Finding, ...]
+    tails: frozenset[int] = frozenset()
+
+
+def _find(texts: Sequence[TextField], scanner: Scanner) -> list[_Scanned]:
+    across = findings_across(texts, scanner)
+    scanned: list[_Scanned] = []
+    for i, text in enumerate(texts):
+        findings = scanner.scan(text.text, embedded_json=text.kind is TextKind.JSON)
+        extra = [f for f in across.get(i, ()) if f.finding not in findings or f.is_tail]
+        tails = frozenset(len(findings) + n for n, f in enumerate(extra) if f.is_tail)
+        scanned.append(_Scanned(text, (*findings, *(f.finding for f in extra)), tails))
+    return scanned
+
+
+def _count(scanned: Sequence[_Scanned]) -> dict[str, int]:
+    return dict(Counter(f.entity for s in scanned for i, f in enumerate(s.findings) if i not in s.tails))
+
+
+@dataclass(slots=True)
+class _Edits:
+    """What is to be changed in a body. `unmaskable` is an entity that stands in a key."""
+
+    edits: dict[Path, str | None] = field(default_factory=dict)
+    keys: dict[Path, str] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    unmaskable: str = ""
+
+    @property
+    def has_edits(self) -> bool:
+        return bool(self.edits or self.keys)
+
+
+def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:
+    made = _Edits()
+    for s in scanned:
+        if not s.findings:
+            continue
+        text = s.field.text
+        spans = SpanMerger(entities).take(Progress(s.findings, len(text), s.tails))
+        if not spans:
+            continue
+        made.counts.update(span.entity for span in spans if span.placeholder)
+        if s.field.is_key:
+            made.keys[s.field.path] = mask(text, spans)
+            made.unmaskable = spans[0].entity
+        else:
+            made.edits[s.field.path] = mask(text, spans)
+    return made

@@ -1,0 +1,161 @@
+"""A request is read whole; what goes on differs from it in masked spans and the model's name only."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authz_service.errors import Unreadable
+from authz_service.inspection.request import inspect_request
+from authz_service.inspection.results import RequestInspection
+from authz_service.model_apis.openai_chat import CHAT_COMPLETIONS, OpenAiChat
+
+MASKED = frozenset({"NUMBER", "BLOCK", "ADDRESS"})
+MODELS = {"llama": "llama", "gpt-4o": "llama"}
+SCRAPS = ["1234", "56", "a@b", "@", "s3cr3t", " ", "<<", ">>", ">", "word ", "é😀", '"\\\n', "x"]
+texts = st.lists(st.sampled_from(SCRAPS), max_size=8).map("".join)
+
+
+def inspect(kit: Any, body: Any, **others: Any) -> RequestInspection:
+    return inspect_request(
+        body if isinstance(body, bytes) else json.dumps(body).encode(),
+        **{
+            "api": OpenAiChat(),
+            "operation": CHAT_COMPLETIONS,
+            "scanner": kit.scanner(),
+            "masked_entities": MASKED,
+            "models": MODELS,
+            "noise": (),
+            "max_depth": 16,
+            **others,
+        },
+    )
+
+
+def asking(*content: Any, **others: Any) -> dict[str, Any]:
+    return {"model": "llama", "messages": [{"role": "user", "content": c} for c in content], **others}
+
+
+@given(st.lists(texts, min_size=1, max_size=3), st.booleans())
+def test_each_text_goes_on_as_its_masking(kit: Any, contents: list[str], is_ascii: bool) -> None:
+    body = json.dumps(asking(*contents), ensure_ascii=is_ascii).encode()
+    inspection = inspect(kit, body)
+    for entities, data in ((MASKED, inspection.forward), (kit.scanner().entities, inspection.redacted)):
+        expected = asking(*(kit.masked_text(t, kit.scanner().scan(t), entities) for t in contents))
+        assert json.loads(data) == expected
+        if json.loads(body) == expected:
+            assert data is body
+    found = [f.entity for t in contents for f in kit.scanner().scan(t)]
+    assert inspection.findings == {e: found.count(e) for e in set(found)}
+
+
+def test_bytes_around_a_masked_span_stay(kit: Any) -> None:
+    body = (
+        b'{ "model":"llama", "temperature":1.50,"messages": [ {"role":"user","content":"1234 \\u00e9"}] }\n'
+    )
+    assert inspect(kit, body).forward == body.replace(b"1234", b"[NUMBER]")
+
+
+def test_an_alias_goes_on_as_the_models_name_and_rules_see_that_name(kit: Any) -> None:
+    body = b'{"messages":[{"role":"user","content":"hi gpt-4o"}],"model" : "gpt-4o"}'
+    inspection = inspect(kit, body)
+    assert inspection.forward == body.replace(b': "gpt-4o"', b': "llama"')
+    assert inspection.view.model == "llama"
+    assert inspection.redacted is body
+
+
+def test_a_model_that_nobody_configured_is_not_found(kit: Any) -> None:
+    with pytest.raises(Unreadable) as refused:
+        inspect(kit, {**asking("hi"), "model": "sk-secret"})
+    assert (refused.value.code, refused.value.status) == ("model_not_found", 404)
+    assert "sk-secret" not in str(refused.value)
+
+
+def test_an_entity_that_no_mask_names_goes_on_and_is_kept_out_of_the_redacted_body(kit: Any) -> None:
+    inspection = inspect(kit, asking("my s3cr3t 1234"))
+    assert b"my s3cr3t [NUMBER]" in inspection.forward
+    assert b"my [SECRET] [NUMBER]" in inspection.redacted
+    assert inspection.findings == {"SECRET": 1, "NUMBER": 1}
+    assert inspection.masked == {"NUMBER": 1}
+
+
+def test_a_key_that_must_be_masked_stops_the_request(kit: Any) -> None:
+    body = asking("hi", metadata={"a@b": "x"})
+    with pytest.raises(Unreadable) as refused:
+        inspect(kit, body)
+    assert refused.value.code == "unmaskable"
+    assert "a@b" not in str(refused.value)
+    inspection = inspect(kit, body, masked_entities=frozenset())
+    assert inspection.findings == {"ADDRESS": 1}
+    assert json.loads(inspection.redacted)["metadata"] == {"[ADDRESS]": "x"}
+    assert json.loads(inspection.forward) == body
+
+
+def test_a_number_that_must_be_masked_becomes_a_string(kit: Any) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"default": 4111111111111111}}}
+    inspection = inspect(kit, asking("hi", tools=[tool]))
+    parameters = json.loads(inspection.forward)["tools"][0]["function"]["parameters"]
+    assert parameters == {"default": "[NUMBER]"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "masked"),
+    [
+        (["my 12", "34 is"], ["my [NUMBER]", " is"]),
+        (["1", "2", "3", "4"], ["[NUMBER]", "", "", ""]),
+        (["a@b <<", "key", ">> c"], ["[ADDRESS] [BLOCK]", "", " c"]),
+        (["1234", "x"], ["[NUMBER]", "x"]),
+        (["12 ", "34"], ["12 ", "34"]),
+        (["1234", "5678"], ["[NUMBER]", ""]),
+    ],
+)
+def test_a_value_split_over_the_parts_of_a_message_is_masked(
+    kit: Any, parts: list[str], masked: list[str]
+) -> None:
+    inspection = inspect(kit, asking([{"type": "text", "text": t} for t in parts]))
+    assert [p["text"] for p in json.loads(inspection.forward)["messages"][0]["content"]] == masked
+
+
+def test_messages_are_not_the_parts_of_one_text(kit: Any) -> None:
+    body = asking("12", "34")
+    assert json.loads(inspect(kit, body).forward) == body
+
+
+def test_a_value_in_one_part_is_counted_once(kit: Any) -> None:
+    parts = [{"type": "text", "text": t} for t in ("<< a", "b 1234", "12", "34 5678")]
+    assert inspect(kit, asking(parts)).findings == {"BLOCK": 1, "NUMBER": 2}
+
+
+def test_noise_does_not_make_another_request_and_text_always_does(kit: Any) -> None:
+    noise = [("metadata", "nonce"), ("messages",), ("model",)]
+
+    def form(nonce: str, text: str) -> bytes:
+        return inspect(kit, asking(text, metadata={"nonce": nonce}), noise=noise).fingerprint
+
+    assert form("x", "hi") == form("y", "hi")
+    assert form("x", "hi") != form("x", "ho")
+
+
+def test_the_fingerprint_does_not_depend_on_how_the_body_was_written(kit: Any) -> None:
+    one = inspect(kit, json.dumps(asking("hé"), indent=2).encode())
+    other = inspect(kit, json.dumps(asking("hé"), sort_keys=True, ensure_ascii=False).encode())
+    assert one.fingerprint == other.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "invalid_json"),
+        (b'{"model":"a","model":"b"}', "duplicate_key"),
+        (b'{"model":"llama","messages":[{"role":"user","content":"\\ud800"}]}', "lone_surrogate"),
+        (b"[" * 40 + b"]" * 40, "too_deep"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_by_name(kit: Any, body: bytes, code: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        inspect(kit, body)
+    assert (refused.value.code, refused.value.status) == (code, 400)
