@@ -87,7 +87,9 @@ def _groups(claims: Mapping[str, Any], path: tuple[str, ...]) -> tuple[tuple[str
 def _has_overage(claims: Mapping[str, Any], claim: str) -> bool:
     """Entra's signs that it left groups out: distributed claims (OpenID Connect Core 5.6.2), `hasgroups`."""
     elsewhere = claims.get("_claim_names")
-    return "hasgroups" in claims or (elsewhere is not None and claim in elsewhere)
+    if "hasgroups" in claims:
+        return True
+    return claim in elsewhere if isinstance(elsewhere, Mapping) else elsewhere is not None
 
 
 def _person(claims: Mapping[str, Any], claim: str) -> str:

@@ -88,9 +88,7 @@ def select(keys: Iterable[VerifyingKey], kid: str | None, algorithm: str) -> Seq
 
 
 def _read_key(entry: object) -> VerifyingKey | None:
-    if not isinstance(entry, dict) or "d" in entry or "k" in entry:
-        return None
-    if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
+    if not isinstance(entry, dict) or not _is_for_verifying(entry):
         return None
     kid, algorithm, type = entry.get("kid"), entry.get("alg"), entry.get("kty")
     if not isinstance(kid, str | None) or not isinstance(algorithm, str | None):
@@ -102,6 +100,13 @@ def _read_key(entry: object) -> VerifyingKey | None:
     if public is None:
         return None
     return verifying_key(public, type=str(type), curve=curve, kid=kid, algorithm=algorithm)
+
+
+def _is_for_verifying(entry: dict[str, Any]) -> bool:
+    operations = entry.get("key_ops", ["verify"])
+    is_private = "d" in entry or "k" in entry
+    is_allowed = isinstance(operations, list) and "verify" in operations
+    return is_allowed and not is_private and entry.get("use", "sig") == "sig"
 
 
 def _public_key(entry: dict[str, Any]) -> PublicKey | None:

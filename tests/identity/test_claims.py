@@ -1,0 +1,125 @@
+"""Groups and the person: what an issuer may leave out counts as unknown, never as none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authz_service.errors import Unauthenticated
+from authz_service.identity.claims import LONGEST_NAME, caller, check_times
+from authz_service.view.caller import Caller
+
+NOW = 1_800_000_000.0
+
+
+def read(path: tuple[str, ...] = ("groups",), person: str | None = None, **claims: Any) -> Caller:
+    return caller({"iss": "https://id", "sub": "alice"} | claims, expires_at=NOW, groups=path, person=person)
+
+
+@pytest.mark.parametrize(
+    ("claims", "path", "groups", "is_complete"),
+    [
+        ({"groups": ["a", "b"]}, ("groups",), ("a", "b"), True),
+        ({"groups": []}, ("groups",), (), True),
+        ({"groups": "a"}, ("groups",), ("a",), True),
+        ({"realm_access": {"roles": ["a"]}}, ("realm_access", "roles"), ("a",), True),
+        ({"https://example.com/groups": ["a"]}, ("https://example.com/groups",), ("a",), True),
+        # the claim is missing: some providers leave it out for people without groups, some for all
+        ({}, ("groups",), (), False),
+        ({"realm_access": {}}, ("realm_access", "roles"), (), False),
+        ({"realm_access": ["roles"]}, ("realm_access", "roles"), (), False),
+        ({"groups": None}, ("groups",), (), False),
+        # Entra above 200 groups
+        ({"_claim_names": {"groups": "src1"}}, ("groups",), (), False),
+        ({"_claim_names": {"groups": "src1"}, "groups": ["a"]}, ("groups",), ("a",), False),
+        ({"_claim_names": {"photo": "src1"}, "groups": ["a"]}, ("groups",), ("a",), True),
+        ({"_claim_names": 7, "groups": ["a"]}, ("groups",), ("a",), False),
+        ({"hasgroups": True, "groups": ["a"]}, ("groups",), ("a",), False),
+    ],
+)
+def test_groups_are_read_along_their_path(
+    claims: dict[str, Any], path: tuple[str, ...], groups: tuple[str, ...], is_complete: bool
+) -> None:
+    found = read(path, **claims)
+    assert (found.groups, found.groups_complete) == (groups, is_complete)
+
+
+@pytest.mark.parametrize(("length", "is_complete"), [(99, True), (100, False), (101, True)])
+def test_a_list_as_long_as_okta_cuts_may_be_cut(length: int, is_complete: bool) -> None:
+    assert read(path=("g",), g=[f"g{n}" for n in range(length)]).groups_complete is is_complete
+
+
+@pytest.mark.parametrize(
+    "value", [7, True, {"a": 1}, [["a"]], [None], [""], ["a\nb"], ["a" * (LONGEST_NAME + 1)]]
+)
+def test_groups_that_are_no_names_refuse_the_token(value: object) -> None:
+    with pytest.raises(Unauthenticated):
+        read(path=("g",), g=value)
+
+
+def test_the_person_is_the_value_of_the_configured_claim() -> None:
+    found = read(person="employee", employee="E-7")
+    assert found.person == "E-7"
+    assert found.identity == ("person", "E-7")
+
+
+def test_the_same_address_in_another_case_is_the_same_person() -> None:
+    found = {read(person="email", email=email).person for email in ["Alice@Example.com", "alice@example.COM"]}
+    assert found == {"alice@example.com"}
+    assert read(person="employee", employee="AbC").person == "AbC"
+
+
+def test_a_token_without_the_person_is_refused_since_one_person_would_be_two() -> None:
+    for value in [None, "", 7, ["alice"]]:
+        with pytest.raises(Unauthenticated):
+            read(person="employee", employee=value)
+
+
+@pytest.mark.parametrize("verified", [False, "false", None, 0, 2, "yes"])
+def test_an_address_that_the_issuer_did_not_verify_names_nobody(verified: object) -> None:
+    with pytest.raises(Unauthenticated, match="not verified"):
+        read(person="email", email="boss@example.com", email_verified=verified)
+
+
+@pytest.mark.parametrize("verified", [True, "true"])
+def test_an_address_that_the_issuer_verified_names_its_person(verified: object) -> None:
+    assert read(person="email", email="a@example.com", email_verified=verified).person == "a@example.com"
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+            ),
+            max_leaves=6,
+        ),
+        max_size=5,
+    )
+)
+def test_the_claims_of_a_caller_always_survive_json(claims: dict[str, Any]) -> None:
+    try:
+        found = read(**{f"x{name}": value for name, value in claims.items()})
+    except Unauthenticated:
+        return
+    assert orjson.loads(orjson.dumps(found.claims)) == found.claims
+
+
+NUMBERS = st.integers() | st.floats() | st.none() | st.booleans() | st.text(max_size=3)
+
+
+@given(exp=NUMBERS, iat=NUMBERS, nbf=NUMBERS)
+def test_whatever_the_times_say_a_token_is_accepted_within_its_lifetime_or_refused(
+    exp: object, iat: object, nbf: object
+) -> None:
+    try:
+        expires_at = check_times({"exp": exp, "iat": iat, "nbf": nbf}, now=NOW, max_lifetime=600.0)
+    except Unauthenticated:
+        return
+    assert NOW - 10 < expires_at <= NOW + 610
