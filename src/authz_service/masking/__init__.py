@@ -1,0 +1,12 @@
+"""Finds sensitive values in texts and in streams of text, and replaces them.
+
+- `finding`, `seams`: the values and protocols that the rest of the service sees
+- `detectors`: the entity types we know, and `build_scanner`
+- `scanner`: a compiled set of detectors over whole texts
+- `stream`: the same over a channel that arrives in pieces, holding back only what could still grow
+- `embedded`, `json_text`, `offsets`: the same for a JSON document inside a string
+- `pattern_detector`, `region_detector`: one step of one detector over a window of text
+- `validators`, `checks`: what a pattern cannot say (Luhn, mod 97, neighbours)
+- `syntax`, `prefix`, `engine`: RE2 patterns, the language of their prefixes, and RE2 itself
+- `replace`: findings to spans, spans to placeholders
+"""

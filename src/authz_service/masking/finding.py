@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +18,23 @@ class Finding:
     start: int
     end: int
     bare: bool = False
+
+
+def in_order(finding: Finding) -> tuple[int, str, int]:
+    """The order of findings: by start, then entity, then end."""
+    return finding.start, finding.entity, finding.end
+
+
+def join_pieces(steps: Iterable[tuple[tuple[Finding, ...], Set[int]]]) -> tuple[Finding, ...]:
+    """The findings of all steps of a stream (`findings` and `more` of each), pieces made whole."""
+    joined: list[Finding] = []
+    last: dict[str, int] = {}
+    for findings, more in steps:
+        for index, finding in enumerate(findings):
+            if index in more:
+                begun = last[finding.entity]
+                joined[begun] = replace(joined[begun], end=finding.end)
+            else:
+                last[finding.entity] = len(joined)
+                joined.append(finding)
+    return tuple(joined)

@@ -12,14 +12,15 @@ from authz_service.masking.finding import Finding
 class Progress:
     """What a piece of text settled. Offsets count characters from the start of the channel.
 
-    `findings` are new and final; no later finding begins before `settled`. A finding without a known
-    end yet (a PEM block that goes on) comes in pieces: later ones have `continues` set in `more`.
+    `findings` are new and final, in order, and all begin before `settled`; no later finding does. One
+    may end after it: its text need not be waited for. A finding without a known end yet (a PEM block
+    that goes on) comes in pieces, each beginning where the one before it ended.
     """
 
     findings: tuple[Finding, ...]
     settled: int
     more: frozenset[int] = frozenset()
-    """Indexes into `findings` of pieces that continue the finding before them."""
+    """Indexes into `findings` of pieces that continue the last finding of the same entity type."""
 
 
 class IncrementalScanner(Protocol):

@@ -1,0 +1,46 @@
+"""Between characters, which everybody else counts, and the UTF-8 bytes that RE2 sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from authz_service.errors import Unreadable
+
+_CONTEXT = 2
+"""Characters before a place that a detector may look back at."""
+
+
+def encode(text: str) -> bytes:
+    """UTF-8; raises `Unreadable` for a lone surrogate, which no UTF-8 can say."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as cause:
+        message = "The text has a lone surrogate (U+D800 to U+DFFF), which is no character."
+        raise Unreadable(message, code="lone_surrogate") from cause
+
+
+def count(data: bytes) -> int:
+    """Characters in whole UTF-8 sequences."""
+    return len(data) if data.isascii() else len(data.decode())
+
+
+def offsets(data: bytes, places: Iterable[int]) -> dict[int, int]:
+    """For each byte offset its character offset, in one pass."""
+    if data.isascii():
+        return {place: place for place in places}
+    known: dict[int, int] = {}
+    last = characters = 0
+    for place in sorted(set(places)):
+        characters += count(data[last:place])
+        known[place] = characters
+        last = place
+    return known
+
+
+def context_start(data: bytes, at: int) -> int:
+    """Where the two characters before `at` begin."""
+    for _ in range(_CONTEXT):
+        at -= at > 0
+        while at > 0 and 0x80 <= data[at] < 0xC0:
+            at -= 1
+    return at

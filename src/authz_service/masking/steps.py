@@ -1,0 +1,48 @@
+"""One detector, one step over a window of text: the same step serves whole texts and streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes [start, end) of a window. `continues` when it goes on from the detector's span before it."""
+
+    start: int
+    end: int
+    continues: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step found and where the next one goes on, in bytes of the window.
+
+    The next step looks from `at`, or from `settled` where that is later. No later span begins before
+    `settled`. Text from `keep` on must be shown again. `is_inside`: a region goes on past the window.
+    """
+
+    spans: tuple[Span, ...]
+    at: int
+    settled: int
+    keep: int
+    is_inside: bool = False
+
+
+class Detector(Protocol):
+    """Finds values of one entity type; it has no state, so one serves all channels."""
+
+    entity: str
+    pattern: str
+    """Occurs in every text that holds a value."""
+    prefixes: str
+    """Matches, up to the end, every text that may yet become a match of `pattern`."""
+
+    def step(self, window: bytes, at: int, *, is_last: bool, is_inside: bool = False) -> Step:
+        """Look at a window from `at`; two characters before it are there if the text has them."""
+        ...
+
+    def live(self, window: bytes, at: int) -> int:
+        """Where the first value could begin, at or after `at`, that the next text completes."""
+        ...

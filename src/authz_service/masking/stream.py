@@ -1,0 +1,152 @@
+"""One channel of plain text that arrives in pieces: the findings of the whole, for any cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from authz_service.errors import Unreadable
+from authz_service.masking import characters
+from authz_service.masking.finding import Finding, in_order
+from authz_service.masking.seams import Progress
+from authz_service.masking.steps import Detector, Step
+
+MOST_HELD = 64 * 1024
+"""Characters that one channel may hold back."""
+
+_SHORT = 1024
+"""Bytes held back up to which every piece is looked at at once."""
+
+
+def check_held(characters: int) -> None:
+    """Refuse to hold back more than `MOST_HELD` characters of a channel."""
+    if characters > MOST_HELD:
+        message = f"More than {MOST_HELD} characters could still become one sensitive value."
+        raise Unreadable(message, code="buffer_overflow")
+
+
+class Detectors(Protocol):
+    """What a stream needs of the set that it belongs to."""
+
+    detectors: tuple[Detector, ...]
+
+    def hits(self, window: bytes) -> frozenset[int]: ...
+    def live(self, window: bytes, at: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """Where a detector goes on, in bytes of the channel, when that is not where the stream does.
+
+    `reported` is how far the spans of an open region reach.
+    """
+
+    at: int
+    is_inside: bool = False
+    reported: int = 0
+
+
+class PlainStream:
+    """Implements `IncrementalScanner`. Findings come in the order of `Scanner.scan`.
+
+    The window is what has not settled, and two characters before it for `\\b` and its like. A finding
+    is reported when nothing that begins before it can be found any more.
+    """
+
+    def __init__(self, detectors: Detectors) -> None:
+        self._set = detectors
+        self._window = b""
+        self._origin = 0  # of the window, in bytes of the channel
+        self._origin_characters = 0
+        self._begin = 0  # of what has not settled, in the window
+        self._arrived: list[bytes] = []  # since the last look
+        self._to_arrive = 0  # bytes until the next look
+        self._length = 0  # characters
+        self._settled = 0  # characters
+        self._tracks: dict[int, _Track] = {}
+        self._pending: list[tuple[Finding, bool]] = []
+
+    def feed(self, text: str) -> Progress:
+        """See `IncrementalScanner.feed`; `Unreadable` with code `buffer_overflow` beyond `MOST_HELD`."""
+        data = characters.encode(text)
+        self._arrived.append(data)
+        self._to_arrive -= len(data)
+        self._length += len(text)
+        # A long tail is looked at when it has grown by an eighth: an attacker who keeps it alive with
+        # pieces of one character would otherwise have all of it searched for each.
+        is_over = self._length - self._settled > MOST_HELD
+        if self._to_arrive <= 0 or is_over:
+            self._look(is_last=False)
+        check_held(self._length - self._settled)
+        return self._progress()
+
+    def finish(self) -> Progress:
+        """See `IncrementalScanner.finish`."""
+        self._look(is_last=True)
+        return self._progress()
+
+    def _look(self, *, is_last: bool) -> None:
+        self._window = b"".join((self._window, *self._arrived))
+        self._arrived.clear()
+        hits = self._set.hits(self._window)
+        if hits or self._tracks:
+            settled, keep = self._steps(hits, is_last=is_last)
+        else:
+            settled = keep = len(self._window) if is_last else self._set.live(self._window, self._begin)
+        self._trim(settled=settled, keep=keep)
+
+    def _steps(self, hits: frozenset[int], *, is_last: bool) -> tuple[int, int]:
+        """Step each detector by itself: those that hit, and those that are past the others."""
+        window = self._window
+        settled = keep = len(window)
+        for index, detector in enumerate(self._set.detectors):
+            track = self._tracks.pop(index, None)
+            if track is None and index not in hits:
+                live = len(window) if is_last else detector.live(window, self._begin)
+                settled, keep = min(settled, live), min(keep, live)
+                continue
+            at = self._begin if track is None else max(self._begin, track.at - self._origin)
+            is_inside = track is not None and track.is_inside
+            step = detector.step(window, at, is_last=is_last, is_inside=is_inside)
+            settled, keep = min(settled, step.settled), min(keep, step.keep)
+            self._take(detector.entity, step, track)
+            self._tracks[index] = _Track(
+                self._origin + step.at, step.is_inside, self._origin + len(window) if step.is_inside else 0
+            )
+        return settled, keep
+
+    def _take(self, entity: str, step: Step, track: _Track | None) -> None:
+        spans = list(step.spans)
+        if spans and spans[0].continues and track is not None:
+            spans[0] = replace(spans[0], start=track.reported - self._origin)
+        spans = [span for span in spans if span.start < span.end]
+        at = characters.offsets(self._window, [place for s in spans for place in (s.start, s.end)])
+        base = self._origin_characters
+        for span in spans:
+            finding = Finding(entity, base + at[span.start], base + at[span.end])
+            self._pending.append((finding, span.continues))
+
+    def _trim(self, *, settled: int, keep: int) -> None:
+        window = self._window
+        self._settled = self._length - characters.count(window[settled:])
+        cut = characters.context_start(window, keep)
+        self._begin = keep - cut
+        self._origin += cut
+        self._origin_characters += characters.count(window[:cut])
+        self._window = window[cut:]
+        held = len(window) - keep
+        self._to_arrive = held // 8 if held > _SHORT else 0
+        begin = self._origin + self._begin
+        self._tracks = {i: track for i, track in self._tracks.items() if track.is_inside or track.at > begin}
+
+    def _progress(self) -> Progress:
+        if not self._pending:
+            return Progress((), self._settled)
+        self._pending.sort(key=lambda pending: in_order(pending[0]))
+        ready = [pending for pending in self._pending if pending[0].start < self._settled]
+        self._pending = self._pending[len(ready) :]
+        return Progress(
+            tuple(finding for finding, _ in ready),
+            self._settled,
+            frozenset(index for index, (_, continues) in enumerate(ready) if continues),
+        )

@@ -1,0 +1,170 @@
+"""What a pattern cannot say: checksums, and the digits beside a match.
+
+Each validator looks at one match in its surroundings and gives a `Verdict`. A match that fails may
+hold a true value: its shorter ends are tried here, the longest first; its later starts are tried by
+whoever goes on from `resume`. A match is shown only once the byte after it is known.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stdnum import luhn
+from stdnum.iso7064 import mod_97_10
+
+_DIGITS = frozenset(b"0123456789")
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+_ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+_SHORTEST_CARD = 13
+
+IBAN_LENGTHS = {
+    country: int(length)
+    for length, countries in {
+        15: "NO",
+        16: "BE",
+        18: "DK FI FK FO GL NL SD",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU MN XK",
+        21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA",
+        23: "AE GI IL IQ OM SO TL",
+        24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "LY PT ST",
+        26: "IS TR",
+        27: "BI DJ FR GR IT MC MR SM",
+        28: "AL AZ BY CY DO GT HN HU LB NI PL SV YE",
+        29: "BR EG PS QA UA",
+        30: "JO KW MU",
+        31: "MT SC",
+        32: "LC",
+        33: "RU",
+    }.items()
+    for country in countries.split()
+}
+"""Characters of an IBAN for each country of the SWIFT registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`end` of the value that begins where the match begins, or None; then go on at `resume`."""
+
+    end: int | None
+    resume: int
+
+
+Validator = Callable[[bytes, int, int], Verdict]
+"""Judges the match [start, end) of a text."""
+
+
+def card(text: bytes, start: int, end: int) -> Verdict:
+    """Luhn (ISO/IEC 7812-1 annex B) over 13 to 19 digits in groups of three and more.
+
+    Not within a longer run of digits, nor after a decimal point. The last group may be shorter.
+    """
+    rest = _after_digits(text, start)
+    if _is_digit(text, start - 1) or (text[start - 1 : start] in (b".", b",") and _is_digit(text, start - 2)):
+        return Verdict(None, rest)
+    digits = bytearray()
+    ends: list[tuple[int, int]] = []
+    group = 0
+    for at in range(start, end):
+        if text[at] not in _DIGITS:
+            continue
+        digits.append(text[at])
+        group += 1
+        if _is_digit(text, at + 1):
+            continue
+        if len(digits) >= _SHORTEST_CARD:
+            ends.append((at + 1, len(digits)))
+        if group < 3:
+            break
+        group = 0
+    for stop, length in reversed(ends):
+        if luhn.is_valid(digits[:length].decode()):
+            return Verdict(stop, stop)
+    return Verdict(None, rest)
+
+
+def iban(text: bytes, start: int, end: int) -> Verdict:
+    """Mod 97 (ISO 13616-1) over as many characters as the country's IBANs have."""
+    length = IBAN_LENGTHS.get(text[start : start + 2].decode().upper())
+    if length is None:
+        return Verdict(None, start + 1)
+    number = bytearray()
+    for at in range(start, end):
+        if text[at] in _ALNUM:
+            number.append(text[at])
+            if len(number) == length:
+                value = number.decode().upper()
+                is_valid = mod_97_10.is_valid(value[4:] + value[:4])
+                return Verdict(at + 1, at + 1) if is_valid else Verdict(None, start + 1)
+    return Verdict(None, start + 1)
+
+
+def between_digits(text: bytes, start: int, end: int) -> Verdict:
+    """The match as it is, unless digits go on before or after it."""
+    if _is_digit(text, start - 1) or _is_digit(text, end):
+        return Verdict(None, _after_digits(text, start))
+    return Verdict(end, end)
+
+
+def ipv6(text: bytes, start: int, end: int) -> Verdict:
+    """An address (RFC 4291 2.2) with three groups or a first one of three digits.
+
+    Less, such as `::1` or `a::b`, is more often code (`x[::2]`, `A::B`) than an address of anybody's.
+    """
+    if _is_hex(text, start - 1) or (text[start - 1 : start] == b":" and _is_hex_or_colon(text, start - 2)):
+        return Verdict(None, _after_hex_and_colons(text, start))
+    for stop in range(end, start + 2, -1):
+        if not _is_group_end(text, start, stop):
+            continue
+        value = text[start:stop]
+        groups = value.replace(b".", b":").split(b":")
+        if b"::" not in value and len(groups) not in (8, 10):
+            continue
+        is_telling = len(groups[0]) >= 3 or len([group for group in groups if group]) >= 3
+        if is_telling and _is_ipv6(value.decode()):
+            return Verdict(stop, stop)
+    return Verdict(None, _after_hex_and_colons(text, start))
+
+
+def _is_ipv6(value: str) -> bool:
+    try:
+        ipaddress.IPv6Address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_group_end(text: bytes, start: int, stop: int) -> bool:
+    """Whether an address may end here: after a group that does not go on, or after `::`."""
+    if stop < len(text) and text[stop] in _ALNUM:
+        return False
+    return text[stop - 1] in _HEX or text[stop - 2 : stop] == b"::"
+
+
+def _is_digit(text: bytes, at: int) -> bool:
+    return 0 <= at < len(text) and text[at] in _DIGITS
+
+
+def _is_hex(text: bytes, at: int) -> bool:
+    return 0 <= at < len(text) and text[at] in _HEX
+
+
+def _is_hex_or_colon(text: bytes, at: int) -> bool:
+    return _is_hex(text, at) or (at >= 0 and text[at : at + 1] == b":")
+
+
+def _after_digits(text: bytes, at: int) -> int:
+    while at < len(text) and text[at] in _DIGITS:
+        at += 1
+    return at
+
+
+def _after_hex_and_colons(text: bytes, at: int) -> int:
+    while at < len(text) and _is_hex_or_colon(text, at):
+        at += 1
+    return at
