@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from e2e.stack import Stack
+from tests.e2e.stack import Stack
 
 FOLDER = Path(__file__).parent
 

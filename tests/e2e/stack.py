@@ -16,8 +16,7 @@ from typing import Any, Self
 
 import httpx
 import openai
-
-from e2e.upstream import Upstream
+from tests.e2e.upstream import Upstream
 
 START_SECONDS = 60.0
 
@@ -27,22 +26,34 @@ listen: {{address: "127.0.0.1:{port}"}}
 models:
   - {{name: llama, aliases: [gpt-4o], url: "{model_url}"}}
 identity: {{embedded: true}}
-review: {{audience: authz-review, reviewers: "'reviewers' in person.groups", auditors: "'auditors' in person.groups"}}
+review:
+  audience: authz-review
+  reviewers: "'reviewers' in person.groups"
+  auditors: "'auditors' in person.groups"
 requests:
   default: deny
   rules:
     - {{name: staff, when: "'staff' in caller.groups", effect: allow}}
     - {{name: contractors, when: "'contractors' in caller.groups", effect: hold, approval: security}}
-    - {{name: no-keys, when: "findings.PRIVATE_KEY.count > 0", effect: deny, reason: "Private keys may not be sent to a model."}}
+    - name: no-keys
+      when: "findings.PRIVATE_KEY.count > 0"
+      effect: deny
+      reason: Private keys may not be sent to a model.
     - {{name: careful, when: "false", effect: deny, shadow: true}}
 answers:
   default: allow
   rules:
-    - {{name: no-aws-keys, when: "answer.findings.AWS_ACCESS_KEY.count > 0", effect: deny, reason: "The answer had a key in it."}}
+    - name: no-aws-keys
+      when: "answer.findings.AWS_ACCESS_KEY.count > 0"
+      effect: deny
+      reason: The answer had a key in it.
 paths:
   - {{method: GET, path: /health, when: "'staff' in caller.groups"}}
 masks:
-  - {{name: personal-data, in: [requests, answers], entities: [EMAIL_ADDRESS, CREDIT_CARD, IBAN_CODE], with: type}}
+  - name: personal-data
+    in: [requests, answers]
+    entities: [EMAIL_ADDRESS, CREDIT_CARD, IBAN_CODE]
+    with: type
 detectors:
   - {{name: EMPLOYEE_ID, pattern: 'E-\\d{{6}}'}}
 holds: {{wait: {wait}, use_within: {use_within}, pending_per_caller: 20, noise: [/metadata/nonce]}}
