@@ -9,9 +9,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-
-from e2e.upstream import Upstream
-from e2e.upstream_answers import Answer, Ending, completion, event, gzipped, stream, whole
+from tests.e2e.upstream import Upstream
+from tests.e2e.upstream_answers import Answer, Ending, completion, event, gzipped, stream, whole
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Self
 
-from e2e.upstream_answers import Answer, Ending, Gate, Headers, Received, plausible
+from tests.e2e.upstream_answers import Answer, Ending, Gate, Headers, Received, plausible
 
 REASONS = {200: "OK", 204: "No Content", 400: "Bad Request", 429: "Too Many Requests", 500: "Server Error"}
 
