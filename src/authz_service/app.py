@@ -25,7 +25,8 @@ from authz_service.keys.data_dir import DataDir
 from authz_service.keys.files import load_or_create
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
-from authz_service.masking.detectors import build_scanner, builtin_names, check_pattern
+from authz_service.masking.detectors import build_scanner, builtin_names
+from authz_service.masking.prefix import check_pattern
 from authz_service.model_apis.registry import ADAPTERS
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.recorder import Recorder
