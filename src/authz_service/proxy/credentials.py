@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from pathlib import Path
 
 from authz_service.config.model import Config, Model
 from authz_service.errors import Misconfigured
 from authz_service.keys.data_dir import DataDir
+from authz_service.proxy.files import write_private
 from authz_service.proxy.settings import credential_path
 
 LARGEST = 16 * 1024  # bytes; no header that servers accept is longer
@@ -24,7 +22,7 @@ def write_credentials(config: Config, data: DataDir) -> None:
     """
     for model in config.models:
         if model.credential is not None:
-            _write(credential_path(model.name, data), _sds(model.name, read_credential(model)))
+            write_private(credential_path(model.name, data), _sds(model.name, read_credential(model)))
 
 
 def read_credential(model: Model) -> str:
@@ -50,11 +48,3 @@ def _sds(model: str, value: str) -> str:
     secret = {"inline_string": value}
     resource = {"@type": _SECRET, "name": f"credential/{model}", "generic_secret": {"secret": secret}}
     return json.dumps({"resources": [resource]}, indent=1) + "\n"  # JSON is YAML
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)  # 0600
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).replace(path)

@@ -1,0 +1,180 @@
+"""Runs what `authz up` runs: the demo model, the service and Envoy, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from authz_service.commands.up_config import Chosen
+from authz_service.config.model import Config
+from authz_service.errors import AuthzError, Misconfigured
+from authz_service.keys.data_dir import DataDir
+from authz_service.proxy.binary import envoy_path
+from authz_service.proxy.credentials import write_credentials
+from authz_service.proxy.files import write_private
+from authz_service.proxy.probes import (
+    accepts,
+    accepts_unix,
+    free_port,
+    gateway_answers,
+    reachable,
+    require_free,
+)
+from authz_service.proxy.render import render
+from authz_service.proxy.settings import LONGEST_HOLD, envoy_settings
+from authz_service.proxy.supervise import Program, Supervisor
+from authz_service.proxy.validate import validate
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Addresses of what runs, as up.json has them."""
+
+    gateway: str
+    review: str
+    metrics: str
+
+
+@contextmanager
+def only_one(data: DataDir) -> Iterator[None]:
+    """Hold the data directory for one `authz up`; raises `Misconfigured` when another has it."""
+    lock = os.open(data.root / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            raise Misconfigured(
+                f"another `authz up` (process {holder}) runs on {data.root}; "
+                "stop it, or name another directory with --data-dir"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(lock)
+
+
+def write_envoy_config(config: Config, data: DataDir, template: str, *, insecure: bool) -> None:
+    """Fill in, check and write Envoy's file; raises `Misconfigured` with every fault of it."""
+    write_credentials(config, data)
+    settings = envoy_settings(config, data, access_log=str(data.logs / "access.log"))
+    text = render(template, settings)
+    faults = validate(text, insecure=insecure)
+    if faults:
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        raise Misconfigured(f"the Envoy file would not keep the gate shut:\n{lines}")
+    write_private(data.envoy_config, text)
+
+
+def run_until_stopped(
+    chosen: Chosen, data: DataDir, *, say: Callable[[str], None], when_ready: Callable[[Running], None]
+) -> None:
+    """Run everything until SIGINT or SIGTERM, with up.json in place meanwhile; SIGHUP reloads.
+
+    Raises `Misconfigured` when a port is taken or a program does not start. Nothing runs afterwards.
+    """
+    listen = chosen.config.listen
+    require_free(listen.host, listen.port)
+    if chosen.demo_port is not None:
+        require_free("127.0.0.1", chosen.demo_port)
+    metrics = free_port()
+    running = Running(
+        gateway=f"{'https' if listen.tls else 'http'}://{_authority(reachable(listen.host), listen.port)}",
+        review=f"unix:{data.review_socket}",
+        metrics=f"http://127.0.0.1:{metrics}/metrics",
+    )
+    supervisor = Supervisor(programs(chosen, data, metrics=metrics), say)
+
+    def ready() -> None:
+        addresses = {"gateway": running.gateway, "review": running.review, "metrics": running.metrics}
+        write_private(data.up, json.dumps(addresses | {"pid": os.getpid()}, indent=2) + "\n")
+        when_ready(running)
+
+    try:
+        asyncio.run(_supervised(supervisor, chosen, data, ready, say))
+    finally:
+        data.up.unlink(missing_ok=True)
+
+
+def programs(chosen: Chosen, data: DataDir, *, metrics: int) -> tuple[Program, ...]:
+    """What runs, in the order in which it starts."""
+    python = (sys.executable, "-m")
+    serve = ("authz_cli.main", "serve", "--config", str(chosen.path), "--data-dir", str(data.root))
+    service = Program(
+        name="service",
+        command=(*python, *serve, "--metrics", str(metrics)),
+        log=data.logs / "service.log",
+        is_ready=lambda: accepts_unix(data.service_socket) and accepts_unix(data.review_socket),
+        stops_within=15.0,
+    )
+    both = (service, _envoy(chosen.config, data))
+    port = chosen.demo_port
+    if port is None:
+        return both
+    demo = Program(
+        name="demo model",
+        command=(*python, "authz_service.commands.demo_model", "--port", str(port)),
+        log=data.logs / "demo-model.log",
+        is_ready=lambda: accepts("127.0.0.1", port),
+    )
+    return (demo, *both)
+
+
+def _envoy(config: Config, data: DataDir) -> Program:
+    host, port, tls = reachable(config.listen.host), config.listen.port, config.listen.tls is not None
+    drain = str(int(LONGEST_HOLD))
+    options = ("--disable-hot-restart", "--drain-time-s", drain, "--log-level", "warning")
+    return Program(
+        name="Envoy",
+        command=(str(envoy_path()), "-c", str(data.envoy_config), *options),
+        log=data.logs / "envoy.log",
+        is_ready=lambda: gateway_answers(host, port, tls=tls),
+    )
+
+
+async def _supervised(
+    supervisor: Supervisor,
+    chosen: Chosen,
+    data: DataDir,
+    ready: Callable[[], None],
+    say: Callable[[str], None],
+) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    def reload() -> None:
+        try:
+            write_credentials(chosen.config, data)
+        except AuthzError as error:
+            say(f"the credentials stay as they were: {error}")
+        supervisor.signal("service", signal.SIGHUP)
+        say(f"reloading {chosen.path}; the service's log says how it went")
+
+    def when_ready() -> None:
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        ready()
+
+    await supervisor.run(stop, when_ready)
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def shown(path: Path) -> Path:
+    """A path as it is shortest to read: below this directory, without it."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

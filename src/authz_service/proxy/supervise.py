@@ -1,0 +1,165 @@
+"""Runs programs together: starts them in order, again when one ends, and stops them all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from authz_service.errors import Misconfigured
+
+FIRST_DELAY = 0.5  # seconds before a program that ended is started again; doubled each time
+LONGEST_DELAY = 15.0
+STEADY = 60.0  # seconds after which a program counts as well, and its delay begins anew
+LARGEST_LOG = 16 * 1024 * 1024
+_POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program to run. `is_ready` is asked, on a thread, until it is true; it must not wait long.
+
+    `starts_within` and `stops_within` are in seconds; what has not stopped by then is killed.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    log: Path
+    is_ready: Callable[[], bool]
+    starts_within: float = 60.0
+    stops_within: float = 10.0
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Programs in the order in which they start; they stop in the opposite one.
+
+    `say` is told, in one line each, what an operator should know.
+    """
+
+    programs: tuple[Program, ...]
+    say: Callable[[str], None]
+    first_delay: float = FIRST_DELAY
+    _running: dict[str, Process] = field(default_factory=dict)
+
+    async def run(self, stop: asyncio.Event, when_ready: Callable[[], None]) -> None:
+        """Start everything, call `when_ready`, and keep it running until `stop` is set.
+
+        Raises `Misconfigured` when a program does not become ready the first time. Whatever happens,
+        no program runs any more when this returns.
+        """
+        stopping = asyncio.create_task(stop.wait())
+        working = asyncio.create_task(self._start_and_keep(when_ready))
+        try:
+            await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                await working
+        finally:
+            for task in (stopping, working):
+                task.cancel()
+            await asyncio.wait({stopping, working})
+            await self._stop_all()
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to one of the programs, if it runs."""
+        process = self._running.get(name)
+        if process is not None and process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    async def _start_and_keep(self, when_ready: Callable[[], None]) -> None:
+        for program in self.programs:
+            await self._start(program)
+            await self._until_ready(program)
+        when_ready()
+        async with asyncio.TaskGroup() as group:
+            for program in self.programs:
+                group.create_task(self._keep(program))
+
+    async def _start(self, program: Program) -> None:
+        program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if program.log.exists() and program.log.stat().st_size > LARGEST_LOG:
+            program.log.replace(program.log.with_suffix(".log.1"))
+        wrapper = (sys.executable, "-m", "authz_service.proxy.child", str(os.getpid()))
+        descriptor = os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            # A session of its own: Ctrl-C in a terminal is for us, who stop the programs in order.
+            starting = asyncio.create_subprocess_exec(
+                *wrapper,
+                *program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,
+            )
+            self._running[program.name] = await starting
+        finally:
+            os.close(descriptor)
+
+    async def _until_ready(self, program: Program) -> None:
+        process = self._running[program.name]
+        try:
+            async with asyncio.timeout(program.starts_within):
+                while process.returncode is None:
+                    if await asyncio.to_thread(program.is_ready):
+                        return
+                    await asyncio.sleep(_POLL)
+        except TimeoutError:
+            raise Misconfigured(
+                f"{program.name} was not ready within {program.starts_within:g} s; see {program.log}"
+            ) from None
+        raise Misconfigured(
+            f"{program.name} ended at once (exit code {process.returncode}): {last_line(program.log)}; "
+            f"see {program.log}"
+        )
+
+    async def _keep(self, program: Program) -> None:
+        clock = asyncio.get_running_loop().time
+        delay = self.first_delay
+        while True:
+            began = clock()
+            code = await self._running[program.name].wait()
+            delay = self.first_delay if clock() - began > STEADY else delay
+            self.say(
+                f"{program.name} {ended(code)}; starting it again in {delay:g} s (its log: {program.log})"
+            )
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+            await self._start(program)
+
+    async def _stop_all(self) -> None:
+        for program in reversed(self.programs):
+            process = self._running.get(program.name)
+            if process is None or process.returncode is not None:
+                continue
+            with suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), program.stops_within)
+            except TimeoutError:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+
+def ended(code: int) -> str:
+    """How a process ended, in words."""
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log file that is not empty, cut to 300 characters."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines()]
+    except OSError:
+        return "it wrote nothing"
+    lines = [line for line in lines if line]
+    return lines[-1][:300] if lines else "it wrote nothing"
