@@ -35,7 +35,7 @@ SCRAPS = [
     "x",
 ]
 texts = st.lists(st.sampled_from(SCRAPS), max_size=10).map("".join)
-FIELDS = [(0, "content"), (0, "reasoning_content"), (1, "content")]
+FIELDS = [(0, "content"), (1, "content"), (2, "reasoning_content")]
 
 
 def pipe(kit: Any, *, content_type: str = "text/event-stream", **others: Any) -> AnswerPipe:
@@ -186,6 +186,59 @@ def test_everything_is_settled_before_the_event_that_ends_the_stream(kit: Any) -
     assert kit.heard(step.release) == {(0, "content"): "[NUMBER]"}
     last = p.finish()
     assert (last.release, last.is_last) == (b"", True)
+
+
+def of(kit: Any, *said: tuple[str, str]) -> list[bytes]:
+    return [bytes(kit.sse([kit.chunk(kit.delta(**{key: text}))], end=False)) for key, text in said]
+
+
+@given(texts, texts, st.lists(st.integers(0, 30), max_size=4))
+def test_an_answer_does_not_wait_for_the_reasoning_before_it(
+    kit: Any, reasoning: str, content: str, at: list[int]
+) -> None:
+    p = pipe(kit)
+    thought = [("reasoning_content", text) for text in cut(reasoning, at)]
+    released = b"".join(p.feed(event).release for event in of(kit, *thought, ("content", "so ")))
+    if "<<" not in reasoning:  # a block may go on, so whatever follows it waits
+        assert kit.heard(released)[0, "content"] == "so "
+    rest = kit.run(p, [*of(kit, ("content", content)), b"data: [DONE]\n\n"])
+    told = kit.heard(released + rest.data)
+    for key, text in (("reasoning_content", reasoning), ("content", "so " + content)):
+        assert told.get((0, key), "") == kit.masked_text(text, kit.scanner().scan(text), MASKED)
+
+
+@given(texts, texts)
+def test_reasoning_that_goes_on_after_all_is_masked_or_ends_the_answer(
+    kit: Any, first: str, second: str
+) -> None:
+    events = of(kit, ("reasoning_content", first), ("content", "so "), ("reasoning_content", second))
+    p = pipe(kit)
+    released = b"".join(p.feed(event).release for event in events[:2])
+    whole = kit.scanner().scan(first + second)
+    try:
+        released += kit.run(p, [events[2]]).data
+    except Unreadable as e:
+        assert e.code == "unmaskable"  # noqa: PT017  both ends are allowed
+        assert any(f.start < len(first) < f.end for f in whole)
+    else:
+        told = kit.heard(released).get((0, "reasoning_content"), "")
+        assert told == kit.masked_text(first + second, whole, MASKED)
+
+
+def test_a_channel_that_pauses_again_and_again_is_released_once(kit: Any) -> None:
+    p = pipe(kit)
+    said = [("reasoning_content", "11"), ("content", "a "), ("reasoning_content", "22"), ("content", "b ")]
+    released = b"".join(p.feed(event).release for event in of(kit, *said))
+    assert kit.heard(released) == {(0, "reasoning_content"): "11", (0, "content"): "a "}
+    with pytest.raises(Unreadable):
+        p.finish()
+
+
+def test_what_was_found_before_a_pause_is_counted_once_and_at_once(kit: Any) -> None:
+    p = pipe(kit)
+    steps = [p.feed(e) for e in of(kit, ("reasoning_content", "s3cr3t"), ("content", "so "))]
+    assert [s.found for s in steps] == [{}, {"SECRET": 1}]
+    assert p.finish().found == {}
 
 
 def test_a_stream_without_its_end_event_is_settled_when_it_ends(kit: Any) -> None:

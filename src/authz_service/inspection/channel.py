@@ -1,14 +1,25 @@
-"""One text channel of an answer: its pieces are scanned as they come, and settled in order."""
+"""One text channel of an answer: its pieces are scanned as they come, and settled in order.
+
+A model that has turned away from a channel (its reasoning, when it begins to answer) may have left it on
+what could still become a finding, and the whole answer would wait behind that to the end. So a channel
+that pauses is released as if it ended there, once. If it goes on after all, and something is found that
+reaches back over that point, the answer stops.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from authz_service.errors import Unreadable
 from authz_service.inspection.spans import Cut, Span, SpanMerger, cut
-from authz_service.masking.seams import IncrementalScanner, Progress
-from authz_service.view.request import Path
+from authz_service.masking.finding import Finding
+from authz_service.masking.seams import Progress, Scanner
+from authz_service.view.request import Path, TextKind
+
+_CONTEXT = 2
+"""Characters before a text that decide, by word boundaries, what begins in it."""
 
 
 @dataclass(slots=True)
@@ -54,19 +65,26 @@ class Channel:
 
     def __init__(
         self,
-        scanner: IncrementalScanner,
+        scanner: Scanner,
+        kind: TextKind,
         entities: frozenset[str],
         *,
         found: Counter[str],
         masked: Counter[str],
     ) -> None:
-        self._scanner = scanner
+        self._detectors = scanner
+        self._kind = kind
+        self._scanner = scanner.incremental(embedded_json=kind is TextKind.JSON)
+        self._entities = entities
         self._merger = SpanMerger(entities)
         self._found = found
         self._masked = masked
         self._length = 0
         self._settled = 0
+        self._before = ""
         self._pieces: deque[Piece] = deque()
+        self._paused_at = 0
+        self._ahead: frozenset[Finding] = frozenset()
 
     def feed(self, text: str, path: Path, frame: HeldFrame) -> None:
         """Take the next piece, the string at `path` of `frame`, which waits until it is settled."""
@@ -75,10 +93,26 @@ class Channel:
         progress = self._scanner.feed(text)
         if progress.settled >= end and not (progress.findings or self._pieces):
             self._settled = end
+            self._before = text[-_CONTEXT:]
             return
         self._pieces.append(Piece(frame, path, text, start, end))
         frame.open += 1
         self._settle(progress)
+
+    def pause(self) -> None:
+        """Release what is held back as if the text ended here; a second time, only what is settled.
+
+        Else a value could be told in pieces of one character, each before a pause.
+        """
+        # A span up to where the scanner is may be a region that goes on, which looking ahead cannot see.
+        is_inside = self._merger.covered >= self._settled
+        if not self._pieces or self._kind is TextKind.JSON or self._settled < self._paused_at or is_inside:
+            return
+        self._ahead = self._look_ahead()
+        self._paused_at = self._length
+        for finding in self._ahead:
+            self._found[finding.entity] += 1
+        self._release(self._merger.take(Progress(tuple(self._ahead), self._length)))
 
     def finish(self) -> None:
         """The channel is complete: whatever was held back is settled."""
@@ -92,21 +126,49 @@ class Channel:
                 continue
             if finding.start < self._settled:
                 raise RuntimeError("the scanner found something in text that it had settled")
-            self._found[finding.entity] += 1
+            if finding.start < self._paused_at:
+                self._check_ahead(finding)
+            else:
+                self._found[finding.entity] += 1
         self._settled = progress.settled
-        spans = self._merger.take(progress)
-        self._cut(spans)
-        decided = self._merger.decided
-        while self._pieces and self._pieces[0].end <= decided:
-            self._pieces.popleft().settle()
+        self._release(self._merger.take(progress))
 
-    def _cut(self, spans: Sequence[Span]) -> None:
+    def _check_ahead(self, finding: Finding) -> None:
+        if finding not in self._ahead:
+            raise Unreadable(
+                f"{finding.entity} was found across a point at which the model had turned to another text",
+                code="unmaskable",
+                status=502,
+            )
+
+    def _look_ahead(self) -> frozenset[Finding]:
+        """The findings of what is undecided, if nothing followed it; with what stands before, and without."""
+        begin = self._merger.decided
+        held = self._before + "".join(p.text for p in self._pieces)
+        at = self._pieces[0].start - len(self._before)
+        found: set[Finding] = set()
+        for start in (max(begin - _CONTEXT, at), begin):
+            for f in self._detectors.scan(held[start - at :]):
+                moved = replace(f, start=max(f.start + start, begin), end=f.end + start)
+                if moved.start < moved.end:
+                    found.add(moved)
+        return frozenset(found)
+
+    def _release(self, spans: Sequence[Span]) -> None:
         for span in spans:
             if span.placeholder:
                 self._masked[span.entity] += 1
             while self._pieces and self._pieces[0].end <= span.start:
-                self._pieces.popleft().settle()
+                self._pop()
             for piece in self._pieces:
                 if piece.start >= span.end:
                     break
                 piece.take(span)
+        decided = self._merger.decided
+        while self._pieces and self._pieces[0].end <= decided:
+            self._pop()
+
+    def _pop(self) -> None:
+        piece = self._pieces.popleft()
+        self._before = (self._before + piece.text)[-_CONTEXT:]
+        piece.settle()

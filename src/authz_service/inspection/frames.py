@@ -13,7 +13,6 @@ from authz_service.inspection.results import AnswerStep
 from authz_service.masking.seams import Scanner
 from authz_service.model_apis.base import AnswerReader
 from authz_service.view.answer import AnswerField, Usage
-from authz_service.view.request import TextKind
 
 
 class FrameQueue:
@@ -56,6 +55,9 @@ class FrameQueue:
         for name in frame.ended:
             if channel := self._channels.pop(name, None):
                 channel.finish()
+        for name in frame.paused:
+            if channel := self._channels.get(name):
+                channel.pause()
         self._usage = frame.usage or self._usage
         self._push(held)
 
@@ -92,8 +94,9 @@ class FrameQueue:
             return
         channel = self._channels.get(field.channel)
         if channel is None:
-            scanner = self._scanner.incremental(embedded_json=field.kind is TextKind.JSON)
-            channel = Channel(scanner, self._entities, found=self._found, masked=self._masked)
+            channel = Channel(
+                self._scanner, field.kind, self._entities, found=self._found, masked=self._masked
+            )
             self._channels[field.channel] = channel
         channel.feed(field.text, field.path, held)
 

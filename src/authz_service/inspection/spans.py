@@ -65,6 +65,11 @@ class SpanMerger:
         """Before this character, no span will be added or changed."""
         return max(self._settled, self._covered)
 
+    @property
+    def covered(self) -> int:
+        """Where the last span ends; -1 before the first."""
+        return self._covered
+
     def take(self, progress: Progress) -> list[Span]:
         """The spans that are decided by this progress, in order.
 
@@ -73,7 +78,7 @@ class SpanMerger:
         for i, f in enumerate(progress.findings):
             if f.entity in self._entities:
                 heapq.heappush(self._waiting, (f.start, i not in progress.more, f.entity, f.bare, f.end))
-        self._settled = progress.settled
+        self._settled = max(self._settled, progress.settled)
         spans: list[Span] = []
         while self._waiting and self._waiting[0][0] < self._settled:
             start, is_new, entity, is_bare, end = heapq.heappop(self._waiting)
