@@ -7,4 +7,5 @@
 - `faults`: the engine's words to ours
 - `compiler`: checks conditions and bundles them by phase
 - `evaluation`: a bundle of conditions over one set of facts
+- `load`: reads a configuration file with everything that it may refer to
 """

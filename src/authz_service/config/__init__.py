@@ -3,6 +3,7 @@
 - `read`: the way in: a file's text to a `Loaded`, or all that is wrong with it
 - `model`: the configuration as values
 - `starter`: the file that `authz up` begins with
+- `cases`: the cases of `authz policy test`
 - `roles`: who may review what, by the conditions of the file
 - `tree`, `section`, `scalars`, `faults`: YAML with positions, mappings, single values, what is refused
 - `gateway`, `people`, `rules`, `holds`: the sections, one file for each subject
