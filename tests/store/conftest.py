@@ -48,6 +48,9 @@ class Make:
     security: Approval = field(default_factory=lambda: Approval("security", (Stage("true", 1, 1800.0),)))
     limits: HoldLimits = field(default_factory=HoldLimits)
 
+    def place(self, url: str) -> Place:
+        return Place(url)
+
     def caller(self, subject: str = "alice", **more: Any) -> Caller:
         return Caller("https://issuer.example", subject, START + 3600, ("staff",), **more)
 

@@ -142,7 +142,7 @@ class Committer:
             self.disconnect()
             return
         try:
-            connection.exec_driver_sql("ROLLBACK")
+            self._database.roll_back(connection)
         except (SQLAlchemyError, OSError):
             self.disconnect()
 
@@ -159,7 +159,7 @@ def _run(work: Work[Any], transaction: Transaction) -> Answer:
 def _failed(reason: _Spoiled | _Away) -> Failed:
     """What the waiting unit is told: a database's fault as `Unavailable`, a fault of ours as it is."""
     cause = reason.__cause__
-    if isinstance(reason, _Spoiled) and cause is not None and not is_fault(cause):
+    if isinstance(reason, _Spoiled) and isinstance(cause, Exception) and not is_fault(cause):
         return Failed(cause)
     refusal = unavailable()
     refusal.__cause__ = cause

@@ -61,6 +61,10 @@ class Database(ABC):
         """Commit; an error leaves it unknown whether it was."""
 
     @abstractmethod
+    def roll_back(self, connection: Connection) -> None:
+        """Undo all since `begin`, if the database has not done so by itself."""
+
+    @abstractmethod
     def clock(self, connection: Connection) -> int:
         """The database's clock, in microseconds."""
 

@@ -63,6 +63,9 @@ class Postgres(Database):
             raise RuntimeError("the transaction has failed and cannot be committed")
         connection.exec_driver_sql("COMMIT")
 
+    def roll_back(self, connection: Connection) -> None:
+        connection.exec_driver_sql("ROLLBACK")
+
     def clock(self, connection: Connection) -> int:
         if self._host_clock is not None:
             return host_microseconds(self._host_clock)

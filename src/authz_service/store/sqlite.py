@@ -43,6 +43,12 @@ class Sqlite(Database):
     def commit(self, connection: Connection) -> None:
         connection.exec_driver_sql("COMMIT")
 
+    def roll_back(self, connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        # A full disk or an I/O error rolls back by itself (SQLITE_FULL, SQLITE_IOERR).
+        if not isinstance(driver, sqlite3.Connection) or driver.in_transaction:
+            connection.exec_driver_sql("ROLLBACK")
+
     def clock(self, connection: Connection) -> int:
         return host_microseconds(self._clock)
 
