@@ -160,6 +160,7 @@ def test_a_field_that_carries_content_unread_stops_the_request_with_its_reason(k
 
 def test_refused_fields_are_words_of_the_api_so_that_they_have_no_disguise() -> None:
     assert REFUSED.keys() <= API_KEYS
+    assert all(key == key.casefold() for key in REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +266,7 @@ def test_sound_cannot_be_asked_for() -> None:
         {"messages": [user("hi", tool_calls=[{"Function": {"name": "f"}}])]},
         {"tools": [{"type": "function", "function": {"name": "f", "Name": "g"}}]},
         {"tools": [{"type": "function", "Function": {"name": "g"}}]},
-        {"stream_options": {"Include_Usage": True}},
+        {"chat_template_kwargs": {"Chat_Template": "{{ x }}"}},
     ],
 )
 def test_a_key_in_other_letters_stops_the_request_since_go_servers_read_it(body: dict[str, Any]) -> None:
@@ -276,6 +277,10 @@ def test_users_own_names_in_a_schema_may_look_like_the_apis() -> None:
     schema = {"properties": {"Model": {"type": "string"}, "image": {"type": "string"}}}
     assert read(tools=[{"type": "function", "function": {"name": "f", "parameters": schema}}]).texts
     assert read(metadata={"User": "me", "tokens": "5"}).texts
+
+
+def test_objects_of_other_apis_keep_their_own_types() -> None:
+    assert read(reasoning={"effort": "high"}, documents=[{"id": 5, "Title": "x"}], thinking={"type": "on"})
 
 
 def test_an_unknown_list_of_numbers_stops_the_request_since_it_may_be_tokens() -> None:
@@ -298,15 +303,21 @@ def test_an_error_never_repeats_what_the_caller_sent() -> None:
 
 
 words = st.sampled_from(["TEXT", "text", "none", "user", "4111 1111 1111 1111", "", "low", "ünï", "function"])
-names = st.sampled_from([*sorted(KEYS), "own", "Own-Key", "AKIAIOSFODNN7EXAMPLE", "x/y", "~"])
-scalars = st.none() | st.booleans() | st.integers(0, 10**16) | st.floats(0, 1) | words
-anything = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
-    max_leaves=8,
+names = st.sampled_from(
+    [*sorted(KEYS - REFUSED.keys()), "own", "Own-Key", "AKIAIOSFODNN7EXAMPLE", "x/y", "~"]
 )
+scalars = st.none() | st.booleans() | st.integers(0, 10**16) | st.floats(0, 1) | words
+
+
+def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    items = inner.filter(lambda item: isinstance(item, str | dict | list | bool) or item is None)
+    return st.lists(items, max_size=3) | st.dictionaries(names, inner, max_size=3)
+
+
+anything = st.recursive(scalars, containers, max_leaves=8)
+free_form = anything | st.lists(st.integers(0, 9), max_size=3)
 extras = st.dictionaries(
-    st.sampled_from(["own", "documents", "thinking_budget", "type", "x"]), anything, max_size=2
+    st.sampled_from(["own", "documents", "thinking_budget", "detail", "x"]), anything, max_size=2
 )
 parts = st.builds(lambda text, more: {"type": "text", "text": text, **more}, words, st.just({}) | extras)
 calls = st.builds(
@@ -334,7 +345,7 @@ tools = st.builds(
         "function": {"name": name or "f", "description": name, "parameters": schema, **more},
     },
     words,
-    anything,
+    free_form,
     extras,
 )
 bodies = st.builds(
@@ -343,7 +354,7 @@ bodies = st.builds(
     ),
     st.lists(messages, min_size=1, max_size=3),
     extras,
-    anything,
+    free_form,
     st.lists(tools, max_size=2),
 )
 

@@ -20,6 +20,8 @@ ROLES = {
     "function": Role.TOOL,
 }
 
+_DISGUISED = "a key differs from one of the API's only in upper and lower case"
+
 _PART_TEXT = {
     "text": "text",
     "input_text": "text",
@@ -53,9 +55,7 @@ def expect_object(value: object, path: Path) -> dict[str, Any]:
         refuse("invalid_field", path, "an object was expected")
     for key in value:
         if is_disguised(key):
-            refuse(
-                "ambiguous_field", path, "a key differs from one of the API's only in upper and lower case"
-            )
+            refuse("ambiguous_field", path, _DISGUISED)
     return value
 
 
@@ -230,13 +230,13 @@ class RequestReader:
         self._value(value, path, speaker, key, free)
 
     def _check(self, key: str, value: object, path: Path, parent: Path) -> None:
-        if key in REFUSED and is_on(key, value):
+        known = key.casefold()
+        if known in REFUSED and is_on(known, value):
+            if key != known:
+                refuse("ambiguous_field", parent, _DISGUISED)
             refuse("unsupported_field", path, f"this field is not supported, since {REFUSED[key]}")
-        if is_disguised(key):
-            refuse(
-                "ambiguous_field", parent, "a key differs from one of the API's only in upper and lower case"
-            )
-        if key in _TEXT_OR_NULL and value is not None and not isinstance(value, str):
+        is_of_message = path[0] == "messages"
+        if is_of_message and key in _TEXT_OR_NULL and value is not None and not isinstance(value, str):
             refuse("invalid_field", path, "a string or null was expected")
 
     def _value(self, value: object, path: Path, speaker: Speaker, key: str, free: bool) -> None:
