@@ -11,7 +11,6 @@ from authz_service.masking.region_detector import RegionDetector
 from authz_service.masking.scanner import DetectorScanner
 from authz_service.masking.seams import Scanner
 from authz_service.masking.steps import Detector
-from authz_service.masking.syntax import PatternError
 
 # Space, hyphen, and what models and typesetting write for them: no-break spaces, other hyphens, dashes.
 _GAP = r"[ \-\x{A0}\x{202F}\x{2010}-\x{2015}]"
@@ -41,7 +40,7 @@ _OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
 _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
 _HEX = "[0-9A-Fa-f]"
 _IPV6 = (
-    rf"(?:{_HEX}{{1,4}}:(?:{_HEX}{{0,4}}:){{1,6}}|::(?:{_HEX}{{1,4}}:){{0,6}})"
+    rf"(?:{_HEX}{{1,4}}:(?:{_HEX}{{0,4}}:){{1,6}}|::(?:{_HEX}{{1,4}}:){{2,6}})"
     rf"(?:{_IPV4}|{_HEX}{{0,4}})"
 )
 
@@ -94,13 +93,19 @@ def build_scanner(entities: Iterable[str] | None = None, custom: Sequence[tuple[
     faults = [f"{name}: no such entity type" for name in sorted(wanted - builtin_names())]
     detectors = [detector for name in sorted(wanted & builtin_names()) for detector in _BUILTIN[name]()]
     for name, pattern in custom:
-        if name in _BUILTIN:
-            faults.append(f"{name}: the name of a built-in entity type")
-            continue
         try:
-            detectors.append(PatternDetector(name, pattern))
-        except PatternError as fault:
+            detectors.append(PatternDetector(_checked_name(name), pattern))
+        except Misconfigured as fault:
             faults.append(f"{name}: {fault}")
     if faults:
         raise Misconfigured("\n".join(faults), code="bad_detectors")
     return DetectorScanner(detectors)
+
+
+def _checked_name(name: str) -> str:
+    """A name goes into placeholders, within JSON strings too, and is a field of rules' conditions."""
+    if name in _BUILTIN:
+        raise Misconfigured("the name of a built-in entity type")
+    if not (name.isascii() and name.isidentifier()):
+        raise Misconfigured("a name has letters, digits and underscores, and begins with no digit")
+    return name

@@ -136,41 +136,35 @@ class EmbeddedJsonStream:
         """Find the token's end, and then a neighbour that lets it be one: `4111 1111` is no number."""
         while self._at < len(self._rest):
             char = self._rest[self._at]
-            if self._token_end is None:
-                if char in _ENDS_TOKEN:
-                    self._token_end = self._origin + self._at
-                    continue
-            elif char not in grammar.WHITESPACE:
-                if self._is_scalar(start) and self._grammar.structure(char):
+            if self._token_end is None and char in _ENDS_TOKEN and not self._end_token(start):
+                return True
+            if self._token_end is not None and char not in grammar.WHITESPACE:
+                if self._grammar.structure(char):
                     self._found_token(start)
                     self._at += 1
                 else:
                     self._begin_plain(start - self._origin)
                 return True
-            elif not self._is_scalar(start):
-                self._begin_plain(start - self._origin)
-                return True
             self._at += 1
         return False
 
     def _finish_token(self, start: int) -> None:
-        if self._token_end is None:
-            self._token_end = self._origin + self._at
-        if self._is_scalar(start):
+        if self._token_end is not None or self._end_token(start):
             self._found_token(start)
+
+    def _end_token(self, start: int) -> bool:
+        """The token ends here; False when it is no number or literal, and so plain text begins with it."""
+        is_scalar = grammar.is_scalar(self._rest[start - self._origin : self._at])
+        if is_scalar:
+            self._token_end = self._origin + self._at
         else:
             self._begin_plain(start - self._origin)
-
-    def _is_scalar(self, start: int) -> bool:
-        return grammar.is_scalar(self._token_text(start))
-
-    def _token_text(self, start: int) -> str:
-        end = None if self._token_end is None else self._token_end - self._origin
-        return self._rest[start - self._origin : end]
+        return is_scalar
 
     def _found_token(self, start: int) -> None:
         """The whole token is the span: what replaces it is a string, and a part of it could not be."""
-        text = self._token_text(start)
+        end = None if self._token_end is None else self._token_end - self._origin
+        text = self._rest[start - self._origin : end]
         for entity in sorted({finding.entity for finding in self._texts.scan(text)}):
             self._findings.append(Finding(entity, start, start + len(text), bare=True))
         self._token = self._token_end = None

@@ -82,11 +82,12 @@ class DecodedString:
     def decode(self, piece: str, at: int, *, origin: int) -> Share:
         """Go on from `at` in a piece that begins at `origin` of the source."""
         parts: list[str] = []
-        quote = backslash = -1
+        quote = -1
         while True:
-            quote = _find(piece, '"', at, quote)
-            backslash = _find(piece, "\\", at, backslash)
-            stop = min(quote, backslash)
+            if quote < at:
+                quote = _find(piece, '"', at, len(piece))
+            # No further than the quote: over a document of many strings that would be quadratic.
+            stop = _find(piece, "\\", at, quote)
             parts.append(piece[at:stop])
             self._length += stop - at
             at = stop
@@ -117,9 +118,6 @@ class DecodedString:
             del self._source[:index]
 
 
-def _find(text: str, char: str, at: int, known: int) -> int:
-    """The next place of a character, or the end; searched for again only once it is passed."""
-    if known >= at:
-        return known
-    place = text.find(char, at)
-    return len(text) if place < 0 else place
+def _find(text: str, char: str, at: int, end: int) -> int:
+    place = text.find(char, at, end)
+    return end if place < 0 else place
