@@ -6,6 +6,8 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from authz_service.masking.finding import Finding
+from authz_service.masking.replace import placeholder
 from authz_service.masking.seams import Progress
 
 
@@ -83,12 +85,15 @@ class SpanMerger:
         while self._waiting and self._waiting[0][0] < self._settled:
             start, is_new, entity, is_bare, end = heapq.heappop(self._waiting)
             if start > self._covered or (start == self._covered and is_new):
-                spans.append(Span(start, end, entity, _placeholder(entity, is_bare) if is_new else ""))
+                spans.append(
+                    Span(
+                        start,
+                        end,
+                        entity,
+                        placeholder(Finding(entity, start, end, is_bare)) if is_new else "",
+                    )
+                )
             elif end > self._covered:
                 spans.append(Span(self._covered, end, entity, ""))
             self._covered = max(self._covered, end)
         return spans
-
-
-def _placeholder(entity: str, is_bare: bool) -> str:
-    return f'"[{entity}]"' if is_bare else f"[{entity}]"
