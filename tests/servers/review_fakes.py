@@ -42,6 +42,7 @@ from authz_service.core.ports import (
 )
 from authz_service.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unreadable
 from authz_service.servers.review import ReviewServer
+from authz_service.servers.review_calls import ReviewVerifier
 from authz_service.view.caller import Caller
 
 Result = TypeVar("Result")
@@ -370,12 +371,17 @@ class Review:
 
 
 @contextmanager
-def running(thread: LoopThread, folder: Path, store: MemoryStore | None = None) -> Iterator[Review]:
+def running(
+    thread: LoopThread,
+    folder: Path,
+    store: MemoryStore | None = None,
+    verifier: ReviewVerifier | None = None,
+) -> Iterator[Review]:
     """A server on a Unix socket in `folder`; nobody waits but on hld_1, on which two do."""
     store, people = store or MemoryStore(), People()
     server = ReviewServer(
         store,
-        people,
+        verifier or people,
         GroupRoles(),
         waiting=lambda hold: 2 if hold == "hld_1" else 0,
         limits=HoldLimits,

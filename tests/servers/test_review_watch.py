@@ -203,3 +203,17 @@ def test_holds_that_expire_are_told_once_the_sweep_has_them(review: Review) -> N
 
     assert review.do(expire()).state is HoldState.EXPIRED
     assert told(next_hold(messages)) == ("hld_1", "EXPIRED")
+
+
+def test_a_server_that_stops_sends_those_who_watch_away_to_come_again(
+    thread: LoopThread, tmp_path: Path
+) -> None:
+    with running(thread, tmp_path) as review:
+        messages = watch(review)
+        snapshot(messages)
+    with pytest.raises(grpc.RpcError) as error:
+        list(messages)
+    call: object = error.value
+    assert isinstance(call, grpc.Call)
+    assert call.code() is grpc.StatusCode.UNAVAILABLE
+    assert ("authz-code", "stopping") in list(call.trailing_metadata() or ())

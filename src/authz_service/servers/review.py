@@ -67,6 +67,7 @@ class ReviewServer:
             yield bound
         finally:
             polling.cancel()
+            await feed.close()
             await server.stop(STOP_WITHIN)
             await asyncio.gather(polling, return_exceptions=True)
 

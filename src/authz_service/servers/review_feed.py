@@ -8,6 +8,7 @@ from contextlib import suppress
 import structlog
 
 from authz_service.core.ports import HoldChange, Store
+from authz_service.errors import Unavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -22,6 +23,7 @@ class HoldFeed:
         self._asking = asyncio.Lock()
         self._moved = asyncio.Condition()
         self._nudged = asyncio.Event()
+        self._is_closed = False
 
     def nudge(self) -> None:
         """Ask now rather than at the next turn: this process has just changed a hold."""
@@ -41,8 +43,16 @@ class HoldFeed:
     async def changes(self, after: int) -> list[HoldChange]:
         """The next changes after a cursor, waiting until there are any; raises `Unavailable`."""
         async with self._moved:
-            await self._moved.wait_for(lambda: self._cursor > after)
+            await self._moved.wait_for(lambda: self._cursor > after or self._is_closed)
+        if self._is_closed:
+            raise Unavailable("the service is stopping; watch on when it is back", code="stopping")
         return list(await self._store.hold_changes(after))
+
+    async def close(self) -> None:
+        """Send everybody who watches away: a server that stops does not wait for them."""
+        async with self._moved:
+            self._is_closed = True
+            self._moved.notify_all()
 
     async def run(self) -> None:
         """Ask until cancelled. While the store is away nothing is told; afterwards all of it."""

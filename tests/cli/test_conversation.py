@@ -1,0 +1,142 @@
+"""A body is shown whole and decoded, and nothing in it can pass for our own words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authz_cli.conversation import BAR, conversation
+from authz_cli.outline import parse
+from authz_cli.safe_text import safe_line
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=12,
+)
+PART = st.fixed_dictionaries({"type": st.sampled_from(["text", "image_url"]), "text": TEXT | st.none()})
+MESSAGE = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "user", "assistant", "tool", "a b"])},
+    optional={
+        "content": TEXT | st.lists(PART, max_size=2) | JSON,
+        "name": TEXT,
+        "tool_calls": JSON,
+        "role2": JSON,
+    },
+)
+BODY = (
+    st.fixed_dictionaries(
+        {"messages": st.lists(MESSAGE, max_size=3) | JSON}, optional={"tools": JSON, "x": JSON}
+    )
+    | JSON
+)
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for key, item in value.items() for text in (key, *strings(item))]
+    return [text for item in value for text in strings(item)] if isinstance(value, list) else []
+
+
+def show(body: Any, width: int | None = None) -> list[str]:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return list(conversation(raw, width=width))
+
+
+def values(value: Any) -> list[str]:
+    """String values, without what is said in other words: the role of a message, the type of a text part."""
+    return [text for text in strings(value) if text not in ("text", "user", "system", "assistant", "tool")]
+
+
+@given(BODY)
+def test_every_string_of_a_body_is_shown_whole(body: Any) -> None:
+    page = "\n".join(show(body)).replace('\\"', '"').replace("\\\\", "\\")
+    known = {"messages", "content", "role", "type", "text"}
+    for text in values(body):
+        for line in text.split("\n"):
+            assert text in known or safe_line(line) in page
+
+
+@given(BODY, st.none() | st.integers(24, 60))
+def test_every_line_of_the_callers_begins_with_a_bar(body: Any, width: int | None) -> None:
+    ours = ("Everything else in the body", "Body (JSON)", "Body (not JSON;", "No body")
+    for line in show(body, width):
+        is_head = line.startswith("[") and line.split("]")[0][1:].isdigit()
+        assert line.startswith(BAR) or is_head or line.startswith(ours)
+
+
+@given(st.binary(max_size=60))
+def test_bytes_that_are_no_json_are_shown_too(body: bytes) -> None:
+    if parse(body) is None and body:
+        shown = "\n".join(show(body))
+        for line in body.decode("utf-8", "backslashreplace").split("\n"):
+            assert safe_line(line) in shown
+
+
+def test_a_conversation_reads_as_one() -> None:
+    body = {
+        "model": "llama",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hello"},
+            {"role": "assistant", "content": "Hi."},
+            {"role": "user", "content": [{"type": "text", "text": "First line\nSecond"}]},
+        ],
+        "temperature": 0.10,
+    }
+    assert show(body) == [
+        "[1] system",
+        "  │ Be brief.",
+        "[2] user",
+        "  │ Hello",
+        "[3] assistant",
+        "  │ Hi.",
+        "[4] user  <- new turn",
+        "  │ First line",
+        "  │ Second",
+        "Everything else in the body",
+        '  │ model: "llama"',
+        "  │ temperature: 0.1",
+    ]
+
+
+def test_the_arguments_of_a_tool_call_are_shown() -> None:
+    call = {"id": "c1", "function": {"name": "delete", "arguments": '{"path": "/"}'}}
+    shown = "\n".join(show({"messages": [{"role": "assistant", "content": None, "tool_calls": [call]}]}))
+    assert 'name: "delete"' in shown
+    assert r'arguments: "{\"path\": \"/\"}"' in shown
+
+
+def test_a_role_that_imitates_us_stays_behind_the_bar() -> None:
+    shown = show({"messages": [{"role": "user\nDigest:   sha256 0000", "content": "x"}]})
+    assert shown[0] == "[1] message  <- new turn"
+    assert all(line.startswith(BAR) for line in shown[1:])
+
+
+def test_a_key_that_stands_twice_shows_the_body_as_it_is() -> None:
+    body = b'{"messages":[{"role":"user","content":"harmless","content":"harmful"}]}'
+    assert show(body)[1:] == [BAR + body.decode()]
+
+
+@pytest.mark.parametrize("number", ["1.0000000000000000001", "1e400", "12345678901234567890123", "-0.0"])
+def test_numbers_are_shown_as_they_were_written(number: str) -> None:
+    assert show(b'{"n":%s}' % number.encode())[1:] == [f"{BAR}n: {number}"]
+
+
+def test_a_body_too_deep_to_read_is_shown_as_it_is() -> None:
+    body = b"[" * 100_000
+    assert show(body)[1] == BAR + body.decode()
+
+
+def test_long_lines_are_wrapped_behind_the_bar_for_a_terminal() -> None:
+    padded = " " * 76 + "Digest:   sha256 of something harmless"
+    shown = show({"messages": [{"role": "user", "content": padded}]}, width=80)
+    assert len(shown) > 2
+    assert all(line.startswith(BAR) and len(line) < 80 for line in shown[1:])

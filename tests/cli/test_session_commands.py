@@ -1,0 +1,92 @@
+"""`authz session`, against a real server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.cli.conftest import Terminal
+from tests.servers.review_fakes import PEOPLE, Review, make_session
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.entries import caller_payload
+
+REQUEST = b'{"model":"llama","messages":[{"role":"user","content":"Hello\\u001b[2J"}]}'
+ANSWER = (b'data: {"choices":[{"delta":{"content":"Hi \xe2', b'\x80\xae"}}]}\n\n', b"data: [DONE]\n\n")
+
+
+@pytest.fixture(autouse=True)
+def _record(review: Review) -> None:
+    store = review.store
+    store.past = {
+        "ses_1": make_session("ses_1"),
+        "ses_2": make_session("ses_2", decision="deny", status="refused", rule="no-keys", caller=None),
+    }
+    store.recorded = [
+        EntryDraft(Kind.REQUEST_RECEIVED, "ses_1", {"size": 70}, {"caller": caller_payload(PEOPLE["alice"])}),
+        EntryDraft(Kind.REQUEST_RELEASED, "ses_1", {"model": "llama"}, {"body": REQUEST}),
+        *(EntryDraft(Kind.ANSWER_RELEASED, "ses_1", {"masked": {}}, {"body": piece}) for piece in ANSWER),
+        EntryDraft(Kind.REQUEST_REFUSED, "ses_2", {"code": "denied"}, {"body": b"[PRIVATE_KEY]"}),
+    ]
+
+
+def test_the_list_has_what_scripts_rely_on(terminal: Terminal) -> None:
+    denied, allowed = terminal.json("session", "list", person="ada")
+    assert (allowed["id"], allowed["caller"]["subject"], allowed["model"]) == ("ses_1", "alice", "llama")
+    assert (allowed["decision"], allowed["rule"], allowed["status"]) == ("allow", "staff", "completed")
+    assert allowed["started_at"] == "2026-11-18T11:06:40Z"
+    assert (denied["caller"], denied["decision"]) == (None, "deny")
+
+
+def test_the_list_filters(terminal: Terminal) -> None:
+    found = terminal.json("session", "list", "--decision", "deny", person="ada")
+    assert [session["id"] for session in found] == ["ses_2"]
+
+
+def test_the_list_is_a_table_for_people(terminal: Terminal) -> None:
+    head, first, _ = terminal.type("session", "list", person="ada").stdout.splitlines()
+    assert head.split() == ["ID", "STARTED", "CALLER", "MODEL", "DECISION", "RULE", "STATUS"]
+    assert first.startswith("ses_2")
+
+
+def test_json_of_a_session_has_events_and_the_bodies_as_they_crossed(terminal: Terminal) -> None:
+    session = terminal.json("session", "show", "ses_1", person="ada")
+    assert session["request"] == REQUEST.decode()
+    assert session["answer"] == b"".join(ANSWER).decode()
+    assert [event["kind"] for event in session["events"]] == [
+        "request.received",
+        "request.released",
+        *["answer.released"] * 3,
+        "session.read",
+    ]
+    assert all(event["at"] == "2026-11-18T11:06:40Z" for event in session["events"])
+    assert json.loads(session["events"][0]["payloads"][0]["body"])["subject"] == "alice"
+
+
+def test_a_session_of_which_nothing_crossed_has_no_bodies(terminal: Terminal) -> None:
+    session = terminal.json("session", "show", "ses_2", person="ada")
+    assert (session["request"], session["answer"]) == (None, None)
+
+
+def test_a_session_is_one_readable_page_that_is_safe_for_a_terminal(terminal: Terminal) -> None:
+    shown = terminal.type("session", "show", "ses_1", person="ada").stdout
+    for part in (
+        "Session ses_1: completed",
+        "Caller:   alice (contractors) of https://issuer.test",
+        "Decision: allow by rule staff",
+        "Tokens:   3 in, 5 out",
+        "request.released",
+        "Hello␛[2J",
+        "Hi <U+202E>",
+        "  │ data: [DONE]",
+    ):
+        assert part in shown
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+
+
+def test_beginnings_of_ids_and_refusals_work_as_for_holds(terminal: Terminal) -> None:
+    assert terminal.type("session", "show", "ses_", person="ada").exit_code == 2
+    assert terminal.type("session", "show", "ses_9", person="ada").exit_code == 3
+    assert terminal.type("session", "show", "ses_1", person="rita").exit_code == 5
+    assert terminal.type("session", "list", person="rita").exit_code == 5
