@@ -50,15 +50,15 @@ def choose(
     if present is not None and not _is_unedited(path, present):
         if model_url is not None:
             raise Misconfigured(f"{path} was edited; change the models there, or move it away")
-        return Chosen(path, present, _demo_port(present), is_starter=False)
+        return Chosen(path, present, demo_port(present), is_starter=False)
     if model_url is not None:
         text = _starter(model_url.rstrip("/"), names_at(model_url))
     else:
-        port = (present and _demo_port(present)) or free_port()
+        port = (present and demo_port(present)) or free_port()
         text = _starter(f"http://127.0.0.1:{port}", (DEMO,))
     write_private(path, text)
     loaded = load(path)
-    return Chosen(path, loaded, None if model_url else _demo_port(loaded), is_starter=True)
+    return Chosen(path, loaded, None if model_url else demo_port(loaded), is_starter=True)
 
 
 def names_at(model_url: str) -> tuple[str, ...]:
@@ -98,7 +98,8 @@ def _is_unedited(path: Path, config: Config) -> bool:
         return False
 
 
-def _demo_port(config: Config) -> int | None:
+def demo_port(config: Config) -> int | None:
+    """The port of the demo model, where the configuration has one: on this machine, by its name."""
     for model in config.models:
         url = urlsplit(model.url)
         if model.name == DEMO and url.port and is_loopback(url.hostname or ""):

@@ -63,15 +63,25 @@ def only_one(data: DataDir) -> Iterator[None]:
         os.close(lock)
 
 
-def write_envoy_config(config: Config, data: DataDir, template: str, *, insecure: bool) -> None:
-    """Fill in, check and write Envoy's file; raises `Misconfigured` with every fault of it."""
+def checked_envoy_text(
+    config: Config, data: DataDir, template: str, *, access_log: str, insecure: bool
+) -> str:
+    """Envoy's file, filled in; raises `Misconfigured` with every fault of it. Writes the credentials."""
     write_credentials(config, data)
-    settings = envoy_settings(config, data, access_log=str(data.logs / "access.log"))
-    text = render(template, settings)
+    text = render(template, envoy_settings(config, data, access_log=access_log))
     faults = validate(text, insecure=insecure)
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
         raise Misconfigured(f"the Envoy file would not keep the gate shut:\n{lines}")
+    return text
+
+
+def write_envoy_config(config: Config, data: DataDir, template: str, *, insecure: bool) -> None:
+    """Fill in, check and write the file that Envoy is started with."""
+    log = data.logs / "access.log"
+    data.logs.mkdir(mode=0o700, exist_ok=True)
+    log.touch(mode=0o600)  # Envoy opens it to check the file, and would let others read it
+    text = checked_envoy_text(config, data, template, access_log=str(log), insecure=insecure)
     write_private(data.envoy_config, text)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 from pathlib import Path
 
 from authz_service.errors import Misconfigured
 
 VALIDATE_SECONDS = 60.0
+_VERSION = re.compile(r"version: [0-9a-f]+/([0-9.]+)")
 
 
 def envoy_path() -> Path:
@@ -34,8 +36,8 @@ def envoy_version() -> str:
         check=False,
         timeout=VALIDATE_SECONDS,
     )
-    words = done.stdout.split("/")
-    return words[1] if len(words) > 1 else done.stdout.strip() or done.stderr.strip()
+    match = _VERSION.search(done.stdout)
+    return match[1] if match else (done.stdout + done.stderr).strip()[:200]
 
 
 def envoy_refusal(file: Path) -> str | None:
