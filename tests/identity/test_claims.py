@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authz_service.errors import Unauthenticated
-from authz_service.identity.claims import LONGEST_NAME, caller, check_times
+from authz_service.identity.claims import LEEWAY, LONGEST_NAME, caller, check_times
 from authz_service.view.caller import Caller
 
 NOW = 1_800_000_000.0
@@ -111,15 +112,24 @@ def test_the_claims_of_a_caller_always_survive_json(claims: dict[str, Any]) -> N
     assert orjson.loads(orjson.dumps(found.claims)) == found.claims
 
 
-NUMBERS = st.integers() | st.floats() | st.none() | st.booleans() | st.text(max_size=3)
+NEAR = st.floats(NOW - 2_000, NOW + 2_000)
+ODD = st.integers() | st.floats() | st.none() | st.booleans() | st.text(max_size=3)
 
 
-@given(exp=NUMBERS, iat=NUMBERS, nbf=NUMBERS)
-def test_whatever_the_times_say_a_token_is_accepted_within_its_lifetime_or_refused(
-    exp: object, iat: object, nbf: object
+@given(exp=NEAR, iat=NEAR, nbf=NEAR)
+def test_a_token_is_accepted_in_its_time_and_lifetime_and_never_else(
+    exp: float, iat: float, nbf: float
 ) -> None:
+    is_good = exp > NOW and max(iat, nbf) <= NOW + LEEWAY and exp - iat <= 600.0
     try:
-        expires_at = check_times({"exp": exp, "iat": iat, "nbf": nbf}, now=NOW, max_lifetime=600.0)
+        assert check_times({"exp": exp, "iat": iat, "nbf": nbf}, now=NOW, max_lifetime=600.0) == exp
     except Unauthenticated:
-        return
-    assert NOW - 10 < expires_at <= NOW + 610
+        assert not is_good
+    else:
+        assert is_good
+
+
+@given(exp=NEAR | ODD, iat=NEAR | ODD, nbf=NEAR | ODD)
+def test_no_value_of_a_time_breaks_more_than_its_token(exp: object, iat: object, nbf: object) -> None:
+    with contextlib.suppress(Unauthenticated):
+        assert check_times({"exp": exp, "iat": iat, "nbf": nbf}, now=NOW, max_lifetime=600.0) > NOW

@@ -206,6 +206,21 @@ def test_a_key_id_that_was_asked_for_in_vain_causes_no_fetch_for_a_while(
     play(scene)
 
 
+def test_a_fetch_that_failed_says_nothing_about_a_key_id(
+    play: Callable[[Scene], None], clock: Clock, provider: Provider
+) -> None:
+    async def scene(server: KeyServer, source: JwksUrl) -> None:
+        await source.find("rsa", "RS256")
+        server.publish(b"", status="503 Service Unavailable")
+        clock.now += RETRY_AFTER
+        await refused(source, "other")
+        server.publish(provider.jwks("rsa", "other"))
+        clock.now += RETRY_AFTER
+        assert (await source.find("other", "RS256")).kid == "other"
+
+    play(scene)
+
+
 def test_a_token_without_key_id_causes_no_fetch(
     play: Callable[[Scene], None], clock: Clock, provider: Provider
 ) -> None:

@@ -54,6 +54,10 @@ def test_a_short_rsa_key_and_a_foreign_curve_are_skipped(provider: Provider) -> 
     )
 
 
+def test_a_key_that_is_listed_twice_is_one_key(provider: Provider) -> None:
+    assert read(provider.jwk("rsa"), provider.jwk("rsa"), provider.jwk("other", kid="rsa")) == ["rsa", "rsa"]
+
+
 def test_a_point_that_is_not_on_the_curve_is_skipped(provider: Provider) -> None:
     assert read(provider.jwk("ec", x="AAAA" * 10 + "AAA")) == []
 

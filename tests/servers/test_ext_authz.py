@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog.testing
 
 from authz_service.errors import Unauthenticated, Unavailable
 from authz_service.identity.embedded import GATEWAY_AUDIENCE, EmbeddedIssuer
@@ -127,7 +128,7 @@ def denial(response: wire.CheckResponse) -> tuple[int, str, dict[str, str]]:
     denied = response.denied_response
     error = json.loads(denied.body)["error"]
     assert error["message"]
-    headers = {option.header.key: option.header.raw_value.decode() for option in denied.headers}
+    headers = {option.header.key: option.header.value for option in denied.headers}
     assert headers["content-type"] == "application/json"
     return denied.status.code, error["code"], headers
 
@@ -279,6 +280,18 @@ def test_whatever_fails_within_the_request_is_denied(
         assert "hunter2" not in response.denied_response.body
 
     play(scene, verifier=Failing(error))
+
+
+def test_a_failure_is_logged_by_kind_and_place_and_never_in_its_own_words(play: Play) -> None:
+    async def scene(gate: Gate) -> None:
+        with structlog.testing.capture_logs() as lines:
+            await gate.check(request(("x-api-key", "a.b.c")))
+        assert [line["error"] for line in lines] == ["RuntimeError"]
+        assert "test_ext_authz.py:" in lines[0]["at"]
+        assert "hunter2" not in str(lines)
+        assert "a.b.c" not in str(lines)
+
+    play(scene, verifier=Failing(RuntimeError("could not read a.b.c with hunter2")))
 
 
 def test_a_request_that_is_too_large_to_seal_is_denied(play: Play, token: Callable[..., str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ from authz_service.identity.token import malformed
 from authz_service.view.caller import Caller
 
 LEEWAY = 10.0
-"""How far an issuer's clock may differ from ours, in seconds."""
+"""How far ahead of ours an issuer's clock may be, in seconds. Nothing is added to a token's end."""
 LONGEST_NAME = 512
 # Okta cuts the list at 100 without a word, so a list of exactly that length may be a cut one.
 CUT_LENGTH: Final = 100
@@ -22,10 +21,11 @@ CUT_LENGTH: Final = 100
 def check_times(claims: Mapping[str, Any], *, now: float, max_lifetime: float) -> float:
     """When the token expires, in seconds since the epoch; raises `Unauthenticated` out of its time.
 
-    RFC 7519 4.1.4 to 4.1.6, and `exp` - `iat` at most `max_lifetime` seconds.
+    RFC 7519 4.1.4 to 4.1.6, and `exp` - `iat` at most `max_lifetime` seconds. The end is exact, since
+    it is compared again when a held request is released.
     """
     expires_at, issued_at = _time(claims, "exp"), _time(claims, "iat")
-    if now >= expires_at + LEEWAY:
+    if now >= expires_at:
         raise Unauthenticated("the token has expired; get a new one", code="token_expired")
     if issued_at > now + LEEWAY or ("nbf" in claims and _time(claims, "nbf") > now + LEEWAY):
         raise Unauthenticated("the token is not valid yet", code="token_not_yet_valid")
@@ -57,10 +57,8 @@ def caller(
 
 def _time(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    # `true` is an int to Python, and NaN compares as false with everything.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise malformed(f'"{name}" is not a time')
-    if not 0 <= value < 1 << 40:
+    # `true` is an int to Python; NaN is within no bounds, since it compares as false with everything.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 40:
         raise malformed(f'"{name}" is not a time in seconds')
     return float(value)
 

@@ -113,8 +113,8 @@ class JwksUrl:
             async with asyncio.timeout(LONGEST_FETCH):
                 self._keys = read_jwks(await self._download())
             self._fetched_at = self._clock()
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            log.warning("jwks.unavailable", url=self._url, reason=_reason(error))
+        except Exception as error:  # of whatever kind: the last keys stay, and those who wait are told
+            log.warning("jwks.unavailable", host=httpx.URL(self._url).host, reason=_reason(error))
 
     async def _download(self) -> bytes:
         # Without compression, so that the limit on what is read is a limit on what is held.
@@ -135,6 +135,4 @@ class JwksUrl:
 
 def _reason(error: Exception) -> str:
     """What to log: our own words and the kinds of foreign errors, never what the server said."""
-    if isinstance(error, ValueError) and type(error) is ValueError:
-        return str(error)
-    return type(error).__name__
+    return str(error) if type(error) is ValueError else type(error).__name__

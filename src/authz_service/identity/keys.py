@@ -76,7 +76,8 @@ def read_jwks(document: bytes) -> tuple[VerifyingKey, ...]:
         raise ValueError('not a JWK Set: no list "keys"')
     if len(entries) > MOST_KEYS:
         raise ValueError(f"more than {MOST_KEYS} keys")
-    return tuple(key for entry in entries if (key := _read_key(entry)) is not None)
+    keys = (_read_key(entry) for entry in entries)
+    return tuple(dict.fromkeys(key for key in keys if key is not None))  # some sets list a key twice
 
 
 def select(keys: Iterable[VerifyingKey], kid: str | None, algorithm: str) -> Sequence[VerifyingKey]:

@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 
 from authz_service.errors import Misconfigured, Unauthenticated
-from authz_service.identity.claims import LEEWAY, caller, check_times
+from authz_service.identity.claims import caller, check_times
 from authz_service.identity.key_sources import KeySource
 from authz_service.identity.keys import KEY_TYPES, VerifyingKey
 from authz_service.identity.token import TokenHead, malformed, read_head
@@ -42,6 +42,8 @@ class TrustedIssuer:
         if unknown or not self.algorithms:
             names = ", ".join(unknown) or "none"
             raise Misconfigured(f"issuer {self.url}: algorithms that cannot be used: {names}")
+        if ":" not in self.url:  # "person" as an issuer would be taken for the claim of that name
+            raise Misconfigured(f"issuer {self.url!r} is not a URL")
         if not self.groups or self.max_lifetime <= 0:
             raise Misconfigured(f"issuer {self.url}: groups and max_lifetime may not be empty or zero")
 
@@ -112,7 +114,7 @@ class Verifier:
         if verified is None:
             return None
         # A verification ends with its token, and with its key leaving the issuer's set.
-        is_live = self._clock() < verified.caller.expires_at + LEEWAY
+        is_live = self._clock() < verified.caller.expires_at
         if is_live and verified.issuer.keys.has(verified.key):
             return verified
         del self._remembered[digest]

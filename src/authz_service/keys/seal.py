@@ -16,6 +16,8 @@ from authz_service.errors import Forbidden, Unreadable
 from authz_service.view.caller import Caller
 
 LARGEST_SEAL = 128 * 1024  # bytes of UTF-8; headers of a request may take 60 KiB, a token 16 KiB
+CLOCK_SKEW = 5.0
+"""How far apart the clocks of two replicas may be, in seconds: one checks, another processes."""
 # The purpose parts this use of the key from every other; the number is that of the layout below.
 _PURPOSE = b"authz seal 1"
 _MAC_DIGITS = 64
@@ -33,7 +35,7 @@ class Sealed:
 
 
 class Sealer:
-    """Seals and opens with one key (32 bytes or more); a seal is good for `life` seconds."""
+    """Seals and opens with one key (32 bytes or more); a seal is opened for `life` seconds."""
 
     def __init__(self, key: bytes, life: float = 60.0) -> None:
         if len(key) < 32:
@@ -44,11 +46,11 @@ class Sealer:
         self._life = life
 
     def seal(self, sealed: Sealed, now: float) -> str:
-        """The seal, good until `now` + life (seconds since the epoch).
+        """The seal, good from `now` (seconds since the epoch) for the opener's life.
 
         Raises `Unreadable` (431) when it would be larger than 128 KiB.
         """
-        body = _encode(sealed, expires_at=now + self._life)
+        body = _encode(sealed, sealed_at=now)
         if len(body) > LARGEST_SEAL - _MAC_DIGITS:
             raise Unreadable("the request's path and token are too large", code="too_large", status=431)
         return self._mac(body) + body.decode()
@@ -60,9 +62,9 @@ class Sealer:
         mac, body = text[:_MAC_DIGITS], text[_MAC_DIGITS:].encode("utf-8", "surrogatepass")
         if not hmac.compare_digest(self._mac(body).encode(), mac.encode("utf-8", "surrogatepass")):
             raise _refused("was not made by this service")
-        expires_at, sealed = _decode(body)
-        # A clock that went back must not prolong a life, so time left is bounded from both sides.
-        if not 0 < expires_at - now <= self._life:
+        sealed_at, sealed = _decode(body)
+        # Bounded from both sides: a clock that went back must not prolong a life.
+        if not -CLOCK_SKEW <= now - sealed_at < self._life:
             raise _refused("is outside its lifetime")
         return sealed
 
@@ -70,11 +72,11 @@ class Sealer:
         return hmac.digest(self._key, body, "sha256").hex()
 
 
-def _encode(sealed: Sealed, *, expires_at: float) -> bytes:
+def _encode(sealed: Sealed, *, sealed_at: float) -> bytes:
     caller = sealed.caller
     return orjson.dumps(
         [
-            expires_at,
+            sealed_at,
             sealed.exchange,
             sealed.method,
             sealed.path,
@@ -91,10 +93,10 @@ def _encode(sealed: Sealed, *, expires_at: float) -> bytes:
 
 
 def _decode(body: bytes) -> tuple[float, Sealed]:
-    expires_at, exchange, method, path, host, *identity = orjson.loads(body)
+    sealed_at, exchange, method, path, host, *identity = orjson.loads(body)
     issuer, subject, token_expires_at, groups, groups_complete, person, claims = identity
     caller = Caller(issuer, subject, token_expires_at, tuple(groups), groups_complete, person, claims)
-    return expires_at, Sealed(exchange, caller, method, path, host)
+    return sealed_at, Sealed(exchange, caller, method, path, host)
 
 
 def _refused(what: str) -> Forbidden:

@@ -7,6 +7,7 @@ before (early header mutation), and a mutation here would count as an error.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from typing import Protocol
 
@@ -79,7 +80,8 @@ class ExtAuthz:
         except AuthzError as error:
             refusal = error
         except Exception as error:
-            log.exception("ext_authz.failed", error=type(error).__name__)
+            # Where it happened, not what it says: a message could quote the token.
+            log.error("ext_authz.failed", error=type(error).__name__, at=_place(error))
             refusal = AuthzError("the request could not be checked", code="internal_error", status=503)
         self._refusals.count(_source(request), refusal.code)
         return _denied(http.path, refusal)
@@ -133,9 +135,14 @@ def _rpc_code(error: AuthzError) -> int:
 
 def _set(name: str, value: str) -> HeaderValueOption:
     return HeaderValueOption(
-        header=HeaderValue(key=name, raw_value=value.encode()),
+        header=HeaderValue(key=name, value=value),
         append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
     )
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
 
 
 def _source(request: wire.CheckRequest) -> str:
