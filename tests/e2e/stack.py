@@ -94,6 +94,7 @@ class Stack:
     config: str = CONFIG
     upstream: Upstream = field(default_factory=Upstream)
     _up: subprocess.Popen[bytes] | None = None
+    _clients: list[openai.OpenAI] = field(default_factory=list)
 
     @property
     def data(self) -> Path:
@@ -112,6 +113,8 @@ class Stack:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        for client in self._clients:
+            client.close()
         try:
             self.stop()
         finally:
@@ -213,7 +216,9 @@ class Stack:
     def sdk(self, subject: str = "alice", *groups: str, **options: Any) -> openai.OpenAI:
         """The official SDK, with nothing changed but where it calls and what key it has."""
         key = options.pop("api_key", None) or self.token(subject, *groups)
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, **options)
+        client = openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, **options)
+        self._clients.append(client)
+        return client
 
     def post(
         self,
