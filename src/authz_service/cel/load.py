@@ -5,26 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from authz_service.cel.compiler import CelCompiler
+from authz_service.config.faults import BadConfiguration, Fault, Place
 from authz_service.config.read import Loaded, Surroundings, read_config
-from authz_service.errors import Misconfigured
 from authz_service.masking.detectors import builtin_names
 from authz_service.masking.prefix import check_pattern
 from authz_service.model_apis.registry import ADAPTERS, MODELS_PATH
 
 
 def load_config(path: Path) -> Loaded:
-    """Read and check a file; raises `Misconfigured` with every fault and its line."""
+    """Read and check a file; raises `BadConfiguration` with every fault and its line."""
     return read_config(read_text(path), source=path, surroundings=surroundings())
 
 
 def read_text(path: Path) -> str:
-    """The text of a file; raises `Misconfigured` when it cannot be read as UTF-8."""
+    """The text of a file; raises `BadConfiguration` when it cannot be read as UTF-8."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except OSError as error:
-        raise Misconfigured(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from error
+        fault = Fault(Place(1, 1), f"cannot be read: {error.strerror or type(error).__name__}")
+        raise BadConfiguration(str(path), [fault]) from error
     except UnicodeDecodeError as error:
-        raise Misconfigured(f"{path}: not UTF-8 at byte {error.start}") from error
+        before = error.object[: error.start]
+        place = Place(before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
+        raise BadConfiguration(str(path), [Fault(place, "not UTF-8")]) from error
 
 
 def surroundings() -> Surroundings:

@@ -19,6 +19,8 @@ LONGEST_FILE: Final = 1024 * 1024
 """Characters of one file."""
 _DEEPEST: Final = 20
 
+_CORE: Final = "tag:yaml.org,2002:"
+_TYPES: Final = frozenset({"map", "seq", "str", "int", "float", "bool", "null", "timestamp"})
 _KINDS: Final = {"str": "text", "int": "number", "float": "number", "bool": "boolean", "null": "empty"}
 
 
@@ -86,7 +88,7 @@ def _converted(node: Any, report: Report, depth: int) -> Node:
     if depth > _DEEPEST:
         report.add(place, "nested too deeply")
         return Scalar(place, "", "empty")
-    if not str(node.tag).startswith("tag:yaml.org,2002:"):
+    if str(node.tag).removeprefix(_CORE) not in _TYPES:
         report.add(place, f"YAML tags are not read: {node.tag}")
     if node.anchor is not None:
         # An alias can repeat what it is part of, without end.
@@ -98,7 +100,7 @@ def _converted(node: Any, report: Report, depth: int) -> Node:
         case SequenceNode():
             return Items(place, tuple(_converted(item, report, depth + 1) for item in node.value))
         case ScalarNode():
-            kind = str(node.tag).rpartition(":")[2]
+            kind = str(node.tag).removeprefix(_CORE)
             return Scalar(place, node.value, _KINDS.get(kind, kind))
         case _:
             raise TypeError(f"a YAML node of an unknown class: {type(node).__name__}")
