@@ -37,7 +37,9 @@ class HoldReview(HoldServiceServicer):
             query = hold_query(request)
             for _ in range(MAX_PAGES_FOR_ONE):
                 page = await self.store.holds(query)
-                holds = [hold for hold in page.items if standing.sees(hold)]
+                # Checked here too: an id has a `_`, which a database's LIKE takes for any character.
+                begins = [hold for hold in page.items if hold.id.startswith(request.id_prefix)]
+                holds = [hold for hold in begins if standing.sees(hold)]
                 if holds or not page.next_page_token:
                     break
                 query = hold_query(request, page_token=page.next_page_token)
@@ -96,10 +98,12 @@ class HoldReview(HoldServiceServicer):
         stages = standing.stages(hold)
         if not stages:
             raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
+        person = standing.person
         ballot = Ballot(
             hold=hold.id,
-            voter=standing.person.identity,
-            name=standing.person.person or standing.person.subject,
+            voter=person.identity,
+            account=(person.issuer, person.subject),
+            name=person.person or person.subject,
             verdict=verdict,
             digest=word.digest,
             may_vote_in=stages,

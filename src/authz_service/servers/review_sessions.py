@@ -34,7 +34,11 @@ class SessionReview(SessionServiceServicer):
             (await self.calls.standing(context)).require_auditor()
             page = await self.store.sessions(session_query(request))
             return pb.ListSessionsResponse(
-                sessions=[session_message(session) for session in page.items],
+                sessions=[
+                    session_message(session)
+                    for session in page.items
+                    if session.id.startswith(request.id_prefix)
+                ],
                 next_page_token=page.next_page_token,
             )
 
