@@ -98,7 +98,7 @@ def test_holds_are_listed_watched_and_decided_in_the_real_store(thread: LoopThre
             pb.ListHoldsRequest(page_size=2, page_token=first.next_page_token), metadata=as_("rita")
         )
         assert [h.id for h in (*first.holds, *second.holds)] == ["hld_2", "hld_1", "hld_0"]
-        watching = api.WatchHolds(pb.WatchHoldsRequest(), metadata=as_("rita"))
+        watching = iter(api.WatchHolds(pb.WatchHoldsRequest(), metadata=as_("rita")))
         while not next(watching).HasField("snapshot_done"):
             pass
         voted = api.ApproveHold(
