@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,12 @@ def test_a_file_that_is_no_text_is_one_line(tmp_path: Path) -> None:
     result = run("check", file)
     assert result.exit_code == 2
     assert f"{file}:2:4: not UTF-8" in result.stderr
+
+
+def test_the_examples_of_the_manual_hold(tmp_path: Path) -> None:
+    manual = Path(__file__).parents[2] / "docs" / "configuration.md"
+    configuration, cases = re.findall(r"```yaml\n(.*?)```", manual.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "authz.yaml").write_text(configuration, encoding="utf-8")
+    (tmp_path / "authz.cases.yaml").write_text(cases, encoding="utf-8")
+    result = run("test", tmp_path / "authz.yaml")
+    assert result.exit_code == 0, result.output
