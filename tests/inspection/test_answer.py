@@ -291,6 +291,16 @@ def test_more_held_bytes_than_the_limit_end_the_stream(kit: Any) -> None:
     assert refused.value.code == "buffer_overflow"
 
 
+def test_more_texts_under_way_than_the_limit_end_the_answer(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("authz_service.inspection.frames.MOST_CHANNELS", 5)
+    stream = kit.sse([kit.chunk(kit.delta(**{f"unknown{i}": "x"})) for i in range(6)])
+    with pytest.raises(Unreadable) as refused:
+        kit.run(pipe(kit), [stream])
+    assert refused.value.code == "buffer_overflow"
+
+
 def test_a_whole_body_over_the_limit_is_refused(kit: Any) -> None:
     with pytest.raises(Unreadable) as refused:
         pipe(kit, content_type="application/json", max_body=10).feed(b"x" * 11)

@@ -14,12 +14,16 @@ from authz_service.masking.seams import Scanner
 from authz_service.model_apis.base import AnswerReader
 from authz_service.view.answer import AnswerField, Usage
 
+MOST_CHANNELS = 10_000
+"""Texts of one answer that may be under way at a time; each has a scanner of its own."""
+
 
 class FrameQueue:
     """Frames in, bytes out. What no mask touches goes out with its own bytes.
 
     Raises `Unreadable` (502) for a frame that cannot be read, for a key that would have to be masked
-    (`unmaskable`: editing keys could make two of them one), and when more than `max_held` bytes wait.
+    (`unmaskable`: editing keys could make two of them one), and when more than `max_held` bytes or
+    `MOST_CHANNELS` texts wait.
     """
 
     def __init__(
@@ -94,6 +98,12 @@ class FrameQueue:
             return
         channel = self._channels.get(field.channel)
         if channel is None:
+            if len(self._channels) >= MOST_CHANNELS:
+                raise Unreadable(
+                    f"the answer has more than {MOST_CHANNELS} texts that go on",
+                    code="buffer_overflow",
+                    status=502,
+                )
             channel = Channel(
                 self._scanner, field.kind, self._entities, found=self._found, masked=self._masked
             )

@@ -84,7 +84,7 @@ class SpanMerger:
         spans: list[Span] = []
         while self._waiting and self._waiting[0][0] < self._settled:
             start, is_new, entity, is_bare, end = heapq.heappop(self._waiting)
-            if start > self._covered or (start == self._covered and is_new):
+            if start >= self._covered:
                 spans.append(
                     Span(
                         start,
