@@ -137,7 +137,8 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         gateway = Gateway(
             store=store,
             rules=rules_of(loaded),
-            sealer=Sealer(load_or_create(data.seal_key, _random_key)),
+            # A held stream that Envoy sends again, since this process was restarted, has its old seal.
+            sealer=Sealer(load_or_create(data.seal_key, _random_key), life=config.holds.wait + 60.0),
             pseudonym=pseudonym,
             waiting=Waiting(store),
             recorder=Recorder(store),

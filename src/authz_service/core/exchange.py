@@ -171,12 +171,16 @@ class IllegalEvent(RuntimeError):
 
 
 class Exchange:
-    """One exchange's state. Not thread-safe; `handle` is called with one event after another."""
+    """One exchange's state. Not thread-safe; `handle` is called with one event after another.
+
+    `is_recorded`: the request's own entry exists; set before the first event where an earlier process
+    recorded it and died while it was held.
+    """
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.state: State = Reading()
-        self._is_recorded = False
+        self.is_recorded = False
         self._is_record_in_flight = False
 
     @property
@@ -516,7 +520,7 @@ class Exchange:
     def _store_failed(self, event: StoreFailed) -> list[Command]:
         """What stood behind the record has not happened, be it a release or a refusal: say 503."""
         if self._is_record_in_flight:
-            self._is_recorded = False
+            self.is_recorded = False
         refused = entries.refused(self.request, code=event.error.code, status=event.error.status)
         drafts = self._drafts(refused, entries.ended(self.request, "store_failed"))
         self.state = Closed()
@@ -546,9 +550,9 @@ class Exchange:
 
     def _drafts(self, *drafts: EntryDraft, size: int = 0) -> tuple[EntryDraft, ...]:
         """The drafts, with the request's own entry before the first that is ever recorded."""
-        if self._is_recorded:
+        if self.is_recorded:
             return drafts
-        self._is_recorded = self._is_record_in_flight = True
+        self.is_recorded = self._is_record_in_flight = True
         return (entries.received(self.request, size=size), *drafts)
 
     def _size(self) -> int:

@@ -22,3 +22,14 @@ def encode(prefix: str, *, milliseconds: int, randomness: bytes) -> str:
     number = (milliseconds << 80) | int.from_bytes(randomness, "big")
     digits = [ALPHABET[(number >> shift) & 31] for shift in range(5 * (LENGTH - 1), -1, -5)]
     return f"{prefix}_{''.join(digits)}"
+
+
+def milliseconds_of(name: str) -> int:
+    """When a name was made, in milliseconds since the epoch; raises `ValueError` for another text."""
+    digits = name.rpartition("_")[2]
+    if len(digits) != LENGTH:
+        raise ValueError("not a name of ours")
+    number = 0
+    for digit in digits:
+        number = number * 32 + ALPHABET.index(digit)
+    return number >> 80

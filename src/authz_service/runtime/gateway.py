@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from authz_service.core.ports import HoldLimits, Store
@@ -28,6 +29,7 @@ class Gateway:
     waiting: Waiting
     recorder: Recorder
     clock: Callable[[], float] = time.time
+    started_at: float = field(default_factory=time.time)
     live: set[str] = field(default_factory=set)
     buffered: int = 0
 
@@ -37,12 +39,26 @@ class Gateway:
         holds = self.rules.config.holds
         return HoldLimits(pending_per_caller=holds.pending_per_caller, use_within=holds.use_within)
 
-    def reserve(self, size: int) -> None:
-        """Account for buffered bytes; raises `Unavailable` above the budget."""
-        if self.buffered + size > LARGEST_BUFFER:
-            raise Unavailable("The gateway holds as many requests as it can; try again later.")
-        self.buffered += size
+    @contextmanager
+    def reservation(self) -> Iterator[Reservation]:
+        """An account of the bytes that one exchange buffers; they are given back at the end."""
+        reservation = Reservation(self)
+        try:
+            yield reservation
+        finally:
+            self.buffered -= reservation.size
 
-    def free(self, size: int) -> None:
-        """Give back what was reserved."""
-        self.buffered -= size
+
+@dataclass(slots=True)
+class Reservation:
+    """Bytes that an exchange keeps in memory."""
+
+    gateway: Gateway
+    size: int = 0
+
+    def add(self, size: int) -> None:
+        """Account for more bytes; raises `Unavailable` above the budget of the process."""
+        self.size += size
+        self.gateway.buffered += size
+        if self.gateway.buffered > LARGEST_BUFFER:
+            raise Unavailable("The gateway holds as much as it can; try again later.", code="overloaded")

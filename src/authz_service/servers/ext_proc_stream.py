@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import grpc
 
+from authz_service.core.replies import refused
 from authz_service.core.request import Request
+from authz_service.errors import AuthzError
 from authz_service.framing.headers import (
     ANSWER_ALLOWED,
     MODEL_HEADER,
@@ -61,6 +63,11 @@ class EnvoyStream:
         body = error_shape(self.request.path).error_body(error)
         own = {"content-type": "application/json", SESSION_HEADER: self.request.session}
         await self.immediate(error.status, {**own, **headers}, body)
+
+    async def refuse(self, error: AuthzError) -> None:
+        """A refusal that comes before the exchange has begun."""
+        reply = refused(error, session=self.request.session)
+        await self.reply(reply.error, reply.headers)
 
     async def immediate(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Any answer of our own; the exchange is done with it."""

@@ -49,9 +49,12 @@ def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_i
 
 
 def _refuse_requester(row: Row[Any], ballot: Ballot) -> None:
-    """Four eyes, whatever the role: neither the requester's person nor their account may vote."""
-    caller = json.loads(row.detail)["caller"]
+    """Four eyes, whatever the role: neither the requester's person, account nor owner may vote."""
+    detail = json.loads(row.detail)
+    caller, owner = detail["caller"], detail["claims"].get("owner")
     requester = {row.identity, identity_text((caller["issuer"], caller["subject"]))}
+    if owner is not None:
+        requester |= {identity_text((caller["issuer"], owner)), identity_text(("person", owner))}
     if requester & {identity_text(ballot.voter), identity_text(ballot.account or ballot.voter)}:
         raise Forbidden("whoever sent a request cannot vote on it", code="own_request")
 

@@ -1,0 +1,107 @@
+"""A request as Envoy's Process stream brings it: its head, as Check sealed it, and its whole body."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import grpc
+
+from authz_service.core.events import BodyRead, RequestFailed
+from authz_service.errors import AuthzError, Forbidden, Unavailable, Unreadable
+from authz_service.framing.encoding import check_request_encoding
+from authz_service.keys.seal import Sealed, Sealer
+from authz_service.runtime.gateway import Reservation
+from authz_service.servers.wire.ext_proc_pb2 import HttpHeaders, ProcessingRequest, ProcessingResponse
+
+Context = grpc.aio.ServicerContext[ProcessingRequest, ProcessingResponse]
+
+SEAL_NAMESPACE = "envoy.filters.http.ext_authz"
+BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """The head of a request; header names are in lower case, values as text."""
+
+    headers: Mapping[str, str]
+    has_body: bool
+    sealed: Sealed
+
+    @property
+    def method(self) -> str:
+        """The method that Check sealed."""
+        return self.sealed.method
+
+    @property
+    def path(self) -> str:
+        """The path without its query."""
+        return self.sealed.path.partition("?")[0]
+
+
+async def next_message(context: Context) -> ProcessingRequest | None:
+    """The next message, or None when Envoy has ended the stream."""
+    message: object = await context.read()
+    return message if isinstance(message, ProcessingRequest) else None
+
+
+def open_head(first: ProcessingRequest | None, sealer: Sealer, now: float) -> Incoming:
+    """The head of the request, which must be the one that Check saw; raises `Forbidden`."""
+    if first is None or not first.HasField("request_headers"):
+        raise Forbidden("the stream did not begin with request headers")
+    seal = first.metadata_context.filter_metadata[SEAL_NAMESPACE].fields["seal"].string_value
+    sealed = sealer.open(seal, now)
+    headers = header_texts(first.request_headers)
+    if (headers.get(":method"), headers.get(":path")) != (sealed.method, sealed.path):
+        raise Forbidden("method or path changed after they were checked", code="invalid_seal")
+    if headers.get(":authority") != sealed.host:
+        raise Forbidden("the host changed after it was checked", code="invalid_seal")
+    return Incoming(headers, not first.request_headers.end_of_stream, sealed)
+
+
+async def read_request(
+    incoming: Incoming, context: Context, *, limit: int, reservation: Reservation
+) -> BodyRead | RequestFailed:
+    """The whole request, of `limit` bytes at most; what cannot be judged as a whole is refused."""
+    try:
+        body = await _read_body(context, limit, reservation) if incoming.has_body else b""
+        if body and incoming.method in BODYLESS_METHODS:
+            message = f"A {incoming.method} request has no body here; send it without one."
+            raise Unreadable(message, code="unexpected_body")
+        if body:
+            headers = incoming.headers
+            check_request_encoding(headers.get("content-type"), headers.get("content-encoding"))
+    except AuthzError as error:
+        return RequestFailed(error)
+    return BodyRead(body)
+
+
+async def _read_body(context: Context, limit: int, reservation: Reservation) -> bytes:
+    chunks: list[bytes] = []
+    while True:
+        message = await next_message(context)
+        if message is None:
+            raise asyncio.CancelledError  # the caller left
+        match message.WhichOneof("request"):
+            case "request_body":
+                chunks.append(message.request_body.body)
+                reservation.add(len(message.request_body.body))
+            case "request_trailers":
+                raise Unreadable("Trailers are not read; send the request without.", code="trailers")
+            case _:
+                raise Unavailable("The gateway ended this request before it had arrived in full.")
+        if reservation.size > limit:
+            too_large = f"The body is larger than the limit of {limit} bytes."
+            raise Unreadable(too_large, code="too_large", status=413)
+        if message.request_body.end_of_stream:
+            return b"".join(chunks)
+
+
+def header_texts(message: HttpHeaders) -> dict[str, str]:
+    """Names to values, repeated ones joined (RFC 9110 5.3); what is not UTF-8 shows as U+FFFD."""
+    headers: dict[str, str] = {}
+    for header in message.headers.headers:
+        value = header.raw_value.decode(errors="replace") if header.raw_value else header.value
+        headers[header.key] = f"{headers[header.key]},{value}" if header.key in headers else value
+    return headers
