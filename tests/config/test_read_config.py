@@ -369,6 +369,8 @@ def test_no_name_or_alias_stands_for_two_models(faults: Faults) -> None:
     [
         ("ftp://h", "http:// or https://"),
         ("http://", "with a host"),
+        ("http://h ost", "with a host"),
+        ("http://bücher.example", "with a host"),
         ("http://h:99999", "valid host and port"),
         ("http://user:hunter2@h", "without user and password"),
         ("http://h/v1", "not supported yet"),

@@ -45,15 +45,13 @@ def _read_issuer(section: Section, base: Path) -> Issuer:
         url=section.required("url", scalars.url, ""),
         audience=section.required("audience", scalars.line, ""),
         algorithms=section.required("algorithms", scalars.list_of(_algorithm), ()),
-        jwks=section.required("jwks", _key_set(base), ""),
+        jwks=section.optional("jwks", _key_set(base), ""),
         groups=section.optional("groups", scalars.list_of(scalars.line), ("groups",)),
         person=section.optional("person", scalars.line, None),
         max_lifetime=section.optional("max_lifetime", scalars.duration(60, 30 * 86_400), 86_400.0),
     )
     if not section.has("jwks"):
-        section.refuse(
-            section.node.place, "finding the keys by the issuer's discovery document is not supported yet"
-        )
+        section.refuse(section.node.place, "jwks is missing; finding keys by discovery is not supported yet")
     section.close()
     return issuer
 

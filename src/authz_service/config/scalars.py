@@ -198,7 +198,7 @@ def _url_problem(value: str) -> str:
         return "a URL with a valid host and port"
     if parts.scheme not in ("http", "https"):
         return "an http:// or https:// URL"
-    if not parts.hostname or not port_is_good or re.search(r"[\s\\]", value):
+    if not parts.hostname or not port_is_good or not value.isascii() or re.search(r"[\s\\]", value):
         return "a URL with a host, as in http://127.0.0.1:8000"
     if "@" in parts.netloc:
         return "a URL without user and password"
