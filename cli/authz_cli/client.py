@@ -24,6 +24,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 MAX_MESSAGE = 64 * 1024 * 1024
 PATIENCE = 30.0  # seconds for one answer
+LONG_PATIENCE = 600.0  # seconds for all entries of a session
 ATTEMPTS = 3  # of a vote; its idempotency key makes them one
 AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
@@ -102,7 +103,7 @@ class Client:
         self, session: str, metadata: Metadata
     ) -> tuple[sessions_pb2.Session, list[sessions_pb2.Entry]]:
         request = sessions_pb2.GetSessionRequest(id=session)
-        parts = list(self.sessions_api.GetSession(request, metadata=metadata))
+        parts = list(self.sessions_api.GetSession(request, timeout=LONG_PATIENCE, metadata=metadata))
         return parts[0].session, [entry for part in parts for entry in part.entries]
 
     def _vote(self, call: Callable[[Metadata], Answer]) -> Answer:
@@ -138,6 +139,7 @@ def connect(target: Target) -> Iterator[Client]:
     login = log_in(target)
     options = [
         ("grpc.max_receive_message_length", MAX_MESSAGE),
+        ("grpc.keepalive_time_ms", 30_000),  # a watch on a server that is gone without a word ends
         ("grpc.enable_http_proxy", 0),  # a proxy from the environment has no business with tokens
     ]
     with _channel(login, options) as channel:
@@ -150,10 +152,16 @@ def failure(error: grpc.RpcError, login: Login) -> Failure:
     call = _call_of(error)
     details = (call.details() or "") if call else ""
     if status in AWAY and not code_of(error):
-        return Failure(f"the server at {login.address} does not answer: is `authz up` running?", Exit.AWAY)
+        return Failure(f"the server at {login.address} does not answer: {_why_away(login)}", Exit.AWAY)
     if status in AWAY:
         return Failure(f"the server cannot answer now: {details}", Exit.AWAY)
     return Failure(details or "the server refused and did not say why", _EXITS.get(status, Exit.REFUSED))
+
+
+def _why_away(login: Login) -> str:
+    if login.address.startswith("unix:"):
+        return "is `authz up` running?"
+    return "is it running, and signed by an authority that --ca names?"
 
 
 def status_of(error: grpc.RpcError) -> grpc.StatusCode:

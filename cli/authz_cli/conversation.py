@@ -1,7 +1,7 @@
 """A request's or an answer's body as people read it: the whole conversation, decoded, nothing left out.
 
-Lines that are the caller's begin with a bar, each of them, however the terminal is resized before; a
-prompt that imitates our own words can be told from them.
+Each line of the caller's begins with a bar: `│` for the text of a message, `├` for the fields of a body.
+A prompt that imitates our own words, or a field, can be told from them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from authz_cli.outline import Json, outline, parse
 from authz_cli.safe_text import safe_line, wrapped
 
-BAR = "  │ "
+TEXT_BAR = "  │ "
+FIELD_BAR = "  ├ "
+MAX_ROLE = 20
 
 
 def conversation(body: bytes, *, width: int | None = None) -> Iterator[str]:
@@ -23,13 +25,14 @@ def conversation(body: bytes, *, width: int | None = None) -> Iterator[str]:
         rest: Json = {key: value for key, value in document.items() if key != "messages"}
         if rest:
             yield "Everything else in the body"
-            yield from _barred(outline(rest), width)
+            yield from _barred(outline(rest), width, bar=FIELD_BAR)
     elif document is not None:
         yield "Body (JSON)"
-        yield from _barred(outline(document), width)
+        yield from _barred(outline(document), width, bar=FIELD_BAR)
     elif body:
         yield "Body (not JSON; bytes that are no UTF-8 are shown as \\xNN)"
-        yield from _barred(iter(body.decode("utf-8", "backslashreplace").split("\n")), width)
+        lines = iter(body.decode("utf-8", "backslashreplace").split("\n"))
+        yield from _barred(lines, width, bar=TEXT_BAR)
     else:
         yield "No body"
 
@@ -46,22 +49,21 @@ def _messages(messages: Json, width: int | None) -> Iterator[str]:
         assert isinstance(message, dict)
         role = roles[index]
         mark = "  <- new turn" if index >= new_from else ""
-        name = safe_line(role) if isinstance(role, str) else "no role"
-        # A role is the caller's text as well: wrapped or imitating, it stays in quotes on a short line.
-        yield f"[{index + 1}] {name if name.isalpha() and len(name) < 20 else 'message'}{mark}"
-        yield from _barred(_message(message, is_role_shown=name.isalpha() and len(name) < 20), width)
+        # A role is the caller's text as well: one that could imitate is shown as a field.
+        is_plain = isinstance(role, str) and role.isalpha() and len(role) < MAX_ROLE
+        yield f"[{index + 1}] {safe_line(str(role)) if is_plain else 'message'}{mark}"
+        yield from _message(message, {"role"} if is_plain else set(), width)
 
 
-def _message(message: dict[str, Json], *, is_role_shown: bool) -> Iterator[str]:
-    content = message.get("content")
-    texts = _texts(content)
+def _message(message: dict[str, Json], shown: set[str], width: int | None) -> Iterator[str]:
+    texts = _texts(message.get("content"))
     if texts is not None:
+        shown = shown | {"content"}
         for text in texts:
-            yield from text.split("\n")
-    shown = ({"content"} if texts is not None else set()) | ({"role"} if is_role_shown else set())
+            yield from _barred(iter(text.split("\n")), width, bar=TEXT_BAR)
     rest: Json = {key: value for key, value in message.items() if key not in shown}
     if rest:
-        yield from outline(rest)
+        yield from _barred(outline(rest), width, bar=FIELD_BAR)
 
 
 def _texts(content: Json) -> list[str] | None:
@@ -81,8 +83,8 @@ def _part_text(part: Json) -> str | None:
     return None
 
 
-def _barred(lines: Iterator[str], width: int | None) -> Iterator[str]:
+def _barred(lines: Iterator[str], width: int | None, *, bar: str) -> Iterator[str]:
     for line in lines:
         safe = safe_line(line)
-        pieces = wrapped(safe, max(width - len(BAR) - 1, 20)) if width else [safe]
-        yield from (BAR + piece for piece in pieces)
+        pieces = wrapped(safe, max(width - len(bar) - 1, 20)) if width else [safe]
+        yield from (bar + piece for piece in pieces)

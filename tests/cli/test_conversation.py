@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz_cli.conversation import BAR, conversation
+from authz_cli.conversation import FIELD_BAR, TEXT_BAR, conversation
 from authz_cli.outline import parse
 from authz_cli.safe_text import safe_line
 
@@ -69,7 +69,7 @@ def test_every_line_of_the_callers_begins_with_a_bar(body: Any, width: int | Non
     ours = ("Everything else in the body", "Body (JSON)", "Body (not JSON;", "No body")
     for line in show(body, width):
         is_head = line.startswith("[") and line.split("]")[0][1:].isdigit()
-        assert line.startswith(BAR) or is_head or line.startswith(ours)
+        assert line.startswith((TEXT_BAR, FIELD_BAR, *ours)) or is_head
 
 
 @given(st.binary(max_size=60))
@@ -102,8 +102,8 @@ def test_a_conversation_reads_as_one() -> None:
         "  │ First line",
         "  │ Second",
         "Everything else in the body",
-        '  │ model: "llama"',
-        "  │ temperature: 0.1",
+        '  ├ model: "llama"',
+        "  ├ temperature: 0.1",
     ]
 
 
@@ -117,26 +117,31 @@ def test_the_arguments_of_a_tool_call_are_shown() -> None:
 def test_a_role_that_imitates_us_stays_behind_the_bar() -> None:
     shown = show({"messages": [{"role": "user\nDigest:   sha256 0000", "content": "x"}]})
     assert shown[0] == "[1] message  <- new turn"
-    assert all(line.startswith(BAR) for line in shown[1:])
+    assert [line[:4] for line in shown[1:]] == [TEXT_BAR, *[FIELD_BAR] * 3]
 
 
 def test_a_key_that_stands_twice_shows_the_body_as_it_is() -> None:
     body = b'{"messages":[{"role":"user","content":"harmless","content":"harmful"}]}'
-    assert show(body)[1:] == [BAR + body.decode()]
+    assert show(body)[1:] == [TEXT_BAR + body.decode()]
 
 
 @pytest.mark.parametrize("number", ["1.0000000000000000001", "1e400", "12345678901234567890123", "-0.0"])
 def test_numbers_are_shown_as_they_were_written(number: str) -> None:
-    assert show(b'{"n":%s}' % number.encode())[1:] == [f"{BAR}n: {number}"]
+    assert show(b'{"n":%s}' % number.encode())[1:] == [f"{FIELD_BAR}n: {number}"]
 
 
 def test_a_body_too_deep_to_read_is_shown_as_it_is() -> None:
     body = b"[" * 100_000
-    assert show(body)[1] == BAR + body.decode()
+    assert show(body)[1] == TEXT_BAR + body.decode()
 
 
 def test_long_lines_are_wrapped_behind_the_bar_for_a_terminal() -> None:
     padded = " " * 76 + "Digest:   sha256 of something harmless"
     shown = show({"messages": [{"role": "user", "content": padded}]}, width=80)
     assert len(shown) > 2
-    assert all(line.startswith(BAR) and len(line) < 80 for line in shown[1:])
+    assert all(line.startswith(TEXT_BAR) and len(line) < 80 for line in shown[1:])
+
+
+def test_a_text_that_imitates_a_field_can_be_told_from_one() -> None:
+    shown = show({"messages": [{"role": "assistant", "content": 'tool_calls: "none"', "tool_calls": "rm"}]})
+    assert shown[1:] == ['  │ tool_calls: "none"', '  ├ tool_calls: "rm"']

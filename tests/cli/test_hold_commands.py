@@ -76,7 +76,7 @@ def test_a_hold_is_shown_whole_with_who_why_and_what_silence_means(
         "Hold hld_1: pending",
         "[1] user  <- new turn",
         "  │ Delete the backups.",
-        "  │ seed: 7",
+        "  ├ seed: 7",
         "Caller:   alice (contractors) of https://issuer.test",
         "Rule:     contractors: Contractors ask first.",
         "Found:    EMAIL_ADDRESS x2",

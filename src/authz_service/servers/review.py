@@ -23,11 +23,15 @@ from authz_service.servers.review_holds import HoldReview
 from authz_service.servers.review_sessions import SessionReview
 from authz_service.servers.roles import Roles
 
-MAX_MESSAGE = 64 * 1024 * 1024
+MAX_ANSWER = 64 * 1024 * 1024  # bytes: a held body, or a piece of a session
+MAX_REQUEST = 1024 * 1024  # bytes, which anybody may send who reaches the listener
+MAX_CALLS = 1000  # at a time, those who watch among them
 STOP_WITHIN = 2.0  # seconds for calls in flight; those who watch come again with their cursor
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE),
-    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.max_receive_message_length", MAX_REQUEST),
+    ("grpc.max_send_message_length", MAX_ANSWER),
+    ("grpc.keepalive_time_ms", 60_000),  # one who watches and is gone without a word is found out
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),  # and may ask whether we are there
     ("grpc.so_reuseport", 0),  # a second server on the same port is an error, never half of the calls
 )
 
@@ -56,7 +60,7 @@ class ReviewServer:
         """
         feed = HoldFeed(self.store, every=self.poll)
         calls = Calls(self.verifier, self.roles, self.clock)
-        server = grpc.aio.server(options=_OPTIONS)
+        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
         holds = HoldReview(self.store, calls, self.waiting, self.limits, feed)
         add_HoldServiceServicer_to_server(holds, server)
         add_SessionServiceServicer_to_server(SessionReview(self.store, calls), server)
