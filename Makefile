@@ -41,7 +41,7 @@ bench: setup
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 soak: setup
-	$(BIN)/python -m pytest -n 0 --timeout 0 soak $(SOAK_ARGS)
+	$(BIN)/python -m pytest -m soak --timeout 0 -s tests/soak $(SOAK_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,89 @@
+"""The gateway run apart, as operators with an Envoy of their own do: the service restarts at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+import httpx
+from tests.e2e.stack import START_SECONDS, Stack, environment
+
+from authz_service.proxy.binary import envoy_path
+
+
+class Apart(Stack):
+    """A `Stack` whose service and Envoy are children of the test itself."""
+
+    _service: subprocess.Popen[bytes] | None = None
+    _envoy: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The gateway's base, from the configuration."""
+        port = self.config_file.read_text().split("127.0.0.1:", 1)[1].split('"', 1)[0]
+        return f"http://127.0.0.1:{port}"
+
+    @property
+    def service(self) -> subprocess.Popen[bytes]:
+        """The running service."""
+        assert self._service is not None
+        return self._service
+
+    def start(self) -> None:
+        """Run `authz serve`, then Envoy on what `authz envoy render` says."""
+        self.start_service()
+        rendered = self.folder / "envoy.yaml"
+        self.cli("envoy", "render", "--config", str(self.config_file), "-o", str(rendered))
+        command = [str(envoy_path()), "-c", str(rendered), "--use-dynamic-base-id", "-l", "warning"]
+        with self._log("envoy.log") as log:
+            self._envoy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._wait_until_it_answers()
+
+    def start_service(self) -> None:
+        """Run `authz serve`; returns when it has said its addresses."""
+        command = [sys.executable, "-m", "authz_cli.main", "serve", "--config", str(self.config_file)]
+        command += ["--data-dir", str(self.data)]
+        with self._log("service.log") as log:
+            self._service = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment()
+            )
+        assert self._service.stdout
+        if not self._service.stdout.readline():
+            raise AssertionError(f"the service did not start:\n{self.logs()}")
+
+    def kill_service(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.service.kill()
+        self.service.wait()
+        assert self.service.stdout
+        self.service.stdout.close()
+
+    def stop(self) -> None:
+        """Stop both."""
+        for process in (self._envoy, self._service):
+            if process is not None and process.poll() is None:
+                process.terminate()
+                process.wait(30)
+            if process is not None and process.stdout:
+                process.stdout.close()
+
+    def logs(self) -> str:
+        """Everything that both said."""
+        files = sorted(self.folder.glob("*.log"))
+        return "\n".join(f"--- {f.name}\n{f.read_text(errors='replace')[-6000:]}" for f in files)
+
+    def _log(self, name: str) -> IO[bytes]:
+        return Path(self.folder / name).open("ab")
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"{self.url}/v1/models").status_code == 401:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise AssertionError(f"the gateway did not start:\n{self.logs()}")

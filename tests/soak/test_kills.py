@@ -1,0 +1,144 @@
+"""The service is killed at random moments under a streaming load, and the record is held against what
+both sides received. `SOAK_KILLS` says how often; 50 by default."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from tests.e2e.upstream_answers import Received
+from tests.soak.apart import Apart
+from tests.soak.load import Call, Load, slow_answer
+
+from authz_service.core.ports import Entry, HoldQuery, HoldState, SessionQuery
+from authz_service.store.open import open_store
+
+pytestmark = pytest.mark.soak
+
+KILLS = int(os.environ.get("SOAK_KILLS", "50"))
+
+
+def test_what_either_side_received_is_on_record_and_nothing_unapproved_came_through(tmp_path: Path) -> None:
+    with Apart(tmp_path, wait="10s") as stack:
+        for _ in range(1_000_000 // 1000):
+            stack.upstream.answer_with(*[slow_answer] * 1000)
+        groups = ("staff", "contractors", "strangers")
+        load = Load(stack.url, {g: stack.token(f"user-of-{g}", g, ttl="10h") for g in groups})
+        approving = threading.Event()
+        approver = threading.Thread(target=_approve_some, args=(stack, approving))
+        load.start(6)
+        approver.start()
+        try:
+            _kill_again_and_again(stack)
+        finally:
+            approving.set()
+            load.stop()
+            approver.join()
+        upstream = list(stack.upstream.requests)
+        stack.stop()
+        record = asyncio.run(_read(f"sqlite:///{stack.data}/authz.db"))
+    _compare(load.calls, upstream, record)
+
+
+def _kill_again_and_again(stack: Apart) -> None:
+    chance = random.Random(7)
+    for number in range(KILLS):
+        time.sleep(chance.uniform(0.05, 1.0))
+        stack.kill_service()
+        stack.start_service()
+        print(f"\rkill {number + 1} of {KILLS}", end="", flush=True)
+    time.sleep(2.0)
+
+
+def _approve_some(stack: Apart, is_over: threading.Event) -> None:
+    """A reviewer who approves every second hold, while the server is there."""
+    count = 0
+    while not is_over.wait(0.2):
+        listed = stack.cli("hold", "list", "--json", check=None)
+        for hold in json.loads(listed.stdout) if listed.returncode == 0 else []:
+            count += 1
+            if count % 2 and hold["state"] == "pending":
+                stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", check=None)
+
+
+class Record:
+    """What the store says afterwards."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, list[Entry]] = defaultdict(list)
+        self.released_holds: dict[str, str] = {}
+
+    def released_answer(self, session: str) -> bytes:
+        """Everything that was released to the caller of a session."""
+        pieces = [e.payloads["body"] for e in self.entries[session] if e.kind == "answer.released"]
+        return b"".join(pieces)
+
+    def released_requests(self) -> list[tuple[str, bytes]]:
+        """Session and body of every request that was released to the model."""
+        return [
+            (session, entry.payloads["body"])
+            for session, listed in self.entries.items()
+            for entry in listed
+            if entry.kind == "request.released"
+        ]
+
+
+async def _read(url: str) -> Record:
+    record = Record()
+    store = await open_store(url, instance="reader", pseudonym=lambda identity: "reader")
+    try:
+        token = ""
+        while True:
+            page = await store.sessions(SessionQuery(page_size=200, page_token=token))
+            for session in page.items:
+                record.entries[session.id] = list(await store.entries(session.id))
+            token = page.next_page_token
+            if not token:
+                break
+        while True:
+            holds = await store.holds(
+                HoldQuery(states=(HoldState.RELEASED,), page_size=200, page_token=token)
+            )
+            for hold in holds.items:
+                assert hold.released_to is not None
+                record.released_holds[hold.id] = hold.released_to
+            token = holds.next_page_token
+            if not token:
+                return record
+    finally:
+        await store.close()
+
+
+def _compare(calls: list[Call], upstream: list[Received], record: Record) -> None:
+    answered = [call for call in calls if call.status == 200 and call.session]
+    for call in answered:
+        released = record.released_answer(call.session)
+        assert released.startswith(call.received), f"{call.mark} received what is not on record"
+    released_bodies = [body for _, body in record.released_requests()]
+    by_mark = {call.mark: call for call in calls}
+    seen: dict[str, int] = defaultdict(int)
+    for request in upstream:
+        assert any(body.startswith(request.body) for body in released_bodies), "an unrecorded request came"
+        if not request.complete.is_set():
+            continue
+        mark = request.json()["messages"][0]["content"].split(" ", 1)[0]
+        seen[mark] += 1
+        assert by_mark[mark].group != "strangers", "a denied request came through"
+        assert b"jane@example.com" not in request.body
+    held = {mark: n for mark, n in seen.items() if by_mark[mark].group == "contractors"}
+    assert len(held) == sum(held.values()), "a held request came through twice"
+    used = list(record.released_holds.values())
+    assert len(held) <= len(used), "a held request came through without a released hold"
+    assert len(answered) > KILLS, "the load did not get far enough to say anything"
+    assert held, "no held request was approved and came through"
+    print(
+        f"\n{KILLS} kills, {len(calls)} calls, {len(answered)} answered, {len(upstream)} at the model, "
+        f"{len(held)} of them approved, {sum(len(c.received) for c in answered)} bytes received"
+    )
