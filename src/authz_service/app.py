@@ -13,9 +13,9 @@ from pathlib import Path
 import structlog
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.cel.compiler import CelCompiler
+from authz_service.cel.load import load_config
 from authz_service.config.model import Config
-from authz_service.config.read import Loaded, Surroundings, read_config
+from authz_service.config.read import Loaded
 from authz_service.core.holds import Approval, StageRef
 from authz_service.core.ports import Store
 from authz_service.errors import AuthzError, Misconfigured
@@ -25,9 +25,7 @@ from authz_service.keys.data_dir import DataDir
 from authz_service.keys.files import load_or_create
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
-from authz_service.masking.detectors import build_scanner, builtin_names
-from authz_service.masking.prefix import check_pattern
-from authz_service.model_apis.registry import ADAPTERS
+from authz_service.masking.detectors import build_scanner
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.rules import Rules
@@ -64,26 +62,6 @@ class Serving:
     metrics: str
 
 
-def load(path: Path) -> Loaded:
-    """Read and check a configuration file; raises `Misconfigured` with every fault and its line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"cannot read the configuration {path}: {error}") from error
-    return read_config(text, source=path, surroundings=surroundings())
-
-
-def surroundings() -> Surroundings:
-    """What a configuration may refer to: our detectors, adapters and expression language."""
-    return Surroundings(
-        compiler=CelCompiler,
-        entities=builtin_names(),
-        check_pattern=check_pattern,
-        noise_roots=frozenset(root for api in ADAPTERS for root in api.noise_roots),
-        owned_paths=frozenset(o.path.lower() for api in ADAPTERS for o in api.operations),
-    )
-
-
 def rules_of(loaded: Loaded) -> Rules:
     """The rules of a valid file, with its detectors compiled."""
     detectors = [(d.name, d.pattern) for d in loaded.config.detectors]
@@ -108,7 +86,7 @@ class Service:
         """Put the file's rules in force, or keep the last good ones and say why in the log."""
         async with self._reloading:
             try:
-                loaded = load(self._settings.config)
+                loaded = load_config(self._settings.config)
                 _refuse_restart_only(self._loaded.config, loaded.config)
                 rules = rules_of(loaded)
                 await self._gateway.store.append(_activated(loaded, self._settings.config))
@@ -123,7 +101,7 @@ class Service:
 @asynccontextmanager
 async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Serving]]:
     """The service within the context: it serves when this yields, and has stopped when it returns."""
-    loaded = load(settings.config)
+    loaded = load_config(settings.config)
     data, config = settings.data, loaded.config
     pseudonym = Pseudonyms(load_or_create(data.pseudonym_key, _random_key)).of
     instance = load_or_create(data.root / "instance", lambda: secrets.token_hex(8).encode()).decode()

@@ -68,9 +68,9 @@ def _findings(path: Path | None, data: DataDir, envoy_file: Path | None) -> Iter
         yield checks.Finding("configuration", checks.Status.OK, "none yet; `authz up` writes a starter", step)
         return
     try:
-        from authz_service.app import load
+        from authz_service.cel.load import load_config
 
-        config = load(source).config
+        config = load_config(source).config
         template = template_text(envoy_file)
     except AuthzError as error:
         yield checks.Finding("configuration", checks.Status.FAIL, str(error), "correct the file")

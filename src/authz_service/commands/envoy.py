@@ -40,7 +40,7 @@ def render(
 
     The models' credentials are written into the data directory, where the result looks for them.
     """
-    from authz_service.app import load
+    from authz_service.cel.load import load_config
     from authz_service.commands.up_run import checked_envoy_text
     from authz_service.errors import Misconfigured
     from authz_service.keys.data_dir import DataDir
@@ -52,7 +52,9 @@ def render(
     if not path.is_file():
         raise Misconfigured(f"there is no {path}; name a configuration with --config")
     template = template_text(envoy_file)
-    text = checked_envoy_text(load(path).config, data, template, access_log="/dev/stdout", insecure=insecure)
+    text = checked_envoy_text(
+        load_config(path).config, data, template, access_log="/dev/stdout", insecure=insecure
+    )
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -82,10 +82,9 @@ def command(
 
 
 def _load(path: Path) -> Config:
-    # app imports everything that serves; here it is only wanted for its reading of the file.
-    from authz_service.app import load
+    from authz_service.cel.load import load_config
 
-    return load(path).config
+    return load_config(path).config
 
 
 def _listening(chosen: Chosen, host: str, port: int) -> Chosen:
