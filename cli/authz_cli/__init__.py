@@ -5,7 +5,7 @@
 - `hold`, `session`, `completion`: the nouns; what runs on this machine is in `authz_service.commands`
 - `client`, `login`: calls of the review API; who calls it from which address
 - `hold_text`, `hold_json`, `session_text`, `session_json`: how things are shown
-- `conversation`, `outline`: a body, decoded, as lines
+- `conversation`, `outline`, `streamed`: a body, decoded, as lines
 - `safe_text`, `moments`, `table`: what a terminal may be told; times; columns
 
 Nothing here imports gRPC or the service before a command that needs them runs: `authz --help` is fast.

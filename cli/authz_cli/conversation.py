@@ -10,15 +10,17 @@ from collections.abc import Iterator
 
 from authz_cli.outline import Json, outline, parse
 from authz_cli.safe_text import safe_line, wrapped
+from authz_cli.streamed import joined
 
 TEXT_BAR = "  │ "
 FIELD_BAR = "  ├ "
 MAX_ROLE = 20
 
 
-def conversation(body: bytes, *, width: int | None = None) -> Iterator[str]:
-    """Lines of a body. Chat messages come one by one with those of the new turn marked; the rest as an
-    outline; what is no JSON as text. `width` wraps lines, for a terminal."""
+def conversation(body: bytes, *, width: int | None = None, is_answer: bool = False) -> Iterator[str]:
+    """Lines of a body: chat messages one by one with those of the new turn marked, the rest as an outline;
+    what is no JSON as text; an answer that was streamed by its texts alone. `width` (cells) wraps lines.
+    """
     document = parse(body)
     if isinstance(document, dict) and _is_chat(document.get("messages")):
         yield from _messages(document["messages"], width)
@@ -29,12 +31,21 @@ def conversation(body: bytes, *, width: int | None = None) -> Iterator[str]:
     elif document is not None:
         yield "Body (JSON)"
         yield from _barred(outline(document), width, bar=FIELD_BAR)
+    elif is_answer and (streamed := joined(body)):
+        yield "A stream, its texts joined (--json has the events)"
+        yield from _streamed(streamed, width)
     elif body:
         yield "Body (not JSON; bytes that are no UTF-8 are shown as \\xNN)"
         lines = iter(body.decode("utf-8", "backslashreplace").split("\n"))
         yield from _barred(lines, width, bar=TEXT_BAR)
     else:
         yield "No body"
+
+
+def _streamed(texts: dict[str, str], width: int | None) -> Iterator[str]:
+    for place, text in texts.items():
+        yield from _barred(iter([f"{place}:"]), width, bar=FIELD_BAR)
+        yield from _barred(iter(text.split("\n")), width, bar=TEXT_BAR)
 
 
 def _is_chat(messages: Json) -> bool:

@@ -40,9 +40,11 @@ def session_page(
     for entry in entries:
         yield from _entry(entry, width)
     yield ""
-    yield from _crossing("The request, as it went to the model", body_of(entries, REQUEST_FORWARDED), width)
+    yield "The request, as it went to the model"
+    yield from _crossing(body_of(entries, REQUEST_FORWARDED), width, is_answer=False)
     yield ""
-    yield from _crossing("The answer, as it went to the caller", body_of(entries, ANSWER_RELEASED), width)
+    yield "The answer, as it went to the caller"
+    yield from _crossing(body_of(entries, ANSWER_RELEASED), width, is_answer=True)
 
 
 def _facts(session: sessions_pb2.Session, now: datetime) -> Iterator[tuple[str, str]]:
@@ -76,12 +78,11 @@ def _short(value: object) -> str:
     return value if isinstance(value, str) and value.isprintable() and " " not in value else json.dumps(value)
 
 
-def _crossing(title: str, body: bytes | None, width: int | None) -> Iterator[str]:
-    yield title
+def _crossing(body: bytes | None, width: int | None, *, is_answer: bool) -> Iterator[str]:
     if body is None:
         yield "  nothing did"
     else:
-        yield from conversation(body, width=width)
+        yield from conversation(body, width=width, is_answer=is_answer)
 
 
 def _row(session: sessions_pb2.Session, now: datetime) -> tuple[str, ...]:

@@ -77,8 +77,8 @@ def test_a_session_is_one_readable_page_that_is_safe_for_a_terminal(terminal: Te
         "Tokens:   3 in, 5 out",
         "request.released",
         "Hello␛[2J",
-        "Hi <U+202E>",
-        "  │ data: [DONE]",
+        "  ├ choices/0/delta/content:",
+        "  │ Hi <U+202E>",
     ):
         assert part in shown
     assert "\x1b" not in shown
