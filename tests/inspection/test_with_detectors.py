@@ -145,3 +145,17 @@ def test_a_key_in_two_parts_of_a_message_is_masked_in_both(kit: Any, scanner: Sc
     )
     said = [p["text"] for p in json.loads(inspection.forward)["messages"][0]["content"]]
     assert said == ["[PRIVATE_KEY]", " ok"]
+
+
+@pytest.mark.parametrize(
+    "last", ["it is 42.", "4111 1111", "jane@", "-----BEGIN PRIV", "see 10.0.0.1", "E-12345"]
+)
+def test_the_first_word_of_an_answer_does_not_wait_for_how_its_reasoning_ended(
+    kit: Any, scanner: Scanner, last: str
+) -> None:
+    p = pipe(kit, scanner, scanner.entities, "text/event-stream")
+    events = [kit.chunk(kit.delta(reasoning_content=last)), kit.chunk(kit.delta(content="Yes. "))]
+    told = kit.heard(p.feed(kit.sse(events, end=False)).release)
+    expected = kit.masked_text(last, scanner.scan(last), scanner.entities)
+    assert told == {(0, "reasoning_content"): expected, (0, "content"): "Yes. "}
+    assert p.feed(kit.sse([])).release == b"data: [DONE]\n\n"

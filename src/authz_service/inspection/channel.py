@@ -3,7 +3,7 @@
 A model that has turned away from a channel (its reasoning, when it begins to answer) may have left it on
 what could still become a finding, and the whole answer would wait behind that to the end. So a channel
 that pauses is released as if it ended there, once. If it goes on after all, and something is found that
-reaches back over that point, the answer stops.
+reaches back over that point, the answer stops; what only looked like a finding stays masked.
 """
 
 from __future__ import annotations
@@ -142,17 +142,23 @@ class Channel:
             )
 
     def _look_ahead(self) -> frozenset[Finding]:
-        """The findings of what is undecided, if nothing followed it; with what stands before, and without."""
+        """The findings of what is undecided, if nothing followed it.
+
+        What stands before decides whether a value may begin here. Cut off from the text before it, it
+        may also look like the beginning of one that swallows the true one: then both are taken.
+        """
         begin = self._merger.decided
         held = self._before + "".join(p.text for p in self._pieces)
         at = self._pieces[0].start - len(self._before)
-        found: set[Finding] = set()
-        for start in (max(begin - _CONTEXT, at), begin):
-            for f in self._detectors.scan(held[start - at :]):
-                moved = replace(f, start=max(f.start + start, begin), end=f.end + start)
-                if moved.start < moved.end:
-                    found.add(moved)
-        return frozenset(found)
+        found = self._scan_from(max(begin - _CONTEXT, at), held, at)
+        if any(f.start < begin < f.end for f in found):
+            found += self._scan_from(begin, held, at)
+        return frozenset(replace(f, start=max(f.start, begin)) for f in found if f.end > begin)
+
+    def _scan_from(self, start: int, held: str, at: int) -> list[Finding]:
+        """The findings from `start` on, in characters of the channel, of which `held` begins `at`."""
+        findings = self._detectors.scan(held[start - at :])
+        return [replace(f, start=f.start + start, end=f.end + start) for f in findings]
 
     def _release(self, spans: Sequence[Span]) -> None:
         for span in spans:

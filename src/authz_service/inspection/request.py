@@ -53,16 +53,19 @@ def inspect_request(
             f"{forward.unmaskable} was found in the name of a field, where it cannot be masked",
             code="unmaskable",
         )
-    if model != view.model:
-        forward.edits[api.model_path(operation)] = model
     redacted = _masked(found, scanner.entities)
+    is_same = redacted.edits == forward.edits and not redacted.keys
+    if model != view.model:
+        is_same = False
+        forward.edits[api.model_path(operation)] = model
+    forwarded = _edited(body, forward)
     return RequestInspection(
         operation=operation,
         view=replace(view, model=model),
         findings=_count(found),
         masked=dict(forward.counts),
-        forward=edit_json(body, forward.edits) if forward.edits else body,
-        redacted=edit_json(body, redacted.edits, redacted.keys) if redacted.has_edits else body,
+        forward=forwarded,
+        redacted=forwarded if is_same else _edited(body, redacted),
         fingerprint=fingerprint_json(document, [p for p in noise if p and p[0] in api.noise_roots]),
     )
 
@@ -100,9 +103,9 @@ class _Edits:
     counts: Counter[str] = field(default_factory=Counter)
     unmaskable: str = ""
 
-    @property
-    def has_edits(self) -> bool:
-        return bool(self.edits or self.keys)
+
+def _edited(body: bytes, made: _Edits) -> bytes:
+    return edit_json(body, made.edits, made.keys) if made.edits or made.keys else body
 
 
 def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:
