@@ -11,6 +11,7 @@ from pathlib import Path
 from authz_service.errors import Misconfigured
 
 VALIDATE_SECONDS = 60.0
+LONGEST_REFUSAL = 600
 _VERSION = re.compile(r"version: [0-9a-f]+/([0-9.]+)")
 
 
@@ -51,5 +52,6 @@ def envoy_refusal(file: Path) -> str | None:
     )
     if done.returncode == 0:
         return None
-    lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-    return lines[-1].split("] ", maxsplit=5)[-1] if lines else f"envoy exited with {done.returncode}"
+    said = " ".join((done.stderr + done.stdout).split())
+    said = said.rpartition(f"error initializing configuration '{file}': ")[2]
+    return said[:LONGEST_REFUSAL] or f"it exited with {done.returncode}"

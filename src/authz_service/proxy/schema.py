@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
@@ -122,7 +123,10 @@ def _names(kind: type[Enum]) -> list[str]:
 def _type(package: str, name: str) -> Any:
     """The class of a message, or None; imports its module, which registers it."""
     try:
-        module = importlib.import_module(f"envoy_data_plane.{package}")
+        with warnings.catch_warnings():
+            # The generated classes use a form of validators that pydantic deprecates.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            module = importlib.import_module(f"envoy_data_plane.{package}")
     except ImportError:
         return None
     return module.default_message_pool.url_to_type.get(f"{_URL}{package}.{name}")

@@ -39,13 +39,18 @@ def validate(
     document, faults = read_document(text)
     if faults:
         return faults
+    faults = check(document, paths=paths, insecure=insecure)
+    if not faults and ask_envoy:
+        faults = _asked_envoy(text)
+    return [dataclasses.replace(fault, line=line_of(document, fault.path)) for fault in faults]
+
+
+def check(document: Any, *, paths: tuple[str, ...] | None = None, insecure: bool = False) -> list[Fault]:
+    """The faults of a file that was read, as `validate` finds them before it asks Envoy."""
     report = Report()
     check_schema(document, report)
     _check_gate(document, report, _adapter_paths() if paths is None else paths, insecure=insecure)
-    if not report.faults and ask_envoy:
-        _ask_envoy(text, report)
-    unique = dict.fromkeys(report)
-    return [dataclasses.replace(fault, line=line_of(document, fault.path)) for fault in unique]
+    return list(dict.fromkeys(report))
 
 
 def _check_gate(document: Any, report: Report, paths: tuple[str, ...], *, insecure: bool) -> None:
@@ -111,7 +116,7 @@ def _adapter_paths() -> tuple[str, ...]:
     return tuple(sorted({operation.path for api in ADAPTERS for operation in api.operations}))
 
 
-def _ask_envoy(text: str, report: Report) -> None:
+def _asked_envoy(text: str) -> list[Fault]:
     handle, name = tempfile.mkstemp(suffix=".yaml")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -119,5 +124,4 @@ def _ask_envoy(text: str, report: Report) -> None:
         refusal = envoy_refusal(File(name))
     finally:
         File(name).unlink()
-    if refusal is not None:
-        report.add("envoy_refuses", (), f"Envoy does not take it: {refusal}")
+    return [] if refusal is None else [Fault("envoy_refuses", (), f"Envoy does not take it: {refusal}")]
