@@ -622,15 +622,8 @@ def test_envoy_itself_has_the_last_word(settings: EnvoySettings) -> None:
     assert "positive duration" in fault.message
 
 
-TUNABLE = {
-    "timeout",
-    "max_receive_message_length",
-    "num_retries",
-    "retry_on",
-    "message_timeout",
-    "stat_prefix",
-}
-NAMES = {"name", "base_interval", "max_interval", "suppress_envoy_headers"}
+TUNABLE = {"timeout", "message_timeout", "max_receive_message_length", "name", "stat_prefix"}
+TUNABLE |= {"num_retries", "retry_on", "base_interval", "max_interval", "suppress_envoy_headers"}
 
 
 def leaves(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
