@@ -190,7 +190,7 @@ def test_in_any_order_a_hold_is_released_at_most_once_and_never_unapproved(
     run_state_machine_as_test(
         Holds,
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -159,7 +159,8 @@ def test_large_units_are_committed_in_groups_of_bounded_size(sqlite_url: str, ru
 
 def test_a_wait_has_an_end_and_what_waited_too_long_is_not_done(sqlite_url: str, make: Any, run: Any) -> None:
     async def scenario() -> None:
-        async with writer_on(sqlite_url, patience=0.05) as (writer, recorded):
+        async with writer_on(sqlite_url, patience=0.5) as (writer, recorded):
+            await writer.run(lambda _t: None)  # it is connected now
             gate = Gate()
             first = asyncio.create_task(writer.run(gate))
             await asyncio.to_thread(gate.entered.wait, 10)

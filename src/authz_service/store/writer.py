@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from authz_service.errors import AuthzError, Unavailable
 from authz_service.store.batch import Answer, Committer, Failed, Work
 from authz_service.store.faults import unavailable
+from authz_service.store.transaction import Transaction
 
 Result = TypeVar("Result")
 
@@ -43,6 +44,12 @@ class _Unit(Generic[Result]):
 
     def is_wanted(self) -> bool:
         return not self.future.cancelled() and time.monotonic() < self.give_up_at
+
+    def attempt(self, transaction: Transaction) -> Result:
+        """Do the work, unless nobody waits for it any more: the transaction may have waited for a lock."""
+        if not self.is_wanted():
+            raise unavailable()
+        return self.work(transaction)
 
 
 class Writer:
@@ -100,7 +107,7 @@ class Writer:
     def _run(self) -> None:
         while group := self._next_group():
             try:
-                answers = self._committer.commit_all([unit.work for unit in group])
+                answers = self._committer.commit_all([unit.attempt for unit in group])
             except BaseException as error:
                 # This thread must outlive any single fault.
                 self._committer.disconnect()
