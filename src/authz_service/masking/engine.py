@@ -7,10 +7,10 @@ from typing import Protocol, cast
 
 import re2
 
-_MEMORY = 32 << 20
+_MEMORY = 16 << 20
 """Bytes that one compiled pattern may use for its automaton; beyond them RE2 goes on, more slowly."""
 
-_GATE_MEMORY = 128 << 20
+_GATE_MEMORY = 64 << 20
 
 
 class Match(Protocol):

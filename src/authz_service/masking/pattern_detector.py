@@ -15,9 +15,12 @@ def _as_matched(_text: bytes, _start: int, end: int) -> Verdict:
 class PatternDetector:
     """Matches of an RE2 pattern, leftmost first, that the validator accepts."""
 
-    def __init__(self, entity: str, pattern: str, validator: Validator = _as_matched) -> None:
+    def __init__(
+        self, entity: str, pattern: str, validator: Validator = _as_matched, *, sign: str | None = None
+    ) -> None:
+        """`sign` occurs in every match, and is cheaper to look for than the pattern."""
         self.entity = entity
-        self.pattern = pattern
+        self.sign = pattern if sign is None else sign
         self.prefixes = prefix_pattern(pattern)
         self._validator = validator
         self._matches = compile_regex(pattern)
@@ -32,9 +35,9 @@ class PatternDetector:
         spans: list[Span] = []
         live = len(window) if is_last else self.live(window, at)
         while (match := self._matches.search(window, at)) is not None and match.start() < live:
-            start = match.start()
-            verdict = self._validator(window, start, match.end())
+            verdict = self._validator(window, match.start(), match.end())
             if verdict.end is not None:
+                start = match.start() if verdict.start is None else verdict.start
                 spans.append(Span(start, verdict.end))
             at = verdict.resume
             if at > live:

@@ -17,7 +17,7 @@ class RegionDetector:
 
     def __init__(self, entity: str, *, opening: str, closing: str) -> None:
         self.entity = entity
-        self.pattern = opening
+        self.sign = opening
         self.prefixes = prefix_pattern(opening)
         self._opens = compile_regex(opening)
         self._live = compile_prefixes(self.prefixes)

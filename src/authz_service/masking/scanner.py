@@ -19,7 +19,7 @@ class DetectorScanner:
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self.entities = frozenset(detector.entity for detector in detectors)
         self.detectors = tuple(detectors)
-        self._gate = Gate([detector.pattern for detector in detectors])
+        self._gate = Gate([detector.sign for detector in detectors])
         self._live = compile_prefixes("|".join(f"(?:{detector.prefixes})" for detector in detectors) or r"\z")
 
     def scan(self, text: str, *, embedded_json: bool = False) -> tuple[Finding, ...]:

@@ -34,10 +34,10 @@ class Detector(Protocol):
     """Finds values of one entity type; it has no state, so one serves all channels."""
 
     entity: str
-    pattern: str
-    """Occurs in every text that holds a value."""
+    sign: str
+    """A pattern that occurs in every text that holds a value."""
     prefixes: str
-    """Matches, up to the end, every text that may yet become a match of `pattern`."""
+    """A pattern that matches, up to the end, every text that may yet become a value."""
 
     def step(self, window: bytes, at: int, *, is_last: bool, is_inside: bool = False) -> Step:
         """Look at a window from `at`; two characters before it are there if the text has them."""
