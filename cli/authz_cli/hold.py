@@ -94,12 +94,19 @@ def approve(target: Target, hold: str, reason: str, digest: str | None, yes: boo
 @click.argument("hold")
 @click.option("--reason", required=True, help="The caller reads it.")
 @click.option("--digest", metavar="SHA256", help="Refuse if the bytes are not these.")
+@click.option("--yes", is_flag=True, help="Do not ask; without a terminal nothing is asked either.")
 @json_option
 @target_options
-def reject(target: Target, hold: str, reason: str, digest: str | None, as_json: bool) -> None:
-    """Vote against a hold, which ends it."""
+def reject(target: Target, hold: str, reason: str, digest: str | None, yes: bool, as_json: bool) -> None:
+    """Vote against a hold, which ends it.
+
+    On a terminal it shows the hold and asks first.
+    """
     if not reason.strip():
         raise click.UsageError("--reason needs words: the caller reads them")
+    from authz_cli import terminal
     from authz_cli.hold_actions import Decision, decide
 
-    decide(target, hold, Decision("reject", reason, digest, is_sure=True), as_json=as_json)
+    # Rejecting is the safe direction: a script that says so is believed.
+    is_sure = yes or as_json or not terminal.is_interactive()
+    decide(target, hold, Decision("reject", reason, digest, is_sure=is_sure), as_json=as_json)

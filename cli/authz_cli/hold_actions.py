@@ -76,10 +76,10 @@ def decide(target: Target, name: str, decision: Decision, *, as_json: bool) -> N
         hold = answer.hold
         _require_shown_bytes(hold)
         _require_decidable(hold, decision)
-        if not as_json and decision.verdict == "approve":
+        if not as_json and (decision.verdict == "approve" or not decision.is_sure):
             _print_page(answer)
         if not decision.is_sure:
-            _ask(hold, as_json=as_json)
+            _ask(hold, decision, as_json=as_json)
         voted = _vote(client, hold, decision)
     if as_json:
         click.echo(json.dumps(hold_object(voted.hold), indent=2))
@@ -113,11 +113,14 @@ def _decided_by(hold: holds_pb2.Hold) -> str:
     return f"votes by {voters}" if voters else "there is nothing to decide"
 
 
-def _ask(hold: holds_pb2.Hold, *, as_json: bool) -> None:
+def _ask(hold: holds_pb2.Hold, decision: Decision, *, as_json: bool) -> None:
     if as_json or not terminal.is_interactive():
         raise Failure("there is no terminal to ask on; say --yes to approve without a question", Exit.USAGE)
-    question = f"\nSend these bytes (sha256 {hold.digest[:12]}...) to {safe_line(hold.model)}?"
-    if not click.confirm(question):
+    bytes_shown = f"these bytes (sha256 {hold.digest[:12]}...)"
+    question = f"Send {bytes_shown} to {safe_line(hold.model)}?"
+    if decision.verdict == "reject":
+        question = f"Reject {bytes_shown}, and tell the caller why?"
+    if not click.confirm(f"\n{question}"):
         raise Failure("nothing was decided", Exit.REFUSED)
 
 

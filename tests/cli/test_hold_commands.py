@@ -201,6 +201,26 @@ def test_a_rejection_needs_a_reason_which_is_on_record(review: Review, terminal:
     assert review.store.held["hld_1"].votes[0].reason == "Not on a Friday."
 
 
+@pytest.mark.parametrize(("answer", "code", "after"), [("y", 0, "rejected"), ("n", 1, "pending")])
+def test_a_rejection_on_a_terminal_is_asked_about_too(
+    review: Review, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, after: str
+) -> None:
+    monkeypatch.setattr(terminal_module, "is_interactive", lambda: True)
+    review.put(make_hold())
+    result = terminal.type("hold", "reject", "hld_1", "--reason", "No.", answer=f"{answer}\n")
+    assert (result.exit_code, state(review)) == (code, after)
+    assert result.stdout.index("Delete the backups.") < result.stdout.index("Reject these bytes")
+
+
+def test_a_rejection_on_a_terminal_takes_yes(
+    review: Review, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal_module, "is_interactive", lambda: True)
+    review.put(make_hold())
+    result = terminal.type("hold", "reject", "hld_1", "--reason", "No.", "--yes")
+    assert (result.exit_code, state(review)) == (0, HoldState.REJECTED)
+
+
 def test_when_more_votes_are_needed_it_says_so(review: Review, terminal: Terminal) -> None:
     review.put(make_hold(approvals=(TWO,)))
     result = terminal.type("hold", "approve", "hld_1", "--yes")
