@@ -55,8 +55,8 @@ def check_machine() -> Iterator[Finding]:
     supported = sys.version_info >= (3, 11)
     yield _judged("versions", supported, versions, "install Python 3.11 or newer")
     yield from _envoy()
-    yield from _sqlite(sqlite3.sqlite_version_info)
-    yield from _open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    yield from check_sqlite(sqlite3.sqlite_version_info)
+    yield from check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def check_data_dir(data: DataDir) -> Iterator[Finding]:
@@ -161,7 +161,8 @@ def _envoy() -> Iterator[Finding]:
         yield Finding("Envoy", Status.WARN, f"{message}; what was tested is {ENVOY}x", advice)
 
 
-def _sqlite(version: tuple[int, ...]) -> Iterator[Finding]:
+def check_sqlite(version: tuple[int, ...]) -> Iterator[Finding]:
+    """SQLite 3.7.0 to 3.51.2 can lose pages when two connections reset the write-ahead log at once."""
     text = f"SQLite {'.'.join(map(str, version))}"
     if (3, 7, 0) <= version < (3, 51, 3):  # the WAL-reset fault
         message = f"{text} can damage a database when two connections checkpoint at once; the service has one"
@@ -170,7 +171,8 @@ def _sqlite(version: tuple[int, ...]) -> Iterator[Finding]:
         yield Finding("SQLite", Status.OK, text)
 
 
-def _open_files(limit: int) -> Iterator[Finding]:
+def check_open_files(limit: int) -> Iterator[Finding]:
+    """Each held request needs two open files: the caller's connection, and its part in others."""
     message = f"{limit} files may be open: enough for about {limit // 2} held requests"
     if limit == resource.RLIM_INFINITY:
         message = "any number of files may be open"
