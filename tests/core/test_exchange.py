@@ -39,7 +39,7 @@ from authz_service.core.events import (
     StoreFailed,
     WaitElapsed,
 )
-from authz_service.core.exchange import Closed, Exchange, IllegalEvent
+from authz_service.core.exchange import Exchange, IllegalEvent
 from authz_service.core.holds import Approval, Stage
 from authz_service.core.ports import (
     AlreadyRejected,
@@ -51,6 +51,7 @@ from authz_service.core.ports import (
     TooManyHolds,
 )
 from authz_service.core.request import Request
+from authz_service.core.states import Closed
 from authz_service.errors import Unavailable, Unreadable
 from authz_service.inspection.results import AnswerStep
 from authz_service.policy.decision import Decision, Effect

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
 from authz_service.audit.draft import EntryDraft
@@ -70,100 +70,24 @@ from authz_service.core.ports import (
     Opening as OpenedHold,
 )
 from authz_service.core.request import Request
+from authz_service.core.states import (
+    AnswerHeld,
+    Answering,
+    Closed,
+    Consuming,
+    Forwarded,
+    Judging,
+    Opening,
+    Reading,
+    Rejudging,
+    State,
+    Undecided,
+    Waiting,
+)
 from authz_service.errors import AuthzError
 from authz_service.model_apis.base import ApiError
 from authz_service.policy.decision import Decision, Effect
 from authz_service.view.answer import Usage
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The request has not arrived in full."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judging:
-    """The rules are asked. `previous` is the hold that an approval for this request was lost with."""
-
-    body: bytes
-    previous: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """The store is asked for a hold."""
-
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """People are asked; the caller's connection stays open."""
-
-    body: bytes
-    hold: Hold
-
-
-@dataclass(frozen=True, slots=True)
-class Rejudging:
-    """Approved; the rules of this moment are asked before the approval is used."""
-
-    body: bytes
-    hold: Hold
-
-
-@dataclass(frozen=True, slots=True)
-class Consuming:
-    """The approval is about to be used, once, for this exchange."""
-
-    body: bytes
-    hold: Hold
-
-
-@dataclass(frozen=True, slots=True)
-class Forwarded:
-    """The model has the request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answering:
-    """The model answers. `collected` is what waits for the end since a rule wants the answer held."""
-
-    status: int
-    headers: Mapping[str, str]
-    is_started: bool = False
-    hold: AnswerRead | None = None
-    collected: tuple[bytes, ...] = ()
-    usage: Usage | None = None
-    masked: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerHeld:
-    """The whole answer waits for people; the caller has received nothing of it. `hold` once opened."""
-
-    hold: Hold | None
-    usage: Usage | None
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The end was recorded and said; whatever still comes is ignored."""
-
-
-State = (
-    Reading
-    | Judging
-    | Opening
-    | Waiting
-    | Rejudging
-    | Consuming
-    | Forwarded
-    | Answering
-    | AnswerHeld
-    | Closed
-)
-Undecided = Reading | Judging | Opening | Waiting | Rejudging | Consuming
 
 
 class IllegalEvent(RuntimeError):
