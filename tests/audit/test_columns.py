@@ -85,6 +85,7 @@ def test_other_entries_change_no_column(kind: Kind) -> None:
 
 def test_a_column_holds_no_nul_and_no_more_than_an_index_takes() -> None:
     assert clean("a\x00b") == "a\ufffdb"
+    assert clean("a\ud800") == "a?"
     assert len(clean("x" * 100_000)) == 256
 
 

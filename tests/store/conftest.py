@@ -92,6 +92,7 @@ class Make:
             session=session,
             caller=caller,
             fingerprint=hashlib.sha256(request.encode()).hexdigest(),
+            changes=hashlib.sha256(body).hexdigest(),
             digest=hashlib.sha256(body).hexdigest(),
             forward=body,
             api="openai",

@@ -421,3 +421,73 @@ def test_changes_of_holds_are_told_in_order_from_a_cursor(place: Any, make: Any,
             assert await store.hold_changes(change.cursor) == []
 
     run(scenario())
+
+
+def test_ids_keys_and_reasons_of_any_kind_are_answered(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            for id in ("a\x00b", "\ud800", "x" * 100_000, ""):
+                assert await store.hold(id) is None
+                assert await store.session(id) is None
+                assert await store.entries(id) == []
+                assert not await store.consume(id, digest="", session="x", entries=[make.released("x")])
+            hold = await opened(store, make.hold())
+            odd = "\x00\ud800" * 5000
+            ballot = replace(make.ballot(hold, key=odd), reason=odd, name=odd)
+            assert await store.vote(ballot, make.limits) == await store.vote(ballot, make.limits)
+
+    run(scenario())
+
+
+def test_lists_of_holds_are_filtered_paged_and_bounded_in_bytes(
+    place: Any, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            ids = [(await opened(store, make.hold(request=f"request {i}"))).id for i in range(5)]
+            await store.vote(make.ballot(await store.hold(ids[1])), make.limits)
+            query = HoldQuery(states=(HoldState.PENDING,), caller="alice", model="llama", rule="contractors")
+            assert [h.id for h in (await store.holds(query)).items] == [ids[4], ids[3], ids[2], ids[0]]
+            assert (await store.holds(replace(query, rule="other"))).items == ()
+            monkeypatch.setattr("authz_service.store.queries.PAGE_BYTES", 20)
+            seen: list[str] = []
+            page = await store.holds(query)
+            while page.next_page_token:
+                assert len(page.items) == 2
+                seen += [h.id for h in page.items]
+                page = await store.holds(replace(query, page_token=page.next_page_token))
+            assert seen + [h.id for h in page.items] == [ids[4], ids[3], ids[2], ids[0]]
+
+    run(scenario())
+
+
+@pytest.mark.postgres
+def test_two_replicas_agree_on_one_hold_one_decision_and_one_release(
+    postgres_url: str, make: Any, run: Any
+) -> None:
+    place = make.place(postgres_url)
+
+    async def scenario() -> None:
+        async with place.store(instance="one") as one, place.store(instance="two") as two:
+            stores = (one, two) * 8
+            openings = await asyncio.gather(*(s.open_hold(make.hold(), make.limits) for s in stores))
+            assert [type(o) for o in openings].count(Opened) == 1
+            hold = openings[0].hold
+            ballots = [make.ballot(hold, f"reviewer-{i}") for i in range(16)]
+            said = await asyncio.gather(
+                *(s.vote(b, make.limits) for s, b in zip(stores, ballots, strict=True)),
+                return_exceptions=True,
+            )
+            assert [type(s) for s in said].count(Hold) == 1
+            assert [type(s) for s in said].count(Conflict) == 15
+            released = await asyncio.gather(
+                *(
+                    s.consume(hold.id, digest=hold.digest, session=f"x{i}", entries=[make.released(f"x{i}")])
+                    for i, s in enumerate(stores)
+                )
+            )
+            assert released.count(True) == 1
+        async with place.store() as again:
+            assert await again.session("none") is None
+
+    run(scenario())

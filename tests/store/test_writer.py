@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from authz_service.errors import Conflict, Unavailable
 from authz_service.store.batch import Committer
 from authz_service.store.connecting import open_database
 from authz_service.store.database import HighWater
+from authz_service.store.faults import DatabaseFault
 from authz_service.store.transaction import Transaction
 from authz_service.store.writer import Writer, WriterLimits
 
@@ -97,7 +98,7 @@ def test_a_unit_that_fails_after_it_changed_something_spoils_no_other(
                 int,
                 Conflict,
                 Conflict,
-                IntegrityError,
+                DatabaseFault,
                 int,
             ]
             assert recorded() == ["a", "b", "c"]
@@ -110,10 +111,15 @@ def test_a_unit_that_fails_after_it_changed_something_spoils_no_other(
 def test_a_database_error_names_no_recorded_value(place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         async with writer_on(place.url) as (writer, _recorded):
-            await writer.run(lambda t: t.record(make.received("s1", "secret-subject")))
-            with pytest.raises(IntegrityError) as error:
-                await writer.run(lambda t: t.record(make.received("s1", "secret-subject")))
-            assert "secret-subject" not in str(error.value)
+            await writer.run(lambda t: t.record(make.received("secret-session")))
+            with pytest.raises(DatabaseFault) as error:
+                await writer.run(lambda t: t.record(make.received("secret-session")))
+            assert "secret" not in "".join(traceback.format_exception(error.value)[-1:])
+            assert error.value.__cause__ is None
+            null = text("INSERT INTO entries (seq, session) VALUES (9, 'secret')")
+            with pytest.raises(DatabaseFault) as error:
+                await writer.run(lambda t: t._connection.execute(null))
+            assert "secret" not in str(error.value)
 
     run(scenario())
 

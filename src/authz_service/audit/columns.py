@@ -91,8 +91,11 @@ def merged(first: Change, second: Change) -> Change:
 
 
 def clean(value: object) -> str:
-    """A value as a column can hold it: at most 256 characters, and no NUL, which PostgreSQL refuses."""
-    return str(value)[:LONGEST_TEXT].replace("\x00", "\ufffd")
+    """A value as a column can hold it: at most 256 characters, no NUL, no lone surrogate.
+
+    PostgreSQL refuses the latter two, and a caller's model or path may have them.
+    """
+    return str(value)[:LONGEST_TEXT].replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 def _received(draft: EntryDraft, at: int) -> dict[str, Value]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -105,6 +106,7 @@ def decode(body: bytes) -> ReadEntry:
         raise ValueError(f"not an entry: {type(error).__name__}") from error
 
 
+@lru_cache(maxsize=64)  # all entries of a transaction have the same time
 def rfc3339(at: int) -> str:
     """Microseconds since the epoch as RFC 3339 in UTC, always with six digits (2026-11-05T...Z)."""
     moment = _EPOCH + timedelta(microseconds=at)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from authz_service.errors import AuthzError
 from authz_service.store.database import Database, HighWater
-from authz_service.store.faults import is_fault, is_lost, unavailable
+from authz_service.store.faults import is_fault, is_lost, unavailable, without_values
 from authz_service.store.ledger import Ledger
 from authz_service.store.transaction import Pseudonym, Transaction
 
@@ -160,7 +160,7 @@ def _failed(reason: _Spoiled | _Away) -> Failed:
     """What the waiting unit is told: a database's fault as `Unavailable`, a fault of ours as it is."""
     cause = reason.__cause__
     if isinstance(reason, _Spoiled) and isinstance(cause, Exception) and not is_fault(cause):
-        return Failed(cause)
+        return Failed(without_values(cause) or cause)
     refusal = unavailable()
-    refusal.__cause__ = cause
+    refusal.__cause__ = without_values(cause)
     return Failed(refusal)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
+from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Approved, standing
@@ -28,7 +29,7 @@ def consume(
     """
     if not entries:
         raise ValueError("a release is on record, or it is none")
-    row = transaction.read(select(holds).where(holds.c.id == hold_id)).one_or_none()
+    row = transaction.read(select(holds).where(holds.c.id == clean(hold_id))).one_or_none()
     if row is None or row.state != HoldState.APPROVED.value:
         return False
     if row.deadline <= transaction.now or row.digest != digest or not is_approved(transaction, row):

@@ -10,9 +10,32 @@ from authz_service.errors import Unavailable
 NOTHING_RELEASED = "the record store is unavailable, so nothing was released; try again shortly"
 
 
+class DatabaseFault(Exception):
+    """What a database said, without the values that it was given.
+
+    PostgreSQL repeats whole rows in its errors ("Failing row contains ..."), and errors go to the log.
+    """
+
+
 def unavailable() -> Unavailable:
     """What waiting callers are told; the cause is chained by whoever raises it."""
     return Unavailable(NOTHING_RELEASED, code="store_unavailable")
+
+
+def without_values(error: BaseException | None) -> BaseException | None:
+    """A database's error as a `DatabaseFault`; any other as it is."""
+    if not isinstance(error, DBAPIError):
+        return error
+    driver = error.orig
+    said = [type(driver).__name__]
+    codes = (getattr(driver, "sqlite_errorname", None), getattr(driver, "sqlstate", None))
+    said += [code for code in codes if code]
+    constraint = getattr(getattr(driver, "diag", None), "constraint_name", None)
+    if constraint:
+        said.append(constraint)
+    if isinstance(error, OperationalError | InterfaceError):
+        said.append(str(driver).partition("\n")[0])
+    return DatabaseFault(": ".join(said))
 
 
 def is_fault(error: BaseException) -> bool:

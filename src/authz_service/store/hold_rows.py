@@ -34,6 +34,11 @@ def identity_text(identity: tuple[str, str]) -> str:
     return json.dumps(identity)
 
 
+def key_text(idempotency_key: str) -> str:
+    """An idempotency key as one column, whatever its length and characters."""
+    return hashlib.sha256(json.dumps(idempotency_key).encode()).hexdigest()
+
+
 def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[str, Any]:
     """The row of a hold that opens at `now`; `forward` is the digest of its payload."""
     waiting = standing(draft.approvals, (), opened_at=seconds(now), now=seconds(now))
@@ -53,6 +58,7 @@ def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[st
         "findings": dict(draft.findings),
         "approvals": approvals_document(draft.approvals),
         "previous": draft.previous,
+        "changes": draft.changes,
     }
     return {
         "id": draft.id,
@@ -91,7 +97,7 @@ def vote_row(
         "hold": ballot.hold,
         "voter": identity_text(ballot.voter),
         "account": identity_text(ballot.account or ballot.voter),
-        "idempotency_key": ballot.idempotency_key or None,
+        "idempotency_key": key_text(ballot.idempotency_key) if ballot.idempotency_key else None,
         "approves": ballot.verdict is Verdict.APPROVE,
         "digest": ballot.digest,
         "at": now,
@@ -127,6 +133,7 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], now: int)
         row.session,
         read_caller(detail["caller"], claims=detail["claims"], expires_at=detail["expires_at"]),
         row.fingerprint,
+        detail["changes"],
         row.digest,
         forward,
         detail["api"],

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, insert, or_, update
+from sqlalchemy import Connection, Update, bindparam, case, insert, or_, update
 
 from authz_service.audit.columns import NEW_SESSION, Change, Value, applied, change, merged
 from authz_service.audit.draft import EntryDraft
@@ -18,6 +19,7 @@ from authz_service.store.schema import entries, head, payloads, sessions
 
 Salt = Callable[[int], bytes]
 Row = dict[str, Any]
+Shape = tuple[frozenset[str], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,7 @@ class Ledger:
             connection.execute(_INSERT_ENTRIES, self._entries)
         if self._begun:
             connection.execute(_INSERT_SESSIONS, [{"id": id, **row} for id, row in self._begun.items()])
-        for session, what in self._changed.items():
-            _update_session(connection, session, what)
+        _update_sessions(connection, self._changed)
         self._entries, self._payloads, self._begun, self._changed = [], [], {}, {}
 
     def close(self, connection: Connection) -> None:
@@ -131,14 +132,25 @@ def head_values(frontier: Frontier, last_at: int) -> Row:
     }
 
 
-def _update_session(connection: Connection, session: str, what: Change) -> None:
-    values: Row = dict(what.put)
-    for name, value in what.fill.items():
+def _update_sessions(connection: Connection, changed: Mapping[str, Change]) -> None:
+    """One statement for all sessions whose change has the same shape."""
+    shapes: dict[Shape, list[Row]] = {}
+    for session, what in changed.items():
+        values = {f"new_{name}": value for name, value in (*what.put.items(), *what.fill.items())}
+        shape = (frozenset(what.put), frozenset(what.fill))
+        shapes.setdefault(shape, []).append({"of_session": session, **values})
+    for (put, fill), rows in shapes.items():
+        if put or fill:
+            connection.execute(_update_of_shape(put, fill), rows)
+
+
+@lru_cache(maxsize=64)
+def _update_of_shape(put: frozenset[str], fill: frozenset[str]) -> Update:
+    values: Row = {name: bindparam(f"new_{name}") for name in put}
+    for name in fill:
         column = sessions.c[name]
-        empty = or_(column.is_(None), column == "")
-        values[name] = case((empty, bindparam(f"fill_{name}", value)), else_=column)
-    if values:
-        connection.execute(update(sessions).where(sessions.c.id == session).values(values))
+        values[name] = case((or_(column.is_(None), column == ""), bindparam(f"new_{name}")), else_=column)
+    return update(sessions).where(sessions.c.id == bindparam("of_session")).values(values)
 
 
 _INSERT_ENTRIES = insert(entries)

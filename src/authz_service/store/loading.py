@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
+from authz_service.audit.columns import clean
 from authz_service.core.holds import Vote
 from authz_service.core.ports import Hold
 from authz_service.errors import NotFound, Unavailable
@@ -17,7 +18,7 @@ from authz_service.store.transaction import Reader
 
 def hold_with_id(reader: Reader, hold_id: str) -> Row[Any]:
     """The row of a hold; raises `NotFound`."""
-    row = reader.read(select(holds).where(holds.c.id == hold_id)).one_or_none()
+    row = reader.read(select(holds).where(holds.c.id == clean(hold_id))).one_or_none()
     if row is None:
         raise NotFound("there is no such hold", code="hold_not_found")
     return row

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from authz_service.errors import Unavailable
 from authz_service.store.connecting import open_database
 from authz_service.store.database import Database
+from authz_service.store.faults import without_values
 from authz_service.store.schema import REVISIONS
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -84,7 +85,9 @@ def _with_database(url: str, then: Callable[[Database, SchemaState], SchemaState
             state = state_of(connection)
         return then(database, state)
     except SQLAlchemyError as error:
-        raise Unavailable("the database cannot be reached or read", code="store_unavailable") from error
+        raise Unavailable(
+            "the database cannot be reached or read", code="store_unavailable"
+        ) from without_values(error)
     finally:
         database.close()
 

@@ -13,6 +13,7 @@ from authz_service.errors import Misconfigured, Unavailable
 from authz_service.store.batch import Committer
 from authz_service.store.connecting import open_database
 from authz_service.store.database import Database, HighWater, HostClock, read_head
+from authz_service.store.faults import without_values
 from authz_service.store.migrate import SchemaState, state_of, upgrade
 from authz_service.store.schema import entries
 from authz_service.store.sql_store import SqlStore
@@ -67,7 +68,9 @@ def _prepare(database: Database, high_water: HighWater, must_migrate: bool) -> i
             high_water.advance(read_head(connection).last_at)
             return size
     except SQLAlchemyError as error:
-        raise Unavailable("the record store cannot be opened", code="store_unavailable") from error
+        raise Unavailable("the record store cannot be opened", code="store_unavailable") from without_values(
+            error
+        )
 
 
 def check_schema(database: Database, connection: Connection, *, must_migrate: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -55,7 +56,7 @@ def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) ->
     if _pending(transaction, draft, but=to_end) >= limits.pending_per_caller:
         transaction.record(*draft.entries)
         return TooManyHolds(limits.pending_per_caller)
-    return _open(transaction, draft, to_end)
+    return _open(transaction, draft, found)
 
 
 def _latest(transaction: Transaction, draft: HoldDraft) -> Row[Any] | None:
@@ -67,8 +68,9 @@ def _latest(transaction: Transaction, draft: HoldDraft) -> Row[Any] | None:
 
 
 def _is_same(row: Row[Any], draft: HoldDraft) -> bool:
-    """Whether what was, or will be, approved there is what is asked for here."""
-    return row.digest == draft.digest and document(approvals_of(row)) == document(draft.approvals)
+    """Whether what was, or will be, approved there is what is asked for here, whatever its noise."""
+    is_same_change = json.loads(row.detail)["changes"] == draft.changes
+    return is_same_change and document(approvals_of(row)) == document(draft.approvals)
 
 
 def _pending(transaction: Transaction, draft: HoldDraft, *, but: Row[Any] | None) -> int:
@@ -88,18 +90,23 @@ def _attach(transaction: Transaction, row: Row[Any], draft: HoldDraft) -> Attach
     return Attached(load_hold(transaction, row))
 
 
-def _open(transaction: Transaction, draft: HoldDraft, to_end: Row[Any] | None) -> Opened:
-    if to_end is not None:
-        if to_end.deadline <= transaction.now:
-            expire(transaction, to_end)
-        else:
-            _supersede(transaction, to_end, by=draft.id)
-            draft = replace(draft, previous=to_end.id)
+def _open(transaction: Transaction, draft: HoldDraft, before: Row[Any] | None) -> Opened:
+    if before is not None:
+        draft = replace(draft, previous=before.id)
+        if HoldState(before.state) in OPEN:
+            _end(transaction, before, by=draft.id)
     row = hold_row(draft, forward=b"", seq=0, now=transaction.now)
     recorded = transaction.record(*draft.entries, _opened(draft, row, transaction))
     row |= {"seq": recorded.last, "changed": recorded.last, "forward": recorded.digests["forward"]}
     transaction.change(insert(holds).values(row))
     return Opened(_as_opened(draft, row))
+
+
+def _end(transaction: Transaction, row: Row[Any], *, by: str) -> None:
+    if row.deadline <= transaction.now:
+        expire(transaction, row)
+    else:
+        _supersede(transaction, row, by=by)
 
 
 def _supersede(transaction: Transaction, row: Row[Any], *, by: str) -> None:
@@ -130,6 +137,7 @@ def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> Hold:
         session=draft.session,
         caller=draft.caller,
         fingerprint=draft.fingerprint,
+        changes=draft.changes,
         digest=draft.digest,
         forward=draft.forward,
         api=draft.api,

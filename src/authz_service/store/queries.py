@@ -48,7 +48,7 @@ class Snapshot:
 
 def hold(reader: Reader, hold_id: str) -> Hold | None:
     """See `Store.hold`."""
-    row = reader.read(select(holds).where(holds.c.id == hold_id)).one_or_none()
+    row = reader.read(select(holds).where(holds.c.id == clean(hold_id))).one_or_none()
     return None if row is None else load_hold(reader, row)
 
 
@@ -77,7 +77,7 @@ def hold_changes(reader: Reader, after: int) -> Sequence[HoldChange]:
 
 def session(reader: Reader, session_id: str) -> Session | None:
     """See `Store.session`."""
-    row = reader.read(select(sessions).where(sessions.c.id == session_id)).one_or_none()
+    row = reader.read(select(sessions).where(sessions.c.id == clean(session_id))).one_or_none()
     return None if row is None else _session(row)
 
 
@@ -102,7 +102,7 @@ def list_sessions(reader: Reader, query: SessionQuery) -> Page[Session]:
 
 def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:
     """See `Store.entries`."""
-    query = select(entries.c.body).where(entries.c.session == session_id).order_by(entries.c.seq)
+    query = select(entries.c.body).where(entries.c.session == clean(session_id)).order_by(entries.c.seq)
     bodies = [bytes(body) for body in reader.read(query).scalars()]
     read = [decode(body) for body in bodies]
     stored = _payloads(reader, {ref.digest for entry in read for ref in entry.payloads.values()})

@@ -25,7 +25,7 @@ from authz_service.core.ports import (
 from authz_service.errors import Unavailable
 from authz_service.store import ending, opening, queries, recovery, voting
 from authz_service.store.database import READERS, Database, HighWater, read_head
-from authz_service.store.faults import is_fault, unavailable
+from authz_service.store.faults import is_fault, unavailable, without_values
 from authz_service.store.queries import Snapshot
 from authz_service.store.writer import Writer
 
@@ -148,7 +148,7 @@ class SqlStore:
                 return question(Snapshot(connection, now))
         except Exception as error:
             if is_fault(error):
-                raise unavailable() from error
+                raise unavailable() from without_values(error)
             raise
 
 

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from sqlalchemy import Row, insert, select
 
+from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Vote, standing
@@ -17,6 +18,7 @@ from authz_service.store.ending import move
 from authz_service.store.hold_rows import (
     approvals_of,
     identity_text,
+    key_text,
     micro,
     open_stages,
     seconds,
@@ -64,9 +66,9 @@ def _is_repeated(transaction: Transaction, ballot: Ballot) -> bool:
     if not ballot.idempotency_key:
         return False
     same = (
-        (votes.c.hold == ballot.hold)
+        (votes.c.hold == clean(ballot.hold))
         & (votes.c.voter == identity_text(ballot.voter))
-        & (votes.c.idempotency_key == ballot.idempotency_key)
+        & (votes.c.idempotency_key == key_text(ballot.idempotency_key))
     )
     before = transaction.read(select(votes).where(same)).one_or_none()
     if before is None:
@@ -125,7 +127,7 @@ def _voted(
     voter = {"voter": list(ballot.voter), "account": list(account), "name": ballot.name}
     payloads = {"voter": json.dumps(voter).encode()}
     if ballot.reason:
-        payloads["reason"] = ballot.reason.encode()
+        payloads["reason"] = ballot.reason.encode(errors="replace")
     data: dict[str, Scalar | list[Scalar]] = {
         "hold": row.id,
         "vote": vote_id,
