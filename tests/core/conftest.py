@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -28,10 +29,19 @@ def request_of_alice() -> Request:
 
 @pytest.fixture
 def judged() -> Callable[..., RequestJudged]:
-    def make(effect: Effect, *, forward: bytes = b"forward", approval: Approval = SECURITY) -> RequestJudged:
+    def make(
+        effect: Effect,
+        *,
+        forward: bytes = b"forward",
+        changes: bytes | None = None,
+        approval: Approval = SECURITY,
+    ) -> RequestJudged:
         view = RequestView("openai.chat", "chat", "llama", False, ())
         operation = Operation("openai.chat", "chat", "POST", "/v1/chat/completions")
-        inspection = RequestInspection(operation, view, {"X": 1}, {}, forward, b"redacted", b"fingerprint")
+        changed = forward if changes is None else changes
+        inspection = RequestInspection(
+            operation, view, {"X": 1}, {}, forward, b"redacted", b"fingerprint", changed
+        )
         approvals = (approval,) if effect is Effect.HOLD else ()
         names = tuple(a.name for a in approvals)
         decision = Decision(effect, "the-rule", "because", "digest", names)
@@ -48,7 +58,8 @@ def hold_in() -> Callable[..., Hold]:
             id=hold_id,
             session="ses_0",
             caller=caller,
-            fingerprint="f",
+            fingerprint=hashlib.sha256(b"fingerprint").hexdigest(),
+            changes=hashlib.sha256(b"forward").hexdigest(),
             digest="9dc08e4033827c93f48cabc2f61e3f9817b51a7f1bcfa513a7537dcbc5d162e7",
             forward=b"forward",
             api="openai.chat",

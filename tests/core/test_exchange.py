@@ -160,6 +160,17 @@ def test_an_approval_does_not_cover_other_bytes_nor_another_definition(
         assert opened.draft.previous == "hold_1"
 
 
+def test_an_approval_covers_the_same_request_with_other_noise_and_its_own_bytes_go_out(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    noisy = judged(Effect.HOLD, forward=b"forward, another nonce", changes=b"forward")
+    approved = hold_in(HoldState.APPROVED)
+    attached, told = HoldAnswered(Attached(approved)), HoldApproved(approved, NOW)
+    consumed = HoldConsumed(is_ours=True)
+    _, commands = play(request_of_alice, BodyRead(b"body"), noisy, attached, told, noisy, consumed)
+    assert commands == [LeaveHold(), Forward(b"forward", "llama")]
+
+
 def test_a_deny_of_this_moment_stands_over_the_approval(
     request_of_alice: Request, judged: Judged, hold_in: HoldIn
 ) -> None:

@@ -146,6 +146,18 @@ def test_the_fingerprint_does_not_depend_on_how_the_body_was_written(kit: Any) -
     assert one.fingerprint == other.fingerprint
 
 
+def test_what_is_changed_for_the_model_is_told_without_the_noise(kit: Any) -> None:
+    def changes(nonce: str, text: str, masked: frozenset[str] = MASKED) -> bytes:
+        body = asking(text, metadata={"nonce": nonce})
+        return inspect(kit, body, noise=[("metadata", "nonce")], masked_entities=masked).changes
+
+    assert changes("x", "hi") == changes("y", "hi") == b""
+    assert changes("x 1234", "hi") == b""
+    assert changes("x 1234", "hi 1234") == changes("y", "hi 1234") != b""
+    assert changes("x", "hi 1234") != changes("x", "ho 1234")
+    assert changes("x", "hi 1234", frozenset()) == b""
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

@@ -19,6 +19,7 @@ HOLD = Hold(
     session="ses_1",
     caller=Caller("https://id", "alice", 2e9),
     fingerprint="f",
+    changes="c",
     digest="d",
     forward=b"",
     api="openai.chat",

@@ -297,6 +297,7 @@ def make_hold(
         session=name.replace("hld", "ses"),
         caller=caller,
         fingerprint=digest,
+        changes=digest,
         digest=digest,
         forward=body,
         api="openai",

@@ -64,6 +64,7 @@ def draft(number: int) -> HoldDraft:
         session=session,
         caller=alice,
         fingerprint=hashlib.sha256(str(number).encode()).hexdigest(),
+        changes="",
         digest=DIGEST,
         forward=BODY,
         api="openai",

@@ -106,6 +106,37 @@ def test_twenty_identical_requests_at_once_open_one_hold(place: Any, make: Any, 
     run(scenario())
 
 
+def test_a_request_with_other_noise_attaches_and_the_first_bytes_stay(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make.hold(forward=b"nonce 1"))
+            noisy = [replace(make.hold(forward=f), changes=hold.changes) for f in (b"nonce 2", b"nonce 3")]
+            assert await store.open_hold(noisy[0], make.limits) == Attached(hold)
+            await store.vote(make.ballot(hold), make.limits)
+            again = await store.open_hold(noisy[1], make.limits)
+            assert isinstance(again, Attached)
+            assert (again.hold.state, again.hold.forward) == (HoldState.APPROVED, b"nonce 1")
+
+    run(scenario())
+
+
+def test_a_new_hold_shows_the_last_one_of_the_same_request(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            first = await opened(store, make.hold())
+            await store.vote(make.ballot(first), make.limits)
+            released = (make.received("s1"), make.released("s1"))
+            assert await store.consume(first.id, digest=first.digest, session="s1", entries=released)
+            second = await opened(store, make.hold())
+            assert second.previous == first.id
+            place.clock.time += 1800
+            assert (await opened(store, make.hold())).previous == second.id
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("approved", [False, True])
 def test_other_bytes_or_other_approvals_supersede_and_link_to_the_old_hold(
     place: Any, make: Any, run: Any, approved: bool

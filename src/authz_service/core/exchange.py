@@ -120,7 +120,7 @@ class Exchange:
         if isinstance(self.state, Closed):
             return []
         if isinstance(event, CallerLeft):
-            return self._close(LeaveHold(), self._record(entries.ended(self.request, "client_left")))
+            return self._left()
         if isinstance(self.state, Undecided):
             if isinstance(event, AnswerStarted):
                 return self._envoy_replied(event)
@@ -199,6 +199,7 @@ class Exchange:
             session=self.request.session,
             caller=self.request.caller,
             fingerprint=_digest(inspection.fingerprint),
+            changes=_digest(inspection.changes),
             digest=_digest(inspection.forward),
             forward=inspection.forward,
             api=inspection.operation.api,
@@ -324,7 +325,7 @@ class Exchange:
                     return self._collect(state, state.hold, event)
                 return self._release_answer(state, event)
             case AnswerFailed(error):
-                return self._answer_failed(error, is_begun=state.is_started)
+                return self._answer_failed(error, is_begun=state.is_started, status=state.status)
             case _:
                 raise self._illegal(event)
 
@@ -384,6 +385,7 @@ class Exchange:
             session=self.request.session,
             caller=self.request.caller,
             fingerprint=_digest(b"answer\0" + self.request.session.encode()),
+            changes=_digest(body),
             digest=_digest(body),
             forward=body,
             api=self.request.api,
@@ -425,14 +427,22 @@ class Exchange:
         record = Record((refused, entries.ended(self.request, outcome, usage)))
         return self._close(LeaveHold(), record, reply)
 
-    def _answer_failed(self, error: AuthzError, *, is_begun: bool) -> list[Command]:
-        api_error = ApiError(502, error.code, str(error), self.request.session)
+    def _answer_failed(self, error: AuthzError, *, is_begun: bool, status: int = 200) -> list[Command]:
+        """`status` is the model's: where that is a failure, callers learn of it and retry as they would."""
+        is_failure = status >= 400
+        api_error = ApiError(status if is_failure else 502, error.code, str(error), self.request.session)
         refused = entries.answer_refused(self.request, code=error.code)
         record = Record((refused, entries.ended(self.request, "answer_failed")))
-        ending = CutAnswer(api_error) if is_begun else Reply(api_error, replies.retry(False))
-        return self._close(record, ending)
+        headers = {} if is_failure else replies.retry(False)
+        return self._close(record, CutAnswer(api_error) if is_begun else Reply(api_error, headers))
 
     # What can happen anywhere.
+
+    def _left(self) -> list[Command]:
+        """Envoy ended the stream. While the model has the request, Envoy does not say who broke it off:
+        the caller or the model."""
+        outcome = "broken_off" if isinstance(self.state, Forwarded | Answering) else "client_left"
+        return self._close(LeaveHold(), self._record(entries.ended(self.request, outcome)))
 
     def _envoy_replied(self, event: AnswerStarted) -> list[Command]:
         """Nothing was forwarded, so this is Envoy's own reply (a timeout, an overload)."""
@@ -487,8 +497,14 @@ class Exchange:
 
 
 def _is_covered(hold: Hold, judged: RequestJudged) -> bool:
-    """Whether the approval counts for what the rules say now: the same bytes, the same definition."""
-    if judged.inspection is None or _digest(judged.inspection.forward) != hold.digest:
+    """Whether the approval counts for what the rules say now: the same bytes, the same definition.
+
+    Noise may differ: the approved bytes go out, not those that the rules were asked about now.
+    """
+    inspection = judged.inspection
+    if inspection is None or _digest(inspection.fingerprint) != hold.fingerprint:
+        return False
+    if _digest(inspection.changes) != hold.changes:
         return False
     return judged.decision.effect is Effect.ALLOW or judged.approvals == hold.approvals
 

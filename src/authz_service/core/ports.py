@@ -29,7 +29,8 @@ class HoldState(StrEnum):
 class HoldDraft:
     """A request that is to wait. `forward` are the bytes that reviewers see and that will go out.
 
-    `fingerprint` (hex SHA-256) recognises the same request; `digest` (hex SHA-256) is that of
+    `fingerprint` (hex SHA-256) recognises the same request, and with `changes` (the same) the same
+    bytes to forward, whatever their noise; `digest` (hex SHA-256) is that of
     `forward`. `entries` are recorded in the transaction that opens the hold, or attaches to one.
     """
 
@@ -37,6 +38,7 @@ class HoldDraft:
     session: str
     caller: Caller
     fingerprint: str
+    changes: str
     digest: str
     forward: bytes
     api: str
@@ -63,6 +65,7 @@ class Hold:
     session: str
     caller: Caller
     fingerprint: str
+    changes: str
     digest: str
     forward: bytes
     api: str
@@ -238,8 +241,8 @@ class Store(Protocol):
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
         """Open a hold, or find the open or lately rejected one of the same person and fingerprint.
 
-        A pending or approved hold with another `digest` or other approvals is superseded by the new
-        one, which links to it.
+        A pending or approved hold with other `changes` or other approvals is superseded by the new one.
+        A new hold links to the last one of the same person and fingerprint, whatever became of it.
         """
         ...
 

@@ -59,6 +59,7 @@ def inspect_request(
         is_same = False
         forward.edits[api.model_path(operation)] = model
     forwarded = _edited(body, forward)
+    ignored = [path for path in noise if path and path[0] in api.noise_roots]
     return RequestInspection(
         operation=operation,
         view=replace(view, model=model),
@@ -66,7 +67,8 @@ def inspect_request(
         masked=dict(forward.counts),
         forward=forwarded,
         redacted=forwarded if is_same else _edited(body, redacted),
-        fingerprint=fingerprint_json(document, [p for p in noise if p and p[0] in api.noise_roots]),
+        fingerprint=fingerprint_json(document, ignored),
+        changes=_changes(forward, ignored),
     )
 
 
@@ -106,6 +108,16 @@ class _Edits:
 
 def _edited(body: bytes, made: _Edits) -> bytes:
     return edit_json(body, made.edits, made.keys) if made.edits or made.keys else body
+
+
+def _changes(made: _Edits, noise: Collection[tuple[str, ...]]) -> bytes:
+    """What was edited, in one order, without what is noise."""
+    kept = [
+        [list(path), text]
+        for path, text in made.edits.items()
+        if not any(path[: len(ignored)] == ignored for ignored in noise)
+    ]
+    return fingerprint_json(sorted(kept, key=repr)) if kept else b""
 
 
 def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:

@@ -17,8 +17,10 @@ class RequestInspection:
     `forward` are the bytes for the model: those received, byte for byte, but for masked spans and the
     model's name where an alias was asked for. `redacted` has every finding masked, whether a mask
     asks for it or not: it is what the record of a denied request keeps. `fingerprint` is the
-    canonical form of the body without its noise (RFC 8785), for recognising the same request. `view`
-    names the model by its own name, whatever alias was asked for.
+    canonical form of the body without its noise (RFC 8785), for recognising the same request, and
+    `changes` that of what differs from it in `forward`: with both the same, `forward` is, but for noise
+    and for how the document is written. `view` names the model by its own name, whatever alias was
+    asked for.
     """
 
     operation: Operation
@@ -28,6 +30,7 @@ class RequestInspection:
     forward: bytes
     redacted: bytes
     fingerprint: bytes
+    changes: bytes
 
 
 @dataclass(frozen=True, slots=True)
