@@ -188,10 +188,45 @@ class Stack:
             f"--- {f.name}\n{f.read_text(errors='replace')[-6000:]}" for f in files if f.exists()
         )
 
-    def cli(self, *arguments: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """Run `authz`; `check` is the exit code that is expected, None for any."""
+    def reload(self, **changes: str) -> dict[str, Any]:
+        """Write the configuration with `changes`, send SIGHUP, and what the service's log says then."""
+        before = len(self.service_log("policy."))
+        self.write_config(**changes)
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + START_SECONDS
+        while len(said := self.service_log("policy.")) == before:
+            assert time.monotonic() < deadline, f"nothing was reloaded:\n{self.logs()}"
+            time.sleep(0.02)
+        return said[-1]
+
+    def service_log(self, event: str) -> list[dict[str, Any]]:
+        """The lines of the service's log whose event begins with `event`."""
+        lines = (self.data / "logs" / "service.log").read_text(errors="replace").splitlines()
+        said = [json.loads(line) for line in lines if line.startswith('{"') and line.endswith("}")]
+        return [line for line in said if str(line.get("event", "")).startswith(event)]
+
+    def processes(self) -> dict[int, str]:
+        """All processes that have the data directory on their command line, by their ids."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                command = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+            except OSError:  # it ended meanwhile
+                continue
+            if os.fsencode(self.data) in command:
+                found[int(entry.name)] = command.replace(b"\0", b" ").decode()
+        return found
+
+    def cli(
+        self, *arguments: str, check: int | None = 0, token: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `authz`; `check` is the exit code that is expected, None for any.
+
+        Without a `token` of somebody's the command signs itself one, of whoever runs the tests.
+        """
         command = [sys.executable, "-m", "authz_cli.main", *arguments]
         env = environment() | {"AUTHZ_DATA_DIR": str(self.data)}
+        env |= {} if token is None else {"AUTHZ_TOKEN": token}
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=60
         )

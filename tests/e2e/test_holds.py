@@ -1,0 +1,305 @@
+"""A held request: who may decide it, what goes out when it is approved, and who gets the answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import openai
+import pytest
+from tests.e2e.people import (
+    approve,
+    ask,
+    asking,
+    chat,
+    contractor,
+    hold_of,
+    in_background,
+    own_hold,
+    received,
+    reject,
+    reviewer,
+    said,
+    sha256,
+    state_of,
+    until,
+)
+from tests.e2e.stack import CONFIG, Stack
+
+MORE_RULES = """\
+    - {{name: pairs, when: "'pairs' in caller.groups", effect: hold, approval: two}}
+    - {{name: hasty, when: "'hasty' in caller.groups", effect: hold, approval: soon}}
+answers:
+"""
+MORE_APPROVALS = """\
+approvals:
+  two:
+    stages:
+      - {{reviewers: "'reviewers' in person.groups", votes: 2, within: 30m}}
+  soon:
+    stages:
+      - {{reviewers: "'reviewers' in person.groups", votes: 1, within: 2s}}
+"""
+HOLDS_CONFIG = CONFIG.replace("answers:\n", MORE_RULES).replace("approvals:\n", MORE_APPROVALS)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A gateway with approvals of several kinds."""
+    with Stack(tmp_path_factory.mktemp("holds"), config=HOLDS_CONFIG) as running:
+        yield running
+
+
+def test_the_bytes_that_were_shown_and_approved_are_those_that_go_out(stack: Stack) -> None:
+    waiting = asking(stack, "ann", "Write to jane@example.com about the picnic")
+    hold = hold_of(stack, "ann")
+    shown = stack.cli_json("hold", "show", hold["id"])
+    assert "[EMAIL_ADDRESS] about the picnic" in shown["forward"]
+    assert "jane@example.com" not in json.dumps(shown)
+    assert sha256(shown["forward"].encode()) == shown["digest"] == hold["digest"]
+    approve(stack, hold)
+    assert said(waiting.result(20)) == "Hello from upstream."
+    (body,) = received(stack, "about the picnic")
+    assert body == shown["forward"].encode()
+
+
+def test_nobody_approves_their_own_request_whatever_their_role(stack: Stack) -> None:
+    waiting = asking(stack, "bea", "Raise my pay")
+    hold = hold_of(stack, "bea")
+    refusal = approve(stack, hold, check=5, token=reviewer(stack, "bea"))
+    assert "cannot vote on it" in refusal
+    assert state_of(stack, hold) == "pending"
+    assert not waiting.done()
+    approve(stack, hold, token=reviewer(stack, "rita"))
+    assert said(waiting.result(20))
+    assert len(received(stack, "Raise my pay")) == 1
+
+
+def test_the_owner_of_a_service_account_does_not_approve_its_requests(stack: Stack) -> None:
+    signed = stack.cli("token", "--subject", "robot", "--group", "contractors", "--owner", "olga")
+    client = stack.sdk(api_key=signed.stdout.strip(), max_retries=0)
+    waiting = in_background(lambda: ask(client, "Deploy on Friday"))
+    hold = hold_of(stack, "robot")
+    assert "cannot vote on it" in approve(stack, hold, check=5, token=reviewer(stack, "olga"))
+    assert received(stack, "Deploy on Friday") == []
+    approve(stack, hold, token=reviewer(stack, "rita"))
+    assert said(waiting.result(20))
+
+
+def test_a_token_of_the_gateway_cannot_vote_and_one_of_the_review_api_cannot_ask(stack: Stack) -> None:
+    waiting = asking(stack, "cleo", "Open the vault")
+    hold = hold_of(stack, "cleo")
+    approve(stack, hold, check=5, token=stack.token("rita", "reviewers"))
+    assert state_of(stack, hold) == "pending"
+    with pytest.raises(openai.AuthenticationError, match="not for"):
+        ask(stack.sdk(api_key=stack.token("cleo", "contractors", review=True)), "Open the vault")
+    reject(stack, hold, "no")
+    with pytest.raises(openai.PermissionDeniedError):
+        waiting.result(20)
+
+
+def test_of_two_reviewers_at_once_one_wins_and_the_other_is_told_who(stack: Stack) -> None:
+    waiting = asking(stack, "dora", "Book the flight")
+    hold = hold_of(stack, "dora")
+    tokens = {name: reviewer(stack, name) for name in ("rita", "rolf")}
+    racing = {
+        name: in_background(
+            lambda token=token: stack.cli(  # type: ignore[misc]  # mypy cannot infer a lambda's default
+                "hold", "approve", hold["id"], "--yes", "--reason", "mine", check=None, token=token
+            )
+        )
+        for name, token in tokens.items()
+    }
+    ended = {name: future.result(30) for name, future in racing.items()}
+    assert sorted(done.returncode for done in ended.values()) == [0, 4]
+    winner, loser = sorted(ended, key=lambda name: ended[name].returncode)
+    assert winner in ended[loser].stderr
+    assert said(waiting.result(20))
+    votes = stack.cli_json("hold", "show", hold["id"])["votes"]
+    assert [vote["name"] for vote in votes] == [winner]
+    assert len(received(stack, "Book the flight")) == 1
+
+
+def test_two_votes_need_two_people(stack: Stack) -> None:
+    client = stack.sdk("emil", "pairs", max_retries=0)
+    waiting = in_background(lambda: ask(client, "Delete the archive"))
+    hold = hold_of(stack, "emil")
+    assert "more votes are needed" in approve(stack, hold, token=reviewer(stack, "rita"))
+    assert "voted" in approve(stack, hold, check=4, token=reviewer(stack, "rita"))
+    assert state_of(stack, hold) == "pending"
+    assert received(stack, "Delete the archive") == []
+    approve(stack, hold, token=reviewer(stack, "rolf"))
+    assert said(waiting.result(20))
+
+
+def test_an_approval_of_other_bytes_than_those_that_wait_is_refused(stack: Stack) -> None:
+    waiting = asking(stack, "fay", "Order chairs")
+    hold = hold_of(stack, "fay")
+    refusal = approve(stack, hold | {"digest": sha256(b"other bytes")}, check=4)
+    assert hold["digest"] in refusal
+    assert state_of(stack, hold) == "pending"
+    reject(stack, hold, "no chairs")
+    with pytest.raises(openai.PermissionDeniedError, match="no chairs"):
+        waiting.result(20)
+
+
+def test_a_caller_that_leaves_keeps_the_hold_and_finds_it_again(stack: Stack) -> None:
+    client = contractor(stack, "gus").with_options(timeout=0.5)
+    with pytest.raises(openai.APITimeoutError):
+        ask(client, "Paint the bikeshed")
+    left = hold_of(stack, "gus", waiting=0)
+    again = asking(stack, "gus", "Paint the bikeshed")
+    assert hold_of(stack, "gus")["id"] == left["id"]
+    approve(stack, left)
+    assert said(again.result(20))
+    assert len(received(stack, "Paint the bikeshed")) == 1
+    assert state_of(stack, left) == "released"
+
+
+def test_an_approval_that_comes_while_nobody_waits_is_used_by_the_next_attempt_once(stack: Stack) -> None:
+    client = contractor(stack, "hal").with_options(timeout=0.5)
+    with pytest.raises(openai.APITimeoutError):
+        ask(client, "Feed the cat")
+    hold = hold_of(stack, "hal", waiting=0)
+    approve(stack, hold)
+    assert state_of(stack, hold) == "approved"
+    assert said(ask(contractor(stack, "hal"), "Feed the cat"))
+    third = asking(stack, "hal", "Feed the cat")
+    fresh = hold_of(stack, "hal")
+    assert fresh["id"] != hold["id"]
+    assert fresh["previous"] == hold["id"]
+    assert len(received(stack, "Feed the cat")) == 1
+    reject(stack, fresh, "it is fed")
+    with pytest.raises(openai.PermissionDeniedError):
+        third.result(20)
+
+
+def test_another_person_or_another_text_is_another_request(stack: Stack) -> None:
+    asked = [
+        asking(stack, "ida", "Sell the car"),
+        asking(stack, "ivo", "Sell the car"),
+        asking(stack, "ida", "Sell the cat"),
+    ]
+
+    def pending() -> list[str]:
+        found = stack.holds("--caller", "ida", "--state", "pending")
+        found += stack.holds("--caller", "ivo", "--state", "pending")
+        return [hold["id"] for hold in found] if len(found) == 3 else []
+
+    holds = until(pending, "three holds")
+    assert len(set(holds)) == 3
+    for hold in holds:
+        reject(stack, {"id": hold}, "no")
+    for future in asked:
+        with pytest.raises(openai.PermissionDeniedError):
+            future.result(20)
+
+
+def test_noise_makes_no_other_request_and_what_goes_out_is_what_was_approved(stack: Stack) -> None:
+    first = asking(stack, "jan", "Water the plants", metadata={"nonce": "one", "job": "7"})
+    hold = hold_of(stack, "jan")
+    shown = stack.cli_json("hold", "show", hold["id"])["forward"]
+    second = asking(stack, "jan", "Water the plants", metadata={"nonce": "two", "job": "7"})
+    assert hold_of(stack, "jan", waiting=2)["id"] == hold["id"]
+    # The same document, written in another way: other bytes, the same request.
+    third = in_background(
+        lambda: stack.post(
+            json.dumps(
+                {"metadata": {"nonce": "three", "job": "7"}, **chat("Water the plants")}, indent=1
+            ).encode(),
+            "contractors",
+            headers={"accept": "application/json"},
+            subject="jan",
+        )
+    )
+    assert hold_of(stack, "jan", waiting=3)["id"] == hold["id"]
+    other = asking(stack, "jan", "Water the plants", metadata={"nonce": "one", "job": "8"})
+    different = hold_of(stack, "jan", waiting=1)
+    assert different["id"] != hold["id"]
+    reject(stack, different, "no")
+    with pytest.raises(openai.PermissionDeniedError):
+        other.result(20)
+
+    approve(stack, hold)
+    assert said(first.result(20))
+    (body,) = received(stack, "Water the plants")
+    assert body == shown.encode()
+    fresh = hold_of(stack, "jan", waiting=2)
+    assert fresh["previous"] == hold["id"]
+    reject(stack, fresh, "once is enough")
+    with pytest.raises(openai.PermissionDeniedError):
+        second.result(20)
+    assert third.result(20).status_code == 403
+    assert len(received(stack, "Water the plants")) == 1
+
+
+def test_the_retry_of_a_noisy_request_sends_the_bytes_of_the_first_attempt(stack: Stack) -> None:
+    client = contractor(stack, "joy").with_options(timeout=0.5)
+    with pytest.raises(openai.APITimeoutError):
+        ask(client, "Tell kim@example.com", metadata={"nonce": "first"})
+    hold = hold_of(stack, "joy", waiting=0)
+    approve(stack, hold)
+    assert said(ask(contractor(stack, "joy"), "Tell kim@example.com", metadata={"nonce": "again"}))
+    sent = stack.upstream.requests[-1].body
+    assert sha256(sent) == hold["digest"]
+    assert json.loads(sent)["metadata"] == {"nonce": "first"}
+
+
+def test_an_overdue_hold_cannot_be_approved_and_its_caller_is_told(stack: Stack) -> None:
+    waiting = in_background(lambda: stack.post(chat("Hurry up"), "hasty", subject="kai"))
+    hold = hold_of(stack, "kai")
+    until(lambda: time.time() > _deadline(hold), "the deadline")
+    refusal = approve(stack, hold, check=4)
+    assert "expired" in refusal
+    answer = waiting.result(20)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "approval_expired"
+    assert answer.headers["x-should-retry"] == "false"
+    assert received(stack, "Hurry up") == []
+
+
+def _deadline(hold: dict[str, str]) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(hold["deadline"]).timestamp()
+
+
+def test_the_state_of_a_hold_is_for_its_owner_alone(stack: Stack) -> None:
+    waiting = asking(stack, "lea", "Rename the project")
+    hold = hold_of(stack, "lea")
+    mine = own_hold(stack, hold, "lea", "contractors")
+    assert mine.status_code == 200
+    assert mine.json().items() >= {"id": hold["id"], "state": "pending", "waiting": 1}.items()
+    assert "Rename" not in mine.text
+    others = own_hold(stack, hold, "mia", "contractors", "reviewers")
+    unknown = own_hold(stack, {"id": "hold_0"}, "lea", "contractors")
+    assert (others.status_code, unknown.status_code) == (404, 404)
+    assert others.json() == unknown.json()
+    assert httpx.get(f"{stack.url}/.well-known/authz/holds/{hold['id']}").status_code == 401
+    reject(stack, hold, "keep the name")
+    with pytest.raises(openai.PermissionDeniedError, match="keep the name"):
+        waiting.result(20)
+    told = own_hold(stack, hold, "lea").json()
+    assert told["state"] == "rejected"
+    assert told["votes"] == [{"verdict": "reject", "reason": "keep the name"}]
+
+
+def test_a_connection_that_is_reset_while_held_counts_no_longer(stack: Stack) -> None:
+    body = json.dumps(chat("Close the window")).encode()
+    address = urlsplit(stack.url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
+            b"authorization: Bearer " + stack.token("nora", "contractors").encode() + b"\r\n"
+            b"content-length: " + str(len(body)).encode() + b"\r\n\r\n" + body
+        )
+        hold = hold_of(stack, "nora")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    assert hold_of(stack, "nora", waiting=0)["id"] == hold["id"]
+    reject(stack, hold, "nobody is here")
+    (session,) = stack.cli_json("session", "list", "--caller", "nora")
+    assert session["status"] == "client_left"
