@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import re2
+
 from authz_service.errors import Misconfigured
 from authz_service.masking import validators
 from authz_service.masking.pattern_detector import PatternDetector
@@ -102,7 +104,11 @@ def build_scanner(entities: Iterable[str] | None = None, custom: Sequence[tuple[
             faults.append(f"{name}: {fault}")
     if faults:
         raise Misconfigured("\n".join(faults), code="bad_detectors")
-    return DetectorScanner(detectors)
+    try:
+        return DetectorScanner(detectors)
+    except re2.error as cause:
+        message = "the patterns are too large to be searched for together"
+        raise Misconfigured(message, code="bad_detectors") from cause
 
 
 def _checked_name(name: str) -> str:

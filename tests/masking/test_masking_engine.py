@@ -1,0 +1,36 @@
+"""The gate before the detectors never answers "nothing" for want of memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from authz_service.errors import Misconfigured
+from authz_service.masking.detectors import build_scanner
+from authz_service.masking.engine import Gate
+
+
+class _OutOfMemory:
+    """RE2's set when its automaton finds no memory: no match, and no error."""
+
+    def Match(self, _text: bytes) -> None:
+        return None
+
+
+def test_a_gate_says_which_patterns_occur() -> None:
+    gate = Gate(["a", "b+", r"\Ac"])
+    assert gate.hits(b"xbbx") == {1}
+    assert gate.hits(b"cab") == {0, 1, 2}
+    assert gate.hits(b"") == frozenset()
+
+
+def test_a_gate_without_memory_lets_every_detector_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(["a", "b"])
+    monkeypatch.setattr(gate, "_set", _OutOfMemory())
+    assert gate.hits(b"zzz") == {0, 1}
+
+
+def test_patterns_that_are_too_large_together_are_refused_when_loaded() -> None:
+    custom = [(f"WORDS_{number}", rf"{number}\pL{{1,30}}-\pL{{1,30}}") for number in range(20)]
+    with pytest.raises(Misconfigured) as refused:
+        build_scanner([], custom)
+    assert refused.value.code == "bad_detectors"
