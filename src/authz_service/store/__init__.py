@@ -2,9 +2,10 @@
 
 - `open`: opens a store by URL; `sql_store`: the `Store` of core/ports
 - `schema`, `migrate`, `migrations/`: the tables, and how a database gets them
-- `database`, `sqlite`, `postgres`: connections that are as durable as we promise, and their clock
-- `writer`: one thread, one connection, group commit; `ledger`: the entries of one transaction
+- `connecting`, `database`, `sqlite`, `postgres`: connections as durable as we promise, and their clock
+- `writer`: one thread and its queue; `batch`: a group of units as one transaction
+- `transaction`, `ledger`: what a unit may do; the entries of one transaction
 - `opening`, `voting`, `ending`, `recovery`: units of work that change holds and sessions
-- `hold_rows`: a hold and its votes as rows; `queries`, `paging`: reading
+- `hold_rows`, `loading`: a hold and its votes as rows; `queries`, `paging`: reading
 - `faults`: what a database error means to whoever waits
 """
