@@ -62,7 +62,7 @@ _JWT = (
     rf"(?:e[yw]{_PART}{{4,}}\.{_PART}*|{_PART}*\.{_PART}{{16}}\.{_PART}+\.{_PART}{{22,}})"
 )
 
-# RFC 7468 2, with the forms of OpenSSH and PGP; and RFC 4716's like of it, with four dashes.
+# RFC 7468 2, with OpenSSH's and PGP's labels; and the four dashes of ssh.com's keys.
 _KEY = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?"
 _KEY_BEGINS = rf"-----BEGIN {_KEY}-----|---- BEGIN {_KEY} ----"
 _KEY_ENDS = rf"-----END {_KEY}-----|---- END {_KEY} ----"
