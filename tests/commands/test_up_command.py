@@ -93,65 +93,65 @@ def paste(line: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_what_it_prints_to_try_works_when_pasted(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One that runs, for tests that leave it as it is."""
+    with running(tmp_path_factory.mktemp("up") / "data") as up:
+        yield up
+
+
+def test_what_it_prints_to_try_works_when_pasted(up: Up) -> None:
     assert shutil.which("curl"), "the lines to try use curl"
-    with running(tmp_path / "data") as up:
-        allowed, held, approve, denied = up.lines
-        assert "Write a haiku about doors" in json.loads(paste(allowed))["choices"][0]["message"]["content"]
-        assert json.loads(paste(denied))["error"]["code"] == "request_denied"
-        with subprocess.Popen(["bash", "-c", held], stdout=subprocess.PIPE, text=True) as waiting:
-            watch = command("hold", "watch", "--data-dir", str(up.data.root), "--json")
-            with subprocess.Popen(watch, stdout=subprocess.PIPE, text=True) as watching:
-                assert watching.stdout is not None
-                watching.stdout.readline()
-                watching.terminate()
-            assert "is approved" in paste(approve)
-            assert (
-                "Plan a party"
-                in json.loads(waiting.communicate(timeout=30)[0])["choices"][0]["message"]["content"]
-            )
+    allowed, held, approve, denied = up.lines
+    assert "Write a haiku about doors" in said(paste(allowed))
+    assert json.loads(paste(denied))["error"]["code"] == "request_denied"
+    with subprocess.Popen(["bash", "-c", held], stdout=subprocess.PIPE, text=True) as waiting:
+        watch = command("hold", "watch", "--data-dir", str(up.data.root), "--json")
+        with subprocess.Popen(watch, stdout=subprocess.PIPE, text=True) as watching:
+            assert watching.stdout is not None
+            watching.stdout.readline()
+            watching.terminate()
+        assert "is approved" in paste(approve)
+        assert "Plan a party" in said(waiting.communicate(timeout=30)[0])
 
 
-def test_it_says_where_everything_is_while_it_runs_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as up:
-        said = json.loads(up.data.up.read_text())
-        assert up.data.up.stat().st_mode & 0o077 == 0
-        assert said.keys() == {"gateway", "review", "metrics", "pid"}
-        assert said["review"] == f"unix:{up.data.review_socket}"
-        children = up.children
-        assert len(children) == 3
-    assert up.process.returncode == 0
-    assert not up.data.up.exists()
-    assert not any(is_alive(pid) for pid in children)
+def said(answer: str) -> str:
+    """What the model said."""
+    return str(json.loads(answer)["choices"][0]["message"]["content"])
 
 
-def test_ctrl_c_stops_it_in_order(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as up:
-        children = up.children
-        up.process.send_signal(signal.SIGINT)
-        assert up.process.wait(30) == 0
-        assert not any(is_alive(pid) for pid in children)
+def test_it_says_where_everything_is_for_this_user_only(up: Up) -> None:
+    addresses = json.loads(up.data.up.read_text())
+    assert addresses.keys() == {"gateway", "review", "metrics", "pid"}
+    assert addresses["review"] == f"unix:{up.data.review_socket}"
+    assert len(up.children) == 3
+    files = [path for path in up.data.root.rglob("*") if path.is_file()]
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
 
 
-def test_nothing_outlives_it_when_it_is_killed_and_the_next_start_works(tmp_path: Path) -> None:
+def test_a_second_one_on_the_same_directory_is_refused(up: Up) -> None:
+    second = subprocess.run(
+        command("up", "--data-dir", str(up.data.root)), capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 2
+    assert f"process {up.process.pid}" in second.stderr
+    assert second.stderr.count("\n") == 1
+    assert up.data.up.exists()
+
+
+def test_nothing_outlives_it_killed_or_stopped_and_the_next_start_works(tmp_path: Path) -> None:
     with running(tmp_path / "data") as up:
         children = up.children
         up.process.kill()
         for pid in children:
             wait_for_end(pid)
     with running(tmp_path / "data") as up:
-        assert len(up.children) == 3
-
-
-def test_a_second_one_on_the_same_directory_is_refused(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as up:
-        second = subprocess.run(
-            command("up", "--data-dir", str(tmp_path / "data")), capture_output=True, text=True, check=False
-        )
-        assert second.returncode == 2
-        assert f"process {up.process.pid}" in second.stderr
-        assert second.stderr.count("\n") == 1
-        assert up.data.up.exists()
+        children = up.children
+        assert len(children) == 3
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(30) == 0
+        assert not any(is_alive(pid) for pid in children)
+        assert not up.data.up.exists()
 
 
 def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ targets = st.builds(
 )
 
 
-@configured(max_examples=12, deadline=None)
+@configured(max_examples=8, deadline=None)
 @given(st.lists(targets, min_size=1, max_size=3, unique_by=lambda target: target.name))
 def test_any_models_give_a_file_that_keeps_the_gate_shut_and_renders_to_itself(
     models: list[ModelTarget],

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from authz_service.framing.headers import SECRET_HEADERS
-from authz_service.proxy.gate_filters import PROTECTED
+from authz_service.proxy.gate_routes import PROTECTED
 from authz_service.proxy.render import render
 from authz_service.proxy.settings import EnvoySettings, Injected, ModelTarget
 from authz_service.proxy.template import template_text
@@ -85,10 +85,14 @@ class File:
     def model(self) -> Any:
         return self.cluster("model/llama")
 
+    @staticmethod
+    def options(cluster: Any) -> Any:
+        (options,) = cluster["typed_extension_protocol_options"].values()
+        return options
+
     @property
     def model_filters(self) -> Any:
-        (options,) = self.model["typed_extension_protocol_options"].values()
-        return options["http_filters"]
+        return self.options(self.model)["http_filters"]
 
     @property
     def secure_model(self) -> Any:
@@ -323,6 +327,13 @@ OPENINGS: list[tuple[str, str, Edit]] = [
         ),
     ),
     (
+        "a second framing",
+        "smuggling",
+        lambda f: f.config["request_headers_to_add"].append(
+            {"header": {"key": "Transfer-Encoding", "value": "chunked"}}
+        ),
+    ),
+    (
         "the caller's credential wins",
         "credential_crosses",
         put(lambda f: f.model_filters[0]["typed_config"], "overwrite", False),
@@ -387,6 +398,7 @@ OPENINGS: list[tuple[str, str, Edit]] = [
     ),
     ("a model that is the service", "service_exposed", model_at_the_service),
     ("a model that is the administration", "service_exposed", model_at_admin),
+    ("another path", "path_changed", put(lambda f: f.action, "prefix_rewrite", "/v1/completions")),
     ("a path without a route", "path_without_route", put(lambda f: f.route["match"], "prefix", "/v2/")),
     (
         "headers not stripped",
@@ -455,6 +467,81 @@ OPENINGS: list[tuple[str, str, Edit]] = [
         "an untrusted chain",
         "unknown_setting",
         put(lambda f: f.verification, "trust_chain_verification", "ACCEPT_UNTRUSTED"),
+    ),
+    (
+        "a name that any certificate has",
+        "unverified_tls",
+        put(
+            lambda f: f.verification,
+            "match_typed_subject_alt_names",
+            [{"san_type": "DNS", "matcher": {"prefix": ""}}],
+        ),
+    ),
+    ("no names", "unverified_tls", put(lambda f: f.verification, "match_typed_subject_alt_names", [])),
+    (
+        "TLS by name only",
+        "unverified_tls",
+        put(lambda f: f.secure_model, "transport_socket", {"name": "raw"}),
+    ),
+    (
+        "TLS for clients by name only",
+        "plain_listener",
+        put(lambda f: f.chain, "transport_socket", {"name": "x"}),
+    ),
+    (
+        "keys of TLS written down",
+        "tls_keys_logged",
+        put(
+            lambda f: f.secure_model["transport_socket"]["typed_config"]["common_tls_context"],
+            "key_log",
+            {"path": "/tmp/keys"},
+        ),
+    ),
+    (
+        "a listener filter",
+        "other_way_in",
+        put(lambda f: f.listener, "listener_filters", [{"name": "envoy.filters.listener.original_dst"}]),
+    ),
+    (
+        "a local reply that repeats a credential",
+        "log_has_secrets",
+        put(
+            lambda f: f.manager,
+            "local_reply_config",
+            {"body_format": {"json_format": {"e": "%REQ(authorization)%"}}},
+        ),
+    ),
+    (
+        "a model's HTTP/1 read otherwise",
+        "smuggling",
+        put(
+            lambda f: f.options(f.model)["explicit_http_config"],
+            "http_protocol_options",
+            {"enable_trailers": True},
+        ),
+    ),
+    (
+        "the service's streams are cut",
+        "ends_holds",
+        put(
+            lambda f: f.options(f.cluster("authz_service"))["common_http_protocol_options"],
+            "max_stream_duration",
+            "60s",
+        ),
+    ),
+    (
+        "statistics through code",
+        "unknown_extension",
+        put(
+            lambda f: f.document,
+            "stats_sinks",
+            [
+                {
+                    "name": "wasm",
+                    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.stat_sinks.wasm.v3.Wasm"},
+                }
+            ],
+        ),
     ),
     ("no TLS to a model", "unverified_tls", put(lambda f: f.secure_model, "transport_socket", TAP)),
     ("a filter behind the gate", "unknown_filter", lambda f: f.model_filters.insert(0, LUA)),
@@ -532,6 +619,8 @@ def test_an_edit_that_opens_the_gate_is_refused_by_name(file: File, code: str, e
         ("node: &a {}\nadmin: *a\n", "yaml_alias"),
         ("node: {<<: {id: x}}\n", "yaml_alias"),
         ("node: !ignore {}\n", "yaml_tag"),
+        ("node: {} # \u2028admin: {}\n", "not_yaml"),
+        ("node: {} # \radmin: {}\n", "not_yaml"),
         ("%YAML 1.1\n---\nnode: {}\n", "yaml_tag"),
         ("", "not_yaml"),
     ],
@@ -610,7 +699,7 @@ def test_the_paths_of_all_model_apis_have_routes(file: File) -> None:
 
 
 def test_our_expression_names_all_headers_that_the_service_leaves_to_envoy(file: File) -> None:
-    assert file.proc["mutation_rules"]["disallow_expression"]["regex"] == PROTECTED
+    assert file.proc["mutation_rules"]["disallow_expression"]["regex"] == f"^({PROTECTED.pattern})$"
 
 
 @pytest.mark.e2e

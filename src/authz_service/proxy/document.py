@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -12,6 +13,7 @@ from ruamel.yaml.events import AliasEvent, DocumentStartEvent, ScalarEvent, Stre
 
 from authz_service.proxy.faults import Fault, Path
 
+_ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 LARGEST = 4 * 1024 * 1024  # characters
 
 
@@ -23,6 +25,9 @@ def read_document(text: str) -> tuple[Any, list[Fault]]:
     """
     if len(text) > LARGEST:
         return None, [Fault("not_yaml", (), f"more than {LARGEST} characters")]
+    if odd := _ODD.search(text):
+        line = text.count("\n", 0, odd.start()) + 1
+        return None, [Fault("not_yaml", (), "a character that ends lines for some readers only", line)]
     try:
         faults = _ambiguities(text)
         document = YAML(typ="rt").load(text)

@@ -14,10 +14,20 @@ _CODEC: Final = f"{_TYPES}filters.http.upstream_codec.v3.UpstreamCodec"
 _TLS: Final = f"{_TYPES}transport_sockets.tls.v3.UpstreamTlsContext"
 
 _file = fields({"filename": anything})
+
+
+def _names(value: Any, path: Path, report: Report) -> None:
+    each(fields({"san_type": anything, "matcher": fields({"exact": anything})}))(value, path, report)
+    if not items(value) or any(not get(name, "matcher", "exact") for name in items(value)):
+        report.add(
+            "unverified_tls", path, "each name must be given exactly: else a certificate of any would do"
+        )
+
+
 _validation = fields(
     {
         "trusted_ca": _file,
-        "match_typed_subject_alt_names": anything,
+        "match_typed_subject_alt_names": _names,
         "crl": anything,
         "max_verify_depth": anything,
         "verify_certificate_spki": anything,
@@ -50,7 +60,8 @@ _transport = fields(
             },
             {"common_tls_context": ("unverified_tls", "the server would not be verified")},
         ),
-    }
+    },
+    {"typed_config": ("unverified_tls", "a name alone says nothing")},
 )
 
 
@@ -72,13 +83,28 @@ def _upstream_filters(value: Any, path: Path, report: Report) -> None:
         )(get(value, 0, "typed_config"), here, report)
 
 
+_common_http = fields(
+    {
+        "idle_timeout": anything,
+        "max_headers_count": anything,
+        "max_response_headers_kb": anything,
+        "max_requests_per_connection": anything,
+    }
+)
 _options = fields(
     {
         _OPTIONS: fields(
             {
                 "@type": anything,
-                "common_http_protocol_options": anything,
-                "explicit_http_config": anything,
+                "common_http_protocol_options": _common_http,
+                "explicit_http_config": fields(
+                    {
+                        "http_protocol_options": exactly(
+                            {}, "smuggling", "must be {}: both sides must read HTTP/1 the same"
+                        ),
+                        "http2_protocol_options": anything,
+                    }
+                ),
                 "http_filters": _upstream_filters,
             }
         )
@@ -107,6 +133,7 @@ _cluster = fields(
         "common_lb_config": anything,
         "least_request_lb_config": anything,
         "health_checks": anything,
+        "close_connections_on_host_health_failure": anything,
         "circuit_breakers": anything,
         "outlier_detection": anything,
         "dns_lookup_family": anything,

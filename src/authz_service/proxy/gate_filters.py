@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from authz_service.framing.headers import SECRET_HEADERS
 from authz_service.proxy.faults import Path, Report
+from authz_service.proxy.gate_routes import PROTECTED
 from authz_service.proxy.shape import Shape, anything, each, exactly, fields, get, items
 
 HTTP: Final = "type.googleapis.com/envoy.extensions.filters.http."
@@ -16,7 +17,7 @@ ROUTER: Final = f"{HTTP}router.v3.Router"
 ORDER: Final = (EXT_AUTHZ, EXT_PROC, RBAC, ROUTER)
 _NAMES: Final = {EXT_AUTHZ: "ext_authz", EXT_PROC: "ext_proc", RBAC: "rbac", ROUTER: "router"}
 
-PROTECTED: Final = "^(content-length|transfer-encoding|connection|host|x-forwarded-proto|x-envoy-.*)$"
+_PROTECTED: Final = f"^({PROTECTED.pattern})$"
 
 _closed = exactly(False, "fails_open", "must be false: when the service is away, requests stop")
 _on_error = exactly(
@@ -107,7 +108,7 @@ _ext_proc = fields(
             "DEFAULT", "route_cache", "must be DEFAULT: the route is chosen anew when the service has decided"
         ),
         "mutation_rules": exactly(
-            {"disallow_is_error": True, "disallow_expression": {"regex": PROTECTED}},
+            {"disallow_is_error": True, "disallow_expression": {"regex": _PROTECTED}},
             "mutation_rules",
             "must be as in envoy/envoy.yaml: what frames and routes messages stays Envoy's",
         ),

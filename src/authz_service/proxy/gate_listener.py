@@ -75,6 +75,9 @@ def _log_format(value: Any, path: Path, report: Report) -> None:
 
 
 _format = fields({"json_format": _log_format, "omit_empty_values": anything})
+_reply_format = fields({"json_format": _log_format, "content_type": anything})
+_mapper = fields({"filter": anything, "body_format_override": _reply_format})
+_local_reply = fields({"mappers": each(_mapper), "body_format": _reply_format})
 _log_config = fields(
     {
         "@type": one_of(
@@ -137,7 +140,7 @@ _manager = fields(
         "always_set_request_id_in_response": anything,
         "upgrade_configs": exactly([], "upgrade", "must be empty: nothing reads WebSockets or tunnels"),
         "server_header_transformation": anything,
-        "local_reply_config": anything,
+        "local_reply_config": _local_reply,
         "access_log": _access_log,
         "route_config": check_routes,
         "http_filters": check_filters,
@@ -161,17 +164,28 @@ def _network_filters(value: Any, path: Path, report: Report) -> None:
     each(fields({"name": anything, "typed_config": _manager}))(value, path, report)
 
 
+_common_tls = fields(
+    {
+        "tls_params": anything,
+        "tls_certificates": anything,
+        "tls_certificate_sds_secret_configs": anything,
+        "validation_context": anything,
+        "alpn_protocols": anything,
+    }
+)
 _tls = fields(
     {
         "name": anything,
         "typed_config": fields(
             {
                 "@type": exactly(_TLS, "plain_listener", "only TLS is checked here"),
-                "common_tls_context": anything,
+                "common_tls_context": _common_tls,
                 "require_client_certificate": anything,
-            }
+            },
+            {"common_tls_context": ("plain_listener", "there is no certificate")},
         ),
-    }
+    },
+    {"typed_config": ("plain_listener", "a name alone says nothing")},
 )
 _inspector = fields({"@type": exactly(_INSPECTOR, "other_way_in", "only the TLS inspector is known here")})
 _chain = fields(
@@ -191,9 +205,15 @@ _listener = fields(
         "stat_prefix": anything,
         "address": _address,
         "per_connection_buffer_limit_bytes": anything,
+        "per_connection_buffer_high_watermark_timeout": anything,
         "tcp_backlog_size": anything,
         "socket_options": anything,
-        "listener_filters": each(fields({"name": anything, "typed_config": _inspector})),
+        "listener_filters": each(
+            fields(
+                {"name": anything, "typed_config": _inspector},
+                {"typed_config": ("other_way_in", "only the TLS inspector is known here")},
+            )
+        ),
         "connection_balance_config": anything,
         "enable_reuse_port": anything,
         "filter_chains": each(_chain),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from authz_service.framing.headers import GATEWAY_PREFIX, MODEL_HEADER, SECRET_HEADERS
@@ -10,6 +11,11 @@ from authz_service.proxy.shape import anything, each, exactly, fields, get, item
 
 REMOVED: Final = SECRET_HEADERS | {MODEL_HEADER}
 """Request headers that no model may see; Envoy takes them off, since the service cannot."""
+
+PROTECTED: Final = re.compile(
+    r"content-length|transfer-encoding|connection|host|x-forwarded-proto|x-envoy-.*"
+)
+"""What frames and routes messages: neither the service nor a route may change it."""
 
 _everyone = exactly(["*"], "no_route", 'must be ["*"]: every host takes the same way')
 
@@ -24,6 +30,8 @@ def _added(value: Any, path: Path, report: Report) -> None:
         name = str(key).lower()
         if name in SECRET_HEADERS or name.startswith((GATEWAY_PREFIX, "x-envoy-", ":")):
             report.add("credential_crosses", (*path, index), f"{name} is not to be added here")
+        if PROTECTED.fullmatch(name):
+            report.add("smuggling", (*path, index), f"{name} frames or routes messages, and is Envoy's")
         if "%" in str(text):
             message = "a value from the request could carry a credential; only fixed values are known here"
             report.add("credential_crosses", (*path, index), message)
@@ -131,6 +139,10 @@ def _check_model_way(route: Any, path: Path, report: Report) -> None:
         message = f"a route to a model matches {MODEL_HEADER}, which the service sets, exactly, and only that"
         report.add("model_without_choice", (*path, "match"), message)
     action = get(route, "route")
+    begin, rewritten = get(route, "match", "prefix"), get(action, "prefix_rewrite")
+    if rewritten is not None and not (isinstance(begin, str) and str(rewritten).endswith(begin)):
+        message = "prefix_rewrite may put a path before what was judged, and change nothing of it"
+        report.add("path_changed", (*path, "route"), message)
     if not get(action, "host_rewrite_literal") and get(action, "auto_host_rewrite") is not True:
         message = "the Host that the caller sent would reach the model; set host_rewrite_literal"
         report.add("host_crosses", (*path, "route"), message)

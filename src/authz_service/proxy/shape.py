@@ -60,6 +60,7 @@ DANGERS: Mapping[str, tuple[str, str]] = {
     "max_connection_duration": ("ends_holds", "ends held requests"),
     "http_protocol_options": ("smuggling", "changes how HTTP/1 is read; both sides must read it the same"),
     "bootstrap_extensions": ("unknown_extension", "runs code that is not checked here"),
+    "key_log": ("tls_keys_logged", "writes down the keys with which the traffic can be read"),
     "header_prefix": ("mutation_rules", "renames the headers that mutation rules protect"),
 }
 """Fields that open the gate wherever they stand, and what each does."""

@@ -16,11 +16,12 @@ from authz_service.proxy.gate_filters import service_clusters
 from authz_service.proxy.gate_listener import check_listeners
 from authz_service.proxy.gate_routes import check_paths, check_ways
 from authz_service.proxy.schema import check_schema
-from authz_service.proxy.shape import anything, exactly, fields, get, items
+from authz_service.proxy.shape import anything, each, exactly, fields, get, items
 
 ALWAYS: Final = ("/.well-known/authz",)
 """Paths that the service answers itself, whatever models there are."""
 
+_SINKS: Final = ("envoy.config.metrics.v3.", "envoy.extensions.stat_sinks.open_telemetry.v3.")
 _ENDS_HOLDS: Final = (
     "envoy.overload_actions.reduce_timeouts",
     "envoy.overload_actions.reset_high_memory_stream",
@@ -84,6 +85,12 @@ def _overload(value: Any, path: Path, report: Report) -> None:
             report.add("ends_holds", (*path, "actions", index), "would end requests that wait for a reviewer")
 
 
+def _sink(value: Any, path: Path, report: Report) -> None:
+    kind = str(get(value, "@type")).removeprefix("type.googleapis.com/")
+    if not kind.startswith(_SINKS):
+        report.add("unknown_extension", path, f"{kind} is no statistics sink that is known here")
+
+
 _bootstrap = fields(
     {
         "node": anything,
@@ -91,7 +98,7 @@ _bootstrap = fields(
         "overload_manager": _overload,
         "static_resources": fields({"listeners": anything, "clusters": anything}),
         "stats_config": anything,
-        "stats_sinks": anything,
+        "stats_sinks": each(fields({"name": anything, "typed_config": _sink})),
         "stats_flush_interval": anything,
         "application_log_config": anything,
         "use_tcp_for_dns_lookups": exactly(False, "unknown_setting", "is not checked here"),
