@@ -108,8 +108,12 @@ class Stack:
 
     def __enter__(self) -> Self:
         self.upstream.__enter__()
-        self.write_config()
-        self.start()
+        try:
+            self.write_config()
+            self.start()
+        except BaseException:
+            self.upstream.__exit__()  # or its thread would keep the tests from ending
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:
