@@ -269,6 +269,19 @@ def test_a_caller_who_leaves_while_waiting_leaves_the_hold_open(
     assert kinds(commands[1]) == [Kind.EXCHANGE_ENDED]
 
 
+def test_while_the_model_has_the_request_nobody_claims_to_know_who_broke_it_off(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    waiting = held(judged, hold_in(HoldState.PENDING))
+    forwarded = (BodyRead(b"body"), judged(Effect.ALLOW))
+    outcomes = []
+    for events in ((), waiting, forwarded, (*forwarded, ANSWER)):
+        _, commands = play(request_of_alice, *events, CallerLeft())
+        assert isinstance(commands[-1], Record)
+        outcomes.append(commands[-1].drafts[-1].data["outcome"])
+    assert outcomes == ["client_left", "client_left", "broken_off", "broken_off"]
+
+
 def test_an_unreadable_request_is_recorded_and_refused(request_of_alice: Request) -> None:
     error = Unreadable("The body is not JSON.", code="invalid_json")
     _, commands = play(request_of_alice, BodyRead(b"{"), RequestFailed(error))
@@ -344,6 +357,16 @@ def test_an_answer_that_cannot_be_read_is_never_passed_on(request_of_alice: Requ
     _, commands = play(request_of_alice, BodyRead(b""), judged(Effect.ALLOW), ANSWER, failed)
     assert names(commands) == ["Record", "Reply"]
     assert reply_of(commands).error.status == 502
+
+
+def test_a_failure_that_cannot_be_read_keeps_its_status_and_is_retried_as_ever(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    busy = AnswerStarted(429, {}, is_last=False)
+    failed = AnswerFailed(Unreadable("not JSON", code="unreadable_answer"))
+    _, commands = play(request_of_alice, BodyRead(b""), judged(Effect.ALLOW), busy, failed)
+    assert reply_of(commands).error.status == 429
+    assert "x-should-retry" not in reply_of(commands).headers
 
 
 def test_an_answer_before_the_request_went_out_is_envoys_and_becomes_an_error(

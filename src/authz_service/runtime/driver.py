@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -103,7 +104,9 @@ class Driver:
                 self.gateway.recorder.later(command.drafts)
 
     async def _handle_mail(self, mail: Mail) -> None:
-        if not isinstance(mail, AnswerChunk):
+        if isinstance(mail, CallerLeft):
+            self.caller_left()  # the stream is about to be cancelled: no time to wait for the store
+        elif not isinstance(mail, AnswerChunk):
             await self._handle(mail)
         elif self._answer is not None:
             await self._handle(await self._answer.read(mail.data, is_last=mail.is_last))
@@ -135,11 +138,13 @@ class Driver:
     async def _store(self, command: Record | OpenHold | Consume) -> Event | None:
         store = self.gateway.store
         match command:
+            # Shielded: what was asked is on record even if the caller leaves meanwhile.
             case Record(drafts):
-                await store.append(*drafts)
+                await asyncio.shield(store.append(*drafts))
                 return None
             case OpenHold(draft):
-                return HoldAnswered(await store.open_hold(draft, self.gateway.hold_limits))
+                opening = asyncio.shield(store.open_hold(draft, self.gateway.hold_limits))
+                return HoldAnswered(await opening)
             case Consume(hold, digest, entries):
                 session = self.exchange.request.session
                 is_ours = await store.consume(hold, digest=digest, session=session, entries=entries)

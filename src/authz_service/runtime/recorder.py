@@ -73,6 +73,11 @@ class Recorder:
                 log.warning("recorder.dropped", code=error.code)
             except AuthzError:
                 return
+            except Exception as error:
+                log.error("recorder.refused", error=type(error).__name__, kind=drafts[0].kind)
+                if _begins_again(drafts):
+                    self._backlog[0] = drafts[1:]
+                    continue
             if self._backlog and self._backlog[0] is drafts:
                 self._backlog.popleft()
 
@@ -82,3 +87,8 @@ class Recorder:
             data: Data = {"code": code, "count": number}
             payloads = {"source": source.encode()}
             self.later((EntryDraft(Kind.REFUSALS_COUNTED, None, data, payloads),))
+
+
+def _begins_again(drafts: tuple[EntryDraft, ...]) -> bool:
+    """Whether the rest may be recorded yet: the session's first entry was committed, and nobody was told."""
+    return len(drafts) > 1 and drafts[0].kind is Kind.REQUEST_RECEIVED

@@ -1,0 +1,69 @@
+"""What nothing waits for is recorded all the same, whatever befell the store meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.ports import Store
+from authz_service.runtime.recorder import Recorder
+from authz_service.store.open import open_store
+
+RECEIVED = EntryDraft(
+    Kind.REQUEST_RECEIVED,
+    "ses_1",
+    {"api": "", "caller": "pseudonym", "method": "POST", "path": "/", "size": 0},
+)
+ENDED = EntryDraft(Kind.EXCHANGE_ENDED, "ses_1", {"outcome": "store_failed"})
+
+
+def with_recorder(tmp_path: Path, story: Callable[[Store, Recorder], Awaitable[None]]) -> None:
+    async def play() -> None:
+        store = await open_store(f"sqlite:///{tmp_path}/a.db", instance="i", pseudonym=lambda who: who[1])
+        try:
+            await story(store, Recorder(store))
+        finally:
+            await store.close()
+
+    asyncio.run(play())
+
+
+def test_a_session_whose_beginning_was_committed_unheard_gets_its_end_and_what_follows_too(
+    tmp_path: Path,
+) -> None:
+    async def story(store: Store, recorder: Recorder) -> None:
+        await store.append(RECEIVED)
+        recorder.later((RECEIVED, ENDED))
+        recorder.later((EntryDraft(Kind.SERVICE_STOPPED),))
+        await recorder.drain()
+        kinds = [entry.kind for entry in await store.entries("ses_1")]
+        assert kinds == [Kind.REQUEST_RECEIVED, Kind.EXCHANGE_ENDED]
+        session = await store.session("ses_1")
+        assert session is not None
+        assert session.status == "store_failed"
+
+    with_recorder(tmp_path, story)
+
+
+def test_refusals_of_the_unauthenticated_are_counted_not_listed(tmp_path: Path) -> None:
+    async def story(store: Store, recorder: Recorder) -> None:
+        recorded: list[EntryDraft] = []
+        append = store.append
+
+        async def seen(*drafts: EntryDraft) -> None:
+            recorded.extend(drafts)
+            await append(*drafts)
+
+        store.append = seen  # type: ignore[method-assign]  # to see what has no session
+        for _ in range(3):
+            recorder.count("10.0.0.1", "invalid_token")
+        recorder.count("10.0.0.2", "missing_token")
+        await recorder.drain(with_counts=True)
+        assert [(d.data["code"], d.data["count"]) for d in recorded] == [
+            ("invalid_token", 3),
+            ("missing_token", 1),
+        ]
+
+    with_recorder(tmp_path, story)
