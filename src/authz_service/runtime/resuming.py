@@ -6,6 +6,8 @@ process died of, and is refused: the caller's own retry is a new exchange.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from authz_service.audit.draft import Kind
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import milliseconds_of
@@ -14,15 +16,21 @@ from authz_service.runtime.gateway import Gateway
 HELD = {Kind.HOLD_OPENED.value, Kind.HOLD_ATTACHED.value}
 
 
-async def is_resumed(gateway: Gateway, exchange: str) -> bool:
-    """Whether the exchange began before this process did, and was held then.
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the record knows of an exchange that is about to begin; `refusal` says why it may not."""
 
-    Raises `Unavailable` for one that began before and was not, or that was released.
-    """
+    is_recorded: bool = False
+    refusal: Unavailable | None = None
+
+
+async def past_of(gateway: Gateway, exchange: str) -> Past:
+    """What became of the exchange in a process before this one; raises `Unavailable` with the store."""
     if milliseconds_of(exchange) / 1000 >= gateway.started_at:
-        return False
+        return Past()
     kinds = {entry.kind for entry in await gateway.store.entries(exchange)}
+    refusal = None
     if kinds.isdisjoint(HELD) or Kind.REQUEST_RELEASED.value in kinds:
         message = "The gateway was restarted while it handled this request; send it again."
-        raise Unavailable(message, code="restarted")
-    return True
+        refusal = Unavailable(message, code="restarted")
+    return Past(is_recorded=bool(kinds), refusal=refusal)

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 import grpc
 import structlog
 
-from authz_service.core.events import AnswerFailed, AnswerStarted, BodyRead, CallerLeft
+from authz_service.core.events import AnswerFailed, AnswerStarted, BodyRead, CallerLeft, RequestFailed
 from authz_service.core.exchange import Exchange
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Unreadable
@@ -25,7 +25,7 @@ from authz_service.runtime.driver import Driver
 from authz_service.runtime.gateway import Gateway, Reservation
 from authz_service.runtime.judging import Route
 from authz_service.runtime.mailbox import AnswerChunk, Mailbox
-from authz_service.runtime.resuming import is_resumed
+from authz_service.runtime.resuming import Past, past_of
 from authz_service.servers.ext_proc_stream import EnvoyStream
 from authz_service.servers.incoming import (
     Context,
@@ -85,7 +85,8 @@ class ProcessServer:
         try:
             await self._drive(driver, stream, incoming, reservation)
         except asyncio.CancelledError:
-            driver.caller_left()
+            if not stream.is_done:
+                driver.caller_left()
             raise
         except Exception as error:
             _log_failure(error, incoming.sealed.exchange)
@@ -97,20 +98,28 @@ class ProcessServer:
     async def _drive(
         self, driver: Driver, stream: EnvoyStream, incoming: Incoming, reservation: Reservation
     ) -> None:
-        limit = self._gateway.rules.config.limits.body
-        first = await read_request(incoming, stream.context, limit=limit, reservation=reservation)
         try:
-            driver.exchange.is_recorded = await is_resumed(self._gateway, incoming.sealed.exchange)
+            past = await past_of(self._gateway, incoming.sealed.exchange)
         except AuthzError as error:
             await stream.refuse(error)
             return
+        driver.exchange.is_recorded = past.is_recorded
+        first = await self._first(past, incoming, stream, reservation)
         if isinstance(first, BodyRead):
             reply = await own_reply(self._gateway, incoming.sealed.caller, incoming.method, incoming.path)
             if reply is not None:
                 await stream.immediate(reply.status, {"content-type": "application/json"}, reply.body)
                 return
-        async with _reading_on(stream, driver.mailbox):
+        async with _reading_on(stream, driver.mailbox, self._gateway):
             await driver.run(first)
+
+    async def _first(
+        self, past: Past, incoming: Incoming, stream: EnvoyStream, reservation: Reservation
+    ) -> BodyRead | RequestFailed:
+        if past.refusal is not None:
+            return RequestFailed(past.refusal)
+        limit = self._gateway.rules.config.limits.body
+        return await read_request(incoming, stream.context, limit=limit, reservation=reservation)
 
     def _request(self, incoming: Incoming) -> Request:
         found = find_operation(incoming.method, incoming.path)
@@ -122,7 +131,7 @@ class ProcessServer:
             method=sealed.method,
             path=incoming.path,
             api=found[0].name if found else "",
-            headers=self._crossing(incoming.headers),
+            headers=_crossing(self._gateway, incoming.headers, REQUEST_ALLOWED),
         )
 
     def _driver(self, incoming: Incoming, stream: EnvoyStream) -> Driver:
@@ -130,18 +139,19 @@ class ProcessServer:
         route = Route(*found) if found else None
         return Driver(self._gateway, Exchange(stream.request), route, stream, new_id)
 
-    def _crossing(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """What of the headers goes on to the model: allowed names, and readable values without a finding."""
-        scan = self._gateway.rules.scanner.scan
-        allowed = [(k, v) for k, v in headers.items() if k in REQUEST_ALLOWED]
-        return {k: v for k, v in allowed if "\ufffd" not in v and not scan(v)}
+
+def _crossing(gateway: Gateway, headers: Mapping[str, str], allowed: frozenset[str]) -> dict[str, str]:
+    """What of the headers goes on: allowed names, and readable values without a finding."""
+    scan = gateway.rules.scanner.scan
+    listed = [(k, v) for k, v in headers.items() if k in allowed]
+    return {k: v for k, v in listed if "\ufffd" not in v and not scan(v)}
 
 
 @asynccontextmanager
-async def _reading_on(stream: EnvoyStream, mailbox: Mailbox) -> AsyncIterator[None]:
+async def _reading_on(stream: EnvoyStream, mailbox: Mailbox, gateway: Gateway) -> AsyncIterator[None]:
     """Within the context, what comes is read whatever the exchange is doing: a hold must not keep
     Envoy's own replies, or the caller's leaving, from being seen."""
-    reader = asyncio.create_task(_read_rest(stream, mailbox))
+    reader = asyncio.create_task(_read_rest(stream, mailbox, gateway))
     try:
         yield
     finally:
@@ -150,7 +160,7 @@ async def _reading_on(stream: EnvoyStream, mailbox: Mailbox) -> AsyncIterator[No
             await reader
 
 
-async def _read_rest(stream: EnvoyStream, mailbox: Mailbox) -> None:
+async def _read_rest(stream: EnvoyStream, mailbox: Mailbox, gateway: Gateway) -> None:
     while True:
         message = await next_message(stream.context)
         if message is None:
@@ -158,7 +168,7 @@ async def _read_rest(stream: EnvoyStream, mailbox: Mailbox) -> None:
             return
         match message.WhichOneof("request"):
             case "response_headers":
-                mailbox.put(_answer_started(message.response_headers, stream))
+                mailbox.put(_answer_started(message.response_headers, stream, gateway))
             case "response_body":
                 body = message.response_body
                 mailbox.put(AnswerChunk(body.body, body.end_of_stream))
@@ -171,14 +181,17 @@ async def _read_rest(stream: EnvoyStream, mailbox: Mailbox) -> None:
                 continue  # an empty or repeated end of the request's body
 
 
-def _answer_started(headers: HttpHeaders, stream: EnvoyStream) -> AnswerStarted | AnswerFailed:
+def _answer_started(
+    headers: HttpHeaders, stream: EnvoyStream, gateway: Gateway
+) -> AnswerStarted | AnswerFailed:
     came = header_texts(headers)
     stream.answer_headers = list(came)
     stream.answer_has_body = not headers.end_of_stream
     if came.get("content-encoding", "identity") != "identity":
         message = "The model server answered in an encoding that is not read here."
         return AnswerFailed(Unreadable(message, code="unreadable_answer", status=502))
-    crossing = {name: value for name, value in came.items() if name in ANSWER_ALLOWED}
+    crossing = _crossing(gateway, came, ANSWER_ALLOWED)
+    stream.answer_crossing = frozenset(crossing)
     return AnswerStarted(int(came.get(":status", "502")), crossing, headers.end_of_stream)
 
 

@@ -11,7 +11,6 @@ from authz_service.core.replies import refused
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError
 from authz_service.framing.headers import (
-    ANSWER_ALLOWED,
     MODEL_HEADER,
     SESSION_HEADER,
     to_remove,
@@ -33,12 +32,14 @@ Context = grpc.aio.ServicerContext[ProcessingRequest, ProcessingResponse]
 
 @dataclass(slots=True)
 class EnvoyStream:
-    """Implements the driver's `Transport`. `answer_headers` and `answer_trailers` are names that came."""
+    """Implements the driver's `Transport`. `answer_headers` and `answer_trailers` are names that came,
+    `answer_crossing` those of the headers that may go on."""
 
     context: Context
     request_headers: Mapping[str, str]
     request: Request
     answer_headers: list[str] = field(default_factory=list)
+    answer_crossing: frozenset[str] = frozenset()
     answer_trailers: list[str] | None = None
     answer_has_body: bool = True
     answer_begun: bool = False
@@ -74,14 +75,14 @@ class EnvoyStream:
         if self.answer_begun:
             self.abort("the answer had begun")
             return
+        self.is_done = True  # first: Envoy cancels the stream as soon as it has read this
         await self.context.write(immediate(status, headers=headers, body=body))
-        self.is_done = True
 
     async def answer(self, body: bytes, *, is_last: bool) -> None:
         """A piece of the answer, its headers before the first."""
         if not self.answer_begun:
             self.answer_begun = True
-            remove = to_remove(self.answer_headers, ANSWER_ALLOWED)
+            remove = to_remove(self.answer_headers, self.answer_crossing)
             session = {SESSION_HEADER: self.request.session}
             await self.context.write(release_answer(set_headers=session, remove=remove))
         if self.answer_has_body:

@@ -67,7 +67,7 @@ async def read_request(
     try:
         body = await _read_body(context, limit, reservation) if incoming.has_body else b""
         if body and incoming.method in BODYLESS_METHODS:
-            message = f"A {incoming.method} request has no body here; send it without one."
+            message = f"A request of method {incoming.method} has no body here; send it without one."
             raise Unreadable(message, code="unexpected_body")
         if body:
             headers = incoming.headers
