@@ -66,6 +66,7 @@ def command(
 
     data = DataDir.open(data_dir)
     with only_one(data):
+        data.up.unlink(missing_ok=True)  # of a run that was killed
         chosen = choose(config=config, model_url=model_url, data=data, load=_load)
         if listen is not None:
             chosen = _listening(chosen, *listen)
