@@ -149,10 +149,14 @@ class Stack:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
             )
         deadline = time.monotonic() + START_SECONDS
-        while not (self.data / "up.json").exists():
+        while not self._is_up():
             if self._up.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the gateway did not start:\n{self.logs()}")
             time.sleep(0.05)
+
+    def _is_up(self) -> bool:
+        """Whether up.json is of this run: one that was killed leaves its own behind."""
+        return (self.data / "up.json").exists() and self.info["pid"] == self.process.pid
 
     def stop(self) -> None:
         """SIGINT, as Ctrl-C sends it; the gateway must end by itself."""
