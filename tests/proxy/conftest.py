@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.proxy.gateway_fakes import FakeModel, Gateway, Loop, Stub, running_envoy
+from tests.proxy.gateway_fakes import FakeModel, Gateway, Loop, Stub, running_envoy, secret_text
 
+from authz_service.proxy.files import write_private
 from authz_service.proxy.probes import free_port
 from authz_service.proxy.render import render
 from authz_service.proxy.settings import EnvoySettings, Injected, ModelTarget, system_authorities
@@ -39,11 +40,7 @@ def one_gateway(loop: Loop) -> Iterator[Gateway]:
         loop.run(stub.start())
         loop.run(model.start())
         credential = folder / "credential.yaml"
-        credential.write_text(
-            '{"resources": [{"@type": '
-            '"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", '
-            '"name": "credential/m", "generic_secret": {"secret": {"inline_string": "model-key"}}}]}'
-        )
+        write_private(credential, secret_text("model-key"))
         settings = EnvoySettings(
             host="127.0.0.1",
             port=port,

@@ -327,3 +327,10 @@ class UnixConnection(http.client.HTTPConnection):
         """Open the socket."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(str(self._path))
+
+
+def secret_text(value: str) -> str:
+    """The SDS file of model m's credential."""
+    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    secret = {"secret": {"inline_string": value}}
+    return json.dumps({"resources": [{"@type": kind, "name": "credential/m", "generic_secret": secret}]})

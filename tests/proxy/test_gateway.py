@@ -7,9 +7,10 @@ import json
 
 import grpc
 import pytest
-from tests.proxy.gateway_fakes import Gateway, Stream, header_dict, streamed
+from tests.proxy.gateway_fakes import Gateway, Stream, header_dict, secret_text, streamed
 
 from authz_service.framing.headers import SECRET_HEADERS
+from authz_service.proxy.files import write_private
 from authz_service.servers.wire import ext_proc_pb2 as proc
 
 pytestmark = pytest.mark.e2e
@@ -37,6 +38,17 @@ def test_ext_authz_sees_every_credential_as_it_came(gateway: Gateway) -> None:
 def test_the_models_own_credential_is_put_in_behind_the_service(gateway: Gateway) -> None:
     gateway.ask(headers={"authorization": "Bearer caller"})
     assert gateway.model.requests[0].header("authorization") == ["Bearer model-key"]
+
+
+def test_a_rotated_credential_is_taken_in_without_a_restart(gateway: Gateway) -> None:
+    file = gateway.folder / "credential.yaml"
+    for key in ("second-key", "model-key"):
+        write_private(file, secret_text(key))
+        for _ in range(500):  # Envoy learns of the file by itself; every request asks again
+            gateway.ask()
+            if gateway.model.requests[-1].header("authorization") == [f"Bearer {key}"]:
+                break
+        assert gateway.model.requests[-1].header("authorization") == [f"Bearer {key}"]
 
 
 def test_the_model_sees_its_own_host_and_nothing_that_the_gateway_added(gateway: Gateway) -> None:

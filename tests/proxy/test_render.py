@@ -43,7 +43,7 @@ def with_models(settings: EnvoySettings, *models: ModelTarget) -> EnvoySettings:
     return dataclasses.replace(settings, models=models)
 
 
-names = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=20)
+names = st.just("sample") | st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 targets = st.builds(
     ModelTarget,
     name=names,
@@ -152,3 +152,11 @@ def test_only_a_model_with_a_credential_has_one_put_in(settings: EnvoySettings) 
 def test_a_file_that_lacks_what_is_filled_in_is_refused(settings: EnvoySettings, text: str) -> None:
     with pytest.raises(Misconfigured):
         render(text, settings)
+
+
+def test_a_model_that_has_the_samples_name_and_one_that_is_new_are_two(settings: EnvoySettings) -> None:
+    models = (ModelTarget("sample", "127.0.0.1", 1), ModelTarget("new", "127.0.0.1", 2))
+    routes, clusters = parts(render(template_text(), with_models(settings, *models)))
+    assert [route["name"] for route in routes] == ["model/sample", "model/new"]
+    ports = [str(cluster["load_assignment"]["endpoints"]) for cluster in clusters]
+    assert len(set(ports)) == 2

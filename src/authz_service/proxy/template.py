@@ -11,8 +11,8 @@ _CHECKOUT = Path(__file__).parents[3] / "envoy" / "envoy.yaml"
 
 
 def template_path() -> Path:
-    """The file in a checkout, which operators read and tune, else the one that the wheel brought."""
-    for path in (_CHECKOUT, _PACKAGED):
+    """The file that the wheel brought; in a checkout, the one that operators read and tune."""
+    for path in (_PACKAGED, _CHECKOUT):
         if path.is_file():
             return path
     raise Misconfigured("envoy.yaml is missing from this installation; install authz-service again")
