@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.masking.replacing import merge, replace
 
 from authz_service.errors import Misconfigured
 from authz_service.masking.detectors import build_scanner, builtin_names
-from authz_service.masking.replace import merge, replace
 
 _ALL = build_scanner()
 

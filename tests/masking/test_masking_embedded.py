@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.masking.replacing import merge, replace
 
 from authz_service.errors import Unreadable
 from authz_service.masking.finding import Finding
-from authz_service.masking.replace import merge, replace
 from authz_service.masking.seams import Scanner
 
 Run = Callable[..., tuple[tuple[Finding, ...], list[int]]]

@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.masking.replacing import merge, replace
 
 from authz_service.masking.finding import Finding, join_pieces
-from authz_service.masking.replace import merge, replace
 
 _findings = st.lists(
     st.builds(

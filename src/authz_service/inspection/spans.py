@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from authz_service.masking.finding import Finding
-from authz_service.masking.replace import placeholder
+from authz_service.masking.placeholder import placeholder
 from authz_service.masking.seams import Progress
 
 

@@ -1,4 +1,4 @@
-"""Finds sensitive values in texts and in streams of text, and replaces them.
+"""Finds sensitive values in texts and in streams of text.
 
 - `finding`, `seams`: the values and protocols that the rest of the service sees
 - `detectors`: the entity types we know, and `build_scanner`
@@ -9,5 +9,5 @@
 - `validators`: what a pattern cannot say (Luhn, mod 97, the digits beside a match)
 - `syntax`, `prefix`: RE2 patterns, and the language of their prefixes
 - `engine`, `characters`: RE2 itself, and the UTF-8 bytes that it sees
-- `replace`: findings to spans, spans to placeholders
+- `placeholder`: what stands in the place of a finding
 """

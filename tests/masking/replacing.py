@@ -1,4 +1,4 @@
-"""Findings to the spans to replace, and spans to placeholders."""
+"""The masking of a whole text, said in the plainest way: what streams are held against."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from collections.abc import Iterable, Set
 from itertools import pairwise
 
 from authz_service.masking.finding import Finding
-
-
-def placeholder(finding: Finding) -> str:
-    """`[TYPE]`; in quotes where a number or literal of a JSON document stood."""
-    return f'"[{finding.entity}]"' if finding.bare else f"[{finding.entity}]"
+from authz_service.masking.placeholder import placeholder
 
 
 def merge(findings: Iterable[Finding], entities: Set[str]) -> tuple[Finding, ...]:
