@@ -19,7 +19,8 @@ class SseEvent:
     """One event. `raw` are its exact bytes, the blank line included; all `raw`, joined, are the stream.
 
     `data` is None when the event has none (a comment, blank lines). `is_plain`: it has nothing but
-    `data` and at most one `event`, so that its bytes may go on once these two are judged.
+    `data`, at most one `event` and empty comments, so that its bytes may go on once the first two are
+    judged.
     """
 
     raw: bytes
@@ -114,7 +115,8 @@ def _fields(raw: bytes, lines: list[bytes]) -> SseEvent:
             data.append(_text(_value(after_colon)))
         elif name == b"event" and event is None:
             event = _text(_value(after_colon))
-        else:
-            # A second name, a comment, an id: nobody judges them, so they do not cross.
+        elif line != b":":
+            # A second name, a comment, an id: nobody judges them, so they do not cross. An empty comment
+            # says nothing, and keeps a connection open while the model is silent.
             is_plain = False
     return SseEvent(raw, "\n".join(data) if data else None, event, is_plain)
