@@ -1,0 +1,1 @@
+"""The review API as generated from protos/authz, and nothing else."""

@@ -1,0 +1,10 @@
+"""What runs on this machine; each module has a Click command named `command`, joined lazily by the CLI.
+
+- `up`, `up_config`, `up_run`, `up_try`: Envoy, the service and a demo model together; what to try
+- `serve`: the service alone
+- `token`: a token from the embedded issuer
+- `policy`, `policy_cases`: check a configuration, and test its rules on cases
+- `envoy`: render and validate Envoy's file
+- `doctor`, `doctor_checks`, `doctor_clock`: what would keep the gateway from working
+- `demo_model`, `demo_answers`: the model server that `up` runs when it is given none
+"""

@@ -1,0 +1,7 @@
+"""The life of an exchange and of a hold; values in, values out.
+
+- `exchange`: every transition of an exchange, in one file; `states`, `events` and `commands` are its words
+- `request`, `entries`, `replies`: what it is about, what it puts on record, what it tells callers
+- `holds`: approvals, stages and votes, and where a hold stands by them
+- `ports`: what is asked of the store
+"""

@@ -13,6 +13,9 @@ before it in the same list; a failed command drops the rest of its list and come
 an approval is used only through `Consume`, after the rules of that moment were asked again. An answer
 that starts before the request was forwarded can only be Envoy's own, so the caller gets an error.
 An event that a state does not know is a bug of ours, and raises.
+
+It is longer than most files since whoever asks whether anything gets through undecided must be able to
+read every way in one place.
 """
 
 from __future__ import annotations

@@ -1,0 +1,10 @@
+"""What listens; servers translate and do not decide.
+
+- `gateway`: the listener that Envoy calls, and its health
+- `ext_authz`, `credentials`: Check
+- `ext_proc`, `incoming`, `ext_proc_stream`, `ext_proc_messages`: Process; `local_reply`: Envoy's own replies
+- `own_paths`: what the gateway answers itself
+- `review` and `review_*`, `roles`: the review API
+- `metrics`: numbers for Prometheus
+- `wire`: Envoy's messages, generated from protos/envoy
+"""

@@ -1,0 +1,5 @@
+"""The neutral request and answer: what every dialect says, without the dialect.
+
+- `caller`: who sends a request or casts a vote
+- `request`: texts by role, tools, parameters; `answer`: text channels of one frame
+"""
