@@ -1,0 +1,47 @@
+"""`python -m tests.llama.record`: writes what llama-server answers into the files of wire traffic."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.e2e.people import chat
+from tests.llama.server import API_KEY, LlamaServer
+from tests.llama.test_llama_sdk import CALLS_A_TOOL
+
+WIRE = Path(__file__).parents[1] / "model_apis" / "wire"
+
+# Without chance every record is cut into the same tokens.
+SAYS_HELLO: dict[str, Any] = {"temperature": 0, "grammar": 'root ::= "Hello" " there" "."'}
+USAGE: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+TOOLS: dict[str, Any] = {
+    "tools": CALLS_A_TOOL["tools"],
+    "tool_choice": CALLS_A_TOOL["tool_choice"],
+    "temperature": 0,
+    **CALLS_A_TOOL["extra_body"],
+}
+
+RECORDED = {
+    "llamacpp_answer_text.json": chat("Hello", **SAYS_HELLO),
+    "llamacpp_answer_verbose.json": chat("Hello", **SAYS_HELLO, verbose=True),
+    "llamacpp_stream_text.sse": chat("Hello", **SAYS_HELLO, **USAGE),
+    "llamacpp_stream_tools.sse": chat("Mail John", **TOOLS, **USAGE),
+}
+"""The files, and the request that each answers."""
+
+
+def main() -> None:
+    """Run a server of its own, ask it, and write the bodies as they came."""
+    headers = {"authorization": f"Bearer {API_KEY}"}
+    with tempfile.TemporaryDirectory() as folder, LlamaServer(Path(folder)) as llama:
+        for name, request in RECORDED.items():
+            answer = httpx.post(f"{llama.url}/v1/chat/completions", json=request, headers=headers)
+            answer.raise_for_status()
+            (WIRE / name).write_bytes(answer.content)
+            print(f"{name}: {len(answer.content)} bytes")
+
+
+if __name__ == "__main__":
+    main()
