@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -184,6 +185,31 @@ def test_a_whole_answer_names_the_same_channels(wire: Wire) -> None:
     assert unseen(document, frame) == []
 
 
+def test_what_llama_cpp_streams_is_what_it_says_whole_and_has_its_usage_at_the_end(wire: Wire) -> None:
+    (whole,) = frames([wire("llamacpp_answer_text.json")])
+    pieces = frames(wire("llamacpp_stream_text.sse"))
+    assert channels([whole])["choices/0/content"] == channels(pieces)["choices/0/content"] == "Hello there."
+    assert whole.usage == pieces[-1].usage == Usage(prompt_tokens=24, completion_tokens=10)
+    assert not any(frame.cleared for frame in (whole, *pieces))
+
+
+def test_a_tool_call_of_llama_cpp_is_one_channel_over_its_pieces(wire: Wire) -> None:
+    texts = channels(frames(wire("llamacpp_stream_tools.sse")))
+    assert texts["choices/0/tool_calls/0/name"] == "send_mail"
+    assert json.loads(texts["choices/0/tool_calls/0/arguments"]) == {"to": "john@example.org"}
+
+
+def test_what_llama_cpp_says_for_debugging_is_read_but_for_its_tokens(wire: Wire) -> None:
+    document = wire("llamacpp_answer_verbose.json")
+    (frame,) = frames([document])
+    assert unseen(document, frame) == []
+    assert frame.cleared == (
+        ("__verbose", "tokens"),
+        ("__verbose", "generation_settings", "preserved_tokens"),
+    )
+    assert channels([frame])["frame/0/__verbose/content"] == "Hello there."
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -192,6 +218,8 @@ def test_a_whole_answer_names_the_same_channels(wire: Wire) -> None:
         "vllm_stream_reasoning.sse",
         "vllm_stream_error.sse",
         "llamacpp_stream_timings.sse",
+        "llamacpp_stream_text.sse",
+        "llamacpp_stream_tools.sse",
         "demo_stream_record.sse",
     ],
 )
