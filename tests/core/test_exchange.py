@@ -378,6 +378,16 @@ def test_an_answer_before_the_request_went_out_is_envoys_and_becomes_an_error(
     assert reply_of(commands).error.status == 504
 
 
+def test_a_store_that_is_away_while_the_model_answers_stops_the_answer_and_takes_nothing_back(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    piece = AnswerRead(AnswerStep(b"data: x\n\n", {}, {}))
+    failed = StoreFailed(AWAY, answer_begun=True)
+    _, commands = play(request_of_alice, BodyRead(b""), judged(Effect.ALLOW), ANSWER, piece, failed)
+    assert names(commands) == ["LeaveHold", "Abort", "RecordLater"]
+    assert kinds(commands[2]) == [Kind.ANSWER_REFUSED, Kind.EXCHANGE_ENDED]
+
+
 def test_a_store_that_is_away_stops_the_request_with_503_and_the_end_is_recorded_later(
     request_of_alice: Request, judged: Judged
 ) -> None:

@@ -109,6 +109,7 @@ class Exchange:
         self.state: State = Reading()
         self.is_recorded = False
         self._is_record_in_flight = False
+        self._is_answered = False
 
     @property
     def is_closed(self) -> bool:
@@ -308,6 +309,7 @@ class Exchange:
     # The answer's side.
 
     def _forwarded(self, event: Event) -> list[Command]:
+        self._is_answered = True
         match event:
             case AnswerStarted(status, headers, is_last):
                 self.state = Answering(status, headers)
@@ -458,7 +460,11 @@ class Exchange:
         """What stood behind the record has not happened, be it a release or a refusal: say 503."""
         if self._is_record_in_flight:
             self.is_recorded = False
-        refused = entries.refused(self.request, code=event.error.code, status=event.error.status)
+        code = event.error.code
+        if self._is_answered:
+            refused = entries.answer_refused(self.request, code=code)
+        else:
+            refused = entries.refused(self.request, code=code, status=event.error.status)
         drafts = self._drafts(refused, entries.ended(self.request, "store_failed"))
         self.state = Closed()
         reply = replies.refused(event.error, session=self.request.session)
