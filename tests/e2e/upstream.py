@@ -148,6 +148,10 @@ class _Connection:
                 request.left.set()
                 return False
             await sending
+        except ConnectionError:
+            request.left.set()
+            raise
+        else:
             request.answered.set()
             is_over = answer.ending is not Ending.CLEAN or answer.raw is not None or answer.early
             return not is_over and request.header("connection") != ["close"]
