@@ -31,6 +31,7 @@ NOUNS = {
     "session": Noun("authz_cli.session", "Read the record of exchanges."),
     "policy": Noun("authz_service.commands.policy", "Check and test the rules of a configuration."),
     "envoy": Noun("authz_service.commands.envoy", "Render and validate the Envoy configuration."),
+    "store": Noun("authz_service.commands.store", "Bring the database's schema up to date."),
     "completion": Noun("authz_cli.completion", "Print the shell completion for bash, zsh or fish."),
 }
 

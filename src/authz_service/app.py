@@ -35,6 +35,7 @@ from authz_service.servers.ext_proc import ProcessServer
 from authz_service.servers.gateway import serve_gateway
 from authz_service.servers.metrics import serve_metrics
 from authz_service.servers.review import ReviewServer
+from authz_service.store.location import store_url
 from authz_service.store.open import open_store
 from authz_service.view.caller import Caller
 
@@ -165,15 +166,6 @@ class LiveRoles:
     def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
         """The stages whose condition names this person."""
         return self._service.loaded.roles.stages_for(person, approvals)
-
-
-def store_url(config: Config, data: DataDir) -> str:
-    """The store's URL; a relative SQLite file lies in the data directory."""
-    prefix = "sqlite:///"
-    path = config.store_url.removeprefix(prefix)
-    if config.store_url.startswith(prefix) and not path.startswith("/"):
-        return f"{prefix}{data.root / path}"
-    return config.store_url
 
 
 async def _begin(store: Store, loaded: Loaded, source: Path) -> None:

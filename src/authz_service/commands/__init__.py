@@ -5,6 +5,7 @@
 - `token`: a token from the embedded issuer
 - `policy`, `policy_cases`: check a configuration, and test its rules on cases
 - `envoy`: render and validate Envoy's file
+- `store`: the database's schema
 - `doctor`, `doctor_checks`, `doctor_clock`: what would keep the gateway from working
 - `demo_model`, `demo_answers`: the model server that `up` runs when it is given none
 """

@@ -112,7 +112,7 @@ def read_limits(root: Section) -> Limits:
     default = Limits()
     limits = Limits(
         body=section.optional("body", scalars.size(1024, 256 * MIB), default.body),
-        depth=section.optional("depth", scalars.whole_number(4, 400), default.depth),
+        depth=section.optional("depth", scalars.whole_number(4, 200), default.depth),
     )
     section.close()
     return limits
