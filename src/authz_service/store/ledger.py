@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, case, insert, or_, update
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, case, insert, literal_column, or_, update
 
 from authz_service.audit.columns import NEW_SESSION, Change, Value, applied, change, merged
 from authz_service.audit.draft import EntryDraft
 from authz_service.audit.entry import SALT_BYTES, PayloadRef, encode, payload_digest
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.store.database import HeadRow
+from authz_service.store.prepared import execute_many
 from authz_service.store.schema import entries, head, payloads, sessions
 
 Salt = Callable[[int], bytes]
@@ -85,11 +86,12 @@ class Ledger:
     def flush(self, connection: Connection) -> None:
         """Write what was recorded since the last flush, one statement for each table."""
         if self._payloads:
-            connection.execute(_INSERT_PAYLOADS, self._payloads)
+            execute_many(connection, _INSERT_PAYLOADS, self._payloads)
         if self._entries:
-            connection.execute(_INSERT_ENTRIES, self._entries)
+            execute_many(connection, _INSERT_ENTRIES, self._entries)
         if self._begun:
-            connection.execute(_INSERT_SESSIONS, [{"id": id, **row} for id, row in self._begun.items()])
+            begun = [{"id": id, **row} for id, row in self._begun.items()]
+            execute_many(connection, _INSERT_SESSIONS, begun)
         _update_sessions(connection, self._changed)
         self._entries, self._payloads, self._begun, self._changed = [], [], {}, {}
 
@@ -97,7 +99,7 @@ class Ledger:
         """Write the rest and the new head; the transaction can be committed then."""
         self.flush(connection)
         if self._recorded:
-            connection.execute(_UPDATE_HEAD, head_values(self._frontier, self.now))
+            execute_many(connection, _UPDATE_HEAD, [head_values(self._frontier, self.now)])
 
     def _stored(self, body: bytes, stored: list[tuple[bytes, PayloadRef, bytes]]) -> PayloadRef:
         for known, ref, _ in stored:
@@ -141,7 +143,7 @@ def _update_sessions(connection: Connection, changed: Mapping[str, Change]) -> N
         shapes.setdefault(shape, []).append({"of_session": session, **values})
     for (put, fill), rows in shapes.items():
         if put or fill:
-            connection.execute(_update_of_shape(put, fill), rows)
+            execute_many(connection, _update_of_shape(put, fill), rows)
 
 
 @lru_cache(maxsize=64)
@@ -149,11 +151,12 @@ def _update_of_shape(put: frozenset[str], fill: frozenset[str]) -> Update:
     values: Row = {name: bindparam(f"new_{name}") for name in put}
     for name in fill:
         column = sessions.c[name]
-        values[name] = case((or_(column.is_(None), column == ""), bindparam(f"new_{name}")), else_=column)
+        values[name] = case((or_(column.is_(None), column == _EMPTY), bindparam(f"new_{name}")), else_=column)
     return update(sessions).where(sessions.c.id == bindparam("of_session")).values(values)
 
 
+_EMPTY: ColumnElement[str] = literal_column("''")
 _INSERT_ENTRIES = insert(entries)
 _INSERT_PAYLOADS = insert(payloads)
 _INSERT_SESSIONS = insert(sessions)
-_UPDATE_HEAD = update(head).where(head.c.id == 1)
+_UPDATE_HEAD = update(head).where(head.c.id == literal_column("1"))
