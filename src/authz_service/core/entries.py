@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+
+import orjson
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.request import Request
@@ -99,7 +100,7 @@ def caller_payload(caller: Caller) -> bytes:
 
 
 def _json(value: Mapping[str, object]) -> bytes:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False).encode()
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _decision(
