@@ -66,6 +66,9 @@ ENVOY_OWNED: Final = frozenset(
 """Envoy frames and routes messages by these; a mutation of one is an error (no route without the last)."""
 
 
+_FRAMING: Final = frozenset({"connection", "content-length", "transfer-encoding"})
+
+
 def to_remove(names: Iterable[str], allowed: frozenset[str]) -> list[str]:
     """The names (in lower case, as Envoy sends them) that must be removed so that only `allowed` cross.
 
@@ -73,6 +76,14 @@ def to_remove(names: Iterable[str], allowed: frozenset[str]) -> list[str]:
     """
     removed = dict.fromkeys(names)
     return [name for name in removed if name not in allowed and not _is_envoys(name)]
+
+
+def left_to_envoy(names: Iterable[str]) -> frozenset[str]:
+    """Those of an answer's header names that cross although they are on no list: nothing removes them.
+
+    Pseudo-headers and those by which Envoy frames messages are not among them: their values are Envoy's.
+    """
+    return frozenset(name for name in names if _is_envoys(name) and not name.startswith(":")) - _FRAMING
 
 
 def _is_envoys(name: str) -> bool:

@@ -18,7 +18,7 @@ from authz_service.core.events import AnswerFailed, AnswerStarted, BodyRead, Cal
 from authz_service.core.exchange import Exchange
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Unreadable
-from authz_service.framing.headers import ANSWER_ALLOWED, REQUEST_ALLOWED
+from authz_service.framing.headers import ANSWER_ALLOWED, REQUEST_ALLOWED, left_to_envoy
 from authz_service.keys.ids import new_id
 from authz_service.model_apis.registry import find_operation
 from authz_service.runtime.driver import Driver
@@ -80,7 +80,8 @@ class ProcessServer:
             self._gateway.live.discard(incoming.sealed.exchange)
 
     async def _run(self, incoming: Incoming, context: Context, reservation: Reservation) -> None:
-        stream = EnvoyStream(context, incoming.headers, self._request(incoming))
+        request = self._request(incoming)
+        stream = EnvoyStream(context, incoming.headers, request, request_has_body=incoming.has_body)
         driver = self._driver(incoming, stream)
         try:
             await self._drive(driver, stream, incoming, reservation)
@@ -115,7 +116,7 @@ class ProcessServer:
 
     async def _first(
         self, past: Past, incoming: Incoming, stream: EnvoyStream, reservation: Reservation
-    ) -> BodyRead | RequestFailed:
+    ) -> BodyRead | RequestFailed | CallerLeft:
         if past.refusal is not None:
             return RequestFailed(past.refusal)
         limit = self._gateway.rules.config.limits.body
@@ -150,14 +151,22 @@ def _crossing(gateway: Gateway, headers: Mapping[str, str], allowed: frozenset[s
 @asynccontextmanager
 async def _reading_on(stream: EnvoyStream, mailbox: Mailbox, gateway: Gateway) -> AsyncIterator[None]:
     """Within the context, what comes is read whatever the exchange is doing: a hold must not keep
-    Envoy's own replies, or the caller's leaving, from being seen."""
-    reader = asyncio.create_task(_read_rest(stream, mailbox, gateway))
+    Envoy's own replies, or the caller's leaving, from being seen. Raises what reading raised."""
+    reader = asyncio.create_task(_read_all(stream, mailbox, gateway))
     try:
         yield
     finally:
         reader.cancel()
         with suppress(asyncio.CancelledError):
             await reader
+
+
+async def _read_all(stream: EnvoyStream, mailbox: Mailbox, gateway: Gateway) -> None:
+    try:
+        await _read_rest(stream, mailbox, gateway)
+    except Exception:
+        mailbox.put(CallerLeft())  # or the exchange would wait for ever for what nobody reads
+        raise
 
 
 async def _read_rest(stream: EnvoyStream, mailbox: Mailbox, gateway: Gateway) -> None:
@@ -190,7 +199,11 @@ def _answer_started(
     if came.get("content-encoding", "identity") != "identity":
         message = "The model server answered in an encoding that is not read here."
         return AnswerFailed(Unreadable(message, code="unreadable_answer", status=502))
-    crossing = _crossing(gateway, came, ANSWER_ALLOWED)
+    staying = left_to_envoy(came)
+    crossing = _crossing(gateway, came, ANSWER_ALLOWED | staying)
+    if not staying <= crossing.keys():
+        message = "The model server answered with a header that cannot be masked."
+        return AnswerFailed(Unreadable(message, code="unmaskable", status=502))
     stream.answer_crossing = frozenset(crossing)
     return AnswerStarted(int(came.get(":status", "502")), crossing, headers.end_of_stream)
 

@@ -38,6 +38,7 @@ class EnvoyStream:
     context: Context
     request_headers: Mapping[str, str]
     request: Request
+    request_has_body: bool = True
     answer_headers: list[str] = field(default_factory=list)
     answer_crossing: frozenset[str] = frozenset()
     answer_trailers: list[str] | None = None
@@ -55,7 +56,7 @@ class EnvoyStream:
                 remove=to_remove(self.request_headers, allowed),
             )
         )
-        if body:
+        if body or self.request_has_body:  # an empty one too has an end, which the model waits for
             for message in request_body(body):
                 await self.context.write(message)
 

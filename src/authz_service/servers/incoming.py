@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import grpc
 
-from authz_service.core.events import BodyRead, RequestFailed
+from authz_service.core.events import BodyRead, CallerLeft, RequestFailed
 from authz_service.errors import AuthzError, Forbidden, Unavailable, Unreadable
 from authz_service.framing.encoding import check_request_encoding
 from authz_service.keys.seal import Sealed, Sealer
@@ -62,10 +61,12 @@ def open_head(first: ProcessingRequest | None, sealer: Sealer, now: float) -> In
 
 async def read_request(
     incoming: Incoming, context: Context, *, limit: int, reservation: Reservation
-) -> BodyRead | RequestFailed:
+) -> BodyRead | RequestFailed | CallerLeft:
     """The whole request, of `limit` bytes at most; what cannot be judged as a whole is refused."""
     try:
         body = await _read_body(context, limit, reservation) if incoming.has_body else b""
+        if body is None:
+            return CallerLeft()
         if body and incoming.method in BODYLESS_METHODS:
             message = f"A request of method {incoming.method} has no body here; send it without one."
             raise Unreadable(message, code="unexpected_body")
@@ -77,12 +78,13 @@ async def read_request(
     return BodyRead(body)
 
 
-async def _read_body(context: Context, limit: int, reservation: Reservation) -> bytes:
+async def _read_body(context: Context, limit: int, reservation: Reservation) -> bytes | None:
+    """The body; None when the stream ended before it did."""
     chunks: list[bytes] = []
     while True:
         message = await next_message(context)
         if message is None:
-            raise asyncio.CancelledError  # the caller left
+            return None
         match message.WhichOneof("request"):
             case "request_body":
                 chunks.append(message.request_body.body)

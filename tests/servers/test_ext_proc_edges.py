@@ -1,0 +1,198 @@
+"""What stands beside the bodies on a Process stream: headers, trailers, seals, ends without a body."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from tests.servers.ext_proc_fakes import (
+    CHAT,
+    Play,
+    Service,
+    answer_body,
+    answer_headers,
+    answer_trailers,
+    request_body,
+    request_headers,
+    serving,
+)
+
+from authz_service.audit.draft import Kind
+from authz_service.keys.ids import new_id
+from authz_service.keys.seal import Sealer
+from authz_service.servers.wire.ext_proc_pb2 import ProcessingRequest
+
+ASKED = json.dumps({"model": "llama", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+SAID = json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}]}).encode()
+
+
+def run(folder: Path, scenario: Callable[[Service], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        async with asyncio.timeout(30), serving(folder) as service:
+            await scenario(service)
+
+    asyncio.run(whole())
+
+
+async def played(service: Service, *messages: ProcessingRequest) -> Play:
+    async with service.play() as play:
+        await play.send(*messages)
+        await play.leave()
+        await play.to_end()
+        return play
+
+
+async def asked(service: Service, *answer: ProcessingRequest, session: str = "") -> Play:
+    seal = service.seal(exchange=session)
+    return await played(service, request_headers(seal), request_body(ASKED), *answer)
+
+
+def always(now: float) -> Callable[[], float]:
+    return lambda: now
+
+
+def removed(play: Play) -> set[str]:
+    (headers,) = [r.response_headers for r in play.responses if r.HasField("response_headers")]
+    return set(headers.response.header_mutation.remove_headers)
+
+
+def test_a_header_of_an_answer_with_a_finding_does_not_cross(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        pairs = (("x-request-id", "bob@example.com"), ("openai-version", "2020-10-01"), ("server", "x"))
+        play = await asked(service, answer_headers("200", *pairs), answer_body(SAID, end=True))
+        assert removed(play) == {"x-request-id", "server"}
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("name", ["x-envoy-anything", "x-forwarded-proto", "host"])
+def test_a_header_that_cannot_be_removed_is_on_record_and_stops_an_answer_by_a_finding(
+    tmp_path: Path, name: str
+) -> None:
+    async def scenario(service: Service) -> None:
+        session = new_id("ses")
+        clean = answer_headers("200", (name, "12"))
+        play = await asked(service, clean, answer_body(SAID, end=True), session=session)
+        assert play.body("response_body") == SAID
+        (started,) = [e for e in await service.entries(session) if e.kind == Kind.ANSWER_STARTED.value]
+        headers = started.data["headers"]
+        assert isinstance(headers, dict)
+        assert headers[name] == "12"
+        play = await asked(service, answer_headers("200", (name, "bob@example.com")))
+        assert play.kinds()[-1] == "immediate_response"
+        assert b"unmaskable" in play.responses[-1].immediate_response.body
+
+    run(tmp_path, scenario)
+
+
+def test_trailers_of_an_answer_end_it_and_do_not_cross(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        answer = (answer_headers(), answer_body(SAID), answer_trailers(("x-secret", "bob@example.com")))
+        play = await asked(service, *answer)
+        assert play.status is grpc.StatusCode.OK
+        last = play.responses[-1].response_trailers
+        assert list(last.header_mutation.remove_headers) == ["x-secret"]
+
+    run(tmp_path, scenario)
+
+
+def test_an_empty_body_is_ended_for_the_model_too(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        seal = service.seal(method="GET", path="/health")
+        head = request_headers(seal, method="GET", path="/health")
+        answer = (answer_headers(), answer_body(b"{}", end=True))
+        play = await played(service, head, request_body(b""), *answer)
+        assert play.kinds() == ["request_headers", "request_body", "response_headers", "response_body"]
+        assert play.responses[1].request_body.response.body_mutation.streamed_response.end_of_stream
+        assert play.status is grpc.StatusCode.OK
+
+    run(tmp_path, scenario)
+
+
+def test_a_request_that_breaks_off_is_on_record_as_one_that_ended(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        session = new_id("ses")
+        head = request_headers(service.seal(exchange=session))
+        play = await played(service, head, request_body(b"{", end=False))
+        assert (play.status, play.responses) == (grpc.StatusCode.INTERNAL, [])
+        kinds = [entry.kind for entry in await service.entries(session)]
+        assert kinds == [Kind.REQUEST_RECEIVED.value, Kind.EXCHANGE_ENDED.value]
+
+    run(tmp_path, scenario)
+
+
+def test_a_seal_is_good_for_one_stream_at_a_time(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        session = new_id("ses")
+        head = request_headers(service.seal(exchange=session))
+        async with service.play() as first:
+            await first.send(head)
+            while session not in service.gateway.live:
+                await asyncio.sleep(0.005)
+            second = await played(service, head, request_body(ASKED))
+            assert (second.status, second.responses) == (grpc.StatusCode.INTERNAL, [])
+            await first.send(request_body(ASKED))
+            assert (await first.next()) is not None
+            assert first.is_released
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [
+        ("GET", CHAT, ()),
+        ("POST", f"{CHAT}?x=1", ()),
+        ("POST", "/v1/models", ()),
+        ("POST", CHAT, ((":path", "/health"),)),
+        ("POST", CHAT, ((":authority", "other"),)),
+        ("POST", CHAT, ((":method", "GET"),)),
+    ],
+)
+def test_a_seal_of_another_request_opens_nothing(
+    tmp_path: Path, method: str, path: str, more: tuple[tuple[str, str], ...]
+) -> None:
+    async def scenario(service: Service) -> None:
+        head = request_headers(service.seal(), *more, method=method, path=path)
+        play = await played(service, head, request_body(ASKED))
+        assert (play.status, play.responses) == (grpc.StatusCode.INTERNAL, [])
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("change", [lambda s: "", lambda s: s[:-1], lambda s: "0" * 64 + s[64:]])
+def test_a_seal_that_was_touched_opens_nothing(tmp_path: Path, change: Callable[[str], str]) -> None:
+    async def scenario(service: Service) -> None:
+        play = await played(service, request_headers(change(service.seal())), request_body(ASKED))
+        assert (play.status, play.responses) == (grpc.StatusCode.INTERNAL, [])
+
+    run(tmp_path, scenario)
+
+
+def test_a_seal_outside_its_life_or_of_another_key_opens_nothing(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        seal = service.seal()
+        for sealer, clock in ((service.gateway.sealer, 4e9), (Sealer(bytes(32)), 0.0)):
+            service.gateway.sealer = sealer
+            service.gateway.clock = always(clock)
+            play = await played(service, request_headers(seal), request_body(ASKED))
+            assert (play.status, play.responses) == (grpc.StatusCode.INTERNAL, [])
+
+    run(tmp_path, scenario)
+
+
+def test_a_reply_of_envoys_own_passes_only_when_it_fails_and_no_model_made_it(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        refusal = (answer_headers("401", ("server", "x")), answer_body(b"{}", end=True))
+        play = await played(service, *refusal)
+        assert (play.status, play.body("response_body")) == (grpc.StatusCode.OK, b"{}")
+        assert removed(play) == {"server"}
+        for status, more in (("200", ()), ("503", (("x-envoy-upstream-service-time", "1"),)), ("", ())):
+            play = await played(service, answer_headers(status or "-1", *more), answer_body(b"x", end=True))
+            assert (play.status, play.responses) == (grpc.StatusCode.INTERNAL, [])
+
+    run(tmp_path, scenario)

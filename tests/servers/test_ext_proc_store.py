@@ -1,0 +1,176 @@
+"""A store that fails at any step: what was not committed has not been let through, in either direction."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from tests.servers.ext_proc_fakes import (
+    CAROL,
+    Play,
+    Service,
+    answer_body,
+    answer_headers,
+    request_body,
+    request_headers,
+    serving,
+)
+
+from authz_service.audit.draft import Kind
+from authz_service.core.holds import StageRef, Verdict
+from authz_service.core.ports import Ballot, HoldLimits, HoldQuery, HoldState
+from authz_service.keys.ids import new_id
+from authz_service.view.caller import Caller
+
+ASKED = json.dumps({"model": "llama", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+MOST_CALLS = 12
+"""More than the longest of these exchanges makes."""
+
+Flow = Callable[[Service, Play, str], Awaitable[None]]
+
+
+def said(text: str) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+async def answered(play: Play) -> None:
+    """The model's answer in pieces, the next when the last has come through."""
+    await play.send(answer_headers(kind="text/event-stream"))
+    for text in ("One. ", "Two. ", "Three. "):
+        await play.send(answer_body(said(text)))
+        if await play.next() is None:
+            return
+    await play.send(answer_body(b"data: [DONE]\n\n", end=True))
+    await play.to_end()
+
+
+async def allowed(service: Service, play: Play, session: str) -> None:
+    """A request that a rule allows."""
+    await play.send(request_headers(service.seal(exchange=session)), request_body(ASKED))
+    if (first := await play.next()) is not None and first.HasField("request_headers"):
+        await answered(play)
+
+
+async def refused(service: Service, play: Play, session: str) -> None:
+    """A request that no rule allows."""
+    nobody = Caller("https://id", "nobody", 4e9)
+    await play.send(request_headers(service.seal(nobody, exchange=session)), request_body(ASKED))
+    await play.to_end()
+
+
+async def denied_midway(service: Service, play: Play, session: str) -> None:
+    """An answer that begins well and then says what it must not."""
+    await play.send(request_headers(service.seal(exchange=session)), request_body(ASKED))
+    if (first := await play.next()) is not None and first.HasField("request_headers"):
+        await play.send(answer_headers(kind="text/event-stream"), answer_body(said("One. ")))
+        await play.next()
+        await play.send(answer_body(said("AKIAIOSFODNN7EXAMPLE is one. ")), answer_body(said("Three.")))
+        await play.to_end()
+
+
+async def held(service: Service, play: Play, session: str) -> None:
+    """A request that waits, is approved and answered."""
+    await play.send(request_headers(service.seal(CAROL, exchange=session)), request_body(ASKED))
+    reading = asyncio.create_task(play.next())
+    while not reading.done():
+        pending = (await service.gateway.store.holds(HoldQuery(states=(HoldState.PENDING,)))).items
+        if pending and service.gateway.waiting.count(pending[0].id):
+            ballot = Ballot(
+                hold=pending[0].id,
+                voter=("https://id", "rita"),
+                name="rita",
+                verdict=Verdict.APPROVE,
+                digest=pending[0].digest,
+                may_vote_in=(StageRef("security", 0),),
+            )
+            await service.gateway.store.vote(ballot, HoldLimits())
+            break
+        await asyncio.sleep(0.005)
+    first = await reading
+    if first is not None and first.HasField("request_headers"):
+        await answered(play)
+
+
+FLOWS: list[Flow] = [allowed, refused, denied_midway, held]
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["not committed", "committed and not told"])
+@pytest.mark.parametrize("flow", FLOWS)
+def test_nothing_passes_that_is_not_committed_whichever_call_of_the_store_fails(
+    tmp_path: Path, flow: Flow, is_lost: bool
+) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as service:
+            for number in range(1, MOST_CALLS):
+                service.store.calls, service.store.fail_at = [], number
+                service.store.is_lost = is_lost
+                play, session = await once(service, flow)
+                if len(service.store.calls) < number:
+                    assert play.status is grpc.StatusCode.OK
+                    return
+                await check(service, play, session)
+            raise AssertionError("the exchange made more calls than were tried")
+
+    asyncio.run(scenario())
+
+
+async def once(service: Service, flow: Flow) -> tuple[Play, str]:
+    session = new_id("ses")
+    async with asyncio.timeout(20), service.play() as play:
+        await flow(service, play, session)
+        await play.leave()
+        await play.to_end()
+    await service.is_let_go(session)
+    service.store.fail_at = 0
+    return play, session
+
+
+async def check(service: Service, play: Play, session: str) -> None:
+    sent = await service.payloads(session, Kind.REQUEST_RELEASED)
+    told = await service.payloads(session, Kind.ANSWER_RELEASED)
+    assert sent == play.body("request_body") or (sent, play.body("request_body")) == (ASKED, b"")
+    passed = play.body("response_body").partition(b'data: {"error"')[0]
+    assert told.startswith(passed)
+    assert play.status is not grpc.StatusCode.OK or play.is_complete
+    entries = await service.entries(session)
+    assert [entry.kind for entry in entries].count(Kind.REQUEST_RECEIVED.value) == 1
+    assert entries[-1].kind == Kind.EXCHANGE_ENDED.value
+
+
+def test_an_approval_is_used_once_however_its_use_fails(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as service:
+            service.store.is_lost = True
+            released = 0
+            for number in range(1, 5):
+                service.store.calls, service.store.fail_at = [], number
+                play, _ = await once(service, held)
+                released += play.is_released
+            holds = (await service.gateway.store.holds(HoldQuery())).items
+            assert released <= len([hold for hold in holds if hold.released_to])
+            assert {hold.digest for hold in holds} == {hashlib.sha256(ASKED).hexdigest()}
+
+    asyncio.run(scenario())
+
+
+def test_the_flows_are_what_they_say(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path) as service:
+            ends = {}
+            for flow in FLOWS:
+                _, session = await once(service, flow)
+                ends[flow.__name__] = (await service.entries(session))[-1].data["outcome"]
+            assert ends == {
+                "allowed": "completed",
+                "refused": "denied",
+                "denied_midway": "answer_denied",
+                "held": "completed",
+            }
+
+    asyncio.run(scenario())
