@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -79,6 +80,10 @@ async def _serve(settings: ServeSettings) -> None:
             task.add_done_callback(reloads.discard)
 
         loop.add_signal_handler(signal.SIGHUP, reload)
+        # What was loaded for good need not be looked through again and again: that took 13 ms of
+        # everybody's time at each full collection.
+        gc.collect()
+        gc.freeze()
         addresses = {"review": serving.review, "metrics": serving.metrics}
         click.echo(orjson.dumps(addresses).decode())
         sys.stdout.flush()
