@@ -243,6 +243,7 @@ async def serving(folder: Path, config: str = CONFIG) -> AsyncIterator[Service]:
         pseudonym="/".join,
         waiting=Waiting(cast(Store, faulty)),
         recorder=Recorder(cast(Store, faulty)),
+        started_at=time.time() - 1,  # what a test begins at once did not begin before
     )
     following = asyncio.create_task(gateway.waiting.run())
     try:
