@@ -199,46 +199,35 @@ def test_an_answer_does_not_wait_for_the_reasoning_before_it(
     p = pipe(kit)
     thought = [("reasoning_content", text) for text in cut(reasoning, at)]
     released = b"".join(p.feed(event).release for event in of(kit, *thought, ("content", "so ")))
-    if "<<" not in reasoning:  # a block may go on, so whatever follows it waits
-        assert kit.heard(released)[0, "content"] == "so "
+    assert kit.heard(released)[0, "content"] == "so "
     rest = kit.run(p, [*of(kit, ("content", content)), b"data: [DONE]\n\n"])
     told = kit.heard(released + rest.data)
     for key, text in (("reasoning_content", reasoning), ("content", "so " + content)):
         assert told.get((0, key), "") == kit.masked_text(text, kit.scanner().scan(text), MASKED)
 
 
-@given(texts, texts)
-def test_reasoning_that_goes_on_after_all_is_masked_or_ends_the_answer(
-    kit: Any, first: str, second: str
+@given(texts, texts, st.integers(0, 30))
+def test_reasoning_that_goes_on_after_all_is_masked_as_the_whole(
+    kit: Any, first: str, second: str, at: int
 ) -> None:
-    events = of(kit, ("reasoning_content", first), ("content", "so "), ("reasoning_content", second))
+    """However the model turns to and fro, a value that it began before is not told in pieces."""
+    thought = [("reasoning_content", first), ("content", "so ")]
+    again = [pair for text in cut(second, [at]) for pair in (("reasoning_content", text), ("content", "on "))]
+    told = kit.heard(kit.run(pipe(kit), [*of(kit, *thought, *again), b"data: [DONE]\n\n"]).data)
+    whole = first + second
+    assert told.get((0, "reasoning_content"), "") == kit.masked_text(whole, kit.scanner().scan(whole), MASKED)
+    assert told[0, "content"] == "so " + "on " * (len(again) // 2)
+
+
+def test_only_what_waits_for_another_text_is_overtaken_and_the_end_stays_behind(kit: Any) -> None:
     p = pipe(kit)
-    released = b"".join(p.feed(event).release for event in events[:2])
-    whole = kit.scanner().scan(first + second)
-    try:
-        released += kit.run(p, [events[2]]).data
-    except Unreadable as e:
-        assert e.code == "unmaskable"  # noqa: PT017  both ends are allowed
-        assert any(f.start < len(first) < f.end for f in whole)
-    else:
-        told = kit.heard(released).get((0, "reasoning_content"), "")
-        assert told == kit.masked_text(first + second, whole, MASKED)
-
-
-def test_a_channel_that_pauses_again_and_again_is_released_once(kit: Any) -> None:
-    p = pipe(kit)
-    said = [("reasoning_content", "11"), ("content", "a "), ("reasoning_content", "22"), ("content", "b ")]
-    released = b"".join(p.feed(event).release for event in of(kit, *said))
-    assert kit.heard(released) == {(0, "reasoning_content"): "11", (0, "content"): "a "}
-    with pytest.raises(Unreadable):
-        p.finish()
-
-
-def test_what_was_found_before_a_pause_is_counted_once_and_at_once(kit: Any) -> None:
-    p = pipe(kit)
-    steps = [p.feed(e) for e in of(kit, ("reasoning_content", "s3cr3t"), ("content", "so "))]
-    assert [s.found for s in steps] == [{}, {"SECRET": 1}]
-    assert p.finish().found == {}
+    thought, answer = of(kit, ("reasoning_content", "11"), ("content", "a "))
+    finish = bytes(kit.sse([kit.chunk({"index": 0, "delta": {}, "finish_reason": "stop"})], end=False))
+    assert p.feed(thought).release == b""
+    assert p.feed(answer).release == answer
+    assert p.feed(finish).release == b""
+    done = b"data: [DONE]\n\n"
+    assert p.feed(done).release + p.finish().release == thought + finish + done
 
 
 def test_a_stream_without_its_end_event_is_settled_when_it_ends(kit: Any) -> None:

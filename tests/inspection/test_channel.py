@@ -1,4 +1,4 @@
-"""A channel that pauses is released as if it ended there, and never more than once."""
+"""A channel settles its pieces in order, whatever happens on others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from authz_service.errors import Unreadable
 from authz_service.inspection.channel import Channel, HeldFrame
 from authz_service.masking.finding import Finding
 from authz_service.masking.seams import Progress
@@ -58,50 +57,16 @@ class Told:
         return [f.edits.get(("t",), text) for f, text in pairs if not f.open]
 
 
-def test_a_channel_is_released_once_however_often_it_pauses() -> None:
-    told = Told(Settling(r"\d{4}", 0))
-    told.say("1")
+def test_a_pause_settles_nothing_and_lets_others_pass() -> None:
+    told = Told(Settling(r"\d{4}", 2))
+    told.say("a ")
+    told.say("12")
     told.channel.pause()
-    assert told.released == ["1"]
-    told.say("2")
-    told.channel.pause()
-    assert told.released == ["1"]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "pieces", "settled", "released"),
-    [
-        (r"(?<=#)\d+", ["a #", "12"], 3, ["a #", "[X]"]),
-        (r"(?<=#)\d+", ["a #12"], 3, ["a #[X]"]),
-        (r"\d\d", ["7", "12 "], 1, ["7", "[X] "]),
-        (r"\d\d", ["712 "], 1, ["7[X] "]),
-    ],
-)
-def test_what_is_held_at_a_pause_is_judged_with_what_stands_before_it_and_without(
-    pattern: str, pieces: list[str], settled: int, released: list[str]
-) -> None:
-    told = Told(Settling(pattern, settled))
-    for piece in pieces:
-        told.say(piece)
-    told.channel.pause()
-    assert told.released == released
-
-
-def test_a_finding_that_reaches_back_over_a_pause_ends_the_answer() -> None:
-    told = Told(Settling(r"\d{4}", 0))
-    told.say("a 12")
-    told.channel.pause()
+    assert told.released == ["a "]
+    assert [frame.may_be_overtaken for frame in told.frames] == [False, True]
     told.say("34")
-    with pytest.raises(Unreadable) as refused:
-        told.channel.finish()
-    assert refused.value.code == "unmaskable"
-
-
-def test_json_in_a_string_is_not_released_before_it_is_settled() -> None:
-    told = Told(Settling(r"\d{4}", 0), TextKind.JSON)
-    told.say('{"a":12')
-    told.channel.pause()
-    assert told.released == []
+    told.channel.finish()
+    assert told.released == ["a ", "[X]", ""]
 
 
 def test_a_scanner_that_finds_something_in_settled_text_is_our_fault_and_loud() -> None:

@@ -17,6 +17,9 @@ from authz_service.view.answer import AnswerField, Usage
 MOST_CHANNELS = 10_000
 """Texts of one answer that may be under way at a time; each has a scanner of its own."""
 
+MOST_OVERTAKEN = 256
+"""Frames that may be overtaken at a time; each is looked at again whenever a frame comes."""
+
 
 class FrameQueue:
     """Frames in, bytes out. What no mask touches goes out with its own bytes.
@@ -51,7 +54,7 @@ class FrameQueue:
     def put(self, raw: bytes, json: bytes, wrap: Callable[[bytes], bytes], *, is_plain: bool = True) -> None:
         """Queue a frame with a document. Unless it is plain, it goes out as `wrap` makes it."""
         frame = self._reader.read(self._read(json))
-        held = HeldFrame(raw if is_plain else wrap(json), json, wrap)
+        held = HeldFrame(raw if is_plain else wrap(json), json, wrap, closes=frame.closes)
         for field in frame.fields:
             self._take(field, held)
         for path in frame.cleared:
@@ -135,10 +138,24 @@ class FrameQueue:
             )
 
     def _drain(self) -> None:
-        while self._queue and not self._queue[0].open:
-            held = self._queue.popleft()
-            self._held -= len(held.raw)
-            self._released.append(_written(held))
+        """Release what is settled, in order, but for frames that may be overtaken.
+
+        What says that a choice has finished stays behind all words before it.
+        """
+        waiting: list[HeldFrame] = []
+        while self._queue:
+            held = self._queue[0]
+            if held.open:
+                if not held.may_be_overtaken or len(waiting) >= MOST_OVERTAKEN:
+                    break
+                waiting.append(self._queue.popleft())
+            elif waiting and held.closes:
+                break
+            else:
+                self._queue.popleft()
+                self._held -= len(held.raw)
+                self._released.append(_written(held))
+        self._queue.extendleft(reversed(waiting))
 
 
 def _written(held: HeldFrame) -> bytes:

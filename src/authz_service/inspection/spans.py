@@ -67,11 +67,6 @@ class SpanMerger:
         """Before this character, no span will be added or changed."""
         return max(self._settled, self._covered)
 
-    @property
-    def covered(self) -> int:
-        """Where the last span ends; -1 before the first."""
-        return self._covered
-
     def take(self, progress: Progress) -> list[Span]:
         """The spans that are decided by this progress, in order.
 

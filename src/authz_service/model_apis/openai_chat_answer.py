@@ -87,6 +87,7 @@ class _Frame:
     cleared: list[Path] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     paused: list[str] = field(default_factory=list)
+    closes: bool = False
     usage: Usage | None = None
 
     def say(self, channel: str, path: Path, text: str, kind: TextKind = TextKind.PLAIN) -> None:
@@ -133,7 +134,12 @@ class ChatAnswerReader:
                     frame.usage = _usage(value)
                 self._aside(value, (key,), frame)
         return AnswerFrame(
-            tuple(frame.fields), frame.usage, tuple(frame.cleared), tuple(frame.ended), tuple(frame.paused)
+            fields=tuple(frame.fields),
+            usage=frame.usage,
+            cleared=tuple(frame.cleared),
+            ended=tuple(frame.ended),
+            paused=tuple(frame.paused),
+            closes=frame.closes or not document.get("choices"),
         )
 
     def _read_choices(self, value: object, frame: _Frame) -> None:
@@ -155,6 +161,7 @@ class ChatAnswerReader:
         if choice.source != source or choice.is_complete:
             _refuse(path, "the choice was said already in another form, or twice")
         choice.is_complete = source == "message"
+        frame.closes = frame.closes or value.get("finish_reason") is not None
         for key, item in value.items():
             if key == source:
                 self._read_piece(choice, item, (*path, key), frame)

@@ -38,9 +38,9 @@ class AnswerFrame:
 
     `ended` are channels that are complete with this frame: the reader yields nothing more on them, so
     nothing of them needs to be held back. `paused` are channels that the model has turned away from
-    (its reasoning, when the answer begins) and that may still go on: who releases what they hold back
-    must stop the answer when a later finding reaches back over that point. Both may be ignored; what
-    comes after then waits longer.
+    (its reasoning, when the answer begins): what waits for them need not keep other texts waiting.
+    Both may be ignored; what comes after then waits longer. `closes`: the frame says that a choice is
+    finished, or sums up; it stays behind all text that came before it.
     """
 
     fields: tuple[AnswerField, ...]
@@ -48,3 +48,4 @@ class AnswerFrame:
     cleared: tuple[Path, ...] = ()
     ended: tuple[str, ...] = ()
     paused: tuple[str, ...] = ()
+    closes: bool = False
