@@ -110,6 +110,7 @@ class Exchange:
         self.is_recorded = False
         self._is_record_in_flight = False
         self._is_answered = False
+        self._was_superseded = False
 
     @property
     def is_closed(self) -> bool:
@@ -265,6 +266,12 @@ class Exchange:
         if hold.state in (HoldState.REJECTED, HoldState.EXPIRED):
             reply = replies.ended(hold, session=self.request.session)
             return [LeaveHold(), *self._refuse(reply, outcome=hold.state.value)]
+        if hold.state is HoldState.SUPERSEDED:
+            if self._was_superseded:
+                # Or two of them, sent under two identities of one person, would take turns for ever.
+                reply = replies.superseded(hold, session=self.request.session)
+                return [LeaveHold(), *self._refuse(reply, outcome=hold.state.value)]
+            self._was_superseded = True
         return self._judge_anew(body, hold)
 
     def _judge_anew(self, body: bytes, hold: Hold) -> list[Command]:

@@ -38,6 +38,16 @@ def pending(hold: Hold, *, session: str) -> Reply:
     return Reply(error, {**retry(True), "retry-after": str(RETRY_AFTER_SECONDS)})
 
 
+def superseded(hold: Hold, *, session: str) -> Reply:
+    """The same person's same request waits again, for other approvals or with other changes."""
+    message = (
+        f"The same request of yours was sent again and waits for another approval; it took the place of "
+        f"this one (hold {hold.id})."
+    )
+    error = ApiError(409, "hold_superseded", message, session, {"hold": hold.id, "rule": hold.rule})
+    return Reply(error, retry(False))
+
+
 def token_expired(hold: Hold, *, session: str) -> Reply:
     """Approved, but the caller's token ran out while the request was held."""
     message = (
