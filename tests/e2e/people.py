@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import openai
@@ -76,6 +79,30 @@ def asking(stack: Stack, subject: str, text: str, **options: Any) -> Future[Chat
     """A contractor's question, under way."""
     client = contractor(stack, subject)
     return in_background(lambda: ask(client, text, **options))
+
+
+def connection_of(stack: Stack, subject: str, text: str, **more: Any) -> socket.socket:
+    """A contractor's question on a connection that the test can close; to the SDK's it is the same."""
+    body = json.dumps(chat(text, **more)).encode()
+    headers = {
+        "host": "gateway",
+        "accept": "application/json",
+        "authorization": f"Bearer {stack.token(subject, 'contractors')}",
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+    }
+    lines = ["POST /v1/chat/completions HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    address = urlsplit(stack.url)
+    connection = socket.create_connection((address.hostname, address.port))
+    connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+    return connection
+
+
+def left_waiting(stack: Stack, subject: str, text: str, **more: Any) -> dict[str, Any]:
+    """The hold of a contractor who asked and left."""
+    with connection_of(stack, subject, text, **more):
+        hold_of(stack, subject)
+    return hold_of(stack, subject, waiting=0)
 
 
 def hold_of(stack: Stack, subject: str, *, waiting: int = 1, but: str = "") -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx
 import openai
@@ -16,9 +17,11 @@ from tests.e2e.people import (
     ask,
     asking,
     chat,
+    connection_of,
     contractor,
     hold_of,
     in_background,
+    left_waiting,
     own_hold,
     received,
     reject,
@@ -29,6 +32,7 @@ from tests.e2e.people import (
     until,
 )
 from tests.e2e.stack import CONFIG, Stack
+from tests.e2e.upstream_answers import SSE_TYPE, Answer, stream
 
 MORE_RULES = """\
     - {{name: pairs, when: "'pairs' in caller.groups", effect: hold, approval: two}}
@@ -148,10 +152,7 @@ def test_an_approval_of_other_bytes_than_those_that_wait_is_refused(stack: Stack
 
 
 def test_a_caller_that_leaves_keeps_the_hold_and_finds_it_again(stack: Stack) -> None:
-    client = contractor(stack, "gus").with_options(timeout=0.5)
-    with pytest.raises(openai.APITimeoutError):
-        ask(client, "Paint the bikeshed")
-    left = hold_of(stack, "gus", waiting=0)
+    left = left_waiting(stack, "gus", "Paint the bikeshed")
     again = asking(stack, "gus", "Paint the bikeshed")
     assert hold_of(stack, "gus")["id"] == left["id"]
     approve(stack, left)
@@ -161,10 +162,7 @@ def test_a_caller_that_leaves_keeps_the_hold_and_finds_it_again(stack: Stack) ->
 
 
 def test_an_approval_that_comes_while_nobody_waits_is_used_by_the_next_attempt_once(stack: Stack) -> None:
-    client = contractor(stack, "hal").with_options(timeout=0.5)
-    with pytest.raises(openai.APITimeoutError):
-        ask(client, "Feed the cat")
-    hold = hold_of(stack, "hal", waiting=0)
+    hold = left_waiting(stack, "hal", "Feed the cat")
     approve(stack, hold)
     assert state_of(stack, hold) == "approved"
     assert said(ask(contractor(stack, "hal"), "Feed the cat"))
@@ -176,6 +174,54 @@ def test_an_approval_that_comes_while_nobody_waits_is_used_by_the_next_attempt_o
     reject(stack, fresh, "it is fed")
     with pytest.raises(openai.PermissionDeniedError):
         third.result(20)
+
+
+def test_an_approval_is_for_the_oldest_that_still_waits(stack: Stack) -> None:
+    text = "Sweep the floor"
+    with connection_of(stack, "ian", text):
+        hold = hold_of(stack, "ian")
+        second = asking(stack, "ian", text)
+        hold_of(stack, "ian", waiting=2)
+    hold_of(stack, "ian", waiting=1)
+    approve(stack, hold)
+    assert said(second.result(20))
+    assert len(received(stack, text)) == 1
+
+
+def test_who_leaves_after_the_release_ends_the_models_work_and_asks_anew(stack: Stack) -> None:
+    gate = stack.upstream.gate()
+    first, *rest = stream(["Once ", "upon a time"]).steps
+    stack.upstream.answer_with(Answer(headers=SSE_TYPE, steps=(first, gate, *rest)))
+    client = contractor(stack, "ivy")
+    begun = in_background(
+        lambda: client.chat.completions.create(
+            model="llama", messages=chat("A story")["messages"], stream=True
+        )
+    )
+    hold = hold_of(stack, "ivy")
+    approve(stack, hold)
+    with begun.result(20) as chunks:
+        assert next(iter(chunks)).choices[0].delta.content == "Once "
+    (request,) = [r for r in stack.upstream.requests if b"A story" in r.body]
+    assert request.left.wait(20)
+    until(lambda: status_of(stack, hold) == "broken_off", "the end on record")
+    again = in_background(lambda: ask_streamed(client, "A story"))
+    fresh = hold_of(stack, "ivy")
+    assert fresh["previous"] == hold["id"]
+    assert fresh["digest"] == hold["digest"]
+    reject(stack, fresh, "you had one")
+    assert isinstance(again.exception(20), openai.PermissionDeniedError)
+
+
+def status_of(stack: Stack, hold: dict[str, Any]) -> object:
+    """That of the session which the hold was opened in."""
+    subject = hold["caller"]["subject"]
+    sessions = stack.cli_json("session", "list", "--caller", subject)
+    return next(session["status"] for session in sessions if session["id"] == hold["session"])
+
+
+def ask_streamed(client: openai.OpenAI, text: str) -> None:
+    client.chat.completions.create(model="llama", messages=chat(text)["messages"], stream=True)
 
 
 def test_another_person_or_another_text_is_another_request(stack: Stack) -> None:
@@ -238,10 +284,7 @@ def test_noise_makes_no_other_request_and_what_goes_out_is_what_was_approved(sta
 
 
 def test_the_retry_of_a_noisy_request_sends_the_bytes_of_the_first_attempt(stack: Stack) -> None:
-    client = contractor(stack, "joy").with_options(timeout=0.5)
-    with pytest.raises(openai.APITimeoutError):
-        ask(client, "Tell kim@example.com", metadata={"nonce": "first"})
-    hold = hold_of(stack, "joy", waiting=0)
+    hold = left_waiting(stack, "joy", "Tell kim@example.com", metadata={"nonce": "first"})
     approve(stack, hold)
     assert said(ask(contractor(stack, "joy"), "Tell kim@example.com", metadata={"nonce": "again"}))
     sent = stack.upstream.requests[-1].body
@@ -251,7 +294,7 @@ def test_the_retry_of_a_noisy_request_sends_the_bytes_of_the_first_attempt(stack
 
 def test_an_overdue_hold_cannot_be_approved_and_its_caller_is_told(stack: Stack) -> None:
     waiting = in_background(lambda: stack.post(chat("Hurry up"), "hasty", subject="kai"))
-    hold = hold_of(stack, "kai")
+    (hold,) = until(lambda: stack.holds("--caller", "kai", "--all-states"), "the hold")
     until(lambda: time.time() > _deadline(hold), "the deadline")
     refusal = approve(stack, hold, check=4)
     assert "expired" in refusal
@@ -289,16 +332,9 @@ def test_the_state_of_a_hold_is_for_its_owner_alone(stack: Stack) -> None:
 
 
 def test_a_connection_that_is_reset_while_held_counts_no_longer(stack: Stack) -> None:
-    body = json.dumps(chat("Close the window")).encode()
-    address = urlsplit(stack.url)
-    with socket.create_connection((address.hostname, address.port)) as connection:
-        connection.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
-            b"authorization: Bearer " + stack.token("nora", "contractors").encode() + b"\r\n"
-            b"content-length: " + str(len(body)).encode() + b"\r\n\r\n" + body
-        )
+    with connection_of(stack, "nora", "Close the window") as connection:
         hold = hold_of(stack, "nora")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert hold_of(stack, "nora", waiting=0)["id"] == hold["id"]
     reject(stack, hold, "nobody is here")
     (session,) = stack.cli_json("session", "list", "--caller", "nora")

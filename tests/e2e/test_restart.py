@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import openai
@@ -16,6 +15,7 @@ from tests.e2e.people import (
     contractor,
     hold_of,
     in_background,
+    left_waiting,
     received,
     said,
     state_of,
@@ -29,13 +29,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A gateway that these tests stop and start as they like."""
     with Stack(tmp_path_factory.mktemp("restart")) as running:
         yield running
-
-
-def left_waiting(stack: Stack, subject: str, text: str) -> dict[str, Any]:
-    """A hold whose caller gave up."""
-    with pytest.raises(openai.APITimeoutError):
-        ask(contractor(stack, subject).with_options(timeout=0.5), text)
-    return hold_of(stack, subject, waiting=0)
 
 
 def accepts_connections(stack: Stack, url: str) -> bool:
