@@ -259,6 +259,8 @@ def test_sound_cannot_be_asked_for() -> None:
     [
         {"Messages": [user("other")]},
         {"MODEL": "other"},
+        {"messages\0": [user("other")]},
+        {"messages": [user("hi", **{"content\0x": "other"})]},
         {"me\u017f\u017fages": [user("other")]},
         {"Chat_Template": "{{ x }}"},
         {"messages": [user("hi", Content="other")]},
@@ -281,6 +283,13 @@ def test_users_own_names_in_a_schema_may_look_like_the_apis() -> None:
 
 def test_objects_of_other_apis_keep_their_own_types() -> None:
     assert read(reasoning={"effort": "high"}, documents=[{"id": 5, "Title": "x"}], thinking={"type": "on"})
+
+
+def test_a_number_in_a_field_that_nobody_knows_is_a_text() -> None:
+    view = read(card=4111111111111111, seed=4111111111111111)
+    assert [(field.path, field.text) for field in view.texts if field.is_number] == [
+        (("card",), "4111111111111111")
+    ]
 
 
 def test_an_unknown_list_of_numbers_stops_the_request_since_it_may_be_tokens() -> None:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.openai_refused import REFUSED, is_on
-from authz_service.model_apis.openai_words import KEYS, is_disguised, selects, spoken
+from authz_service.model_apis.openai_words import KEYS, folded, is_disguised, selects, spoken
 from authz_service.view.request import Path, Role, TextField, TextKind
 
 ROLES = {
@@ -230,7 +230,7 @@ class RequestReader:
         self._value(value, path, speaker, key, free)
 
     def _check(self, key: str, value: object, path: Path, parent: Path) -> None:
-        known = key.casefold()
+        known = folded(key)
         if known in REFUSED and is_on(known, value):
             if key != known:
                 refuse("ambiguous_field", parent, _DISGUISED)
@@ -255,8 +255,9 @@ class RequestReader:
                 )
             for i, item in enumerate(value):
                 self._value(item, (*path, i), speaker, key, free)
-        elif _is_number(value) and len(path) > 1:
-            # Tools' schemas and documents are written into the prompt, their numbers too.
+        elif _is_number(value) and (len(path) > 1 or key not in KEYS):
+            # Tools' schemas and documents are written into the prompt, their numbers too; and what a
+            # server makes of a field that nobody knows is not known either.
             token = getattr(value, "token", repr(value))
             self.texts.append(TextField(path, token, speaker.role, new_turn=speaker.new_turn, is_number=True))
 

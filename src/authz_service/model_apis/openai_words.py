@@ -91,9 +91,15 @@ def is_disguised(key: str) -> bool:
     """Whether a key is one of the API's in other letters.
 
     A model server in Go reads `Messages` as `messages` (encoding/json folds case, and the last one
-    wins), so a body could show one conversation here and another one there.
+    wins), so a body could show one conversation here and another one there. Readers in C may end a
+    key at its first NUL.
     """
-    return key not in KEYS and key.casefold() in _FOLDED_KEYS
+    return key not in KEYS and folded(key) in _FOLDED_KEYS
+
+
+def folded(key: str) -> str:
+    """A key as the most careless reader takes it."""
+    return key.partition("\0")[0].casefold()
 
 
 def spoken(path: Path) -> str:
