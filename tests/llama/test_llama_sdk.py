@@ -15,6 +15,9 @@ from tests.llama.tap import Exchange, Tap
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp\n-----END PRIVATE KEY-----"
 
+# Random words could make an address some day.
+WITHOUT_CHANCE: dict[str, Any] = {"temperature": 0, "max_tokens": 24}
+
 # A model with random weights says what its grammar leaves it; the values in it are no findings as they
 # stand there, or they would be masked on the way to the model.
 GRAMMAR = (
@@ -61,7 +64,7 @@ def written(exchange: Exchange) -> str:
 
 def test_an_allowed_request_is_answered_whole_with_the_bytes_of_the_model(stack: Stack, tap: Tap) -> None:
     raw = stack.sdk("alice", "staff").chat.completions.with_raw_response.create(
-        model="gpt-4o", messages=[{"role": "user", "content": "Where is the river?"}], max_tokens=24
+        model="gpt-4o", messages=[{"role": "user", "content": "Where is the river?"}], **WITHOUT_CHANCE
     )
     answer = raw.parse()
     assert (answer.choices[0].finish_reason, answer.usage and answer.usage.completion_tokens) == (
@@ -80,9 +83,9 @@ def test_an_allowed_request_is_streamed_to_its_end_with_usage(stack: Stack) -> N
         stack.sdk("alice", "staff").chat.completions.create(
             model="llama",
             messages=[{"role": "user", "content": "Where is the stone?"}],
-            max_tokens=24,
             stream=True,
             stream_options={"include_usage": True},
+            **WITHOUT_CHANCE,
         )
     )
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
@@ -92,7 +95,7 @@ def test_an_allowed_request_is_streamed_to_its_end_with_usage(stack: Stack) -> N
 
 
 def test_a_clean_stream_arrives_byte_for_byte(stack: Stack, tap: Tap) -> None:
-    body = chat("Where is the gate?", stream=True, max_tokens=24, stream_options={"include_usage": True})
+    body = chat("Where is the gate?", **WITHOUT_CHANCE, stream=True, stream_options={"include_usage": True})
     received = stack.post(body, "staff")
     (exchange,) = at_the_model(tap, "Where is the gate?")
     assert received.content == exchange.answer
