@@ -88,6 +88,20 @@ def test_what_waits_survives_a_restart_of_the_gateway(stack: Stack) -> None:
     assert len(received(stack, "Wait for me")) == 1
 
 
+def test_an_empty_database_names_the_command_that_makes_the_tables(
+    server: PostgresForTests, tmp_path: Path
+) -> None:
+    url = server.url(server.create(template="template1"))
+    unprepared = Stack(tmp_path, store=url)
+    with pytest.raises(AssertionError, match=r"Error: service ended at once.*authz store migrate"), unprepared:
+        pass
+    migrate = ("store", "migrate", "--config", str(unprepared.config_file))
+    assert "it is current now" in unprepared.cli(*migrate).stdout
+    with Stack(tmp_path, store=url) as prepared:
+        assert said(ask(prepared.sdk("ann", "staff"), "Hello"))
+    assert "was current" in unprepared.cli(*migrate).stdout
+
+
 def test_without_its_database_nothing_passes_and_with_it_everything_goes_on(
     stack: Stack, server: PostgresForTests
 ) -> None:

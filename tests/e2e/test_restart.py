@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -81,6 +82,23 @@ def test_an_sdk_that_waits_through_a_restart_gets_its_answer(stack: Stack) -> No
     approve(stack, hold)
     assert said(waiting.result(30)) == "Hello from upstream."
     assert len(received(stack, "I have patience")) == 1
+
+
+def test_an_sdk_that_waits_while_the_service_is_killed_gets_its_answer_once(stack: Stack) -> None:
+    client = stack.sdk("dot", "contractors", max_retries=30)
+    waiting = in_background(lambda: ask(client, "Still here"))
+    hold = hold_of(stack, "dot")
+    killed = stack.child("serve")
+    os.kill(killed, signal.SIGKILL)
+
+    def is_back() -> bool:
+        return killed not in stack.processes() and stack.cli("hold", "list", check=None).returncode == 0
+
+    until(is_back, "another service")
+    assert hold_of(stack, "dot")["id"] == hold["id"]
+    approve(stack, hold)
+    assert said(waiting.result(30)) == "Hello from upstream."
+    assert len(received(stack, "Still here")) == 1
 
 
 def test_a_killed_authz_up_leaves_nothing_running_and_starts_again(stack: Stack) -> None:
