@@ -43,5 +43,10 @@ bench: setup
 soak: setup
 	$(BIN)/python -m pytest -m soak --timeout 0 -s tests/soak $(SOAK_ARGS)
 
+# The SDK's main flows through a real llama.cpp server; builds it first (4 to 10 minutes, once).
+e2e-llama: setup
+	$(BIN)/python tests/llama/setup_llama.py
+	$(BIN)/python -m pytest -m llama tests/llama $(PYTEST_ARGS)
+
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
