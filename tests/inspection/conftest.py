@@ -53,7 +53,8 @@ class WordByWord:
         settled = self.text.rfind(" ") + 1
         return self.progress(min(settled + self.scanner.too_early, len(self.text)))
 
-    def finish(self) -> Progress:
+    def finish(self, text: str = "") -> Progress:
+        self.text += text
         return self.progress(len(self.text))
 
     def progress(self, settled: int) -> Progress:

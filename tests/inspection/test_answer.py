@@ -78,7 +78,8 @@ def stream_of(kit: Any, deltas: list[tuple[int, str, str]], together: int = 1) -
 
 def masks_like_the_whole(kit: Any, story: Any, together: int, scanner: Any) -> None:
     wholes, deltas = story
-    released = kit.run(pipe(kit, scanner=scanner), [stream_of(kit, deltas, together)])
+    events = stream_of(kit, deltas, together).splitlines(keepends=True)
+    released = kit.run(pipe(kit, scanner=scanner), events)
     expected = {f: kit.masked_text(t, kit.scanner().scan(t), MASKED) for f, t in wholes.items()}
     assert {f: t for f, t in kit.heard(released.data).items() if t} == {
         f: t for f, t in expected.items() if t
@@ -107,6 +108,14 @@ def test_a_scanner_that_settles_too_early_breaks_that_property(kit: Any) -> None
 @given(told(), st.lists(st.integers(0, 2500), max_size=8))
 def test_any_cut_of_the_bytes_gives_the_same_bytes_and_counts(kit: Any, story: Any, at: list[int]) -> None:
     stream = stream_of(kit, story[1])
+    assert kit.run(pipe(kit), cut(stream, at)) == kit.run(pipe(kit), [stream])
+
+
+@given(st.lists(st.tuples(st.booleans(), texts), max_size=8), st.lists(st.integers(0, 1800), max_size=8))
+def test_frames_overtake_each_other_in_the_same_order_for_any_cut(
+    kit: Any, said: list[tuple[bool, str]], at: list[int]
+) -> None:
+    stream = stream_of(kit, [(0, "reasoning_content" if aside else "content", text) for aside, text in said])
     assert kit.run(pipe(kit), cut(stream, at)) == kit.run(pipe(kit), [stream])
 
 

@@ -33,7 +33,8 @@ class Settling:
         self.text += text
         return Progress((), min(self.settled, len(self.text)))
 
-    def finish(self) -> Progress:
+    def finish(self, text: str = "") -> Progress:
+        self.text += text
         return Progress(self.scan(self.text), len(self.text))
 
 
@@ -50,6 +51,7 @@ class Told:
         self.frames.append(HeldFrame(b"", b"", bytes))
         self.texts.append(text)
         self.channel.feed(text, ("t",), self.frames[-1])
+        self.channel.read()
 
     @property
     def released(self) -> list[str | None]:

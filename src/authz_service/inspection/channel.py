@@ -77,29 +77,37 @@ class Channel:
         self._length = 0
         self._settled = 0
         self._pieces: deque[Piece] = deque()
+        self._unread: list[str] = []
 
     def feed(self, text: str, path: Path, frame: HeldFrame) -> None:
         """Take the next piece, the string at `path` of `frame`, which waits until it is settled."""
         start = self._length
         self._length = end = start + len(text)
-        progress = self._scanner.feed(text)
-        if progress.settled >= end and not (progress.findings or self._pieces):
-            self._settled = end
-            return
+        self._unread.append(text)
         self._pieces.append(Piece(frame, path, text, start, end))
         frame.open += 1
-        self._settle(progress)
+
+    def read(self) -> None:
+        """Scan what was fed since the last time, in one go: a piece each would take several times as long."""
+        if self._unread:
+            self._settle(self._scanner.feed(self._rest()))
 
     def pause(self) -> None:
         """The model turned to another text: what this one holds back need not keep that waiting."""
+        self.read()
         for piece in self._pieces:
             piece.frame.may_be_overtaken = True
 
     def finish(self) -> None:
         """The channel is complete: whatever was held back is settled."""
-        self._settle(self._scanner.finish())
+        self._settle(self._scanner.finish(self._rest()))
         if self._pieces:
             raise RuntimeError("the scanner finished a channel without settling it")
+
+    def _rest(self) -> str:
+        text = "".join(self._unread)
+        self._unread.clear()
+        return text
 
     def _settle(self, progress: Progress) -> None:
         for i, finding in enumerate(progress.findings):

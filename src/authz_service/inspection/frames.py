@@ -44,6 +44,8 @@ class FrameQueue:
         self._max_held = max_held
         self._max_depth = max_depth
         self._channels: dict[str, Channel] = {}
+        self._unread: dict[str, Channel] = {}
+        self._is_overtaking = False
         self._queue: deque[HeldFrame] = deque()
         self._held = 0
         self._released: list[bytes] = []
@@ -65,6 +67,7 @@ class FrameQueue:
         for name in frame.paused:
             if channel := self._channels.get(name):
                 channel.pause()
+                self._is_overtaking = True
         self._usage = frame.usage or self._usage
         self._push(held)
 
@@ -81,6 +84,7 @@ class FrameQueue:
 
     def step(self, *, is_last: bool) -> AnswerStep:
         """What was released, found and masked since the last step."""
+        self._read_on()
         step = AnswerStep(
             b"".join(self._released), dict(self._found), dict(self._masked), self._usage, is_last
         )
@@ -112,6 +116,7 @@ class FrameQueue:
             )
             self._channels[field.channel] = channel
         channel.feed(field.text, field.path, held)
+        self._unread[field.channel] = channel
 
     def _check_key(self, key: str) -> None:
         for finding in self._scanner.scan(key):
@@ -129,13 +134,22 @@ class FrameQueue:
             return
         self._queue.append(held)
         self._held += len(held.raw)
-        self._drain()
+        # While frames overtake others, their order must not depend on which of them came together.
+        if self._is_overtaking or self._held > self._max_held:
+            self._read_on()
         if self._held > self._max_held:
             raise Unreadable(
                 f"more than {self._max_held} bytes of the answer wait for the end of what may be a finding",
                 code="buffer_overflow",
                 status=502,
             )
+
+    def _read_on(self) -> None:
+        """Scan what the channels were fed, and release what that settles."""
+        for channel in self._unread.values():
+            channel.read()
+        self._unread.clear()
+        self._drain()
 
     def _drain(self) -> None:
         """Release what is settled, in order, but for frames that may be overtaken.
@@ -156,6 +170,7 @@ class FrameQueue:
                 self._held -= len(held.raw)
                 self._released.append(_written(held))
         self._queue.extendleft(reversed(waiting))
+        self._is_overtaking = self._is_overtaking and bool(self._queue)
 
 
 def _written(held: HeldFrame) -> bytes:

@@ -54,8 +54,9 @@ class EmbeddedJsonStream:
         check_held(self._origin + len(self._rest) - self._settled)
         return self._progress()
 
-    def finish(self) -> Progress:
+    def finish(self, text: str = "") -> Progress:
         """See `IncrementalScanner.finish`; a document that is cut short is scanned as far as it goes."""
+        self._rest += text
         self._read()
         if self._token is not None:
             self._finish_token(self._token)

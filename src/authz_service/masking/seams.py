@@ -30,8 +30,8 @@ class IncrementalScanner(Protocol):
         """Take the next piece; raises `Unreadable` when more is held back than may be."""
         ...
 
-    def finish(self) -> Progress:
-        """The text is complete; `settled` is then its length."""
+    def finish(self, text: str = "") -> Progress:
+        """The text is complete with this last piece; `settled` is then its length."""
         ...
 
 

@@ -68,10 +68,7 @@ class PlainStream:
 
     def feed(self, text: str) -> Progress:
         """See `IncrementalScanner.feed`; `Unreadable` with code `buffer_overflow` beyond `MOST_HELD`."""
-        data = characters.encode(text)
-        self._arrived.append(data)
-        self._to_arrive -= len(data)
-        self._length += len(text)
+        self._take_in(text)
         # A long tail is looked at when it has grown by an eighth: an attacker who keeps it alive with
         # pieces of one character would otherwise have all of it searched for each.
         is_over = self._length - self._settled > MOST_HELD
@@ -80,10 +77,17 @@ class PlainStream:
         check_held(self._length - self._settled)
         return self._progress()
 
-    def finish(self) -> Progress:
+    def finish(self, text: str = "") -> Progress:
         """See `IncrementalScanner.finish`."""
+        self._take_in(text)
         self._look(is_last=True)
         return self._progress()
+
+    def _take_in(self, text: str) -> None:
+        data = characters.encode(text)
+        self._arrived.append(data)
+        self._to_arrive -= len(data)
+        self._length += len(text)
 
     def _look(self, *, is_last: bool) -> None:
         self._window = b"".join((self._window, *self._arrived))
