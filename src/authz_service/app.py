@@ -90,7 +90,7 @@ class Service:
                 loaded = load_config(self._settings.config)
                 _refuse_restart_only(self._loaded.config, loaded.config)
                 rules = rules_of(loaded)
-                await self._gateway.store.append(_activated(loaded, self._settings.config))
+                await self._gateway.store.append(_activated(loaded))
             except AuthzError as error:
                 log.error("policy.kept", policy=self._loaded.digest, error=str(error))
                 return
@@ -112,7 +112,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         store = await open_store(store_url(config, data), instance=instance, pseudonym=pseudonym)
         stack.push_async_callback(store.close)
         stack.push_async_callback(verifier.close)
-        await _begin(store, loaded, settings.config)
+        await _begin(store, loaded)
         gateway = Gateway(
             store=store,
             rules=rules_of(loaded),
@@ -168,14 +168,14 @@ class LiveRoles:
         return self._service.loaded.roles.stages_for(person, approvals)
 
 
-async def _begin(store: Store, loaded: Loaded, source: Path) -> None:
+async def _begin(store: Store, loaded: Loaded) -> None:
     recovered = await store.recover()
     four_eyes = not loaded.config.identity.embedded
     started = EntryDraft(
         Kind.SERVICE_STARTED,
         data={"version": metadata.version("authz-service"), "recovered": recovered, "four_eyes": four_eyes},
     )
-    await store.append(started, _activated(loaded, source))
+    await store.append(started, _activated(loaded))
     if recovered:
         log.warning("record.recovered", sessions=recovered)
     if not four_eyes:
@@ -206,9 +206,9 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
         await task
 
 
-def _activated(loaded: Loaded, source: Path) -> EntryDraft:
-    text = source.read_bytes()
-    return EntryDraft(Kind.POLICY_ACTIVATED, data={"policy": loaded.digest}, payloads={"file": text})
+def _activated(loaded: Loaded) -> EntryDraft:
+    file = loaded.text.encode()
+    return EntryDraft(Kind.POLICY_ACTIVATED, data={"policy": loaded.digest}, payloads={"file": file})
 
 
 def _refuse_restart_only(old: Config, new: Config) -> None:

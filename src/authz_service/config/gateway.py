@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from authz_service.config import scalars
 from authz_service.config.faults import Place
@@ -126,15 +126,27 @@ def read_store(root: Section) -> str:
     return value
 
 
+def _postgres_problem(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        has_host, password = bool(parts.hostname) or "host=" in value, parts.password
+        parameters = {name for name, _ in parse_qsl(parts.query)}
+    except ValueError:
+        return "must be a postgresql:// URL that can be read"
+    if not has_host:
+        return "a postgresql:// URL needs a host"
+    if password or parameters & {"password", "sslpassword"}:
+        # The file goes on record when it is activated.
+        return "must not have the password: put it into ~/.pgpass (PGPASSFILE) or PGPASSWORD"
+    return ""
+
+
 def _store_url(node: Node) -> str:
     value = scalars.line(node)
     if value.startswith("postgresql://"):
-        try:
-            has_host = bool(urlsplit(value).hostname) or "host=" in value
-        except ValueError:
-            has_host = False
-        if not has_host:
-            raise Refused("a postgresql:// URL needs a host")
+        problem = _postgres_problem(value)
+        if problem:
+            raise Refused(problem)
         return value
     if not value.startswith("sqlite:///") or len(value) == len("sqlite:///"):
         raise Refused("must be sqlite:///FILE or postgresql://USER@HOST/DATABASE")

@@ -54,11 +54,12 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A whole file, valid: its values, its rules compiled, and who may review."""
+    """A whole file, valid: its values, its rules compiled, who may review, and the text itself."""
 
     config: Config
     policy: CompiledPolicy
     roles: FileRoles
+    text: str
 
     @property
     def digest(self) -> str:
@@ -126,7 +127,7 @@ def _read_root(
         _path_sets(compiler, paths, path_conditions),
     )
     roles = FileRoles(compiler, reviewers=reviewers, auditors=auditors, has_several_issuers=several)
-    return Loaded(config, policy, roles)
+    return Loaded(config, policy, roles, text)
 
 
 def _version(node: Node) -> int:
