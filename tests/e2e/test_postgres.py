@@ -93,7 +93,8 @@ def test_an_empty_database_names_the_command_that_makes_the_tables(
 ) -> None:
     url = server.url(server.create(template="template1"))
     unprepared = Stack(tmp_path, store=url)
-    with pytest.raises(AssertionError, match=r"Error: service ended at once.*authz store migrate"), unprepared:
+    refused = pytest.raises(AssertionError, match=r"Error: service ended at once.*authz store migrate")
+    with refused, unprepared:
         pass
     migrate = ("store", "migrate", "--config", str(unprepared.config_file))
     assert "it is current now" in unprepared.cli(*migrate).stdout
