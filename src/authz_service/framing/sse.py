@@ -47,6 +47,7 @@ class SseDecoder:
         self._max_event = max_event
         self._buffer = bytearray()
         self._searched = 0
+        self._has_cr = False
         self._is_first = True
 
     def feed(self, data: bytes) -> list[SseEvent]:
@@ -55,8 +56,8 @@ class SseDecoder:
         buffer += data
         events: list[SseEvent] = []
         start, search_from = 0, self._searched
-        while blank := _BLANK_LINE.search(buffer, search_from):
-            end = blank.end()
+        self._has_cr = self._has_cr or b"\r" in data
+        while end := self._blank_line_end(search_from):
             if end == len(buffer) and buffer[-1] == 0x0D:
                 break
             events.append(self._event(buffer[start:end]))
@@ -74,6 +75,14 @@ class SseDecoder:
         if rest.strip(b"\r\n") and not _BLANK_LINE.search(rest, max(0, len(rest) - _LONGEST_BLANK_LINE)):
             raise Unreadable("the stream ends within an event", code="truncated_stream", status=502)
         return [self._event(rest)]
+
+    def _blank_line_end(self, start: int) -> int:
+        """Where the next blank line at or after `start` ends; 0 when there is none."""
+        if not self._has_cr:  # as nearly always: then finding one is a matter of two bytes
+            found = self._buffer.find(b"\n\n", start)
+            return 0 if found < 0 else found + 2
+        blank = _BLANK_LINE.search(self._buffer, start)
+        return blank.end() if blank else 0
 
     def _check_size(self, size: int) -> None:
         if size > self._max_event:
