@@ -70,6 +70,8 @@ class _Choice:
 
     def turn(self, prose: set[str]) -> list[str]:
         """The model is heard on these keys (none: it calls a tool); the channels that it turned away from."""
+        if prose == self.speaking:
+            return []
         doing = {_PROSE[key] for key in prose}
         over = {key for key in self.speaking if _PROSE[key] not in doing}
         news = over - self.left
