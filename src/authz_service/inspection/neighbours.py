@@ -6,8 +6,10 @@ The items of the outermost array are things of their own (messages, tools, stop 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from authz_service.masking.finding import Finding
 from authz_service.masking.seams import Scanner
@@ -29,9 +31,10 @@ def findings_across(texts: Sequence[TextField], scanner: Scanner) -> dict[int, l
     shares: dict[int, list[Share]] = {}
     for row in _rows(texts):
         joined = "".join(texts[i].text for i in row)
+        starts = list(accumulate((len(texts[i].text) for i in row), initial=0))
         for finding in scanner.scan(joined):
-            for i, share in _shared(finding, row, texts):
-                shares.setdefault(i, []).append(share)
+            for at, share in _shared(finding, starts):
+                shares.setdefault(row[at], []).append(share)
     return shares
 
 
@@ -52,12 +55,14 @@ def _row(text: TextField) -> _Row | None:
     return text.path[: indexes[-1]], text.path[indexes[-1] + 1 :]
 
 
-def _shared(finding: Finding, row: Sequence[int], texts: Sequence[TextField]) -> Iterator[tuple[int, Share]]:
-    at = 0
-    for i in row:
-        length = len(texts[i].text)
-        start, end = max(finding.start - at, 0), min(finding.end - at, length)
-        is_crossing = finding.start < at or finding.end > at + length
-        if start < end and is_crossing:
-            yield i, Share(replace(finding, start=start, end=end), is_tail=finding.start < at)
-        at += length
+def _shared(finding: Finding, starts: Sequence[int]) -> Iterator[tuple[int, Share]]:
+    """The part of each text that a finding crosses, by place in its row; text n ends where n + 1 starts."""
+    at = bisect_right(starts, finding.start) - 1
+    if finding.end <= starts[at + 1]:
+        return
+    while starts[at] < finding.end:
+        start, end = max(finding.start, starts[at]), min(finding.end, starts[at + 1])
+        if start < end:
+            here = replace(finding, start=start - starts[at], end=end - starts[at])
+            yield at, Share(here, is_tail=finding.start < starts[at])
+        at += 1
