@@ -84,6 +84,8 @@ def ask_beside_the_point(run: Run) -> None:
         )
     bad = {"authorization": f"Bearer {staff}{CANARY}"}
     assert httpx.post(f"{stack.url}/v1/chat/completions", json=chat("?"), headers=bad).status_code == 401
+    for path in (f"/v1/of/{EMAIL}", f"/v1/of/{EMAIL.replace('@', '%40')}"):
+        assert httpx.get(f"{stack.url}{path}", headers={"x-api-key": staff}).status_code == 404
     headers = {"x-api-key": staff, "content-type": "application/json"}
     unread = httpx.post(f"{stack.url}/v1/chat/completions", content=f'{{"note": "{EMAIL}"', headers=headers)
     assert unread.status_code == 400

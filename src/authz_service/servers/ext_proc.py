@@ -10,6 +10,7 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import unquote
 
 import grpc
 import structlog
@@ -19,7 +20,9 @@ from authz_service.core.exchange import Exchange
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Unreadable
 from authz_service.framing.headers import ANSWER_ALLOWED, REQUEST_ALLOWED, left_to_envoy
+from authz_service.inspection.spans import SpanMerger, mask
 from authz_service.keys.ids import new_id
+from authz_service.masking.seams import Progress
 from authz_service.model_apis.registry import find_operation
 from authz_service.runtime.driver import Driver
 from authz_service.runtime.gateway import Gateway, Reservation
@@ -130,7 +133,7 @@ class ProcessServer:
             caller=sealed.caller,
             pseudonym=self._gateway.pseudonym(sealed.caller.identity),
             method=sealed.method,
-            path=incoming.path,
+            path=incoming.path if found else _masked_path(self._gateway, incoming.path),
             api=found[0].name if found else "",
             headers=_crossing(self._gateway, incoming.headers, REQUEST_ALLOWED),
         )
@@ -146,6 +149,16 @@ def _crossing(gateway: Gateway, headers: Mapping[str, str], allowed: frozenset[s
     scan = gateway.rules.scanner.scan
     listed = [(k, v) for k, v in headers.items() if k in allowed]
     return {k: v for k, v in listed if "\ufffd" not in v and not scan(v)}
+
+
+def _masked_path(gateway: Gateway, path: str) -> str:
+    """A path that no model API owns, as it may go on record: judged like text, read as a server would."""
+    scanner = gateway.rules.scanner
+    text = unquote(path)
+    findings = scanner.scan(text)
+    if not findings:
+        return path
+    return mask(text, SpanMerger(scanner.entities).take(Progress(findings, len(text))))
 
 
 @asynccontextmanager
