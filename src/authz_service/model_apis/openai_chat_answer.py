@@ -159,7 +159,9 @@ class ChatAnswerReader:
         if "delta" in value and "message" in value:
             _refuse(path, "it has both a delta and a message")
         source = "message" if "message" in value else "delta"
-        choice = self._choices.setdefault(index, _Choice(f"choices/{index}", source))
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = _Choice(f"choices/{index}", source)
         if choice.source != source or choice.is_complete:
             _refuse(path, "the choice was said already in another form, or twice")
         choice.is_complete = source == "message"
