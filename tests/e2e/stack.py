@@ -298,7 +298,7 @@ class Stack:
     def child(self, name: str) -> int:
         """The process id of a child of `authz up` whose command line has `name` in it."""
         for line in subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True
         ).stdout.splitlines():
             pid, arguments = line.strip().split(" ", 1)
             if name in arguments:
