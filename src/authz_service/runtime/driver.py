@@ -159,6 +159,7 @@ class Driver:
             case ReadAnswer():
                 return await self._read_answer(command)
             case WatchHold(hold):
+                self._inspection = None  # what waits is judged anew; its texts need not stay in memory
                 seconds = self.gateway.rules.config.holds.wait
                 self._watch = self.gateway.waiting.watch(hold, self.mailbox.put, seconds=seconds)
             case LeaveHold():
