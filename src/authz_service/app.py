@@ -14,7 +14,7 @@ import structlog
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
-from authz_service.config.model import Config
+from authz_service.config.model import Config, Tls
 from authz_service.config.read import Loaded
 from authz_service.core.holds import Approval, StageRef
 from authz_service.core.ports import Store
@@ -47,12 +47,16 @@ SWEEP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What `authz serve` is told. `review` is `unix:PATH` or HOST:PORT; `metrics` a port, 0 chooses."""
+    """What `authz serve` is told. `metrics` is a port, 0 chooses.
+
+    `review` is `unix:PATH`, or HOST:PORT, which needs `review_tls`.
+    """
 
     config: Path
     data: DataDir
     review: str
     metrics: int = 0
+    review_tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             waiting=gateway.waiting.count,
             limits=lambda: gateway.hold_limits,
         )
-        address = await stack.enter_async_context(review.serve(settings.review))
+        address = await stack.enter_async_context(review.serve(settings.review, tls=settings.review_tls))
         metrics = await stack.enter_async_context(
             serve_metrics(
                 settings.metrics, live=lambda: len(gateway.live), waiting=lambda: gateway.waiting.total

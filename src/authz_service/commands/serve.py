@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from authz_service.app import ServeSettings
 
+PEM = click.Path(dir_okay=False, exists=True, path_type=Path)
 LOG_LEVELS = ["debug", "info", "warning", "error"]
 
 
@@ -39,27 +40,42 @@ LOG_LEVELS = ["debug", "info", "warning", "error"]
 @click.option(
     "--review",
     metavar="ADDRESS",
-    help="Where the review API listens: unix:PATH (the default, in the data directory).",
+    help="Where the review API listens: unix:PATH (the default, in the data directory), or HOST:PORT, "
+    "which needs --review-cert and --review-key.",
 )
+@click.option("--review-cert", type=PEM, metavar="FILE", help="The review API's certificate chain, PEM.")
+@click.option("--review-key", type=PEM, metavar="FILE", help="The key of --review-cert, PEM.")
 @click.option(
     "--metrics", type=click.IntRange(0, 65535), default=0, help="Port for metrics on 127.0.0.1; 0 chooses."
 )
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
-def command(config: Path, data_dir: Path, review: str | None, metrics: int, log_level: str) -> None:
+def command(
+    config: Path,
+    data_dir: Path,
+    review: str | None,
+    review_cert: Path | None,
+    review_key: Path | None,
+    metrics: int,
+    log_level: str,
+) -> None:
     """Serve ext_authz and ext_proc on the data directory's socket, and the review API.
 
     SIGHUP reads the configuration again; a file with faults changes nothing. SIGTERM and SIGINT stop.
     Prints one JSON line with its addresses when it serves.
     """
+    if (review_cert is None) != (review_key is None):
+        raise click.UsageError("--review-cert and --review-key go together")
     import uvloop
 
     from authz_service.app import ServeSettings
+    from authz_service.config.model import Tls
     from authz_service.keys.data_dir import DataDir
 
     _log_to_stderr(log_level)
     data = DataDir.open(data_dir)
     address = review or f"unix:{data.review_socket}"
-    uvloop.run(_serve(ServeSettings(config.absolute(), data, address, metrics)))
+    tls = Tls(review_cert, review_key) if review_cert and review_key else None
+    uvloop.run(_serve(ServeSettings(config.absolute(), data, address, metrics, tls)))
 
 
 async def _serve(settings: ServeSettings) -> None:
