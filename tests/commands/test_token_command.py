@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,13 @@ def test_a_token_is_good_for_an_hour_unless_said_otherwise(directory: DataDir) -
         made = token(run(directory.root, "--subject", "alice", *options))
         caller = asyncio.run(verifier(directory).verify_gateway(made))
         assert before + seconds - 1 <= caller.expires_at <= time.time() + seconds
+
+
+def test_json_says_when_the_token_ends(directory: DataDir) -> None:
+    told = json.loads(token(run(directory.root, "--subject", "alice", "--ttl", "5m", "--json")))
+    caller = asyncio.run(verifier(directory).verify_gateway(told["token"]))
+    assert told["expires_at"] == caller.expires_at
+    assert told["audience"] == "authz-gateway"
 
 
 def test_a_review_token_is_for_the_review_api(directory: DataDir) -> None:

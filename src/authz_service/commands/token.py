@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -48,6 +49,7 @@ class Ttl(click.ParamType[int]):
     show_default=True,
     help="Where the issuer's key is.",
 )
+@click.option("--json", "as_json", is_flag=True, help="JSON for programs, with the time of its end.")
 def command(
     subject: str,
     groups: tuple[str, ...],
@@ -56,6 +58,7 @@ def command(
     review: bool,
     audience: str,
     data_dir: Path,
+    as_json: bool,
 ) -> None:
     """Sign a token with the embedded issuer of this machine's data directory, and print it.
 
@@ -75,9 +78,10 @@ def command(
         # Not made here: in a mistyped directory it would be a key that no gateway knows.
         raise Misconfigured(f"{data_dir} has no embedded issuer; run `authz up` first, or name --data-dir")
     issuer = EmbeddedIssuer.load(key)
-    for_whom = audience if review else GATEWAY_AUDIENCE
+    for_whom, now = audience if review else GATEWAY_AUDIENCE, time.time()
     try:
-        token = issuer.sign(subject, groups, audience=for_whom, ttl=ttl, now=time.time(), owner=owner)
+        token = issuer.sign(subject, groups, audience=for_whom, ttl=ttl, now=now, owner=owner)
     except ValueError as error:
         raise Misconfigured(f"{error}; give --subject, --group and --owner other values") from error
-    click.echo(token)
+    told = {"token": token, "audience": for_whom, "expires_at": int(now) + ttl}
+    click.echo(json.dumps(told) if as_json else token)
