@@ -32,6 +32,12 @@ class File:
         return self.document["static_resources"]
 
     @property
+    def service_pipe(self) -> Any:
+        cluster = next(c for c in self.resources["clusters"] if c["name"] == "authz_service")
+        endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+        return endpoint["address"]["pipe"]
+
+    @property
     def listener(self) -> Any:
         return self.resources["listeners"][0]
 
@@ -449,7 +455,18 @@ OPENINGS: list[tuple[str, str, Edit]] = [
         "admin_open",
         put(lambda f: f.document["admin"], "address", tcp("127.0.0.1", 1)),
     ),
+    (
+        "administration for everybody here",
+        "admin_open",
+        put(lambda f: f.document["admin"]["address"]["pipe"], "mode", 0o666),
+    ),
+    (
+        "administration without a file",
+        "admin_open",
+        put(lambda f: f.document["admin"]["address"]["pipe"], "path", "@admin"),
+    ),
     ("the service on plain TCP", "plain_service", service_over_tcp),
+    ("the service without a file", "plain_service", put(lambda f: f.service_pipe, "path", "@service")),
     (
         "the service by another library",
         "plain_service",

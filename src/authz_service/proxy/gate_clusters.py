@@ -184,6 +184,13 @@ def _check_service(cluster: Any, path: Path, report: Report) -> None:
             message = "the service is reached by a Unix socket, or by TLS with a certificate of Envoy's own"
             report.add("plain_service", path, message)
             return
+        if is_abstract(get(address, "pipe", "path")):
+            report.add("plain_service", path, "a socket that is no file has no owner: anybody could be it")
+
+
+def is_abstract(socket: Any) -> bool:
+    """Whether a Unix socket has no file (unix(7), abstract): any local process may bind or connect to it."""
+    return str(socket).startswith("@")
 
 
 def _addresses(cluster: Any) -> list[Any]:

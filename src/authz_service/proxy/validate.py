@@ -11,7 +11,7 @@ from typing import Any, Final
 from authz_service.proxy.binary import envoy_refusal
 from authz_service.proxy.document import line_of, read_document
 from authz_service.proxy.faults import Fault, Path, Report
-from authz_service.proxy.gate_clusters import check_clusters, empty_clusters
+from authz_service.proxy.gate_clusters import check_clusters, empty_clusters, is_abstract
 from authz_service.proxy.gate_filters import service_clusters
 from authz_service.proxy.gate_listener import check_listeners
 from authz_service.proxy.gate_routes import check_paths, check_ways
@@ -77,6 +77,11 @@ def _admin(value: Any, path: Path, report: Report) -> None:
     if get(value, "address", "socket_address") is not None:
         message = "the administration interface has no login: put it on a Unix socket, never on TCP"
         report.add("admin_open", (*path, "address"), message)
+    socket, mode = get(value, "address", "pipe", "path"), get(value, "address", "pipe", "mode")
+    if is_abstract(socket) or (isinstance(mode, int) and mode & 0o077):
+        report.add(
+            "admin_open", (*path, "address", "pipe"), "must be a file that nobody else can open (0600)"
+        )
 
 
 def _overload(value: Any, path: Path, report: Report) -> None:
