@@ -57,6 +57,8 @@ class Load:
                 call = Call(f"mark-{number}-{count}-", group)
                 self.calls.append(call)
                 self._send(client, call, is_streamed=chance.random() < 0.8)
+                if call.status in (0, 503):
+                    self._stop.wait(0.05)  # the service is away; nothing is learned from asking faster
 
     def _send(self, client: httpx.Client, call: Call, *, is_streamed: bool) -> None:
         document = {
