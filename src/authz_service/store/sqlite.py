@@ -35,18 +35,18 @@ class Sqlite(Database):
         event.listen(self.reading, "begin", _begin_snapshot)
 
     def begin(self, connection: Connection) -> HeadRow:
+        driver = _driver(connection)
         # Deferred, the first write could fail with SQLITE_BUSY_SNAPSHOT whatever the busy timeout.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        size, frontier, root, last_at = connection.exec_driver_sql(_HEAD).one()
+        driver.execute("BEGIN IMMEDIATE")
+        size, frontier, root, last_at = driver.execute(_HEAD).fetchone()
         return HeadRow(size, frontier, root, last_at, host_microseconds(self._clock))
 
     def commit(self, connection: Connection) -> None:
-        connection.exec_driver_sql("COMMIT")
+        _driver(connection).execute("COMMIT")
 
     def roll_back(self, connection: Connection) -> None:
-        driver = connection.connection.driver_connection
         # A full disk or an I/O error rolls back by itself (SQLITE_FULL, SQLITE_IOERR).
-        if not isinstance(driver, sqlite3.Connection) or driver.in_transaction:
+        if _driver(connection).in_transaction:
             connection.exec_driver_sql("ROLLBACK")
 
     def clock(self, connection: Connection) -> int:
@@ -107,6 +107,13 @@ def _prepare_reader(connection: sqlite3.Connection, _record: object) -> None:
     # SQLite 3.7.0 to 3.51.2 can corrupt a WAL that two connections reset: only the writer checkpoints.
     for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection: each transaction begins and ends on it, without SQLAlchemy's preparations."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def _begin_snapshot(connection: Connection) -> None:
