@@ -140,7 +140,7 @@ def _compare(calls: list[Call], upstream: list[Received], record: Record) -> Non
     assert held, "no held request was approved and came through"
     cut = [call for call in answered if call.received != record.released_answer(call.session)]
     print(
-        f"\n{KILLS} kills, {len(calls)} calls, {len(answered)} answered ({len(cut)} of them received less than "
-        f"was released), {len(upstream)} at the model, "
-        f"{len(held)} of them approved, {sum(len(c.received) for c in answered)} bytes received"
+        f"\n{KILLS} kills, {len(calls)} calls, {len(answered)} answered, {len(cut)} of them cut short, "
+        f"{len(upstream)} at the model, {len(held)} of them approved, "
+        f"{sum(len(c.received) for c in answered)} bytes received"
     )
