@@ -283,6 +283,23 @@ def test_the_requester_never_votes_whatever_the_token_says(
     run(scenario())
 
 
+@pytest.mark.parametrize("owner", ["Rita@Example.com", ["tom", "rita@example.com"], "rita"])
+def test_whoever_answers_for_a_service_account_never_votes_however_the_name_is_written(
+    place: Any, make: Any, run: Any, owner: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make.hold(caller=make.caller("robot", claims={"owner": owner})))
+            rita = make.ballot(
+                hold, person=("person", "rita@example.com"), account=("https://issuer.example", "rita")
+            )
+            with pytest.raises(Forbidden) as error:
+                await store.vote(rita, make.limits)
+            assert error.value.code == "own_request"
+
+    run(scenario())
+
+
 def test_a_vote_is_refused_for_other_bytes_other_stages_and_unknown_holds(
     place: Any, make: Any, run: Any
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 from sqlalchemy import Row, insert, select
@@ -53,12 +53,19 @@ def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_i
 def _refuse_requester(row: Row[Any], ballot: Ballot) -> None:
     """Four eyes, whatever the role: neither the requester's person, account nor owner may vote."""
     detail = json.loads(row.detail)
-    caller, owner = detail["caller"], detail["claims"].get("owner")
-    requester = {row.identity, identity_text((caller["issuer"], caller["subject"]))}
-    if owner is not None:
-        requester |= {identity_text((caller["issuer"], owner)), identity_text(("person", owner))}
+    issuer = detail["caller"]["issuer"]
+    requester = {row.identity, identity_text((issuer, detail["caller"]["subject"]))}
+    for owner in _owners(detail["claims"]):
+        requester |= {identity_text((issuer, owner)), identity_text(("person", owner))}
     if requester & {identity_text(ballot.voter), identity_text(ballot.account or ballot.voter)}:
         raise Forbidden("whoever sent a request cannot vote on it", code="own_request")
+
+
+def _owners(claims: Mapping[str, Any]) -> set[str]:
+    """Who answers for a service account; an address also as a person's identity has it."""
+    named = claims.get("owner")
+    names = [name for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)]
+    return {*names, *(name.casefold() for name in names if "@" in name)}
 
 
 def _is_repeated(transaction: Transaction, ballot: Ballot) -> bool:
