@@ -19,6 +19,7 @@ def facts(folder: Path) -> dict[str, str]:
     return {
         "CPU": f"{os.cpu_count()} x {_cpu_model()}",
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
+        "busy with other things": f"load average {os.getloadavg()[0]:.1f} before the run",
         "kernel": f"{platform.system()} {platform.release()}",
         "disk": f"{_file_system(folder)}, fsync of 4 KiB in {_fsync_seconds(folder) * 1e3:.2f} ms (median)",
         "Python": platform.python_version(),
