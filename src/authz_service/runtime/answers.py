@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from authz_service.core.events import AnswerFailed, AnswerRead
 from authz_service.core.request import Request
@@ -15,6 +15,7 @@ from authz_service.inspection.results import AnswerStep, RequestInspection
 from authz_service.policy.decision import AnswerFacts, Decision
 from authz_service.runtime.judging import LARGEST_INLINE, Route
 from authz_service.runtime.rules import Rules
+from authz_service.runtime.threads import Threads
 
 
 class UnreadPipe:
@@ -39,6 +40,7 @@ class Answer:
     pipe: AnswerPipe
     clock: Callable[[], float]
     new_id: Callable[[str], str]
+    threads: Threads
     _found: Counter[str] = field(default_factory=Counter)
     _is_judged: bool = False
     _unread: int = 0
@@ -48,7 +50,7 @@ class Answer:
         self._unread += len(data)
         try:
             if self._unread > LARGEST_INLINE and (is_last or len(data) > LARGEST_INLINE):
-                step = await asyncio.to_thread(self._step, data, is_last=is_last)
+                step = await self.threads.run(partial(self._step, data, is_last=is_last))
             else:
                 step = self._step(data, is_last=is_last)
         except AuthzError as error:
@@ -89,6 +91,7 @@ def start_answer(
     headers: Mapping[str, str],
     clock: Callable[[], float],
     new_id: Callable[[str], str],
+    threads: Threads,
 ) -> Answer:
     """A reader for the answer with these headers; raises `Unreadable` for what cannot be read."""
     pipe: AnswerPipe
@@ -105,7 +108,7 @@ def start_answer(
             max_depth=rules.config.limits.depth,
             is_error=status >= 400,
         )
-    return Answer(rules, request, inspection, pipe, clock, new_id)
+    return Answer(rules, request, inspection, pipe, clock, new_id, threads)
 
 
 def _content_type(headers: Mapping[str, str], status: int) -> str:

@@ -194,6 +194,7 @@ class Driver:
             caller=command.caller,
             now=self.gateway.clock(),
             new_hold=self.new_id("hold"),
+            threads=self.gateway.request_threads,
         )
         if isinstance(judged, RequestJudged):
             self._inspection = judged.inspection
@@ -210,6 +211,7 @@ class Driver:
                 headers=command.headers,
                 clock=self.gateway.clock,
                 new_id=self.new_id,
+                threads=self.gateway.answer_threads,
             )
         except AuthzError as error:
             return AnswerFailed(error)

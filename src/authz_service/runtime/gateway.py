@@ -12,6 +12,7 @@ from authz_service.errors import Unavailable
 from authz_service.keys.seal import Sealer
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.rules import Rules
+from authz_service.runtime.threads import Threads
 from authz_service.runtime.waiting import Waiting
 
 LARGEST_BUFFER = 512 * 1024 * 1024
@@ -32,6 +33,8 @@ class Gateway:
     started_at: float = field(default_factory=time.time)
     live: set[str] = field(default_factory=set)
     buffered: int = 0
+    request_threads: Threads = field(default_factory=Threads)
+    answer_threads: Threads = field(default_factory=Threads)
 
     @property
     def hold_limits(self) -> HoldLimits:

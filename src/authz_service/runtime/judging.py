@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 from authz_service.core.events import RequestFailed, RequestJudged
 from authz_service.core.request import Request
@@ -13,6 +13,7 @@ from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.policy.decision import RequestFacts
 from authz_service.runtime.rules import Rules
+from authz_service.runtime.threads import Threads
 from authz_service.view.caller import Caller
 
 LARGEST_INLINE = 32 * 1024
@@ -36,12 +37,13 @@ async def judge(
     caller: Caller,
     now: float,
     new_hold: str,
+    threads: Threads,
 ) -> RequestJudged | RequestFailed:
     """What the rules say to `body` as sent by `caller` at `now` (seconds since the epoch)."""
     try:
         if route is None:
             return _judge_path(rules, request, caller=caller, now=now, new_hold=new_hold)
-        inspection = await _inspect(rules, request, route, body)
+        inspection = await _inspect(rules, request, route, body, threads)
     except AuthzError as error:
         return RequestFailed(error)
     facts = RequestFacts(caller, inspection.view, inspection.findings, now)
@@ -70,13 +72,15 @@ def _judge_path(
     return RequestJudged(decision=decision, model=listed[0].model, new_hold=new_hold, now=now)
 
 
-async def _inspect(rules: Rules, request: Request, route: Route, body: bytes) -> RequestInspection:
+async def _inspect(
+    rules: Rules, request: Request, route: Route, body: bytes, threads: Threads
+) -> RequestInspection:
     if not body:
         raise Unreadable("The request has no body; a JSON object is expected.", code="invalid_json")
     if len(body) <= LARGEST_INLINE:
         inspection = inspect(rules, route, body)
     else:
-        inspection = await asyncio.to_thread(inspect, rules, route, body)
+        inspection = await threads.run(partial(inspect, rules, route, body))
     return replace(inspection, fingerprint=_fingerprint(request, inspection))
 
 
