@@ -384,8 +384,8 @@ def test_a_store_that_is_away_while_the_model_answers_stops_the_answer_and_takes
     piece = AnswerRead(AnswerStep(b"data: x\n\n", {}, {}))
     failed = StoreFailed(AWAY, answer_begun=True)
     _, commands = play(request_of_alice, BodyRead(b""), judged(Effect.ALLOW), ANSWER, piece, failed)
-    assert names(commands) == ["LeaveHold", "Abort", "RecordLater"]
-    assert kinds(commands[2]) == [Kind.ANSWER_REFUSED, Kind.EXCHANGE_ENDED]
+    assert names(commands) == ["LeaveHold", "RecordLater", "Abort"]
+    assert kinds(commands[1]) == [Kind.ANSWER_REFUSED, Kind.EXCHANGE_ENDED]
 
 
 def test_a_store_that_is_away_stops_the_request_with_503_and_the_end_is_recorded_later(
@@ -393,9 +393,9 @@ def test_a_store_that_is_away_stops_the_request_with_503_and_the_end_is_recorded
 ) -> None:
     failed = StoreFailed(AWAY, answer_begun=False)
     _, commands = play(request_of_alice, BodyRead(b"body"), judged(Effect.ALLOW), failed)
-    assert names(commands) == ["LeaveHold", "Reply", "RecordLater"]
+    assert names(commands) == ["LeaveHold", "RecordLater", "Reply"]
     assert reply_of(commands).error.status == 503
-    assert kinds(commands[2]) == [Kind.REQUEST_RECEIVED, Kind.REQUEST_REFUSED, Kind.EXCHANGE_ENDED]
+    assert kinds(commands[1]) == [Kind.REQUEST_RECEIVED, Kind.REQUEST_REFUSED, Kind.EXCHANGE_ENDED]
 
 
 def test_a_refusal_that_could_not_be_recorded_is_said_as_503(
@@ -415,7 +415,7 @@ def test_a_store_that_goes_away_in_mid_answer_aborts_it(request_of_alice: Reques
         AnswerRead(step(b"two")),
     ]
     _, commands = play(request_of_alice, *events, StoreFailed(AWAY, answer_begun=True))
-    assert names(commands) == ["LeaveHold", "Abort", "RecordLater"]
+    assert names(commands) == ["LeaveHold", "RecordLater", "Abort"]
 
 
 def test_an_event_that_cannot_happen_raises(request_of_alice: Request) -> None:

@@ -476,7 +476,8 @@ class Exchange:
         self.state = Closed()
         reply = replies.refused(event.error, session=self.request.session)
         ending = Abort("the record could not be written") if event.answer_begun else reply
-        return [LeaveHold(), ending, RecordLater(drafts)]
+        # Envoy ends the stream once it has its answer, and with it whatever came behind.
+        return [LeaveHold(), RecordLater(drafts), ending]
 
     def _refuse(
         self, reply: Reply, *drafts: EntryDraft, outcome: str = "refused", size: int = 0
