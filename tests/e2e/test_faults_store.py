@@ -1,11 +1,12 @@
-"""A database that is locked: nothing is released that is not on record, and it goes on by itself."""
+"""A database that is locked, a disk that is full: what cannot be recorded is not released, for as long."""
 
 from __future__ import annotations
 
 import json
+import resource
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 
 import openai
 import pytest
@@ -29,10 +30,25 @@ def locked(stack: Stack) -> Iterator[None]:
             database.execute("ROLLBACK")
 
 
-def test_whatever_is_asked_is_503_while_the_database_is_locked_and_on_record_afterwards(stack: Stack) -> None:
+@contextmanager
+def full(stack: Stack) -> Iterator[None]:
+    """Within the context the service can write to no file, its logs included."""
+    process = stack.child("serve")
+    soft, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("fault", [locked, full])
+def test_whatever_is_asked_is_503_while_nothing_can_be_recorded_and_on_record_afterwards(
+    stack: Stack, fault: Callable[[Stack], AbstractContextManager[None]]
+) -> None:
     alice, carol = staff(stack), contractor(stack, "carol")
     seen = len(stack.upstream.requests)
-    with locked(stack):
+    with fault(stack):
         asked = {
             "allowed": in_background(lambda: alice.ask(HELLO)),
             "refused": in_background(lambda: alice.ask(b"no JSON")),
