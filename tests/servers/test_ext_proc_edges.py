@@ -89,6 +89,14 @@ def test_a_header_that_cannot_be_removed_is_on_record_and_stops_an_answer_by_a_f
     run(tmp_path, scenario)
 
 
+def test_an_answer_that_switches_protocols_is_none(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        play = await asked(service, answer_headers("101", ("upgrade", "x")), answer_body(SAID, end=True))
+        assert play.responses[-1].immediate_response.status.code == 502
+
+    run(tmp_path, scenario)
+
+
 def test_trailers_of_an_answer_end_it_and_do_not_cross(tmp_path: Path) -> None:
     async def scenario(service: Service) -> None:
         answer = (answer_headers(), answer_body(SAID), answer_trailers(("x-secret", "bob@example.com")))

@@ -209,8 +209,9 @@ def _answer_started(
     came = header_texts(headers)
     stream.answer_headers = list(came)
     stream.answer_has_body = not headers.end_of_stream
-    if came.get("content-encoding", "identity") != "identity":
-        message = "The model server answered in an encoding that is not read here."
+    status = int(came.get(":status", "502"))
+    if status < 200 or came.get("content-encoding", "identity") != "identity":  # 101 is no end of an answer
+        message = "The model server answered in an encoding or a protocol that is not read here."
         return AnswerFailed(Unreadable(message, code="unreadable_answer", status=502))
     staying = left_to_envoy(came)
     crossing = _crossing(gateway, came, ANSWER_ALLOWED | staying)
@@ -218,7 +219,7 @@ def _answer_started(
         message = "The model server answered with a header that cannot be masked."
         return AnswerFailed(Unreadable(message, code="unmaskable", status=502))
     stream.answer_crossing = frozenset(crossing)
-    return AnswerStarted(int(came.get(":status", "502")), crossing, headers.end_of_stream)
+    return AnswerStarted(status, crossing, headers.end_of_stream)
 
 
 def _log_failure(error: Exception, session: str) -> None:
