@@ -7,8 +7,9 @@ import gc
 import logging
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
@@ -71,7 +72,7 @@ def command(
     from authz_service.config.model import Tls
     from authz_service.keys.data_dir import DataDir
 
-    _log_to_stderr(log_level)
+    log_to_stderr(log_level)
     data = DataDir.open(data_dir)
     address = review or f"unix:{data.review_socket}"
     tls = Tls(review_cert, review_key) if review_cert and review_key else None
@@ -106,7 +107,19 @@ async def _serve(settings: ServeSettings) -> None:
         await stop.wait()
 
 
-def _log_to_stderr(level: str) -> None:
+class _Stderr:
+    """Standard error; a full disk costs the line, and nothing of what was being done."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
+def log_to_stderr(level: str) -> None:
     """One JSON object a line; no log line carries a prompt, an answer or a token."""
     import structlog
 
@@ -119,6 +132,6 @@ def _log_to_stderr(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stderr())),
         cache_logger_on_first_use=True,
     )
