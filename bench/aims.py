@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.load import Measured
 from bench.plan import MANY, Case, Load, Shape
 from bench.results import Turns, added, ratio
+from bench.turn import Measured
 
 LEAST_THROUGHPUT = 0.6
 """Of the floor's: what any Python service behind Envoy does that looks at nothing."""

@@ -12,7 +12,6 @@ import json
 import re
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -20,46 +19,10 @@ from bench.http1 import Message, with_length
 from bench.plan import Shape
 from bench.processes import cpu_seconds
 from bench.traffic import GIVEAWAY, PLACEHOLDER, SAW_ADDRESS, SAW_NONE, request_body
+from bench.turn import Job, Measured
 
 _FIRST_TEXT = re.compile(rb'"content":"[^"]')
 LAST_ANSWER_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One turn. `pids` are the programs to account for; with `is_masked` no address may cross."""
-
-    port: int
-    token: str
-    shape: Shape
-    connections: int
-    warm_up: float
-    seconds: float
-    is_masked: bool
-    pids: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What came of a turn: times in seconds, `cpu` for each request. `wrong` answers count as no answer.
-
-    `first_event` and `first_text` are when a streamed answer's first event, and its first event with a
-    word in it, had arrived (for a whole answer: its first byte).
-    """
-
-    requests: int
-    wrong: int
-    seconds: float
-    p50: float
-    p99: float
-    first_event: float
-    first_text: float
-    cpu: Mapping[str, float]
-
-    @property
-    def per_second(self) -> float:
-        """Requests that were answered as they should."""
-        return self.requests / self.seconds
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from bench.aims import Verdict, verdicts
-from bench.plan import TITLES, Case, Load, Shape
+from bench.plan import MANY, TITLES, Case, Load, Shape
 from bench.results import Row, added, ratio, rows, wrong
 from bench.run import Outcome
 from bench.traffic import DELTAS, PACED_DELTAS
@@ -46,6 +46,10 @@ is held back until it is known to be no part of an address, which takes the toke
 each request. Every figure is the median over rounds in which the cases took turns.
 """
 
+_BOUND = """\
+What bounds requests/s is the CPU of one Python process. Beyond the exchange of messages it reads, scans,
+judges, masks and records every byte:"""
+
 _RATIOS = """\
 Medians over the rounds of what each round gave; times are those of the median request, for paced answers
 those to the first event."""
@@ -71,6 +75,19 @@ def aims(found: Sequence[Verdict]) -> str:
     )
 
 
+def where_it_goes(outcome: Outcome) -> str:
+    """How much more CPU this service takes than the floor, in sentences: that is what bounds requests/s."""
+    found = [
+        f"{TITLES[case]}, {load.title}: {times:.1f} times the floor's CPU for each request"
+        for load in outcome.plan.loads
+        for case in outcome.plan.cases
+        if case.is_ours and load.connections == MANY
+        for times in (ratio(outcome.turns, load, case, Case.FLOOR, lambda m: m.cpu.get("service", 0.0)),)
+        if times is not None
+    ]
+    return "\n".join(f"- {line}" for line in found)
+
+
 def page(outcome: Outcome, *, day: str) -> str:
     """docs/benchmarks.md."""
     plan = outcome.plan
@@ -81,7 +98,7 @@ def page(outcome: Outcome, *, day: str) -> str:
         f"## Where\n\n{day}; {how}; {wrong(outcome.turns)} wrong answers.\n\n{machine}",
         f"## Figures\n\n{table(outcome)}",
         f"## Ratios\n\n{_RATIOS}\n\n{ratios(outcome)}",
-        f"## Aims\n\n{aims(verdicts(outcome.turns))}",
+        f"## Aims\n\n{aims(verdicts(outcome.turns))}\n\n{_BOUND}\n\n{where_it_goes(outcome)}",
     ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 

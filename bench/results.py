@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.load import Measured
 from bench.plan import Case, Load
+from bench.turn import Measured
 
 Turns = Mapping[tuple[Load, Case], Sequence[Measured]]
 """Each case's turns under each load, one for each round, in order."""

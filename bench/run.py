@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.gateways import Gateway, gateways
-from bench.load import LAST_ANSWER_SECONDS, Job, Measured
+from bench.load import LAST_ANSWER_SECONDS
 from bench.machine import facts
 from bench.plan import Case, Load, Plan
 from bench.results import Turns
+from bench.turn import Job, Measured
 
 Say = Callable[[str], None]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from bench.configuration import authz_yaml, without_gate
 from bench.http1 import LAST_CHUNK, Message, chunk, with_length
-from bench.load import Measured
 from bench.plan import Case, Load, Shape
 from bench.results import added, ratio
 from bench.traffic import DELTAS, GIVEAWAY, PACED_DELTAS, SAW_NONE, completion, events, request_body
+from bench.turn import Measured
 
 from authz_service.cel.load import load_config
 from authz_service.keys.data_dir import DataDir
