@@ -73,6 +73,7 @@ class Faulty:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.calls: list[str] = []
+        self.under_way = 0
         self.fail_at = 0
         self.is_lost = False
 
@@ -98,6 +99,14 @@ class Faulty:
 
     async def _attempt(self, name: str, work: Callable[[], Awaitable[Result]]) -> Result:
         self.calls.append(name)
+        self.under_way += 1
+        try:
+            return await self.attempt(work)
+        finally:
+            self.under_way -= 1
+
+    async def attempt(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Do the work, or fail."""
         if len(self.calls) != self.fail_at:
             return await work()
         if self.is_lost:
@@ -217,25 +226,36 @@ class Service:
         await self.gateway.recorder.drain()
         return await self.gateway.store.entries(session)
 
+    async def kinds(self, session: str) -> list[str]:
+        """What is on record of an exchange, by its kind, once it has ended there; [] when nothing is."""
+        async with asyncio.timeout(10):
+            while True:
+                kinds = [entry.kind for entry in await self.entries(session)]
+                if not kinds or Kind.EXCHANGE_ENDED.value in kinds:
+                    return kinds
+                await asyncio.sleep(0.005)
+
     async def payloads(self, session: str, kind: Kind) -> bytes:
         """The bodies of an exchange's entries of one kind, joined."""
         found = [entry for entry in await self.entries(session) if entry.kind == kind.value]
         return b"".join(entry.payloads.get("body", b"") for entry in found)
 
     async def is_let_go(self, session: str) -> None:
-        """Wait until the service has let go of an exchange."""
+        """Wait until the service has let go of an exchange, and the store of what it was asked."""
         async with asyncio.timeout(10):
-            while session in self.gateway.live:
+            while session in self.gateway.live or self.store.under_way:
                 await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
-async def serving(folder: Path, config: str = CONFIG) -> AsyncIterator[Service]:
-    """The service, on a socket and a database in `folder`."""
+async def serving(
+    folder: Path, config: str = CONFIG, *, store: Callable[[Store], Faulty] = Faulty
+) -> AsyncIterator[Service]:
+    """The service, on a socket and a database in `folder`, which `store` makes worse than it is."""
     file = folder / "authz.yaml"
     file.write_text(config)
-    store = await open_store(f"sqlite:///{folder}/record.db", instance="test", pseudonym="/".join)
-    faulty = Faulty(store)
+    database = await open_store(f"sqlite:///{folder}/record.db", instance="test", pseudonym="/".join)
+    faulty = store(database)
     gateway = Gateway(
         store=cast(Store, faulty),
         rules=rules_of(load_config(file)),
@@ -255,7 +275,7 @@ async def serving(folder: Path, config: str = CONFIG) -> AsyncIterator[Service]:
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-        await store.close()
+        await database.close()
 
 
 def request_headers(

@@ -7,11 +7,14 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
 import pytest
 from tests.servers.ext_proc_fakes import (
+    ALICE,
     CAROL,
+    Faulty,
     Play,
     Service,
     answer_body,
@@ -23,9 +26,12 @@ from tests.servers.ext_proc_fakes import (
 
 from authz_service.audit.draft import Kind
 from authz_service.core.holds import StageRef, Verdict
-from authz_service.core.ports import Ballot, HoldLimits, HoldQuery, HoldState
+from authz_service.core.ports import Ballot, HoldLimits, HoldQuery, HoldState, Store
+from authz_service.errors import Unavailable
 from authz_service.keys.ids import new_id
 from authz_service.view.caller import Caller
+
+Result = TypeVar("Result")
 
 ASKED = json.dumps({"model": "llama", "messages": [{"role": "user", "content": "Hi"}]}).encode()
 MOST_CALLS = 12
@@ -172,5 +178,53 @@ def test_the_flows_are_what_they_say(tmp_path: Path) -> None:
                 "denied_midway": "answer_denied",
                 "held": "completed",
             }
+
+    asyncio.run(scenario())
+
+
+class Gated(Faulty):
+    """A store that waits for a word before it does anything, and may fail then."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.go_on = asyncio.Event()
+        self.is_away = False
+
+    async def attempt(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Wait, then do the work or fail."""
+        await self.go_on.wait()
+        if self.is_away:
+            self.is_away = False
+            raise Unavailable("the store is away", code="store_unavailable")
+        return await work()
+
+
+@pytest.mark.parametrize(
+    ("caller", "is_away", "recorded"),
+    [
+        (ALICE, False, "request.received request.decided request.released exchange.ended"),
+        (ALICE, True, "request.received request.refused exchange.ended"),
+        (CAROL, False, "request.received request.decided hold.opened exchange.ended"),
+        (CAROL, True, "request.received request.refused exchange.ended"),
+    ],
+)
+def test_who_leaves_while_the_request_is_being_recorded_is_on_record_whatever_becomes_of_it(
+    tmp_path: Path, caller: Caller, is_away: bool, recorded: str
+) -> None:
+    async def scenario() -> None:
+        async with asyncio.timeout(30), serving(tmp_path, store=Gated) as service:
+            assert isinstance(service.store, Gated)
+            service.store.is_away = is_away
+            session = new_id("ses")
+            async with service.play() as play:
+                await play.send(request_headers(service.seal(caller, exchange=session)), request_body(ASKED))
+                while not service.store.under_way:
+                    await asyncio.sleep(0.005)
+            while session in service.gateway.live:
+                await asyncio.sleep(0.005)
+            service.store.go_on.set()
+            await service.is_let_go(session)
+            assert " ".join(await service.kinds(session)) == recorded
+            assert not play.responses
 
     asyncio.run(scenario())

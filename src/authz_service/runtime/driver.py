@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, assert_never
+from typing import Any, Protocol, TypeVar, assert_never
 
 from authz_service.core.commands import (
     Abort,
@@ -42,6 +42,8 @@ from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.judging import Route, judge
 from authz_service.runtime.mailbox import AnswerChunk, Mail, Mailbox
 from authz_service.runtime.waiting import Watch
+
+Result = TypeVar("Result")
 
 
 class Transport(Protocol):
@@ -86,6 +88,7 @@ class Driver:
     _watch: Watch | None = None
     _inspection: RequestInspection | None = None
     _answer: Answer | None = None
+    _writing: asyncio.Future[Any] | None = None
 
     async def run(self, first: Event) -> None:
         """Handle `first`, then what comes into the mailbox, until the exchange is closed."""
@@ -97,10 +100,24 @@ class Driver:
             self._leave()
 
     def caller_left(self) -> None:
-        """The stream is gone while a command was under way: put the end on record later."""
+        """The stream is gone while a command was under way: put the end on record later.
+
+        What is being committed comes first: whether it was says what is still to be recorded.
+        """
         self._leave()
-        for command in self.exchange.handle(CallerLeft()):
-            if isinstance(command, Record):
+        if self._writing is None or self._writing.done():
+            self._end(CallerLeft())
+        else:
+            self._writing.add_done_callback(self._end_after)
+
+    def _end_after(self, writing: asyncio.Future[Any]) -> None:
+        error = None if writing.cancelled() else writing.exception()
+        begun = self.transport.answer_begun
+        self._end(StoreFailed(error, begun) if isinstance(error, AuthzError) else CallerLeft())
+
+    def _end(self, event: StoreFailed | CallerLeft) -> None:
+        for command in self.exchange.handle(event):
+            if isinstance(command, Record | RecordLater):
                 self.gateway.recorder.later(command.drafts)
 
     async def _handle_mail(self, mail: Mail) -> None:
@@ -138,13 +155,12 @@ class Driver:
     async def _store(self, command: Record | OpenHold | Consume) -> Event | None:
         store = self.gateway.store
         match command:
-            # Shielded: what was asked is on record even if the caller leaves meanwhile.
+            # To the end: what was asked is on record even if the caller leaves meanwhile.
             case Record(drafts):
-                await asyncio.shield(store.append(*drafts))
+                await self._to_the_end(store.append(*drafts))
                 return None
             case OpenHold(draft):
-                opening = asyncio.shield(store.open_hold(draft, self.gateway.hold_limits))
-                return HoldAnswered(await opening)
+                return HoldAnswered(await self._to_the_end(store.open_hold(draft, self.gateway.hold_limits)))
             case Consume(hold, digest, entries):
                 session = self.exchange.request.session
                 is_ours = await store.consume(hold, digest=digest, session=session, entries=entries)
@@ -217,7 +233,19 @@ class Driver:
             return AnswerFailed(error)
         return await self._answer.read(b"", is_last=True) if command.is_last else None
 
+    async def _to_the_end(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """The result of `work`, which goes on when whoever waits for it is cancelled."""
+        self._writing = running = asyncio.ensure_future(work)
+        running.add_done_callback(_taken)
+        return await asyncio.shield(running)
+
     def _leave(self) -> None:
         if self._watch is not None:
             self.gateway.waiting.leave(self._watch)
             self._watch = None
+
+
+def _taken(running: asyncio.Future[Any]) -> None:
+    """Or asyncio would log, with all its places, what nobody waited for any more."""
+    if not running.cancelled():
+        running.exception()

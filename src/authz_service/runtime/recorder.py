@@ -75,7 +75,7 @@ class Recorder:
                 return
             except Exception as error:
                 log.error("recorder.refused", error=type(error).__name__, kind=drafts[0].kind)
-                if _begins_again(drafts):
+                if _begins_again(drafts) and self._backlog[0] is drafts:
                     self._backlog[0] = drafts[1:]
                     continue
             if self._backlog and self._backlog[0] is drafts:
