@@ -56,27 +56,34 @@ class Answer:
         except AuthzError as error:
             return AnswerFailed(error)
         self._unread = 0 if step.release else self._unread
-        return self._judged(step)
+        if self.inspection is None or not self._asks_rules(step):
+            return AnswerRead(step)
+        work = partial(self._judged, step, self.inspection)
+        # Rules for answers may read the request's texts.
+        is_large = self.inspection.view.token_estimate * 4 > LARGEST_INLINE
+        return await self.threads.run(work) if is_large else work()
 
     def _step(self, data: bytes, *, is_last: bool) -> AnswerStep:
         step = self.pipe.feed(data)
         return _merged(step, self.pipe.finish()) if is_last else step
 
-    def _judged(self, step: AnswerStep) -> AnswerRead:
+    def _asks_rules(self, step: AnswerStep) -> bool:
+        """Whether there is something new to judge: the beginning, or a finding."""
         self._found.update(step.found)
-        policy = self.rules.policy
-        if self.inspection is None or not policy.reads_answers or (self._is_judged and not step.found):
-            return AnswerRead(step)
+        is_new = bool(step.found) or not self._is_judged
         self._is_judged = True
+        return is_new and self.rules.policy.reads_answers
+
+    def _judged(self, step: AnswerStep, inspection: RequestInspection) -> AnswerRead:
         now = self.clock()
         facts = AnswerFacts(
             caller=self.request.caller,
-            request=self.inspection.view,
-            findings=self.inspection.findings,
+            request=inspection.view,
+            findings=inspection.findings,
             answer_findings=dict(self._found),
             now=now,
         )
-        decision: Decision = policy.decide_answer(facts)
+        decision: Decision = self.rules.policy.decide_answer(facts)
         approvals = self.rules.approvals_of(decision.approvals)
         return AnswerRead(step, decision, approvals, self.new_id("hold") if approvals else "", now)
 

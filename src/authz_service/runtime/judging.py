@@ -17,7 +17,7 @@ from authz_service.runtime.threads import Threads
 from authz_service.view.caller import Caller
 
 LARGEST_INLINE = 32 * 1024
-"""Bytes of body that are inspected on the event loop; larger ones go to a thread."""
+"""Bytes of body that are judged on the event loop; larger ones go to a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,10 @@ async def judge(
     try:
         if route is None:
             return _judge_path(rules, request, caller=caller, now=now, new_hold=new_hold)
-        inspection = await _inspect(rules, request, route, body, threads)
+        work = partial(_judge_body, rules, request, route, body, caller=caller, now=now, new_hold=new_hold)
+        return work() if len(body) <= LARGEST_INLINE else await threads.run(work)
     except AuthzError as error:
         return RequestFailed(error)
-    facts = RequestFacts(caller, inspection.view, inspection.findings, now)
-    decision = rules.policy.decide_request(facts)
-    return RequestJudged(
-        decision=decision,
-        model=rules.models[inspection.view.model],
-        new_hold=new_hold,
-        now=now,
-        inspection=inspection,
-        approvals=rules.approvals_of(decision.approvals),
-    )
 
 
 def _judge_path(
@@ -72,16 +63,22 @@ def _judge_path(
     return RequestJudged(decision=decision, model=listed[0].model, new_hold=new_hold, now=now)
 
 
-async def _inspect(
-    rules: Rules, request: Request, route: Route, body: bytes, threads: Threads
-) -> RequestInspection:
+def _judge_body(
+    rules: Rules, request: Request, route: Route, body: bytes, *, caller: Caller, now: float, new_hold: str
+) -> RequestJudged:
+    """Inspect and decide: rules may read texts too, and a pattern over megabytes takes its time."""
     if not body:
         raise Unreadable("The request has no body; a JSON object is expected.", code="invalid_json")
-    if len(body) <= LARGEST_INLINE:
-        inspection = inspect(rules, route, body)
-    else:
-        inspection = await threads.run(partial(inspect, rules, route, body))
-    return replace(inspection, fingerprint=_fingerprint(request, inspection))
+    inspection = inspect(rules, route, body)
+    decision = rules.policy.decide_request(RequestFacts(caller, inspection.view, inspection.findings, now))
+    return RequestJudged(
+        decision=decision,
+        model=rules.models[inspection.view.model],
+        new_hold=new_hold,
+        now=now,
+        inspection=replace(inspection, fingerprint=_fingerprint(request, inspection)),
+        approvals=rules.approvals_of(decision.approvals),
+    )
 
 
 def inspect(rules: Rules, route: Route, body: bytes) -> RequestInspection:

@@ -1,0 +1,96 @@
+"""Small requests are judged where they are, large ones in a thread, their rules too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+from tests.servers.ext_proc_fakes import ALICE, CHAT, CONFIG
+
+from authz_service.app import rules_of
+from authz_service.cel.load import load_config
+from authz_service.core.events import RequestFailed, RequestJudged
+from authz_service.core.request import Request
+from authz_service.model_apis.registry import find_operation
+from authz_service.policy.decision import Decision, Policy, RequestFacts
+from authz_service.runtime.judging import LARGEST_INLINE, Route, judge
+from authz_service.runtime.rules import Rules
+from authz_service.runtime.threads import Threads
+
+REQUEST = Request("ses_1", ALICE, "pseudonym", "POST", CHAT, "openai_chat")
+
+
+@dataclass
+class Watched:
+    """A policy that remembers on which threads it was asked."""
+
+    policy: Policy
+    threads: list[int] = field(default_factory=list)
+
+    def decide_request(self, facts: RequestFacts) -> Decision:
+        self.threads.append(threading.get_ident())
+        return self.policy.decide_request(facts)
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Rules:
+    (tmp_path / "authz.yaml").write_text(CONFIG)
+    return rules_of(load_config(tmp_path / "authz.yaml"))
+
+
+def judged(rules: Rules, body: bytes) -> RequestJudged | RequestFailed:
+    found = find_operation("POST", CHAT)
+    assert found is not None
+    judging = judge(
+        rules, REQUEST, Route(*found), body, caller=ALICE, now=0.0, new_hold="hold_1", threads=Threads()
+    )
+    return asyncio.run(judging)
+
+
+def asking(size: int) -> bytes:
+    return json.dumps({"model": "llama", "messages": [{"role": "user", "content": "a" * size}]}).encode()
+
+
+@pytest.mark.parametrize(("size", "is_here"), [(10, True), (LARGEST_INLINE, False)])
+def test_the_rules_are_asked_where_the_body_was_read(rules: Rules, size: int, is_here: bool) -> None:
+    watched = Watched(rules.policy)
+    answer = judged(replace(rules, policy=cast(Policy, watched)), asking(size))
+    assert isinstance(answer, RequestJudged)
+    assert [thread == threading.get_ident() for thread in watched.threads] == [is_here]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * LARGEST_INLINE * 2])
+def test_what_cannot_be_read_fails_the_request_wherever_it_was_read(rules: Rules, body: bytes) -> None:
+    assert isinstance(judged(rules, body), RequestFailed)
+
+
+def test_headers_that_change_meaning_make_another_request_and_others_do_not(rules: Rules) -> None:
+    found = find_operation("POST", CHAT)
+    assert found is not None
+
+    def fingerprint(**headers: str) -> bytes:
+        request = replace(REQUEST, headers={name.replace("_", "-"): v for name, v in headers.items()})
+        answer = asyncio.run(
+            judge(
+                rules,
+                request,
+                Route(*found),
+                asking(5),
+                caller=ALICE,
+                now=0.0,
+                new_hold="h",
+                threads=Threads(),
+            )
+        )
+        assert isinstance(answer, RequestJudged)
+        assert answer.inspection is not None
+        return answer.inspection.fingerprint
+
+    assert fingerprint() == fingerprint(user_agent="a", idempotency_key="b")
+    assert fingerprint(openai_beta="a") != fingerprint(openai_beta="b")
+    assert fingerprint(accept="a', 'b") != fingerprint(accept="a", openai_beta="b")
