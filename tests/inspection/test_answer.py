@@ -395,3 +395,18 @@ def test_a_key_of_an_error_body_that_must_be_masked_ends_it(kit: Any) -> None:
     with pytest.raises(Unreadable) as refused:
         kit.run(pipe(kit, content_type="application/json", is_error=True), [b'{"a@b":1}'])
     assert refused.value.code == "unmaskable"
+
+
+def test_what_comes_with_every_event_is_masked_in_every_event(kit: Any) -> None:
+    events = [kit.chunk(kit.delta(content="x"), id=name) for name in ("a", "1234", "a", "1234", "1234 a@b")]
+    released = kit.run(pipe(kit), [kit.sse(events)])
+    ids = [json.loads(line[6:])["id"] for line in released.data.decode().split("\n\n") if '"id"' in line]
+    assert ids == ["a", "[NUMBER]", "a", "[NUMBER]", "[NUMBER] [ADDRESS]"]
+
+
+@pytest.mark.parametrize("is_error", [False, True])
+def test_a_large_number_beside_the_choices_or_in_an_error_is_masked(kit: Any, is_error: bool) -> None:
+    document = {"choices": [], "note": 12345678, "code": 429}
+    reading = pipe(kit, content_type="application/json", is_error=is_error)
+    released = kit.run(reading, [json.dumps(document).encode()])
+    assert json.loads(released.data) == {"choices": [], "note": "[NUMBER]", "code": 429}

@@ -20,7 +20,6 @@ from authz_service.view.request import Path, RequestView, TextKind
 Wire = Callable[[str], Any]
 CHAT = OpenAiChat()
 REQUEST = RequestView("openai_chat", "chat_completions", "m", True, (), tools=("get_weather",))
-ENVELOPE = {"id", "model", "system_fingerprint", "created", "service_tier", "object"}
 
 
 def frames(documents: Iterable[Any]) -> list[AnswerFrame]:
@@ -84,7 +83,7 @@ def unseen(document: Any, frame: AnswerFrame) -> list[Path]:
             for i, item in enumerate(value):
                 yield from walk(item, (*path, i), key)
         elif isinstance(value, str):
-            is_known = value == "" or selects(key, value) or (len(path) == 1 and key in ENVELOPE)
+            is_known = value == "" or selects(key, value)
             if not is_known and values.get(path) != value:
                 yield path
 
@@ -101,9 +100,36 @@ def test_a_streams_pieces_make_up_each_choices_text(wire: Wire) -> None:
     assert [frame.paused for frame in read] == [()] * len(read)
 
 
+def test_what_the_server_says_of_itself_is_text_too() -> None:
+    said = {"id": "a", "model": "b", "system_fingerprint": "c", "service_tier": "d", "object": "e"}
+    (frame,) = frames([{**said, "choices": []}])
+    assert channels([frame]) == {f"frame/0/{key}": text for key, text in said.items()}
+    assert all(field.is_whole for field in frame.fields)
+
+
+def test_a_large_number_beside_the_choices_is_text_and_a_count_or_a_time_is_none() -> None:
+    usage = {"prompt_tokens": 12, "note": 4111111111111111}
+    (frame,) = frames([{"choices": [], "usage": usage, "created": 1795224974, "at": {"created": 4e15}}])
+    assert {field.path: field.text for field in frame.fields if not field.is_key} == {
+        ("usage", "note"): "4111111111111111",
+        ("at", "created"): "4000000000000000.0",
+    }
+
+
+def test_keys_with_slashes_share_no_channel_with_those_that_they_look_like() -> None:
+    beside = {"a": {"b": "one"}, "a/b": "two", "choices": [], "a~1b": "three"}
+    within = message({"content": "x", "a": {"b": "one"}, "a/b": "two"}, c={"d": "one"})
+    within["choices"][0]["c/d"] = "two"
+    for document in (beside, within):
+        (frame,) = frames([document])
+        values = [field for field in frame.fields if not field.is_key]
+        assert len({field.channel for field in values}) == len(values)
+
+
 def test_tool_calls_side_by_side_have_channels_of_their_own(wire: Wire) -> None:
     read = frames(wire("openai_stream_tools.sse"))
-    assert channels(read) == {
+    texts = channels(read)
+    assert {name: text for name, text in texts.items() if name.startswith("choices/")} == {
         "choices/0/tool_calls/0/id/1": "call_1",
         "choices/0/tool_calls/0/name/1": "get_weather",
         "choices/0/tool_calls/0/arguments": '{"city":1}',

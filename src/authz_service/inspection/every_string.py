@@ -1,9 +1,12 @@
-"""Reads a document of which nothing is known: each string and each key in it is a text of its own."""
+"""Reads a document of which nothing is known: each string, key and large number is a text."""
 
 from __future__ import annotations
 
 from authz_service.view.answer import AnswerField, AnswerFrame
 from authz_service.view.request import Path
+
+TELLING = 1_000_000
+"""Numbers from which on one is a text too: below are counts and codes."""
 
 
 class EveryString:
@@ -13,7 +16,7 @@ class EveryString:
         self._frames = 0
 
     def read(self, document: object) -> AnswerFrame:
-        """Every string and key; each is complete in its frame."""
+        """Every string, key and large number; each is complete in its frame."""
         self._frames += 1
         fields: list[AnswerField] = []
         self._collect(document, (), fields)
@@ -31,5 +34,7 @@ class EveryString:
                 for key, item in value.items():
                     fields.append(AnswerField(f"{channel}/{key}", (*path, key), key, is_key=True))
                     self._collect(item, (*path, key), fields)
+            case int() | float() if abs(value) >= TELLING:
+                fields.append(AnswerField(channel, path, getattr(value, "token", repr(value))))
             case _:
                 pass

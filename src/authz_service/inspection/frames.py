@@ -17,6 +17,10 @@ from authz_service.view.answer import AnswerField, Usage
 MOST_CHANNELS = 10_000
 """Texts of one answer that may be under way at a time; each has a scanner of its own."""
 
+MOST_REMEMBERED = 64
+LONGEST_REMEMBERED = 256
+"""Texts without a finding that need not be read again in the same answer, and their characters."""
+
 MOST_OVERTAKEN = 256
 """Frames that may be overtaken at a time; each is looked at again whenever a frame comes."""
 
@@ -52,6 +56,7 @@ class FrameQueue:
         self._found: Counter[str] = Counter()
         self._masked: Counter[str] = Counter()
         self._usage: Usage | None = None
+        self._harmless: set[str] = set()
 
     def put(self, raw: bytes, json: bytes, wrap: Callable[[bytes], bytes], *, is_plain: bool = True) -> None:
         """Queue a frame with a document. Unless it is plain, it goes out as `wrap` makes it."""
@@ -103,6 +108,8 @@ class FrameQueue:
         if field.is_key:
             self._check_key(field.text)
             return
+        if field.is_whole and self._is_harmless(field.text):
+            return
         channel = self._channels.get(field.channel)
         if channel is None:
             if len(self._channels) >= MOST_CHANNELS:
@@ -117,6 +124,16 @@ class FrameQueue:
             self._channels[field.channel] = channel
         channel.feed(field.text, field.path, held)
         self._unread[field.channel] = channel
+
+    def _is_harmless(self, text: str) -> bool:
+        """Whether a whole text has no finding. What comes with every frame, such as an id, is read once."""
+        if text in self._harmless:
+            return True
+        if self._scanner.scan(text):
+            return False
+        if len(self._harmless) < MOST_REMEMBERED and len(text) <= LONGEST_REMEMBERED:
+            self._harmless.add(text)
+        return True
 
     def _check_key(self, key: str) -> None:
         for finding in self._scanner.scan(key):

@@ -13,9 +13,6 @@ from authz_service.view.request import Path, RequestView, TextKind
 MAX_INDEX = 1023
 """The highest index of a choice or a tool call; each has a state of its own here."""
 
-_ENVELOPE = frozenset(("id", "model", "system_fingerprint", "created", "service_tier", "object"))
-"""The model server's own marks on an answer, at its root; the model does not write them."""
-
 _PROSE = {
     "content": "answer",
     "refusal": "answer",
@@ -31,6 +28,12 @@ _CLEARED = frozenset(
     )
 )
 """Text in a form that is not read here (tokens, bytes, alternatives, sound): replaced by null."""
+
+_TELLING = 1_000_000
+"""Numbers beside the choices from which on one is looked at: below are counts of tokens, and timings."""
+
+_YEAR_5000 = 95_617_584_000
+"""In seconds since the epoch, as `created` is: it tells nothing."""
 
 _COUNTS = frozenset(("index", "start_index", "end_index", "created", "stop_reason", "matched_stop"))
 """Numbers within a choice that may stay; others could be what the model said."""
@@ -100,7 +103,7 @@ class _Frame:
     def say_whole(self, channel: str, path: Path, text: str, *, is_key: bool = False) -> None:
         """A text that is complete in this frame, on a channel of its own."""
         if text:
-            self.fields.append(AnswerField(channel, path, text, is_key=is_key))
+            self.fields.append(AnswerField(channel, path, text, is_key=is_key, is_whole=True))
             self.ended.append(channel)
 
 
@@ -127,10 +130,13 @@ class ChatAnswerReader:
         frame = _Frame(self._frames)
         self._frames += 1
         for key, value in document.items():
-            if key in _ENVELOPE and not isinstance(value, dict | list):
-                continue
             if key == "choices":
                 self._read_choices(value, frame)
+            elif key == "created" and isinstance(value, int) and 0 <= value < _YEAR_5000:
+                continue
+            elif isinstance(value, str) and key in KEYS:  # as below, but quicker: they come with every frame
+                if not selects(key, value):
+                    frame.say_whole(f"frame/{frame.number}/{key}", (key,), value)
             else:
                 if key == "usage":
                     frame.usage = _usage(value)
@@ -170,7 +176,7 @@ class ChatAnswerReader:
             if key == source:
                 self._read_piece(choice, item, (*path, key), frame)
             elif key != "index":
-                self._unknown(item, (*path, key), key, f"{choice.channel}/~/{key}", frame)
+                self._unknown(item, (*path, key), key, f"{choice.channel}/~/{_escaped(key)}", frame)
 
     def _read_piece(self, choice: _Choice, value: object, path: Path, frame: _Frame) -> None:
         if value is None:
@@ -192,7 +198,9 @@ class ChatAnswerReader:
             elif key == "function_call":
                 self._function(choice.call, f"{choice.channel}/{key}", item, (*path, key), frame)
             else:
-                self._unknown(item, (*path, key), key, f"{choice.channel}/~{choice.source}/{key}", frame)
+                self._unknown(
+                    item, (*path, key), key, f"{choice.channel}/~{choice.source}/{_escaped(key)}", frame
+                )
         if prose or value.get("tool_calls") or value.get("function_call"):
             frame.paused.extend(choice.turn(prose))
 
@@ -216,7 +224,7 @@ class ChatAnswerReader:
             elif key in ("function", "custom"):
                 self._function(call, channel, item, (*path, key), frame)
             else:
-                self._unknown(item, (*path, key), key, f"{channel}/~/{key}", frame)
+                self._unknown(item, (*path, key), key, f"{channel}/~/{_escaped(key)}", frame)
 
     def _function(self, call: _Call, channel: str, value: object, path: Path, frame: _Frame) -> None:
         if not isinstance(value, dict):
@@ -227,7 +235,7 @@ class ChatAnswerReader:
             if key == "name" or (item is None and key in KEYS):
                 continue
             if key not in ("arguments", "input"):
-                self._unknown(item, (*path, key), key, f"{channel}/~/{key}", frame)
+                self._unknown(item, (*path, key), key, f"{channel}/~/{_escaped(key)}", frame)
                 continue
             if not isinstance(item, str):
                 _refuse((*path, key), "a string was expected")
@@ -275,7 +283,7 @@ class ChatAnswerReader:
 
     def _aside(self, value: object, path: Path, frame: _Frame) -> None:
         """What stands beside the choices: complete in each frame, since no client joins it."""
-        channel = f"frame/{frame.number}/" + "/".join(map(str, path))
+        channel = f"frame/{frame.number}/" + "/".join(_escaped(str(step)) for step in path)
         key = next((step for step in reversed(path) if isinstance(step, str)), "")
         self._key(path, channel, frame)
         if value is not None and (key in _CLEARED or _is_numbers(value)):
@@ -289,6 +297,8 @@ class ChatAnswerReader:
         elif isinstance(value, list):
             for i, item in enumerate(value):
                 self._aside(item, (*path, i), frame)
+        elif isinstance(value, int | float) and abs(value) >= _TELLING:
+            frame.say_whole(channel, path, getattr(value, "token", repr(value)))
 
     def _key(self, path: Path, channel: str, frame: _Frame) -> None:
         key = path[-1]

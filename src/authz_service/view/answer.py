@@ -19,7 +19,8 @@ class Usage:
 class AnswerField:
     """A piece of a text channel. Pieces of one `channel` over all frames, joined, are one text.
 
-    With `is_key` the text is the last key of `path`, not the value there.
+    With `is_key` the text is the last key of `path`, not the value there. With `is_whole` it is all that
+    its channel ever says.
     """
 
     channel: str
@@ -27,6 +28,7 @@ class AnswerField:
     text: str
     kind: TextKind = TextKind.PLAIN
     is_key: bool = False
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
