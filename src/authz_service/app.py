@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -40,6 +41,9 @@ from authz_service.store.open import open_store
 from authz_service.view.caller import Caller
 
 log = structlog.get_logger(__name__)
+
+DRAIN_SECONDS = 5.0
+"""What exchanges in flight get to end when the service stops; held ones come back by Envoy's retry."""
 
 SWEEP_SECONDS = 1.0
 """How often overdue holds get their final state; none of them can be approved before either."""
@@ -149,7 +153,8 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         )
         check = ExtAuthz(verifier=verifier, sealer=gateway.sealer, refusals=gateway.recorder)
         handlers = (check.handler(), ProcessServer(gateway).handler())
-        await stack.enter_async_context(serve_gateway(data.service_socket, handlers))
+        drain = partial(gateway.drain, seconds=DRAIN_SECONDS)
+        await stack.enter_async_context(serve_gateway(data.service_socket, handlers, drain=drain))
         yield service, Serving(review=address, metrics=metrics)
 
 

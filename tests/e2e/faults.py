@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 from tests.e2e.people import until
@@ -24,6 +26,11 @@ def kill(stack: Stack, name: str) -> None:
 def kill_service(stack: Stack) -> None:
     """End the service where it stands."""
     kill(stack, "serve")
+
+
+def stop_service(stack: Stack) -> None:
+    """Ask the service to end in order; it is started again like one that was killed."""
+    os.kill(stack.child("serve"), signal.SIGTERM)
 
 
 @contextmanager
@@ -57,3 +64,16 @@ def assert_goes_on(stack: Stack) -> None:
             return False
 
     until(is_answered, "traffic resumes", within=RESTART)
+
+
+def held_again(stack: Stack, hold: dict[str, Any]) -> dict[str, Any]:
+    """The same hold, once a connection waits for it in the restarted service."""
+    subject = hold["caller"]["subject"]
+
+    def look() -> list[dict[str, Any]]:
+        listed = stack.cli("hold", "list", "--json", check=None).stdout or "[]"
+        return [h for h in json.loads(listed) if h["caller"]["subject"] == subject and h["waiting"] == 1]
+
+    (found,) = until(look, "the hold is waited for again", within=RESTART)
+    assert (found["id"], found["digest"]) == (hold["id"], hold["digest"])
+    return found

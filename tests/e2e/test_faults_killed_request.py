@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from tests.e2e.faults import RESTART, assert_goes_on, kill_service
+from tests.e2e.faults import RESTART, assert_goes_on, held_again, kill_service
 from tests.e2e.people import approve, ask, chat, hold_of, in_background, received, said, until
 from tests.e2e.plain import HELLO, contractor, data_of, kinds, live, on_record, staff
 from tests.e2e.raw_client import RawClient
@@ -13,19 +12,6 @@ from tests.e2e.stack import Stack
 
 LARGER_THAN_ENVOY_KEEPS = 200_000
 """Bytes of a body that Envoy cannot send a second time: it keeps 64 KiB of a request."""
-
-
-def held_again(stack: Stack, hold: dict[str, Any]) -> dict[str, Any]:
-    """The same hold, once a connection waits for it in the restarted service."""
-    subject = hold["caller"]["subject"]
-
-    def look() -> list[dict[str, Any]]:
-        listed = stack.cli("hold", "list", "--json", check=None).stdout or "[]"
-        return [h for h in json.loads(listed) if h["caller"]["subject"] == subject and h["waiting"] == 1]
-
-    (found,) = until(look, "the hold is waited for again", within=RESTART)
-    assert (found["id"], found["digest"]) == (hold["id"], hold["digest"])
-    return found
 
 
 def test_killed_while_it_reads_a_request_it_has_the_client_send_it_again(stack: Stack) -> None:

@@ -11,6 +11,7 @@ from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
 from authz_service.core.holds import Approval, Stage
 from authz_service.core.ports import Hold, HoldChange, HoldState, Store
 from authz_service.errors import Unavailable
+from authz_service.runtime.mailbox import ServiceStops
 from authz_service.runtime.waiting import Waiting, WatchEvent
 from authz_service.view.caller import Caller
 
@@ -157,5 +158,28 @@ def test_nobody_is_counted_after_leaving() -> None:
         leave()
         leave()
         assert (waiting.count("hold_1"), waiting.total) == (0, 0)
+
+    run(scenario)
+
+
+def test_a_service_that_stops_lets_go_who_waits_and_whoever_still_joins() -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        first, _ = join(waiting)
+        waiting.stop()
+        assert await first == ServiceStops()
+        late, _ = join(waiting)
+        assert await late == ServiceStops()
+
+    run(scenario)
+
+
+def test_who_was_told_of_an_approval_before_the_service_stops_goes_on_with_it() -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        first, _ = join(waiting)
+        second, _ = join(waiting)
+        holds.become(HoldState.APPROVED)
+        assert isinstance(await first, HoldApproved)
+        waiting.stop()
+        assert await second == ServiceStops()
 
     run(scenario)

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -266,9 +267,10 @@ async def serving(
         started_at=time.time() - 1,  # what a test begins at once did not begin before
     )
     following = asyncio.create_task(gateway.waiting.run())
+    drain = partial(gateway.drain, seconds=0.0)
     try:
         async with (
-            serve_gateway(folder / "s", [ProcessServer(gateway).handler()]),
+            serve_gateway(folder / "s", [ProcessServer(gateway).handler()], drain=drain),
             grpc.aio.insecure_channel(f"unix:{folder}/s") as channel,
         ):
             yield Service(gateway, faulty, folder / "s", channel)

@@ -40,7 +40,7 @@ from authz_service.model_apis.base import ApiError
 from authz_service.runtime.answers import Answer, start_answer
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.judging import Route, judge
-from authz_service.runtime.mailbox import AnswerChunk, Mail, Mailbox
+from authz_service.runtime.mailbox import AnswerChunk, Mail, Mailbox, ServiceStops
 from authz_service.runtime.waiting import Watch
 
 Result = TypeVar("Result")
@@ -75,6 +75,10 @@ class Transport(Protocol):
         ...
 
 
+class LetGo(Exception):
+    """The exchange waits for people, and this process stops: it is to be resumed, and has no end yet."""
+
+
 @dataclass(slots=True)
 class Driver:
     """One exchange on one stream. `run` returns when nothing more is to be done for it."""
@@ -91,7 +95,10 @@ class Driver:
     _writing: asyncio.Future[Any] | None = None
 
     async def run(self, first: Event) -> None:
-        """Handle `first`, then what comes into the mailbox, until the exchange is closed."""
+        """Handle `first`, then what comes into the mailbox, until the exchange is closed.
+
+        Raises `LetGo`.
+        """
         try:
             await self._handle(first)
             while not self.exchange.is_closed:
@@ -121,6 +128,8 @@ class Driver:
                 self.gateway.recorder.later(command.drafts)
 
     async def _handle_mail(self, mail: Mail) -> None:
+        if isinstance(mail, ServiceStops):
+            raise LetGo
         if isinstance(mail, CallerLeft):
             self.caller_left()  # the stream is about to be cancelled: no time to wait for the store
         elif not isinstance(mail, AnswerChunk):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from authz_service.core.ports import HoldLimits, Store
@@ -15,6 +16,7 @@ from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
 from authz_service.runtime.waiting import Waiting
 
+DRAIN_POLL_SECONDS = 0.05
 LARGEST_BUFFER = 512 * 1024 * 1024
 """Bytes of request bodies that a process keeps at a time; above it new requests get 503."""
 
@@ -33,6 +35,7 @@ class Gateway:
     started_at: float = field(default_factory=time.time)
     live: set[str] = field(default_factory=set)
     buffered: int = 0
+    is_stopping: bool = False
     request_threads: Threads = field(default_factory=Threads)
     answer_threads: Threads = field(default_factory=Threads)
 
@@ -41,6 +44,15 @@ class Gateway:
         """The limits of holds by the configuration in force."""
         holds = self.rules.config.holds
         return HoldLimits(pending_per_caller=holds.pending_per_caller, use_within=holds.use_within)
+
+    async def drain(self, *, seconds: float) -> None:
+        """Take no new exchange, let go who waits for people, and give the others `seconds` to end."""
+        self.is_stopping = True
+        self.waiting.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.live:  # noqa: ASYNC110 - an event would cost every exchange, for the last
+                    await asyncio.sleep(DRAIN_POLL_SECONDS)
 
     @contextmanager
     def reservation(self) -> Iterator[Reservation]:

@@ -27,7 +27,21 @@ class AnswerChunk:
     is_last: bool
 
 
-Mail = AnswerChunk | AnswerStarted | AnswerFailed | CallerLeft | HoldApproved | HoldEnded | WaitElapsed
+@dataclass(frozen=True, slots=True)
+class ServiceStops:
+    """This process is about to stop; who waits for people is taken up by another, or the next one."""
+
+
+Mail = (
+    AnswerChunk
+    | AnswerStarted
+    | AnswerFailed
+    | CallerLeft
+    | HoldApproved
+    | HoldEnded
+    | WaitElapsed
+    | ServiceStops
+)
 
 
 class Mailbox:

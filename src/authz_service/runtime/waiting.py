@@ -12,10 +12,11 @@ import structlog
 from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
 from authz_service.core.ports import Hold, HoldState, Store
 from authz_service.errors import AuthzError
+from authz_service.runtime.mailbox import ServiceStops
 
 log = structlog.get_logger(__name__)
 
-WatchEvent = HoldApproved | HoldEnded | WaitElapsed
+WatchEvent = HoldApproved | HoldEnded | WaitElapsed | ServiceStops
 
 POLL_SECONDS = 0.25
 """How often the store is asked for changes: the truth, for what `nudge` does not tell."""
@@ -48,6 +49,7 @@ class Waiting:
     _lines: dict[str, list[Watch]] = field(default_factory=lambda: defaultdict(list))
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _dirty: set[str] = field(default_factory=set)
+    _is_stopping: bool = False
 
     def count(self, hold: str) -> int:
         """How many exchanges wait for a hold in this process."""
@@ -63,6 +65,8 @@ class Waiting:
         watch = Watch(hold, notify)
         watch.timer = asyncio.get_running_loop().call_later(seconds, watch.tell, WaitElapsed())
         self._lines[hold].append(watch)
+        if self._is_stopping:
+            watch.tell(ServiceStops())
         self.nudge(hold)
         return watch
 
@@ -78,6 +82,13 @@ class Waiting:
                 self.nudge(watch.hold)
             else:
                 del self._lines[watch.hold]
+
+    def stop(self) -> None:
+        """Tell everybody, and whoever still joins; who has been told of an approval goes on with it."""
+        self._is_stopping = True
+        for line in self._lines.values():
+            for watch in line:
+                watch.tell(ServiceStops())
 
     def nudge(self, hold: str) -> None:
         """Look at this hold now rather than at the next poll."""

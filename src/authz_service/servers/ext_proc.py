@@ -24,7 +24,7 @@ from authz_service.inspection.spans import SpanMerger, mask
 from authz_service.keys.ids import new_id
 from authz_service.masking.seams import Progress
 from authz_service.model_apis.registry import find_operation
-from authz_service.runtime.driver import Driver
+from authz_service.runtime.driver import Driver, LetGo
 from authz_service.runtime.gateway import Gateway, Reservation
 from authz_service.runtime.judging import Route
 from authz_service.runtime.mailbox import AnswerChunk, Mailbox
@@ -75,6 +75,8 @@ class ProcessServer:
             await context.abort(grpc.StatusCode.INTERNAL, "the request was not checked")
         if incoming.sealed.exchange in self._gateway.live:
             await context.abort(grpc.StatusCode.INTERNAL, "the seal is in use on another stream")
+        if self._gateway.is_stopping:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the service stops")  # Envoy asks again
         self._gateway.live.add(incoming.sealed.exchange)
         try:
             with self._gateway.reservation() as reservation:
@@ -92,6 +94,9 @@ class ProcessServer:
             if not stream.is_done:
                 driver.caller_left()
             raise
+        except LetGo:
+            # Nothing was sent on this stream, so Envoy asks again: another process, or this one restarted.
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the service stops")
         except Exception as error:
             _log_failure(error, incoming.sealed.exchange)
             driver.caller_left()

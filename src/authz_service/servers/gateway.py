@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,22 @@ OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.so_reuseport", 0),
 )
-DRAIN_SECONDS = 5.0
-"""What exchanges in flight get to end when the service stops; held ones come back by a retry."""
+STOP_SECONDS = 0.5
+"""What calls get to end that came in the very last moment."""
 
 
 @asynccontextmanager
 async def serve_gateway(
-    socket: Path, handlers: Sequence[grpc.GenericRpcHandler[Any, Any]]
+    socket: Path,
+    handlers: Sequence[grpc.GenericRpcHandler[Any, Any]],
+    *,
+    drain: Callable[[], Awaitable[None]],
 ) -> AsyncIterator[None]:
-    """Serve `handlers` on `socket` within the context, with the health that Envoy asks for."""
+    """Serve `handlers` on `socket` within the context, with the health that Envoy asks for.
+
+    At the end `drain` is waited for while everything is still served, health too: were that taken back
+    first, Envoy would refuse those that wait at once, with no other process to ask about them.
+    """
     server = grpc.aio.server(options=OPTIONS)
     servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack aio
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
@@ -48,5 +55,5 @@ async def serve_gateway(
     try:
         yield
     finally:
-        await servicer.enter_graceful_shutdown()
-        await server.stop(DRAIN_SECONDS)
+        await drain()
+        await server.stop(STOP_SECONDS)
