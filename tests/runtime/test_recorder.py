@@ -67,3 +67,25 @@ def test_refusals_of_the_unauthenticated_are_counted_not_listed(tmp_path: Path) 
         ]
 
     with_recorder(tmp_path, story)
+
+
+def test_a_drain_that_is_cancelled_while_it_commits_records_nothing_twice(tmp_path: Path) -> None:
+    async def story(store: Store, recorder: Recorder) -> None:
+        append = store.append
+        committing = asyncio.Event()
+
+        async def slow(*drafts: EntryDraft) -> None:
+            committing.set()
+            await append(*drafts)
+
+        store.append = slow  # type: ignore[method-assign]  # to be cancelled in the middle
+        recorder.later((RECEIVED, ENDED))
+        running = asyncio.create_task(recorder.run())
+        await committing.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await recorder.drain()
+        kinds = [entry.kind for entry in await store.entries("ses_1")]
+        assert kinds == [Kind.REQUEST_RECEIVED, Kind.EXCHANGE_ENDED]
+
+    with_recorder(tmp_path, story)

@@ -32,6 +32,7 @@ class Recorder:
     _backlog: deque[tuple[EntryDraft, ...]] = field(default_factory=deque)
     _refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _writing: asyncio.Future[bool] | None = None
 
     def later(self, drafts: tuple[EntryDraft, ...]) -> None:
         """Record `drafts` soon; the oldest of a full backlog is dropped, and recovery finds it."""
@@ -66,20 +67,31 @@ class Recorder:
         if with_counts:
             self._take_counts()
         while self._backlog:
-            drafts = self._backlog[0]
-            try:
-                await self.store.append(*drafts)
-            except Conflict as error:
-                log.warning("recorder.dropped", code=error.code)
-            except AuthzError:
+            if self._writing is None:
+                self._writing = asyncio.ensure_future(self._write_first())
+            # Shielded: a drain that is cancelled leaves a commit under way, which the next one waits for.
+            if not await asyncio.shield(self._writing):
                 return
-            except Exception as error:
-                log.error("recorder.refused", error=type(error).__name__, kind=drafts[0].kind)
-                if _begins_again(drafts) and self._backlog[0] is drafts:
-                    self._backlog[0] = drafts[1:]
-                    continue
-            if self._backlog and self._backlog[0] is drafts:
-                self._backlog.popleft()
+
+    async def _write_first(self) -> bool:
+        """Write the oldest of the backlog, or give it up; false when the store is away."""
+        drafts = self._backlog[0]
+        try:
+            await self.store.append(*drafts)
+        except Conflict as error:
+            log.warning("recorder.dropped", code=error.code)
+        except AuthzError:
+            return False
+        except Exception as error:
+            log.error("recorder.refused", error=type(error).__name__, kind=drafts[0].kind)
+            if _begins_again(drafts) and self._backlog[0] is drafts:
+                self._backlog[0] = drafts[1:]
+                return True
+        finally:
+            self._writing = None
+        if self._backlog and self._backlog[0] is drafts:
+            self._backlog.popleft()
+        return True
 
     def _take_counts(self) -> None:
         counts, self._refusals = self._refusals, Counter()
