@@ -143,3 +143,11 @@ def test_the_sealed_text_is_json_behind_the_mac_so_that_it_crosses_envoys_metada
 def test_a_short_key_and_a_life_without_bounds_are_refused(key: bytes, life: float) -> None:
     with pytest.raises(ValueError, match="a seal"):
         Sealer(key, life)
+
+
+def test_a_sealer_tells_its_own_seals_from_those_of_another_with_the_same_key() -> None:
+    mine, others = Sealer(KEY), Sealer(KEY)
+    assert mine.open(mine.seal(ALICE, NOW), NOW).is_of_this_run
+    opened = others.open(mine.seal(ALICE, NOW), NOW)
+    assert opened == ALICE
+    assert not opened.is_of_this_run

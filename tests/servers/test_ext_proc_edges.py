@@ -204,3 +204,26 @@ def test_a_reply_of_envoys_own_passes_only_when_it_fails_and_no_model_made_it(tm
             assert (play.status, play.responses) == (grpc.StatusCode.INTERNAL, [])
 
     run(tmp_path, scenario)
+
+
+def test_a_clock_that_goes_back_stops_nothing_that_begins_then(tmp_path: Path) -> None:
+    async def scenario(service: Service) -> None:
+        service.gateway.started_at += 3600
+        play = await asked(service, answer_headers(), answer_body(SAID, end=True))
+        assert play.body("response_body") == SAID
+
+    run(tmp_path, scenario)
+
+
+def test_what_another_process_checked_before_this_one_began_is_refused_unless_it_was_held(
+    tmp_path: Path,
+) -> None:
+    async def scenario(service: Service) -> None:
+        seal = service.seal()
+        service.gateway.started_at += 3600
+        service.gateway.sealer = Sealer(bytes(range(32)))
+        play = await played(service, request_headers(seal), request_body(ASKED))
+        assert not play.is_released
+        assert b"restarted" in play.responses[-1].immediate_response.body
+
+    run(tmp_path, scenario)

@@ -8,7 +8,8 @@ then compact JSON.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -19,23 +20,30 @@ LARGEST_SEAL = 128 * 1024  # bytes of UTF-8; headers of a request may take 60 Ki
 CLOCK_SKEW = 5.0
 """How far apart the clocks of two replicas may be, in seconds: one checks, another processes."""
 # The purpose parts this use of the key from every other; the number is that of the layout below.
-_PURPOSE = b"authz seal 1"
+_PURPOSE = b"authz seal 2"
 _MAC_DIGITS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """One checked request: its exchange, who sends it, and where. `path` has the query with it."""
+    """One checked request: its exchange, who sends it, and where. `path` has the query with it.
+
+    `is_of_this_run`: sealed by the sealer that opened it, and so since this process began.
+    """
 
     exchange: str
     caller: Caller
     method: str
     path: str
     host: str
+    is_of_this_run: bool = field(default=True, compare=False)
 
 
 class Sealer:
-    """Seals and opens with one key (32 bytes or more); a seal is opened for `life` seconds."""
+    """Seals and opens with one key (32 bytes or more); a seal is opened for `life` seconds.
+
+    Sealers with the same key open each other's seals, and tell them from their own.
+    """
 
     def __init__(self, key: bytes, life: float = 60.0) -> None:
         if len(key) < 32:
@@ -44,13 +52,14 @@ class Sealer:
             raise ValueError(f"a seal needs a life above zero, got {life}")
         self._key = hmac.digest(key, _PURPOSE, "sha256")
         self._life = life
+        self._run = secrets.token_hex(8)
 
     def seal(self, sealed: Sealed, now: float) -> str:
         """The seal, good from `now` (seconds since the epoch) for the opener's life.
 
         Raises `Unreadable` (431) when it would be larger than 128 KiB.
         """
-        body = _encode(sealed, sealed_at=now)
+        body = _encode(sealed, sealed_at=now, run=self._run)
         if len(body) > LARGEST_SEAL - _MAC_DIGITS:
             raise Unreadable("the request's path and token are too large", code="too_large", status=431)
         return self._mac(body) + body.decode()
@@ -62,7 +71,7 @@ class Sealer:
         mac, body = text[:_MAC_DIGITS], text[_MAC_DIGITS:].encode("utf-8", "surrogatepass")
         if not hmac.compare_digest(self._mac(body).encode(), mac.encode("utf-8", "surrogatepass")):
             raise _refused("was not made by this service")
-        sealed_at, sealed = _decode(body)
+        sealed_at, sealed = _decode(body, run=self._run)
         # Bounded from both sides: a clock that went back must not prolong a life.
         if not -CLOCK_SKEW <= now - sealed_at < self._life:
             raise _refused("is outside its lifetime")
@@ -72,11 +81,12 @@ class Sealer:
         return hmac.digest(self._key, body, "sha256").hex()
 
 
-def _encode(sealed: Sealed, *, sealed_at: float) -> bytes:
+def _encode(sealed: Sealed, *, sealed_at: float, run: str) -> bytes:
     caller = sealed.caller
     return orjson.dumps(
         [
             sealed_at,
+            run,
             sealed.exchange,
             sealed.method,
             sealed.path,
@@ -92,11 +102,11 @@ def _encode(sealed: Sealed, *, sealed_at: float) -> bytes:
     )
 
 
-def _decode(body: bytes) -> tuple[float, Sealed]:
-    sealed_at, exchange, method, path, host, *identity = orjson.loads(body)
+def _decode(body: bytes, *, run: str) -> tuple[float, Sealed]:
+    sealed_at, sealed_in, exchange, method, path, host, *identity = orjson.loads(body)
     issuer, subject, token_expires_at, groups, groups_complete, person, claims = identity
     caller = Caller(issuer, subject, token_expires_at, tuple(groups), groups_complete, person, claims)
-    return sealed_at, Sealed(exchange, caller, method, path, host)
+    return sealed_at, Sealed(exchange, caller, method, path, host, is_of_this_run=sealed_in == run)
 
 
 def _refused(what: str) -> Forbidden:

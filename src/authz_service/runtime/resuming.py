@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from authz_service.audit.draft import Kind
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import milliseconds_of
+from authz_service.keys.seal import Sealed
 from authz_service.runtime.gateway import Gateway
 
 HELD = {Kind.HOLD_OPENED.value, Kind.HOLD_ATTACHED.value}
@@ -24,11 +25,14 @@ class Past:
     refusal: Unavailable | None = None
 
 
-async def past_of(gateway: Gateway, exchange: str) -> Past:
-    """What became of the exchange in a process before this one; raises `Unavailable` with the store."""
-    if milliseconds_of(exchange) / 1000 >= gateway.started_at:
+async def past_of(gateway: Gateway, sealed: Sealed) -> Past:
+    """What became of the exchange in a process before this one; raises `Unavailable` with the store.
+
+    What was checked by this process began in it, even if the clock went back since it started.
+    """
+    if sealed.is_of_this_run or milliseconds_of(sealed.exchange) / 1000 >= gateway.started_at:
         return Past()
-    kinds = {entry.kind for entry in await gateway.store.entries(exchange)}
+    kinds = {entry.kind for entry in await gateway.store.entries(sealed.exchange)}
     refusal = None
     if kinds.isdisjoint(HELD) or Kind.REQUEST_RELEASED.value in kinds:
         message = "The gateway was restarted while it handled this request; send it again."

@@ -108,7 +108,7 @@ class ProcessServer:
         self, driver: Driver, stream: EnvoyStream, incoming: Incoming, reservation: Reservation
     ) -> None:
         try:
-            past = await past_of(self._gateway, incoming.sealed.exchange)
+            past = await past_of(self._gateway, incoming.sealed)
         except AuthzError as error:
             await stream.refuse(error)
             return
