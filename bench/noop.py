@@ -82,8 +82,12 @@ async def _read(context: Context) -> ProcessingRequest:
 
 async def serve(socket: Path) -> None:
     """Serve until cancelled."""
-    async with serve_gateway(socket, (_check_handler(), _process_handler())):
+    async with serve_gateway(socket, (_check_handler(), _process_handler()), drain=_nothing_waits):
         await asyncio.Event().wait()
+
+
+async def _nothing_waits() -> None:
+    """No exchange is held here, so that none is to be let go."""
 
 
 def _check_handler() -> grpc.GenericRpcHandler[ext_authz_pb2.CheckRequest, ext_authz_pb2.CheckResponse]:
