@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -132,7 +133,9 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         )
         stack.push_async_callback(_end, store, gateway.recorder)
         for work in (gateway.waiting.run(), gateway.recorder.run(), _sweep(store)):
-            stack.push_async_callback(_cancelled, asyncio.create_task(work))
+            task = asyncio.create_task(work)
+            task.add_done_callback(_stop_if_failed)
+            stack.push_async_callback(_cancelled, task)
         try:
             await verifier.warm()
         except AuthzError as error:
@@ -211,8 +214,17 @@ async def _sweep(store: Store) -> None:
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _stop_if_failed(task: asyncio.Task[None]) -> None:
+    """End the process in order, to be started again: without this task nobody who waits would be woken,
+    or no end be recorded, while everything seems well."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        # Not what it says: a message could quote what a caller sent.
+        log.critical("service.failed", error=type(error).__name__)
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _activated(loaded: Loaded) -> EntryDraft:

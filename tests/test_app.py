@@ -1,0 +1,43 @@
+"""The composition root notices when a part that works in the background has failed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+from tests.e2e.stack import CONFIG
+
+from authz_service.app import ServeSettings, running
+from authz_service.keys.data_dir import DataDir
+from authz_service.runtime.waiting import Waiting
+
+FILLED = CONFIG.format(
+    port=10000,
+    model_url="http://127.0.0.1:1",
+    wait="1s",
+    use_within="1m",
+    within="1m",
+    votes=1,
+    store="sqlite:///authz.db",
+)
+
+
+def test_a_service_whose_background_work_fails_ends_to_be_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: Waiting) -> None:
+        raise RuntimeError("the body of a request")
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        data = DataDir.open(tmp_path / "data")
+        settings = ServeSettings(tmp_path / "authz.yaml", data, f"unix:{data.review_socket}")
+        async with running(settings), asyncio.timeout(30):
+            await stop.wait()
+
+    monkeypatch.setattr(Waiting, "run", broken)
+    (tmp_path / "authz.yaml").write_text(FILLED)
+    asyncio.run(serve())
