@@ -7,5 +7,6 @@
 - `envoy`: render and validate Envoy's file
 - `store`: the database's schema
 - `doctor`, `doctor_checks`, `doctor_clock`: what would keep the gateway from working
+- `options`: what several of them share
 - `demo_model`, `demo_answers`: the model server that `up` runs when it is given none
 """

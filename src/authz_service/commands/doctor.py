@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from authz_service.commands.options import data_dir_option
+
 if TYPE_CHECKING:
     from authz_service.commands.doctor_checks import Finding
     from authz_service.keys.data_dir import DataDir
@@ -18,14 +20,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.option("--config", type=FILE, help="An authz.yaml; without one, that of the data directory.")
-@click.option(
-    "--data-dir",
-    envvar="AUTHZ_DATA_DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("data"),
-    show_default=True,
-    help="Of the installation to look at.",
-)
+@data_dir_option("Of the installation to look at.")
 @click.option("--envoy-file", type=FILE, help="An envoy.yaml that you tuned.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs: a list of findings.")
 @click.pass_context

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from authz_service.commands.options import data_dir_option
+
 FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
@@ -17,14 +19,7 @@ def command() -> None:
 
 @command.command()
 @click.option("--config", type=FILE, help="An authz.yaml; without one, that of the data directory.")
-@click.option(
-    "--data-dir",
-    envvar="AUTHZ_DATA_DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("data"),
-    show_default=True,
-    help="Where the service's socket lies.",
-)
+@data_dir_option("Where the service's socket lies.")
 @click.option("--envoy-file", type=FILE, help="An envoy.yaml that you tuned, to fill in.")
 @click.option("--insecure", is_flag=True, help="Listen without TLS beyond this machine.")
 @click.option(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
+from authz_service.commands.options import data_dir_option
+
 if TYPE_CHECKING:
     from authz_service.app import ServeSettings
 
@@ -30,14 +32,7 @@ LOG_LEVELS = ["debug", "info", "warning", "error"]
     show_default=True,
     help="The configuration file.",
 )
-@click.option(
-    "--data-dir",
-    envvar="AUTHZ_DATA_DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("data"),
-    show_default=True,
-    help="Keys, sockets and the embedded database.",
-)
+@data_dir_option("Keys, sockets and the embedded database.")
 @click.option(
     "--review",
     metavar="ADDRESS",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from authz_service.commands.options import data_dir_option
+
 
 @click.group()
 def command() -> None:
@@ -22,14 +24,7 @@ def command() -> None:
     show_default=True,
     help="The configuration that names the store.",
 )
-@click.option(
-    "--data-dir",
-    envvar="AUTHZ_DATA_DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("data"),
-    show_default=True,
-    help="Where an embedded database lies.",
-)
+@data_dir_option("Where an embedded database lies.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
 def migrate(config: Path, data_dir: Path, as_json: bool) -> None:
     """Bring the store's schema up to date; what is current already stays as it is.

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from authz_service.commands.options import data_dir_option
+
 TTL = re.compile(r"([0-9]{1,6})([smhd]?)\Z")
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 LONGEST_TTL = 86_400
@@ -41,14 +43,7 @@ class Ttl(click.ParamType[int]):
     show_default=True,
     help="The review API's, where authz.yaml names one.",
 )
-@click.option(
-    "--data-dir",
-    envvar="AUTHZ_DATA_DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("data"),
-    show_default=True,
-    help="Where the issuer's key is.",
-)
+@data_dir_option("Where the issuer's key is.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs, with the time of its end.")
 def command(
     subject: str,

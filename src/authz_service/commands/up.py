@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from authz_service.commands.options import data_dir_option
+
 if TYPE_CHECKING:
     from authz_service.commands.up_config import Chosen
     from authz_service.config.model import Config
@@ -36,14 +38,7 @@ class Address(click.ParamType[tuple[str, int]]):
 @click.option("--config", type=FILE, help="An authz.yaml; without one, a starter in the data directory.")
 @click.option("--model-url", metavar="URL", help="A model server of yours, instead of the demo model.")
 @click.option("--listen", type=Address(), metavar="HOST:PORT", help="Where applications connect.")
-@click.option(
-    "--data-dir",
-    envvar="AUTHZ_DATA_DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("data"),
-    show_default=True,
-    help="Where everything that this machine keeps lies.",
-)
+@data_dir_option("Where everything that this machine keeps lies.")
 @click.option("--envoy-file", type=FILE, help="An envoy.yaml that you tuned, to fill in and run.")
 @click.option("--insecure", is_flag=True, help="Listen without TLS beyond this machine.")
 def command(

@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def data_dir_option(meaning: str) -> Callable[[Command], Command]:
+    """`--data-dir`, AUTHZ_DATA_DIR or ./data; `meaning` says in the help what lies there."""
+    return click.option(
+        "--data-dir",
+        envvar="AUTHZ_DATA_DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("data"),
+        show_default=True,
+        help=meaning,
+    )
