@@ -23,11 +23,6 @@ _SPELLED = "<U+"  # how everything else is spelled
 MAX_MARKS = 4  # combining marks on one character; more of them pile up over the lines around
 
 
-def safe_text(text: str) -> str:
-    """Text of several lines: newlines stay, and nothing else that moves the cursor."""
-    return "\n".join(safe_line(line) for line in text.split("\n"))
-
-
 def safe_line(text: str) -> str:
     """Text for one line: a newline becomes visible too."""
     if text.isascii() and text.isprintable() and _SPELLED not in text:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from authz_cli.safe_text import MAX_MARKS, safe_line, safe_text, wrapped
+from authz_cli.safe_text import MAX_MARKS, safe_line, wrapped
 
 ANY = st.text(st.characters(), max_size=60)
 NASTY = st.text(
@@ -39,11 +39,6 @@ def test_a_safe_line_holds_nothing_that_a_terminal_obeys_or_hides(text: str) -> 
 @example("<<U+0041>")
 def test_what_was_there_can_be_told_from_what_is_shown(text: str) -> None:
     assert original(safe_line(text)) == text
-
-
-@given(ANY | NASTY)
-def test_a_text_keeps_its_lines_and_no_other_control(text: str) -> None:
-    assert safe_text(text).split("\n") == [safe_line(line) for line in text.split("\n")]
 
 
 @given(

@@ -11,7 +11,6 @@ from authz_service.model_apis.registry import (
     OPENAI_CHAT,
     error_shape,
     find_operation,
-    has_path,
     models_list,
 )
 
@@ -32,11 +31,6 @@ def test_nothing_but_the_exact_method_and_path_is_found() -> None:
         ("POST", ""),
     ):
         assert find_operation(method, path) is None
-
-
-def test_a_path_is_known_under_any_method() -> None:
-    assert has_path("/v1/chat/completions")
-    assert not has_path("/v1/completions")
 
 
 def test_every_adapters_operations_bear_its_name() -> None:

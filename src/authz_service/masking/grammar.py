@@ -35,11 +35,6 @@ class Grammar:
         self.next = Next.VALUE
         self._closers: list[str] = []
 
-    @property
-    def is_at_root(self) -> bool:
-        """Whether no array or object is open."""
-        return not self._closers
-
     def structure(self, char: str) -> bool:
         """One of `[]{},:`."""
         if char in _OPENS and self.next in _VALUES:

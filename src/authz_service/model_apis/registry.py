@@ -27,11 +27,6 @@ def find_operation(method: str, path: str) -> tuple[ModelApi, Operation] | None:
     return _OPERATIONS.get((method, path))
 
 
-def has_path(path: str) -> bool:
-    """Whether an adapter owns the path, under whatever method."""
-    return path in _BY_PATH
-
-
 def error_shape(path: str) -> ModelApi:
     """The dialect in which to say an error to whoever called `path`; OpenAI's where none owns it."""
     return _BY_PATH.get(path, OPENAI_CHAT)

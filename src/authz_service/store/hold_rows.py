@@ -16,7 +16,6 @@ from authz_service.errors import Unavailable
 from authz_service.view.caller import Caller
 
 OPEN = (HoldState.PENDING, HoldState.APPROVED)
-NO_CLAIMS: dict[str, Any] = {}
 
 
 def micro(seconds: float) -> int:
