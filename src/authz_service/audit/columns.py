@@ -5,7 +5,7 @@ What the columns show is thus on record, and whoever verifies the record can der
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,25 +51,8 @@ class Change:
 
 def change(draft: EntryDraft, *, at: int) -> Change | None:
     """What the entry made from `draft` does to the columns; None when it does nothing to them."""
-    data = draft.data
-    match draft.kind:
-        case Kind.REQUEST_RECEIVED:
-            return Change(_received(draft, at), begins=True)
-        case Kind.REQUEST_DECIDED:
-            names = {"decision": "effect", "rule": "rule", "model": "model"}
-            return Change({column: clean(data[name]) for column, name in names.items() if name in data})
-        case Kind.HOLD_OPENED | Kind.HOLD_ATTACHED:
-            return Change({"hold": clean(data["hold"]), "status": "held"})
-        case Kind.REQUEST_RELEASED:
-            return Change({"status": "released"})
-        case Kind.REQUEST_REFUSED:
-            return Change({"status": "refused"}, {"decision": "deny", "rule": clean(data.get("code", ""))})
-        case Kind.EXCHANGE_ENDED:
-            return Change(_ended(data, at))
-        case Kind.EXCHANGE_RECOVERED:
-            return Change({"status": "interrupted", "ended_at": at})
-        case _:
-            return None
+    of_kind = _CHANGES.get(draft.kind)
+    return None if of_kind is None else of_kind(draft, at)
 
 
 def applied(columns: Mapping[str, Value], change: Change) -> dict[str, Value]:
@@ -95,26 +78,71 @@ def clean(value: object) -> str:
 
     PostgreSQL refuses the latter two, and a caller's model or path may have them.
     """
-    return str(value)[:LONGEST_TEXT].replace("\x00", "\ufffd").encode(errors="replace").decode()
+    text = str(value)[:LONGEST_TEXT]
+    if text.isprintable():  # most are, and neither of the two is
+        return text
+    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
-def _received(draft: EntryDraft, at: int) -> dict[str, Value]:
+def _received(draft: EntryDraft, at: int) -> Change:
+    data = draft.data
     columns: dict[str, Value] = {
-        name: clean(draft.data.get(name, "")) for name in ("api", "method", "path", "caller")
+        "api": clean(data.get("api", "")),
+        "method": clean(data.get("method", "")),
+        "path": clean(data.get("path", "")),
+        "caller": clean(data.get("caller", "")),
+        "status": "open",
+        "started_at": at,
     }
-    columns |= {"status": "open", "started_at": at}
     detail = draft.payloads.get("caller")
     if detail is not None:
         caller = orjson.loads(detail)
         columns["caller_detail"] = detail.decode()
         columns["subject"] = clean(caller["subject"])
         columns["person"] = clean(caller.get("person") or "")
-    return columns
+    return Change(columns, begins=True)
 
 
-def _ended(data: Mapping[str, Any], at: int) -> dict[str, Value]:
+def _decided(draft: EntryDraft, _at: int) -> Change:
+    data = draft.data
+    names = (("decision", "effect"), ("rule", "rule"), ("model", "model"))
+    return Change({column: clean(data[name]) for column, name in names if name in data})
+
+
+def _held(draft: EntryDraft, _at: int) -> Change:
+    return Change({"hold": clean(draft.data["hold"]), "status": "held"})
+
+
+def _released(_draft: EntryDraft, _at: int) -> Change:
+    return _RELEASED
+
+
+def _refused(draft: EntryDraft, _at: int) -> Change:
+    return Change({"status": "refused"}, {"decision": "deny", "rule": clean(draft.data.get("code", ""))})
+
+
+def _ended(draft: EntryDraft, at: int) -> Change:
+    data: Mapping[str, Any] = draft.data
     columns: dict[str, Value] = {"status": clean(data["outcome"]), "ended_at": at}
     for name in ("prompt_tokens", "completion_tokens"):
         if data.get(name) is not None:
             columns[name] = int(data[name])
-    return columns
+    return Change(columns)
+
+
+def _recovered(_draft: EntryDraft, at: int) -> Change:
+    return Change({"status": "interrupted", "ended_at": at})
+
+
+_RELEASED = Change({"status": "released"})
+
+_CHANGES: Mapping[Kind, Callable[[EntryDraft, int], Change]] = {
+    Kind.REQUEST_RECEIVED: _received,
+    Kind.REQUEST_DECIDED: _decided,
+    Kind.HOLD_OPENED: _held,
+    Kind.HOLD_ATTACHED: _held,
+    Kind.REQUEST_RELEASED: _released,
+    Kind.REQUEST_REFUSED: _refused,
+    Kind.EXCHANGE_ENDED: _ended,
+    Kind.EXCHANGE_RECOVERED: _recovered,
+}
