@@ -62,3 +62,12 @@ def test_an_event_stream_is_an_answer_and_no_request() -> None:
     assert answer_format("text/event-stream; charset=utf-8") is BodyFormat.EVENT_STREAM
     with pytest.raises(Unreadable):
         check_request_encoding("text/event-stream", None)
+
+
+def test_lines_of_json_are_an_answer_where_the_dialect_speaks_them() -> None:
+    assert answer_format("application/x-ndjson", formats={BodyFormat.NDJSON}) is BodyFormat.NDJSON
+    for content_type in ("application/x-ndjson", "application/x-ndjson; charset=utf-8"):
+        with pytest.raises(Unreadable):
+            answer_format(content_type)
+    with pytest.raises(Unreadable):
+        answer_format("text/event-stream", formats={BodyFormat.JSON, BodyFormat.NDJSON})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from authz_service.errors import Unreadable
 from authz_service.inspection.request import inspect_request
 from authz_service.inspection.results import RequestInspection
+from authz_service.model_apis.base import Operation
 from authz_service.model_apis.openai_chat import CHAT_COMPLETIONS, OpenAiChat
+from authz_service.view.request import Path, RequestView
 
 MASKED = frozenset({"NUMBER", "BLOCK", "ADDRESS"})
 MODELS = {"llama": "llama", "gpt-4o": "llama"}
@@ -73,6 +76,37 @@ def test_a_model_that_nobody_configured_is_not_found(kit: Any) -> None:
         inspect(kit, {**asking("hi"), "model": "sk-secret"})
     assert (refused.value.code, refused.value.status) == ("model_not_found", 404)
     assert "sk-secret" not in str(refused.value)
+
+
+class Unnamed(OpenAiChat):
+    """A dialect whose bodies name no model: it is in the path, or nowhere."""
+
+    def read_request(self, operation: Operation, document: object) -> RequestView:
+        return replace(super().read_request(operation, document), model=operation.model)
+
+    def model_path(self, operation: Operation) -> Path | None:
+        return None
+
+
+def test_a_request_that_names_no_model_is_for_the_only_one(kit: Any) -> None:
+    inspection = inspect(kit, body := json.dumps(asking("hi")).encode(), api=Unnamed())
+    assert (inspection.view.model, inspection.forward) == ("llama", body)
+    for models in ({"llama": "llama", "other": "other"}, {}):
+        with pytest.raises(Unreadable) as refused:
+            inspect(kit, asking("hi"), api=Unnamed(), models=models)
+        assert refused.value.code == "model_not_named"
+
+
+def test_a_path_names_the_model_by_its_own_name(kit: Any) -> None:
+    for name, code in (("llama", None), ("gpt-4o", "model_not_found"), ("other", "model_not_found")):
+        operation = replace(CHAT_COMPLETIONS, path=f"/models/{name}", model=name)
+        body = json.dumps(asking("hi")).encode()
+        if code is None:
+            assert inspect(kit, body, api=Unnamed(), operation=operation).forward == body
+            continue
+        with pytest.raises(Unreadable) as refused:
+            inspect(kit, body, api=Unnamed(), operation=operation)
+        assert (refused.value.code, refused.value.status) == (code, 404)
 
 
 def test_an_entity_that_no_mask_names_goes_on_and_is_kept_out_of_the_redacted_body(kit: Any) -> None:

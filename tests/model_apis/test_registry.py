@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 
-from authz_service.model_apis.openai_chat import CHAT_COMPLETIONS
+import pytest
+
+from authz_service.model_apis.base import Operation
+from authz_service.model_apis.openai_chat import CHAT_COMPLETIONS, OpenAiChat
 from authz_service.model_apis.registry import (
     ADAPTERS,
     MODELS_PATH,
     OPENAI_CHAT,
+    Routes,
     error_shape,
     find_operation,
     models_list,
@@ -47,3 +51,45 @@ def test_the_list_of_models_is_openais() -> None:
     assert [model["id"] for model in document["data"]] == ["llama", "gpt-4o"]
     assert {(model["object"], model["created"]) for model in document["data"]} == {("model", 5)}
     assert MODELS_PATH == "/v1/models"
+
+
+class TwoOperations(OpenAiChat):
+    """An adapter that names the model in one of its paths."""
+
+    operations: tuple[Operation, ...] = (
+        Operation("two", "infer", "POST", "/v2/models/{model}/infer"),
+        Operation("two", "tokens", "POST", "/v2/tokens"),
+        Operation("two", "count", "GET", "/v2/tokens"),
+    )
+
+
+TWO = TwoOperations()
+ROUTES = Routes((OPENAI_CHAT, TWO))
+
+
+@pytest.mark.parametrize("name", ["llama", "llama3.1:8b", "my_model-v2", "7", "a@b", "_x"])
+def test_a_path_may_name_the_model(name: str) -> None:
+    path = f"/v2/models/{name}/infer"
+    assert ROUTES.find("POST", path) == (TWO, Operation("two", "infer", "POST", path, model=name))
+    assert ROUTES.find("GET", path) is None
+    assert ROUTES.owner(path) is TWO
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".a", "a/b", "a%2Fb", "a%00", "a b", "a;b", "a\n", "é", "{model}"]
+)
+def test_a_name_that_a_server_might_read_differently_is_nobodys_path(name: str) -> None:
+    path = f"/v2/models/{name}/infer"
+    assert ROUTES.find("POST", path) is None
+    assert ROUTES.owner(path) is None
+
+
+def test_a_pattern_is_the_whole_path_and_its_other_letters_stand_for_themselves() -> None:
+    for path in ("/v2/models/a/infer/", "/v2/models/a/infer\n", "/x/v2/models/a/infer", "/v2/models/a/Infer"):
+        assert ROUTES.find("POST", path) is None
+
+
+def test_an_adapter_has_an_operation_for_each_method_of_a_path() -> None:
+    found = [ROUTES.find(method, "/v2/tokens") for method in ("POST", "GET", "PUT")]
+    assert [operation and operation[1].name for operation in found] == ["tokens", "count", None]
+    assert ROUTES.owner("/v2/tokens") is TWO

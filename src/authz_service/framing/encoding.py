@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from enum import StrEnum
 
 from authz_service.errors import Unreadable
@@ -15,6 +16,7 @@ class BodyFormat(StrEnum):
 
     JSON = "application/json"
     EVENT_STREAM = "text/event-stream"
+    NDJSON = "application/x-ndjson"
 
 
 def check_request_encoding(content_type: str | None, content_encoding: str | None) -> None:
@@ -36,10 +38,15 @@ def check_request_encoding(content_type: str | None, content_encoding: str | Non
         )
 
 
-def answer_format(content_type: str | None, content_encoding: str | None = None) -> BodyFormat:
-    """How to read an answer; raises `Unreadable` (502) for what is neither JSON nor an event stream."""
+def answer_format(
+    content_type: str | None,
+    content_encoding: str | None = None,
+    *,
+    formats: Collection[BodyFormat] = (BodyFormat.JSON, BodyFormat.EVENT_STREAM),
+) -> BodyFormat:
+    """How to read an answer; raises `Unreadable` (502) for what is in none of `formats`."""
     found = _format(content_type) if _is_identity(content_encoding) else None
-    if found is None:
+    if found is None or found not in formats:
         raise Unreadable(
             "the model server answered in a format or encoding that cannot be inspected",
             code="unreadable_answer",

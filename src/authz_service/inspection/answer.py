@@ -50,7 +50,7 @@ def answer_pipe(
     `max_body` (bytes) limits a whole body, one event, and what waits of a stream. With `is_error`
     (a status of 400 or above) every string of the document is a text, whatever the dialect.
     """
-    body_format = answer_format(content_type)
+    body_format = answer_format(content_type, formats=api.answer_formats)
     queue = FrameQueue(
         reader=EveryString() if is_error else api.answer_reader(request),
         scanner=scanner,
@@ -63,6 +63,8 @@ def answer_pipe(
             return _Guarded(_WholeBody(queue, max_body))
         case BodyFormat.EVENT_STREAM:
             return _Guarded(_EventStream(queue, max_body, api))
+        case BodyFormat.NDJSON:
+            raise Unreadable("lines of JSON are not read here", code="unreadable_answer", status=502)
         case _ as never:
             assert_never(never)
 

@@ -33,19 +33,13 @@ def inspect_request(
     """Read a whole body, look for findings in every text of it, and mask `masked_entities`.
 
     `models` leads from each name and alias to the model's name. Raises `Unreadable`: what `read_json`
-    and the adapter refuse, `model_not_found` (404), and `unmaskable` for a finding that would have to
-    be masked in an object's key. The message never quotes the body.
+    and the adapter refuse, `model_not_found` (404), `model_not_named` where the dialect names none and
+    there are several, and `unmaskable` for a finding that would have to be masked in an object's key.
+    The message never quotes the body.
     """
     document = read_json(body, max_depth=max_depth)
     view = api.read_request(operation, document)
-    model = models.get(view.model)
-    if model is None:
-        raise Unreadable(
-            "The model that was asked for does not exist or you do not have access to it. "
-            "GET /v1/models lists those that there are.",
-            code="model_not_found",
-            status=404,
-        )
+    model = _model(view.model, models)
     found = _find(view.texts, scanner)
     forward = _masked(found, masked_entities)
     if forward.keys:
@@ -55,14 +49,14 @@ def inspect_request(
         )
     redacted = _masked(found, scanner.entities)
     is_same = redacted.edits == forward.edits and not redacted.keys
-    if model != view.model:
+    if view.model and view.model != model:
         is_same = False
-        forward.edits[api.model_path(operation)] = model
+        forward.edits[_place_of_model(api, operation)] = model
     forwarded = _edited(body, forward)
     ignored = [path for path in noise if path and path[0] in api.noise_roots]
     return RequestInspection(
         operation=operation,
-        view=replace(view, model=model),
+        view=view if view.model == model else replace(view, model=model),
         findings=_count(found),
         masked=dict(forward.counts),
         forward=forwarded,
@@ -70,6 +64,37 @@ def inspect_request(
         fingerprint=fingerprint_json(document, ignored),
         changes=_changes(forward, ignored),
     )
+
+
+def _model(named: str, models: Mapping[str, str]) -> str:
+    """The model's own name, for the name or alias that a request gives; the only one, for none."""
+    if named:
+        model = models.get(named)
+        if model is None:
+            raise Unreadable(
+                "The model that was asked for does not exist or you do not have access to it. "
+                "GET /v1/models lists those that there are.",
+                code="model_not_found",
+                status=404,
+            )
+        return model
+    only = set(models.values())
+    if len(only) != 1:
+        raise Unreadable(
+            "This API names no model, and there is more than one here to choose from.", code="model_not_named"
+        )
+    return only.pop()
+
+
+def _place_of_model(api: ModelApi, operation: Operation) -> Path:
+    path = api.model_path(operation)
+    if path is None:
+        raise Unreadable(
+            "The model was asked for by an alias, which cannot be replaced in a path; use its own name.",
+            code="model_not_found",
+            status=404,
+        )
+    return path
 
 
 @dataclass(frozen=True, slots=True)

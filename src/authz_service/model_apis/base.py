@@ -6,19 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from authz_service.framing.encoding import BodyFormat
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path, RequestView
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method and exact path that an adapter owns. `query` names the parameters that may pass."""
+    """One method and path that an adapter owns. `query` names the parameters that may pass.
+
+    A path is compared exactly, letter by letter. `{model}` in it stands for one segment that names the
+    model; the operation of a request has the path that was asked for, and the name in `model`. It is
+    empty for all others.
+    """
 
     api: str
     name: str
     method: str
     path: str
     query: frozenset[str] = frozenset()
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +54,30 @@ class ModelApi(Protocol):
     operations: tuple[Operation, ...]
     noise_roots: frozenset[str]
     """Top-level keys under which the configuration may name noise (see `holds.noise`)."""
+    answer_formats: frozenset[BodyFormat]
+    """How its answers are framed; an answer in another format ends there."""
     event_names: frozenset[str]
     """SSE event names that may cross to the client."""
     end_of_stream: str | None
-    """The data of the event that ends a stream (`[DONE]`), when the dialect has one."""
+    """The data of the SSE event that ends a stream (`[DONE]`); None when only its end does."""
 
     def read_request(self, operation: Operation, document: object) -> RequestView:
-        """Everything the body asks and says; raises `Unreadable` when it is not this dialect's."""
+        """Everything the body asks and says; raises `Unreadable` when it is not this operation's.
+
+        `model` of the view is the name that the request gives, in its body or its path; empty where the
+        dialect names none, which stands for the only model that the configuration has.
+        """
         ...
 
-    def model_path(self, operation: Operation) -> Path:
-        """Where the body names its model, so that an alias can be replaced by the model's name."""
+    def model_path(self, operation: Operation) -> Path | None:
+        """Where the body names its model, so that an alias can be replaced by the model's name.
+
+        None where the body does not: then an alias is refused, since the model server would see it.
+        """
         ...
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
-        """A reader for the answer to this very request, whole or streamed."""
+        """A reader for the answer to this very request (`operation` says which), whole or streamed."""
         ...
 
     def error_body(self, error: ApiError) -> bytes:
@@ -69,5 +85,9 @@ class ModelApi(Protocol):
         ...
 
     def error_event(self, error: ApiError) -> bytes:
-        """The bytes that end a started stream with an error (SSE event or NDJSON line)."""
+        """The bytes that end a started stream with an error, in the framing of its streams.
+
+        An SSE event with its blank line, or an NDJSON line with its line feed: all of it may follow
+        directly upon any frame that was complete.
+        """
         ...

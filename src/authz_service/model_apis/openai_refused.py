@@ -28,13 +28,7 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("return_token_ids", "return_tokens_as_token_ids"), _AS_TOKENS),
     **dict.fromkeys(("return_hidden_states", "return_meta_info"), _AS_TOKENS),
 }
-"""Fields that stop a request, with the reason; null, false and (for counts) zero are as if absent."""
+"""Fields that stop a request, each with its reason (see `Words.refused`)."""
 
-_ZERO_IS_OFF = frozenset(("top_logprobs", "n_probs", "top_logprobs_num"))
-
-
-def is_on(key: str, value: object) -> bool:
-    """Whether a refused field asks for anything as it stands."""
-    if value is None or value is False:
-        return False
-    return not (key in _ZERO_IS_OFF and value == 0)
+ZERO_IS_OFF = frozenset(("top_logprobs", "n_probs", "top_logprobs_num"))
+"""Counts among them that ask for nothing when they are zero."""

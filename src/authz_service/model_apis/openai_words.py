@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from authz_service.view.request import Path
+from authz_service.model_apis.openai_refused import REFUSED, ZERO_IS_OFF
+from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-JSON_SCHEMA_KEYS = _words("""
-    $anchor $comment $defs $id $ref $schema additionalItems additionalProperties allOf anyOf const
-    contains contentEncoding contentMediaType default definitions dependentRequired dependentSchemas
-    deprecated description else enum examples exclusiveMaximum exclusiveMinimum format if items
-    maxContains maxItems maxLength maxProperties maximum minContains minItems minLength minProperties
-    minimum multipleOf not oneOf pattern patternProperties prefixItems properties propertyNames
-    readOnly required then title type unevaluatedItems unevaluatedProperties uniqueItems writeOnly
-    """)
-
-API_KEYS = _words("""
+API_KEYS = word_set("""
     allowed_token_ids allowed_tools annotations approximate arguments audio audio_data audio_tokens
     audio_url accepted_prediction_tokens bad_words best_of cache_prompt cache_salt cached_tokens
     cache_write_tokens chat_template chat_template_kwargs choices city code completion_tokens
@@ -50,9 +37,7 @@ API_KEYS = _words("""
 KEYS = JSON_SCHEMA_KEYS | API_KEYS
 """Object keys that say nothing of a caller's own; every other key is a text."""
 
-_FOLDED_KEYS = frozenset(key.casefold() for key in KEYS)
-
-_TYPES = _words("""
+_TYPES = word_set("""
     text refusal output_text input_text thinking function custom grammar json_object json_schema
     structural_tag content url_citation lark regex approximate
     string number integer boolean object array null
@@ -60,54 +45,28 @@ _TYPES = _words("""
 
 SELECTING: Mapping[str, frozenset[str]] = {
     "type": _TYPES,
-    "role": _words("system developer user assistant tool function"),
-    "tool_choice": _words("none auto required"),
-    "function_call": _words("none auto"),
-    "mode": _words("auto required explicit implicit score block"),
-    "syntax": _words("lark regex"),
+    "role": word_set("system developer user assistant tool function"),
+    "tool_choice": word_set("none auto required"),
+    "function_call": word_set("none auto"),
+    "mode": word_set("auto required explicit implicit score block"),
+    "syntax": word_set("lark regex"),
     "modalities": frozenset({"text"}),
-    "reasoning_effort": _words("none minimal low medium high xhigh max"),
-    "verbosity": _words("low medium high"),
-    "search_context_size": _words("low medium high"),
-    "service_tier": _words("auto default flex scale priority fast"),
+    "reasoning_effort": word_set("none minimal low medium high xhigh max"),
+    "verbosity": word_set("low medium high"),
+    "search_context_size": word_set("low medium high"),
+    "service_tier": word_set("auto default flex scale priority fast"),
     "prompt_cache_retention": frozenset({"in_memory", "24h"}),
     "ttl": frozenset({"30m", "12h", "24h"}),
     "object": frozenset({"chat.completion", "chat.completion.chunk", "error"}),
-    "finish_reason": _words("stop length tool_calls content_filter function_call"),
+    "finish_reason": word_set("stop length tool_calls content_filter function_call"),
 }
 """Strings that select and say nothing: by the key that they stand under, the words that may be there.
 
 Any other string under the same key is a text. A list under the key may hold these words too.
 """
 
+CHAT_WORDS = Words(keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=ZERO_IS_OFF)
+"""Those of chat completions. What another operation reads (`prompt`, say) it takes off what is refused."""
 
-def selects(key: str | int, value: str) -> bool:
-    """Whether a string under `key` is one of the dialect's own words."""
-    words = SELECTING.get(key) if isinstance(key, str) else None
-    return words is not None and value in words
-
-
-def is_disguised(key: str) -> bool:
-    """Whether a key is one of the API's in other letters.
-
-    A model server in Go reads `Messages` as `messages` (encoding/json folds case, and the last one
-    wins), so a body could show one conversation here and another one there. Readers in C may end a
-    key at its first NUL.
-    """
-    return key not in KEYS and folded(key) in _FOLDED_KEYS
-
-
-def folded(key: str) -> str:
-    """A key as the most careless reader takes it."""
-    return key.partition("\0")[0].casefold()
-
-
-def spoken(path: Path) -> str:
-    """A path for a message. Keys that are not the API's are shown as `*`: they may be a secret."""
-    words = ""
-    for step in path:
-        if isinstance(step, int):
-            words += f"[{step}]"
-        else:
-            words += ("." if words else "") + (step if step in KEYS else "*")
-    return words or "the body"
+selects = CHAT_WORDS.selects
+spoken = CHAT_WORDS.spoken

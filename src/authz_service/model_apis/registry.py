@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.model_apis.openai_chat import OpenAiChat
@@ -14,22 +16,54 @@ ADAPTERS: tuple[ModelApi, ...] = (OPENAI_CHAT,)
 MODELS_PATH = "/v1/models"
 """GET answers with `models_list`; no model server is asked."""
 
-_OPERATIONS = {
-    (operation.method, operation.path): (adapter, operation)
-    for adapter in ADAPTERS
-    for operation in adapter.operations
-}
-_BY_PATH = {path: adapter for (_, path), (adapter, _) in _OPERATIONS.items()}
+_MODEL = "{model}"
+_NAME = r"(?P<model>[A-Za-z0-9_][A-Za-z0-9_.:@~-]*)"
+"""A model's name in a path: one segment, nothing that a server would decode or take as a way up."""
+
+
+class Routes:
+    """Which adapter owns which method and path."""
+
+    def __init__(self, adapters: Sequence[ModelApi]) -> None:
+        self._exact: dict[str, dict[str, tuple[ModelApi, Operation]]] = {}
+        self._naming: list[tuple[re.Pattern[str], ModelApi, Operation]] = []
+        for adapter in adapters:
+            for operation in adapter.operations:
+                if _MODEL in operation.path:
+                    pattern = re.escape(operation.path).replace(re.escape(_MODEL), _NAME)
+                    self._naming.append((re.compile(pattern), adapter, operation))
+                else:
+                    self._exact.setdefault(operation.path, {})[operation.method] = adapter, operation
+
+    def find(self, method: str, path: str) -> tuple[ModelApi, Operation] | None:
+        """The adapter and operation of exactly this method and path (without query), or None."""
+        exact = self._exact.get(path)
+        if exact is not None:
+            return exact.get(method)
+        for pattern, adapter, operation in self._naming:
+            named = pattern.fullmatch(path)
+            if named is not None and operation.method == method:
+                return adapter, replace(operation, path=path, model=named["model"])
+        return None
+
+    def owner(self, path: str) -> ModelApi | None:
+        """The adapter that a path belongs to, whatever the method."""
+        for adapter, _ in self._exact.get(path, {}).values():
+            return adapter
+        return next((adapter for pattern, adapter, _ in self._naming if pattern.fullmatch(path)), None)
+
+
+_ROUTES = Routes(ADAPTERS)
 
 
 def find_operation(method: str, path: str) -> tuple[ModelApi, Operation] | None:
     """The adapter and operation of exactly this method and path (without query), or None."""
-    return _OPERATIONS.get((method, path))
+    return _ROUTES.find(method, path)
 
 
 def error_shape(path: str) -> ModelApi:
     """The dialect in which to say an error to whoever called `path`; OpenAI's where none owns it."""
-    return _BY_PATH.get(path, OPENAI_CHAT)
+    return _ROUTES.owner(path) or OPENAI_CHAT
 
 
 def models_list(models: Sequence[str], created: int) -> bytes:

@@ -51,7 +51,10 @@ class TextField:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """What a request asks for. `texts` has every string that carries any text, in document order."""
+    """What a request asks for. `texts` has every string that carries any text, in document order.
+
+    `model` is empty where the dialect names none (see `ModelApi.read_request`).
+    """
 
     api: str
     operation: str

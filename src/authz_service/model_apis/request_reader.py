@@ -1,0 +1,215 @@
+"""What the request readers of all dialects share: whatever a dialect does not name is somebody's text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from authz_service.errors import Unreadable
+from authz_service.model_apis.words import Words
+from authz_service.view.request import Path, Role, TextField, TextKind
+
+_DISGUISED = "a key differs from one of the API's only in upper and lower case"
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Whose texts are being read."""
+
+    role: Role = Role.OTHER
+    new_turn: bool = False
+
+
+NOBODY = Speaker()
+"""What surrounds the words of a conversation: parameters, schemas, names, metadata."""
+
+
+class RequestReader:
+    """Collects the texts of one request, in document order.
+
+    A dialect's reader extends it with the members that it names, and gives every other to `member`, by
+    which its strings, keys and numbers are texts. All methods raise `Unreadable` for what is not the
+    dialect's, or cannot be read without doubt.
+    """
+
+    def __init__(self, words: Words) -> None:
+        self.words = words
+        self.texts: list[TextField] = []
+        self.tools: list[str] = []
+
+    def refuse(self, code: str, path: Path, why: str) -> NoReturn:
+        """Stop the request: `why` completes a sentence that begins with where it stands."""
+        raise Unreadable(f"{self.words.spoken(path)}: {why}.", code=code)
+
+    def expect_object(self, value: object, path: Path) -> dict[str, Any]:
+        """`value` as an object with no key in disguise."""
+        if not isinstance(value, dict):
+            self.refuse("invalid_field", path, "an object was expected")
+        keys = self.words.keys
+        for key in value:
+            if key not in keys and self.words.is_disguised(key):
+                self.refuse("ambiguous_field", path, _DISGUISED)
+        return value
+
+    def expect_list(self, value: object, path: Path) -> list[Any]:
+        """`value` as a list."""
+        if not isinstance(value, list):
+            self.refuse("invalid_field", path, "a list was expected")
+        return value
+
+    def expect_text(
+        self, value: object, path: Path, speaker: Speaker = NOBODY, kind: TextKind = TextKind.PLAIN
+    ) -> None:
+        """A string, which is a text."""
+        if not isinstance(value, str):
+            self.refuse("invalid_field", path, "a string was expected")
+        self.add(value, path, speaker, kind)
+
+    def add(self, text: str, path: Path, speaker: Speaker = NOBODY, kind: TextKind = TextKind.PLAIN) -> None:
+        """A text that stands at `path`."""
+        self.texts.append(TextField(path, text, speaker.role, kind, speaker.new_turn))
+
+    # What dialects have in common.
+
+    def model_name(self, body: Mapping[str, Any]) -> str:
+        """`model` at the root."""
+        model = body.get("model")
+        if not isinstance(model, str) or not model:
+            self.refuse("invalid_field", ("model",), "the name of a model was expected")
+        return model
+
+    def flag(self, body: Mapping[str, Any], key: str, *, default: bool = False) -> bool:
+        """A boolean at the root; null is as if absent."""
+        value = body.get(key)
+        if value is not None and not isinstance(value, bool):
+            self.refuse("invalid_field", (key,), "true or false was expected")
+        return default if value is None else value
+
+    def count(self, body: Mapping[str, Any], key: str, *, highest: int) -> int:
+        """A whole number from 1 at the root; 1 where it is absent or null."""
+        value = body.get(key)
+        if value is None:
+            return 1
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= highest:
+            self.refuse("invalid_field", (key,), f"a whole number from 1 to {highest} was expected")
+        return value
+
+    def parameters(self, body: Mapping[str, Any]) -> dict[str, object]:
+        """What rules may ask about a call: the numbers, booleans, and words that select of an object."""
+        return {
+            key: value
+            for key, value in body.items()
+            if isinstance(value, bool | int | float)
+            or (isinstance(value, str) and self.words.selects(key, value))
+        }
+
+    def token_estimate(self) -> int:
+        """A quarter of the characters that were read, rounded up."""
+        return -(-sum(len(text.text) for text in self.texts) // 4)
+
+    def parts(self, value: object, path: Path, speaker: Speaker, carriers: Mapping[str, str]) -> None:
+        """The content of a message: a string, null, or a list of strings and typed parts.
+
+        `carriers` are the types of parts that are read, each with the key under which its text stands;
+        a part of another type is refused, and what else a part says is read as by `member`.
+        """
+        if value is None:
+            return
+        if isinstance(value, str):
+            self.add(value, path, speaker)
+            return
+        if not isinstance(value, list):
+            self.refuse("invalid_field", path, "a string, a list of parts or null was expected")
+        for i, part in enumerate(value):
+            if isinstance(part, str):
+                self.add(part, (*path, i), speaker)
+            else:
+                self._part(part, (*path, i), speaker, carriers)
+
+    def _part(self, part: object, path: Path, speaker: Speaker, carriers: Mapping[str, str]) -> None:
+        content = self.expect_object(part, path)
+        kind = content.get("type")
+        carrier = carriers.get(kind) if isinstance(kind, str) else None
+        if carrier is None:
+            is_known = isinstance(kind, str) and kind in self.words.refused
+            named = f"a part of type {kind}" if is_known else "this part"
+            self.refuse(
+                "unsupported_content", path, f"{named} is not text, and this gateway judges text only"
+            )
+        if not isinstance(content.get(carrier), str):
+            self.refuse("invalid_field", (*path, carrier), "a string was expected")
+        for key, value in content.items():
+            if key != "type":
+                self.member(key, value, path, speaker)
+
+    def tool(self, definition: Mapping[str, Any], path: Path, schemas: frozenset[str]) -> None:
+        """The definition of a tool by its name; under the keys of `schemas` any key is ordinary."""
+        self.tool_name(definition.get("name"), (*path, "name"))
+        for key, item in definition.items():
+            if key == "description" and item is not None:
+                self.expect_text(item, (*path, key))
+            else:
+                self.member(key, item, path, is_free=key in schemas)
+
+    def tool_name(self, value: object, path: Path) -> None:
+        """The name of a tool, which rules may ask for."""
+        if not isinstance(value, str) or not value:
+            self.refuse("invalid_field", path, "a name was expected")
+        self.tools.append(value)
+
+    # What the dialect does not name is read generically: strings are texts, and so are keys and numbers.
+
+    def member(
+        self, key: str, value: object, parent: Path, speaker: Speaker = NOBODY, *, is_free: bool = False
+    ) -> None:
+        """A member of an object, with all below it.
+
+        With `is_free` any field and any list of numbers is ordinary below it: a schema, metadata.
+        """
+        path = (*parent, key)
+        if not is_free:
+            self.check(key, value, path)
+        if key not in self.words.keys:
+            self.texts.append(TextField(path, key, speaker.role, new_turn=speaker.new_turn, is_key=True))
+        self._value(value, path, speaker, key, is_free)
+
+    def check(self, key: str, value: object, path: Path) -> None:
+        """Refuse a field that may not be there; a dialect may add what it knows of a key."""
+        stopping = self.words.stops_as(key)
+        if stopping and self.words.is_on(stopping, value):
+            if key != stopping:
+                self.refuse("ambiguous_field", path[:-1], _DISGUISED)
+            reason = self.words.refused[key]
+            self.refuse("unsupported_field", path, f"this field is not supported, since {reason}")
+
+    def _value(self, value: object, path: Path, speaker: Speaker, key: str, is_free: bool) -> None:
+        if isinstance(value, str):
+            if not self.words.selects(key, value):
+                self.add(value, path, speaker)
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                self.member(name, item, path, speaker, is_free=is_free)
+        elif isinstance(value, list):
+            if not is_free and _has_number(value):
+                self.refuse(
+                    "unsupported_field",
+                    path,
+                    "an unknown list of numbers may be tokens, which cannot be read",
+                )
+            for i, item in enumerate(value):
+                self._value(item, (*path, i), speaker, key, is_free)
+        elif is_number(value) and (len(path) > 1 or key not in self.words.keys):
+            # Tools' schemas and documents are written into the prompt, their numbers too; and what a
+            # server makes of a field that nobody knows is not known either.
+            token = getattr(value, "token", repr(value))
+            self.texts.append(TextField(path, token, speaker.role, new_turn=speaker.new_turn, is_number=True))
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a JSON document is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _has_number(items: Sequence[object]) -> bool:
+    return any(is_number(item) for item in items)
