@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from authz_service.errors import Unreadable
 
@@ -14,9 +14,8 @@ _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LONGEST_BLANK_LINE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class SseEvent:
-    """One event. `raw` are its exact bytes, the blank line included; all `raw`, joined, are the stream.
+class SseEvent(NamedTuple):
+    """One event. `raw` are its exact bytes, the blank line included.
 
     `data` is None when the event has none (a comment, blank lines). `is_plain`: it has nothing but
     `data`, at most one `event` and empty comments, so that its bytes may go on once the first two are
@@ -39,8 +38,8 @@ def encode_event(data: str, event: str | None) -> bytes:
 class SseDecoder:
     """Keeps what is no whole event yet, at most `max_event` bytes of it.
 
-    An event whose blank line is a lone CR comes out with the byte after it, which might be the LF of
-    the same line end.
+    Events come out as their exact bytes: joined, they are the stream. One whose blank line is a lone CR
+    has the byte after it too, which might be the LF of the same line end.
     """
 
     def __init__(self, *, max_event: int) -> None:
@@ -50,38 +49,58 @@ class SseDecoder:
         self._has_cr = False
         self._is_first = True
 
-    def feed(self, data: bytes) -> list[SseEvent]:
-        """The events that `data` completes; raises `Unreadable` for one too large or not UTF-8."""
-        buffer = self._buffer
-        buffer += data
-        events: list[SseEvent] = []
-        start, search_from = 0, self._searched
+    def feed(self, data: bytes) -> list[bytes]:
+        """The events that `data` completes; raises `Unreadable` for one too large."""
         self._has_cr = self._has_cr or b"\r" in data
-        while end := self._blank_line_end(search_from):
-            if end == len(buffer) and buffer[-1] == 0x0D:
-                break
-            events.append(self._event(buffer[start:end]))
-            start = search_from = end
-        del buffer[:start]
+        buffer = self._buffer
+        if not buffer:  # as nearly always: what comes ends where an event does
+            events, end = self._split(data, 0)
+            buffer += data[end:]
+        else:
+            buffer += data
+            events, end = self._split(buffer, self._searched)
+            del buffer[:end]
         self._searched = max(0, len(buffer) - _LONGEST_BLANK_LINE + 1)
         self._check_size(len(buffer))
         return events
 
-    def finish(self) -> list[SseEvent]:
+    def finish(self) -> list[bytes]:
         """What was waiting for one more byte; raises `Unreadable` when the stream ends within an event."""
         rest, self._buffer = self._buffer, bytearray()
         if not rest:
             return []
         if rest.strip(b"\r\n") and not _BLANK_LINE.search(rest, max(0, len(rest) - _LONGEST_BLANK_LINE)):
             raise Unreadable("the stream ends within an event", code="truncated_stream", status=502)
-        return [self._event(rest)]
+        self._check_size(len(rest))
+        return [bytes(rest)]
 
-    def _blank_line_end(self, start: int) -> int:
+    def read(self, event: bytes) -> SseEvent:
+        """What an event says; raises `Unreadable` for one not UTF-8. The first of a stream is read first."""
+        lines = event.removeprefix(_BOM) if self._is_first else event
+        self._is_first = False
+        body = lines.strip(b"\r\n")
+        if body.startswith(b"data:") and b"\n" not in body and b"\r" not in body:
+            return SseEvent(event, _text(_value(body[5:])), None, True)
+        return _fields(event, [line for line in _LINE_END.split(body) if line])
+
+    def _split(self, data: bytes | bytearray, search_from: int) -> tuple[list[bytes], int]:
+        """The whole events in `data`, and where the last one ends."""
+        events: list[bytes] = []
+        start = 0
+        while end := self._blank_line_end(data, search_from):
+            if data[end - 1] == 0x0D and end == len(data):
+                break
+            self._check_size(end - start)
+            events.append(bytes(data[start:end]))
+            start = search_from = end
+        return events, start
+
+    def _blank_line_end(self, data: bytes | bytearray, start: int) -> int:
         """Where the next blank line at or after `start` ends; 0 when there is none."""
         if not self._has_cr:  # as nearly always: then finding one is a matter of two bytes
-            found = self._buffer.find(b"\n\n", start)
+            found = data.find(b"\n\n", start)
             return 0 if found < 0 else found + 2
-        blank = _BLANK_LINE.search(self._buffer, start)
+        blank = _BLANK_LINE.search(data, start)
         return blank.end() if blank else 0
 
     def _check_size(self, size: int) -> None:
@@ -91,16 +110,6 @@ class SseDecoder:
                 code="event_too_large",
                 status=502,
             )
-
-    def _event(self, frame: bytearray) -> SseEvent:
-        self._check_size(len(frame))
-        raw = bytes(frame)
-        lines = raw.removeprefix(_BOM) if self._is_first else raw
-        self._is_first = False
-        body = lines.strip(b"\r\n")
-        if body.startswith(b"data:") and b"\n" not in body and b"\r" not in body:
-            return SseEvent(raw, _text(_value(body[5:])), None, True)
-        return _fields(raw, [line for line in _LINE_END.split(body) if line])
 
 
 def _value(after_colon: bytes) -> bytes:

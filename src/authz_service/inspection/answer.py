@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -123,12 +122,12 @@ class _EventStream:
 
     def feed(self, data: bytes) -> AnswerStep:
         for event in self._decoder.feed(data):
-            self._take(event)
+            self._take(self._decoder.read(event))
         return self._queue.step(is_last=False)
 
     def finish(self) -> AnswerStep:
         for event in self._decoder.finish():
-            self._take(event)
+            self._take(self._decoder.read(event))
         self._queue.end()
         return self._queue.step(is_last=True)
 
@@ -143,7 +142,7 @@ class _EventStream:
             raise Unreadable("the stream goes on after its end", code="unreadable_answer", status=502)
         if name is not None and name not in self._event_names:
             name = None
-            event = replace(event, event=None, is_plain=False)
+            event = event._replace(event=None, is_plain=False)
         self._put(event, data, partial(_wrapped, name))
 
     def _put(self, event: SseEvent, data: str, wrap: Callable[[bytes], bytes]) -> None:
