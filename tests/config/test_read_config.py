@@ -30,7 +30,8 @@ models:
 identity:
   issuers:
     - {url: "https://login.example.com/realms/main", audience: llm-gateway, algorithms: [RS256, ES256],
-       jwks: keys.json, groups: [realm_access, roles], person: email, max_lifetime: 1h}
+       jwks: keys.json, stale_keys: 2h, groups: [realm_access, roles], groups_cut: 0,
+       groups_without_slash: true, person: email, unverified_email: true, max_lifetime: 1h}
 review: {audience: votes, reviewers: "'r' in person.groups", auditors: "person.person == 'root@corp.example'"}
 requests:
   default: allow
@@ -74,6 +75,9 @@ def test_every_key_of_a_whole_file_arrives(load: Load) -> None:
     assert llama.credential == Credential(base / "llama.key", "authorization", "Bearer ")
     assert qwen.credential == Credential(Path("/k"), "x-api-key", "")
     (issuer,) = config.identity.issuers
+    assert (issuer.stale_keys, issuer.groups_cut) == (7200.0, 0)
+    assert issuer.groups_without_slash
+    assert issuer.unverified_email
     assert (config.identity.embedded, issuer.jwks, issuer.groups) == (
         False,
         "/etc/authz/keys.json",
@@ -322,7 +326,9 @@ ISSUER = "{url: 'https://i.example', audience: gw, algorithms: [RS256], jwks: ke
         ("[RS256]", "[]", "must not be empty"),
         ("[RS256]", "[RS256, RS256]", "twice"),
         ("jwks: keys.json", "jwks: 'http://i.example/keys'", "must come over https"),
-        (", jwks: keys.json", "", "jwks is missing"),
+        ("jwks: keys.json", "jwks: keys.json, stale_keys: 8d", "from 5m to 7d"),
+        ("jwks: keys.json", "groups_cut: -1", "from 0 to 10000"),
+        ("jwks: keys.json", "unverified_email: true", "person: email"),
         ("audience: gw", "audience: authz-review", "tokens have one use"),
         ("jwks: keys.json", "jwks: keys.json, max_lifetime: 90d", "from 1m to 30d"),
     ],
@@ -334,6 +340,17 @@ def test_an_issuer_that_could_be_impersonated_is_refused(
     found = faults(f"{smallest}identity: {{issuers: [{issuer}]}}")
     assert any(message in words for _, _, words in found), found
     assert not any("a:b" in words for _, _, words in found)
+
+
+def test_an_issuer_without_a_key_set_is_asked_for_it_where_nobody_can_answer_in_its_place(
+    faults: Faults, load: Load, smallest: str
+) -> None:
+    bare = ISSUER.replace(", jwks: keys.json", "")
+    (issuer,) = load(f"{smallest}identity: {{issuers: [{bare}]}}").config.identity.issuers
+    assert (issuer.jwks, issuer.stale_keys, issuer.groups_cut) == ("", 86_400.0, 100)
+    found = faults(f"{smallest}identity: {{issuers: [{bare.replace('https:', 'http:')}]}}")
+    assert any("must come over https" in words for _, _, words in found), found
+    load(f"{smallest}identity: {{issuers: [{bare.replace('https://i.example', 'http://127.0.0.1:8080')}]}}")
 
 
 def test_the_embedded_issuer_beside_others_needs_the_operators_word(

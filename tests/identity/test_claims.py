@@ -11,14 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authz_service.errors import Unauthenticated
-from authz_service.identity.claims import LEEWAY, LONGEST_NAME, caller, check_times
+from authz_service.identity.claims import LEEWAY, PersonClaim, caller, check_times
+from authz_service.identity.groups import GroupClaim
+from authz_service.identity.token import LONGEST_NAME
 from authz_service.view.caller import Caller
 
 NOW = 1_800_000_000.0
 
 
 def read(path: tuple[str, ...] = ("groups",), person: str | None = None, **claims: Any) -> Caller:
-    return caller({"iss": "https://id", "sub": "alice"} | claims, expires_at=NOW, groups=path, person=person)
+    content = {"iss": "https://id", "sub": "alice"} | claims
+    who = PersonClaim(person) if person else None
+    return caller(content, expires_at=NOW, groups=GroupClaim(path), person=who)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +73,8 @@ def test_the_person_is_the_value_of_the_configured_claim() -> None:
 
 
 def test_the_same_address_in_another_case_is_the_same_person() -> None:
-    found = {read(person="email", email=email).person for email in ["Alice@Example.com", "alice@example.COM"]}
+    emails = ["Alice@Example.com", "alice@example.COM"]
+    found = {read(person="email", email=email, email_verified=True).person for email in emails}
     assert found == {"alice@example.com"}
     assert read(person="employee", employee="AbC").person == "AbC"
 
@@ -133,3 +138,44 @@ def test_a_token_is_accepted_in_its_time_and_lifetime_and_never_else(
 def test_no_value_of_a_time_breaks_more_than_its_token(exp: object, iat: object, nbf: object) -> None:
     with contextlib.suppress(Unauthenticated):
         assert check_times({"exp": exp, "iat": iat, "nbf": nbf}, now=NOW, max_lifetime=600.0) > NOW
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"groups:src1": {"endpoint": "https://graph.windows.net/x"}, "groups": ["a"]},
+        {"hasgroups": True, "groups": ["a"]},
+        {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {}}, "groups": ["a"]},
+    ],
+)
+def test_entras_signs_that_groups_are_elsewhere_leave_the_rest_unknown(claims: dict[str, Any]) -> None:
+    assert (read(**claims).groups, read(**claims).groups_complete) == (("a",), False)
+
+
+def test_the_name_of_a_place_where_groups_are_is_no_group() -> None:
+    found = read(groups="src1", _claim_sources={"src1": {"endpoint": "https://graph.microsoft.com/x"}})
+    assert (found.groups, found.groups_complete) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("cut", "length", "is_complete"), [(0, 100, True), (50, 50, False), (50, 100, True), (100, 100, False)]
+)
+def test_the_length_at_which_a_provider_cuts_can_be_said(cut: int, length: int, is_complete: bool) -> None:
+    claims = {"groups": [f"g{n}" for n in range(length)]}
+    assert GroupClaim(cut=cut).read(claims)[1] is is_complete
+
+
+def test_a_leading_slash_goes_only_where_it_is_asked_for_and_the_rest_of_the_path_stays() -> None:
+    claims = {"groups": ["/staff", "/customers/admin", "admin", "/", "//x"]}
+    assert GroupClaim().read(claims)[0] == ("/staff", "/customers/admin", "admin", "/", "//x")
+    stripped = GroupClaim(without_slash=True).read(claims)[0]
+    assert stripped == ("staff", "customers/admin", "admin", "/", "/x")
+
+
+def test_an_address_without_a_word_on_its_verification_names_nobody_unless_the_operator_says_so() -> None:
+    with pytest.raises(Unauthenticated, match="not verified"):
+        read(person="email", email="a@example.com")
+    trusted = PersonClaim("email", is_trusted=True)
+    assert trusted.read({"email": "A@example.com"}) == "a@example.com"
+    with pytest.raises(Unauthenticated, match="not verified"):
+        trusted.read({"email": "a@example.com", "email_verified": False})

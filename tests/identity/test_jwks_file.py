@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from authz_service.errors import Unauthenticated, Unavailable
-from authz_service.identity.jwks_file import LARGEST_FILE, LONGEST_OUTAGE, JwksFile
+from authz_service.identity.jwks_file import LARGEST_FILE, JwksFile
+from authz_service.identity.key_sources import LONGEST_OUTAGE
 
 if TYPE_CHECKING:
     from tests.identity.conftest import Clock, Provider

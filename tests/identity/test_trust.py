@@ -11,7 +11,7 @@ import pytest
 from authz_service.config.model import Identity, Issuer, Review
 from authz_service.errors import Misconfigured, Unauthenticated, Unavailable
 from authz_service.identity.embedded import GATEWAY_AUDIENCE, EmbeddedIssuer
-from authz_service.identity.jwks_url import JwksUrl
+from authz_service.identity.key_cache import KeyCache
 from authz_service.identity.trust import verifier_from
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_keys_may_come_over_https_or_from_this_machine(provider: Provider, url: 
     async def build() -> None:
         issuer = Issuer(provider.url, provider.audience, ("RS256",), url)
         verifier = verifier_from(Identity(embedded=False, issuers=(issuer,)), Review(), embedded=None)
-        assert isinstance(verifier._issuers[provider.url].keys, JwksUrl)
+        assert isinstance(verifier._issuers[provider.url].keys, KeyCache)
         await verifier.close()
 
     asyncio.run(build())

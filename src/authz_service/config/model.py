@@ -48,18 +48,60 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class EntraDirectory:
+    """Groups by Microsoft Graph. `secret` is the file with that of the application `client`.
+
+    `login` and `api` are the servers of the cloud that the tenant is in.
+    """
+
+    tenant: str
+    client: str
+    secret: Path
+    login: str = "https://login.microsoftonline.com"
+    api: str = "https://graph.microsoft.com"
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleDirectory:
+    """Groups by the Admin SDK. `key` is the file of a service account that acts for `admin`."""
+
+    key: Path
+    admin: str
+    api: str = "https://admin.googleapis.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Where to ask for groups that a token leaves out; `member` is the claim that names whose.
+
+    An answer counts for `fresh` seconds, and for `stale` more while the directory is away.
+    """
+
+    directory: EntraDirectory | GoogleDirectory
+    member: str
+    fresh: float = 300.0
+    stale: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class Issuer:
     """Who signs callers' tokens. Keys come from `jwks` (a URL or a file), never from the token.
 
-    `groups` is the path of claim names that leads to the groups.
+    Without `jwks` the issuer's own metadata names it. `groups` is the path of claim names that leads to
+    the groups; of a list with exactly `groups_cut` names some may be missing (0: of none).
     """
 
     url: str
     audience: str
     algorithms: tuple[str, ...]
-    jwks: str
+    jwks: str = ""
+    stale_keys: float = 86_400.0
     groups: tuple[str, ...] = ("groups",)
+    groups_cut: int = 100
+    groups_without_slash: bool = False
+    lookup: Lookup | None = None
     person: str | None = None
+    unverified_email: bool = False
     max_lifetime: float = 86_400.0
 
 

@@ -12,8 +12,9 @@ from authz_service.config.conditions import ConditionReader
 from authz_service.config.faults import BadConfiguration, Report
 from authz_service.config.gateway import read_limits, read_listen, read_models, read_store
 from authz_service.config.holds import read_approvals, read_holds
+from authz_service.config.issuers import read_identity
 from authz_service.config.model import Config, Identity, PathRule
-from authz_service.config.people import read_identity, read_review
+from authz_service.config.people import read_review
 from authz_service.config.policy_document import policy_document
 from authz_service.config.roles import FileRoles
 from authz_service.config.rules import (

@@ -3,9 +3,10 @@
 - `verifier`: a token to a `Caller`, or what is wrong with it
 - `trust`: the issuers of a configuration, each with its keys
 - `token`: what can be read of a token before its signature is checked
-- `claims`: verified claims to a `Caller`: times, groups, person
+- `claims`, `groups`: verified claims to a `Caller`: times, person, groups
 - `keys`: JSON Web Keys and which algorithms they may be used with
 - `key_sources`: the seam to where keys come from, and keys that never change
-- `jwks_file`, `jwks_url`: keys from a file, and from an issuer's server
+- `jwks_file`: keys from a file
+- `jwks_url`, `key_cache`, `download`: keys from an issuer's server, found by its metadata; kept, fetched
 - `embedded`: our own issuer, for one person trying things out
 """

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authz_service.errors import Misconfigured
-from authz_service.identity.claims import LONGEST_NAME
 from authz_service.identity.keys import VerifyingKey, verifying_key
+from authz_service.identity.token import LONGEST_NAME
 from authz_service.keys.files import load_or_create
 from authz_service.keys.ids import new_id
 

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import structlog
 
-from authz_service.identity.key_sources import no_keys, only_key
+from authz_service.identity.key_sources import LONGEST_OUTAGE, no_keys, only_key
 from authz_service.identity.keys import VerifyingKey, read_jwks
 
 LARGEST_FILE = 1024 * 1024
-LONGEST_OUTAGE = 86_400.0
-"""How long keys are relied on when the file is gone or broken, in seconds."""
 
 log = structlog.get_logger()
 _Version = tuple[int, int, int]
@@ -22,8 +20,15 @@ _Version = tuple[int, int, int]
 class JwksFile:
     """The keys of a JWKS file, checked for changes at each use (one `stat`)."""
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        longest_outage: float = LONGEST_OUTAGE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = path
+        self._longest_outage = longest_outage
         self._clock = clock
         self._keys: tuple[VerifyingKey, ...] | None = None
         self._version: _Version | None = None
@@ -48,7 +53,7 @@ class JwksFile:
         except (OSError, ValueError) as error:
             self._version = None  # so that a repaired file is read, whatever its time says
             log.warning("jwks.unreadable", path=str(self._path), reason=type(error).__name__)
-        if self._keys is None or self._clock() - self._good_at > LONGEST_OUTAGE:
+        if self._keys is None or self._clock() - self._good_at > self._longest_outage:
             raise no_keys()
         return self._keys
 

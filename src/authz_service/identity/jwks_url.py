@@ -1,138 +1,80 @@
-"""Keys from an issuer's JWKS endpoint, fetched so that no caller with a known key ever waits for it.
-
-One fetch at a time; refreshed ahead of need; the last good keys kept while the issuer is away; a token
-with an unknown key id causes at most one fetch in 30 seconds, since anybody can send such tokens.
-"""
+"""Keys from an issuer's server: at a URL that is configured, or at the one its own metadata names."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import httpx
-import structlog
 
-from authz_service.identity.key_sources import no_keys, only_key
-from authz_service.identity.keys import VerifyingKey, read_jwks, select
+from authz_service.identity.download import NotServed, fetch_document, is_safe
+from authz_service.identity.key_cache import Fetched
+from authz_service.identity.keys import keys_in
 
-REFRESH_AFTER = 300.0
-RETRY_AFTER = 30.0
-"""Seconds between fetches that unknown key ids cause, and between attempts while the issuer is away."""
-FIRST_RETRY_AFTER = 2.0
-"""The same while there are no keys at all, so that a service that started first recovers soon."""
-LONGEST_OUTAGE = 86_400.0
-UNKNOWN_FOR = 300.0
-MOST_UNKNOWN = 1_000
-LONGEST_FETCH = 10.0
-LARGEST_DOCUMENT = 512 * 1024
-
-log = structlog.get_logger()
-_NEVER = float("-inf")
+OPENID = "/.well-known/openid-configuration"
+OAUTH = "/.well-known/oauth-authorization-server"
+_JWK_SET = "application/jwk-set+json, "
 
 
 class JwksUrl:
-    """The keys behind one URL; it closes `client` with itself. `clock` is in seconds, monotonic."""
+    """The keys behind one URL. Its methods raise `ValueError` and what httpx raises."""
 
-    def __init__(
-        self, url: str, client: httpx.AsyncClient, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._url = url
+    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
+        self.url = url
         self._client = client
-        self._clock = clock
-        self._keys: tuple[VerifyingKey, ...] = ()
-        self._fetched_at = _NEVER
-        self._tried_at = _NEVER
-        self._fetch: asyncio.Task[None] | None = None
-        self._unknown: dict[str, float] = {}
 
-    async def find(self, kid: str | None, algorithm: str) -> VerifyingKey:
-        await self.warm()
-        self._refresh_if_due()
-        if kid is not None and not select(self._keys, kid, algorithm) and self._is_worth_asking(kid):
-            before = self._fetched_at
-            await self._refreshed()
-            if self._fetched_at > before and not select(self._keys, kid, algorithm):
-                self._remember_unknown(kid)
-        return only_key(self._keys, kid, algorithm)
+    async def fetch(self) -> Fetched:
+        """The keys that the document at the URL holds now."""
+        return await _fetch_keys(self._client, self.url)
 
-    def has(self, key: VerifyingKey) -> bool:
-        self._refresh_if_due()
-        return self._has_keys() and key in self._keys
 
-    async def warm(self) -> None:
-        if self._has_keys():
-            return
-        if self._is_fetching() or self._since(self._tried_at) >= FIRST_RETRY_AFTER:
-            await self._refreshed()
-        if not self._has_keys():
-            raise no_keys()
+class Discovery:
+    """The keys that an issuer's metadata leads to; both are fetched anew each time.
 
-    async def close(self) -> None:
-        if self._fetch is not None:
-            self._fetch.cancel()
-            await asyncio.gather(self._fetch, return_exceptions=True)
-        await self._client.aclose()
+    OpenID Connect Discovery 1.0, and RFC 8414 for an issuer that has only that.
+    """
 
-    def _has_keys(self) -> bool:
-        return self._since(self._fetched_at) <= LONGEST_OUTAGE
+    def __init__(self, issuer: str, client: httpx.AsyncClient) -> None:
+        self.url = issuer
+        self._client = client
 
-    def _since(self, moment: float) -> float:
-        return self._clock() - moment
+    async def fetch(self) -> Fetched:
+        """The keys that the issuer publishes now."""
+        return await _fetch_keys(self._client, await self.jwks_uri())
 
-    def _is_fetching(self) -> bool:
-        return self._fetch is not None and not self._fetch.done()
+    async def jwks_uri(self) -> str:
+        """Where the issuer says that its keys are; its metadata must be its own."""
+        metadata = await self._metadata()
+        # Whoever may put a document there is not yet the issuer (OpenID Connect Discovery 4.3, RFC 8414 3.3).
+        if not isinstance(metadata, dict) or metadata.get("issuer") != self.url:
+            raise ValueError("the metadata is of another issuer")
+        uri = metadata.get("jwks_uri")
+        if not isinstance(uri, str) or not is_safe(uri):
+            raise ValueError("the metadata names no https jwks_uri")
+        if uri.startswith("http:") and not self.url.startswith("http:"):
+            # Of this machine a server elsewhere knows nothing: it would have us ask our own services.
+            raise ValueError("the metadata names a jwks_uri on this machine")
+        return uri
 
-    def _refresh_if_due(self) -> None:
-        if self._since(self._fetched_at) >= REFRESH_AFTER and self._since(self._tried_at) >= RETRY_AFTER:
-            self._start_fetch()
-
-    def _is_worth_asking(self, kid: str) -> bool:
-        if self._clock() < self._unknown.get(kid, _NEVER):
-            return False
-        return self._is_fetching() or self._since(self._tried_at) >= RETRY_AFTER
-
-    def _remember_unknown(self, kid: str) -> None:
-        self._unknown.pop(kid, None)
-        if len(self._unknown) >= MOST_UNKNOWN:
-            del self._unknown[next(iter(self._unknown))]
-        self._unknown[kid] = self._clock() + UNKNOWN_FOR
-
-    async def _refreshed(self) -> None:
-        # Shielded: a caller that gives up must not end the fetch that others wait for.
-        await asyncio.shield(self._start_fetch())
-
-    def _start_fetch(self) -> asyncio.Task[None]:
-        if self._fetch is None or self._fetch.done():
-            self._tried_at = self._clock()
-            self._fetch = asyncio.create_task(self._run(), name="jwks")
-        return self._fetch
-
-    async def _run(self) -> None:
+    async def _metadata(self) -> object:
+        openid, oauth = metadata_urls(self.url)
         try:
-            async with asyncio.timeout(LONGEST_FETCH):
-                self._keys = read_jwks(await self._download())
-            self._fetched_at = self._clock()
-        except Exception as error:  # of whatever kind: the last keys stay, and those who wait are told
-            log.warning("jwks.unavailable", host=httpx.URL(self._url).host, reason=_reason(error))
-
-    async def _download(self) -> bytes:
-        # Without compression, so that the limit on what is read is a limit on what is held.
-        headers = {"accept": "application/jwk-set+json, application/json", "accept-encoding": "identity"}
-        document = bytearray()
-        # A redirect would let whoever controls one path of the issuer's site name other keys.
-        async with self._client.stream("GET", self._url, headers=headers, follow_redirects=False) as answer:
-            if answer.status_code != 200:
-                raise ValueError(f"status {answer.status_code}")
-            if answer.headers.get("content-encoding", "identity") != "identity":
-                raise ValueError("compressed although asked not to be")
-            async for chunk in answer.aiter_raw():
-                document += chunk
-                if len(document) > LARGEST_DOCUMENT:
-                    raise ValueError(f"larger than {LARGEST_DOCUMENT} bytes")
-        return bytes(document)
+            return (await fetch_document(self._client, openid)).content
+        except NotServed as error:
+            if not 400 <= error.status < 500:
+                raise
+        return (await fetch_document(self._client, oauth)).content
 
 
-def _reason(error: Exception) -> str:
-    """What to log: our own words and the kinds of foreign errors, never what the server said."""
-    return str(error) if type(error) is ValueError else type(error).__name__
+def metadata_urls(issuer: str) -> tuple[str, str]:
+    """Where an issuer's metadata is: by OpenID Connect Discovery 4.1, and by RFC 8414 3.1."""
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    return (
+        parts._replace(path=path + OPENID).geturl(),
+        parts._replace(path=OAUTH + path).geturl(),
+    )
+
+
+async def _fetch_keys(client: httpx.AsyncClient, url: str) -> Fetched:
+    document = await fetch_document(client, url, accept=_JWK_SET)
+    return Fetched(keys_in(document.content), document.max_age)

@@ -8,6 +8,9 @@ from typing import Protocol
 from authz_service.errors import Unauthenticated, Unavailable
 from authz_service.identity.keys import VerifyingKey, select
 
+LONGEST_OUTAGE = 86_400.0
+"""How long keys are relied on while their source is away, unless it is configured, in seconds."""
+
 
 class KeySource(Protocol):
     """Where the keys of one issuer come from."""

@@ -65,12 +65,16 @@ def verifying_key(
 
 
 def read_jwks(document: bytes) -> tuple[VerifyingKey, ...]:
-    """The keys of a JWK Set that we can use; raises `ValueError` for what is no JWK Set.
+    """The keys of a JWK Set that we can use; raises `ValueError` for what is no JWK Set."""
+    return keys_in(orjson.loads(document))
+
+
+def keys_in(content: object) -> tuple[VerifyingKey, ...]:
+    """The same of a document that is parsed already.
 
     Keys of other kinds are skipped (RFC 7517 5): for encryption, of an unknown type, too short, or
     private ones, which nobody should have published.
     """
-    content = orjson.loads(document)
     entries = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(entries, list):
         raise ValueError('not a JWK Set: no list "keys"')

@@ -11,6 +11,7 @@ import orjson
 
 from authz_service.errors import Unauthenticated
 
+LONGEST_NAME = 512
 LONGEST_TOKEN = 16 * 1024  # characters, all of them ASCII
 # Headers that bring a key, or say where to fetch one, put the sender in charge of what is trusted
 # (RFC 8725 3.10); `crit` and `zip` ask for extensions that we don't have (RFC 7515 4.1.11).
@@ -48,6 +49,13 @@ def read_head(token: str) -> TokenHead:
 def malformed(why: str) -> Unauthenticated:
     """The refusal of what is no token of the kind that we accept."""
     return Unauthenticated(f"the token cannot be read: {why}", code="malformed_token")
+
+
+def name_in(value: object, claim: str) -> str:
+    """The value of a claim that is a name; raises `Unauthenticated` for one that could be mistaken."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
+        raise malformed(f'"{claim}" is not a name of 1 to {LONGEST_NAME} printable characters')
+    return value
 
 
 def _check_header(header: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,8 @@ import httpx
 
 from authz_service.config.model import Identity, Issuer, Review
 from authz_service.errors import Misconfigured
+from authz_service.identity.claims import PersonClaim
+from authz_service.identity.download import is_safe, new_client
 from authz_service.identity.embedded import (
     ALGORITHM,
     EMBEDDED_ISSUER,
@@ -18,12 +19,12 @@ from authz_service.identity.embedded import (
     LONGEST_TTL,
     EmbeddedIssuer,
 )
+from authz_service.identity.groups import GroupClaim
 from authz_service.identity.jwks_file import JwksFile
-from authz_service.identity.jwks_url import JwksUrl
+from authz_service.identity.jwks_url import Discovery, JwksUrl
+from authz_service.identity.key_cache import KeyCache
 from authz_service.identity.key_sources import FixedKeys, KeySource
 from authz_service.identity.verifier import TrustedIssuer, Verifier
-
-FETCH_TIMEOUT = 5.0
 
 
 def verifier_from(
@@ -38,7 +39,8 @@ def verifier_from(
     Raises `Misconfigured` for issuers that cannot be trusted as they are listed. Call `warm` before
     the first request, and `close` at the end.
     """
-    issuers = [_trusted(issuer) for issuer in identity.issuers]
+    client = new_client()
+    issuers = [_trusted(issuer, client) for issuer in identity.issuers]
     if identity.embedded:
         if issuers and not identity.embedded_votes:
             # Whoever can read its key is anybody they like, four-eyes included.
@@ -48,7 +50,7 @@ def verifier_from(
         if embedded is None:
             raise Misconfigured("identity: the embedded issuer is switched on and has no key")
         issuers.append(trusted_embedded(embedded))
-    return Verifier(issuers, review_audience=review.audience, clock=clock)
+    return Verifier(issuers, review_audience=review.audience, clock=clock, then_close=client.aclose)
 
 
 def trusted_embedded(embedded: EmbeddedIssuer) -> TrustedIssuer:
@@ -62,30 +64,24 @@ def trusted_embedded(embedded: EmbeddedIssuer) -> TrustedIssuer:
     )
 
 
-def _trusted(issuer: Issuer) -> TrustedIssuer:
+def _trusted(issuer: Issuer, client: httpx.AsyncClient) -> TrustedIssuer:
+    person = PersonClaim(issuer.person, is_trusted=issuer.unverified_email) if issuer.person else None
     return TrustedIssuer(
         url=issuer.url,
         audience=issuer.audience,
         algorithms=issuer.algorithms,
-        keys=_key_source(issuer),
-        groups=issuer.groups,
-        person=issuer.person,
+        keys=_key_source(issuer, client),
+        groups=GroupClaim(issuer.groups, issuer.groups_cut, issuer.groups_without_slash),
+        person=person,
         max_lifetime=issuer.max_lifetime,
     )
 
 
-def _key_source(issuer: Issuer) -> KeySource:
-    if "://" not in issuer.jwks:
-        return JwksFile(Path(issuer.jwks))
-    url = httpx.URL(issuer.jwks)
+def _key_source(issuer: Issuer, client: httpx.AsyncClient) -> KeySource:
+    if issuer.jwks and "://" not in issuer.jwks:
+        return JwksFile(Path(issuer.jwks), longest_outage=issuer.stale_keys)
     # Over plain HTTP anybody on the way could put in keys of their own.
-    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.host)):
+    if not is_safe(issuer.jwks or issuer.url):
         raise Misconfigured(f"issuer {issuer.url}: jwks must be an https URL or a file")
-    return JwksUrl(issuer.jwks, httpx.AsyncClient(timeout=FETCH_TIMEOUT, follow_redirects=False))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    server = JwksUrl(issuer.jwks, client) if issuer.jwks else Discovery(issuer.url, client)
+    return KeyCache(server, longest_outage=issuer.stale_keys)

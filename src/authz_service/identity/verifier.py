@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
 
 from authz_service.errors import Misconfigured, Unauthenticated
-from authz_service.identity.claims import caller, check_times
+from authz_service.identity.claims import PersonClaim, caller, check_times
+from authz_service.identity.groups import GroupClaim
 from authz_service.identity.key_sources import KeySource
 from authz_service.identity.keys import KEY_TYPES, VerifyingKey
 from authz_service.identity.token import TokenHead, malformed, read_head
@@ -26,15 +27,15 @@ REQUIRED = ("exp", "iat", "iss", "aud", "sub")
 class TrustedIssuer:
     """One issuer and what is asked of its tokens; `audience` is that of the gateway.
 
-    `groups` is a path of claim names; `max_lifetime` in seconds.
+    `max_lifetime` in seconds.
     """
 
     url: str
     audience: str
     algorithms: tuple[str, ...]
     keys: KeySource
-    groups: tuple[str, ...] = ("groups",)
-    person: str | None = None
+    groups: GroupClaim = field(default_factory=GroupClaim)
+    person: PersonClaim | None = None
     max_lifetime: float = 86_400.0
 
     def __post_init__(self) -> None:
@@ -44,7 +45,7 @@ class TrustedIssuer:
             raise Misconfigured(f"issuer {self.url}: algorithms that cannot be used: {names}")
         if ":" not in self.url:  # "person" as an issuer would be taken for the claim of that name
             raise Misconfigured(f"issuer {self.url!r} is not a URL")
-        if not self.groups or self.max_lifetime <= 0:
+        if not self.groups.path or self.max_lifetime <= 0:
             raise Misconfigured(f"issuer {self.url}: groups and max_lifetime may not be empty or zero")
 
 
@@ -59,7 +60,8 @@ class Verifier:
     """Verifies tokens for the gateway and for the review API, which take none of each other's.
 
     Both methods raise `Unauthenticated`, which says what is wrong and never repeats the token, and
-    `Unavailable` while an issuer's keys cannot be had. `clock` is in seconds since the epoch.
+    `Unavailable` while an issuer's keys cannot be had. `clock` is in seconds since the epoch; `then_close`
+    is called once all key sources are closed.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Verifier:
         *,
         review_audience: str,
         clock: Callable[[], float] = time.time,
+        then_close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._issuers = {issuer.url: issuer for issuer in issuers}
         if not issuers or len(self._issuers) != len(issuers):
@@ -77,6 +80,7 @@ class Verifier:
         self._gateway_audiences = frozenset(issuer.audience for issuer in issuers)
         self._review_audience = review_audience
         self._clock = clock
+        self._then_close = then_close
         self._remembered: dict[bytes, _Verified] = {}
 
     async def verify_gateway(self, token: str) -> Caller:
@@ -98,6 +102,8 @@ class Verifier:
         """End what the key sources run in the background."""
         for issuer in self._issuers.values():
             await issuer.keys.close()
+        if self._then_close is not None:
+            await self._then_close()
 
     async def _verify(self, token: str, *, is_review: bool) -> Caller:
         if not token.isascii():
