@@ -1,27 +1,75 @@
-"""Statements whose SQL is made once write what SQLAlchemy would have written."""
+"""Statements whose SQL is made once write every row, in blocks, on both databases."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, bindparam, create_engine, insert, update
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
 
-from authz_service.store.prepared import execute_many
+from authz_service.store.connecting import open_database
+from authz_service.store.prepared import MOST_ROWS, insert_rows, update_rows
+from authz_service.store.schema import entries, payloads, sessions
 
-THINGS = Table("things", MetaData(), Column("id", BigInteger, primary_key=True), Column("name", String))
+COUNTS = [1, 2, 3, MOST_ROWS - 1, MOST_ROWS, MOST_ROWS + 1, 3 * MOST_ROWS + 7]
 
-
-def test_rows_are_written_by_name_in_whatever_order_their_keys_come() -> None:
-    with create_engine("sqlite://").begin() as connection:
-        THINGS.create(connection)
-        execute_many(connection, insert(THINGS), [{"id": 1, "name": "a"}, {"name": "b", "id": 2}])
-        execute_many(connection, insert(THINGS), [{"name": None, "id": 3}])
-        renamed = update(THINGS).where(THINGS.c.id == bindparam("of_id")).values(name=bindparam("new_name"))
-        execute_many(connection, renamed, [{"new_name": "c", "of_id": 2}, {"of_id": 9, "new_name": "d"}])
-        assert sorted(map(tuple, connection.execute(THINGS.select()))) == [(1, "a"), (2, "c"), (3, None)]
+SESSION = {
+    **dict.fromkeys(("instance", "caller", "subject", "person", "api", "method", "path", "model"), ""),
+    **dict.fromkeys(("decision", "rule", "status"), ""),
+    "started_at": 0,
+}
 
 
-def test_a_statement_with_a_parameter_that_no_row_has_is_refused() -> None:
-    with create_engine("sqlite://").begin() as connection:
-        THINGS.create(connection)
-        with pytest.raises(ValueError, match="other parameters"):
-            execute_many(connection, update(THINGS).where(THINGS.c.id == 1), [{"name": "a"}])
+@pytest.fixture
+def connection(place: Any) -> Iterator[Connection]:
+    """As the writer has it: in autocommit mode."""
+    database = open_database(place.url)
+    with database.writing.connect() as connection:
+        yield connection
+    database.close()
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_all_rows_are_inserted_whatever_their_number(connection: Connection, count: int) -> None:
+    rows = [(i, f"s{i}" if i % 2 else None, bytes([i % 256])) for i in range(1, count + 1)]
+    insert_rows(connection, entries, ("seq", "session", "body"), rows)
+    found = connection.execute(select(entries).order_by(entries.c.seq))
+    assert [(seq, session, bytes(body)) for seq, session, body in found] == rows
+
+
+def test_columns_that_are_not_named_stay_null(connection: Connection) -> None:
+    insert_rows(connection, entries, ("seq", "body"), [(1, b"x")])
+    assert connection.execute(select(entries.c.session)).scalar_one() is None
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_each_row_is_updated_with_its_own_values_and_no_other_row(connection: Connection, count: int) -> None:
+    connection.execute(insert(sessions), [SESSION | {"id": f"s{i}", "seq": i} for i in range(count + 1)])
+    rows = [(f"s{i}", f"status {i}", i if i % 2 else None) for i in reversed(range(count))]
+    update_rows(connection, sessions, ("status", "ended_at"), (), rows)
+    found = connection.execute(select(sessions.c.id, sessions.c.status, sessions.c.ended_at))
+    assert set(map(tuple, found)) == {*rows, (f"s{count}", "", None)}
+
+
+def test_a_column_is_filled_only_where_it_is_empty(connection: Connection) -> None:
+    before = {"null": None, "empty": "", "full": "kept"}
+    rows = [SESSION | {"id": i, "seq": n, "hold": h} for n, (i, h) in enumerate(before.items())]
+    connection.execute(insert(sessions), rows)
+    update_rows(connection, sessions, ("status",), ("hold",), [(i, "held", "filled") for i in before])
+    found = connection.execute(select(sessions.c.id, sessions.c.status, sessions.c.hold))
+    held = {"null": "filled", "empty": "filled", "full": "kept"}
+    assert {tuple(row) for row in found} == {(i, "held", hold) for i, hold in held.items()}
+
+
+def test_columns_in_another_order_than_the_tables_are_refused(connection: Connection) -> None:
+    with pytest.raises(ValueError, match="another order"):
+        insert_rows(connection, payloads, ("salt", "digest", "body"), [(b"", b"", b"")])
+
+
+def test_a_row_that_the_database_refuses_is_an_error_without_its_values(connection: Connection) -> None:
+    with pytest.raises(IntegrityError) as error:
+        insert_rows(connection, payloads, ("digest", "body"), [(b"digest", b"secret")])
+    assert error.value.params is None
+    assert not error.value.connection_invalidated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +168,14 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, run: Any) -> None
     (tmp_path / "authz.db").write_bytes(json.dumps(["not a database"] * 1000).encode())
     with pytest.raises(Unavailable):
         run(open_store(f"sqlite:///{tmp_path / 'authz.db'}", instance="one", pseudonym=str))
+
+
+def test_a_sqlite_that_is_too_old_is_refused(
+    sqlite_url: str, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 32, 3))
+    with pytest.raises(Misconfigured, match=r"3\.33\.0"):
+        run(open_store(sqlite_url, instance="one", pseudonym=str))
 
 
 @pytest.mark.parametrize("statement", ["PRAGMA synchronous = NORMAL", "PRAGMA journal_mode = DELETE"])

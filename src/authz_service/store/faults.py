@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -48,3 +49,18 @@ def is_fault(error: BaseException) -> bool:
 def is_lost(error: BaseException) -> bool:
     """Whether the connection is gone, so that another one may do better."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def as_sqlalchemy(error: Exception, connection: Connection) -> BaseException:
+    """An error of the driver's own connection as SQLAlchemy would have raised it, without any value."""
+    dialect = connection.dialect
+    driver = connection.connection.driver_connection
+    return DBAPIError.instance(
+        None,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=dialect.is_disconnect(error, driver, None),  # type: ignore[arg-type]
+        dialect=dialect,
+    )

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Update, bindparam, case, insert, literal_column, or_, update
+from sqlalchemy import Connection
 
 from authz_service.audit.columns import NEW_SESSION, Change, Value, applied, change, merged
 from authz_service.audit.draft import EntryDraft
 from authz_service.audit.entry import SALT_BYTES, PayloadRef, encode, payload_digest
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.store.database import HeadRow
-from authz_service.store.prepared import execute_many
+from authz_service.store.prepared import insert_rows, update_rows
 from authz_service.store.schema import entries, head, payloads, sessions
 
 Salt = Callable[[int], bytes]
-Row = dict[str, Any]
-Shape = tuple[frozenset[str], frozenset[str]]
+Names = tuple[str, ...]
+Row = tuple[Any, ...]
+
+SALTS_AT_ONCE = 64  # asking the system for each would give the interpreter's lock away each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Ledger:
         self.now = max(now, found.last_at)
         self._frontier = Frontier.from_bytes(found.size, found.frontier)
         self._instance = instance
-        self._salt = salt
+        self._salts = _salts(salt)
         self._recorded = 0
         self._entries: list[Row] = []
         self._payloads: list[Row] = []
@@ -62,60 +63,63 @@ class Ledger:
         one exchange's takes nothing from another's.
         """
         first = self._frontier.size + 1
-        stored: list[tuple[bytes, PayloadRef, bytes]] = []
+        new_entries: list[Row] = []
+        new_payloads: list[tuple[bytes, bytes, bytes]] = []
+        changes: list[tuple[int, str, Change]] = []
         digests: dict[str, bytes] = {}
-        rows: list[Row] = []
         for sequence, draft in enumerate(drafts, first):
-            refs = {name: self._stored(body, stored) for name, body in draft.payloads.items()}
-            digests.update((name, ref.digest) for name, ref in refs.items())
+            refs = {name: self._ref(body, new_payloads) for name, body in draft.payloads.items()}
             body = encode(draft, sequence=sequence, at=self.now, payloads=refs)
-            rows.append({"seq": sequence, "session": draft.session, "body": body})
-        changes = [
-            (row["seq"], d.session, change(d, at=self.now)) for row, d in zip(rows, drafts, strict=True)
-        ]
-        for row in rows:
-            self._frontier.append(leaf_hash(row["body"]))
+            new_entries.append((sequence, draft.session, body))
+            for name, ref in refs.items():
+                digests[name] = ref.digest
+            what = change(draft, at=self.now)
+            if what is not None and draft.session is not None:
+                changes.append((sequence, draft.session, what))
+        for _, _, body in new_entries:
+            self._frontier.append(leaf_hash(body))
         for sequence, session, what in changes:
-            if session is not None and what is not None:
-                self._change(sequence, session, what)
-        self._entries += rows
-        self._payloads += ({"digest": r.digest, "salt": s, "body": b} for b, r, s in stored)
-        self._recorded += len(rows)
+            self._change(sequence, session, what)
+        self._entries += new_entries
+        self._payloads += new_payloads
+        self._recorded += len(new_entries)
         return Recorded(first, self._frontier.size, digests)
 
     def flush(self, connection: Connection) -> None:
-        """Write what was recorded since the last flush, one statement for each table."""
+        """Write what was recorded since the last flush, a few statements for each table."""
         if self._payloads:
-            execute_many(connection, _INSERT_PAYLOADS, self._payloads)
+            insert_rows(connection, payloads, _PAYLOAD_COLUMNS, self._payloads)
         if self._entries:
-            execute_many(connection, _INSERT_ENTRIES, self._entries)
+            insert_rows(connection, entries, _ENTRY_COLUMNS, self._entries)
         if self._begun:
-            begun = [{"id": id, **row} for id, row in self._begun.items()]
-            execute_many(connection, _INSERT_SESSIONS, begun)
-        _update_sessions(connection, self._changed)
+            _insert_sessions(connection, self._begun)
+        if self._changed:
+            _update_sessions(connection, self._changed)
         self._entries, self._payloads, self._begun, self._changed = [], [], {}, {}
 
     def close(self, connection: Connection) -> None:
         """Write the rest and the new head; the transaction can be committed then."""
         self.flush(connection)
         if self._recorded:
-            execute_many(connection, _UPDATE_HEAD, [head_values(self._frontier, self.now)])
+            frontier = self._frontier
+            row = (1, frontier.size, frontier.root(), frontier.to_bytes(), self.now)
+            update_rows(connection, head, _HEAD_COLUMNS, (), [row])
 
-    def _stored(self, body: bytes, stored: list[tuple[bytes, PayloadRef, bytes]]) -> PayloadRef:
-        for known, ref, _ in stored:
+    def _ref(self, body: bytes, stored: list[tuple[bytes, bytes, bytes]]) -> PayloadRef:
+        for digest, _, known in stored:
             if known is body or known == body:
-                return ref
-        salt = self._salt(SALT_BYTES)
-        ref = PayloadRef(payload_digest(salt, body), len(body))
-        stored.append((body, ref, salt))
-        return ref
+                return PayloadRef(digest, len(body))
+        salt = next(self._salts)
+        digest = payload_digest(salt, body)
+        stored.append((digest, salt, body))
+        return PayloadRef(digest, len(body))
 
     def _change(self, sequence: int, session: str, what: Change) -> None:
         if what.begins:
             if session in self._begun:
                 raise ValueError("a session begins once")
-            row = applied(NEW_SESSION, what)
-            self._begun[session] = {**row, "seq": sequence, "instance": self._instance}
+            begun: dict[str, Value] = {"id": session, "seq": sequence, "instance": self._instance}
+            self._begun[session] = {**begun, **applied(NEW_SESSION, what)}
         elif session in self._begun:
             self._begun[session] = applied(self._begun[session], what)
         elif session in self._changed:
@@ -124,39 +128,34 @@ class Ledger:
             self._changed[session] = what
 
 
-def head_values(frontier: Frontier, last_at: int) -> Row:
-    """The columns of the head row."""
-    return {
-        "size": frontier.size,
-        "root": frontier.root(),
-        "frontier": frontier.to_bytes(),
-        "last_at": last_at,
-    }
+def _salts(salt: Salt) -> Iterator[bytes]:
+    while True:
+        pool = salt(SALTS_AT_ONCE * SALT_BYTES)
+        for start in range(0, len(pool), SALT_BYTES):
+            yield pool[start : start + SALT_BYTES]
+
+
+def _insert_sessions(connection: Connection, begun: Mapping[str, Mapping[str, Value]]) -> None:
+    """One statement for all sessions that have values in the same columns; the others stay NULL."""
+    shapes: dict[Names, list[Row]] = {}
+    for row in begun.values():
+        values = {name: value for name, value in row.items() if value is not None}
+        shapes.setdefault(tuple(values), []).append(tuple(values.values()))
+    for columns, rows in shapes.items():
+        insert_rows(connection, sessions, columns, rows)
 
 
 def _update_sessions(connection: Connection, changed: Mapping[str, Change]) -> None:
     """One statement for all sessions whose change has the same shape."""
-    shapes: dict[Shape, list[Row]] = {}
+    shapes: dict[tuple[Names, Names], list[Row]] = {}
     for session, what in changed.items():
-        values = {f"new_{name}": value for name, value in (*what.put.items(), *what.fill.items())}
-        shape = (frozenset(what.put), frozenset(what.fill))
-        shapes.setdefault(shape, []).append({"of_session": session, **values})
+        shape = (tuple(what.put), tuple(what.fill))
+        shapes.setdefault(shape, []).append((session, *what.put.values(), *what.fill.values()))
     for (put, fill), rows in shapes.items():
         if put or fill:
-            execute_many(connection, _update_of_shape(put, fill), rows)
+            update_rows(connection, sessions, put, fill, rows)
 
 
-@lru_cache(maxsize=64)
-def _update_of_shape(put: frozenset[str], fill: frozenset[str]) -> Update:
-    values: Row = {name: bindparam(f"new_{name}") for name in put}
-    for name in fill:
-        column = sessions.c[name]
-        values[name] = case((or_(column.is_(None), column == _EMPTY), bindparam(f"new_{name}")), else_=column)
-    return update(sessions).where(sessions.c.id == bindparam("of_session")).values(values)
-
-
-_EMPTY: ColumnElement[str] = literal_column("''")
-_INSERT_ENTRIES = insert(entries)
-_INSERT_PAYLOADS = insert(payloads)
-_INSERT_SESSIONS = insert(sessions)
-_UPDATE_HEAD = update(head).where(head.c.id == literal_column("1"))
+_ENTRY_COLUMNS = ("seq", "session", "body")
+_PAYLOAD_COLUMNS = ("digest", "salt", "body")
+_HEAD_COLUMNS = ("size", "root", "frontier", "last_at")

@@ -32,6 +32,7 @@ class Postgres(Database):
             url,
             connect_args=arguments,
             isolation_level="AUTOCOMMIT",
+            paramstyle="format",  # by place, as in SQLite: the ledger's rows are tuples
             pool_size=1,
             max_overflow=1,
             hide_parameters=True,

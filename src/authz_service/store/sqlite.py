@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 from authz_service.errors import Misconfigured
 from authz_service.store.database import READERS, Database, HeadRow, HostClock, host_microseconds
 
+OLDEST = (3, 33, 0)  # of 2020, the first with UPDATE FROM
 FULL = 2  # PRAGMA synchronous: below it a loss of power takes commits back
 
 _HEAD = "SELECT size, frontier, root, last_at FROM head WHERE id = 1"
@@ -70,8 +71,14 @@ def open_sqlite(path: Path, *, clock: HostClock | None, patience: float) -> Sqli
     """Create the file (0600) if need be, and lock it for this process.
 
     `patience` is how many seconds a statement waits for a lock. Raises `Misconfigured` when another
-    process has the file open, or when it cannot be opened.
+    process has the file open, when it cannot be opened, or when Python's SQLite is too old.
     """
+    if sqlite3.sqlite_version_info < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise Misconfigured(
+            f"Python's SQLite is {sqlite3.sqlite_version}, and {wanted} is the oldest that can be used;"
+            " install a Python with a newer one, or use a PostgreSQL store"
+        )
     try:
         lock = _locked(path)
     except OSError as error:
