@@ -3,7 +3,7 @@
 - `open`: opens a store by URL; `sql_store`: the `Store` of core/ports
 - `schema`, `migrate`, `migrations/`: the tables, and how a database gets them
 - `connecting`, `database`, `sqlite`, `postgres`: connections as durable as we promise, and their clock
-- `writer`: one thread and its queue; `batch`: a group of units as one transaction
+- `writer`: one thread and its queue; `waits`: how long its callers wait; `batch`: a group as one transaction
 - `transaction`, `ledger`: what a unit may do; the entries of one transaction; `prepared`: its SQL, made once
 - `opening`, `voting`, `ending`, `recovery`: units of work that change holds and sessions
 - `hold_rows`, `loading`: a hold and its votes as rows; `queries`, `paging`: reading

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from authz_service.errors import AuthzError, Unavailable
 from authz_service.store.batch import Answer, Committer, Failed, Work
 from authz_service.store.faults import unavailable
 from authz_service.store.transaction import Transaction
+from authz_service.store.waits import Wait, Waits
 
 Result = TypeVar("Result")
 
@@ -34,20 +34,15 @@ class WriterLimits:
     patience: float = 5.0
 
 
-@dataclass(slots=True, eq=False)
-class _Unit(Generic[Result]):
-    work: Work[Result]
+class _Unit(NamedTuple):
+    work: Work[Any]
     size: int
-    give_up_at: float
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Result]
+    wait: Wait
+    waits: Waits
 
-    def is_wanted(self) -> bool:
-        return not self.future.cancelled() and time.monotonic() < self.give_up_at
-
-    def attempt(self, transaction: Transaction) -> Result:
+    def attempt(self, transaction: Transaction) -> Any:
         """Do the work, unless nobody waits for it any more: the transaction may have waited for a lock."""
-        if not self.is_wanted():
+        if not self.wait.is_wanted():
             raise unavailable()
         return self.work(transaction)
 
@@ -58,8 +53,11 @@ class Writer:
     def __init__(self, committer: Committer, limits: WriterLimits) -> None:
         self._committer = committer
         self._limits = limits
-        self._wake = threading.Condition()
-        self._queue: deque[_Unit[Any]] = deque()
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._is_asleep = False
+        self._waits: dict[asyncio.AbstractEventLoop, Waits] = {}
+        self._queue: deque[_Unit] = deque()
         self._waiting_bytes = 0
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -73,25 +71,32 @@ class Writer:
         is cancelled before its turn has nothing recorded.
         """
         loop = asyncio.get_running_loop()
-        patience = self._limits.patience
-        unit: _Unit[Result] = _Unit(work, size, time.monotonic() + patience, loop, loop.create_future())
-        self._enqueue(unit)
+        waits = self._waits.get(loop) or self._waits_of(loop)
+        wait = waits.begin()
         try:
-            async with asyncio.timeout(patience):
-                return await unit.future
-        except TimeoutError as error:
-            raise unavailable() from error
+            self._enqueue(_Unit(work, size, wait, waits))
+        except Unavailable:
+            wait.future.cancel()
+            raise
+        result: Result = await wait.future
+        return result
 
     async def close(self) -> None:
         """Commit what is waiting, then refuse everything."""
-        with self._wake:
+        with self._lock:
             self._is_closed = True
             self._wake.notify()
         await asyncio.to_thread(self._thread.join, 2 * self._limits.patience)
 
-    def _enqueue(self, unit: _Unit[Any]) -> None:
+    def _waits_of(self, loop: asyncio.AbstractEventLoop) -> Waits:
+        with self._lock:
+            for ended in [known for known in self._waits if known.is_closed()]:
+                del self._waits[ended]
+            return self._waits.setdefault(loop, Waits(loop, patience=self._limits.patience))
+
+    def _enqueue(self, unit: _Unit) -> None:
         limits = self._limits
-        with self._wake:
+        with self._lock:
             if self._is_closed:
                 raise Unavailable("the record store is closed; nothing was released", code="store_closed")
             is_full = len(self._queue) >= limits.queued_units
@@ -102,7 +107,8 @@ class Writer:
                 )
             self._queue.append(unit)
             self._waiting_bytes += unit.size
-            self._wake.notify()
+            if self._is_asleep:
+                self._wake.notify()
 
     def _run(self) -> None:
         while group := self._next_group():
@@ -115,25 +121,27 @@ class Writer:
             _deliver(group, answers)
         self._committer.disconnect()
 
-    def _next_group(self) -> list[_Unit[Any]]:
+    def _next_group(self) -> list[_Unit]:
         """The units to commit next, at least one; none when closed and all is done."""
         limits = self._limits
-        with self._wake:
+        with self._lock:
             while True:
-                group: list[_Unit[Any]] = []
+                group: list[_Unit] = []
                 size = 0
                 while self._queue and len(group) < limits.group_units:
                     if group and size + self._queue[0].size > limits.group_bytes:
                         break
                     unit = self._queue.popleft()
                     self._waiting_bytes -= unit.size
-                    if unit.is_wanted():
+                    if unit.wait.is_wanted():
                         group.append(unit)
                         size += unit.size
                 if group or (self._is_closed and not self._queue):
                     return group
                 if not self._queue:
+                    self._is_asleep = True
                     self._wake.wait()
+                    self._is_asleep = False
 
 
 def _as_unavailable(error: BaseException) -> AuthzError:
@@ -142,30 +150,24 @@ def _as_unavailable(error: BaseException) -> AuthzError:
     return refusal
 
 
-def _deliver(group: Sequence[_Unit[Any]], answers: Sequence[Answer]) -> None:
+def _deliver(group: Sequence[_Unit], answers: Sequence[Answer]) -> None:
     """Tell each event loop once; one that has ended since has nobody waiting on it."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+    told: dict[Waits, list[tuple[asyncio.Future[Any], Answer]]] = {}
     for unit, answer in zip(group, answers, strict=True):
-        by_loop.setdefault(unit.loop, []).append(_telling(unit.future, answer))
-    for loop, tells in by_loop.items():
+        told.setdefault(unit.waits, []).append((unit.wait.future, answer))
+    for waits, settled in told.items():
         try:
-            loop.call_soon_threadsafe(_call_all, tells)
+            waits.loop.call_soon_threadsafe(_settle, waits, settled)
         except RuntimeError:
             continue
 
 
-def _telling(future: asyncio.Future[Any], answer: Answer) -> Callable[[], None]:
-    def tell() -> None:
+def _settle(waits: Waits, settled: Sequence[tuple[asyncio.Future[Any], Answer]]) -> None:
+    for future, answer in settled:
         if future.done():
-            return
+            continue
         if isinstance(answer, Failed):
             future.set_exception(answer.error)
         else:
             future.set_result(answer.result)
-
-    return tell
-
-
-def _call_all(calls: Sequence[Callable[[], None]]) -> None:
-    for call in calls:
-        call()
+    waits.forget_settled()
