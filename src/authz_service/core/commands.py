@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.ports import HoldDraft
 from authz_service.model_apis.base import ApiError
+from authz_service.values import value
 from authz_service.view.caller import Caller
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judge:
     """Inspect `body` and evaluate the rules of this moment for `caller`.
 
@@ -22,40 +23,40 @@ class Judge:
     caller: Caller
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Record:
     """Commit entries; what follows in the list happens only when they are committed."""
 
     drafts: tuple[EntryDraft, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RecordLater:
     """Commit entries as soon as the store can, while it is away too; nothing waits for them."""
 
     drafts: tuple[EntryDraft, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OpenHold:
     """Open or find the hold of this request: HoldAnswered."""
 
     draft: HoldDraft
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WatchHold:
     """Wait for the hold in the background: HoldApproved, HoldEnded or WaitElapsed."""
 
     hold: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LeaveHold:
     """Stop waiting for the hold; the next exchange in line may have its turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Consume:
     """Use the approval of `hold` for this exchange, recording `entries` with it: HoldConsumed."""
 
@@ -64,7 +65,7 @@ class Consume:
     entries: tuple[EntryDraft, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Forward:
     """Let the request through to `model`, with exactly `body`."""
 
@@ -72,7 +73,7 @@ class Forward:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """Answer the caller with an error in the API's own shape; the request goes nowhere."""
 
@@ -80,7 +81,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReadAnswer:
     """From now on, read what comes of the answer: AnswerRead for each piece, or AnswerFailed."""
 
@@ -89,7 +90,7 @@ class ReadAnswer:
     is_last: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ForwardAnswer:
     """Let `body` through to the caller, the answer's headers first; nothing follows an `is_last`."""
 
@@ -97,14 +98,14 @@ class ForwardAnswer:
     is_last: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CutAnswer:
     """End an answer that has begun with an error in the API's streaming shape; drop the rest."""
 
     error: ApiError
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Abort:
     """Fail the stream, so that Envoy closes both sides (never a clean end: that would fail open)."""
 

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from authz_service.core.holds import Approval
 from authz_service.core.ports import Hold, Opening
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import AnswerStep, RequestInspection
 from authz_service.policy.decision import Decision
+from authz_service.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BodyRead:
     """The request is complete. `body` is all of it, at most the configured limit."""
 
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RequestFailed:
     """The request cannot be judged: too large, unreadable, trailers, a body where none belongs."""
 
     error: AuthzError
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RequestJudged:
     """The rules decided. `inspection` is None for a path that passes unread.
 
@@ -42,14 +42,14 @@ class RequestJudged:
     approvals: tuple[Approval, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HoldAnswered:
     """The store opened a hold, attached to one, or refused to."""
 
     opening: Opening
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HoldApproved:
     """The hold has its votes, and it is this exchange's turn to use the approval."""
 
@@ -57,26 +57,26 @@ class HoldApproved:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HoldEnded:
     """The hold was rejected, expired, superseded, or released to another exchange."""
 
     hold: Hold
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WaitElapsed:
     """The caller has waited on the connection for as long as the configuration says."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HoldConsumed:
     """The approval was used for this exchange, or (`is_ours` false) it no longer can be."""
 
     is_ours: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnswerStarted:
     """The headers of an answer came: the model's, or Envoy's own reply while nothing was forwarded.
 
@@ -88,7 +88,7 @@ class AnswerStarted:
     is_last: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnswerRead:
     """A piece of the answer was read. `decision` is set where a rule had something new to judge.
 
@@ -102,14 +102,14 @@ class AnswerRead:
     now: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnswerFailed:
     """The answer cannot be read, or broke off."""
 
     error: AuthzError
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreFailed:
     """A command of the store failed; nothing that it stood before has happened.
 
@@ -120,7 +120,7 @@ class StoreFailed:
     answer_begun: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallerLeft:
     """Envoy ended the stream: the client went away, or Envoy itself did."""
 

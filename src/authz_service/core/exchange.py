@@ -346,7 +346,7 @@ class Exchange:
         usage = step.usage or state.usage
         masked = _sum(state.masked, step.masked)
         if not step.release and not step.is_last:
-            self.state = replace(state, usage=usage, masked=masked)
+            self.state = Answering(state.status, state.headers, state.is_started, usage=usage, masked=masked)
             return []
         drafts = self._answer_drafts(state, event)
         if step.release:
@@ -355,7 +355,7 @@ class Exchange:
             drafts.append(entries.ended(self.request, "completed", usage))
             self.state = Closed()
         else:
-            self.state = replace(state, is_started=True, usage=usage, masked={})
+            self.state = Answering(state.status, state.headers, is_started=True, usage=usage)
         return [Record(tuple(drafts)), ForwardAnswer(step.release, step.is_last)]
 
     def _answer_drafts(self, state: Answering, event: AnswerRead) -> list[EntryDraft]:
@@ -530,5 +530,7 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> Mapping[str, int]:
+    if not left or not right:
+        return left or right
     return {key: left.get(key, 0) + right.get(key, 0) for key in left.keys() | right.keys()}

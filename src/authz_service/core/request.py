@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from authz_service.values import value
 from authz_service.view.caller import Caller
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """One request by a verified caller. `session` names the exchange; `path` has no query.
 

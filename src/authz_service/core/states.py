@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from authz_service.core.events import AnswerRead
 from authz_service.core.ports import Hold
+from authz_service.values import value
 from authz_service.view.answer import Usage
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reading:
     """The request has not arrived in full."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judging:
     """The rules are asked. `previous` is the hold that an approval for this request was lost with."""
 
@@ -23,14 +24,14 @@ class Judging:
     previous: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Opening:
     """The store is asked for a hold."""
 
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Waiting:
     """People are asked; the caller's connection stays open."""
 
@@ -38,7 +39,7 @@ class Waiting:
     hold: Hold
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rejudging:
     """Approved; the rules of this moment are asked before the approval is used."""
 
@@ -46,7 +47,7 @@ class Rejudging:
     hold: Hold
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Consuming:
     """The approval is about to be used, once, for this exchange."""
 
@@ -54,12 +55,12 @@ class Consuming:
     hold: Hold
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Forwarded:
     """The model has the request."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answering:
     """The model answers. `collected` is what waits for the end since a rule wants the answer held."""
 
@@ -72,7 +73,7 @@ class Answering:
     masked: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnswerHeld:
     """The whole answer waits for people; the caller has received nothing of it. `hold` once opened."""
 
@@ -80,7 +81,7 @@ class AnswerHeld:
     usage: Usage | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Closed:
     """The end was recorded and said; whatever still comes is ignored."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 MODEL_HEADER: Final = "x-authz-model"
@@ -69,16 +69,22 @@ ENVOY_OWNED: Final = frozenset(
 _FRAMING: Final = frozenset({"connection", "content-length", "transfer-encoding"})
 
 
-def to_remove(names: Iterable[str], allowed: frozenset[str]) -> list[str]:
+MOST_REMEMBERED: Final = 128
+"""Sets of header names: few kinds of callers and models send each its own, in its own order."""
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def to_remove(names: tuple[str, ...], allowed: frozenset[str]) -> tuple[str, ...]:
     """The names (in lower case, as Envoy sends them) that must be removed so that only `allowed` cross.
 
     Pseudo-headers and those that Envoy owns are left to Envoy; each other name comes once, in order.
     """
     removed = dict.fromkeys(names)
-    return [name for name in removed if name not in allowed and not _is_envoys(name)]
+    return tuple(name for name in removed if name not in allowed and not _is_envoys(name))
 
 
-def left_to_envoy(names: Iterable[str]) -> frozenset[str]:
+@lru_cache(maxsize=MOST_REMEMBERED)
+def left_to_envoy(names: tuple[str, ...]) -> frozenset[str]:
     """Those of an answer's header names that cross although they are on no list: nothing removes them.
 
     Pseudo-headers and those by which Envoy frames messages are not among them: their values are Envoy's.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar, assert_never
 
 from authz_service.core.commands import (
@@ -30,7 +31,7 @@ from authz_service.core.events import (
     Event,
     HoldAnswered,
     HoldConsumed,
-    RequestJudged,
+    RequestFailed,
     StoreFailed,
 )
 from authz_service.core.exchange import Exchange
@@ -88,7 +89,7 @@ class Driver:
     route: Route | None
     transport: Transport
     new_id: Callable[[str], str]
-    mailbox: Mailbox = field(default_factory=Mailbox)
+    mailbox: Mailbox
     _watch: Watch | None = None
     _inspection: RequestInspection | None = None
     _answer: Answer | None = None
@@ -105,6 +106,7 @@ class Driver:
                 await self._handle_mail(await self.mailbox.get())
         finally:
             self._leave()
+            await self.mailbox.close()
 
     def caller_left(self) -> None:
         """The stream is gone while a command was under way: put the end on record later.
@@ -148,67 +150,63 @@ class Driver:
 
     async def _attempt(self, command: Command) -> Event | None:
         match command:
-            case Record() | OpenHold() | Consume():
-                try:
-                    return await self._store(command)
-                except AuthzError as error:
-                    return StoreFailed(error, self.transport.answer_begun)
-            case Judge() | ReadAnswer() | WatchHold() | LeaveHold() | RecordLater():
-                return await self._own(command)
-            case Forward() | Reply() | ForwardAnswer() | CutAnswer() | Abort():
-                await self._send(command)
-                return None
-            case _ as never:
-                assert_never(never)
-
-    async def _store(self, command: Record | OpenHold | Consume) -> Event | None:
-        store = self.gateway.store
-        match command:
-            # To the end: what was asked is on record even if the caller leaves meanwhile.
-            case Record(drafts):
-                await self._to_the_end(store.append(*drafts))
-                return None
-            case OpenHold(draft):
-                return HoldAnswered(await self._to_the_end(store.open_hold(draft, self.gateway.hold_limits)))
-            case Consume(hold, digest, entries):
-                session = self.exchange.request.session
-                is_ours = await store.consume(hold, digest=digest, session=session, entries=entries)
-                return HoldConsumed(is_ours)
-            case _ as never:
-                assert_never(never)
-
-    async def _own(self, command: Judge | ReadAnswer | WatchHold | LeaveHold | RecordLater) -> Event | None:
-        match command:
+            case Record():
+                return await self._record(command)
+            case ForwardAnswer():
+                await self.transport.answer(command.body, is_last=command.is_last)
             case Judge():
                 return await self._judge(command)
+            case Forward():
+                await self.transport.forward(command.body, command.model)
             case ReadAnswer():
                 return await self._read_answer(command)
-            case WatchHold(hold):
-                self._inspection = None  # what waits is judged anew; its texts need not stay in memory
-                seconds = self.gateway.rules.config.holds.wait
-                self._watch = self.gateway.waiting.watch(hold, self.mailbox.put, seconds=seconds)
+            case OpenHold() | Consume():
+                return await self._hold(command)
+            case Reply():
+                await self.transport.reply(command.error, command.headers)
+            case CutAnswer():
+                await self.transport.cut(command.error)
+            case Abort():
+                self.transport.abort(command.reason)
+            case WatchHold():
+                self._wait(command.hold)
             case LeaveHold():
                 self._leave()
-            case RecordLater(drafts):
-                self.gateway.recorder.later(drafts)
+            case RecordLater():
+                self.gateway.recorder.later(command.drafts)
             case _ as never:
                 assert_never(never)
         return None
 
-    async def _send(self, command: Forward | Reply | ForwardAnswer | CutAnswer | Abort) -> None:
-        match command:
-            case Forward(body, model):
-                await self.transport.forward(body, model)
-            case Reply(error, headers):
-                await self.transport.reply(error, headers)
-            case ForwardAnswer(body, is_last):
-                await self.transport.answer(body, is_last=is_last)
-            case CutAnswer(error):
-                await self.transport.cut(error)
-            case Abort(reason):
-                self.transport.abort(reason)
-            case _ as never:
-                assert_never(never)
+    async def _record(self, command: Record) -> StoreFailed | None:
+        """To the end: what was asked is on record even if the caller leaves meanwhile."""
+        if self._answer is not None and not self.exchange.is_closed:
+            self.mailbox.read_ahead()  # what comes while this is committed goes on in one piece
+        try:
+            await self._to_the_end(self.gateway.store.append(*command.drafts))
+        except AuthzError as error:
+            return StoreFailed(error, self.transport.answer_begun)
+        return None
+
+    async def _hold(self, command: OpenHold | Consume) -> Event:
+        store = self.gateway.store
+        try:
+            if isinstance(command, OpenHold):
+                work = store.open_hold(command.draft, self.gateway.hold_limits)
+                return HoldAnswered(await self._to_the_end(work))
+            session = self.exchange.request.session
+            is_ours = await store.consume(
+                command.hold, digest=command.digest, session=session, entries=command.entries
+            )
+            return HoldConsumed(is_ours)
+        except AuthzError as error:
+            return StoreFailed(error, self.transport.answer_begun)
+
+    def _wait(self, hold: str) -> None:
+        self._inspection = None  # what waits is judged anew; its texts need not stay in memory
+        self.mailbox.read_ahead()
+        seconds = self.gateway.rules.config.holds.wait
+        self._watch = self.gateway.waiting.watch(hold, self.mailbox.put, seconds=seconds)
 
     async def _judge(self, command: Judge) -> Event:
         judged = await judge(
@@ -218,12 +216,13 @@ class Driver:
             command.body,
             caller=command.caller,
             now=self.gateway.clock(),
-            new_hold=self.new_id("hold"),
+            new_hold="",
             threads=self.gateway.request_threads,
         )
-        if isinstance(judged, RequestJudged):
-            self._inspection = judged.inspection
-        return judged
+        if isinstance(judged, RequestFailed):
+            return judged
+        self._inspection = judged.inspection
+        return replace(judged, new_hold=self.new_id("hold")) if judged.approvals else judged
 
     async def _read_answer(self, command: ReadAnswer) -> Event | None:
         try:
@@ -242,11 +241,16 @@ class Driver:
             return AnswerFailed(error)
         return await self._answer.read(b"", is_last=True) if command.is_last else None
 
-    async def _to_the_end(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """The result of `work`, which goes on when whoever waits for it is cancelled."""
+    async def _to_the_end(self, work: Awaitable[Result]) -> Result:
+        """The result of `work`, which goes on when whoever waits for it is cancelled.
+
+        As asyncio.shield, which costs twice as much; and what went wrong is logged by nobody.
+        """
         self._writing = running = asyncio.ensure_future(work)
-        running.add_done_callback(_taken)
-        return await asyncio.shield(running)
+        waiting = running.get_loop().create_future()
+        running.add_done_callback(partial(_tell, waiting))
+        await waiting
+        return running.result()
 
     def _leave(self) -> None:
         if self._watch is not None:
@@ -254,7 +258,8 @@ class Driver:
             self._watch = None
 
 
-def _taken(running: asyncio.Future[Any]) -> None:
-    """Or asyncio would log, with all its places, what nobody waited for any more."""
+def _tell(waiting: asyncio.Future[None], running: asyncio.Future[Any]) -> None:
     if not running.cancelled():
-        running.exception()
+        running.exception()  # or asyncio would log it, with all its places, when nobody waits any more
+    if not waiting.done():
+        waiting.set_result(None)

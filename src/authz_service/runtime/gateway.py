@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from authz_service.core.ports import HoldLimits, Store
@@ -54,19 +54,10 @@ class Gateway:
                 while self.live:  # noqa: ASYNC110 - an event would cost every exchange, for the last
                     await asyncio.sleep(DRAIN_POLL_SECONDS)
 
-    @contextmanager
-    def reservation(self) -> Iterator[Reservation]:
-        """An account of the bytes that one exchange buffers; they are given back at the end."""
-        reservation = Reservation(self)
-        try:
-            yield reservation
-        finally:
-            self.buffered -= reservation.size
-
 
 @dataclass(slots=True)
 class Reservation:
-    """Bytes that an exchange keeps in memory."""
+    """An account of the bytes that one exchange keeps in memory."""
 
     gateway: Gateway
     size: int = 0
@@ -77,3 +68,8 @@ class Reservation:
         self.gateway.buffered += size
         if self.gateway.buffered > LARGEST_BUFFER:
             raise Unavailable("The gateway holds as much as it can; try again later.", code="overloaded")
+
+    def give_back(self) -> None:
+        """The exchange has ended."""
+        self.gateway.buffered -= self.size
+        self.size = 0

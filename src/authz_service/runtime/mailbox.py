@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from authz_service.core.events import (
     AnswerFailed,
@@ -14,12 +15,13 @@ from authz_service.core.events import (
     HoldEnded,
     WaitElapsed,
 )
+from authz_service.values import value
 
 MOST_BYTES = 1024 * 1024
-"""Above it the reader pauses, and Envoy stops reading from the model."""
+"""Above it reading ahead pauses, and Envoy stops reading from the model."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnswerChunk:
     """Bytes of the answer's body as they came; nothing follows an `is_last`."""
 
@@ -27,7 +29,7 @@ class AnswerChunk:
     is_last: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ServiceStops:
     """This process is about to stop; who waits for people is taken up by another, or the next one."""
 
@@ -45,40 +47,68 @@ Mail = (
 
 
 class Mailbox:
-    """A queue with one reader; not for use across threads."""
+    """A queue with one reader; not for use across threads. `read` waits for what the stream says next.
 
-    def __init__(self) -> None:
+    While nothing else can happen, `get` itself reads the stream, which costs no task and no switch to
+    one. From `read_ahead` on a task does, whatever the exchange is doing: a hold must not keep Envoy's
+    own replies, or the caller's leaving, from being seen.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[Mail]]) -> None:
+        self._read = read
         self._mail: deque[Mail] = deque()
         self._bytes = 0
-        self._arrived = asyncio.Event()
-        self._emptied = asyncio.Event()
-        self._emptied.set()
+        self._reading: asyncio.Task[None] | None = None
+        self._arrival: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
 
     def put(self, mail: Mail) -> None:
-        """Add what happened."""
+        """Add what happened; only after `read_ahead`, or a `get` that reads the stream would not see it."""
+        self._mail.append(mail)
         if isinstance(mail, AnswerChunk):
             self._bytes += len(mail.data)
-            if self._bytes >= MOST_BYTES:
-                self._emptied.clear()
-        self._mail.append(mail)
-        self._arrived.set()
+        _tell(self._arrival)
 
-    async def has_room(self) -> None:
-        """Wait until more of an answer may be put."""
-        await self._emptied.wait()
+    def read_ahead(self) -> None:
+        """Read the stream in the background until it ends or the mailbox is closed."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_on())
+
+    async def close(self) -> None:
+        """Stop reading; raises what reading in the background raised."""
+        if self._reading is not None:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading
 
     async def get(self) -> Mail:
         """The next mail; chunks of the answer that came meanwhile are joined into one."""
         while not self._mail:
-            self._arrived.clear()
-            await self._arrived.wait()
+            if self._reading is None:
+                return await self._read()
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
         mail = self._mail.popleft()
         if isinstance(mail, AnswerChunk):
             mail = self._joined(mail)
             self._bytes -= len(mail.data)
             if self._bytes < MOST_BYTES:
-                self._emptied.set()
+                _tell(self._room)
         return mail
+
+    async def _read_on(self) -> None:
+        try:
+            while True:
+                mail = await self._read()
+                self.put(mail)
+                if isinstance(mail, CallerLeft):
+                    return
+                while self._bytes >= MOST_BYTES:
+                    self._room = asyncio.get_running_loop().create_future()
+                    await self._room
+        except Exception:
+            self.put(CallerLeft())  # or the exchange would wait for ever for what nobody reads
+            raise
 
     def _joined(self, first: AnswerChunk) -> AnswerChunk:
         chunks = [first]
@@ -91,3 +121,8 @@ class Mailbox:
         if len(chunks) == 1:
             return first
         return AnswerChunk(b"".join(c.data for c in chunks), chunks[-1].is_last)
+
+
+def _tell(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)

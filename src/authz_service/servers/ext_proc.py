@@ -8,39 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
 from urllib.parse import unquote
 
 import grpc
 import structlog
 
-from authz_service.core.events import AnswerFailed, AnswerStarted, BodyRead, CallerLeft, RequestFailed
+from authz_service.core.events import BodyRead, CallerLeft, RequestFailed
 from authz_service.core.exchange import Exchange
 from authz_service.core.request import Request
-from authz_service.errors import AuthzError, Unreadable
-from authz_service.framing.headers import ANSWER_ALLOWED, REQUEST_ALLOWED, left_to_envoy
+from authz_service.errors import AuthzError
+from authz_service.framing.headers import REQUEST_ALLOWED
 from authz_service.inspection.spans import SpanMerger, mask
 from authz_service.keys.ids import new_id
-from authz_service.masking.seams import Progress
+from authz_service.masking.seams import Progress, Scanner
 from authz_service.model_apis.registry import find_operation
 from authz_service.runtime.driver import Driver, LetGo
 from authz_service.runtime.gateway import Gateway, Reservation
 from authz_service.runtime.judging import Route
-from authz_service.runtime.mailbox import AnswerChunk, Mailbox
+from authz_service.runtime.mailbox import Mailbox
 from authz_service.runtime.resuming import Past, past_of
+from authz_service.servers.crossing import Crossing
+from authz_service.servers.envoy_mail import EnvoyMail
 from authz_service.servers.ext_proc_stream import EnvoyStream
-from authz_service.servers.incoming import (
-    Context,
-    Incoming,
-    header_texts,
-    next_message,
-    open_head,
-    read_request,
-)
+from authz_service.servers.incoming import Context, Incoming, next_message, open_head, read_request
 from authz_service.servers.local_reply import pass_local_reply
 from authz_service.servers.own_paths import own_reply
-from authz_service.servers.wire.ext_proc_pb2 import HttpHeaders, ProcessingRequest, ProcessingResponse
+from authz_service.servers.wire.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
 from authz_service.servers.wire.methods import PROCESS
 
 log = structlog.get_logger(__name__)
@@ -51,6 +44,7 @@ class ProcessServer:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._crossing = Crossing()
 
     def handler(self) -> grpc.GenericRpcHandler[ProcessingRequest, ProcessingResponse]:
         """What a grpc.aio server registers."""
@@ -78,16 +72,20 @@ class ProcessServer:
         if self._gateway.is_stopping:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the service stops")  # Envoy asks again
         self._gateway.live.add(incoming.sealed.exchange)
+        reservation = Reservation(self._gateway)
         try:
-            with self._gateway.reservation() as reservation:
-                await self._run(incoming, context, reservation)
+            await self._run(incoming, context, reservation)
         finally:
+            reservation.give_back()
             self._gateway.live.discard(incoming.sealed.exchange)
 
     async def _run(self, incoming: Incoming, context: Context, reservation: Reservation) -> None:
-        request = self._request(incoming)
+        found = find_operation(incoming.method, incoming.path)
+        request = self._request(incoming, found[0].name if found else "")
         stream = EnvoyStream(context, incoming.headers, request, request_has_body=incoming.has_body)
-        driver = self._driver(incoming, stream)
+        mailbox = Mailbox(EnvoyMail(stream, self._gateway, self._crossing).read)
+        route = Route(*found) if found else None
+        driver = Driver(self._gateway, Exchange(request), route, stream, new_id, mailbox)
         try:
             await self._drive(driver, stream, incoming, reservation)
         except asyncio.CancelledError:
@@ -114,13 +112,12 @@ class ProcessServer:
             return
         driver.exchange.is_recorded = past.is_recorded
         first = await self._first(past, incoming, stream, reservation)
-        if isinstance(first, BodyRead):
+        if isinstance(first, BodyRead) and incoming.method == "GET":
             reply = await own_reply(self._gateway, incoming.sealed.caller, incoming.method, incoming.path)
             if reply is not None:
                 await stream.immediate(reply.status, {"content-type": "application/json"}, reply.body)
                 return
-        async with _reading_on(stream, driver.mailbox, self._gateway):
-            await driver.run(first)
+        await driver.run(first)
 
     async def _first(
         self, past: Past, incoming: Incoming, stream: EnvoyStream, reservation: Reservation
@@ -130,101 +127,26 @@ class ProcessServer:
         limit = self._gateway.rules.config.limits.body
         return await read_request(incoming, stream.context, limit=limit, reservation=reservation)
 
-    def _request(self, incoming: Incoming) -> Request:
-        found = find_operation(incoming.method, incoming.path)
-        sealed = incoming.sealed
+    def _request(self, incoming: Incoming, api: str) -> Request:
+        sealed, rules = incoming.sealed, self._gateway.rules
         return Request(
             session=sealed.exchange,
             caller=sealed.caller,
             pseudonym=self._gateway.pseudonym(sealed.caller.identity),
             method=sealed.method,
-            path=incoming.path if found else _masked_path(self._gateway, incoming.path),
-            api=found[0].name if found else "",
-            headers=_crossing(self._gateway, incoming.headers, REQUEST_ALLOWED),
+            path=incoming.path if api else _masked_path(rules.scanner, incoming.path),
+            api=api,
+            headers=self._crossing.of(incoming.headers, REQUEST_ALLOWED, rules.scanner),
         )
 
-    def _driver(self, incoming: Incoming, stream: EnvoyStream) -> Driver:
-        found = find_operation(incoming.method, incoming.path)
-        route = Route(*found) if found else None
-        return Driver(self._gateway, Exchange(stream.request), route, stream, new_id)
 
-
-def _crossing(gateway: Gateway, headers: Mapping[str, str], allowed: frozenset[str]) -> dict[str, str]:
-    """What of the headers goes on: allowed names, and readable values without a finding."""
-    scan = gateway.rules.scanner.scan
-    listed = [(k, v) for k, v in headers.items() if k in allowed]
-    return {k: v for k, v in listed if "\ufffd" not in v and not scan(v)}
-
-
-def _masked_path(gateway: Gateway, path: str) -> str:
+def _masked_path(scanner: Scanner, path: str) -> str:
     """A path that no model API owns, as it may go on record: judged like text, read as a server would."""
-    scanner = gateway.rules.scanner
     text = unquote(path)
     findings = scanner.scan(text)
     if not findings:
         return path
     return mask(text, SpanMerger(scanner.entities).take(Progress(findings, len(text))))
-
-
-@asynccontextmanager
-async def _reading_on(stream: EnvoyStream, mailbox: Mailbox, gateway: Gateway) -> AsyncIterator[None]:
-    """Within the context, what comes is read whatever the exchange is doing: a hold must not keep
-    Envoy's own replies, or the caller's leaving, from being seen. Raises what reading raised."""
-    reader = asyncio.create_task(_read_all(stream, mailbox, gateway))
-    try:
-        yield
-    finally:
-        reader.cancel()
-        with suppress(asyncio.CancelledError):
-            await reader
-
-
-async def _read_all(stream: EnvoyStream, mailbox: Mailbox, gateway: Gateway) -> None:
-    try:
-        await _read_rest(stream, mailbox, gateway)
-    except Exception:
-        mailbox.put(CallerLeft())  # or the exchange would wait for ever for what nobody reads
-        raise
-
-
-async def _read_rest(stream: EnvoyStream, mailbox: Mailbox, gateway: Gateway) -> None:
-    while True:
-        message = await next_message(stream.context)
-        if message is None:
-            mailbox.put(CallerLeft())
-            return
-        match message.WhichOneof("request"):
-            case "response_headers":
-                mailbox.put(_answer_started(message.response_headers, stream, gateway))
-            case "response_body":
-                body = message.response_body
-                mailbox.put(AnswerChunk(body.body, body.end_of_stream))
-                await mailbox.has_room()
-            case "response_trailers":
-                trailers = message.response_trailers.trailers.headers
-                stream.answer_trailers = [header.key for header in trailers]
-                mailbox.put(AnswerChunk(b"", is_last=True))
-            case _:
-                continue  # an empty or repeated end of the request's body
-
-
-def _answer_started(
-    headers: HttpHeaders, stream: EnvoyStream, gateway: Gateway
-) -> AnswerStarted | AnswerFailed:
-    came = header_texts(headers)
-    stream.answer_headers = list(came)
-    stream.answer_has_body = not headers.end_of_stream
-    status = int(came.get(":status", "502"))
-    if status < 200 or came.get("content-encoding", "identity") != "identity":  # 101 is no end of an answer
-        message = "The model server answered in an encoding or a protocol that is not read here."
-        return AnswerFailed(Unreadable(message, code="unreadable_answer", status=502))
-    staying = left_to_envoy(came)
-    crossing = _crossing(gateway, came, ANSWER_ALLOWED | staying)
-    if not staying <= crossing.keys():
-        message = "The model server answered with a header that cannot be masked."
-        return AnswerFailed(Unreadable(message, code="unmaskable", status=502))
-    stream.answer_crossing = frozenset(crossing)
-    return AnswerStarted(status, crossing, headers.end_of_stream)
 
 
 def _log_failure(error: Exception, session: str) -> None:

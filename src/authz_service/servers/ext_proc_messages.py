@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from google.protobuf.struct_pb2 import Struct
 
+from authz_service.framing.headers import MODEL_HEADER, SESSION_HEADER
 from authz_service.servers.wire.base_pb2 import HeaderValue, HeaderValueOption, HttpStatus
 from authz_service.servers.wire.ext_proc_pb2 import (
-    BodyMutation,
     BodyResponse,
     CommonResponse,
     HeaderMutation,
     HeadersResponse,
     ImmediateResponse,
     ProcessingResponse,
-    StreamedBodyResponse,
     TrailersResponse,
 )
 
 LARGEST_CHUNK = 62_000
 """Bytes of body in one message to Envoy; larger ones were seen to fail."""
+
+MOST_REMEMBERED = 128
+"""Messages that are kept of each kind, for one set of header names each (which may take 60 KiB)."""
 
 _ALLOWED = Struct()
 _ALLOWED.update({"authz": {"decision": "allow"}})
@@ -32,20 +35,53 @@ def release_request(*, set_headers: Mapping[str, str], remove: Iterable[str]) ->
     return ProcessingResponse(request_headers=HeadersResponse(response=common), dynamic_metadata=_ALLOWED)
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
+def released_request(*, model: str, path: str, remove: tuple[str, ...]) -> ProcessingResponse:
+    """`release_request` to `model` at `path`, built once for callers that send the same headers.
+
+    It is for all of them: nobody may change it.
+    """
+    return release_request(set_headers={MODEL_HEADER: model, ":path": path}, remove=remove)
+
+
 def release_answer(*, set_headers: Mapping[str, str], remove: Iterable[str]) -> ProcessingResponse:
     """Let the answer's headers go."""
     common = CommonResponse(header_mutation=_mutation(set_headers, remove))
     return ProcessingResponse(response_headers=HeadersResponse(response=common))
 
 
+def released_answer(*, session: str, remove: tuple[str, ...]) -> ProcessingResponse:
+    """`release_answer` under the name of `session`."""
+    response = ProcessingResponse()
+    response.CopyFrom(_released_answer(remove))
+    header = response.response_headers.response.header_mutation.set_headers[0].header
+    header.raw_value = session.encode()
+    return response
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _released_answer(remove: tuple[str, ...]) -> ProcessingResponse:
+    return release_answer(set_headers={SESSION_HEADER: ""}, remove=remove)
+
+
 def request_body(body: bytes) -> list[ProcessingResponse]:
     """The whole request body, ended."""
-    return [ProcessingResponse(request_body=r) for r in _body(body, is_last=True)]
+    responses = []
+    for piece, is_end in _pieces(body, is_last=True):
+        response = ProcessingResponse()
+        _fill(response.request_body, piece, is_end=is_end)
+        responses.append(response)
+    return responses
 
 
 def answer_body(body: bytes, *, is_last: bool) -> list[ProcessingResponse]:
     """A piece of the answer's body."""
-    return [ProcessingResponse(response_body=r) for r in _body(body, is_last=is_last)]
+    responses = []
+    for piece, is_end in _pieces(body, is_last=is_last):
+        response = ProcessingResponse()
+        _fill(response.response_body, piece, is_end=is_end)
+        responses.append(response)
+    return responses
 
 
 def drop_answer_trailers(names: Iterable[str]) -> ProcessingResponse:
@@ -76,9 +112,16 @@ def _mutation(set_headers: Mapping[str, str], remove: Iterable[str]) -> HeaderMu
     )
 
 
-def _body(body: bytes, *, is_last: bool) -> Iterable[BodyResponse]:
-    pieces = [body[i : i + LARGEST_CHUNK] for i in range(0, len(body), LARGEST_CHUNK)] or [b""]
-    for number, piece in enumerate(pieces, start=1):
-        streamed = StreamedBodyResponse(body=piece, end_of_stream=is_last and number == len(pieces))
-        mutation = BodyMutation(streamed_response=streamed)
-        yield BodyResponse(response=CommonResponse(body_mutation=mutation))
+def _pieces(body: bytes, *, is_last: bool) -> list[tuple[bytes, bool]]:
+    """Pieces that fit a message, one at least, each with whether it is the end."""
+    if len(body) <= LARGEST_CHUNK:
+        return [(body, is_last)]
+    pieces = [body[i : i + LARGEST_CHUNK] for i in range(0, len(body), LARGEST_CHUNK)]
+    return [(piece, False) for piece in pieces[:-1]] + [(pieces[-1], is_last)]
+
+
+def _fill(response: BodyResponse, piece: bytes, *, is_end: bool) -> None:
+    """In place: a message that is built from messages copies the body once for each."""
+    streamed = response.response.body_mutation.streamed_response
+    streamed.body = piece
+    streamed.end_of_stream = is_end

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import grpc
 
 from authz_service.core.replies import refused
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError
-from authz_service.framing.headers import (
-    MODEL_HEADER,
-    SESSION_HEADER,
-    to_remove,
-)
+from authz_service.framing.headers import SESSION_HEADER, to_remove
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import error_shape
 from authz_service.servers.ext_proc_messages import (
     answer_body,
     drop_answer_trailers,
     immediate,
-    release_answer,
-    release_request,
+    released_answer,
+    released_request,
     request_body,
 )
 from authz_service.servers.wire.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
@@ -39,7 +35,7 @@ class EnvoyStream:
     request_headers: Mapping[str, str]
     request: Request
     request_has_body: bool = True
-    answer_headers: list[str] = field(default_factory=list)
+    answer_headers: tuple[str, ...] = ()
     answer_crossing: frozenset[str] = frozenset()
     answer_trailers: list[str] | None = None
     answer_has_body: bool = True
@@ -49,13 +45,8 @@ class EnvoyStream:
 
     async def forward(self, body: bytes, model: str) -> None:
         """Let the request through: its allowed headers, no query, to `model`."""
-        allowed = frozenset(self.request.headers)
-        await self.context.write(
-            release_request(
-                set_headers={MODEL_HEADER: model, ":path": self.request.path},
-                remove=to_remove(self.request_headers, allowed),
-            )
-        )
+        remove = to_remove(tuple(self.request_headers), frozenset(self.request.headers))
+        await self.context.write(released_request(model=model, path=self.request.path, remove=remove))
         if body or self.request_has_body:  # an empty one too has an end, which the model waits for
             for message in request_body(body):
                 await self.context.write(message)
@@ -84,8 +75,7 @@ class EnvoyStream:
         if not self.answer_begun:
             self.answer_begun = True
             remove = to_remove(self.answer_headers, self.answer_crossing)
-            session = {SESSION_HEADER: self.request.session}
-            await self.context.write(release_answer(set_headers=session, remove=remove))
+            await self.context.write(released_answer(session=self.request.session, remove=remove))
         if self.answer_has_body:
             await self._answer_body(body, is_last=is_last)
         self.is_done = is_last

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import grpc
 
@@ -13,6 +12,7 @@ from authz_service.framing.encoding import check_request_encoding
 from authz_service.keys.seal import Sealed, Sealer
 from authz_service.runtime.gateway import Reservation
 from authz_service.servers.wire.ext_proc_pb2 import HttpHeaders, ProcessingRequest, ProcessingResponse
+from authz_service.values import value
 
 Context = grpc.aio.ServicerContext[ProcessingRequest, ProcessingResponse]
 
@@ -20,23 +20,18 @@ SEAL_NAMESPACE = "envoy.filters.http.ext_authz"
 BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Incoming:
-    """The head of a request; header names are in lower case, values as text."""
+    """The head of a request; header names are in lower case, values as text.
+
+    Method and path are those that Check sealed, the path without its query.
+    """
 
     headers: Mapping[str, str]
     has_body: bool
     sealed: Sealed
-
-    @property
-    def method(self) -> str:
-        """The method that Check sealed."""
-        return self.sealed.method
-
-    @property
-    def path(self) -> str:
-        """The path without its query."""
-        return self.sealed.path.partition("?")[0]
+    method: str
+    path: str
 
 
 async def next_message(context: Context) -> ProcessingRequest | None:
@@ -56,7 +51,8 @@ def open_head(first: ProcessingRequest | None, sealer: Sealer, now: float) -> In
         raise Forbidden("method or path changed after they were checked", code="invalid_seal")
     if headers.get(":authority") != sealed.host:
         raise Forbidden("the host changed after it was checked", code="invalid_seal")
-    return Incoming(headers, not first.request_headers.end_of_stream, sealed)
+    has_body = not first.request_headers.end_of_stream
+    return Incoming(headers, has_body, sealed, sealed.method, sealed.path.partition("?")[0])
 
 
 async def read_request(
@@ -104,6 +100,7 @@ def header_texts(message: HttpHeaders) -> dict[str, str]:
     """Names to values, repeated ones joined (RFC 9110 5.3); what is not UTF-8 shows as U+FFFD."""
     headers: dict[str, str] = {}
     for header in message.headers.headers:
-        value = header.raw_value.decode(errors="replace") if header.raw_value else header.value
-        headers[header.key] = f"{headers[header.key]},{value}" if header.key in headers else value
+        name, raw = header.key, header.raw_value
+        value = str(raw, "utf-8", "replace") if raw else header.value
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers

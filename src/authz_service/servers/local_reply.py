@@ -22,7 +22,7 @@ LARGEST_REPLY = 64 * 1024
 
 async def pass_local_reply(context: Context, first: ProcessingRequest) -> None:
     """Pass a failure of Envoy's on; raises `Forbidden` for anything that might be a model's answer."""
-    names = [header.key for header in first.response_headers.headers.headers]
+    names = tuple(header.key for header in first.response_headers.headers.headers)
     status = next((h for h in first.response_headers.headers.headers if h.key == ":status"), None)
     code = int(status.raw_value or status.value) if status is not None else 0
     if code < 400 or "x-envoy-upstream-service-time" in names:
