@@ -12,7 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from authz_service.config.faults import BadConfiguration
-from authz_service.config.model import Credential, Holds, Limits, Listen, Tls
+from authz_service.config.model import (
+    Credential,
+    EntraDirectory,
+    GoogleDirectory,
+    Holds,
+    Limits,
+    Listen,
+    Lookup,
+    Tls,
+)
 from authz_service.config.read import Loaded, Surroundings, read_config
 from authz_service.config.starter import starter_text
 from authz_service.errors import Misconfigured
@@ -351,6 +360,49 @@ def test_an_issuer_without_a_key_set_is_asked_for_it_where_nobody_can_answer_in_
     found = faults(f"{smallest}identity: {{issuers: [{bare.replace('https:', 'http:')}]}}")
     assert any("must come over https" in words for _, _, words in found), found
     load(f"{smallest}identity: {{issuers: [{bare.replace('https://i.example', 'http://127.0.0.1:8080')}]}}")
+
+
+ENTRA = "{directory: entra, tenant: corp.example, client: app-1, secret: graph.secret}"
+GOOGLE = "{directory: google, key: google.json, admin: admin@corp.example}"
+
+
+def test_a_lookup_of_groups_arrives_with_its_defaults(load: Load, smallest: str) -> None:
+    def lookup(text: str) -> Lookup | None:
+        issuer = ISSUER.replace("jwks", f"lookup: {text}, jwks")
+        return load(f"{smallest}identity: {{issuers: [{issuer}]}}").config.identity.issuers[0].lookup
+
+    base = Path("/etc/authz")
+    entra = EntraDirectory("corp.example", "app-1", base / "graph.secret")
+    assert lookup(ENTRA) == Lookup(entra, "oid", 300.0, 3600.0)
+    google = GoogleDirectory(base / "google.json", "admin@corp.example")
+    assert lookup(GOOGLE) == Lookup(google, "sub")
+    more = ENTRA.replace(
+        "}", ", member: upn, fresh: 1m, stale: 0s, login: 'https://l.us', api: 'https://g.us/'}"
+    )
+    national = EntraDirectory("corp.example", "app-1", base / "graph.secret", "https://l.us", "https://g.us")
+    assert lookup(more) == Lookup(national, "upn", 60.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ENTRA.replace("entra", "okta"), "must be entra or google"),
+        (ENTRA.replace("tenant: corp.example, ", ""), "tenant is missing"),
+        (ENTRA.replace("corp.example", "'a/../b'"), "an id or a domain's name"),
+        (ENTRA.replace("}", ", api: 'http://graph.example'}"), "our secret"),
+        (ENTRA.replace("}", ", api: 'https://graph.example/v1'}"), "without a path"),
+        (ENTRA.replace("}", ", key: x}"), "unknown key 'key'"),
+        (ENTRA.replace("}", ", fresh: 1s}"), "from 10s to 1h"),
+        (GOOGLE.replace(", admin: admin@corp.example", ""), "admin is missing"),
+        ("{}", "directory is missing"),
+    ],
+)
+def test_a_lookup_that_could_not_work_or_would_tell_our_secret_is_refused(
+    faults: Faults, smallest: str, text: str, message: str
+) -> None:
+    issuer = ISSUER.replace("jwks", f"lookup: {text}, jwks")
+    found = faults(f"{smallest}identity: {{issuers: [{issuer}]}}")
+    assert any(message in words for _, _, words in found), found
 
 
 def test_the_embedded_issuer_beside_others_needs_the_operators_word(

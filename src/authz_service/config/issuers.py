@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from authz_service.config import scalars
+from authz_service.config.directories import read_lookup
 from authz_service.config.model import Identity, Issuer
 from authz_service.config.section import Read, Refused, Section
 from authz_service.config.tree import Node
@@ -51,6 +52,7 @@ def _read_issuer(section: Section, base: Path) -> Issuer:
         groups=section.optional("groups", scalars.list_of(scalars.line), default.groups),
         groups_cut=section.optional("groups_cut", scalars.whole_number(0, 10_000), default.groups_cut),
         groups_without_slash=section.optional("groups_without_slash", scalars.boolean, False),
+        lookup=read_lookup(section, base),
         person=section.optional("person", scalars.line, default.person),
         unverified_email=section.optional("unverified_email", scalars.boolean, False),
         max_lifetime=section.optional("max_lifetime", scalars.duration(60, 30 * _DAY), default.max_lifetime),

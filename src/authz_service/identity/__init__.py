@@ -8,5 +8,6 @@
 - `key_sources`: the seam to where keys come from, and keys that never change
 - `jwks_file`: keys from a file
 - `jwks_url`, `key_cache`, `download`: keys from an issuer's server, found by its metadata; kept, fetched
+- `group_cache`, `directory`, `entra`, `google`: groups that a token leaves out, asked for and kept
 - `embedded`: our own issuer, for one person trying things out
 """

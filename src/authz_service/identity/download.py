@@ -1,8 +1,9 @@
-"""Fetches a JSON document of an issuer's over HTTP: bounded, never redirected, never compressed."""
+"""Fetches a JSON document of an issuer's or a directory's: bounded, never redirected or compressed."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -34,11 +35,12 @@ class Document:
 
 
 class NotServed(ValueError):
-    """The server answered with another status than 200."""
+    """The server answered with another status than 200; after `retry_after` seconds it may be asked again."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, retry_after: float | None = None) -> None:
         super().__init__(f"status {status}")
         self.status = status
+        self.retry_after = retry_after
 
 
 def new_client() -> httpx.AsyncClient:
@@ -60,15 +62,26 @@ def is_safe(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
 
 
-async def fetch_document(client: httpx.AsyncClient, url: str, *, accept: str = "") -> Document:
-    """GET a JSON document; raises `ValueError`, `NotServed` and what httpx raises."""
+async def fetch_document(
+    client: httpx.AsyncClient,
+    url: str,
+    *,
+    accept: str = "",
+    bearer: str | None = None,
+    form: Mapping[str, str] | None = None,
+) -> Document:
+    """GET a JSON document, or POST a form for one; raises `ValueError`, `NotServed` and what httpx raises.
+
+    `accept` comes before JSON; `bearer` is the token to show.
+    """
     # Without compression, so that the limit on what is read is a limit on what is held.
     headers = {"accept": f"{accept}application/json", "accept-encoding": "identity"}
-    content = bytearray()
+    headers |= {} if bearer is None else {"authorization": f"Bearer {bearer}"}
+    method, content = "GET" if form is None else "POST", bytearray()
     # A redirect would let whoever controls one path of the issuer's site name other keys.
-    async with client.stream("GET", url, headers=headers, follow_redirects=False) as answer:
+    async with client.stream(method, url, headers=headers, data=form, follow_redirects=False) as answer:
         if answer.status_code != 200:
-            raise NotServed(answer.status_code)
+            raise NotServed(answer.status_code, _seconds(answer.headers.get("retry-after", "")))
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise ValueError("compressed although asked not to be")
         async for chunk in answer.aiter_raw():
@@ -98,5 +111,9 @@ def _max_age(headers: httpx.Headers) -> float | None:
     found = _MAX_AGE.search(directives)
     if found is None:
         return None
-    has_age = age.isascii() and age.isdigit() and len(age) < 10
-    return max(0.0, float(found[1]) - (float(age) if has_age else 0.0))
+    return max(0.0, float(found[1]) - (_seconds(age) or 0.0))
+
+
+def _seconds(value: str) -> float | None:
+    """A header's whole number of seconds (RFC 9110 10.2.3); None for anything else, dates too."""
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 10 else None

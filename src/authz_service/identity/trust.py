@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import assert_never
 
 import httpx
 
-from authz_service.config.model import Identity, Issuer, Review
+from authz_service.config.model import EntraDirectory, GoogleDirectory, Identity, Issuer, Review
+from authz_service.config.model import Lookup as Settings
 from authz_service.errors import Misconfigured
 from authz_service.identity.claims import PersonClaim
+from authz_service.identity.directory import Directory, read_secret
 from authz_service.identity.download import is_safe, new_client
 from authz_service.identity.embedded import (
     ALGORITHM,
@@ -19,6 +22,9 @@ from authz_service.identity.embedded import (
     LONGEST_TTL,
     EmbeddedIssuer,
 )
+from authz_service.identity.entra import EntraGroups
+from authz_service.identity.google import GoogleGroups
+from authz_service.identity.group_cache import GroupCache, Lookup
 from authz_service.identity.groups import GroupClaim
 from authz_service.identity.jwks_file import JwksFile
 from authz_service.identity.jwks_url import Discovery, JwksUrl
@@ -73,8 +79,22 @@ def _trusted(issuer: Issuer, client: httpx.AsyncClient) -> TrustedIssuer:
         keys=_key_source(issuer, client),
         groups=GroupClaim(issuer.groups, issuer.groups_cut, issuer.groups_without_slash),
         person=person,
+        lookup=_lookup(issuer.lookup, client) if issuer.lookup else None,
         max_lifetime=issuer.max_lifetime,
     )
+
+
+def _lookup(settings: Settings, client: httpx.AsyncClient) -> Lookup:
+    match settings.directory:
+        case EntraDirectory() as entra:
+            read_secret(entra.secret)  # so that a start says what is wrong with it
+            directory: Directory = EntraGroups(client, entra)
+        case GoogleDirectory() as google:
+            read_secret(google.key)
+            directory = GoogleGroups(client, google)
+        case _ as never:
+            assert_never(never)
+    return Lookup(GroupCache(directory, fresh=settings.fresh, stale=settings.stale), settings.member)
 
 
 def _key_source(issuer: Issuer, client: httpx.AsyncClient) -> KeySource:

@@ -13,6 +13,7 @@ import jwt
 
 from authz_service.errors import Misconfigured, Unauthenticated
 from authz_service.identity.claims import PersonClaim, caller, check_times
+from authz_service.identity.group_cache import Lookup
 from authz_service.identity.groups import GroupClaim
 from authz_service.identity.key_sources import KeySource
 from authz_service.identity.keys import KEY_TYPES, VerifyingKey
@@ -36,6 +37,7 @@ class TrustedIssuer:
     keys: KeySource
     groups: GroupClaim = field(default_factory=GroupClaim)
     person: PersonClaim | None = None
+    lookup: Lookup | None = None
     max_lifetime: float = 86_400.0
 
     def __post_init__(self) -> None:
@@ -99,9 +101,11 @@ class Verifier:
                 raise result
 
     async def close(self) -> None:
-        """End what the key sources run in the background."""
+        """End what the key sources and lookups run in the background."""
         for issuer in self._issuers.values():
             await issuer.keys.close()
+            if issuer.lookup is not None:
+                await issuer.lookup.cache.close()
         if self._then_close is not None:
             await self._then_close()
 
@@ -113,7 +117,10 @@ class Verifier:
         if verified is None:
             verified = await self._verified(read_head(token), token, is_review=is_review)
             self._remember(digest, verified)
-        return verified.caller
+        lookup = verified.issuer.lookup
+        if lookup is None or verified.caller.groups_complete:
+            return verified.caller
+        return await lookup.completed(verified.caller)
 
     def _recall(self, digest: bytes) -> _Verified | None:
         verified = self._remembered.get(digest)

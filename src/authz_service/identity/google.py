@@ -1,0 +1,91 @@
+"""A person's groups by Google's Admin SDK, since Google's tokens never have any."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlencode
+
+import httpx
+import jwt
+import orjson
+
+from authz_service.config.model import GoogleDirectory
+from authz_service.errors import Misconfigured
+from authz_service.identity.directory import (
+    MOST_GROUPS,
+    MOST_PAGES,
+    Session,
+    UnknownMember,
+    names_in,
+    read_secret,
+)
+from authz_service.identity.download import Document, NotServed, fetch_document, is_safe
+
+PAGE: Final = 200  # the most that the Directory API gives at a time
+SCOPE: Final = "https://www.googleapis.com/auth/admin.directory.group.readonly"
+_GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_ASSERTION_SECONDS: Final = 600
+
+
+class GoogleLogin:
+    """A service account's assertion for an administrator (RFC 7523). The key file is read each time."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, settings: GoogleDirectory, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._client = client
+        self._key = settings.key
+        self._admin = settings.admin
+        self._clock = clock
+
+    async def get(self) -> Document:
+        """A token for the Directory API."""
+        url, assertion = self._assertion()
+        return await fetch_document(self._client, url, form={"grant_type": _GRANT, "assertion": assertion})
+
+    def _assertion(self) -> tuple[str, str]:
+        try:
+            key = orjson.loads(read_secret(self._key))
+            url, now = key["token_uri"], int(self._clock())
+            claims = {"iss": key["client_email"], "sub": self._admin, "scope": SCOPE, "aud": url}
+            claims |= {"iat": now, "exp": now + _ASSERTION_SECONDS}
+            head = {"kid": key["private_key_id"]}
+            assertion = jwt.encode(claims, key["private_key"], algorithm="RS256", headers=head)
+        except (KeyError, TypeError, ValueError, jwt.PyJWTError) as error:
+            raise Misconfigured(f"{self._key} is no key file of a service account") from error
+        if not is_safe(url):
+            raise Misconfigured(f"{self._key}: token_uri must be https")
+        return url, assertion
+
+
+class GoogleGroups:
+    """A `Directory`: the groups that a user (by id or address) is a direct member of, by their addresses."""
+
+    def __init__(self, client: httpx.AsyncClient, settings: GoogleDirectory) -> None:
+        self._session = Session(client, settings.api, GoogleLogin(client, settings))
+        self._url = f"{settings.api}/admin/directory/v1/groups"
+
+    async def groups_of(self, member: str) -> tuple[str, ...]:
+        """See `Directory.groups_of`."""
+        names: list[str] = []
+        query = {"userKey": member, "maxResults": str(PAGE)}
+        for _ in range(MOST_PAGES):
+            page = await self._page(f"{self._url}?{urlencode(query)}")
+            names += names_in(page.get("groups", []), "email")  # left out where there are none
+            following = page.get("nextPageToken")
+            if following is None:
+                return tuple(dict.fromkeys(name.casefold() for name in names))
+            if not isinstance(following, str) or len(names) > MOST_GROUPS:
+                break
+            query["pageToken"] = following
+        raise ValueError("more groups than can be read")
+
+    async def _page(self, url: str) -> dict[str, object]:
+        try:
+            return await self._session.get(url)
+        except NotServed as error:
+            if error.status == 404:
+                raise UnknownMember from error
+            raise
