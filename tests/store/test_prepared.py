@@ -47,17 +47,20 @@ def test_columns_that_are_not_named_stay_null(connection: Connection) -> None:
 @pytest.mark.parametrize("count", COUNTS)
 def test_each_row_is_updated_with_its_own_values_and_no_other_row(connection: Connection, count: int) -> None:
     connection.execute(insert(sessions), [SESSION | {"id": f"s{i}", "seq": i} for i in range(count + 1)])
-    rows = [(f"s{i}", f"status {i}", i if i % 2 else None) for i in reversed(range(count))]
+    rows = [(f"status {i}", i if i % 2 else None, f"s{i}") for i in reversed(range(count))]
     update_rows(connection, sessions, ("status", "ended_at"), (), rows)
-    found = connection.execute(select(sessions.c.id, sessions.c.status, sessions.c.ended_at))
-    assert set(map(tuple, found)) == {*rows, (f"s{count}", "", None)}
+    found = connection.execute(select(sessions.c.status, sessions.c.ended_at, sessions.c.id))
+    assert set(map(tuple, found)) == {*rows, ("", None, f"s{count}")}
 
 
-def test_a_column_is_filled_only_where_it_is_empty(connection: Connection) -> None:
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_column_is_filled_only_where_it_is_empty(connection: Connection, at_once: int) -> None:
     before = {"null": None, "empty": "", "full": "kept"}
     rows = [SESSION | {"id": i, "seq": n, "hold": h} for n, (i, h) in enumerate(before.items())]
     connection.execute(insert(sessions), rows)
-    update_rows(connection, sessions, ("status",), ("hold",), [(i, "held", "filled") for i in before])
+    changed = [("held", "filled", i) for i in before]
+    for start in range(0, len(changed), at_once):
+        update_rows(connection, sessions, ("status",), ("hold",), changed[start : start + at_once])
     found = connection.execute(select(sessions.c.id, sessions.c.status, sessions.c.hold))
     held = {"null": "filled", "empty": "filled", "full": "kept"}
     assert {tuple(row) for row in found} == {(i, "held", hold) for i, hold in held.items()}

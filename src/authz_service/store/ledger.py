@@ -102,7 +102,7 @@ class Ledger:
         self.flush(connection)
         if self._recorded:
             frontier = self._frontier
-            row = (1, frontier.size, frontier.root(), frontier.to_bytes(), self.now)
+            row = (frontier.size, frontier.root(), frontier.to_bytes(), self.now, 1)
             update_rows(connection, head, _HEAD_COLUMNS, (), [row])
 
     def _ref(self, body: bytes, stored: list[tuple[bytes, bytes, bytes]]) -> PayloadRef:
@@ -150,7 +150,7 @@ def _update_sessions(connection: Connection, changed: Mapping[str, Change]) -> N
     shapes: dict[tuple[Names, Names], list[Row]] = {}
     for session, what in changed.items():
         shape = (tuple(what.put), tuple(what.fill))
-        shapes.setdefault(shape, []).append((session, *what.put.values(), *what.fill.values()))
+        shapes.setdefault(shape, []).append((*what.put.values(), *what.fill.values(), session))
     for (put, fill), rows in shapes.items():
         if put or fill:
             update_rows(connection, sessions, put, fill, rows)

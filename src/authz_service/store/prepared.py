@@ -7,9 +7,8 @@ takes many rows, since between two statements the writer's thread waits for the 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -18,7 +17,6 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Table,
-    Update,
     bindparam,
     case,
     column,
@@ -46,29 +44,34 @@ def insert_rows(connection: Connection, table: Table, columns: Names, rows: Sequ
     Values reach the driver as they are: a column whose type would convert them cannot be written so.
     """
     dialect = connection.dialect
-    _in_blocks(connection, rows, lambda count: _insert(table, columns, count, dialect))
+    for block in _blocks(len(rows)):
+        _run(connection, _insert(table, columns, block.stop - block.start, dialect), rows[block])
 
 
 def update_rows(connection: Connection, table: Table, put: Names, fill: Names, rows: Sequence[Row]) -> None:
-    """Update by `id`: each row is an id, the values of `put`, then those of `fill`.
+    """Update by `id`: each row has the values of `put`, those of `fill`, and an id that no other row has.
 
     What `fill` names is set only where the column is NULL or empty text. Values as in `insert_rows`.
     """
     dialect = connection.dialect
-    _in_blocks(connection, rows, lambda count: _update(table, put, fill, count, dialect))
+    for block in _blocks(len(rows)):
+        _run(connection, _update(table, put, fill, block.stop - block.start, dialect), rows[block])
 
 
-def _in_blocks(connection: Connection, rows: Sequence[Row], sql_for: Callable[[int], str]) -> None:
-    """Run for at most 32 rows at a time, always a power of two of them, so that there are few statements."""
-    done = 0
-    while left := len(rows) - done:
-        count = min(MOST_ROWS, 1 << (left.bit_length() - 1))
-        _run(connection, sql_for(count), list(chain.from_iterable(rows[done : done + count])))
-        done += count
+@lru_cache(maxsize=1024)
+def _blocks(count: int) -> Sequence[slice]:
+    """At most 32 rows at a time, always a power of two of them, so that there are few statements."""
+    blocks, start = [], 0
+    while left := count - start:
+        size = min(MOST_ROWS, 1 << (left.bit_length() - 1))
+        blocks.append(slice(start, start + size))
+        start += size
+    return blocks
 
 
-def _run(connection: Connection, sql: str, parameters: list[Any]) -> None:
+def _run(connection: Connection, sql: str, rows: Sequence[Row]) -> None:
     driver: Any = connection.connection.driver_connection
+    parameters = [value for row in rows for value in row]
     if isinstance(driver, sqlite3.Connection):
         # It looks for an adapter for each `bytes`, which takes ten times as long as the copy.
         parameters = [bytearray(value) if type(value) is bytes else value for value in parameters]
@@ -86,14 +89,19 @@ def _insert(table: Table, columns: Names, count: int, dialect: Dialect) -> str:
 
 @lru_cache(maxsize=256)
 def _update(table: Table, put: Names, fill: Names, count: int, dialect: Dialect) -> str:
-    names = ("id", *put, *fill)
+    names = (*put, *fill, "id")
     rows = _parameters(table, names, count)
-    changed = values(*(column(n, table.c[n].type) for n in names), name="changed").data(rows).cte("changed")
-    setting: dict[str, ColumnElement[Any]] = {name: changed.c[name] for name in put}
+    if count == 1:
+        new: dict[str, ColumnElement[Any]] = dict(zip(names, rows[0], strict=True))
+    else:
+        typed = [column(name, table.c[name].type) for name in names]
+        changed = values(*typed, name="changed").data(rows).cte("changed")
+        new = {name: changed.c[name] for name in names}
+    setting = [(table.c[name], new[name]) for name in put]
     for name in fill:
         old = table.c[name]
-        setting[name] = case((or_(old.is_(None), old == _EMPTY), changed.c[name]), else_=old)
-    statement: Update = update(table).where(table.c.id == changed.c.id).values(setting)
+        setting.append((old, case((or_(old.is_(None), old == _EMPTY), new[name]), else_=old)))
+    statement = update(table).where(table.c.id == new["id"]).ordered_values(*setting)
     return _sql(statement, dialect, rows=count, columns=names)
 
 
