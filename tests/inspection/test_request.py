@@ -205,3 +205,24 @@ def test_a_body_that_cannot_be_read_is_refused_by_name(kit: Any, body: bytes, co
     with pytest.raises(Unreadable) as refused:
         inspect(kit, body)
     assert (refused.value.code, refused.value.status) == (code, 400)
+
+
+def test_what_an_allowed_request_needs_none_of_is_made_when_it_is_asked_for(kit: Any) -> None:
+    asked: list[str] = []
+
+    def head(model: str) -> bytes:
+        asked.append(model)
+        return b"POST "
+
+    body = asking("my s3cr3t 1234", model="gpt-4o", metadata={"nonce": "x"})
+    inspection = inspect(kit, body, head=head, noise=[("metadata", "nonce")])
+    assert asked == []
+    full = inspection.in_full()
+    assert asked == ["llama"]
+    alone = inspect(kit, body, noise=[("metadata", "nonce")])
+    assert full.fingerprint == inspection.fingerprint == b"POST " + alone.fingerprint
+    assert b"nonce" not in full.fingerprint
+    assert (full.redacted, full.changes) == (inspection.redacted, inspection.changes)
+    assert b"[NUMBER]" in full.changes
+    assert b"s3cr3t" not in full.redacted
+    assert asked == ["llama", "llama"]

@@ -7,7 +7,7 @@ import json
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from tests.servers.ext_proc_fakes import ALICE, CHAT, CONFIG
@@ -94,3 +94,39 @@ def test_headers_that_change_meaning_make_another_request_and_others_do_not(rule
     assert fingerprint() == fingerprint(user_agent="a", idempotency_key="b")
     assert fingerprint(openai_beta="a") != fingerprint(openai_beta="b")
     assert fingerprint(accept="a', 'b") != fingerprint(accept="a", openai_beta="b")
+
+
+@dataclass
+class Headers(dict[str, str]):
+    """Headers that remember on which threads they were read."""
+
+    threads: list[int] = field(default_factory=list)
+
+    def items(self) -> Any:
+        self.threads.append(threading.get_ident())
+        return super().items()
+
+
+@pytest.mark.parametrize(("size", "made_by_judging"), [(10, []), (LARGEST_INLINE, [False])])
+def test_what_may_be_asked_of_a_large_request_is_made_in_the_thread_too(
+    rules: Rules, size: int, made_by_judging: list[bool]
+) -> None:
+    headers = Headers()
+    found = find_operation("POST", CHAT)
+    assert found is not None
+    judging = judge(
+        rules,
+        replace(REQUEST, headers=headers),
+        Route(*found),
+        asking(size),
+        caller=ALICE,
+        now=0.0,
+        new_hold="h",
+        threads=Threads(),
+    )
+    answer = asyncio.run(judging)
+    assert isinstance(answer, RequestJudged)
+    assert [thread == threading.get_ident() for thread in headers.threads] == made_by_judging
+    assert answer.inspection is not None
+    assert answer.inspection.fingerprint.startswith(b"POST\0" + CHAT.encode() + b"\0llama\0")
+    assert len(headers.threads) == 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from authz_service.errors import Unreadable
 from authz_service.framing.json_canonical import fingerprint_json
@@ -29,13 +30,16 @@ def inspect_request(
     models: Mapping[str, str],
     noise: Collection[tuple[str, ...]],
     max_depth: int,
+    head: Callable[[str], bytes] | None = None,
 ) -> RequestInspection:
     """Read a whole body, look for findings in every text of it, and mask `masked_entities`.
 
-    `models` leads from each name and alias to the model's name. Raises `Unreadable`: what `read_json`
-    and the adapter refuse, `model_not_found` (404), `model_not_named` where the dialect names none and
-    there are several, and `unmaskable` for a finding that would have to be masked in an object's key.
-    The message never quotes the body.
+    `models` leads from each name and alias to the model's name. `head` gives, for that name, what else
+    makes two requests the same; it stands before the body in the fingerprint.
+
+    Raises `Unreadable`: what `read_json` and the adapter refuse, `model_not_found` (404),
+    `model_not_named` where the dialect names none and there are several, and `unmaskable` for a finding
+    that would have to be masked in an object's key. The message never quotes the body.
     """
     document = read_json(body, max_depth=max_depth)
     view = api.read_request(operation, document)
@@ -47,22 +51,20 @@ def inspect_request(
             f"{forward.unmaskable} was found in the name of a field, where it cannot be masked",
             code="unmaskable",
         )
-    redacted = _masked(found, scanner.entities)
-    is_same = redacted.edits == forward.edits and not redacted.keys
     if view.model and view.model != model:
-        is_same = False
         forward.edits[_place_of_model(api, operation)] = model
-    forwarded = _edited(body, forward)
+    if view.model != model:
+        view = replace(view, model=model)
     ignored = [path for path in noise if path and path[0] in api.noise_roots]
     return RequestInspection(
-        operation=operation,
-        view=view if view.model == model else replace(view, model=model),
-        findings=_count(found),
-        masked=dict(forward.counts),
-        forward=forwarded,
-        redacted=forwarded if is_same else _edited(body, redacted),
-        fingerprint=fingerprint_json(document, ignored),
-        changes=_changes(forward, ignored),
+        operation,
+        view,
+        _count(found),
+        dict(forward.counts),
+        _edited(body, forward),
+        partial(_redacted, body, found, scanner.entities) if found else body,
+        partial(_fingerprint, document, ignored, head, model),
+        partial(_changes, forward, ignored) if forward.edits else b"",
     )
 
 
@@ -107,13 +109,17 @@ class _Scanned:
 
 
 def _find(texts: Sequence[TextField], scanner: Scanner) -> list[_Scanned]:
+    """The texts in which something was found."""
     across = findings_across(texts, scanner)
     scanned: list[_Scanned] = []
     for i, text in enumerate(texts):
         findings = scanner.scan(text.text, embedded_json=text.kind is TextKind.JSON)
-        extra = [f for f in across.get(i, ()) if f.finding not in findings or f.is_tail]
-        tails = frozenset(len(findings) + n for n, f in enumerate(extra) if f.is_tail)
-        scanned.append(_Scanned(text, (*findings, *(f.finding for f in extra)), tails))
+        if i in across:
+            extra = [f for f in across[i] if f.finding not in findings or f.is_tail]
+            tails = frozenset(len(findings) + n for n, f in enumerate(extra) if f.is_tail)
+            scanned.append(_Scanned(text, (*findings, *(f.finding for f in extra)), tails))
+        elif findings:
+            scanned.append(_Scanned(text, findings))
     return scanned
 
 
@@ -135,21 +141,9 @@ def _edited(body: bytes, made: _Edits) -> bytes:
     return edit_json(body, made.edits, made.keys) if made.edits or made.keys else body
 
 
-def _changes(made: _Edits, noise: Collection[tuple[str, ...]]) -> bytes:
-    """What was edited, in one order, without what is noise."""
-    kept = [
-        [list(path), text]
-        for path, text in made.edits.items()
-        if not any(path[: len(ignored)] == ignored for ignored in noise)
-    ]
-    return fingerprint_json(sorted(kept, key=repr)) if kept else b""
-
-
 def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:
     made = _Edits()
     for s in scanned:
-        if not s.findings:
-            continue
         text = s.field.text
         spans = SpanMerger(entities).take(Progress(s.findings, len(text), s.tails))
         if not spans:
@@ -161,3 +155,24 @@ def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:
         else:
             made.edits[s.field.path] = mask(text, spans)
     return made
+
+
+def _redacted(body: bytes, found: Sequence[_Scanned], entities: frozenset[str]) -> bytes:
+    return _edited(body, _masked(found, entities))
+
+
+def _fingerprint(
+    document: object, noise: Collection[tuple[str, ...]], head: Callable[[str], bytes] | None, model: str
+) -> bytes:
+    body = fingerprint_json(document, noise)
+    return body if head is None else head(model) + body
+
+
+def _changes(made: _Edits, noise: Collection[tuple[str, ...]]) -> bytes:
+    """What was edited, in one order, without what is noise."""
+    kept = [
+        [list(path), text]
+        for path, text in made.edits.items()
+        if not any(path[: len(ignored)] == ignored for ignored in noise)
+    ]
+    return fingerprint_json(sorted(kept, key=repr)) if kept else b""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from authz_service.model_apis.base import Operation
 from authz_service.view.answer import Usage
 from authz_service.view.request import RequestView
+
+Made = bytes | Callable[[], bytes]
+"""Bytes, or how to make them: what an allowed request needs none of is made when somebody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +18,8 @@ class RequestInspection:
     """A request that was read. `findings` counts each entity type over all texts, `masked` placeholders.
 
     `forward` are the bytes for the model: those received, byte for byte, but for masked spans and the
-    model's name where an alias was asked for. `redacted` has every finding masked, whether a mask
-    asks for it or not: it is what the record of a denied request keeps. `fingerprint` is the
-    canonical form of the body without its noise (RFC 8785), for recognising the same request, and
-    `changes` that of what differs from it in `forward`: with both the same, `forward` is, but for noise
-    and for how the document is written. `view` names the model by its own name, whatever alias was
-    asked for.
+    model's name where an alias was asked for. `view` names the model by its own name, whatever alias
+    was asked for.
     """
 
     operation: Operation
@@ -28,9 +27,39 @@ class RequestInspection:
     findings: Mapping[str, int]
     masked: Mapping[str, int]
     forward: bytes
-    redacted: bytes
-    fingerprint: bytes
-    changes: bytes
+    _redacted: Made = field(repr=False)
+    _fingerprint: Made = field(repr=False)
+    _changes: Made = field(repr=False)
+
+    @property
+    def redacted(self) -> bytes:
+        """The body with every finding masked, whether a mask asks for it or not.
+
+        It is what the record of a denied request keeps.
+        """
+        return _made(self._redacted)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The canonical form of the body without its noise (RFC 8785), for recognising the same request."""
+        return _made(self._fingerprint)
+
+    @property
+    def changes(self) -> bytes:
+        """The canonical form of what differs from the body in `forward`.
+
+        With this and the fingerprint the same, `forward` is, but for noise and for how the document is
+        written.
+        """
+        return _made(self._changes)
+
+    def in_full(self) -> RequestInspection:
+        """The same with everything made: it takes time where the body is large."""
+        return replace(self, _redacted=self.redacted, _fingerprint=self.fingerprint, _changes=self.changes)
+
+
+def _made(value: Made) -> bytes:
+    return value if isinstance(value, bytes) else value()
 
 
 @dataclass(frozen=True, slots=True)

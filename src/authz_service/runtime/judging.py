@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from authz_service.core.events import RequestFailed, RequestJudged
@@ -69,19 +70,20 @@ def _judge_body(
     """Inspect and decide: rules may read texts too, and a pattern over megabytes takes its time."""
     if not body:
         raise Unreadable("The request has no body; a JSON object is expected.", code="invalid_json")
-    inspection = inspect(rules, route, body)
+    inspection = inspect(rules, route, body, partial(_head, request))
     decision = rules.policy.decide_request(RequestFacts(caller, inspection.view, inspection.findings, now))
     return RequestJudged(
         decision=decision,
         model=rules.models[inspection.view.model],
         new_hold=new_hold,
         now=now,
-        inspection=replace(inspection, fingerprint=_fingerprint(request, inspection)),
+        # What may be asked for later is made there, and later is on the event loop.
+        inspection=inspection if len(body) <= LARGEST_INLINE else inspection.in_full(),
         approvals=rules.approvals_of(decision.approvals),
     )
 
 
-def inspect(rules: Rules, route: Route, body: bytes) -> RequestInspection:
+def inspect(rules: Rules, route: Route, body: bytes, head: Callable[[str], bytes]) -> RequestInspection:
     """Read `body` and look for findings; raises `Unreadable`."""
     return inspect_request(
         body,
@@ -92,11 +94,11 @@ def inspect(rules: Rules, route: Route, body: bytes) -> RequestInspection:
         models=rules.models,
         noise=rules.config.holds.noise,
         max_depth=rules.config.limits.depth,
+        head=head,
     )
 
 
-def _fingerprint(request: Request, inspection: RequestInspection) -> bytes:
-    """The same request: method, path, model and headers that change meaning, with the body."""
+def _head(request: Request, model: str) -> bytes:
+    """The same request beside its body: method, path, model and headers that change meaning."""
     meaning = sorted(h for h in request.headers.items() if h[0] not in ("user-agent", "idempotency-key"))
-    parts = [request.method, request.path, inspection.view.model, repr(meaning)]
-    return "\0".join(parts).encode() + b"\0" + inspection.fingerprint
+    return "\0".join((request.method, request.path, model, repr(meaning), "")).encode()
