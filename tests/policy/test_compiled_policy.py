@@ -34,6 +34,31 @@ def test_a_deny_rule_without_an_answer_does_not_read_as_one_that_did_not_match(r
     assert decision.effect is Effect.DENY
 
 
+class Spoken:
+    """A bundle that answers what it is asked with."""
+
+    def evaluate(self, facts: Sequence[Answer]) -> Sequence[Answer]:
+        return facts
+
+
+def test_a_decision_that_was_made_before_is_for_the_same_answers_and_groups_only(rule: Make) -> None:
+    rules = RuleSet((rule("staff", Effect.ALLOW, reads="caller.groups"),), Spoken(), Effect.DENY)
+    some = Caller("i", "s", 0.0, groups_complete=False)
+    every = Caller("i", "s", 0.0)
+    asked: list[tuple[Answer, Caller, Effect, str | None]] = [
+        (True, every, Effect.ALLOW, None),
+        (True, some, Effect.DENY, None),
+        (False, every, Effect.DENY, None),
+        (Failed("a"), every, Effect.DENY, "a"),
+        (Failed("b"), every, Effect.DENY, "b"),
+        (True, every, Effect.ALLOW, None),
+    ]
+    for answer, caller, effect, error in asked:
+        decision = rules.decide([answer], caller, policy="p", subject="request")
+        assert (decision.effect, decision.outcomes[0].error) == (effect, error)
+    assert rules.decide([True], every, policy="q", subject="request").policy == "q"
+
+
 def test_a_default_cannot_hold() -> None:
     with pytest.raises(ValueError, match="default"):
         RuleSet((), Silent(), Effect.HOLD)

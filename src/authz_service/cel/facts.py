@@ -1,4 +1,4 @@
-"""Builds what conditions look at, only with the fields that they read: texts can be megabytes."""
+"""Builds what conditions look at, only the variables and fields that they read: texts can be megabytes."""
 
 from __future__ import annotations
 
@@ -67,10 +67,13 @@ class FindingsPart:
     def __init__(self, schema: Schema, variable: str, reads: frozenset[str]) -> None:
         self._message = schema.messages["Findings"]
         self._found = schema.messages["Found"]
+        self._nothing = self._message()
         prefix = f"{variable}."
         self._entities = tuple(name.removeprefix(prefix) for name in sorted(reads) if name.startswith(prefix))
 
     def __call__(self, counts: Mapping[str, int]) -> Any:
+        if not counts:
+            return self._nothing
         found = self._found
         present = {name: found(count=counts[name]) for name in self._entities if counts.get(name)}
         return self._message(**present)
@@ -78,54 +81,54 @@ class FindingsPart:
 
 def request_facts(schema: Schema, reads: frozenset[str]) -> Callable[[RequestFacts], dict[str, Any]]:
     """A function from the facts of a request to the variables of its conditions."""
-    caller = Part(schema.messages["Person"], "caller", PERSON, reads)
-    request = Part(schema.messages["Request"], "request", REQUEST, reads)
-    findings = FindingsPart(schema, "findings", reads)
-
-    def build(facts: RequestFacts) -> dict[str, Any]:
-        return {
-            "caller": caller(facts.caller),
-            "request": request(facts.request),
-            "findings": findings(facts.findings),
-            "now": _timestamp(facts.now),
-        }
-
-    return build
+    return _build(_judged(schema, reads), reads)
 
 
 def answer_facts(schema: Schema, reads: frozenset[str]) -> Callable[[AnswerFacts], dict[str, Any]]:
     """The same for answers, which also know what was found in the answer so far."""
-    before = request_facts(schema, reads)
     found = FindingsPart(schema, "answer.findings", reads)
     message = schema.messages["Answer"]
-
-    def build(facts: AnswerFacts) -> dict[str, Any]:
-        known = before(RequestFacts(facts.caller, facts.request, facts.findings, facts.now))
-        known["answer"] = message(findings=found(facts.answer_findings))
-        return known
-
-    return build
+    makers: dict[str, Callable[[AnswerFacts], Any]] = {
+        **_judged(schema, reads),
+        "answer": lambda facts: message(findings=found(facts.answer_findings)),
+    }
+    return _build(makers, reads)
 
 
 def path_facts(schema: Schema, reads: frozenset[str]) -> Callable[[PathFacts], dict[str, Any]]:
     """The same for paths that pass unread."""
     caller = Part(schema.messages["Person"], "caller", PERSON, reads)
-    call = Part(schema.messages["Call"], "call", CALL, reads)
-
-    def build(facts: PathFacts) -> dict[str, Any]:
-        return {"caller": caller(facts.caller), "call": call(facts), "now": _timestamp(facts.now)}
-
-    return build
+    makers: dict[str, Callable[[PathFacts], Any]] = {
+        "caller": lambda facts: caller(facts.caller),
+        "call": Part(schema.messages["Call"], "call", CALL, reads),
+        "now": lambda facts: _timestamp(facts.now),
+    }
+    return _build(makers, reads)
 
 
 def person_facts(schema: Schema, reads: frozenset[str]) -> Callable[[Caller], dict[str, Any]]:
     """The same for people who review."""
-    person = Part(schema.messages["Person"], "person", PERSON, reads)
+    return _build({"person": Part(schema.messages["Person"], "person", PERSON, reads)}, reads)
 
-    def build(caller: Caller) -> dict[str, Any]:
-        return {"person": person(caller)}
 
-    return build
+def _judged(schema: Schema, reads: frozenset[str]) -> dict[str, Callable[[RequestFacts | AnswerFacts], Any]]:
+    """How to make what the conditions for requests and those for answers both know."""
+    caller = Part(schema.messages["Person"], "caller", PERSON, reads)
+    request = Part(schema.messages["Request"], "request", REQUEST, reads)
+    findings = FindingsPart(schema, "findings", reads)
+    return {
+        "caller": lambda facts: caller(facts.caller),
+        "request": lambda facts: request(facts.request),
+        "findings": lambda facts: findings(facts.findings),
+        "now": lambda facts: _timestamp(facts.now),
+    }
+
+
+def _build(makers: Mapping[str, Callable[[T], Any]], reads: frozenset[str]) -> Callable[[T], dict[str, Any]]:
+    """A function that makes the variables of which something is read."""
+    variables = {name.partition(".")[0] for name in reads}
+    made = tuple((name, make) for name, make in makers.items() if name in variables)
+    return lambda facts: {name: make(facts) for name, make in made}
 
 
 def _timestamp(seconds: float) -> datetime:

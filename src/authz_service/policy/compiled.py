@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Generic, TypeVar
 
 from authz_service.policy.conditions import Answer, Conditions, Failed, PathFacts
-from authz_service.policy.decision import AnswerFacts, Decision, Effect, RequestFacts, RuleOutcome
+from authz_service.policy.decision import AnswerFacts, Decision, Effect, RequestFacts
 from authz_service.policy.rules import Rule, decide, outcome_of
 from authz_service.view.caller import Caller
 
@@ -21,31 +22,36 @@ class RuleSet(Generic[Facts]):
     rules: tuple[Rule, ...]
     conditions: Conditions[Facts]
     default: Effect
-    _usual: tuple[tuple[RuleOutcome, RuleOutcome], ...] = field(init=False, repr=False)
-    """Each rule's outcome where all groups are known, unmatched and matched: made once, for speed."""
+    _add_up: Callable[[tuple[Answer, ...], bool, str, str], Decision] = field(
+        init=False, repr=False, compare=False
+    )
+    """Remembers: the same answers make the same decision, and few of them are usual."""
 
     def __post_init__(self) -> None:
         if self.default is Effect.HOLD:
             raise ValueError("a default cannot hold: it names no approval")
-        pairs = (
-            (outcome_of(rule, False, groups_complete=True), outcome_of(rule, True, groups_complete=True))
-            for rule in self.rules
-        )
-        object.__setattr__(self, "_usual", tuple(pairs))  # frozen
+        add_up = partial(_added_up, self.rules, self.default)
+        object.__setattr__(self, "_add_up", lru_cache(maxsize=256)(add_up))  # frozen
 
     def decide(self, facts: Facts, caller: Caller, *, policy: str, subject: str) -> Decision:
         """Judge by every rule; raises only for a bug of ours."""
         answers = _one_for_each(self.conditions.evaluate(facts), len(self.rules))
-        outcomes = [
-            self._outcome(index, answer, groups_complete=caller.groups_complete)
-            for index, answer in enumerate(answers)
-        ]
-        return decide(self.rules, outcomes, default=self.default, policy=policy, subject=subject)
+        return self._add_up(tuple(answers), caller.groups_complete, policy, subject)
 
-    def _outcome(self, index: int, answer: Answer, *, groups_complete: bool) -> RuleOutcome:
-        if groups_complete and not isinstance(answer, Failed):
-            return self._usual[index][answer]
-        return outcome_of(self.rules[index], answer, groups_complete=groups_complete)
+
+def _added_up(
+    rules: Sequence[Rule],
+    default: Effect,
+    answers: Sequence[Answer],
+    groups_complete: bool,
+    policy: str,
+    subject: str,
+) -> Decision:
+    outcomes = [
+        outcome_of(rule, answer, groups_complete=groups_complete)
+        for rule, answer in zip(rules, answers, strict=True)
+    ]
+    return decide(rules, outcomes, default=default, policy=policy, subject=subject)
 
 
 @dataclass(frozen=True, slots=True)
