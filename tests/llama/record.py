@@ -23,21 +23,29 @@ TOOLS: dict[str, Any] = {
     **CALLS_A_TOOL["extra_body"],
 }
 
+MESSAGE = chat("Hello", max_tokens=6, temperature=0)
+
 RECORDED = {
-    "llamacpp_answer_text.json": chat("Hello", **SAYS_HELLO),
-    "llamacpp_answer_verbose.json": chat("Hello", **SAYS_HELLO, verbose=True),
-    "llamacpp_stream_text.sse": chat("Hello", **SAYS_HELLO, **USAGE),
-    "llamacpp_stream_tools.sse": chat("Mail John", **TOOLS, **USAGE),
+    "/v1/chat/completions": {
+        "llamacpp_answer_text.json": chat("Hello", **SAYS_HELLO),
+        "llamacpp_answer_verbose.json": chat("Hello", **SAYS_HELLO, verbose=True),
+        "llamacpp_stream_text.sse": chat("Hello", **SAYS_HELLO, **USAGE),
+        "llamacpp_stream_tools.sse": chat("Mail John", **TOOLS, **USAGE),
+    },
+    "/v1/messages": {
+        "llamacpp_messages_text.json": MESSAGE,
+        "llamacpp_messages_text.sse": MESSAGE | {"stream": True},
+    },
 }
-"""The files, and the request that each answers."""
+"""By path, the files and the request that each answers."""
 
 
 def main() -> None:
     """Run a server of its own, ask it, and write the bodies as they came."""
     headers = {"authorization": f"Bearer {API_KEY}"}
     with tempfile.TemporaryDirectory() as folder, LlamaServer(Path(folder)) as llama:
-        for name, request in RECORDED.items():
-            answer = httpx.post(f"{llama.url}/v1/chat/completions", json=request, headers=headers)
+        for path, name, request in ((p, n, r) for p, files in RECORDED.items() for n, r in files.items()):
+            answer = httpx.post(f"{llama.url}{path}", json=request, headers=headers)
             answer.raise_for_status()
             (WIRE / name).write_bytes(answer.content)
             print(f"{name}: {len(answer.content)} bytes")

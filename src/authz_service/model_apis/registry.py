@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from authz_service.model_apis.anthropic import Anthropic
 from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.model_apis.openai_chat import OpenAiChat
 
 OPENAI_CHAT = OpenAiChat()
-ADAPTERS: tuple[ModelApi, ...] = (OPENAI_CHAT,)
+ADAPTERS: tuple[ModelApi, ...] = (OPENAI_CHAT, Anthropic())
 
 MODELS_PATH = "/v1/models"
 """GET answers with `models_list`; no model server is asked."""

@@ -1,0 +1,106 @@
+"""What the answer readers of all dialects share: collects the texts of one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeGuard
+
+from authz_service.errors import Unreadable
+from authz_service.model_apis.words import Words
+from authz_service.view.answer import AnswerField, AnswerFrame, Usage
+from authz_service.view.request import Path, TextKind
+
+TELLING = 1_000_000
+"""Numbers beside the text from which on one is looked at: below are counts of tokens, and timings."""
+
+YEAR_5000 = 95_617_584_000
+"""In seconds since the epoch, as times of creation are: they tell nothing."""
+
+LARGEST_INDEX = 1023
+"""The highest index of a text; each has a state of its own."""
+
+
+def unreadable(words: Words, path: Path, why: str) -> NoReturn:
+    """End the answer: `why` completes a sentence that begins with where it stands."""
+    raise Unreadable(
+        f"the answer cannot be read: {words.spoken(path)}: {why}", code="unreadable_answer", status=502
+    )
+
+
+@dataclass(slots=True)
+class FrameTexts:
+    """The texts of frame `number`, in document order.
+
+    `unread` are keys whose value becomes null, since it carries text in a form that is not read (tokens,
+    alternatives); so does every list of numbers that nobody named.
+    """
+
+    number: int
+    words: Words
+    unread: Collection[str] = ()
+    fields: list[AnswerField] = field(default_factory=list)
+    cleared: list[Path] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    closes: bool = False
+    usage: Usage | None = None
+
+    def say(self, channel: str, path: Path, text: object, kind: TextKind = TextKind.PLAIN) -> None:
+        """A piece of a channel, which must be a string; an empty one says nothing."""
+        if not isinstance(text, str):
+            unreadable(self.words, path, "a string was expected")
+        if text:
+            self.fields.append(AnswerField(channel, path, text, kind))
+
+    def say_whole(self, path: Path, text: str, *, is_key: bool = False) -> None:
+        """A text that is complete in this frame, on a channel of its own."""
+        if text:
+            channel = f"frame/{self.number}/{len(self.fields)}"
+            self.fields.append(AnswerField(channel, path, text, is_key=is_key, is_whole=True))
+            self.ended.append(channel)
+
+    def end(self, channel: str) -> None:
+        """Nothing more is said on a channel."""
+        self.ended.append(channel)
+
+    def aside(self, value: object, path: Path, *, telling: float = TELLING) -> None:
+        """A value with all below it whose strings, foreign keys and numbers are complete in this frame.
+
+        Of the numbers those that are at least `telling`.
+        """
+        key = next((step for step in reversed(path) if isinstance(step, str)), "")
+        if path and isinstance(path[-1], str) and path[-1] not in self.words.keys:
+            self.say_whole(path, path[-1], is_key=True)
+        if value is not None and (key in self.unread or is_numbers(value)):
+            self.cleared.append(path)
+        elif isinstance(value, str):
+            if not self.words.selects(key, value):
+                self.say_whole(path, value)
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                self.aside(item, (*path, name), telling=telling)
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                self.aside(item, (*path, i), telling=telling)
+        elif is_number(value) and abs(value) >= telling:
+            self.say_whole(path, getattr(value, "token", repr(value)))
+
+    def frame(self) -> AnswerFrame:
+        """All that was collected."""
+        return AnswerFrame(
+            tuple(self.fields),
+            usage=self.usage,
+            cleared=tuple(self.cleared),
+            ended=tuple(self.ended),
+            closes=self.closes,
+        )
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of a JSON document is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_numbers(value: object) -> bool:
+    """Whether it is a list with numbers in it, which may be tokens or bytes."""
+    return isinstance(value, list) and any(is_number(item) for item in value)

@@ -1,0 +1,186 @@
+"""Reads answers of Anthropic's messages, whole or streamed: each block's text on channels of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, TELLING, FrameTexts, unreadable
+from authz_service.model_apis.anthropic_words import MESSAGES_WORDS
+from authz_service.view.answer import AnswerFrame, Usage
+from authz_service.view.request import Path, TextKind
+
+_UNREAD = frozenset(("logprobs", "tokens", "token_ids", "completion_probabilities"))
+
+_DELTAS = {
+    "text_delta": ("text", TextKind.PLAIN),
+    "thinking_delta": ("thinking", TextKind.PLAIN),
+    "input_json_delta": ("partial_json", TextKind.JSON),
+    "signature_delta": ("signature", TextKind.PLAIN),
+}
+"""The kinds of deltas that go on with a text: the key of the text, and how it is read."""
+
+_GOES_ON = frozenset(("text", "thinking", "signature"))
+"""Strings of a block's start that its deltas go on with."""
+
+_PROMPT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+"""What the tokens of a prompt are the sum of."""
+
+
+class MessagesAnswerReader:
+    """The frames of one answer, in order: one whole message, or the events of a stream.
+
+    Channels are named `blocks/{index}/{key}`. A block that was stopped, or never began, says nothing:
+    `Unreadable` (502), as for anything else that is not an answer of this dialect.
+    """
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._open: dict[int, set[str]] = {}
+        """The channels of each block that has begun and was not stopped."""
+        self._seen: set[int] = set()
+        self._is_whole: bool | None = None
+        self._prompt_tokens = 0
+
+    def read(self, document: object) -> AnswerFrame:
+        """The texts of the next frame."""
+        if not isinstance(document, dict):
+            unreadable(MESSAGES_WORDS, (), "an object was expected")
+        texts = FrameTexts(self._frames, MESSAGES_WORDS, _UNREAD)
+        self._frames += 1
+        kind = document.get("type")
+        self._check_form(is_whole=kind == "message")
+        match kind:
+            case "message":
+                self._message(document, (), texts)
+                texts.closes = True
+            case "message_start":
+                self._start(document, texts)
+            case "content_block_start":
+                self._block_start(document, texts)
+            case "content_block_delta":
+                self._block_delta(document, texts)
+            case "content_block_stop":
+                self._block_stop(document, texts)
+            case "message_delta" | "message_stop" | "error":
+                self._end(document, texts)
+            case "ping":
+                texts.aside(document, ())
+            case _:
+                unreadable(MESSAGES_WORDS, ("type",), "an event of a message was expected")
+        return texts.frame()
+
+    def _check_form(self, *, is_whole: bool) -> None:
+        if self._is_whole is True or (is_whole and self._is_whole is not None):
+            unreadable(MESSAGES_WORDS, (), "the message was said already, or in another form")
+        self._is_whole = is_whole
+
+    def _message(self, message: Mapping[str, Any], path: Path, texts: FrameTexts) -> None:
+        """All of a message that was said at once; what its blocks say is complete in this frame."""
+        for key, value in message.items():
+            if key == "usage":
+                self._usage(value, texts)
+            if key == "content" and isinstance(value, list):
+                for i, block in enumerate(value):
+                    _whole_block(block, (*path, key, i), texts)
+            else:
+                texts.aside(value, (*path, key))
+
+    def _start(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
+        message = event.get("message")
+        if not isinstance(message, dict) or message.get("content"):
+            unreadable(MESSAGES_WORDS, ("message",), "a message without content was expected")
+        self._message(message, ("message",), texts)
+        _beside(event, "message", texts)
+
+    def _block_start(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
+        index, block = _index(event), event.get("content_block")
+        if not isinstance(block, dict) or index in self._seen:
+            unreadable(MESSAGES_WORDS, ("content_block",), "a block that begins was expected")
+        self._seen.add(index)
+        self._open[index] = set()
+        for key, value in block.items():
+            path: Path = ("content_block", key)
+            if key in _GOES_ON and isinstance(value, str):
+                self._say(index, key, path, value, TextKind.PLAIN, texts)
+            else:
+                texts.aside(value, path, telling=_telling(key))
+        _beside(event, "content_block", texts)
+
+    def _block_delta(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
+        index, delta = _index(event), event.get("delta")
+        if not isinstance(delta, dict) or index not in self._open:
+            unreadable(MESSAGES_WORDS, ("delta",), "a piece of a block that is under way was expected")
+        carrier, kind = _DELTAS.get(str(delta.get("type")), ("", TextKind.PLAIN))
+        for key, value in delta.items():
+            if key == carrier:
+                self._say(index, key, ("delta", key), value, kind, texts)
+            else:
+                texts.aside(value, ("delta", key))
+        _beside(event, "delta", texts)
+
+    def _say(
+        self, index: int, key: str, path: Path, value: object, kind: TextKind, texts: FrameTexts
+    ) -> None:
+        channel = f"blocks/{index}/{key}"
+        self._open[index].add(channel)
+        texts.say(channel, path, value, kind)
+
+    def _block_stop(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
+        channels = self._open.pop(_index(event), None)
+        if channels is None:
+            unreadable(MESSAGES_WORDS, ("index",), "a block that is under way was expected")
+        for channel in sorted(channels):
+            texts.end(channel)
+        _beside(event, "", texts)
+
+    def _end(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
+        self._usage(event.get("usage"), texts)
+        texts.closes = True
+        texts.aside(event, ())
+
+    def _usage(self, value: object, texts: FrameTexts) -> None:
+        """A stream says the prompt's tokens at its start, and those of the answer so far at its end."""
+        if not isinstance(value, dict):
+            return
+        if isinstance(value.get("input_tokens"), int):  # those of the prompt that no cache had
+            self._prompt_tokens = sum(value[key] for key in _PROMPT if isinstance(value.get(key), int))
+        completion = value.get("output_tokens")
+        if isinstance(completion, int):
+            texts.usage = Usage(prompt_tokens=self._prompt_tokens, completion_tokens=completion)
+
+
+class CountReader:
+    """The answer of token counting: nothing in it is anybody's text, and all of it is looked at."""
+
+    def read(self, document: object) -> AnswerFrame:
+        """What there is, complete in its frame."""
+        texts = FrameTexts(0, MESSAGES_WORDS, _UNREAD)
+        texts.aside(document, ())
+        return texts.frame()
+
+
+def _whole_block(block: object, path: Path, texts: FrameTexts) -> None:
+    if not isinstance(block, dict):
+        unreadable(MESSAGES_WORDS, path, "an object was expected")
+    for key, value in block.items():
+        texts.aside(value, (*path, key), telling=_telling(key))
+
+
+def _telling(key: str) -> float:
+    """Of a tool's input every number is looked at, as of arguments that come in pieces."""
+    return 0 if key == "input" else TELLING
+
+
+def _beside(event: Mapping[str, Any], read: str, texts: FrameTexts) -> None:
+    """What an event says beside its own member."""
+    for key, value in event.items():
+        if key not in (read, "index"):
+            texts.aside(value, (key,))
+
+
+def _index(event: Mapping[str, Any]) -> int:
+    index = event.get("index")
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= LARGEST_INDEX:
+        unreadable(MESSAGES_WORDS, ("index",), f"a whole number from 0 to {LARGEST_INDEX} was expected")
+    return index

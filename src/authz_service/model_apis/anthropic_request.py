@@ -1,0 +1,149 @@
+"""Reads a request of Anthropic's messages: every text in it, and a refusal for content that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from authz_service.model_apis.anthropic_words import MESSAGES_WORDS
+from authz_service.model_apis.request_reader import NOBODY, RequestReader, Speaker
+from authz_service.view.request import Path, Role
+
+ROLES = {"system": Role.SYSTEM, "user": Role.USER, "assistant": Role.ASSISTANT}
+
+_SYSTEM = Speaker(Role.SYSTEM)
+_CARRIERS = {"text": "text", "thinking": "thinking"}
+"""The types of blocks that are a text, and the key under which it stands."""
+
+_TOOL_USES = frozenset(("tool_use", "server_tool_use", "mcp_tool_use"))
+_TOOL_RESULTS = frozenset(("tool_result", "mcp_tool_result"))
+_SCHEMAS = frozenset(("input_schema", "input_examples"))
+_FREE_FORM = frozenset(("metadata", "output_config"))
+"""Top-level fields in which any key and any list of numbers is ordinary."""
+
+_TEXT_ONLY = "is not text, and this gateway judges text only"
+
+
+class MessagesReader(RequestReader):
+    """The members of a messages request that mean something to the API."""
+
+    def __init__(self) -> None:
+        super().__init__(MESSAGES_WORDS)
+
+    def read(self, body: Mapping[str, Any]) -> None:
+        """Everything but `model`, which is looked up and not text."""
+        if "messages" not in body:
+            self.refuse("invalid_field", ("messages",), "a list was expected")
+        for key, value in body.items():
+            match key:
+                case "model":
+                    continue
+                case "messages":
+                    self._messages(value)
+                case "system":
+                    self._content(value, ("system",), _SYSTEM)
+                case "tools":
+                    for i, tool in enumerate(self.expect_list(value, ("tools",))):
+                        self.tool(self.expect_object(tool, ("tools", i)), ("tools", i), _SCHEMAS)
+                case "stop_sequences":
+                    for i, word in enumerate(self.expect_list(value, ("stop_sequences",))):
+                        self.expect_text(word, ("stop_sequences", i))
+                case _:
+                    self.member(key, value, (), is_free=key in _FREE_FORM)
+
+    def _messages(self, value: object) -> None:
+        messages = self.expect_list(value, ("messages",))
+        if not messages:
+            self.refuse("invalid_field", ("messages",), "at least one message was expected")
+        roles = [self._role(message, ("messages", i)) for i, message in enumerate(messages)]
+        last_answer = max((i for i, role in enumerate(roles) if role is Role.ASSISTANT), default=-1)
+        for i, (message, role) in enumerate(zip(messages, roles, strict=True)):
+            speaker = Speaker(role, new_turn=i > last_answer)
+            for key, item in message.items():
+                if key == "content":
+                    self._content(item, ("messages", i, key), speaker)
+                elif key != "role":
+                    self.member(key, item, ("messages", i), speaker)
+
+    def _role(self, message: object, path: Path) -> Role:
+        role = self.expect_object(message, path).get("role")
+        if not isinstance(role, str) or role not in ROLES:
+            self.refuse("unsupported_role", (*path, "role"), f"one of {', '.join(ROLES)} was expected")
+        return ROLES[role]
+
+    def _content(self, value: object, path: Path, speaker: Speaker) -> None:
+        if isinstance(value, str):
+            self.add(value, path, speaker)
+            return
+        if not isinstance(value, list):
+            self.refuse("invalid_field", path, "a string or a list of blocks was expected")
+        for i, block in enumerate(value):
+            self._block(self.expect_object(block, (*path, i)), (*path, i), speaker)
+
+    def _block(self, block: Mapping[str, Any], path: Path, speaker: Speaker) -> None:
+        kind = block.get("type")
+        if kind in _CARRIERS:
+            self._text_block(block, path, speaker, _CARRIERS[kind])
+        elif kind in _TOOL_USES:
+            self._tool_use(block, path, speaker)
+        elif kind in _TOOL_RESULTS:
+            self._nested(block, path, Speaker(Role.TOOL, speaker.new_turn))
+        elif kind == "search_result":
+            self._nested(block, path, speaker)
+        elif kind == "document":
+            self._document(block, path, speaker)
+        else:
+            self.refuse("unsupported_content", path, f"{self._named(kind)} {_TEXT_ONLY}")
+
+    def _named(self, kind: object) -> str:
+        is_known = isinstance(kind, str) and (kind in self.words.refused or kind == "redacted_thinking")
+        return f"a block of type {kind}" if is_known else "this block"
+
+    def _text_block(self, block: Mapping[str, Any], path: Path, speaker: Speaker, carrier: str) -> None:
+        if not isinstance(block.get(carrier), str):
+            self.refuse("invalid_field", (*path, carrier), "a string was expected")
+        self._members(block, path, speaker)
+
+    def _tool_use(self, block: Mapping[str, Any], path: Path, speaker: Speaker) -> None:
+        for key, item in block.items():
+            if key == "input":
+                self._input(item, (*path, key), speaker)
+            elif key == "name":
+                self.expect_text(item, (*path, key), speaker)
+            elif key != "type":
+                self.member(key, item, path, speaker)
+
+    def _input(self, value: object, path: Path, speaker: Speaker) -> None:
+        if not isinstance(value, dict):
+            self.refuse("invalid_field", path, "an object was expected")
+        for key, item in value.items():
+            self.member(key, item, path, speaker, is_free=True)
+
+    def _nested(self, block: Mapping[str, Any], path: Path, speaker: Speaker) -> None:
+        """A block with blocks in its `content`."""
+        for key, item in block.items():
+            if key == "content" and item is not None:
+                self._content(item, (*path, key), speaker)
+            elif key != "type":
+                self.member(key, item, path, speaker)
+
+    def _document(self, block: Mapping[str, Any], path: Path, speaker: Speaker) -> None:
+        here = (*path, "source")
+        source = self.expect_object(block.get("source"), here)
+        match source.get("type"):
+            case "text":
+                if not isinstance(source.get("data"), str):
+                    self.refuse("invalid_field", (*here, "data"), "a string was expected")
+                self._members(source, here, speaker)
+            case "content":
+                self._nested(source, here, speaker)
+            case _:
+                self.refuse("unsupported_content", here, f"a document from such a source {_TEXT_ONLY}")
+        for key, item in block.items():
+            if key not in ("type", "source"):
+                self.member(key, item, path, speaker)
+
+    def _members(self, block: Mapping[str, Any], path: Path, speaker: Speaker = NOBODY) -> None:
+        for key, item in block.items():
+            if key != "type":
+                self.member(key, item, path, speaker)
