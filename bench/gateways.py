@@ -1,16 +1,14 @@
-"""Brings up what is measured, each case with an Envoy of its own, and all of them at the same time."""
+"""Starts the cases that stand behind Envoy: Envoy alone, with a service that does nothing, with this one."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
+from bench.case import Gateway, Site
 from bench.configuration import authz_yaml, without_gate
-from bench.plan import Case
 from bench.postgres import database
 from bench.processes import program
 
@@ -19,64 +17,79 @@ from authz_service.config.model import Config
 from authz_service.identity.embedded import GATEWAY_AUDIENCE, EmbeddedIssuer
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.binary import envoy_path
-from authz_service.proxy.probes import accepts, accepts_unix, free_port, gateway_answers
+from authz_service.proxy.probes import accepts_unix, free_port, gateway_answers
 from authz_service.proxy.render import render
 from authz_service.proxy.settings import envoy_settings
 from authz_service.proxy.template import template_text
 
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """A running case: where it listens, a token that it takes, and its programs' process ids by name."""
-
-    port: int
-    token: str
-    pids: Mapping[str, int]
+_SQLITE = "sqlite:///authz.db"
 
 
 @contextmanager
-def gateways(cases: tuple[Case, ...], folder: Path) -> Iterator[Mapping[Case, Gateway]]:
-    """Everything runs within the context: one model server, and each case in a folder of its own."""
+def direct(site: Site) -> Iterator[Gateway]:
+    """Envoy with its filters off."""
+    data = DataDir.open(site.folder)
+    config = _configure(site, data, store=_SQLITE)
     with ExitStack() as stack:
-        model_port = free_port()
-        command = (sys.executable, "-m", "bench.model", str(model_port))
-        log = folder / "model.log"
-        ready = lambda: accepts("127.0.0.1", model_port)  # noqa: E731 - a name for an argument
-        model = stack.enter_context(program(command, log=log, is_ready=ready))
-        yield {case: _start(case, folder, model_port, model.pid, stack) for case in cases}
+        pids = {"model": site.model_pid, "envoy": _start_envoy(config, data, stack, is_gated=False)}
+        yield Gateway(config.listen.port, _token(data), pids)
 
 
-def _start(case: Case, folder: Path, model_port: int, model_pid: int, stack: ExitStack) -> Gateway:
-    data = DataDir.open(folder / case)
-    store = "sqlite:///authz.db"
-    if case is Case.POSTGRESQL:
+@contextmanager
+def floor(site: Site) -> Iterator[Gateway]:
+    """Envoy with the service that does nothing."""
+    with ExitStack() as stack:
+        data = DataDir.open(site.folder)
+        yield _behind_envoy(site, data, stack, ("-m", "bench.noop", str(data.service_socket)), store=_SQLITE)
+
+
+@contextmanager
+def on_sqlite(site: Site, *, options: Sequence[str] = ()) -> Iterator[Gateway]:
+    """Envoy with this service, and `options` of `authz serve`."""
+    with ExitStack() as stack:
+        yield _ours(site, stack, store=_SQLITE, options=options)
+
+
+@contextmanager
+def on_postgresql(site: Site, *, options: Sequence[str] = ()) -> Iterator[Gateway]:
+    """The same on a PostgreSQL of its own, which counts as a program."""
+    with ExitStack() as stack:
         store = stack.enter_context(database())
+        gateway = _ours(site, stack, store=store.url, options=options)
+        yield Gateway(gateway.port, gateway.token, {**gateway.pids, "database": store.pid})
+
+
+def _ours(site: Site, stack: ExitStack, *, store: str, options: Sequence[str]) -> Gateway:
+    data = DataDir.open(site.folder)
     file = data.root / "authz.yaml"
-    file.write_text(authz_yaml(port=free_port(), model_port=model_port, store=store))
-    config = load_config(file).config
-    pids = {"model": model_pid}
-    if case.is_ours:
-        command = ("-m", "authz_cli.main", "serve", "--config", str(file), "--data-dir", str(data.root))
-        pids["service"] = _start_service(command, data, stack)
-    elif case is Case.FLOOR:
-        pids["service"] = _start_service(("-m", "bench.noop", str(data.service_socket)), data, stack)
-    pids["envoy"] = _start_envoy(case, config, data, stack)
-    return Gateway(config.listen.port, _token(data), pids)
+    command = ("-m", "authz_cli.main", "serve", "--config", str(file), "--data-dir", str(data.root), *options)
+    return _behind_envoy(site, data, stack, command, store=store)
 
 
-def _start_service(command: tuple[str, ...], data: DataDir, stack: ExitStack) -> int:
-    running = program(
+def _behind_envoy(
+    site: Site, data: DataDir, stack: ExitStack, command: Sequence[str], *, store: str
+) -> Gateway:
+    config = _configure(site, data, store=store)
+    service = program(
         (sys.executable, *command),
         log=data.root / "service.log",
         is_ready=lambda: accepts_unix(data.service_socket),
     )
-    return stack.enter_context(running).pid
+    pids = {"model": site.model_pid, "service": stack.enter_context(service).pid}
+    pids["envoy"] = _start_envoy(config, data, stack, is_gated=True)
+    return Gateway(config.listen.port, _token(data), pids)
 
 
-def _start_envoy(case: Case, config: Config, data: DataDir, stack: ExitStack) -> int:
+def _configure(site: Site, data: DataDir, *, store: str) -> Config:
+    file = data.root / "authz.yaml"
+    file.write_text(authz_yaml(port=free_port(), model_port=site.model_port, store=store))
+    return load_config(file).config
+
+
+def _start_envoy(config: Config, data: DataDir, stack: ExitStack, *, is_gated: bool) -> int:
     settings = envoy_settings(config, data, access_log=str(data.root / "access.log"))
     text = render(template_text(), settings)
-    data.envoy_config.write_text(without_gate(text) if case is Case.DIRECT else text)
+    data.envoy_config.write_text(text if is_gated else without_gate(text))
     options = ("--disable-hot-restart", "--log-level", "warning")
     port = config.listen.port
     running = program(

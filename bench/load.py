@@ -1,7 +1,7 @@
-"""The load: keep-alive connections that send a request when the last was answered, in their own process.
+"""The load: keep-alive connections, in a process of their own.
 
-`python -m bench.load` reads a `Job` as JSON from its input and writes its `Measured`. The programs'
-CPU time is read at both ends of the same window in which answers are counted.
+`python -m bench.load` reads a `Job` as JSON from its input and writes its `Measured`. What the programs take
+is read at both ends of the same window in which answers are counted.
 """
 
 from __future__ import annotations
@@ -9,137 +9,121 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import re
+import os
 import sys
 import time
-from dataclasses import dataclass, field
-from typing import cast
+from collections.abc import Callable
 
-from bench.http1 import Message, with_length
+from bench.answers import Expected
+from bench.client import Client, Tally
+from bench.http1 import with_length
 from bench.plan import Shape
-from bench.processes import cpu_seconds
-from bench.traffic import GIVEAWAY, PLACEHOLDER, SAW_ADDRESS, SAW_NONE, request_body
+from bench.processes import Usage, usage
+from bench.traffic import DELTA_SECONDS, PACED_SECONDS, request_body
 from bench.turn import Job, Measured
 
-_FIRST_TEXT = re.compile(rb'"content":"[^"]')
 LAST_ANSWER_SECONDS = 20.0
+LONGEST_TURN_SECONDS = 15.0
+"""A turn of somebody slow goes on until each connection has had an answer, but no longer than this."""
+
+_POLL_SECONDS = 0.05
 
 
-@dataclass(slots=True)
-class Tally:
-    """What all connections of a turn share. Nothing counts before `is_counting`."""
-
-    expected: tuple[bytes, ...]
-    forbidden: tuple[bytes, ...]
-    is_counting: bool = False
-    is_ending: bool = False
-    wrong: int = 0
-    an_example: bytes = b""
-    latencies: list[float] = field(default_factory=list)
-    first_events: list[float] = field(default_factory=list)
-    first_texts: list[float] = field(default_factory=list)
-
-    def check(self, message: Message) -> bool:
-        """Whether an answer is what it should be."""
-        received = message.received
-        is_right = (
-            received.startswith(b"HTTP/1.1 200")
-            and all(part in received for part in self.expected)
-            and not any(part in received for part in self.forbidden)
-        )
-        if not is_right:
-            self.wrong += 1
-            self.an_example = self.an_example or bytes(received[:600])
-        return is_right
-
-
-class Client(asyncio.Protocol):
-    """One connection. `ended` is done when the tally is ending and the last answer is in, or it broke."""
-
-    def __init__(self, request: bytes, tally: Tally) -> None:
-        self._request = request
-        self._tally = tally
-        self._message = Message()
-        self._sent_at = self._first_event = self._first_text = 0.0
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is open: begin."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
-        self._send()
-
-    def data_received(self, data: bytes) -> None:
-        """More of an answer."""
-        now = time.perf_counter()
-        message = self._message
-        is_whole = message.add(data)
-        if not self._first_event and message.head and len(message.received) > message.head:
-            self._first_event = now
-        if self._first_event and not self._first_text and _FIRST_TEXT.search(message.received, message.head):
-            self._first_text = now
-        if is_whole:
-            self._count(now)
-            self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """It broke, or was closed at the end."""
-        if not self.ended.done():
-            self._tally.wrong += 1
-            self.ended.set_result(None)
-
-    def _send(self) -> None:
-        if self._tally.is_ending:
-            self.ended.set_result(None)
-            self._transport.close()
-            return
-        self._message = Message()
-        self._first_event = self._first_text = 0.0
-        self._sent_at = time.perf_counter()
-        self._transport.write(self._request)
-
-    def _count(self, now: float) -> None:
-        tally = self._tally
-        if tally.check(self._message) and tally.is_counting:
-            tally.latencies.append(now - self._sent_at)
-            tally.first_events.append(self._first_event - self._sent_at)
-            tally.first_texts.append((self._first_text or now) - self._sent_at)
+class NoAnswer(RuntimeError):
+    """Nothing came that is an answer; the message has the beginning of what came."""
 
 
 async def run(job: Job) -> Measured:
-    """Give the load, and say what came of it; raises `ValueError` when nothing right came."""
+    """Give the load, and say what came of it; raises `NoAnswer`."""
+    if job.shape is not Shape.PACED:
+        return await _as_fast_as_can_be(job)
+    if job.warm_up:
+        await _as_fast_as_can_be(
+            dataclasses.replace(job, shape=Shape.STREAMED, warm_up=0, seconds=job.warm_up)
+        )
+    return await _paced(job)
+
+
+async def _as_fast_as_can_be(job: Job) -> Measured:
+    """Count what is answered in a window while all connections go on asking."""
     tally = _tally(job)
+    clients = await _connect(job, tally)
+    for client in clients:
+        client.begin()
+    await asyncio.sleep(job.warm_up)
+    before, began = _usages(job), time.perf_counter()
+    tally.is_counting = True
+    await _until(lambda: _is_enough(tally, job, time.perf_counter() - began), LONGEST_TURN_SECONDS)
+    tally.is_counting, tally.is_ending = False, True
+    after, seconds = _usages(job), time.perf_counter() - began
+    await asyncio.wait([client.ended for client in clients], timeout=LAST_ANSWER_SECONDS)
+    return _measured(tally, before, after, seconds)
+
+
+async def _paced(job: Job) -> Measured:
+    """Each connection has as many answers as fit; the window ends with the last of them."""
+    tally = _tally(job)
+    answers = max(1, round(job.seconds / PACED_SECONDS))
+    clients = await _connect(job, tally, answers)
+    before, began = _usages(job), time.perf_counter()
+    tally.is_counting = True
+    for client in clients:
+        client.begin()
+        # Else every stream's tokens would come at the same moment.
+        await asyncio.sleep(DELTA_SECONDS / job.connections)
+    longest = answers * PACED_SECONDS + LAST_ANSWER_SECONDS
+    _, late = await asyncio.wait([client.ended for client in clients], timeout=longest)
+    after, seconds = _usages(job), time.perf_counter() - began
+    tally.is_counting = False
+    for _ in late:
+        tally.broken()
+    return _measured(tally, before, after, seconds)
+
+
+async def _connect(job: Job, tally: Tally, answers: int | None = None) -> list[Client]:
     request = _request(job)
     loop = asyncio.get_running_loop()
-    clients: list[Client] = []
-    for _ in range(job.connections):
-        _, client = await loop.create_connection(lambda: Client(request, tally), "127.0.0.1", job.port)
-        clients.append(client)
-    await asyncio.sleep(job.warm_up)
-    before, began = _cpu(job), time.perf_counter()
-    tally.is_counting = True
-    await asyncio.sleep(job.seconds)
-    tally.is_counting, tally.is_ending = False, True
-    after, seconds = _cpu(job), time.perf_counter() - began
-    await asyncio.wait([client.ended for client in clients], timeout=LAST_ANSWER_SECONDS)
+    make = lambda: Client(request, tally, answers)  # noqa: E731 - a name for an argument
+    return [(await loop.create_connection(make, "127.0.0.1", job.port))[1] for _ in range(job.connections)]
+
+
+async def _until(is_over: Callable[[], bool], longest: float) -> None:
+    deadline = time.perf_counter() + longest
+    while not is_over() and time.perf_counter() < deadline:
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _is_enough(tally: Tally, job: Job, seconds: float) -> bool:
+    has_enough = len(tally.latencies) >= job.connections or tally.has_only_failures
+    return seconds >= job.seconds and has_enough
+
+
+def _measured(tally: Tally, before: dict[str, Usage], after: dict[str, Usage], seconds: float) -> Measured:
     number = len(tally.latencies)
     if not number:
-        raise ValueError(f"no right answer came within {seconds:.1f} s; one was {tally.an_example!r}")
+        what = f"what came began {tally.an_example!r}" if tally.an_example else "nothing came"
+        raise NoAnswer(f"no answer within {seconds:.1f} s; {what}")
     return Measured(
         requests=number,
+        seen=tally.seen,
         wrong=tally.wrong,
         seconds=seconds,
         p50=_quantile(tally.latencies, 0.5),
         p99=_quantile(tally.latencies, 0.99),
         first_event=_quantile(tally.first_events, 0.5),
         first_text=_quantile(tally.first_texts, 0.5),
-        cpu={name: (after[name] - before[name]) / number for name in before},
+        between_p50=_quantile(tally.between, 0.5),
+        between_p95=_quantile(tally.between, 0.95),
+        between_p99=_quantile(tally.between, 0.99),
+        cpu={name: (after[name].cpu_seconds - before[name].cpu_seconds) / number for name in before},
+        rss={name: taken.rss for name, taken in after.items()},
+        peak_rss={name: taken.peak_rss for name, taken in after.items()},
+        faults={str(fault): times for fault, times in tally.faults.items()},
     )
 
 
 def _tally(job: Job) -> Tally:
-    if job.is_masked:
-        return Tally(expected=(PLACEHOLDER, SAW_NONE.encode()), forbidden=(GIVEAWAY,))
-    return Tally(expected=(GIVEAWAY, SAW_ADDRESS.encode()), forbidden=())
+    return Tally(job.shape, Expected(job.shape, is_masked=job.is_masked))
 
 
 def _request(job: Job) -> bytes:
@@ -154,13 +138,12 @@ def _request(job: Job) -> bytes:
     return with_length(head.encode(), request_body(job.shape))
 
 
-def _cpu(job: Job) -> dict[str, float]:
-    own = time.process_time()
-    return {name: cpu_seconds(pid) for name, pid in job.pids.items()} | {"load": own}
+def _usages(job: Job) -> dict[str, Usage]:
+    return {name: usage(pid) for name, pid in {**job.pids, "load": os.getpid()}.items()}
 
 
 def _quantile(values: list[float], part: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else 0.0
 
 
 def main() -> None:
@@ -169,7 +152,10 @@ def main() -> None:
 
     given = json.load(sys.stdin)
     job = Job(**given | {"shape": Shape(given["shape"])})
-    json.dump(dataclasses.asdict(uvloop.run(run(job))), sys.stdout)
+    try:
+        json.dump(dataclasses.asdict(uvloop.run(run(job))), sys.stdout)
+    except (NoAnswer, OSError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
@@ -11,16 +12,15 @@ from bench.http1 import LAST_CHUNK, Message, chunk, with_length
 from bench.plan import Shape
 from bench.traffic import (
     DELTA_SECONDS,
-    DELTAS,
     FIRST_DELTA_SECONDS,
-    GIVEAWAY,
-    PACED_DELTAS,
-    SAW_ADDRESS,
+    GIVEAWAYS,
     SAW_NONE,
+    SAW_SECRET,
     completion,
     events,
 )
 
+_MODEL = re.compile(rb'"model": ?"(\w+)"')
 _HEAD = b"HTTP/1.1 200 OK\r\nserver: bench\r\ndate: Mon, 02 Nov 2026 10:00:00 GMT\r\n"
 _JSON = _HEAD + b"content-type: application/json\r\n"
 _SSE = (
@@ -30,12 +30,12 @@ _SSE = (
 
 
 class Answers:
-    """Every answer, made once: for each model's name, and for prompts with the address and without."""
+    """Every answer, made once, of a model that saw this of the prompt."""
 
     def __init__(self, fingerprint: str) -> None:
-        self.whole = with_length(_JSON, completion(fingerprint))
-        self.streamed = _pieces(events(fingerprint, deltas=DELTAS))
-        self.paced = _pieces(events(fingerprint, deltas=PACED_DELTAS))
+        self.whole = with_length(_JSON, completion(fingerprint, Shape.WHOLE))
+        self.large = with_length(_JSON, completion(fingerprint, Shape.LARGE))
+        self.streamed = _pieces(events(fingerprint))
 
 
 class Connection(asyncio.Protocol):
@@ -58,16 +58,19 @@ class Connection(asyncio.Protocol):
             self._answer(request)
 
     def _answer(self, request: bytearray) -> None:
-        answers = self._clear if GIVEAWAY in request else self._masked
-        if b'"model":"%s"' % Shape.STREAMED.encode() in request:
-            self._transport.write(_SSE)
-            self._next(iter(answers.streamed), self._loop.call_soon)
-        elif b'"model":"%s"' % Shape.PACED.encode() in request:
-            self._transport.write(_SSE)
-            later = iter(answers.paced)
-            self._loop.call_later(FIRST_DELTA_SECONDS, self._next, later, self._in_a_moment)
-        else:
-            self._transport.write(answers.whole)
+        answers = self._clear if any(part in request for part in GIVEAWAYS) else self._masked
+        match _shape(request):
+            case Shape.WHOLE:
+                self._transport.write(answers.whole)
+            case Shape.LARGE:
+                self._transport.write(answers.large)
+            case Shape.STREAMED:
+                self._transport.write(_SSE)
+                self._next(iter(answers.streamed), self._loop.call_soon)
+            case Shape.PACED:
+                self._transport.write(_SSE)
+                later = iter(answers.streamed)
+                self._loop.call_later(FIRST_DELTA_SECONDS, self._next, later, self._in_a_moment)
 
     def _in_a_moment(self, callback: Callable[..., None], *arguments: object) -> None:
         self._loop.call_later(DELTA_SECONDS, callback, *arguments)
@@ -80,6 +83,12 @@ class Connection(asyncio.Protocol):
             schedule(self._next, pieces, schedule)
 
 
+def _shape(request: bytearray) -> Shape:
+    """By the model's name; gateways differ in the spaces that they write."""
+    found = _MODEL.search(request)
+    return Shape(found[1].decode()) if found else Shape.WHOLE
+
+
 def _pieces(stream: Sequence[bytes]) -> list[bytes]:
     """What is written at once: the role with the first token, a token each, the rest of the stream."""
     role, first, *tokens = [chunk(event) for event in stream]
@@ -88,7 +97,7 @@ def _pieces(stream: Sequence[bytes]) -> list[bytes]:
 
 async def serve(port: int) -> None:
     """Serve on loopback until cancelled."""
-    masked, clear = Answers(SAW_NONE), Answers(SAW_ADDRESS)
+    masked, clear = Answers(SAW_NONE), Answers(SAW_SECRET)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(masked, clear), "127.0.0.1", port, backlog=1024)
     await server.serve_forever()

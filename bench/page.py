@@ -1,4 +1,4 @@
-"""Says what was measured: a table for the terminal, a page for the documentation, JSON for programs."""
+"""Says what was measured: on the terminal, on a page for the documentation, as JSON for programs."""
 
 from __future__ import annotations
 
@@ -7,147 +7,98 @@ import json
 from collections.abc import Sequence
 
 from bench.aims import Verdict, verdicts
-from bench.plan import MANY, TITLES, Case, Load, Shape
-from bench.results import Row, added, ratio, rows, wrong
+from bench.case import Kind
+from bench.results import wrong
 from bench.run import Outcome
-from bench.traffic import DELTAS, PACED_DELTAS
+from bench.tables import cost, faults, ratios, speed, streams
+from bench.traffic import CARD, DELTAS
 
-_HEADER = (
-    "load",
-    "through",
-    "requests/s",
-    "p50 ms",
-    "p99 ms",
-    "first event ms",
-    "first text ms",
-    "Envoy CPU µs",
-    "service CPU µs",
-)
-
-_INTRODUCTION = f"""\
+_INTRODUCTION = """\
 # Benchmarks
 
 What the gateway costs, measured by `make bench` on one machine, on which the load, the model server,
 Envoy and the service share the CPUs. Written by `python -m bench --markdown docs/benchmarks.md`.
 
-Three ways to the same model server, which answers at once:
+Ways to the same model server, which answers at once:"""
 
-- **{TITLES[Case.DIRECT]}**: `envoy/envoy.yaml` with its filters off, straight to the model.
-- **{TITLES[Case.FLOOR]}** (the floor): the same Envoy and a Python service that exchanges the same
-  messages with it and looks at nothing. Any service of this kind costs this much.
-- **{TITLES[Case.SQLITE]}**: `authz serve` with ten rules for requests and one for answers, every
-  detector, an address masked in each request and each answer, and every step committed before it
-  takes effect.
-
-Requests have about 1 KB. *Whole* answers have about 1 KB; *streamed* ones are {DELTAS} tokens as fast as
-they can be written; *paced* ones {PACED_DELTAS} tokens, one every 20 ms, the first after 20 ms.
-*First event* is when the first event has arrived, *first text* the first event with a word in it: a word
-is held back until it is known to be no part of an address, which takes the token behind it. CPU is for
-each request. Every figure is the median over rounds in which the cases took turns.
-"""
-
-_BOUND = """\
-What bounds requests/s is the CPU of one Python process. Beyond the exchange of messages it reads, scans,
-judges, masks and records every byte:"""
+_LOADS = f"""\
+Requests have 1 KiB, and an address and a card in them, as each answer has. *Whole* answers have about
+700 bytes, *large* ones 10 KiB; *streamed* ones are {DELTAS} tokens as fast as they can be written, *paced*
+ones {DELTAS} tokens at 50 a second. *First event* is when the first event has arrived, *first text* the first
+event with a word in it: a word is held back until it is known to be no part of an address, which takes the
+token behind it. *Between* is from one arrival of text to the next; the longest, in p99, are those in which
+the {len(CARD)} characters of the card come together as a placeholder. Events are the model's, however they
+came to the client. CPU is for each answer; *together* is Envoy, the service and its database. Memory is
+resident, at the end of a turn, and its peak since the program began. Every figure is the median over rounds
+in which the cases took turns."""
 
 _RATIOS = """\
-Medians over the rounds of what each round gave; times are those of the median request, for paced answers
-those to the first event."""
+Medians over the rounds of what each round gave: requests/s and CPU beside the floor's, times beside those
+through Envoy alone."""
+
+_FAULTS = """\
+An answer is wrong that failed, that lost or changed other text than the address and the card, or with which
+one of these reached the model or the client although it was to be masked. Wrong answers that came to their
+end count among the requests/s."""
 
 
-def table(outcome: Outcome) -> str:
-    """All figures, as a table in Markdown that reads well on a terminal too."""
-    return _table(_HEADER, [_cells(row) for row in rows(outcome.turns)])
-
-
-def ratios(outcome: Outcome) -> str:
-    """This service beside the floor, and what both add to Envoy alone, as a table."""
-    header = ("load", "service", "of the floor's requests/s", "added by it", "added by the floor")
-    cases = [case for case in outcome.plan.cases if case.is_ours]
-    lines = [_ratio_cells(outcome, load, case) for load in outcome.plan.loads for case in cases]
-    return _table(header, lines)
-
-
-def aims(found: Sequence[Verdict]) -> str:
-    """One line for each aim: reached or missed."""
-    return "\n".join(
-        f"- {'reached' if v.is_met else '**missed**'}: {TITLES[v.case]}, {v.aim}: {v.reached}" for v in found
-    )
-
-
-def where_it_goes(outcome: Outcome) -> str:
-    """How much more CPU this service takes than the floor, in sentences: that is what bounds requests/s."""
-    found = [
-        f"{TITLES[case]}, {load.title}: {times:.1f} times the floor's CPU for each request"
-        for load in outcome.plan.loads
-        for case in outcome.plan.cases
-        if case.is_ours and load.connections == MANY
-        for times in (ratio(outcome.turns, load, case, Case.FLOOR, lambda m: m.cpu.get("service", 0.0)),)
-        if times is not None
-    ]
-    return "\n".join(f"- {line}" for line in found)
+def on_terminal(outcome: Outcome) -> str:
+    """Everything but the prose."""
+    parts = [speed(outcome), streams(outcome), cost(outcome), ratios(outcome), faults(outcome)]
+    return "\n\n".join(part for part in [*parts, aims(verdicts(outcome.turns)), _missing(outcome)] if part)
 
 
 def page(outcome: Outcome, *, day: str) -> str:
     """docs/benchmarks.md."""
     plan = outcome.plan
+    cases = "\n".join(f"- **{case.title}**: {case.about}" for case in plan.cases)
     machine = "\n".join(f"- {name}: {value}" for name, value in outcome.machine.items())
     how = f"{plan.rounds} rounds, {plan.seconds:g} s for each turn after {plan.warm_up:g} s of warming up"
     parts = [
-        _INTRODUCTION,
-        f"## Where\n\n{day}; {how}; {wrong(outcome.turns)} wrong answers.\n\n{machine}",
-        f"## Figures\n\n{table(outcome)}",
+        f"{_INTRODUCTION}\n\n{cases}",
+        f"{_LOADS}",
+        f"## Where\n\n{day}; {how}.\n\n{machine}",
+        f"## Requests\n\n{speed(outcome)}",
+        f"## Streams\n\n{streams(outcome)}",
+        f"## CPU and memory\n\n{cost(outcome)}",
         f"## Ratios\n\n{_RATIOS}\n\n{ratios(outcome)}",
-        f"## Aims\n\n{aims(verdicts(outcome.turns))}\n\n{_BOUND}\n\n{where_it_goes(outcome)}",
+        f"## Wrong answers\n\n{_FAULTS}\n\n{faults(outcome) or 'There were none.'}",
+        f"## Aims\n\n{aims(verdicts(outcome.turns))}",
+        _missing(outcome),
     ]
-    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+    return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
 
 def as_json(outcome: Outcome) -> str:
     """Every turn of every round, times in seconds."""
     turns = [
-        {"load": load.name, "case": case, "round": number, **dataclasses.asdict(measured)}
+        {"load": load.name, "case": case.name, "round": number, **dataclasses.asdict(measured)}
         for (load, case), all_measured in outcome.turns.items()
         for number, measured in enumerate(all_measured, start=1)
     ]
-    found = [dataclasses.asdict(verdict) for verdict in verdicts(outcome.turns)]
-    return json.dumps({"machine": outcome.machine, "turns": turns, "aims": found}, indent=1)
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    is_stream = row.load.shape is not Shape.WHOLE
-    return (
-        row.load.title,
-        TITLES[row.case],
-        f"{row.per_second:.0f}",
-        f"{row.p50:.2f}",
-        f"{row.p99:.2f}",
-        f"{row.first_event:.2f}" if is_stream else "",
-        f"{row.first_text:.2f}" if is_stream else "",
-        f"{row.envoy_cpu:.0f}",
-        f"{row.service_cpu:.0f}" if row.service_cpu is not None else "",
+    return json.dumps(
+        {
+            "machine": outcome.machine,
+            "turns": turns,
+            "aims": [dataclasses.asdict(verdict) for verdict in verdicts(outcome.turns)],
+            "missing": {case.name: why for case, why in outcome.missing.items()},
+        },
+        indent=1,
     )
 
 
-def _ratio_cells(outcome: Outcome, load: Load, case: Case) -> tuple[str, ...]:
-    share = ratio(outcome.turns, load, case, Case.FLOOR, lambda m: m.per_second)
-    is_paced = load.shape is Shape.PACED
-    times = [
-        added(outcome.turns, load, c, Case.DIRECT, lambda m: m.first_event if is_paced else m.p50)
-        for c in (case, Case.FLOOR)
-    ]
-    shown = ["" if time is None else f"{time:.2f} ms" for time in times]
-    return (load.title, TITLES[case], "" if share is None else f"{share:.0%}", *shown)
+def aims(found: Sequence[Verdict]) -> str:
+    """One line for each aim: reached or missed."""
+    return "\n".join(
+        f"- {'reached' if v.is_met else '**missed**'}: {v.case}, {v.aim}: {v.reached}" for v in found
+    )
 
 
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in (header, *lines)) for i in range(len(header))]
-    words = 2  # the first two columns are words, the others are numbers
+def is_void(outcome: Outcome) -> bool:
+    """Whether answers were wrong that none of ours, nor Envoy's, may get wrong."""
+    return any(wrong(outcome.turns, case) for case in outcome.plan.cases if case.kind is not Kind.PEER)
 
-    def row(cells: Sequence[str]) -> str:
-        padded = [c.ljust(w) for c, w in zip(cells[:words], widths[:words], strict=True)]
-        padded += [c.rjust(w) for c, w in zip(cells[words:], widths[words:], strict=True)]
-        return f"| {' | '.join(padded)} |"
 
-    rule = [("-" * w) if i < words else ("-" * (w - 1) + ":") for i, w in enumerate(widths)]
-    return "\n".join([row(header), row(rule), *map(row, lines)])
+def _missing(outcome: Outcome) -> str:
+    lines = [f"- {case.title}: {why}" for case, why in outcome.missing.items()]
+    return "\n".join(["Not measured, or not to the end:", "", *lines]) if lines else ""

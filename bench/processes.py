@@ -1,4 +1,4 @@
-"""Starts the programs that are measured, waits for them, reads their CPU time, and stops them."""
+"""Starts the programs that are measured, waits for them, reads what they take, and stops them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -21,12 +22,27 @@ class NotStarted(RuntimeError):
 
 @contextmanager
 def program(
-    command: Sequence[str], *, log: Path, is_ready: Callable[[], bool]
+    command: Sequence[str],
+    *,
+    log: Path,
+    is_ready: Callable[[], bool],
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `command` within the context, from when it is ready; it dies with this process at the latest."""
+    """Run `command` within the context, from when it is ready; it dies with this process at the latest.
+
+    It has our environment and folder, unless others are given; raises `NotStarted`.
+    """
     own = (sys.executable, "-m", "authz_service.proxy.child", str(os.getpid()))
     with log.open("ab") as output:
-        process = subprocess.Popen([*own, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [*own, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            cwd=folder,
+        )
     try:
         _wait(process, log, is_ready)
         yield process
@@ -39,17 +55,71 @@ def program(
             process.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a program and all that it has started take: seconds of CPU so far, bytes of memory now and at
+    most."""
+
+    cpu_seconds: float
+    rss: int
+    peak_rss: int
+
+
+def usage(pid: int) -> Usage:
+    """Memory that processes share counts for each of them (proc_pid_status(5): VmRSS, VmHWM)."""
+    family = _family(pid)
+    status = [_memory(member) for member in family]
+    return Usage(
+        cpu_seconds=sum(map(cpu_seconds, family)),
+        rss=sum(now for now, _ in status),
+        peak_rss=sum(most for _, most in status),
+    )
+
+
 def cpu_seconds(pid: int) -> float:
-    """The time that all threads of a process have run on any CPU.
+    """The time that all threads of a process have run on any CPU; 0 when it has ended.
 
     In nanoseconds where the kernel keeps schedstat, else in ticks of a hundredth of a second (proc(5)).
     """
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
         return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
-    except FileNotFoundError:
+    except OSError:
+        return _cpu_ticks(pid) / _TICKS
+
+
+def _cpu_ticks(pid: int) -> int:
+    try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+def _family(pid: int) -> list[int]:
+    """The process and its descendants."""
+    family = [pid]
+    for member in family:  # it grows
+        family += [int(child) for tasks in _children(member) for child in tasks.split()]
+    return family
+
+
+def _children(pid: int) -> list[str]:
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return [(thread / "children").read_text() for thread in threads]
+    except OSError:
+        return []
+
+
+def _memory(pid: int) -> tuple[int, int]:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0, 0
+    found = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    now, most = (int(found.get(name, "0").split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+    return now, most
 
 
 def _wait(process: subprocess.Popen[bytes], log: Path, is_ready: Callable[[], bool]) -> None:

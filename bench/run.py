@@ -6,47 +6,88 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.gateways import Gateway, gateways
-from bench.load import LAST_ANSWER_SECONDS
+from bench.case import Case, Gateway, Kind, Site
+from bench.load import LAST_ANSWER_SECONDS, LONGEST_TURN_SECONDS
 from bench.machine import facts
-from bench.plan import Case, Load, Plan
+from bench.plan import Load, Plan
+from bench.processes import NotStarted, program
 from bench.results import Turns
 from bench.turn import Job, Measured
+
+from authz_service.proxy.probes import accepts, free_port
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run that is over."""
+    """A run that is over. `missing` are the peers that could not be measured, or not to the end, and why."""
 
     plan: Plan
-    machine: dict[str, str]
+    machine: Mapping[str, str]
     turns: Turns
+    missing: Mapping[Case, str]
 
 
 class LoadFailed(RuntimeError):
-    """A turn brought no right answer; the message says what came."""
+    """A turn brought no answer; the message says what came."""
 
 
 def carry_out(plan: Plan, folder: Path, say: Say) -> Outcome:
     """Measure; the files of the run lie in `folder`. `say` is told what happens.
 
-    The cases take turns within each round, so that what else the machine does falls on all of them.
+    The cases take turns within each round, so that what else the machine does falls on all of them. All of
+    them run all the time, and wait. A peer that fails is left out from there on; raises `NotStarted` or
+    `LoadFailed` for any other.
     """
     turns: dict[tuple[Load, Case], list[Measured]] = {(ld, c): [] for ld in plan.loads for c in plan.cases}
+    missing: dict[Case, str] = {}
     machine = facts(folder)
-    say(f"starting {', '.join(plan.cases)}")
-    with gateways(plan.cases, folder) as running:
+    with _model(folder) as site, ExitStack() as stack:
+        running = {}
+        for case in plan.cases:
+            say(f"starting {case.title}")
+            with _going_on_without(case, missing, say):
+                running[case] = stack.enter_context(case.start(_for(case, site)))
         for number in range(1, plan.rounds + 1):
             say(f"round {number} of {plan.rounds}")
             for load, case in turns:
-                turns[load, case].append(_turn(plan, load, case, running[case]))
-    return Outcome(plan, machine, turns)
+                if case in missing:
+                    continue
+                with _going_on_without(case, missing, say):
+                    turns[load, case].append(_turn(plan, load, case, running[case]))
+    return Outcome(plan, machine, {at: measured for at, measured in turns.items() if measured}, missing)
+
+
+@contextmanager
+def _going_on_without(case: Case, missing: dict[Case, str], say: Say) -> Iterator[None]:
+    try:
+        yield
+    except (NotStarted, LoadFailed) as error:
+        if case.kind is not Kind.PEER:
+            raise
+        missing[case] = str(error).strip().splitlines()[-1]
+        say(f"going on without {case.title}: {error}")
+
+
+@contextmanager
+def _model(folder: Path) -> Iterator[Site]:
+    port = free_port()
+    command = (sys.executable, "-m", "bench.model", str(port))
+    ready = lambda: accepts("127.0.0.1", port)  # noqa: E731 - a name for an argument
+    with program(command, log=folder / "model.log", is_ready=ready) as model:
+        yield Site(folder, port, model.pid)
+
+
+def _for(case: Case, site: Site) -> Site:
+    folder = site.folder / case.name
+    folder.mkdir(mode=0o700)
+    return dataclasses.replace(site, folder=folder)
 
 
 def _turn(plan: Plan, load: Load, case: Case, gateway: Gateway) -> Measured:
@@ -57,17 +98,22 @@ def _turn(plan: Plan, load: Load, case: Case, gateway: Gateway) -> Measured:
         connections=load.connections,
         warm_up=plan.warm_up,
         seconds=plan.seconds,
-        is_masked=case.is_ours,
+        is_masked=case.is_masked,
         pids=gateway.pids,
     )
-    done = subprocess.run(
-        (sys.executable, "-m", "bench.load"),
-        input=json.dumps(dataclasses.asdict(job)),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=plan.warm_up + plan.seconds + LAST_ANSWER_SECONDS + 20,
-    )
+    longest = plan.warm_up + plan.seconds + 2 * (LONGEST_TURN_SECONDS + LAST_ANSWER_SECONDS) + 20
+    try:
+        done = subprocess.run(
+            (sys.executable, "-m", "bench.load"),
+            input=json.dumps(dataclasses.asdict(job)),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=longest,
+        )
+    except subprocess.TimeoutExpired:
+        raise LoadFailed(f"{case.title}, {load.title}: not over after {longest:.0f} s") from None
     if done.returncode:
-        raise LoadFailed(f"{case}, {load.title}: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or [f"the load ended with {done.returncode}"]
+        raise LoadFailed(f"{case.title}, {load.title}: {said[-1]}")
     return Measured(**json.loads(done.stdout))

@@ -1,0 +1,42 @@
+"""The cases of this repository; those of others are in `bench.peers`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bench.case import Case, Kind
+from bench.gateways import direct, floor, on_postgresql, on_sqlite
+
+DIRECT: Final = Case(
+    name="direct",
+    title="Envoy alone",
+    about="`envoy/envoy.yaml` with its filters off, straight to the model.",
+    kind=Kind.DIRECT,
+    start=direct,
+)
+FLOOR: Final = Case(
+    name="floor",
+    title="Envoy, no-op service",
+    about="the floor: the same Envoy and a Python service that exchanges the same messages with it and "
+    "looks at nothing. Any service of this kind costs this much.",
+    kind=Kind.FLOOR,
+    start=floor,
+)
+SQLITE: Final = Case(
+    name="sqlite",
+    title="this service, SQLite",
+    about="`authz serve` with ten rules for requests and one for answers, every detector, an address and a "
+    "card masked in each request and each answer, and every step committed before it takes effect.",
+    kind=Kind.OURS,
+    start=on_sqlite,
+    is_masked=True,
+)
+POSTGRESQL: Final = Case(
+    name="postgresql",
+    title="this service, PostgreSQL",
+    about="the same on a PostgreSQL on the same machine.",
+    kind=Kind.OURS,
+    start=on_postgresql,
+    is_masked=True,
+)
+OWN: Final = (DIRECT, FLOOR, SQLITE, POSTGRESQL)
