@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz_service.keys.ids import ALPHABET, LENGTH, encode, new_id
+from authz_service.keys.ids import ALPHABET, LENGTH, encode, milliseconds_of, new_id
 
 TIMES = st.integers(0, (1 << 48) - 1)
-RANDOMNESS = st.binary(min_size=10, max_size=10)
+RANDOMNESS = st.binary(min_size=16, max_size=16)
 
 
 def _decode(identifier: str) -> int:
@@ -20,10 +20,14 @@ def _decode(identifier: str) -> int:
 
 
 @given(TIMES, RANDOMNESS)
-def test_an_id_carries_all_of_its_time_and_randomness(milliseconds: int, randomness: bytes) -> None:
+def test_an_id_carries_all_of_its_time_and_five_bits_of_each_random_byte(
+    milliseconds: int, randomness: bytes
+) -> None:
     identifier = encode("ses", milliseconds=milliseconds, randomness=randomness)
     assert len(identifier) == len("ses_") + LENGTH
-    assert _decode(identifier) == (milliseconds << 80) + int.from_bytes(randomness, "big")
+    time, digits = divmod(_decode(identifier), 1 << 80)
+    assert time == milliseconds == milliseconds_of(identifier)
+    assert [digits >> shift & 31 for shift in range(75, -1, -5)] == [byte & 31 for byte in randomness]
 
 
 @given(TIMES, TIMES, RANDOMNESS, RANDOMNESS)
@@ -38,7 +42,7 @@ def test_ids_made_at_once_are_all_different() -> None:
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "randomness"), [(-1, bytes(10)), (1 << 48, bytes(10)), (0, bytes(9))]
+    ("milliseconds", "randomness"), [(-1, bytes(16)), (1 << 48, bytes(16)), (0, bytes(15))]
 )
 def test_what_does_not_fit_is_an_error(milliseconds: int, randomness: bytes) -> None:
     with pytest.raises(ValueError, match="80 bits"):

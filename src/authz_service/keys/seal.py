@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import orjson
 
 from authz_service.errors import Forbidden, Unreadable
+from authz_service.values import value
 from authz_service.view.caller import Caller
 
 LARGEST_SEAL = 128 * 1024  # bytes of UTF-8; headers of a request may take 60 KiB, a token 16 KiB
@@ -24,7 +25,7 @@ _PURPOSE = b"authz seal 2"
 _MAC_DIGITS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sealed:
     """One checked request: its exchange, who sends it, and where. `path` has the query with it.
 

@@ -14,10 +14,22 @@ KEY_HEADERS = ("x-api-key", "api-key")
 """Anthropic's and Azure's; the value is the token itself."""
 
 
+READ = frozenset({"authorization", "upgrade", *KEY_HEADERS})
+"""What Check reads of a request's headers."""
+
+
 def request_headers(http: AttributeContext.HttpRequest) -> Headers:
-    """All headers of a request, however Envoy was told to encode them."""
-    listed = [(h.key.lower(), h.raw_value or h.value.encode()) for h in http.header_map.headers]
-    return listed + [(name.lower(), value.encode()) for name, value in http.headers.items()]
+    """The headers that Check reads, however Envoy was told to encode them."""
+    listed = [
+        (name, header.raw_value or header.value.encode())
+        for header in http.header_map.headers
+        if (name := header.key.lower()) in READ
+    ]
+    if http.headers:
+        listed += [
+            (name, http.headers[key].encode()) for key in http.headers if (name := key.lower()) in READ
+        ]
+    return listed
 
 
 def token_in(headers: Headers) -> str:

@@ -93,7 +93,8 @@ class ExtAuthz:
         sealed = Sealed(
             exchange=new_id("ses"), caller=caller, method=http.method, path=http.path, host=http.host
         )
-        response = wire.CheckResponse(ok_response=wire.OkHttpResponse())
+        response = wire.CheckResponse()
+        response.ok_response.SetInParent()
         response.dynamic_metadata.fields[SEAL].string_value = self._sealer.seal(sealed, self._clock())
         return response
 
