@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from enum import IntEnum
 
 import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import (
     LARGEST_ENTRY,
     PayloadRef,
@@ -75,6 +76,9 @@ def test_a_time_has_six_digits_and_reads_back(at: int) -> None:
         [1.5],
         [[1]],
         {"a": [1]},
+        {"a": 1.5},
+        (1,),
+        object(),
         {"é": 1},
         {"a": 2**60},
     ],
@@ -83,6 +87,18 @@ def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     draft = EntryDraft(Kind.REQUEST_RECEIVED, None, {"x": value})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="entry"):
         encode(draft, sequence=1, at=0, payloads={})
+
+
+def test_a_value_of_an_enumeration_is_written_as_what_it_is() -> None:
+    class Status(IntEnum):
+        DENIED = 403
+
+    both: list[Scalar] = [Kind.HOLD_VOTED, Status.DENIED]
+    draft = EntryDraft(
+        Kind.REQUEST_REFUSED, None, {"kind": Kind.HOLD_VOTED, "status": Status.DENIED, "all": both}
+    )
+    body = encode(draft, sequence=1, at=0, payloads={})
+    assert decode(body).data == {"kind": "hold.voted", "status": 403, "all": ["hold.voted", 403]}
 
 
 def test_keys_and_payload_names_are_ascii() -> None:

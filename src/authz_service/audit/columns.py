@@ -57,6 +57,8 @@ def change(draft: EntryDraft, *, at: int) -> Change | None:
 
 def applied(columns: Mapping[str, Value], change: Change) -> dict[str, Value]:
     """The columns after `change`; of a session that `change` begins, `columns` is NEW_SESSION."""
+    if not change.fill:
+        return {**columns, **change.put}
     filled = {name: value for name, value in change.fill.items() if columns.get(name) in (None, "")}
     return {**columns, **filled, **change.put}
 

@@ -8,9 +8,11 @@ import orjson
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.request import Request
-from authz_service.policy.decision import Decision
+from authz_service.policy.decision import Decision, Effect
 from authz_service.view.answer import Usage
 from authz_service.view.caller import Caller
+
+_EFFECTS = {effect: effect.name.lower() for effect in Effect}
 
 
 def received(request: Request, *, size: int) -> EntryDraft:
@@ -39,9 +41,9 @@ def decided(
 ) -> EntryDraft:
     """The rules decided. `body` is what to keep of a request that goes nowhere."""
     payloads = {} if body is None else {"body": body}
-    return EntryDraft(
-        Kind.REQUEST_DECIDED, request.session, _decision(decision, findings) | {"model": model}, payloads
-    )
+    data = _decision(decision, findings)
+    data["model"] = model
+    return EntryDraft(Kind.REQUEST_DECIDED, request.session, data, payloads)
 
 
 def released(request: Request, *, model: str, body: bytes, hold: str | None = None) -> EntryDraft:
@@ -68,9 +70,7 @@ def answer_decided(request: Request, decision: Decision, findings: Mapping[str, 
 
 def answer_released(request: Request, *, body: bytes, masked: Mapping[str, int]) -> EntryDraft:
     """`body` is about to go to the caller; `masked` counts what was taken out of it."""
-    return EntryDraft(
-        Kind.ANSWER_RELEASED, request.session, {"masked": dict(sorted(masked.items()))}, {"body": body}
-    )
+    return EntryDraft(Kind.ANSWER_RELEASED, request.session, {"masked": dict(masked)}, {"body": body})
 
 
 def answer_refused(request: Request, *, code: str) -> EntryDraft:
@@ -106,13 +106,20 @@ def _json(value: Mapping[str, object]) -> bytes:
 def _decision(
     decision: Decision, findings: Mapping[str, int]
 ) -> dict[str, Scalar | list[Scalar] | dict[str, Scalar]]:
-    outcomes = decision.outcomes
+    matched: list[Scalar] = []
+    shadow: list[Scalar] = []
+    errors: list[Scalar] = []
+    for outcome in decision.outcomes:
+        if outcome.matched:
+            (shadow if outcome.shadow else matched).append(outcome.rule)
+        if outcome.error is not None:
+            errors.append(outcome.rule)
     return {
-        "effect": decision.effect.name.lower(),
+        "effect": _EFFECTS[decision.effect],
         "rule": decision.rule,
         "policy": decision.policy,
-        "rules": [o.rule for o in outcomes if o.matched and not o.shadow],
-        "shadow": [o.rule for o in outcomes if o.matched and o.shadow],
-        "errors": [o.rule for o in outcomes if o.error is not None],
-        "findings": dict(sorted(findings.items())),
+        "rules": matched,
+        "shadow": shadow,
+        "errors": errors,
+        "findings": dict(findings),
     }

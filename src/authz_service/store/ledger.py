@@ -62,20 +62,21 @@ class Ledger:
         Equal payloads of one call are stored once; those of different calls never, so that deleting
         one exchange's takes nothing from another's.
         """
-        first = self._frontier.size + 1
+        now, first = self.now, self._frontier.size + 1
         new_entries: list[Row] = []
         new_payloads: list[tuple[bytes, bytes, bytes]] = []
         changes: list[tuple[int, str, Change]] = []
         digests: dict[str, bytes] = {}
         for sequence, draft in enumerate(drafts, first):
-            refs = {name: self._ref(body, new_payloads) for name, body in draft.payloads.items()}
-            body = encode(draft, sequence=sequence, at=self.now, payloads=refs)
-            new_entries.append((sequence, draft.session, body))
-            for name, ref in refs.items():
+            refs: dict[str, PayloadRef] = {}
+            for name, payload in draft.payloads.items():
+                refs[name] = ref = self._ref(payload, new_payloads)
                 digests[name] = ref.digest
-            what = change(draft, at=self.now)
-            if what is not None and draft.session is not None:
-                changes.append((sequence, draft.session, what))
+            body = encode(draft, sequence=sequence, at=now, payloads=refs)
+            session = draft.session
+            new_entries.append((sequence, session, body))
+            if session is not None and (what := change(draft, at=now)) is not None:
+                changes.append((sequence, session, what))
         for _, _, body in new_entries:
             self._frontier.append(leaf_hash(body))
         for sequence, session, what in changes:
