@@ -16,7 +16,7 @@ from authz_service.identity.jwks_url import Discovery, metadata_urls
 from authz_service.identity.key_cache import KeyCache
 
 if TYPE_CHECKING:
-    from tests.identity.conftest import Provider
+    from tests.identity.provider import Provider
 
 OPENID = "/realms/main/.well-known/openid-configuration"
 OAUTH = "/.well-known/oauth-authorization-server/realms/main"

@@ -23,7 +23,8 @@ from authz_service.identity.verifier import Verifier
 from authz_service.view.caller import Caller
 
 if TYPE_CHECKING:
-    from tests.identity.conftest import Clock, Provider
+    from tests.identity.conftest import Clock
+    from tests.identity.provider import Provider
 
 FRESH, STALE = 300.0, 3600.0
 

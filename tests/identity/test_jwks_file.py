@@ -14,7 +14,8 @@ from authz_service.identity.jwks_file import LARGEST_FILE, JwksFile
 from authz_service.identity.key_sources import LONGEST_OUTAGE
 
 if TYPE_CHECKING:
-    from tests.identity.conftest import Clock, Provider
+    from tests.identity.conftest import Clock
+    from tests.identity.provider import Provider
 
 
 def found(source: JwksFile, kid: str) -> bool:

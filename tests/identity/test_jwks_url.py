@@ -30,7 +30,8 @@ from authz_service.identity.key_sources import LONGEST_OUTAGE
 from authz_service.identity.keys import VerifyingKey
 
 if TYPE_CHECKING:
-    from tests.identity.conftest import Clock, Provider
+    from tests.identity.conftest import Clock
+    from tests.identity.provider import Provider
 
 
 Scene = Callable[[KeyServer, KeyCache], Awaitable[None]]

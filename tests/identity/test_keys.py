@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from authz_service.identity.keys import KEY_TYPES, MOST_KEYS, read_jwks, select
 
 if TYPE_CHECKING:
-    from tests.identity.conftest import Provider
+    from tests.identity.provider import Provider
 
 
 def read(*keys: Any) -> list[str | None]:

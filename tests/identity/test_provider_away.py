@@ -18,7 +18,8 @@ from authz_service.identity.key_cache import KeyCache
 from authz_service.identity.verifier import Verifier
 
 if TYPE_CHECKING:
-    from tests.identity.conftest import Clock, Provider
+    from tests.identity.conftest import Clock
+    from tests.identity.provider import Provider
 
 OPENID = "/.well-known/openid-configuration"
 NOW = 1_800_000_000.0

@@ -15,7 +15,8 @@ from authz_service.identity.key_cache import KeyCache
 from authz_service.identity.trust import verifier_from
 
 if TYPE_CHECKING:
-    from tests.identity.conftest import Clock, Provider
+    from tests.identity.conftest import Clock
+    from tests.identity.provider import Provider
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from authz_service.identity.verifier import MOST_REMEMBERED, Verifier
 from authz_service.view.caller import Caller
 
 if TYPE_CHECKING:
-    from tests.identity.conftest import Clock, Provider
+    from tests.identity.conftest import Clock
+    from tests.identity.provider import Provider
 
 NOW = 1_800_000_000.0
 Craft = Callable[[bytes, bytes, Callable[[bytes], bytes]], str]
