@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from tests.inspection.dialects.anthropic import ANTHROPIC
 from tests.inspection.dialects.base import Dialect, Said
 from tests.inspection.dialects.chat import CHAT
+from tests.inspection.dialects.completions import COMPLETIONS
 
 from authz_service.inspection.answer import AnswerPipe, answer_pipe
 from authz_service.masking.detectors import build_scanner
 
-DIALECTS = (CHAT, ANTHROPIC)
+DIALECTS = (CHAT, COMPLETIONS, ANTHROPIC)
 MASKED = frozenset({"NUMBER", "BLOCK", "ADDRESS"})
 SCRAPS = [
     "1234",
@@ -118,6 +119,7 @@ def test_where_nothing_is_masked_the_bytes_are_those_of_the_model_server(
     assert kit.run(nothing, cut(stream, data.draw(places))).data == stream
 
 
+REAL = build_scanner()
 with_arguments = pytest.mark.parametrize("dialect", [d for d in DIALECTS if d.arguments], ids=repr)
 ARGUMENTS = json.dumps({"to": "john.smith@example.com", "note": 'say "hi" to j\u00f6rg\n', "n": [1, 2.5]})
 
@@ -130,7 +132,7 @@ def test_the_arguments_of_a_tool_call_stay_json_however_they_were_cut(
     name = dialect.arguments or ""
     at = data.draw(st.lists(st.integers(0, len(ARGUMENTS)), max_size=12))
     stream = dialect.tell([(name, piece) for piece in cut(ARGUMENTS, at)])
-    masked = pipe(dialect, build_scanner(), frozenset({"EMAIL_ADDRESS"}))
+    masked = pipe(dialect, REAL, frozenset({"EMAIL_ADDRESS"}))
     heard: Mapping[str, str] = dialect.hear(kit.run(masked, cut(stream, data.draw(places))).data)
     expected = {**json.loads(ARGUMENTS), "to": "[EMAIL_ADDRESS]"}
     assert json.loads(heard[name]) == expected

@@ -23,6 +23,7 @@ TOOLS: dict[str, Any] = {
     **CALLS_A_TOOL["extra_body"],
 }
 
+COMPLETION: dict[str, Any] = {"model": "llama", "prompt": "Hello", "max_tokens": 8, **SAYS_HELLO}
 MESSAGE = chat("Hello", max_tokens=6, temperature=0)
 
 RECORDED = {
@@ -31,6 +32,10 @@ RECORDED = {
         "llamacpp_answer_verbose.json": chat("Hello", **SAYS_HELLO, verbose=True),
         "llamacpp_stream_text.sse": chat("Hello", **SAYS_HELLO, **USAGE),
         "llamacpp_stream_tools.sse": chat("Mail John", **TOOLS, **USAGE),
+    },
+    "/v1/completions": {
+        "llamacpp_completion_text.json": COMPLETION,
+        "llamacpp_completion_text.sse": COMPLETION | {"stream": True},
     },
     "/v1/messages": {
         "llamacpp_messages_text.json": MESSAGE,

@@ -104,3 +104,13 @@ def is_number(value: object) -> TypeGuard[int | float]:
 def is_numbers(value: object) -> bool:
     """Whether it is a list with numbers in it, which may be tokens or bytes."""
     return isinstance(value, list) and any(is_number(item) for item in value)
+
+
+def openai_usage(value: object) -> Usage | None:
+    """The tokens of OpenAI's `usage`; those of an answer that has none are zero."""
+    if not isinstance(value, dict):
+        return None
+    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens", 0)
+    if isinstance(prompt, int) and isinstance(completion, int):
+        return Usage(prompt_tokens=prompt, completion_tokens=completion)
+    return None

@@ -70,3 +70,11 @@ CHAT_WORDS = Words(keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=
 
 selects = CHAT_WORDS.selects
 spoken = CHAT_WORDS.spoken
+
+
+def without_refusing(
+    *read: str, keys: frozenset[str] = KEYS, selecting: Mapping[str, frozenset[str]] = SELECTING
+) -> Words:
+    """Words of an operation of OpenAI's that reads fields which stop a chat completion."""
+    refused = {key: reason for key, reason in REFUSED.items() if key not in read}
+    return Words(keys=keys, selecting=selecting, refused=refused, zero_is_off=ZERO_IS_OFF)

@@ -10,9 +10,11 @@ from dataclasses import replace
 from authz_service.model_apis.anthropic import Anthropic
 from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.model_apis.openai_chat import OpenAiChat
+from authz_service.model_apis.openai_completions import OpenAiCompletions
+from authz_service.model_apis.openai_embeddings import OpenAiEmbeddings
 
 OPENAI_CHAT = OpenAiChat()
-ADAPTERS: tuple[ModelApi, ...] = (OPENAI_CHAT, Anthropic())
+ADAPTERS: tuple[ModelApi, ...] = (OPENAI_CHAT, OpenAiCompletions(), OpenAiEmbeddings(), Anthropic())
 
 MODELS_PATH = "/v1/models"
 """GET answers with `models_list`; no model server is asked."""
