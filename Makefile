@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench soak clean e2e-llama
+.PHONY: setup run test check format lock bench bench-peers soak clean e2e-llama
 
 setup: $(STAMP)
 
@@ -39,6 +39,10 @@ lock:
 
 bench: setup
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+# The same beside other gateways, each in an environment of its own under build/peers (0.9 GB, once).
+bench-peers: setup
+	$(BIN)/python -m bench --peers $(BENCH_ARGS)
 
 soak: setup
 	$(BIN)/python -m pytest -m soak --timeout 0 -s tests/soak $(SOAK_ARGS)

@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 from bench.cases import OWN, POSTGRESQL
 from bench.page import as_json, is_void, on_terminal, page
+from bench.peers.cases import PEERS
 from bench.plan import LOADS, Plan
 from bench.run import Outcome, carry_out
 
-_CASES = {case.name: case for case in OWN}
+_CASES = {case.name: case for case in (*OWN, *PEERS)}
 _LOADS = {load.name: load for load in LOADS}
 
 
@@ -23,6 +24,7 @@ _LOADS = {load.name: load for load in LOADS}
 @click.option("--rounds", type=click.IntRange(1), default=4, show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="For each turn.")
 @click.option("--postgres", is_flag=True, help="Measure this service on PostgreSQL as well.")
+@click.option("--peers", is_flag=True, help="Measure others as well; installs them at the first time.")
 @click.option("--case", "cases", multiple=True, type=click.Choice(list(_CASES)), help="Only these.")
 @click.option("--load", "loads", multiple=True, type=click.Choice(list(_LOADS)), help="Only these.")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
@@ -35,6 +37,7 @@ def main(
     rounds: int,
     seconds: float,
     postgres: bool,
+    peers: bool,
     cases: tuple[str, ...],
     loads: tuple[str, ...],
     markdown: Path | None,
@@ -46,7 +49,8 @@ def main(
     Exits with 1 when one of our own answers was wrong or a program did not start; a missed aim, or a peer
     that fails, is no failure.
     """
-    usual = [name for name, case in _CASES.items() if postgres or case is not POSTGRESQL]
+    unusual = {POSTGRESQL: postgres, **dict.fromkeys(PEERS, peers)}
+    usual = [name for name, case in _CASES.items() if unusual.get(case, True)]
     plan = Plan(
         cases=tuple(_CASES[name] for name in cases or usual),
         loads=tuple(_LOADS[name] for name in loads or _LOADS),
