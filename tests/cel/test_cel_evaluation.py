@@ -12,7 +12,7 @@ from authz_service.cel.compiler import CelCompiler
 from authz_service.cel.evaluation import CelCondition
 from authz_service.policy.conditions import Answer, Failed, PathFacts, Phase
 from authz_service.policy.decision import AnswerFacts, RequestFacts
-from authz_service.view.request import TextField
+from authz_service.view.request import Role, TextField
 
 Ask = Callable[[str], Answer]
 
@@ -95,7 +95,7 @@ def test_facts_that_the_engine_cannot_hold_fail_every_condition(
 def test_a_text_with_a_lone_surrogate_fails_the_rules_that_read_it(
     compiler: CelCompiler, facts: RequestFacts
 ) -> None:
-    odd = replace(facts.request.texts[1], text="\ud800")
+    odd = facts.request.texts[1]._replace(text="\ud800")
     condition = compiler.check(Phase.REQUESTS, "request.user_text.contains('x')")
     (answer,) = compiler.requests([condition]).evaluate(
         replace(facts, request=replace(facts.request, texts=(odd,)))
@@ -112,7 +112,7 @@ def test_only_what_is_read_is_built(compiler: CelCompiler, facts: RequestFacts) 
             raise AssertionError("a text was read that no rule names")
 
     condition = compiler.check(Phase.REQUESTS, "request.model == 'llama'")
-    texts = (object.__new__(Untouchable),)
+    texts = (Untouchable((), "", Role.USER),)
     odd = replace(facts, request=replace(facts.request, texts=texts))
     assert list(compiler.requests([condition]).evaluate(odd)) == [True]
 

@@ -31,7 +31,7 @@ def test_nothing_but_the_exact_method_and_path_is_found() -> None:
         ("POST", "/v1/chat/Completions"),
         ("POST", "/v1/chat/completions?x=1"),
         ("POST", "//v1/chat/completions"),
-        ("POST", "/v1/completions"),
+        ("POST", "/v1/images/generations"),
         ("POST", ""),
     ):
         assert find_operation(method, path) is None

@@ -63,6 +63,22 @@ def test_in_what_is_free_any_field_and_any_list_of_numbers_is_ordinary(reader: R
     assert refused(reader.member, "options", {"raw": [1, 2]}, ()).code == "unsupported_field"
 
 
+class Prose(RequestReader):
+    """A dialect that says of a key that it holds prose."""
+
+    prose = frozenset({"name"})
+
+
+def test_where_somebody_speaks_prose_is_a_string_or_null() -> None:
+    reader = Prose(WORDS)
+    reader.member("name", "a", (), USER)
+    reader.member("name", None, (), USER)
+    reader.member("name", {"text": "b"}, ())
+    assert [t.text for t in reader.texts] == ["a", "b"]
+    for value in ({"text": "b"}, ["b"], 5, True):
+        assert refused(reader.member, "options", {"name": value}, (), USER).code == "invalid_field"
+
+
 def test_an_object_with_a_key_in_disguise_is_refused(reader: RequestReader) -> None:
     assert reader.expect_object({"prompt": 1, "other": 2}, ()) == {"prompt": 1, "other": 2}
     assert refused(reader.expect_object, {"Prompt": 1}, ("options",)).code == "ambiguous_field"

@@ -11,6 +11,7 @@ from authz_service.errors import Unreadable
 from authz_service.framing.json_faults import locate
 
 _BOM = b"\xef\xbb\xbf"
+_CONTAINER = (dict, list)
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -98,7 +99,7 @@ def _parse(text: str, max_depth: int) -> object:
 
 
 def _is_deeper(document: object, max_depth: int) -> bool:
-    level: list[Any] = [document] if isinstance(document, dict | list) else []
+    level: list[Any] = [document] if isinstance(document, _CONTAINER) else []
     depth = 0
     while level:
         depth += 1
@@ -107,7 +108,7 @@ def _is_deeper(document: object, max_depth: int) -> bool:
         below: list[Any] = []
         for container in level:
             values = container.values() if isinstance(container, dict) else container
-            below += [v for v in values if isinstance(v, dict | list)]
+            below += [v for v in values if isinstance(v, _CONTAINER)]
         level = below
     return False
 

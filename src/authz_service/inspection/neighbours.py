@@ -16,6 +16,7 @@ from authz_service.masking.seams import Scanner
 from authz_service.view.request import TextField, TextKind
 
 _Row = tuple[tuple[str | int, ...], tuple[str | int, ...]]
+"""The path around the innermost index: what comes before it, and what after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,15 @@ def findings_across(texts: Sequence[TextField], scanner: Scanner) -> dict[int, l
 def _rows(texts: Sequence[TextField]) -> Iterator[list[int]]:
     rows: dict[_Row, list[int]] = {}
     for i, text in enumerate(texts):
-        row = None if text.is_key or text.is_number or text.kind is TextKind.JSON else _row(text)
-        if row is not None:
-            rows.setdefault(row, []).append(i)
+        path = text.path
+        types = [*map(type, path)]
+        if types.count(int) < 2 or text.is_key or text.is_number or text.kind is TextKind.JSON:
+            continue  # only what has an index around its innermost one: see above
+        at = len(path) - 1
+        while types[at] is not int:
+            at -= 1
+        rows.setdefault((path[:at], path[at + 1 :]), []).append(i)
     return (row for row in rows.values() if len(row) > 1)
-
-
-def _row(text: TextField) -> _Row | None:
-    """The path around the innermost index, where there is an index around that too."""
-    indexes = [at for at, step in enumerate(text.path) if isinstance(step, int)]
-    if len(indexes) < 2:
-        return None
-    return text.path[: indexes[-1]], text.path[indexes[-1] + 1 :]
 
 
 def _shared(finding: Finding, starts: Sequence[int]) -> Iterator[tuple[int, Share]]:

@@ -46,6 +46,8 @@ _TEXT_OR_NULL = frozenset(
 class ChatRequestReader(RequestReader):
     """The members of a chat completion request that mean something to the API."""
 
+    prose = _TEXT_OR_NULL
+
     def __init__(self) -> None:
         super().__init__(CHAT_WORDS)
 
@@ -67,13 +69,6 @@ class ChatRequestReader(RequestReader):
                     self._modalities(value)
                 case _:
                     self.member(key, value, (), is_free=key in _FREE_FORM)
-
-    def check(self, key: str, value: object, path: Path) -> None:
-        """Within a message, what is prose is no list or number."""
-        super().check(key, value, path)
-        is_of_message = path[0] == "messages"
-        if is_of_message and key in _TEXT_OR_NULL and value is not None and not isinstance(value, str):
-            self.refuse("invalid_field", path, "a string or null was expected")
 
     def _messages(self, value: object) -> None:
         messages = self.expect_list(value, ("messages",))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.words import Words
 from authz_service.view.request import Path, Role, TextField, TextKind
 
+_NUMBER = (int, float)
 _DISGUISED = "a key differs from one of the API's only in upper and lower case"
 
 
-@dataclass(frozen=True, slots=True)
-class Speaker:
+class Speaker(NamedTuple):
     """Whose texts are being read."""
 
     role: Role = Role.OTHER
@@ -33,8 +32,13 @@ class RequestReader:
     dialect's, or cannot be read without doubt.
     """
 
+    prose: frozenset[str] = frozenset()
+    """Keys that hold a string or null, wherever somebody speaks."""
+
     def __init__(self, words: Words) -> None:
         self.words = words
+        self._stopping = words.stopping
+        self._selecting = words.selecting
         self.texts: list[TextField] = []
         self.tools: list[str] = []
 
@@ -168,14 +172,17 @@ class RequestReader:
         With `is_free` any field and any list of numbers is ordinary below it: a schema, metadata.
         """
         path = (*parent, key)
-        if not is_free:
-            self.check(key, value, path)
-        if key not in self.words.keys:
+        stopping = self._stopping.get(key)
+        if not is_free and stopping != "":
+            self._check(key, value, path)
+        if not is_free and speaker is not NOBODY and key in self.prose:
+            self._expect_prose(value, path)
+        if stopping is None:
             self.texts.append(TextField(path, key, speaker.role, new_turn=speaker.new_turn, is_key=True))
         self._value(value, path, speaker, key, is_free)
 
-    def check(self, key: str, value: object, path: Path) -> None:
-        """Refuse a field that may not be there; a dialect may add what it knows of a key."""
+    def _check(self, key: str, value: object, path: Path) -> None:
+        """Refuse a field that may not be there."""
         stopping = self.words.stops_as(key)
         if stopping and self.words.is_on(stopping, value):
             if key != stopping:
@@ -183,10 +190,16 @@ class RequestReader:
             reason = self.words.refused[key]
             self.refuse("unsupported_field", path, f"this field is not supported, since {reason}")
 
+    def _expect_prose(self, value: object, path: Path) -> None:
+        if value is not None and not isinstance(value, str):
+            self.refuse("invalid_field", path, "a string or null was expected")
+
     def _value(self, value: object, path: Path, speaker: Speaker, key: str, is_free: bool) -> None:
         if isinstance(value, str):
-            if not self.words.selects(key, value):
-                self.add(value, path, speaker)
+            words = self._selecting.get(key)
+            if words is None or value not in words:
+                role, new_turn = speaker
+                self.texts.append(TextField(path, value, role, TextKind.PLAIN, new_turn))
         elif isinstance(value, dict):
             for name, item in value.items():
                 self.member(name, item, path, speaker, is_free=is_free)
@@ -208,7 +221,7 @@ class RequestReader:
 
 def is_number(value: object) -> bool:
     """Whether a value of a JSON document is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, _NUMBER) and not isinstance(value, bool)
 
 
 def _has_number(items: Sequence[object]) -> bool:

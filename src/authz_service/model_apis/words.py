@@ -43,8 +43,8 @@ class Words:
     refused: Mapping[str, str] = field(default_factory=dict)
     zero_is_off: Collection[str] = frozenset()
     _folded: frozenset[str] = field(init=False, repr=False)
-    _stopping: Mapping[str, str] = field(init=False, repr=False)
-    """Each of `keys`, as `stops_as` answers: asked for every member of a request."""
+    stopping: Mapping[str, str] = field(init=False, repr=False)
+    """What `stops_as` answers for each of `keys`: asked for every member of a request."""
 
     def __post_init__(self) -> None:
         if odd := [key for key in self.refused if folded(key) != key]:
@@ -53,7 +53,7 @@ class Words:
             raise ValueError(f"a refused field is none of the dialect's keys: {sorted(unknown)}")
         stopping = {key: folded(key) if folded(key) in self.refused else "" for key in self.keys}
         object.__setattr__(self, "_folded", frozenset(map(folded, self.keys)))  # frozen
-        object.__setattr__(self, "_stopping", stopping)
+        object.__setattr__(self, "stopping", stopping)
 
     def selects(self, key: str | int, value: str) -> bool:
         """Whether a string under `key` is one of the dialect's own words."""
@@ -71,7 +71,7 @@ class Words:
 
     def stops_as(self, key: str) -> str:
         """The refused field that the most careless reader would take `key` for; empty when none."""
-        known = self._stopping.get(key)
+        known = self.stopping.get(key)
         if known is not None:
             return known
         taken = folded(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 Path = tuple[str | int, ...]
 """Where a value stands in a JSON document: object keys and array indexes from the root."""
@@ -31,13 +32,14 @@ class TextKind(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class TextField:
+class TextField(NamedTuple):
     """One string of a request body. `new_turn`: it came after the last answer of the model.
 
     With `is_key` the text is the last key of `path`, not the value there: a free-form object's key says
     as much as a value does. With `is_number` the value is a JSON number and the text its token (a tool's
     schema may carry one to the model); masked, the value becomes a string.
+
+    A named tuple, since a request has hundreds: a frozen dataclass takes three times as long to make.
     """
 
     path: Path
