@@ -236,7 +236,7 @@ def test_an_entry_that_is_too_large_is_refused_and_the_rest_of_its_group_recorde
 def test_a_closed_store_refuses_everything(place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         store = await place.open()
-        late = asyncio.create_task(store.append(make.received("s1")))
+        late = asyncio.ensure_future(store.append(make.received("s1")))
         await asyncio.sleep(0)
         await store.close()
         await store.close()

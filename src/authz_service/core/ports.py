@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -234,8 +234,8 @@ class Store(Protocol):
     is not known whether it was, and the caller must release nothing.
     """
 
-    async def append(self, *drafts: EntryDraft) -> None:
-        """Record entries, in order, in one transaction."""
+    def append(self, *drafts: EntryDraft) -> Awaitable[None]:
+        """Record entries, in order, in one transaction; its turn is by when this was called."""
         ...
 
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:

@@ -27,6 +27,7 @@ from authz_service.store import ending, opening, queries, recovery, voting
 from authz_service.store.database import READERS, Database, HighWater, read_head
 from authz_service.store.faults import is_fault, unavailable, without_values
 from authz_service.store.queries import Snapshot
+from authz_service.store.transaction import Transaction
 from authz_service.store.writer import Writer
 
 Result = TypeVar("Result")
@@ -54,10 +55,13 @@ class SqlStore:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._is_closed = False
 
-    async def append(self, *drafts: EntryDraft) -> None:
+    def append(self, *drafts: EntryDraft) -> asyncio.Future[None]:
         """See `Store.append`."""
-        if drafts:
-            await self._writer.run(lambda t: t.record(*drafts), size=_size(drafts))
+
+        def record(transaction: Transaction) -> None:
+            transaction.record(*drafts)
+
+        return self._writer.start(record, size=_size(drafts))
 
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
         """See `Store.open_hold`."""

@@ -63,23 +63,25 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Work[Result], *, size: int = 0) -> Result:
-        """Run `work` in a transaction and return its result once committed; `size` in bytes.
+    def start(self, work: Work[Result], *, size: int = 0) -> asyncio.Future[Result]:
+        """Have `work` run in a transaction; the future has its result once committed. `size` in bytes.
 
-        An `AuthzError` that `work` raises before it changed anything is its answer. Raises
-        `Unavailable` when the queue is full, the wait too long, or the store closed. A caller that
-        is cancelled before its turn has nothing recorded.
+        An `AuthzError` that `work` raises before it changed anything is its answer, and `Unavailable`
+        when the queue is full, the wait too long, or the store closed. What is cancelled before its turn
+        is not recorded.
         """
         loop = asyncio.get_running_loop()
         waits = self._waits.get(loop) or self._waits_of(loop)
         wait = waits.begin()
         try:
             self._enqueue(_Unit(work, size, wait, waits))
-        except Unavailable:
-            wait.future.cancel()
-            raise
-        result: Result = await wait.future
-        return result
+        except Unavailable as error:
+            wait.future.set_exception(error)
+        return wait.future
+
+    async def run(self, work: Work[Result], *, size: int = 0) -> Result:
+        """As `start`, to its end: whoever is cancelled while waiting for it cancels it."""
+        return await self.start(work, size=size)
 
     async def close(self) -> None:
         """Commit what is waiting, then refuse everything."""
