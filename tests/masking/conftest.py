@@ -7,31 +7,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import strategies as st
+from tests.masking.values import ENTITIES, placed
 
 from authz_service.masking.detectors import build_scanner, builtin_names
 from authz_service.masking.finding import Finding, join_pieces
 from authz_service.masking.seams import IncrementalScanner, Progress, Scanner
 
-_PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\\nIBAAKCAQEA=\n-----END RSA PRIVATE KEY-----"
-
-_ENTITIES = {
-    "EMAIL_ADDRESS": ["jane.doe@example.com", "jürgen@exämple.co.uk"],
-    "CREDIT_CARD": ["4111 1111 1111 1111", "4111-1111-1111-1111", "378282246310005", "5555555555554444"],
-    "IBAN_CODE": ["GB82 WEST 1234 5698 7654 32", "GB82WEST12345698765432", "de89-3704-0044-0532-0130-00"],
-    "US_SSN": ["536-22-8726", "536 22 8726"],
-    "IP_ADDRESS": ["203.0.113.77", "2001:db8::1", "fe80::1:2:3", "::ffff:a:10.0.0.1"],
-    "PRIVATE_KEY": [
-        _PEM,
-        _PEM.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"),
-        "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nP2/56wAAA\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
-    ],
-    "AWS_ACCESS_KEY": ["AKIAIOSFODNN7EXAMPLE"],
-    "GITHUB_TOKEN": ["ghp_" + "aB3dE5fG7h" * 4, "github_pat_" + "11ABCDEFG0_" * 6],
-    "JWT": [
-        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4",
-        "eyJlbmMiOiJBMjU2In0.k3y.AAAAAAAAAAAAAAAA.c1phertext.tagtagtagtagtagtagtagta",
-    ],
-}
 _CUSTOM = [
     ("EMPLOYEE_ID", r"E-\d{6}"),
     ("NESTED", r"(?:a|aa)+b"),
@@ -51,10 +32,20 @@ _CUSTOM_VALUES = [
     "\u043f\u0440\u0438\u04325",
     "foobar",
 ]
+_COMMON = [
+    "CREDIT_CARD",
+    "EMAIL_ADDRESS",
+    "IBAN_CODE",
+    "IP_ADDRESS",
+    "JWT",
+    "PHONE_NUMBER",
+    "PRIVATE_KEY",
+    "US_SSN",
+]
 _FILLER = [
     "E-12345", "aaaa", "12.", "@x", "é", "😀", "4111-1111-1111-111", "word ", "a", "1", "hello there, ",
     "AKIA", "\n", "\\n", "</s>", "\u00a0", "\u2011", "'", '"', "\\", "/", ":", "::", "-----", "ey", ".", "-",
-    "_", "fin",
+    "_", "fin", "passport", "NHS: ", "tel ", "+", "(", "sk-", "943 476 591", "x" * 50, "\u00e9" * 55,
 ]  # fmt: skip
 
 Pieces = Sequence[str]
@@ -64,7 +55,7 @@ Run = Callable[..., tuple[tuple[Finding, ...], list[int]]]
 @pytest.fixture(scope="session")
 def entities() -> dict[str, list[str]]:
     """Values of each built-in entity type."""
-    return _ENTITIES
+    return ENTITIES
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +80,11 @@ def scanners(everything: Scanner) -> list[Scanner]:
 @pytest.fixture(scope="session")
 def texts() -> st.SearchStrategy[str]:
     """Texts of whole and halved values, of fillers and separators: what random text never hits."""
-    values = [*(value for values in _ENTITIES.values() for value in values), *_CUSTOM_VALUES]
+    common = [value for entity in _COMMON for value in ENTITIES[entity]]
+    every = [
+        "".join((placed(entity, value)[0][6:], value)) for entity in ENTITIES for value in ENTITIES[entity]
+    ]
+    values = [*common, *every, *_CUSTOM_VALUES]
 
     def cut(value: str, begin: int, end: int) -> str:
         return value[begin if begin < 4 else 0 : None if end > 12 else len(value) * end // 12]

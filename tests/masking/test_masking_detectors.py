@@ -88,7 +88,7 @@ def test_social_security_numbers(text: str, expected: str) -> None:
         ("addr:2001:db8::1: yes", "addr:[IP_ADDRESS]: yes"),
         ("::ffff:a:b", "[IP_ADDRESS]"),
         ("64:ff9b::192.0.2.33", "[IP_ADDRESS]"),
-        ("12:30:45 aa:bb:cc:dd:ee:ff", "12:30:45 aa:bb:cc:dd:ee:ff"),
+        ("12:30:45 aa:bb:cc:dd:ee:ff", "12:30:45 [MAC_ADDRESS]"),
         ("x[::2] a::b std::deque Foo::bar() ::1", "x[::2] a::b std::deque Foo::bar() ::1"),
     ],
 )

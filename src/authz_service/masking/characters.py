@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from authz_service.errors import Unreadable
 
-_CONTEXT = 2
-"""Characters before a place that a detector may look back at."""
+LOOKBACK = 2
+"""Characters before a value that every detector may look at; one that needs more says so."""
 
 
 def encode(text: str) -> bytes:
@@ -37,9 +37,12 @@ def offsets(data: bytes, places: Iterable[int]) -> dict[int, int]:
     return known
 
 
-def context_start(data: bytes, at: int) -> int:
-    """Where the two characters before `at` begin."""
-    for _ in range(_CONTEXT):
+def back(data: bytes, at: int, steps: int) -> int:
+    """Where the `steps` characters before `at` begin; 0 when there are fewer."""
+    start = max(0, at - steps)
+    if data[start:at].isascii():
+        return start
+    for _ in range(steps):
         at -= at > 0
         while at > 0 and 0x80 <= data[at] < 0xC0:
             at -= 1

@@ -1,43 +1,56 @@
-"""RE2 with the settings that all detectors share: UTF-8 bytes, leftmost-first, linear time."""
+"""RE2 with the settings that all detectors share: UTF-8 bytes, leftmost-first, linear time.
+
+A stream asks RE2 several things about every piece of text, so its objects are used as they are: the
+wrapper that makes them look like Python's `re` takes longer than the search.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, cast
 
 import re2
+
+_RE2 = re2._re2.RE2
+_UNANCHORED = _RE2.Anchor.UNANCHORED
 
 _MEMORY = 16 << 20
 """Bytes that one compiled pattern may use for its automaton; beyond them RE2 goes on, more slowly."""
 
 _GATE_MEMORY = 64 << 20
 
-
-class Match(Protocol):
-    """The part of a match that we use, in bytes."""
-
-    def start(self) -> int: ...
-    def end(self) -> int: ...
+Match = tuple[int, int]
+"""Where a match begins and ends, in bytes."""
 
 
-class Regex(Protocol):
+class Regex:
     """A compiled pattern. What stands before `pos` is seen by `\\b` and `^`, and is never matched."""
 
-    def search(self, text: bytes, pos: int = 0) -> Match | None: ...
+    __slots__ = ("_match",)
+
+    def __init__(self, pattern: str, memory: int = _MEMORY) -> None:
+        compiled = _RE2(pattern.encode(), _options(memory))
+        if not compiled.ok():
+            raise re2.error(compiled.error())
+        self._match = compiled.Match
+
+    def search(self, text: bytes, pos: int = 0) -> Match | None:
+        """The leftmost match at or after `pos`, which is within the text or at its end."""
+        found: Match = self._match(_UNANCHORED, text, pos, len(text))[0]
+        return None if found[0] < 0 else found
 
 
 def compile_regex(pattern: str) -> Regex:
     """Compile for UTF-8 bytes; raises `re2.error`."""
-    return cast("Regex", re2.compile(pattern.encode(), _options(_MEMORY)))
+    return Regex(pattern)
 
 
-def compile_prefixes(pattern: str) -> Regex:
+def compile_prefixes(pattern: str, memory: int = _MEMORY) -> Regex:
     """Compile a pattern that is to match up to the end of the text.
 
     RE2 runs such a pattern backwards from the end, and stops where it dies: the cost is that of what
     is alive, not that of the text.
     """
-    return cast("Regex", re2.compile(rf"(?:{pattern})\z".encode(), _options(_MEMORY)))
+    return Regex(rf"(?:{pattern})\z", memory)
 
 
 class Gate:

@@ -5,26 +5,40 @@ from __future__ import annotations
 from authz_service.masking.engine import compile_prefixes, compile_regex
 from authz_service.masking.prefix import prefix_pattern
 from authz_service.masking.steps import Span, Step
-from authz_service.masking.validators import Validator, Verdict
+from authz_service.masking.terms import Terms
+from authz_service.masking.validators import Validator, as_matched
 
-
-def _as_matched(_text: bytes, _start: int, end: int) -> Verdict:
-    return Verdict(end, end)
+_ANY = Terms()
 
 
 class PatternDetector:
-    """Matches of an RE2 pattern, leftmost first, that the validator accepts."""
+    """Matches of an RE2 pattern, leftmost first, that the validator and the terms accept."""
 
     def __init__(
-        self, entity: str, pattern: str, validator: Validator = _as_matched, *, sign: str | None = None
+        self,
+        entity: str,
+        pattern: str,
+        validator: Validator = as_matched,
+        *,
+        sign: str | None = None,
+        family: str = "",
+        is_loose: bool = False,
+        terms: Terms = _ANY,
     ) -> None:
-        """`sign` occurs in every match, and is cheaper to look for than the pattern."""
-        self.entity = entity
+        """`sign` occurs in every match, and is cheaper to look for than the pattern.
+
+        With `is_loose`, more may be held back than could become a value (see `prefix_pattern`).
+        """
+        self.entities = frozenset({entity})
         self.sign = pattern if sign is None else sign
-        self.prefixes = prefix_pattern(pattern)
+        self.prefixes = prefix_pattern(pattern, is_loose=is_loose)
+        self.family = family
+        self.lookback = terms.lookback
+        self._entity = entity
         self._validator = validator
+        self._terms = terms
         self._matches = compile_regex(pattern)
-        self._live = compile_prefixes(self.prefixes)
+        self._live = compile_prefixes(prefix_pattern(pattern))
 
     def step(self, window: bytes, at: int, *, is_last: bool, is_inside: bool = False) -> Step:
         """Take every match that begins before the first place that is still open.
@@ -34,12 +48,8 @@ class PatternDetector:
         """
         spans: list[Span] = []
         live = len(window) if is_last else self.live(window, at)
-        while (match := self._matches.search(window, at)) is not None and match.start() < live:
-            verdict = self._validator(window, match.start(), match.end())
-            if verdict.end is not None:
-                start = match.start() if verdict.start is None else verdict.start
-                spans.append(Span(start, verdict.end))
-            at = verdict.resume
+        while (match := self._matches.search(window, at)) is not None and match[0] < live:
+            at = self._judge(window, match[0], match[1], spans)
             if at > live:
                 live = self.live(window, at)
         return Step(tuple(spans), at=at, settled=live, keep=live)
@@ -47,4 +57,15 @@ class PatternDetector:
     def live(self, window: bytes, at: int) -> int:
         """See `Detector.live`; a match that ends with the window is open too."""
         match = self._live.search(window, at)
-        return len(window) if match is None else match.start()
+        return len(window) if match is None else match[0]
+
+    def _judge(self, window: bytes, start: int, end: int, spans: list[Span]) -> int:
+        """Add the match to `spans` if it counts; say where to go on."""
+        if not self._terms.has_context(window, start):
+            return end
+        verdict = self._validator(window, start, end)
+        if verdict.end is not None:
+            first = start if verdict.start is None else verdict.start
+            if not self._terms.is_allowed(window[first : verdict.end]):
+                spans.append(Span(first, verdict.end, self._entity))
+        return verdict.resume

@@ -29,6 +29,9 @@ from authz_service.masking.syntax import (
 
 _LONGEST = 2_000
 
+_COUNTED = 8
+"""Copies that a loose prefix pattern still counts."""
+
 _HINTS = {
     "invalid perl operator": "RE2 has no lookahead, lookbehind or atomic groups",
     "invalid escape sequence": "RE2 has no backreferences",
@@ -45,15 +48,19 @@ def check_pattern(pattern: str) -> None:
 
 
 @lru_cache(maxsize=256)
-def prefix_pattern(pattern: str) -> str:
-    """Pre(pattern), to be matched up to the end of a text; raises `PatternError`."""
+def prefix_pattern(pattern: str, *, is_loose: bool = False) -> str:
+    """Pre(pattern), to be matched up to the end of a text; raises `PatternError`.
+
+    A loose one also matches what has more or fewer copies of a repeated part than it should: it holds
+    back more, and its automaton is small, since it does not count.
+    """
     if len(pattern) > _LONGEST:
         raise PatternError(f"longer than {_LONGEST} characters", position=_LONGEST)
     _compile(pattern)
     node = parse(pattern)
     if _is_nullable(node):
         raise PatternError("matches the empty text, so it would be found everywhere", position=0)
-    prefixes = _prefixes(node)
+    prefixes = _prefixes(_uncounted(node) if is_loose else node)
     try:
         compile_prefixes(prefixes)
     except re2.error as cause:
@@ -74,6 +81,19 @@ def whole_pattern(node: Node) -> str:
             return f"(?:{whole_pattern(item)})" + _count(least, most)
         case _:
             assert_never(node)
+
+
+def _uncounted(node: Node) -> Node:
+    match node:
+        case Sequence(items):
+            return Sequence(tuple(map(_uncounted, items)))
+        case Choice(options):
+            return Choice(tuple(map(_uncounted, options)))
+        case Repeat(item, least, most):
+            is_long = max(least, most or 0) > _COUNTED
+            return Repeat(_uncounted(item), 0, None) if is_long else Repeat(_uncounted(item), least, most)
+        case _:
+            return node
 
 
 def _prefixes(node: Node) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from authz_service.masking.characters import LOOKBACK
 from authz_service.masking.engine import Match, compile_prefixes, compile_regex
 from authz_service.masking.prefix import prefix_pattern
 from authz_service.masking.steps import Span, Step
@@ -15,10 +16,14 @@ class RegionDetector:
     what follows it.
     """
 
-    def __init__(self, entity: str, *, opening: str, closing: str) -> None:
-        self.entity = entity
+    lookback = LOOKBACK
+
+    def __init__(self, entity: str, *, opening: str, closing: str, family: str = "") -> None:
+        self.entities = frozenset({entity})
         self.sign = opening
         self.prefixes = prefix_pattern(opening)
+        self.family = family
+        self._entity = entity
         self._opens = compile_regex(opening)
         self._live = compile_prefixes(self.prefixes)
         self._closes = compile_regex(closing)
@@ -36,16 +41,16 @@ class RegionDetector:
             if not is_inside:
                 opening = self._opens.search(window, at)
                 live = len(window) if is_last else self.live(window, at)
-                if opening is None or opening.start() > live:
+                if opening is None or opening[0] > live:
                     return Step(tuple(spans), at=at, settled=live, keep=live)
-                start, at = opening.start(), opening.end()
+                start, at = opening
             closing = self._closes.search(window, at)
             if closing is None:
-                spans.append(Span(start, len(window), continues=is_inside))
+                spans.append(Span(start, len(window), self._entity, is_inside))
                 keep = _start(self._closing.search(window, at), len(window))
                 return Step(tuple(spans), at=keep, settled=len(window), keep=keep, is_inside=True)
-            spans.append(Span(start, closing.end(), continues=is_inside))
-            at, is_inside = closing.end(), False
+            spans.append(Span(start, closing[1], self._entity, is_inside))
+            at, is_inside = closing[1], False
 
     def live(self, window: bytes, at: int) -> int:
         """See `Detector.live`."""
@@ -53,4 +58,4 @@ class RegionDetector:
 
 
 def _start(match: Match | None, otherwise: int) -> int:
-    return otherwise if match is None else match.start()
+    return otherwise if match is None else match[0]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from authz_service.masking import characters
+from authz_service.masking.characters import LOOKBACK
 from authz_service.masking.embedded import EmbeddedJsonStream
-from authz_service.masking.engine import Gate, compile_prefixes
+from authz_service.masking.family import Family
 from authz_service.masking.finding import Finding, in_order, join_pieces
 from authz_service.masking.seams import IncrementalScanner
 from authz_service.masking.steps import Detector
@@ -17,10 +18,13 @@ class DetectorScanner:
     """Implements `Scanner`. It keeps nothing between calls, so threads and channels share one."""
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
-        self.entities = frozenset(detector.entity for detector in detectors)
+        self.entities = frozenset(entity for detector in detectors for entity in detector.entities)
         self.detectors = tuple(detectors)
-        self._gate = Gate([detector.sign for detector in detectors])
-        self._live = compile_prefixes("|".join(f"(?:{detector.prefixes})" for detector in detectors) or r"\z")
+        self.lookback = max((detector.lookback for detector in detectors), default=LOOKBACK)
+        members: dict[str, list[tuple[int, Detector]]] = {}
+        for index, detector in enumerate(detectors):
+            members.setdefault(detector.family, []).append((index, detector))
+        self._families = tuple(map(Family, members.values()))
 
     def scan(self, text: str, *, embedded_json: bool = False) -> tuple[Finding, ...]:
         """See `Scanner.scan`. Findings come by start, then entity, then end."""
@@ -29,27 +33,32 @@ class DetectorScanner:
             return join_pieces((step.findings, step.more) for step in (stream.feed(text), stream.finish()))
         window = characters.encode(text)
         found = [
-            (detector.entity, span)
+            span
             for index in self.hits(window)
-            for detector in (self.detectors[index],)
-            for span in detector.step(window, 0, is_last=True).spans
+            for span in self.detectors[index].step(window, 0, is_last=True).spans
         ]
         if not found:
             return ()
-        at = characters.offsets(window, (place for _, span in found for place in (span.start, span.end)))
-        return tuple(
-            sorted((Finding(entity, at[span.start], at[span.end]) for entity, span in found), key=in_order)
-        )
+        at = characters.offsets(window, (place for span in found for place in span[:2]))
+        return tuple(sorted((Finding(s.entity, at[s.start], at[s.end]) for s in found), key=in_order))
 
     def incremental(self, *, embedded_json: bool = False) -> IncrementalScanner:
         """See `Scanner.incremental`."""
         return EmbeddedJsonStream(self) if embedded_json else PlainStream(self)
 
-    def hits(self, window: bytes) -> frozenset[int]:
+    def hits(self, window: bytes) -> list[int]:
         """Indexes of the detectors whose pattern occurs."""
-        return self._gate.hits(window)
+        found: list[int] = []
+        for family in self._families:
+            found += family.hits(window)
+        return found
 
-    def live(self, window: bytes, at: int) -> int:
-        """The least of all detectors' `live`, in one search."""
-        match = self._live.search(window, at)
-        return len(window) if match is None else match.start()
+    def live(self, window: bytes, at: int, apart: Set[int] = frozenset()) -> int:
+        """Where the first value could begin, at or after `at`, that the next text completes.
+
+        The detectors of `apart` are left out. It may be less where values begin with something telling.
+        """
+        live = len(window)
+        for family in self._families:
+            live = min(live, family.live(window, at, apart))
+        return live

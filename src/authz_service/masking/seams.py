@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from authz_service.masking.finding import Finding
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What a piece of text settled. Offsets count characters from the start of the channel.
 
     `findings` are new and final, in order, and all begin before `settled`; no later finding does. One

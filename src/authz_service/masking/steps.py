@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Bytes [start, end) of a window. `continues` when it goes on from the detector's span before it."""
+class Span(NamedTuple):
+    """Bytes [start, end) of a window. `continues` when it goes on from the entity's span before it."""
 
     start: int
     end: int
+    entity: str
     continues: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What a step found and where the next one goes on, in bytes of the window.
 
     The next step looks from `at`, or from `settled` where that is later. No later span begins before
@@ -31,16 +29,20 @@ class Step:
 
 
 class Detector(Protocol):
-    """Finds values of one entity type; it has no state, so one serves all channels."""
+    """Finds values of some entity types; it has no state, so one serves all channels."""
 
-    entity: str
+    entities: frozenset[str]
     sign: str
     """A pattern that occurs in every text that holds a value."""
     prefixes: str
     """A pattern that matches, up to the end, every text that may yet become a value."""
+    family: str
+    """Detectors of one family are searched for together; see `Family`."""
+    lookback: int
+    """Characters before a value that it looks at."""
 
     def step(self, window: bytes, at: int, *, is_last: bool, is_inside: bool = False) -> Step:
-        """Look at a window from `at`; two characters before it are there if the text has them."""
+        """Look at a window from `at`; `lookback` characters before it are there if the text has them."""
         ...
 
     def live(self, window: bytes, at: int) -> int:

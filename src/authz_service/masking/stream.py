@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Set
+from typing import NamedTuple, Protocol
 
 from authz_service.errors import Unreadable
 from authz_service.masking import characters
+from authz_service.masking.characters import LOOKBACK
 from authz_service.masking.finding import Finding, in_order
 from authz_service.masking.seams import Progress
 from authz_service.masking.steps import Detector, Step
 
 MOST_HELD = 64 * 1024
 """Characters that one channel may hold back."""
+
+_SEEN = 4 * LOOKBACK
 
 _SHORT = 1024
 """Bytes held back up to which every piece is looked at at once."""
@@ -29,13 +32,13 @@ class Detectors(Protocol):
     """What a stream needs of the set that it belongs to."""
 
     detectors: tuple[Detector, ...]
+    lookback: int
 
-    def hits(self, window: bytes) -> frozenset[int]: ...
-    def live(self, window: bytes, at: int) -> int: ...
+    def hits(self, window: bytes) -> list[int]: ...
+    def live(self, window: bytes, at: int, apart: Set[int]) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Track:
+class _Track(NamedTuple):
     """Where a detector goes on, in bytes of the channel, when that is not where the stream does.
 
     `reported` is how far the spans of an open region reach.
@@ -49,8 +52,8 @@ class _Track:
 class PlainStream:
     """Implements `IncrementalScanner`. Findings come in the order of `Scanner.scan`.
 
-    The window is what has not settled, and two characters before it for `\\b` and its like. A finding
-    is reported when nothing that begins before it can be found any more.
+    The window is what has not settled, and before it what detectors look back at. A finding is reported
+    when nothing that begins before it can be found any more.
     """
 
     def __init__(self, detectors: Detectors) -> None:
@@ -92,48 +95,45 @@ class PlainStream:
     def _look(self, *, is_last: bool) -> None:
         self._window = b"".join((self._window, *self._arrived))
         self._arrived.clear()
-        hits = self._set.hits(self._window)
-        if hits or self._tracks:
-            settled, keep = self._steps(hits, is_last=is_last)
-        else:
-            settled = keep = len(self._window) if is_last else self._set.live(self._window, self._begin)
+        # What stands before is searched only as far as `\b` and `^` look.
+        hits = self._set.hits(self._window[self._begin - _SEEN :] if self._begin > _SEEN else self._window)
+        stepped = {*hits, *self._tracks}
+        settled = keep = len(self._window) if is_last else self._set.live(self._window, self._begin, stepped)
+        if stepped:
+            settled, keep = self._steps(stepped, settled, is_last=is_last)
         self._trim(settled=settled, keep=keep)
 
-    def _steps(self, hits: frozenset[int], *, is_last: bool) -> tuple[int, int]:
+    def _steps(self, indexes: set[int], live: int, *, is_last: bool) -> tuple[int, int]:
         """Step each detector by itself: those that hit, and those that are past the others."""
-        window = self._window
-        settled = keep = len(window)
-        for index, detector in enumerate(self._set.detectors):
+        settled = keep = live
+        for index in sorted(indexes):
             track = self._tracks.pop(index, None)
-            if track is None and index not in hits:
-                live = len(window) if is_last else detector.live(window, self._begin)
-                settled, keep = min(settled, live), min(keep, live)
-                continue
             at = self._begin if track is None else max(self._begin, track.at - self._origin)
             is_inside = track is not None and track.is_inside
-            step = detector.step(window, at, is_last=is_last, is_inside=is_inside)
+            step = self._set.detectors[index].step(self._window, at, is_last=is_last, is_inside=is_inside)
             settled, keep = min(settled, step.settled), min(keep, step.keep)
-            self._take(detector.entity, step, track)
-            self._tracks[index] = _Track(
-                self._origin + step.at, step.is_inside, self._origin + len(window) if step.is_inside else 0
-            )
+            self._take(step, track)
+            reported = self._origin + len(self._window) if step.is_inside else 0
+            self._tracks[index] = _Track(self._origin + step.at, step.is_inside, reported)
         return settled, keep
 
-    def _take(self, entity: str, step: Step, track: _Track | None) -> None:
+    def _take(self, step: Step, track: _Track | None) -> None:
+        if not step.spans:
+            return
         spans = list(step.spans)
-        if spans and spans[0].continues and track is not None:
-            spans[0] = replace(spans[0], start=track.reported - self._origin)
+        if spans[0].continues and track is not None:
+            spans[0] = spans[0]._replace(start=track.reported - self._origin)
         spans = [span for span in spans if span.start < span.end]
-        at = characters.offsets(self._window, [place for s in spans for place in (s.start, s.end)])
+        at = characters.offsets(self._window, [place for s in spans for place in s[:2]])
         base = self._origin_characters
         for span in spans:
-            finding = Finding(entity, base + at[span.start], base + at[span.end])
+            finding = Finding(span.entity, base + at[span.start], base + at[span.end])
             self._pending.append((finding, span.continues))
 
     def _trim(self, *, settled: int, keep: int) -> None:
         window = self._window
         self._settled = self._length - characters.count(window[settled:])
-        cut = characters.context_start(window, keep)
+        cut = characters.back(window, keep, self._set.lookback)
         self._begin = keep - cut
         self._origin += cut
         self._origin_characters += characters.count(window[:cut])

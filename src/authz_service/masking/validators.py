@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import re2
 from stdnum.iso7064 import mod_97_10
@@ -52,8 +52,7 @@ IBAN_LENGTHS = {
 """Characters of an IBAN for each country of the SWIFT registry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`end` of the value that begins where the match begins, or None; then go on at `resume`.
 
     That may be within the value, where a later one could begin and reach beyond it.
@@ -67,6 +66,11 @@ class Verdict:
 
 Validator = Callable[[bytes, int, int], Verdict]
 """Judges the match [start, end) of a text."""
+
+
+def as_matched(_text: bytes, _start: int, end: int) -> Verdict:
+    """The match as it is."""
+    return Verdict(end, end)
 
 
 def email(text: bytes, start: int, end: int) -> Verdict:
@@ -83,8 +87,8 @@ def card(text: bytes, start: int, end: int) -> Verdict:
     Not within a longer run of digits, nor after a decimal point. The last group may be shorter. One in
     ten sequences passes Luhn by chance, so the next group may begin a card too, though one was found.
     """
-    rest = _after_digits(text, start)
-    if _is_digit(text, start - 1) or (text[start - 1 : start] in (b".", b",") and _is_digit(text, start - 2)):
+    rest = after_digits(text, start)
+    if is_digit(text, start - 1) or (text[start - 1 : start] in (b".", b",") and is_digit(text, start - 2)):
         return Verdict(None, rest)
     if _CARD_BEGINS.match(text, start) is None:
         return Verdict(None, rest)
@@ -96,7 +100,7 @@ def card(text: bytes, start: int, end: int) -> Verdict:
             continue
         digits.append(text[at] - ord("0"))
         group += 1
-        if _is_digit(text, at + 1):
+        if is_digit(text, at + 1):
             continue
         if len(digits) >= _SHORTEST_CARD:
             ends.append((at + 1, len(digits)))
@@ -127,8 +131,8 @@ def iban(text: bytes, start: int, end: int) -> Verdict:
 
 def between_digits(text: bytes, start: int, end: int) -> Verdict:
     """The match as it is, unless digits go on before or after it."""
-    if _is_digit(text, start - 1) or _is_digit(text, end):
-        return Verdict(None, _after_digits(text, start))
+    if is_digit(text, start - 1) or is_digit(text, end):
+        return Verdict(None, after_digits(text, start))
     return Verdict(end, end)
 
 
@@ -157,6 +161,18 @@ def is_luhn(digits: bytes | bytearray) -> bool:
     return (sum(digits[-1::-2]) + sum(digits[-2::-2].translate(_DOUBLED))) % 10 == 0
 
 
+def is_digit(text: bytes, at: int) -> bool:
+    """Whether an ASCII digit stands at `at`, which may be outside the text."""
+    return 0 <= at < len(text) and text[at] in _DIGITS
+
+
+def after_digits(text: bytes, at: int) -> int:
+    """Where the digits that begin at `at` are over."""
+    while at < len(text) and text[at] in _DIGITS:
+        at += 1
+    return at
+
+
 def _is_ipv6(value: str) -> bool:
     try:
         ipaddress.IPv6Address(value)
@@ -172,8 +188,9 @@ def _is_group_end(text: bytes, start: int, stop: int) -> bool:
     return text[stop - 1] in _HEX or text[stop - 2 : stop] == b"::"
 
 
-def _is_digit(text: bytes, at: int) -> bool:
-    return 0 <= at < len(text) and text[at] in _DIGITS
+def is_alnum(text: bytes, at: int) -> bool:
+    """Whether an ASCII letter or digit stands at `at`, which may be outside the text."""
+    return 0 <= at < len(text) and text[at] in _ALNUM
 
 
 def _is_hex(text: bytes, at: int) -> bool:
@@ -182,12 +199,6 @@ def _is_hex(text: bytes, at: int) -> bool:
 
 def _is_hex_or_colon(text: bytes, at: int) -> bool:
     return _is_hex(text, at) or (at >= 0 and text[at : at + 1] == b":")
-
-
-def _after_digits(text: bytes, at: int) -> int:
-    while at < len(text) and text[at] in _DIGITS:
-        at += 1
-    return at
 
 
 def _after_hex_and_colons(text: bytes, at: int) -> int:

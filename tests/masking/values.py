@@ -1,0 +1,122 @@
+"""Values of every entity type, made up or from the documentation of their makers, and where they stand."""
+
+from __future__ import annotations
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\\nIBAAKCAQEA=\n-----END RSA PRIVATE KEY-----"
+
+_HEX = "0123456789abcdef"
+_WORD = "aB3_dE5-fG7h"
+
+ENTITIES = {
+    "ABA_ROUTING_NUMBER": ["111000025"],
+    "ANTHROPIC_KEY": ["sk-ant-api03-" + _WORD * 8],
+    "ATLASSIAN_TOKEN": ["ATATT3" + "xFfGF0T5" * 12 + "=1A2B3C4D"],
+    "AUTHZ_KEY": ["authz_key_" + "aB3dE5fG7h" * 4 + "xyz"],
+    "AU_ABN": ["51 824 753 556"],
+    "AU_ACN": ["004 085 616"],
+    "AU_MEDICARE": ["2123 45670 1"],
+    "AU_TFN": ["123 456 782"],
+    "AWS_ACCESS_KEY": ["AKIAIOSFODNN7EXAMPLE"],
+    "AWS_SECRET_KEY": ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"],
+    "AZURE_CLIENT_SECRET": ["aB3" + "8Q~" + "aB3dE5fG7h" * 3 + "xyz_"],
+    "AZURE_SAS": ["sig=" + "aB3dE5fG7h" * 4 + "xyz%3D"],
+    "AZURE_STORAGE_KEY": ["AccountKey=" + "aB3dE5fG7h" * 8 + "aB3d/+=="],
+    "BR_CPF": ["390.533.447-05"],
+    "CA_SIN": ["123-456-782"],
+    "CH_AHV": ["756.9217.0769.85"],
+    "CREDIT_CARD": ["4111 1111 1111 1111", "4111-1111-1111-1111", "378282246310005", "5555555555554444"],
+    "CRYPTO": [
+        "1NEDqZPvTWRaoho48qXuLLsrYomMXPABfD",
+        "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq",
+        "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr",
+    ],
+    "DATABRICKS_TOKEN": ["dapi" + _HEX * 2],
+    "DE_TAX_ID": ["36 574 261 809"],
+    "DIGITALOCEAN_TOKEN": ["dop_v1_" + _HEX * 4],
+    "DISCORD_TOKEN": ["MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"],
+    "DISCORD_WEBHOOK": ["https://discord.com/api/webhooks/198622483471925248/" + _WORD * 6],
+    "DOCKER_TOKEN": ["dckr_pat_" + _WORD * 3],
+    "EMAIL_ADDRESS": ["jane.doe@example.com", "jürgen@exämple.co.uk"],
+    "ES_NIE": ["X-5253868-R"],
+    "ES_NIF": ["54362315K"],
+    "FI_PERSONAL_IDENTITY_CODE": ["131052-308T"],
+    "FR_NIR": ["2 95 10 99 126 111 93"],
+    "GITHUB_TOKEN": ["ghp_" + "aB3dE5fG7h" * 4, "github_pat_" + "11ABCDEFG0_" * 6],
+    "GITLAB_TOKEN": ["glpat-" + "aB3dE5fG7h" * 2],
+    "GOOGLE_API_KEY": ["AIza" + "SyA-1_bcde" * 3 + "fghij"],
+    "GOOGLE_OAUTH": ["ya29." + _WORD * 4, "GOCSPX-" + "aB3dE5fG7h" * 2 + "aB3_-dE5"],
+    "GRAFANA_TOKEN": ["glsa_" + "aB3dE5fG" * 4 + "_" + "0123abcd"],
+    "HUGGINGFACE_TOKEN": ["hf_" + "aBcdEfGhij" * 3 + "KLmn"],
+    "IBAN_CODE": ["GB82 WEST 1234 5698 7654 32", "GB82WEST12345698765432", "de89-3704-0044-0532-0130-00"],
+    "IN_AADHAAR": ["2341 2341 2346"],
+    "IN_GSTIN": ["27AAPFU0939F1ZV"],
+    "IN_PAN": ["ACUPA7085R"],
+    "IP_ADDRESS": ["203.0.113.77", "2001:db8::1", "fe80::1:2:3", "::ffff:a:10.0.0.1"],
+    "IT_FISCAL_CODE": ["RCCMNL83S18D969H"],
+    "IT_VAT_CODE": ["00743110157"],
+    "JWT": [
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4",
+        "eyJlbmMiOiJBMjU2In0.k3y.AAAAAAAAAAAAAAAA.c1phertext.tagtagtagtagtagtagtagta",
+    ],
+    "KR_RRN": ["971013-9019902"],
+    "MAC_ADDRESS": ["00:1B:44:11:3A:B7", "00-1b-44-11-3a-b7", "001b.4411.3ab7"],
+    "MEDICAL_LICENSE": ["BB1388568"],
+    "NL_BSN": ["1112.22.333".replace(".", "")],
+    "NPM_TOKEN": ["npm_" + "aB3dE5fG7h" * 3 + "aB3dE5"],
+    "OPENAI_KEY": ["sk-proj-" + _WORD * 6, "sk-" + "aB3dE5fG7h" * 4],
+    "PHONE_NUMBER": ["+44 20 7946 0958", "+14155552671", "+49 (30) 9018-20"],
+    "PL_PESEL": ["44051401359"],
+    "PRIVATE_KEY": [
+        PEM,
+        PEM.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"),
+        "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nP2/56wAAA\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
+    ],
+    "PYPI_TOKEN": ["pypi-AgEIcHlwaS5vcmc" + _WORD * 6],
+    "SENDGRID_KEY": ["SG." + "aB3dE5fG7h" * 2 + "_-." + "aB3dE5fG7h" * 4 + "xyz"],
+    "SE_PERSONNUMMER": ["811228-9874", "19811228-9874"],
+    "SG_NRIC_FIN": ["S1234567D", "F1234567N"],
+    "SHOPIFY_TOKEN": ["shpat_" + _HEX * 2],
+    "SLACK_TOKEN": ["xoxb-123456789012-123456789012-aB3dE5fG7h", "xapp-1-A0123-456-abcdef"],
+    "SLACK_WEBHOOK": ["https://hooks.slack.com/services/T00000000/B00000000/" + "X" * 24],
+    "STRIPE_KEY": ["sk_live_" + "aB3dE5fG7h" * 3, "whsec_" + "aB3dE5fG" * 4],
+    "TELEGRAM_TOKEN": ["123456789:AA" + "aB3_dE5-fG7" * 3],
+    "TH_TNIN": ["1-2345-45678-78-1"],
+    "TWILIO_KEY": ["SK" + _HEX * 2],
+    "UK_NHS": ["943 476 5919"],
+    "UK_NINO": ["AB 12 34 56 C", "AB123456C"],
+    "URL_CREDENTIALS": ["bob:hunter2"],
+    "US_ITIN": ["912-90-3456"],
+    "US_MBI": ["1EG4-TE5-MK73"],
+    "US_PASSPORT": ["123456789", "A12345678"],
+    "US_SSN": ["536-22-8726", "536 22 8726"],
+    "VAULT_TOKEN": ["hvs." + _WORD * 3],
+}
+
+_CONTEXT = {
+    "ABA_ROUTING_NUMBER": "routing number ",
+    "AU_ABN": "ABN ",
+    "AU_ACN": "ACN: ",
+    "AU_MEDICARE": "Medicare ",
+    "AU_TFN": "my TFN is ",
+    "AWS_SECRET_KEY": 'aws_secret_access_key = "',
+    "CA_SIN": "SIN ",
+    "DE_TAX_ID": "Steuer-ID: ",
+    "FR_NIR": "sécurité sociale ",
+    "IN_AADHAAR": "Aadhaar ",
+    "IT_VAT_CODE": "partita IVA ",
+    "KR_RRN": "주민등록번호 ",
+    "MEDICAL_LICENSE": "DEA ",
+    "NL_BSN": "BSN ",
+    "PL_PESEL": "PESEL ",
+    "SE_PERSONNUMMER": "personnummer ",
+    "TH_TNIN": "Thai ID ",
+    "UK_NHS": "NHS ",
+    "URL_CREDENTIALS": "https://",
+    "US_PASSPORT": "passport ",
+}
+_AFTER = {"URL_CREDENTIALS": "@example.org/", "AWS_SECRET_KEY": '"'}
+
+
+def placed(entity: str, value: str) -> tuple[str, str]:
+    """What stands before and after a value of this entity type in a text where it is one."""
+    return f"It is {_CONTEXT.get(entity, '')}", f"{_AFTER.get(entity, '')}, or so."
