@@ -11,18 +11,12 @@ from hypothesis import strategies as st
 
 from authz_service.inspection.neighbours import Share, findings_across
 from authz_service.masking.finding import Finding
-from authz_service.masking.seams import Scanner
-from authz_service.view.request import Role, TextField
+from authz_service.view.request import Role, TextField, TextKind
 
 
-class Threes:
-    """A scanner that finds three digits in a row."""
-
-    def scan(self, text: str) -> list[Finding]:
-        return [Finding("THREE", *match.span()) for match in re.finditer(r"\d{3}", text)]
-
-
-SCANNER = cast(Scanner, Threes())
+def scan(text: str) -> list[Finding]:
+    """Finds three digits in a row."""
+    return [Finding("THREE", *match.span()) for match in re.finditer(r"\d{3}", text)]
 
 
 class Counting(list[TextField]):
@@ -41,7 +35,7 @@ def parts(texts: Iterable[str]) -> Iterator[TextField]:
 
 
 def test_each_item_has_its_share_of_what_crosses_it() -> None:
-    found = findings_across(list(parts(["a1", "", "2", "3b456", "7"])), SCANNER)
+    found = findings_across(list(parts(["a1", "", "2", "3b456", "7"])), scan)
     assert found == {
         0: [Share(Finding("THREE", 1, 2), is_tail=False)],
         2: [Share(Finding("THREE", 0, 1), is_tail=True)],
@@ -54,14 +48,14 @@ def test_the_shares_joined_are_what_the_joined_texts_have(texts: list[str]) -> N
     joined = "".join(texts)
     starts = [sum(map(len, texts[:i])) for i in range(len(texts))]
     said = set()
-    for i, shares in findings_across(list(parts(texts)), SCANNER).items():
+    for i, shares in findings_across(list(parts(texts)), scan).items():
         for share in shares:
             said |= {starts[i] + at for at in range(share.finding.start, share.finding.end)}
             assert 0 <= share.finding.start < share.finding.end <= len(texts[i])
     ends = [start + len(text) for start, text in zip(starts, texts, strict=True)]
     crossing = [
         f
-        for f in SCANNER.scan(joined)
+        for f in scan(joined)
         if not any(a <= f.start and f.end <= b for a, b in zip(starts, ends, strict=True))
     ]
     assert said == {at for f in crossing for at in range(f.start, f.end)}
@@ -69,5 +63,28 @@ def test_the_shares_joined_are_what_the_joined_texts_have(texts: list[str]) -> N
 
 def test_many_findings_in_many_items_are_not_each_looked_for_in_every_item() -> None:
     texts = Counting(parts(["123 "] * 2000))
-    assert findings_across(texts, SCANNER) == {}
+    assert findings_across(texts, scan) == {}
     assert texts.asked < 10 * len(texts)
+
+
+def test_the_items_of_an_outermost_list_are_one_text_where_the_dialect_says_so() -> None:
+    texts = [TextField(("system", i, "text"), text, Role.SYSTEM) for i, text in enumerate(("a12", "3b"))]
+    assert findings_across(texts, scan) == {}
+    assert findings_across(texts, scan, {"stop"}) == {}
+    assert findings_across(texts, scan, {"system"}) == {
+        0: [Share(Finding("THREE", 1, 3), is_tail=False)],
+        1: [Share(Finding("THREE", 0, 1), is_tail=True)],
+    }
+
+
+def test_keys_numbers_and_documents_are_nobodys_neighbours() -> None:
+    whole = TextField(("tools", 0, "x", 0), "a12", Role.OTHER)
+    for other in (
+        TextField(("tools", 0, "x", 1), "3", Role.OTHER, is_number=True),
+        TextField(("tools", 0, "x", 1), "3", Role.OTHER, is_key=True),
+        TextField(("tools", 0, "x", 1), "3", Role.OTHER, TextKind.JSON),
+        TextField(("tools", 1, "x", 1), "3", Role.OTHER),
+        TextField(("tools", 0, "y", 1), "3", Role.OTHER),
+        TextField(("tools", 0, "x"), "3", Role.OTHER),
+    ):
+        assert findings_across([whole, other], scan) == {}

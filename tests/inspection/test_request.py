@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from authz_service.errors import Unreadable
 from authz_service.inspection.request import inspect_request
 from authz_service.inspection.results import RequestInspection
+from authz_service.model_apis.anthropic import MESSAGES, Anthropic
 from authz_service.model_apis.base import Operation
 from authz_service.model_apis.openai_chat import CHAT_COMPLETIONS, OpenAiChat
 from authz_service.view.request import Path, RequestView
@@ -226,3 +227,35 @@ def test_what_an_allowed_request_needs_none_of_is_made_when_it_is_asked_for(kit:
     assert b"[NUMBER]" in full.changes
     assert b"s3cr3t" not in full.redacted
     assert asked == ["llama", "llama"]
+
+
+def test_a_value_split_over_the_blocks_of_a_system_prompt_is_masked(kit: Any) -> None:
+    blocks = [{"type": "text", "text": text} for text in ("my 12", "34 is")]
+    body = {**asking("hi"), "max_tokens": 9, "system": blocks}
+    inspection = inspect(kit, body, api=Anthropic(), operation=MESSAGES)
+    assert [b["text"] for b in json.loads(inspection.forward)["system"]] == ["my [NUMBER]", " is"]
+    assert inspection.findings == {"NUMBER": 1}
+
+
+def test_a_text_that_comes_again_is_masked_and_counted_again(kit: Any) -> None:
+    long = "1234 " * 40
+    contents = ["1234", long, "1234", "clean", long, "clean"]
+    inspection = inspect(kit, asking(*contents))
+    scan = kit.scanner().scan
+    expected = [kit.masked_text(text, scan(text), MASKED) for text in contents]
+    assert [m["content"] for m in json.loads(inspection.forward)["messages"]] == expected
+    assert inspection.findings == inspection.masked == {"NUMBER": 82}
+
+
+def test_a_word_is_another_text_where_it_is_a_document(kit: Any) -> None:
+    kinds: list[bool] = []
+
+    class Telling(type(kit.scanner())):  # type: ignore[misc]  # a class that a fixture hands over
+        def scan(self, text: str, *, embedded_json: bool = False) -> Any:
+            kinds.append(embedded_json)
+            return super().scan(text)
+
+    call = {"id": "1234", "type": "function", "function": {"name": "1234", "arguments": "1234"}}
+    body = {"model": "llama", "messages": [{"role": "assistant", "tool_calls": [call]}]}
+    inspect(kit, body, scanner=Telling())
+    assert kinds == [False, True]

@@ -1,19 +1,22 @@
 """Finds what was split over the neighbouring items of an array, such as the parts of a message.
 
 A model server joins the parts of a message into one prompt, so half a key in each of two parts is a key.
-The items of the outermost array are things of their own (messages, tools, stop words) and not joined.
+The items of the outermost array are things of their own (messages, tools, stop words) and not joined,
+unless the dialect says that they are parts (see `RequestView.in_parts`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from authz_service.masking.finding import Finding
-from authz_service.masking.seams import Scanner
 from authz_service.view.request import TextField, TextKind
+
+Scan = Callable[[str], Sequence[Finding]]
+"""All findings of a plain text."""
 
 _Row = tuple[tuple[str | int, ...], tuple[str | int, ...]]
 """The path around the innermost index: what comes before it, and what after."""
@@ -27,25 +30,30 @@ class Share:
     is_tail: bool
 
 
-def findings_across(texts: Sequence[TextField], scanner: Scanner) -> dict[int, list[Share]]:
+def findings_across(
+    texts: Sequence[TextField], scan: Scan, in_parts: Collection[str] = ()
+) -> dict[int, list[Share]]:
     """What is found in neighbours joined and crosses from one to the next, by index into `texts`."""
     shares: dict[int, list[Share]] = {}
-    for row in _rows(texts):
+    for row in _rows(texts, in_parts):
         joined = "".join(texts[i].text for i in row)
         starts = list(accumulate((len(texts[i].text) for i in row), initial=0))
-        for finding in scanner.scan(joined):
+        for finding in scan(joined):
             for at, share in _shared(finding, starts):
                 shares.setdefault(row[at], []).append(share)
     return shares
 
 
-def _rows(texts: Sequence[TextField]) -> Iterator[list[int]]:
+def _rows(texts: Sequence[TextField], in_parts: Collection[str]) -> Iterator[list[int]]:
     rows: dict[_Row, list[int]] = {}
     for i, text in enumerate(texts):
         path = text.path
         types = [*map(type, path)]
-        if types.count(int) < 2 or text.is_key or text.is_number or text.kind is TextKind.JSON:
-            continue  # only what has an index around its innermost one: see above
+        indexes = types.count(int)
+        if indexes < 2 and not (indexes and path[0] in in_parts):
+            continue
+        if text.is_key or text.is_number or text.kind is TextKind.JSON:
+            continue
         at = len(path) - 1
         while types[at] is not int:
             at -= 1

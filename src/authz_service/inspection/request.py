@@ -17,7 +17,10 @@ from authz_service.inspection.spans import SpanMerger, mask
 from authz_service.masking.finding import Finding
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.model_apis.base import ModelApi, Operation
-from authz_service.view.request import Path, TextField, TextKind
+from authz_service.view.request import Path, RequestView, TextField, TextKind
+
+_SHORT = 100
+"""Characters."""
 
 
 def inspect_request(
@@ -44,7 +47,7 @@ def inspect_request(
     document = read_json(body, max_depth=max_depth)
     view = api.read_request(operation, document)
     model = _model(view.model, models)
-    found = _find(view.texts, scanner)
+    found = _find(view, scanner)
     forward = _masked(found, masked_entities)
     if forward.keys:
         raise Unreadable(
@@ -108,12 +111,16 @@ class _Scanned:
     tails: frozenset[int] = frozenset()
 
 
-def _find(texts: Sequence[TextField], scanner: Scanner) -> list[_Scanned]:
+def _find(view: RequestView, scanner: Scanner) -> list[_Scanned]:
     """The texts in which something was found."""
-    across = findings_across(texts, scanner)
+    scan = _once(scanner)
+    across = findings_across(view.texts, scan, view.in_parts)
     scanned: list[_Scanned] = []
-    for i, text in enumerate(texts):
-        findings = scanner.scan(text.text, embedded_json=text.kind is TextKind.JSON)
+    for i, text in enumerate(view.texts):
+        if text.kind is TextKind.JSON:
+            findings = scanner.scan(text.text, embedded_json=True)
+        else:
+            findings = scan(text.text)
         if i in across:
             extra = [f for f in across[i] if f.finding not in findings or f.is_tail]
             tails = frozenset(len(findings) + n for n, f in enumerate(extra) if f.is_tail)
@@ -121,6 +128,21 @@ def _find(texts: Sequence[TextField], scanner: Scanner) -> list[_Scanned]:
         elif findings:
             scanned.append(_Scanned(text, findings))
     return scanned
+
+
+def _once(scanner: Scanner) -> Callable[[str], tuple[Finding, ...]]:
+    """Scans of plain texts; short ones come again within a request (the words of schemas), and are kept."""
+    known: dict[str, tuple[Finding, ...]] = {}
+
+    def scan(text: str) -> tuple[Finding, ...]:
+        if len(text) > _SHORT:
+            return scanner.scan(text)
+        found = known.get(text)
+        if found is None:
+            found = known[text] = scanner.scan(text)
+        return found
+
+    return scan
 
 
 def _count(scanned: Sequence[_Scanned]) -> dict[str, int]:

@@ -55,7 +55,8 @@ class TextField(NamedTuple):
 class RequestView:
     """What a request asks for. `texts` has every string that carries any text, in document order.
 
-    `model` is empty where the dialect names none (see `ModelApi.read_request`).
+    `model` is empty where the dialect names none (see `ModelApi.read_request`). `in_parts` are top-level
+    keys whose list is one text in parts, as a model server joins them (a system prompt in blocks).
     """
 
     api: str
@@ -67,6 +68,7 @@ class RequestView:
     parameters: Mapping[str, object] = field(default_factory=dict)
     token_estimate: int = 0
     choices: int = 1
+    in_parts: frozenset[str] = frozenset()
 
     def text(self, role: Role) -> str:
         """All texts of one role, one after another, separated by newlines."""
