@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 from bench.cases import OWN, POSTGRESQL
+from bench.charts import charts
+from bench.micro.suite import SUITE
 from bench.page import as_json, is_void, on_terminal, page
 from bench.peers.cases import PEERS
 from bench.plan import LOADS, Plan
@@ -27,7 +29,10 @@ _LOADS = {load.name: load for load in LOADS}
 @click.option("--peers", is_flag=True, help="Measure others as well; installs them at the first time.")
 @click.option("--case", "cases", multiple=True, type=click.Choice(list(_CASES)), help="Only these.")
 @click.option("--load", "loads", multiple=True, type=click.Choice(list(_LOADS)), help="Only these.")
-@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
+@click.option("--micro", multiple=True, type=click.Choice(list(SUITE)), help="Only these, without Envoy.")
+@click.option(
+    "--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write a page and its charts."
+)
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all turns.")
 @click.option(
     "--keep", type=click.Path(file_okay=False, path_type=Path), help="Where logs and databases are left."
@@ -40,20 +45,24 @@ def main(
     peers: bool,
     cases: tuple[str, ...],
     loads: tuple[str, ...],
+    micro: tuple[str, ...],
     markdown: Path | None,
     json_file: Path | None,
     keep: Path | None,
 ) -> None:
     """Measure requests/s, latency, CPU, memory and time to the first token, and compare.
 
+    Whoever names cases or loads leaves the micro-benches out, and the other way round.
     Exits with 1 when one of our own answers was wrong or a program did not start; a missed aim, or a peer
     that fails, is no failure.
     """
     unusual = {POSTGRESQL: postgres, **dict.fromkeys(PEERS, peers)}
     usual = [name for name, case in _CASES.items() if unusual.get(case, True)]
+    is_of_micro_only = bool(micro) and not (cases or loads or peers or postgres)
     plan = Plan(
-        cases=tuple(_CASES[name] for name in cases or usual),
+        cases=() if is_of_micro_only else tuple(_CASES[name] for name in cases or usual),
         loads=tuple(_LOADS[name] for name in loads or _LOADS),
+        micro={name: SUITE[name] for name in micro or (() if cases or loads else SUITE)},
         rounds=1 if quick else rounds,
         warm_up=0.2 if quick else 0.4,
         seconds=0.5 if quick else seconds,
@@ -61,12 +70,20 @@ def main(
     outcome = _carry_out(plan, keep)
     click.echo(f"\n{on_terminal(outcome)}")
     if markdown is not None:
-        markdown.parent.mkdir(parents=True, exist_ok=True)
-        markdown.write_text(page(outcome, day=datetime.datetime.now(datetime.UTC).date().isoformat()))
+        _write_page(outcome, markdown)
     if json_file is not None:
         json_file.write_text(as_json(outcome))
     if is_void(outcome):
         sys.exit("some of our answers were wrong: these figures mean nothing")
+
+
+def _write_page(outcome: Outcome, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    drawn = {file.with_name(f"{file.stem}-{name}.svg"): (name, svg) for name, svg in charts(outcome).items()}
+    for path, (_, svg) in drawn.items():
+        path.write_text(svg)
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    file.write_text(page(outcome, day=day, charts={name: path.name for path, (name, _) in drawn.items()}))
 
 
 def _carry_out(plan: Plan, keep: Path | None) -> Outcome:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.aims import Verdict, verdicts
 from bench.case import Kind
 from bench.results import wrong
 from bench.run import Outcome
-from bench.tables import cost, faults, ratios, speed, streams
+from bench.tables import cost, faults, micro, ratios, speed, streams
 from bench.traffic import CARD, DELTAS
 
 _INTRODUCTION = """\
 # Benchmarks
 
-What the gateway costs, measured by `make bench` on one machine, on which the load, the model server,
-Envoy and the service share the CPUs. Written by `python -m bench --markdown docs/benchmarks.md`.
+What the gateway costs, measured on one machine, on which the load, the model server, Envoy and the service
+share the CPUs. Written by `make bench` or `make bench-peers` with `BENCH_ARGS="--markdown FILE"`."""
 
-Ways to the same model server, which answers at once:"""
+_WAYS = "Ways to the same model server, which answers at once:"
 
 _LOADS = f"""\
 Requests have 1 KiB, and an address and a card in them, as each answer has. *Whole* answers have about
@@ -30,7 +30,8 @@ token behind it. *Between* is from one arrival of text to the next; the longest,
 the {len(CARD)} characters of the card come together as a placeholder. Events are the model's, however they
 came to the client. CPU is for each answer; *together* is Envoy, the service and its database. Memory is
 resident, at the end of a turn, and its peak since the program began. Every figure is the median over rounds
-in which the cases took turns."""
+in which the cases took turns. Envoy alone is in no chart of answers a second: beside it no other bar would
+be seen."""
 
 _RATIOS = """\
 Medians over the rounds of what each round gave: requests/s and CPU beside the floor's, times beside those
@@ -44,29 +45,39 @@ end count among the requests/s."""
 
 def on_terminal(outcome: Outcome) -> str:
     """Everything but the prose."""
-    parts = [speed(outcome), streams(outcome), cost(outcome), ratios(outcome), faults(outcome)]
+    measured = (speed, streams, cost, ratios, faults) if outcome.turns else ()
+    parts = [*(tell(outcome) for tell in measured), micro(outcome)]
     return "\n\n".join(part for part in [*parts, aims(verdicts(outcome.turns)), _missing(outcome)] if part)
 
 
-def page(outcome: Outcome, *, day: str) -> str:
-    """docs/benchmarks.md."""
+def page(outcome: Outcome, *, day: str, charts: Mapping[str, str]) -> str:
+    """docs/benchmarks.md; `charts` are the file names of `bench.charts`, by name."""
     plan = outcome.plan
-    cases = "\n".join(f"- **{case.title}**: {case.about}" for case in plan.cases)
     machine = "\n".join(f"- {name}: {value}" for name, value in outcome.machine.items())
     how = f"{plan.rounds} rounds, {plan.seconds:g} s for each turn after {plan.warm_up:g} s of warming up"
-    parts = [
-        f"{_INTRODUCTION}\n\n{cases}",
-        f"{_LOADS}",
-        f"## Where\n\n{day}; {how}.\n\n{machine}",
-        f"## Requests\n\n{speed(outcome)}",
-        f"## Streams\n\n{streams(outcome)}",
-        f"## CPU and memory\n\n{cost(outcome)}",
+    where = f"## Where\n\n{day}; {how}.\n\n{machine}"
+    parts = [_INTRODUCTION, where, *(_gateways(outcome, charts) if outcome.turns else ())]
+    if outcome.micro:
+        parts.append(f"## Parts of the service by themselves\n\n{micro(outcome)}")
+    return "\n\n".join(part.rstrip() for part in [*parts, _missing(outcome)] if part) + "\n"
+
+
+def _gateways(outcome: Outcome, charts: Mapping[str, str]) -> list[str]:
+    cases = "\n".join(f"- **{case.title}**: {case.about}" for case in outcome.plan.cases)
+    first_text = _image(charts, "first-text", "the time to the first text of a stream, by load")
+    return [
+        f"## What was measured\n\n{_WAYS}\n\n{cases}\n\n{_LOADS}",
+        f"## Requests\n\n{_image(charts, 'requests', 'answers a second, by load')}{speed(outcome)}",
+        f"## Streams\n\n{first_text}{streams(outcome)}",
+        f"## CPU and memory\n\n{_image(charts, 'cpu', 'CPU for each answer, by load')}{cost(outcome)}",
         f"## Ratios\n\n{_RATIOS}\n\n{ratios(outcome)}",
         f"## Wrong answers\n\n{_FAULTS}\n\n{faults(outcome) or 'There were none.'}",
-        f"## Aims\n\n{aims(verdicts(outcome.turns))}",
-        _missing(outcome),
+        f"## Aims\n\n{aims(verdicts(outcome.turns)) or 'None of them was measured.'}",
     ]
-    return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def _image(charts: Mapping[str, str], name: str, text: str) -> str:
+    return f"![{text}]({charts[name]})\n\n" if name in charts else ""
 
 
 def as_json(outcome: Outcome) -> str:
@@ -81,6 +92,10 @@ def as_json(outcome: Outcome) -> str:
             "machine": outcome.machine,
             "turns": turns,
             "aims": [dataclasses.asdict(verdict) for verdict in verdicts(outcome.turns)],
+            "micro": {
+                name: [dataclasses.asdict(figure) for figure in figures]
+                for name, figures in outcome.micro.items()
+            },
             "missing": {case.name: why for case, why in outcome.missing.items()},
         },
         indent=1,

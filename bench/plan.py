@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bench.case import Case
+from bench.micro.figure import Micro
 
 
 class Shape(StrEnum):
@@ -47,16 +49,22 @@ LOADS = tuple(Load(shape, connections) for shape in Shape for connections in (1,
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Each round gives every load to every case in turn. `warm_up` and `seconds` are those of one turn."""
+    """Each round gives every load to every case in turn. `warm_up` and `seconds` are those of one turn.
 
-    cases: tuple[Case, ...]
+    Then come the micro-benches, by name, with as many seconds for each figure.
+    """
+
+    cases: tuple[Case, ...] = ()
     loads: tuple[Load, ...] = LOADS
+    micro: Mapping[str, Micro] = field(default_factory=dict)
     rounds: int = 4
     warm_up: float = 0.4
     seconds: float = 2.0
 
     def __post_init__(self) -> None:
-        if not self.cases or not self.loads or self.rounds < 1 or self.seconds <= 0 or self.warm_up < 0:
-            raise ValueError("a plan has a case, a load, a round and some time")
+        if not (self.cases or self.micro) or not self.loads:
+            raise ValueError("a plan has a case with a load, or a micro-bench")
+        if self.rounds < 1 or self.seconds <= 0 or self.warm_up < 0:
+            raise ValueError("a plan has a round and some time")
         if len({case.name for case in self.cases}) != len(self.cases):
             raise ValueError("each case of a plan has a name of its own")

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.case import Case, Gateway, Kind, Site
 from bench.load import LAST_ANSWER_SECONDS, LONGEST_TURN_SECONDS
 from bench.machine import facts
+from bench.micro.figure import Figure, Micro, Room
 from bench.plan import Load, Plan
 from bench.processes import NotStarted, program
 from bench.results import Turns
@@ -26,12 +27,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run that is over. `missing` are the peers that could not be measured, or not to the end, and why."""
+    """A run that is over. `missing` are the peers that could not be measured, or not to the end, and why.
+
+    `micro` has the figures of each micro-bench by its name.
+    """
 
     plan: Plan
     machine: Mapping[str, str]
     turns: Turns
     missing: Mapping[Case, str]
+    micro: Mapping[str, Sequence[Figure]]
 
 
 class LoadFailed(RuntimeError):
@@ -45,9 +50,15 @@ def carry_out(plan: Plan, folder: Path, say: Say) -> Outcome:
     them run all the time, and wait. A peer that fails is left out from there on; raises `NotStarted` or
     `LoadFailed` for any other.
     """
-    turns: dict[tuple[Load, Case], list[Measured]] = {(ld, c): [] for ld in plan.loads for c in plan.cases}
-    missing: dict[Case, str] = {}
     machine = facts(folder)
+    missing: dict[Case, str] = {}
+    turns = _take_turns(plan, folder, missing, say) if plan.cases else {}
+    micro = {name: _measure(name, bench, plan, folder, say) for name, bench in plan.micro.items()}
+    return Outcome(plan, machine, turns, missing, micro)
+
+
+def _take_turns(plan: Plan, folder: Path, missing: dict[Case, str], say: Say) -> Turns:
+    turns: dict[tuple[Load, Case], list[Measured]] = {(ld, c): [] for ld in plan.loads for c in plan.cases}
     with _model(folder) as site, ExitStack() as stack:
         running = {}
         for case in plan.cases:
@@ -61,7 +72,14 @@ def carry_out(plan: Plan, folder: Path, say: Say) -> Outcome:
                     continue
                 with _going_on_without(case, missing, say):
                     turns[load, case].append(_turn(plan, load, case, running[case]))
-    return Outcome(plan, machine, {at: measured for at, measured in turns.items() if measured}, missing)
+    return {at: measured for at, measured in turns.items() if measured}
+
+
+def _measure(name: str, bench: Micro, plan: Plan, folder: Path, say: Say) -> list[Figure]:
+    say(f"measuring {name}")
+    room = Room(plan.seconds, folder / f"micro-{name}")
+    room.folder.mkdir(mode=0o700)
+    return list(bench(room))
 
 
 @contextmanager

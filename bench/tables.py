@@ -66,6 +66,16 @@ def faults(outcome: Outcome) -> str:
     return table(("load", "through", "of its answers", *names), lines) if found else ""
 
 
+def micro(outcome: Outcome) -> str:
+    """The figures of the micro-benches; empty when there were none."""
+    lines = [
+        (name, figure.name, f"{figure.value:.4g}", figure.unit)
+        for name, figures in outcome.micro.items()
+        for figure in figures
+    ]
+    return table(("part", "what", "figure", "unit"), lines) if lines else ""
+
+
 def table(header: Sequence[str], lines: Sequence[Sequence[str]], words: int = _WORDS) -> str:
     """A table of which the first `words` columns are words."""
     widths = [max(len(line[i]) for line in (header, *lines)) for i in range(len(header))]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from bench.configuration import authz_yaml, without_gate
@@ -59,4 +60,7 @@ def test_a_small_run_measures_every_case_and_gets_no_wrong_answer(tmp_path: Path
     assert all(turn["rss"]["envoy"] > 0 for turn in turns)
     assert all(turn["requests"] == 1 for turn in turns if turn["load"] == "paced-1")
     assert "of the floor's events/s" in page.read_text()
+    for name in ("requests", "cpu", "first-text"):
+        assert f"](page-{name}.svg)" in page.read_text()
+        ElementTree.parse(tmp_path / f"page-{name}.svg")
     assert "| paced, one at a time" in done.stdout

@@ -48,7 +48,7 @@ def test_a_run_goes_on_without_peers_that_fail_and_says_why(tmp_path: Path) -> N
     assert outcome.missing[ABSENT] == "and this at last"
     assert {case for _, case in outcome.turns} == {DIRECT}
     assert len(outcome.turns[WHOLE, DIRECT]) == 2
-    assert "- Absent: and this at last" in page(outcome, day="2026-01-01")
+    assert "- Absent: and this at last" in page(outcome, day="2026-01-01", charts={})
     assert "- Absent: and this at last" in on_terminal(outcome)
     assert '"absent": "and this at last"' in as_json(outcome)
     assert any("going on without Absent" in line for line in said)
@@ -71,7 +71,7 @@ def test_what_a_peer_lets_through_is_told_beside_its_speed(tmp_path: Path) -> No
             assert turn.wrong == turn.seen
             assert dict(turn.faults) == {"client saw it": turn.wrong, "model saw it": turn.wrong}
     assert all(turn.wrong == 0 for turn in outcome.turns[WHOLE, DIRECT])
-    text = page(outcome, day="2026-01-01")
+    text = page(outcome, day="2026-01-01", charts={})
     assert "| whole, 2 at a time | Leaks" in text.partition("## Wrong answers")[2].partition("## Aims")[0]
     assert not is_void(outcome)
     assert is_void(with_kind(outcome, Kind.OURS))
@@ -94,4 +94,4 @@ def plan(*cases: Case) -> Plan:
 def with_kind(outcome: Outcome, kind: Kind) -> Outcome:
     case = Case(LEAKS.name, LEAKS.title, LEAKS.about, kind, LEAKS.start, is_masked=True)
     turns = {(load, case): measured for (load, _), measured in outcome.turns.items()}
-    return Outcome(plan(case), outcome.machine, turns, {})
+    return Outcome(plan(case), outcome.machine, turns, {}, {})

@@ -1,0 +1,11 @@
+"""The micro-benches by name; a further one is a module beside this one and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from bench.micro.figure import Micro
+from bench.micro.framing import framing
+
+SUITE: Final[Mapping[str, Micro]] = {"framing": framing}
