@@ -24,6 +24,7 @@ TOOLS: dict[str, Any] = {
 }
 
 COMPLETION: dict[str, Any] = {"model": "llama", "prompt": "Hello", "max_tokens": 8, **SAYS_HELLO}
+NATIVE: dict[str, Any] = {"prompt": "Hello", "n_predict": 8, **SAYS_HELLO}
 MESSAGE = chat("Hello", max_tokens=6, temperature=0)
 
 RECORDED = {
@@ -36,6 +37,11 @@ RECORDED = {
     "/v1/completions": {
         "llamacpp_completion_text.json": COMPLETION,
         "llamacpp_completion_text.sse": COMPLETION | {"stream": True},
+    },
+    "/completion": {
+        "llamacpp_native_text.json": NATIVE,
+        "llamacpp_native_text.sse": NATIVE | {"stream": True},
+        "llamacpp_native_two.json": NATIVE | {"prompt": ["Hello", "Good day"]},
     },
     "/v1/messages": {
         "llamacpp_messages_text.json": MESSAGE,

@@ -71,7 +71,7 @@ class FrameTexts:
         key = next((step for step in reversed(path) if isinstance(step, str)), "")
         if path and isinstance(path[-1], str) and path[-1] not in self.words.keys:
             self.say_whole(path, path[-1], is_key=True)
-        if value is not None and (key in self.unread or is_numbers(value)):
+        if value and (key in self.unread or is_numbers(value)):
             self.cleared.append(path)
         elif isinstance(value, str):
             if not self.words.selects(key, value):

@@ -9,12 +9,21 @@ from dataclasses import replace
 
 from authz_service.model_apis.anthropic import Anthropic
 from authz_service.model_apis.base import ModelApi, Operation
+from authz_service.model_apis.llamacpp import LlamaCpp
 from authz_service.model_apis.openai_chat import OpenAiChat
 from authz_service.model_apis.openai_completions import OpenAiCompletions
 from authz_service.model_apis.openai_embeddings import OpenAiEmbeddings
+from authz_service.model_apis.tgi import Tgi
 
 OPENAI_CHAT = OpenAiChat()
-ADAPTERS: tuple[ModelApi, ...] = (OPENAI_CHAT, OpenAiCompletions(), OpenAiEmbeddings(), Anthropic())
+ADAPTERS: tuple[ModelApi, ...] = (
+    OPENAI_CHAT,
+    OpenAiCompletions(),
+    OpenAiEmbeddings(),
+    Anthropic(),
+    LlamaCpp(),
+    Tgi(),
+)
 
 MODELS_PATH = "/v1/models"
 """GET answers with `models_list`; no model server is asked."""

@@ -1,0 +1,131 @@
+"""llama.cpp's own API (POST /completion, /infill), whole and streamed, as its server speaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from authz_service.framing.encoding import BodyFormat
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, unreadable
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.llamacpp_words import NATIVE_WORDS
+from authz_service.model_apis.openai_errors import openai_error, openai_error_event
+from authz_service.model_apis.request_reader import RequestReader, Speaker
+from authz_service.view.answer import AnswerFrame, Usage
+from authz_service.view.request import Path, RequestView, Role
+
+NAME = "llamacpp"
+COMPLETION = Operation(api=NAME, name="completion", method="POST", path="/completion")
+INFILL = Operation(api=NAME, name="infill", method="POST", path="/infill")
+
+_PROMPT = Speaker(Role.USER, new_turn=True)
+_AROUND = frozenset(("input_prefix", "input_suffix", "input_extra"))
+_FREE_FORM = frozenset(("json_schema", "logit_bias", "dry_sequence_breakers", "lora"))
+_UNREAD = frozenset(("tokens", "completion_probabilities", "probs", "top_logprobs", "top_probs"))
+
+
+class LlamaCpp:
+    """The adapter. The server has one model, which a request need not name; it has its own `stop`."""
+
+    name = NAME
+    operations: tuple[Operation, ...] = (COMPLETION, INFILL)
+    noise_roots: frozenset[str] = frozenset()
+    answer_formats = frozenset({BodyFormat.JSON, BodyFormat.EVENT_STREAM})
+    event_names: frozenset[str] = frozenset()
+    end_of_stream: str | None = "[DONE]"
+
+    def read_request(self, operation: Operation, document: object) -> RequestView:
+        """The request as it is; every string of it that is not one of the API's words is a text."""
+        reader = _Reader(NATIVE_WORDS)
+        body = reader.expect_object(document, ())
+        reader.read(body, is_infill=operation.name == INFILL.name)
+        return RequestView(
+            api=self.name,
+            operation=operation.name,
+            model=reader.model_name(body) if "model" in body else "",
+            stream=reader.flag(body, "stream"),
+            texts=tuple(reader.texts),
+            parameters=reader.parameters(body),
+            token_estimate=reader.token_estimate(),
+        )
+
+    def model_path(self, operation: Operation) -> Path | None:
+        """`model`, at the root, where a request has one."""
+        return ("model",)
+
+    def answer_reader(self, request: RequestView) -> AnswerReader:
+        """One reader for whole answers and for streams, which have the same shape."""
+        return _AnswerReader()
+
+    def error_body(self, error: ApiError) -> bytes:
+        """OpenAI's object, which this server uses too."""
+        return openai_error(error)
+
+    def error_event(self, error: ApiError) -> bytes:
+        """The same object as a data event."""
+        return openai_error_event(error)
+
+
+class _Reader(RequestReader):
+    def read(self, body: Mapping[str, Any], *, is_infill: bool) -> None:
+        if not is_infill and "prompt" not in body:
+            self.refuse("invalid_field", ("prompt",), "a string or a list of strings was expected")
+        for key, value in body.items():
+            if key == "prompt":
+                self._prompt(value)
+            elif key in _AROUND and is_infill:
+                self.member(key, value, (), _PROMPT)
+            elif key == "stop" and isinstance(value, list):
+                for i, word in enumerate(value):
+                    self.expect_text(word, (key, i))
+            elif key != "model":
+                self.member(key, value, (), is_free=key in _FREE_FORM)
+
+    def _prompt(self, value: object) -> None:
+        if isinstance(value, str):
+            self.add(value, ("prompt",), _PROMPT)
+            return
+        texts = self.expect_list(value, ("prompt",))
+        if not texts or not all(isinstance(text, str) for text in texts):
+            why = "a string or a list of strings was expected; tokens cannot be read by this gateway"
+            self.refuse("unsupported_content", ("prompt",), why)
+        for i, text in enumerate(texts):
+            self.add(text, ("prompt", i), _PROMPT)
+
+
+class _AnswerReader:
+    """Each prompt's text is a channel, `content/{index}`. Several prompts are answered by a list."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+
+    def read(self, document: object) -> AnswerFrame:
+        """The texts of the next frame."""
+        texts = FrameTexts(self._frames, NATIVE_WORDS, _UNREAD)
+        self._frames += 1
+        if isinstance(document, list):
+            for i, item in enumerate(document):
+                self._item(item, (i,), texts)
+        else:
+            self._item(document, (), texts)
+        return texts.frame()
+
+    def _item(self, item: object, path: Path, texts: FrameTexts) -> None:
+        if not isinstance(item, dict) or not ("content" in item or "error" in item):
+            unreadable(NATIVE_WORDS, path, "an object with content or an error was expected")
+        index = item.get("index", 0)
+        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= LARGEST_INDEX:
+            unreadable(
+                NATIVE_WORDS, (*path, "index"), f"a whole number from 0 to {LARGEST_INDEX} was expected"
+            )
+        texts.closes = texts.closes or item.get("stop") is True or "error" in item
+        for key, value in item.items():
+            if key == "content":
+                texts.say(f"content/{index}", (*path, key), value)
+            else:
+                texts.aside(value, (*path, key))
+        if item.get("stop") is True:
+            texts.end(f"content/{index}")
+            prompt, said = item.get("tokens_evaluated"), item.get("tokens_predicted")
+            if isinstance(prompt, int) and isinstance(said, int):
+                texts.usage = Usage(prompt_tokens=prompt, completion_tokens=said)

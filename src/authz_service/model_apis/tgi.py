@@ -1,0 +1,138 @@
+"""Text Generation Inference's own API (POST /generate, /generate_stream), as its documentation has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from authz_service.framing.encoding import BodyFormat
+from authz_service.model_apis.answer_frame import FrameTexts, is_number, unreadable
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.openai_refused import REFUSED
+from authz_service.model_apis.request_reader import RequestReader, Speaker
+from authz_service.model_apis.tgi_errors import tgi_error, tgi_error_event
+from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
+from authz_service.view.answer import AnswerFrame, Usage
+from authz_service.view.request import Path, RequestView, Role
+
+NAME = "tgi"
+GENERATE = Operation(api=NAME, name="generate", method="POST", path="/generate")
+GENERATE_STREAM = Operation(api=NAME, name="generate_stream", method="POST", path="/generate_stream")
+
+_DETAILS = "the answer would repeat its text as tokens, which this gateway cannot mask"
+_REFUSED = {**REFUSED, **dict.fromkeys(("decoder_input_details", "top_n_tokens"), _DETAILS)}
+_KEYS = (
+    JSON_SCHEMA_KEYS
+    | frozenset(_REFUSED)
+    | word_set("""
+    adapter_id best_of best_of_sequences best_of_sequence details do_sample error error_type
+    finish_reason frequency_penalty generated_text generated_tokens grammar id index input_length
+    inputs logprob max_new_tokens model_id parameters prefill repetition_penalty return_full_text seed
+    special stop stream temperature text token top_k top_p top_tokens truncate typical_p value watermark
+    """)
+)
+_WORDS = Words(
+    keys=_KEYS,
+    selecting={
+        "type": word_set("json regex json_schema string number integer boolean object array null"),
+        "finish_reason": word_set("length eos_token stop_sequence"),
+    },
+    refused=_REFUSED,
+    zero_is_off=frozenset({"top_n_tokens"}),
+)
+_UNREAD = frozenset(("prefill", "tokens", "top_tokens"))
+_INPUT = Speaker(Role.USER, new_turn=True)
+
+
+class Tgi:
+    """The adapter. The server has one model, which requests do not name."""
+
+    name = NAME
+    operations: tuple[Operation, ...] = (GENERATE, GENERATE_STREAM)
+    noise_roots: frozenset[str] = frozenset()
+    answer_formats = frozenset({BodyFormat.JSON, BodyFormat.EVENT_STREAM})
+    event_names: frozenset[str] = frozenset()
+    end_of_stream: str | None = None
+
+    def read_request(self, operation: Operation, document: object) -> RequestView:
+        """The request as it is; every string of it that is not one of the API's words is a text."""
+        reader = _Reader(_WORDS)
+        body = reader.expect_object(document, ())
+        reader.read(body)
+        parameters = body.get("parameters")
+        return RequestView(
+            api=self.name,
+            operation=operation.name,
+            model="",
+            stream=operation.name == GENERATE_STREAM.name,
+            texts=tuple(reader.texts),
+            parameters=reader.parameters(parameters) if isinstance(parameters, dict) else {},
+            token_estimate=reader.token_estimate(),
+        )
+
+    def model_path(self, operation: Operation) -> Path | None:
+        """Nowhere."""
+        return None
+
+    def answer_reader(self, request: RequestView) -> AnswerReader:
+        """One reader for whole answers and for streams."""
+        return _AnswerReader()
+
+    def error_body(self, error: ApiError) -> bytes:
+        """`{"error", "error_type"}`."""
+        return tgi_error(error)
+
+    def error_event(self, error: ApiError) -> bytes:
+        """The same object as a data event."""
+        return tgi_error_event(error)
+
+
+class _Reader(RequestReader):
+    def read(self, body: Mapping[str, Any]) -> None:
+        if "inputs" not in body:
+            self.refuse("invalid_field", ("inputs",), "a string was expected")
+        for key, value in body.items():
+            if key == "inputs":
+                self.expect_text(value, (key,), _INPUT)
+            elif key == "parameters" and value is not None:
+                for name, item in self.expect_object(value, (key,)).items():
+                    self.member(name, item, (key,), is_free=name == "grammar")
+            else:
+                self.member(key, value, ())
+
+
+class _AnswerReader:
+    """A stream's tokens are the channel `text`; its last event says the whole of it once more."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+
+    def read(self, document: object) -> AnswerFrame:
+        """The texts of the next frame."""
+        if not isinstance(document, dict) or not document.keys() & {"generated_text", "token", "error"}:
+            unreadable(_WORDS, (), "an object with a text, a token or an error was expected")
+        texts = FrameTexts(self._frames, _WORDS, _UNREAD)
+        self._frames += 1
+        for key, value in document.items():
+            if key == "token" and isinstance(value, dict):
+                self._token(value, (key,), texts)
+            else:
+                texts.aside(value, (key,))
+        whole, details = document.get("generated_text"), document.get("details")
+        texts.closes = whole is not None or "error" in document
+        if texts.closes:
+            texts.end("text")
+        if isinstance(details, dict):
+            prompt, said = details.get("input_length", 0), details.get("generated_tokens")
+            if isinstance(prompt, int) and isinstance(said, int):
+                texts.usage = Usage(prompt_tokens=prompt, completion_tokens=said)
+        return texts.frame()
+
+    def _token(self, token: Mapping[str, Any], path: Path, texts: FrameTexts) -> None:
+        for key, value in token.items():
+            if key == "text":
+                texts.say("text", (*path, key), value)
+            elif key == "id" and is_number(value):
+                texts.cleared.append((*path, key))  # it says the same as the text
+            else:
+                texts.aside(value, (*path, key))
