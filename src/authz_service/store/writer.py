@@ -1,14 +1,17 @@
 """The one that writes: a thread with one connection, which commits what is waiting as one group.
 
-There is no artificial delay: while a group is being committed the next one gathers. A unit that
-fails does not spoil its group: the group is rolled back and each unit is run alone. Whoever waits is
-answered after COMMIT, or is told `Unavailable` when nothing, or nobody knows what, was committed.
+While a group is being committed the next one gathers. After a group of several the thread leaves the
+interpreter to their event loop for a moment, so that they ask again together; who is alone waits for
+nothing. A unit that fails does not spoil its group: the group is rolled back and each unit is run
+alone. Whoever waits is answered after COMMIT, or is told `Unavailable` when nothing, or nobody knows
+what, was committed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +24,8 @@ from authz_service.store.transaction import Transaction
 from authz_service.store.waits import Wait, Waits
 
 Result = TypeVar("Result")
+
+GATHERING_SECONDS = 0.0002  # with 16 exchanges on a busy loop, groups of eight instead of three
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,8 @@ class Writer:
                 self._committer.disconnect()
                 answers = [Failed(_as_unavailable(error)) for _ in group]
             _deliver(group, answers)
+            if len(group) > 1:
+                time.sleep(GATHERING_SECONDS)
         self._committer.disconnect()
 
     def _next_group(self) -> list[_Unit]:
