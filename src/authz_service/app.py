@@ -27,10 +27,9 @@ from authz_service.keys.data_dir import DataDir
 from authz_service.keys.files import load_or_create
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
-from authz_service.masking.detectors import build_scanner
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.recorder import Recorder
-from authz_service.runtime.rules import Rules
+from authz_service.runtime.rules import Rules, scanner_of
 from authz_service.runtime.waiting import Waiting
 from authz_service.servers.ext_authz import ExtAuthz
 from authz_service.servers.ext_proc import ProcessServer
@@ -74,8 +73,7 @@ class Serving:
 
 def rules_of(loaded: Loaded) -> Rules:
     """The rules of a valid file, with its detectors compiled."""
-    detectors = [(d.name, d.pattern) for d in loaded.config.detectors]
-    return Rules.of(loaded.config, loaded.policy, build_scanner(custom=detectors))
+    return Rules.of(loaded.config, loaded.policy, scanner_of(loaded.config))
 
 
 class Service:

@@ -10,6 +10,7 @@ import pytest
 from authz_service.cel.compiler import CelCompiler
 from authz_service.config.faults import BadConfiguration
 from authz_service.config.read import Loaded, Surroundings, read_config
+from authz_service.masking.catalogue import check_options
 from authz_service.masking.prefix import check_pattern
 
 SMALLEST = """\
@@ -29,9 +30,10 @@ def surroundings() -> Surroundings:
     return Surroundings(
         compiler=CelCompiler,
         entities=frozenset(
-            {"EMAIL_ADDRESS", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "PRIVATE_KEY", "AWS_ACCESS_KEY"}
+            {"EMAIL_ADDRESS", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "PRIVATE_KEY", "AWS_ACCESS_KEY", "UK_NHS"}
         ),
         check_pattern=check_pattern,
+        check_options=check_options,
         noise_roots=frozenset({"metadata"}),
         owned_paths=frozenset({"/v1/chat/completions"}),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from authz_service.cel.compiler import CelCompiler
 from authz_service.config.faults import BadConfiguration, Fault, Place
 from authz_service.config.read import Loaded, Surroundings, read_config
+from authz_service.masking.catalogue import check_options
 from authz_service.masking.detectors import builtin_names
 from authz_service.masking.prefix import check_pattern
 from authz_service.model_apis.registry import ADAPTERS, MODELS_PATH
@@ -37,6 +38,7 @@ def surroundings() -> Surroundings:
         compiler=CelCompiler,
         entities=builtin_names(),
         check_pattern=check_pattern,
+        check_options=check_options,
         noise_roots=frozenset(root for api in ADAPTERS for root in api.noise_roots),
         owned_paths=frozenset({*owned, MODELS_PATH}),
     )

@@ -13,10 +13,10 @@ from authz_service.errors import Unreadable
 from authz_service.identity.embedded import EMBEDDED_ISSUER
 from authz_service.inspection.request import inspect_request
 from authz_service.inspection.results import RequestInspection
-from authz_service.masking.detectors import build_scanner
 from authz_service.masking.seams import Scanner
 from authz_service.model_apis.registry import OPENAI_CHAT
 from authz_service.policy.decision import AnswerFacts, Decision, RequestFacts
+from authz_service.runtime.rules import scanner_of
 from authz_service.view.caller import Caller
 
 
@@ -59,7 +59,7 @@ class CaseResult:
 
 def run_cases(loaded: Loaded, cases: Sequence[Case], *, now: float) -> list[CaseResult]:
     """Judge every case; `now` (seconds since the epoch) is the time of those that name none."""
-    scanner = build_scanner(custom=[(d.name, d.pattern) for d in loaded.config.detectors])
+    scanner = scanner_of(loaded.config)
     return [_run(loaded, scanner, case, now) for case in cases]
 
 

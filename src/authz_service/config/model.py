@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from authz_service.core.holds import Approval
+from authz_service.masking.options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,14 @@ class CustomDetector:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectorOptions:
+    """On which terms an entity type is found, where the operator says so."""
+
+    name: str
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
 class Holds:
     """How long a caller waits on the connection, how long an approval may be used, how many pend.
 
@@ -187,3 +196,4 @@ class Config:
     approvals: tuple[Approval, ...]
     limits: Limits
     store_url: str
+    detector_options: tuple[DetectorOptions, ...] = ()

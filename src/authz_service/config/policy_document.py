@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from authz_service.config.model import Config
+from authz_service.masking.options import Options
 from authz_service.policy.compiled import RuleSet
 from authz_service.policy.rules import Rule
 
@@ -19,6 +20,7 @@ def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any
             [mask.name, list(mask.entities), mask.in_requests, mask.in_answers] for mask in config.masks
         ],
         "detectors": [[detector.name, detector.pattern] for detector in config.detectors],
+        "detector_options": [[given.name, *_options(given.options)] for given in config.detector_options],
         "approvals": {
             approval.name: {
                 "snapshot": approval.snapshot,
@@ -29,6 +31,11 @@ def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any
         "review": [config.review.reviewers, config.review.auditors],
         "noise": [list(path) for path in config.holds.noise],
     }
+
+
+def _options(options: Options) -> list[object]:
+    allowed = [list(options.allow), list(options.allow_patterns)]
+    return [f"{options.threshold:g}", list(options.context), options.within, *allowed]
 
 
 def _rule_set(rule_set: RuleSet[Any]) -> dict[str, object]:

@@ -13,17 +13,12 @@ from authz_service.config.faults import BadConfiguration, Report
 from authz_service.config.gateway import read_limits, read_listen, read_models, read_store
 from authz_service.config.holds import read_approvals, read_holds
 from authz_service.config.issuers import read_identity
+from authz_service.config.masks import OptionsCheck, PatternCheck, read_detectors, read_masks
 from authz_service.config.model import Config, Identity, PathRule
 from authz_service.config.people import read_review
 from authz_service.config.policy_document import policy_document
 from authz_service.config.roles import FileRoles
-from authz_service.config.rules import (
-    PatternCheck,
-    read_detectors,
-    read_masks,
-    read_paths,
-    read_rules,
-)
+from authz_service.config.rules import read_paths, read_rules
 from authz_service.config.section import Refused, as_section
 from authz_service.config.tree import Node, read_tree
 from authz_service.policy.compiled import CompiledPolicy, RuleSet
@@ -49,6 +44,7 @@ class Surroundings:
     compiler: MakeCompiler
     entities: frozenset[str]
     check_pattern: PatternCheck
+    check_options: OptionsCheck
     noise_roots: frozenset[str] = frozenset()
     owned_paths: frozenset[str] = frozenset()
 
@@ -91,7 +87,9 @@ def _read_root(
         return None
     root.required("version", _version, VERSION)
     identity = read_identity(root, base)
-    detectors = read_detectors(root, surroundings.entities, surroundings.check_pattern)
+    detectors, options = read_detectors(
+        root, surroundings.entities, surroundings.check_pattern, surroundings.check_options
+    )
     entities = surroundings.entities | {detector.name for detector in detectors if detector.name}
     several = len(identity.issuers) + (identity.embedded and identity.embedded_votes) > 1
     compiler = surroundings.compiler(entities, _group_claims(identity))
@@ -114,6 +112,7 @@ def _read_root(
         approvals=tuple(approval for approval in approvals.values() if approval is not None),
         limits=read_limits(root),
         store_url=read_store(root),
+        detector_options=options,
     )
     root.later("record")
     root.close()

@@ -1,19 +1,16 @@
-"""Rules for requests and answers, the paths that pass unread, masks and detectors."""
+"""Rules for requests and answers, and the paths that pass unread."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection
 from typing import Final
 
 from authz_service.config import scalars
 from authz_service.config.conditions import ConditionReader
-from authz_service.config.faults import Place, with_caret
-from authz_service.config.model import CustomDetector, Mask, Model, PathRule
-from authz_service.config.section import Refused, Section, shortened
-from authz_service.config.tree import Node
-from authz_service.masking.syntax import PatternError
+from authz_service.config.faults import Place
+from authz_service.config.model import Model, PathRule
+from authz_service.config.section import Section, shortened
 from authz_service.policy.conditions import Condition, Phase
 from authz_service.policy.decision import Effect
 from authz_service.policy.rules import DEFAULT, Rule
@@ -22,68 +19,6 @@ _EFFECTS: Final = {"allow": Effect.ALLOW, "hold": Effect.HOLD, "deny": Effect.DE
 _FINAL_EFFECTS: Final = {"allow": Effect.ALLOW, "deny": Effect.DENY}
 _METHODS: Final = {name: name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _OWN_PREFIX: Final = "/.well-known/authz"
-
-PatternCheck = Callable[[str], None]
-"""Raises `PatternError` when a pattern cannot be a detector."""
-
-
-def read_detectors(
-    root: Section, builtin: Collection[str], check: PatternCheck
-) -> tuple[CustomDetector, ...]:
-    """`detectors`: entity types of the operator's own, by pattern."""
-    entity = scalars.word(r"[A-Z][A-Z0-9_]{0,63}", "an entity type in capitals, as in EMPLOYEE_ID")
-    detectors: list[CustomDetector] = []
-    seen = set(builtin)
-    for section in root.sections("detectors"):
-        name = section.required("name", entity, "")
-        if name in seen:
-            section.refuse_value("name", f"there is a detector called {name} already")
-        pattern = section.required("pattern", _pattern(check), "")
-        section.close()
-        seen.add(name)
-        detectors.append(CustomDetector(name, pattern))
-    return tuple(detectors)
-
-
-def _pattern(check: PatternCheck) -> Callable[[Node], str]:
-    def read(node: Node) -> str:
-        value = scalars.line(node)
-        try:
-            check(value)
-        except PatternError as error:
-            raise Refused(str(error), excerpt=with_caret(value, error.position + 1)) from error
-        return value
-
-    return read
-
-
-def read_masks(root: Section, entities: Collection[str]) -> tuple[Mask, ...]:
-    """`masks`: which entity types never cross, in which direction."""
-    masks: list[Mask] = []
-    known = _known_entity(entities)
-    places = scalars.list_of(scalars.one_of({"requests": "requests", "answers": "answers"}))
-    for section in root.sections("masks"):
-        name = section.required("name", scalars.name, "")
-        if name and name in [mask.name for mask in masks]:
-            section.refuse_value("name", f"there is a mask called {name!r} already")
-        where = section.required("in", places, ())
-        types = section.required("entities", scalars.list_of(known), ())
-        section.optional("with", scalars.one_of({"type": "type"}, ["pseudonym", "hash", "stars"]), "type")
-        section.close()
-        masks.append(Mask(name, types, "requests" in where, "answers" in where))
-    return tuple(masks)
-
-
-def _known_entity(entities: Collection[str]) -> Callable[[Node], str]:
-    def read(node: Node) -> str:
-        value = scalars.line(node)
-        if value not in entities:
-            close = difflib.get_close_matches(value, entities, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(entities))}"
-            raise Refused(f"no detector finds {shortened(value)}; {hint}")
-        return value
-
-    return read
 
 
 def read_rules(

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 
 from authz_service.config.model import Config
 from authz_service.core.holds import Approval
+from authz_service.masking.detectors import build_scanner
 from authz_service.masking.seams import Scanner
 from authz_service.policy.decision import Policy
+
+
+def scanner_of(config: Config) -> Scanner:
+    """A valid configuration's detectors, compiled."""
+    return build_scanner(
+        custom=[(detector.name, detector.pattern) for detector in config.detectors],
+        options={given.name: given.options for given in config.detector_options},
+    )
 
 
 @dataclass(frozen=True, slots=True)

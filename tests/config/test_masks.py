@@ -1,0 +1,84 @@
+"""What a file may say about detectors, and what it is told when it says it wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from authz_service.config.read import Loaded
+from authz_service.masking.options import Options
+
+Load = Callable[[str], Loaded]
+Faults = Callable[[str], list[tuple[int, int, str]]]
+
+
+def test_options_of_built_in_and_own_detectors_are_read(load: Load, smallest: str) -> None:
+    config = load(
+        smallest
+        + """\
+detectors:
+  - {name: EMAIL_ADDRESS, allow: [info@example.com], allow_patterns: ['.*@example\\.org']}
+  - {name: UK_NHS, threshold: 0.3}
+  - {name: US_SSN, context: [ssn, social security], within: 30}
+  - {name: EMPLOYEE_ID, pattern: 'E-\\d{6}', context: [employee]}
+"""
+    ).config
+    assert [(detector.name, detector.pattern) for detector in config.detectors] == [
+        ("EMPLOYEE_ID", r"E-\d{6}")
+    ]
+    assert {given.name: given.options for given in config.detector_options} == {
+        "EMAIL_ADDRESS": Options(allow=("info@example.com",), allow_patterns=(r".*@example\.org",)),
+        "UK_NHS": Options(threshold=0.3),
+        "US_SSN": Options(context=("ssn", "social security"), within=30),
+        "EMPLOYEE_ID": Options(context=("employee",)),
+    }
+
+
+def test_options_are_part_of_what_the_policys_digest_covers(load: Load, smallest: str) -> None:
+    texts = [
+        "",
+        "detectors: [{name: US_SSN, threshold: 0.6}]\n",
+        "detectors: [{name: US_SSN, context: [ssn]}]\n",
+        "detectors: [{name: US_SSN, context: [ssn], within: 5}]\n",
+        "detectors: [{name: US_SSN, allow: [536-22-8726]}]\n",
+        "detectors: [{name: US_SSN, allow_patterns: [536-22-8726]}]\n",
+    ]
+    assert len({load(smallest + text).digest for text in texts}) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "said"),
+    [
+        ("detectors: [{name: US_SSN}]", 13, "nothing is changed"),
+        ("detectors: [{name: US_SSN, threshold: 0.6}, {name: US_SSN, threshold: 0.6}]", 52, "already"),
+        ("detectors: [{name: US_SSN, threshold: 0}]", 39, "from 0.01 to 1"),
+        ("detectors: [{name: US_SSN, threshold: 1.5}]", 39, "from 0.01 to 1"),
+        ("detectors: [{name: US_SSN, threshold: high}]", 39, "from 0.01 to 1"),
+        (
+            "detectors: [{name: US_SSN, threshold: 0.99}]",
+            13,
+            "no match of US_SSN reaches 0.99: alone it has 0.6",
+        ),
+        ("detectors: [{name: UK_NHS, threshold: 0.9}]", 13, "no match of UK_NHS reaches 0.9"),
+        ("detectors: [{name: PRIVATE_KEY, allow: [x]}]", 13, "takes no options"),
+        ("detectors: [{name: PRIVATE_KEY, context: [x]}]", 13, "takes no options"),
+        ("detectors: [{name: US_SSN, context: []}]", 37, "must not be empty"),
+        ("detectors: [{name: US_SSN, context: ['ssn:']}]", 38, "must begin and end with a letter or digit"),
+        ("detectors: [{name: US_SSN, context: [ssn], within: 0}]", 52, "from 1 to 500"),
+        ("detectors: [{name: US_SSN, context: [ssn], within: 501}]", 52, "from 1 to 500"),
+        ("detectors: [{name: US_SSN, within: 5, allow: [a]}]", 36, "says how far context may be"),
+        ("detectors: [{name: US_SSN, allow: [a, a]}]", 39, "twice"),
+        ("detectors: [{name: US_SSN, allow_patterns: ['(?=a)']}]", 45, "no RE2 pattern"),
+        ("detectors: [{name: US_SSN, score: 0.5}]", 28, "unknown key 'score'"),
+        ("detectors: [{name: OWN, pattern: a, threshold: 0.5}]", 48, "threshold is for built-in types"),
+        ("detectors: [{name: US_SNN, threshold: 0.5}]", 13, "did you mean US_SSN"),
+        ("detectors: [{name: OWN, allow: [a]}]", 13, "pattern is missing"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_with_its_place(
+    text: str, column: int, said: str, faults: Faults, smallest: str
+) -> None:
+    found = faults(smallest + text + "\n")
+    assert (3, column) in [(line, at) for line, at, _ in found]
+    assert any(said in message for _, _, message in found), found
