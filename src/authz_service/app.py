@@ -128,6 +128,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             pseudonym=pseudonym,
             waiting=Waiting(store),
             recorder=Recorder(store),
+            recheck=verifier.recheck,
         )
         stack.push_async_callback(_end, store, gateway.recorder)
         for work in (gateway.waiting.run(), gateway.recorder.run(), _sweep(store)):

@@ -450,3 +450,17 @@ def test_what_was_being_fetched_already_says_nothing_about_a_newer_key(
         assert (await source.find("other", "RS256")).kid == "other"
 
     play(scene)
+
+
+def test_whether_a_key_is_still_there_is_asked_of_keys_that_are_not_old(
+    play: Callable[[Scene], None], clock: Clock, provider: Provider
+) -> None:
+    async def scene(server: KeyServer, source: KeyCache) -> None:
+        key = await source.find("rsa", "RS256")
+        assert await source.stands_by(key.digest)
+        assert not await source.stands_by("0" * 64)
+        server.publish(provider.jwks("other", "ec"))
+        clock.now += 2 * REFRESH_AFTER
+        assert not await source.stands_by(key.digest)
+
+    play(scene)

@@ -7,6 +7,7 @@ import functools
 import hmac
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -314,6 +315,9 @@ class Rotating:
     def has(self, key: Any) -> bool:
         return self.fixed.has(key)
 
+    async def stands_by(self, digest: str) -> bool:
+        return await self.fixed.stands_by(digest)
+
     async def warm(self) -> None: ...
 
     async def close(self) -> None: ...
@@ -364,3 +368,20 @@ def test_a_verifier_that_could_mix_up_its_doors_is_not_built(provider: Provider)
         Verifier([], review_audience=provider.review)
     with pytest.raises(Misconfigured, match="not a URL"):
         provider.trusted(url="person")
+
+
+def test_a_caller_whose_key_was_withdrawn_since_is_found_out(provider: Provider, clock: Clock) -> None:
+    keys = Rotating(*read_jwks(provider.jwks("rsa", "ec")))
+    verifier = Verifier([provider.trusted(keys=keys)], review_audience=provider.review, clock=clock)
+    caller = gateway(verifier, provider.token())
+    asyncio.run(verifier.recheck(caller))
+    clock.now += 1e6  # its time is not for this to judge: a snapshot may outlive it
+    asyncio.run(verifier.recheck(caller))
+    keys.fixed = FixedKeys(*read_jwks(provider.jwks("ec")))
+    with pytest.raises(Unauthenticated) as caught:
+        asyncio.run(verifier.recheck(caller))
+    assert caught.value.code == "unknown_key"
+    asyncio.run(verifier.recheck(replace(caller, key="")))  # as it comes back from a hold
+    with pytest.raises(Unauthenticated) as caught:
+        asyncio.run(verifier.recheck(replace(caller, issuer="https://other.example")))
+    assert caught.value.code == "unknown_issuer"

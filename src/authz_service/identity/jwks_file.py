@@ -40,6 +40,9 @@ class JwksFile:
     def has(self, key: VerifyingKey) -> bool:
         return key in self._current()
 
+    async def stands_by(self, digest: str) -> bool:
+        return any(key.digest == digest for key in self._current())
+
     async def warm(self) -> None:
         self._current()
 

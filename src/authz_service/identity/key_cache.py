@@ -78,10 +78,7 @@ class KeyCache:
 
     async def find(self, kid: str | None, algorithm: str) -> VerifyingKey:
         before = self._fetched_at
-        await self.warm()
-        if self._is_unattended():
-            await self._refreshed()
-        self._refresh_if_due()
+        await self._attend()
         if kid is not None and not select(self._keys, kid, algorithm) and self._fetched_at == before:
             await self._look_for(kid, algorithm)
         return only_key(self._keys, kid, algorithm)
@@ -91,6 +88,10 @@ class KeyCache:
             return False
         self._refresh_if_due()
         return self._has_keys() and key in self._keys
+
+    async def stands_by(self, digest: str) -> bool:
+        await self._attend()
+        return any(key.digest == digest for key in self._keys)
 
     async def warm(self) -> None:
         if self._has_keys():
@@ -104,6 +105,13 @@ class KeyCache:
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.gather(self._fetch, return_exceptions=True)
+
+    async def _attend(self) -> None:
+        """Have keys that are as good as can be had without keeping those waiting who need no more."""
+        await self.warm()
+        if self._is_unattended():
+            await self._refreshed()
+        self._refresh_if_due()
 
     def _has_keys(self) -> bool:
         return self._since(self._fetched_at) <= self._longest_outage

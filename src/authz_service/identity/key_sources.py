@@ -27,6 +27,10 @@ class KeySource(Protocol):
         """Whether the issuer still stands by this very key, as far as is known without waiting."""
         ...
 
+    async def stands_by(self, digest: str) -> bool:
+        """Whether the issuer still has the key with this digest; raises `Unavailable` as `find` does."""
+        ...
+
     async def warm(self) -> None:
         """Get the keys before the first token needs them; raises `Unavailable` when that fails."""
         ...
@@ -47,6 +51,9 @@ class FixedKeys:
 
     def has(self, key: VerifyingKey) -> bool:
         return key in self._keys
+
+    async def stands_by(self, digest: str) -> bool:
+        return any(key.digest == digest for key in self._keys)
 
     async def warm(self) -> None:
         """Nothing to get."""

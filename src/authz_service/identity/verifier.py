@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jwt
@@ -15,7 +15,7 @@ from authz_service.errors import Misconfigured, Unauthenticated
 from authz_service.identity.claims import PersonClaim, caller, check_times
 from authz_service.identity.group_cache import Lookup
 from authz_service.identity.groups import GroupClaim
-from authz_service.identity.key_sources import KeySource
+from authz_service.identity.key_sources import KeySource, unknown_key
 from authz_service.identity.keys import KEY_TYPES, VerifyingKey
 from authz_service.identity.token import TokenHead, malformed, read_head
 from authz_service.view.caller import Caller
@@ -93,6 +93,17 @@ class Verifier:
         """Who calls the review API with this token."""
         return await self._verify(token, is_review=True)
 
+    async def recheck(self, caller: Caller) -> None:
+        """Whether a caller's token would still be accepted, but for its time; raises what verifying it does.
+
+        For a request that was held since: its key may have been withdrawn.
+        """
+        issuer = self._issuers.get(caller.issuer)
+        if issuer is None:
+            raise _unknown_issuer()
+        if caller.key and not await issuer.keys.stands_by(caller.key):
+            raise unknown_key()
+
     async def warm(self) -> None:
         """Get every issuer's keys; raises `Unavailable` when those of one cannot be had."""
         sources = [issuer.keys.warm() for issuer in self._issuers.values()]
@@ -141,7 +152,7 @@ class Verifier:
     async def _verified(self, head: TokenHead, token: str, *, is_review: bool) -> _Verified:
         issuer = self._issuers.get(head.issuer)
         if issuer is None:
-            raise Unauthenticated("the token's issuer is not one that is trusted here", code="unknown_issuer")
+            raise _unknown_issuer()
         if head.algorithm not in issuer.algorithms:
             message = f"the token is not signed with {' or '.join(issuer.algorithms)}"
             raise Unauthenticated(message, code="algorithm_refused")
@@ -151,7 +162,7 @@ class Verifier:
         self._check_single_use(claims["aud"], is_review=is_review)
         expires_at = check_times(claims, now=self._clock(), max_lifetime=issuer.max_lifetime)
         found = caller(claims, expires_at=expires_at, groups=issuer.groups, person=issuer.person)
-        return _Verified(found, issuer, key)
+        return _Verified(replace(found, key=key.digest), issuer, key)
 
     def _check_single_use(self, audience: str | list[str], *, is_review: bool) -> None:
         """Refuse a token that is good for both doors: an agent that holds its user's could vote."""
@@ -159,6 +170,10 @@ class Verifier:
         if others.intersection([audience] if isinstance(audience, str) else audience):
             message = "the token is for the gateway and for the review API; get one for each"
             raise Unauthenticated(message, code="wrong_audience")
+
+
+def _unknown_issuer() -> Unauthenticated:
+    return Unauthenticated("the token's issuer is not one that is trusted here", code="unknown_issuer")
 
 
 def _check_signature(

@@ -43,6 +43,7 @@ from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.judging import Route, judge
 from authz_service.runtime.mailbox import AnswerChunk, Mail, Mailbox, ServiceStops
 from authz_service.runtime.waiting import Watch
+from authz_service.view.caller import Caller
 
 Result = TypeVar("Result")
 
@@ -91,6 +92,7 @@ class Driver:
     new_id: Callable[[str], str]
     mailbox: Mailbox
     _watch: Watch | None = None
+    _has_waited: bool = False
     _inspection: RequestInspection | None = None
     _answer: Answer | None = None
     _writing: asyncio.Future[Any] | None = None
@@ -207,8 +209,14 @@ class Driver:
         self.mailbox.read_ahead()
         seconds = self.gateway.rules.config.holds.wait
         self._watch = self.gateway.waiting.watch(hold, self.mailbox.put, seconds=seconds)
+        self._has_waited = True
 
     async def _judge(self, command: Judge) -> Event:
+        if self._has_waited:
+            try:
+                await self._recheck(command.caller)
+            except AuthzError as error:
+                return RequestFailed(error)
         judged = await judge(
             self.gateway.rules,
             self.exchange.request,
@@ -223,6 +231,12 @@ class Driver:
             return judged
         self._inspection = judged.inspection
         return replace(judged, new_hold=self.new_id("hold")) if judged.approvals else judged
+
+    async def _recheck(self, caller: Caller) -> None:
+        """Of the token that the connection came with, and of the one that opened the hold."""
+        await self.gateway.recheck(self.exchange.request.caller)
+        if caller is not self.exchange.request.caller:
+            await self.gateway.recheck(caller)
 
     async def _read_answer(self, command: ReadAnswer) -> Event | None:
         try:

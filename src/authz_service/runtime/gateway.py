@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -15,15 +15,23 @@ from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
 from authz_service.runtime.waiting import Waiting
+from authz_service.view.caller import Caller
 
 DRAIN_POLL_SECONDS = 0.05
 LARGEST_BUFFER = 512 * 1024 * 1024
 """Bytes of request bodies that a process keeps at a time; above it new requests get 503."""
 
 
+async def _nothing_withdrawn(_caller: Caller) -> None:
+    """Where callers' tokens cannot be withdrawn."""
+
+
 @dataclass(slots=True)
 class Gateway:
-    """The store, the rules in force, and who is alive. `rules` is replaced as a whole by a reload."""
+    """The store, the rules in force, and who is alive. `rules` is replaced as a whole by a reload.
+
+    `recheck` raises `Unauthenticated` for a caller whose token has been withdrawn since it was verified.
+    """
 
     store: Store
     rules: Rules
@@ -31,6 +39,7 @@ class Gateway:
     pseudonym: Callable[[tuple[str, str]], str]
     waiting: Waiting
     recorder: Recorder
+    recheck: Callable[[Caller], Awaitable[None]] = _nothing_withdrawn
     clock: Callable[[], float] = time.time
     started_at: float = field(default_factory=time.time)
     live: set[str] = field(default_factory=set)

@@ -12,7 +12,8 @@ class Caller:
     """Who a verified token speaks for. `expires_at` is in seconds since the epoch.
 
     `person` is the value of the claim that the issuer's `person` names, when it names one.
-    `groups_complete` is false where the provider may have left groups out.
+    `groups_complete` is false where the provider may have left groups out. `key` is the digest of the key
+    that signed the token, "" where it is not known any more.
     """
 
     issuer: str
@@ -22,6 +23,7 @@ class Caller:
     groups_complete: bool = True
     person: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
+    key: str = ""
 
     @property
     def identity(self) -> tuple[str, str]:
