@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from authz_service.framing.json_document import read_json
-from authz_service.framing.json_edit import edit_json
+from authz_service.framing.json_edit import edit_json, find_value
 
 Path = tuple[str | int, ...]
 
@@ -93,6 +93,16 @@ def test_every_byte_outside_the_edited_tokens_stays(value: object, data: st.Data
     assert edit_json(before.encode(), edits).decode() == after
 
 
+@given(values, st.data())
+def test_a_value_is_found_where_it_stands(value: object, data: st.DataObject) -> None:
+    paths = strings(value)
+    assume(paths)
+    path = data.draw(st.sampled_from(paths))
+    document = written(value, data.draw, {path: '"<here>"'}).encode()
+    start, end = find_value(document, path)
+    assert document[start:end] == b'"<here>"'
+
+
 def test_no_edit_gives_the_same_bytes() -> None:
     document = '{ "a" : [1.0e5, "\\u00e9é", -0, 12345678901234567890123], "b":null }\n'.encode()
     assert edit_json(document, {}) == document
@@ -123,6 +133,16 @@ def test_a_key_can_be_renamed_while_its_value_is_edited() -> None:
 def test_an_edit_whose_path_is_not_there_fails_loudly(path: Path) -> None:
     with pytest.raises(LookupError):
         edit_json(b'{"a":["s",{"y":1}]}', {path: "new"})
+    with pytest.raises(LookupError):
+        find_value(b'{"a":["s",{"y":1}]}', path)
+
+
+def test_of_several_edits_none_is_forgotten_wherever_they_stand() -> None:
+    document = b'{"a":["s",{"y":"1"}],"b":"' + b"x" * 99 + b'","c":{},"d":[{"e":"2"},[],"3"]}'
+    edits: dict[Path, str | None] = {("d", 2): "C", ("b",): "B", ("a", 1, "y"): "A"}
+    assert edit_json(document, edits) == b'{"a":["s",{"y":"A"}],"b":"B","c":{},"d":[{"e":"2"},[],"C"]}'
+    with pytest.raises(LookupError):
+        edit_json(document, {**edits, ("d", 3): "D"})
 
 
 @pytest.mark.parametrize("value", [b"true", b"null", b"{}", b"[]"])

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Path = tuple[str | int, ...]
 
-_SCAN = json.JSONDecoder().raw_decode
-_SPACE = " \t\n\r"
+_SPACE = r"[ \t\n\r]*+"
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# Longer strings and containers are skipped faster by the JSON scanner.
+_SHORT = r'"[^"\\]{0,32}+"|[^ \t\n\r"{}\[\],:]++'
+_BEGIN = rf"{_SPACE},?+{_SPACE}"
+_ITEM = re.compile(rf"{_BEGIN}({_SHORT})?+")
+_MEMBER = re.compile(rf"{_BEGIN}({_STRING}){_SPACE}:{_SPACE}({_SHORT})?+")
+_MEMBERS_END = re.compile(rf"{_SPACE}}}")
+
+_scan = json.JSONDecoder().raw_decode
+_ascii = json.JSONEncoder().encode
+_unicode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def edit_json(data: bytes, edits: Mapping[Path, str | None], keys: Mapping[Path, str] | None = None) -> bytes:
@@ -19,10 +30,19 @@ def edit_json(data: bytes, edits: Mapping[Path, str | None], keys: Mapping[Path,
     has been read by `read_json`. Raises LookupError when a path is not there and TypeError when a
     string would replace something else: an edit that does not happen would let its secret through.
     """
-    root = _tree(edits, keys or {})
-    editor = _Editor(data.decode())
-    editor.value(editor.space(0), root)
+    keys = keys or {}
+    editor = _Editor(data.decode(), len(edits) + len(keys))
+    editor.walk(_tree(edits, keys))
     return editor.result().encode()
+
+
+def find_value(data: bytes, path: Path) -> tuple[int, int]:
+    """Where the value at `path` begins and ends in `data`, in bytes; as `edit_json` in all else."""
+    text = data.decode()
+    editor = _Editor(text, 1)
+    editor.walk(_tree({path: None}, {}))
+    start, end = editor.edited
+    return len(text[:start].encode()), len(text[:end].encode())
 
 
 @dataclass(slots=True)
@@ -45,88 +65,107 @@ def _tree(edits: Mapping[Path, str | None], keys: Mapping[Path, str]) -> _Node:
 
 def _descend(node: _Node, path: Path) -> _Node:
     for step in path:
-        node = node.below.setdefault(step, _Node())
+        below = node.below.get(step)
+        if below is None:
+            below = node.below[step] = _Node()
+        node = below
     return node
 
 
 class _Editor:
-    """Walks the containers that the edits lead through, and skips all others at the scanner's speed."""
+    """Walks the containers that the edits lead through, skips all others, and stops after the last edit.
 
-    def __init__(self, text: str) -> None:
+    A value is given by where it begins and where it ends, if it is short; otherwise that is -1.
+    """
+
+    def __init__(self, text: str, left: int) -> None:
+        self.edited = (0, 0)
+        """Where the last token stands that was replaced."""
         self._text = text
+        self._left = left
         self._pieces: list[str] = []
         self._copied = 0
+
+    def walk(self, root: _Node) -> None:
+        """Make all edits."""
+        if self._left and (document := _ITEM.match(self._text)):
+            end = document.end(1)
+            self._value(document.start(1) if end >= 0 else document.end(), end, root)
 
     def result(self) -> str:
         return "".join([*self._pieces, self._text[self._copied :]])
 
-    def space(self, at: int) -> int:
-        while self._text[at] in _SPACE:
-            at += 1
-        return at
-
-    def value(self, at: int, node: _Node) -> int:
-        """Edit the value that begins `at`; where it ends."""
+    def _value(self, at: int, end: int, node: _Node) -> int:
+        """Edit a value; where it ends, or anywhere when nothing is left to be edited."""
         if node.edit is not None:
             if node.below:
                 raise LookupError("an edit stands within a value that another edit replaces")
-            return self._replace(at, node.edit[0])
+            return self._replace(at, end, node.edit[0])
         if not node.below:
-            return _SCAN(self._text, at)[1]
+            return self._skip(at, end)
         match self._text[at]:
             case "{":
-                return self._members(at, node)
+                return self._members(at + 1, node)
             case "[":
-                return self._items(at, node)
+                return self._items(at + 1, node)
             case _:
                 raise LookupError("a path of an edit leads into a value that is no container")
 
-    def _replace(self, at: int, replacement: str | None) -> int:
-        value, end = _SCAN(self._text, at)
-        if replacement is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
+    def _skip(self, at: int, end: int) -> int:
+        return end if end >= 0 else _scan(self._text, at)[1]
+
+    def _replace(self, at: int, end: int, replacement: str | None) -> int:
+        if replacement is not None and self._text[at] not in '"-0123456789':
             raise TypeError("an edit would replace a value that is neither string nor number")
-        token = "null" if replacement is None else self._string(replacement, like=self._text[at:end])
-        self._put(at, end, token)
+        end = self._skip(at, end)
+        self._put(at, end, replacement)
         return end
 
     def _members(self, at: int, node: _Node) -> int:
         found = 0
-        at = self.space(at + 1)
-        while self._text[at] != "}":
-            key, end = _SCAN(self._text, at)
-            below = node.below.get(key)
-            if below is not None and below.key is not None:
-                self._put(at, end, self._string(below.key, like=self._text[at:end]))
-            at = self.space(self.space(end) + 1)
-            found += below is not None
-            at = self._next(self.value(at, below or _NOTHING))
-        return self._end(at, node, found)
+        while member := _MEMBER.match(self._text, at):
+            key, end = member[1], member.end(2)
+            start = member.start(2) if end >= 0 else member.end()
+            below = node.below.get(json.loads(key) if "\\" in key else key[1:-1])
+            if below is None:
+                at = self._skip(start, end)
+                continue
+            found += 1
+            if below.key is not None:
+                self._put(*member.span(1), below.key)
+            at = self._value(start, end, below)
+            if not self._left:
+                return at
+        _check_found(found, node)
+        closing = _MEMBERS_END.match(self._text, at)
+        return closing.end() if closing else at
 
     def _items(self, at: int, node: _Node) -> int:
         found = index = 0
-        at = self.space(at + 1)
-        while self._text[at] != "]":
+        while item := _ITEM.match(self._text, at):
+            end = item.end(1)
+            start = item.start(1) if end >= 0 else item.end()
+            if self._text[start] == "]":
+                at = start + 1
+                break
             below = node.below.get(index)
+            at = self._skip(start, end) if below is None else self._value(start, end, below)
+            if not self._left:
+                return at
             found += below is not None
-            at = self._next(self.value(at, below or _NOTHING))
             index += 1
-        return self._end(at, node, found)
+        _check_found(found, node)
+        return at
 
-    def _next(self, at: int) -> int:
-        at = self.space(at)
-        return self.space(at + 1) if self._text[at] == "," else at
-
-    def _end(self, at: int, node: _Node, found: int) -> int:
-        if found != len(node.below):
-            raise LookupError(f"{len(node.below) - found} path(s) of the edits are not in the document")
-        return at + 1
-
-    def _string(self, value: str, *, like: str) -> str:
-        return json.dumps(value, ensure_ascii=like.isascii())
-
-    def _put(self, at: int, end: int, token: str) -> None:
+    def _put(self, at: int, end: int, replacement: str | None) -> None:
+        encode = _ascii if self._text[at:end].isascii() else _unicode
+        token = "null" if replacement is None else encode(replacement)
         self._pieces += (self._text[self._copied : at], token)
         self._copied = end
+        self.edited = (at, end)
+        self._left -= 1
 
 
-_NOTHING = _Node()
+def _check_found(found: int, node: _Node) -> None:
+    if found != len(node.below):
+        raise LookupError(f"{len(node.below) - found} path(s) of the edits are not in the document")
