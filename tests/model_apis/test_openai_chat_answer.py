@@ -28,21 +28,32 @@ def frames(documents: Iterable[Any]) -> list[AnswerFrame]:
 
 
 def channels(read: Iterable[AnswerFrame]) -> dict[str, str]:
-    """Each channel's text over all frames; fails where a channel goes on after it ended."""
+    """Each channel's text over all frames, without whole texts; fails where one goes on after it ended."""
     texts: dict[str, str] = defaultdict(str)
     ended: set[str] = set()
     for frame in read:
         for field in frame.fields:
-            assert field.channel not in ended
-            texts[field.channel] += field.text
+            if not field.is_whole:
+                assert field.channel not in ended
+                texts[field.channel] += field.text
         ended.update(frame.ended)
     return dict(texts)
 
 
+def wholes(frame: AnswerFrame) -> dict[Path, str]:
+    """The values that are complete in a frame, by their paths."""
+    return {field.path: field.text for field in frame.fields if field.is_whole and not field.is_key}
+
+
 def spoken(documents: Iterable[Any]) -> dict[str, str]:
-    """The channels of the choices, without ids."""
-    texts = channels(frames(documents))
-    return {name: text for name, text in texts.items() if name.startswith("choices/") and "/id/" not in name}
+    """The channels of the choices, and the names of known tools."""
+    read = frames(documents)
+    texts = channels(read)
+    for frame in read:
+        for path, text in wholes(frame).items():
+            if path[-1] == "name":
+                texts["name"] = text
+    return texts
 
 
 def chunk(delta: Any, index: int = 0, **choice: Any) -> dict[str, Any]:
@@ -103,8 +114,8 @@ def test_a_streams_pieces_make_up_each_choices_text(wire: Wire) -> None:
 def test_what_the_server_says_of_itself_is_text_too() -> None:
     said = {"id": "a", "model": "b", "system_fingerprint": "c", "service_tier": "d", "object": "e"}
     (frame,) = frames([{**said, "choices": []}])
-    assert channels([frame]) == {f"frame/0/{key}": text for key, text in said.items()}
-    assert all(field.is_whole for field in frame.fields)
+    assert wholes(frame) == {(key,): text for key, text in said.items()}
+    assert channels([frame]) == {}
 
 
 def test_a_large_number_beside_the_choices_is_text_and_a_count_or_a_time_is_none() -> None:
@@ -117,33 +128,31 @@ def test_a_large_number_beside_the_choices_is_text_and_a_count_or_a_time_is_none
 
 
 def test_keys_with_slashes_share_no_channel_with_those_that_they_look_like() -> None:
-    beside = {"a": {"b": "one"}, "a/b": "two", "choices": [], "a~1b": "three"}
     within = message({"content": "x", "a": {"b": "one"}, "a/b": "two"}, c={"d": "one"})
     within["choices"][0]["c/d"] = "two"
-    for document in (beside, within):
-        (frame,) = frames([document])
-        values = [field for field in frame.fields if not field.is_key]
-        assert len({field.channel for field in values}) == len(values)
+    (frame,) = frames([within])
+    values = [field for field in frame.fields if not field.is_whole]
+    assert len({field.channel for field in values}) == len(values) == 5
 
 
 def test_tool_calls_side_by_side_have_channels_of_their_own(wire: Wire) -> None:
     read = frames(wire("openai_stream_tools.sse"))
     texts = channels(read)
     assert {name: text for name, text in texts.items() if name.startswith("choices/")} == {
-        "choices/0/tool_calls/0/id/1": "call_1",
-        "choices/0/tool_calls/0/name/1": "get_weather",
         "choices/0/tool_calls/0/arguments": '{"city":1}',
-        "choices/0/tool_calls/1/id/1": "call_2",
         "choices/0/tool_calls/1/name": "invented",
         "choices/0/tool_calls/1/arguments": "{}",
     }
+    said = {text for frame in read for path, text in wholes(frame).items() if path[0] == "choices"}
+    assert said == {"call_1", "get_weather", "call_2"}
     arguments = [field for frame in read for field in frame.fields if field.channel.endswith("arguments")]
     assert {field.kind for field in arguments} == {TextKind.JSON}
 
 
-def test_a_known_tools_name_ends_at_once_and_a_spelled_one_when_its_arguments_begin() -> None:
+def test_a_known_tools_name_is_whole_and_a_spelled_one_when_its_arguments_begin() -> None:
     read = frames([chunk(call(name="get_weather")), chunk(call(1, name="in")), chunk(call(1, name="vented"))])
-    assert [frame.ended for frame in read] == [("choices/0/tool_calls/0/name/1",), (), ()]
+    assert [frame.ended for frame in read] == [(), (), ()]
+    assert [field.is_whole for frame in read for field in frame.fields] == [True, False, False]
     read = frames([chunk(call(name="invented")), chunk(call(arguments="{"))])
     assert [frame.ended for frame in read] == [(), ("choices/0/tool_calls/0/name",)]
     read = frames([chunk(call(arguments="{", name="invented"))])
@@ -157,9 +166,9 @@ def test_a_name_that_goes_on_after_its_end_is_refused() -> None:
 
 def test_a_server_may_repeat_a_known_name_and_an_id_with_each_piece() -> None:
     piece = {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "get_weather", "arguments": "{"}}]}
-    texts = channels(frames([chunk(piece), chunk(piece)]))
-    assert texts["choices/0/tool_calls/0/arguments"] == "{{"
-    assert texts["choices/0/tool_calls/0/name/2"] == "get_weather"
+    read = frames([chunk(piece), chunk(piece)])
+    assert channels(read) == {"choices/0/tool_calls/0/arguments": "{{"}
+    assert list(wholes(read[1]).values()) == ["c1", "get_weather"]
 
 
 def test_reasoning_is_paused_when_the_answer_begins(wire: Wire) -> None:
@@ -233,7 +242,7 @@ def test_what_llama_cpp_says_for_debugging_is_read_but_for_its_tokens(wire: Wire
         ("__verbose", "tokens"),
         ("__verbose", "generation_settings", "preserved_tokens"),
     )
-    assert channels([frame])["frame/0/__verbose/content"] == "Hello there."
+    assert wholes(frame)["__verbose", "content"] == "Hello there."
 
 
 @pytest.mark.parametrize(
@@ -258,13 +267,14 @@ def test_no_string_of_a_stream_goes_by_unseen(wire: Wire, name: str) -> None:
 def test_an_error_in_a_stream_is_text_and_complete(wire: Wire) -> None:
     error = frames(wire("vllm_stream_error.sse"))[1]
     assert "The request text was cut" in [field.text for field in error.fields]
-    assert set(error.ended) == {field.channel for field in error.fields}
+    assert all(field.is_whole for field in error.fields)
 
 
 def test_what_stands_beside_the_choices_is_complete_in_each_frame(wire: Wire) -> None:
     for frame in frames(wire("llamacpp_stream_timings.sse")):
-        beside = [field.channel for field in frame.fields if field.channel.startswith("frame/")]
-        assert set(beside) <= set(frame.ended)
+        beside = [field for field in frame.fields if field.path[0] != "choices"]
+        assert beside
+        assert all(field.is_whole for field in beside)
 
 
 def test_unknown_strings_of_a_choice_go_on_over_the_frames() -> None:
@@ -386,3 +396,85 @@ def test_any_cut_into_frames_gives_the_channels_of_the_whole(
         *(chunk(call(arguments=piece)) for piece in data.draw(cuts(arguments))),
     ]
     assert spoken(pieces) == spoken([whole])
+
+
+def replaced(document: Any, path: Path, text: str) -> Any:
+    if not path:
+        return text
+    copied = document.copy()
+    copied[path[0]] = replaced(document[path[0]], path[1:], text)
+    return copied
+
+
+odd_deltas = st.sampled_from(
+    [
+        {},
+        {"content": "a"},
+        {"content": "a", "role": "assistant"},
+        {"content": "a", "reasoning": "b"},
+        {"content": "", "reasoning": "b"},
+        {"content": None, "reasoning": "b", "reasoning_content": ""},
+        {"refusal": "a"},
+        {"thinking": "a"},
+        {"content": "a", "own": "b"},
+        {"content": "a", "token_ids": [1]},
+        call(name="get_weather"),
+        call(name="invented"),
+        call(arguments="{"),
+        call(1, arguments="{"),
+        call(name="get_weather", arguments="{"),
+        call(name="invented", arguments="{"),
+        {"tool_calls": [{"index": 0, "id": "c", "function": {"arguments": "{"}}]},
+        {"tool_calls": [{"index": 0, "custom": {"input": "x"}}]},
+        {"function_call": {"arguments": "{"}},
+        {"content": "a", **call(arguments="{")},
+    ]
+)
+odd_chunks = st.one_of(
+    st.builds(chunk, odd_deltas, st.integers(0, 1)),
+    st.builds(chunk, odd_deltas, finish_reason=st.sampled_from([None, "stop"])),
+    st.builds(lambda d, beside: chunk(d) | beside, odd_deltas, st.sampled_from([{"id": "i"}, {"usage": {}}])),
+    st.builds(message, odd_deltas, st.integers(0, 2)),
+    st.builds(lambda a, b: {"choices": chunk(a)["choices"] + chunk(b, 1)["choices"]}, odd_deltas, odd_deltas),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(odd_chunks, max_size=8), words, words)
+def test_a_frame_that_may_repeat_need_not_be_read_again(documents: list[Any], one: str, two: str) -> None:
+    """One reader reads each such frame thrice, the other once: what they say is the same."""
+    thorough, brief = CHAT.answer_reader(REQUEST), CHAT.answer_reader(REQUEST)
+    for document in documents:
+        try:
+            frame = thorough.read(document)
+        except Unreadable:
+            with pytest.raises(Unreadable):
+                brief.read(document)
+            return
+        assert brief.read(document) == frame
+        if frame.repeats:
+            (piece,) = [field for field in frame.fields if not field.is_whole]
+            for text in (one, two):
+                fields = tuple(f._replace(text=text) if f is piece else f for f in frame.fields)
+                again = thorough.read(replaced(document, piece.path, text))
+                assert again == frame._replace(fields=fields)
+
+
+def test_words_and_arguments_may_repeat_and_what_begins_or_ends_something_does_not() -> None:
+    said, begun = chunk({"content": "a"}), chunk(call(name="get_weather", arguments="{"))
+    assert [f.repeats for f in frames([said, said, begun, chunk(call(arguments="1"))])] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    spelled = [chunk(call(name="invented")), *[chunk(call(arguments="{"))] * 2]
+    assert [f.repeats for f in frames(spelled)] == [False, False, True]
+    for document in (
+        message({"content": "a"}),
+        chunk({"content": "a"}, finish_reason="stop"),
+        chunk({"thinking": "a"}),
+        chunk({"content": "a", "reasoning": "b"}),
+        chunk({"content": "a"}) | {"usage": {"prompt_tokens": 1, "completion_tokens": 2}},
+    ):
+        assert not frames([document])[0].repeats

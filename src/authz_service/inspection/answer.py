@@ -107,7 +107,7 @@ class _WholeBody:
     def finish(self) -> AnswerStep:
         if self._body:
             body = bytes(self._body)
-            self._queue.put(body, body, bytes)
+            self._queue.put(body, body, bytes, is_only=True)
             self._queue.end()
         return self._queue.step(is_last=True)
 
@@ -122,7 +122,8 @@ class _EventStream:
 
     def feed(self, data: bytes) -> AnswerStep:
         for event in self._decoder.feed(data):
-            self._take(self._decoder.read(event))
+            if not self._queue.put_again(event):
+                self._take(self._decoder.read(event))
         return self._queue.step(is_last=False)
 
     def finish(self) -> AnswerStep:

@@ -7,11 +7,11 @@ channels, and come out when they are settled: each channel still says what the m
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from authz_service.inspection.spans import Cut, Span, SpanMerger, cut
+from authz_service.inspection.spans import Cut, Span, SpanMerger, count, cut
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.view.request import Path, TextKind
 
@@ -42,13 +42,17 @@ class Piece:
     text: str
     start: int
     end: int
-    cuts: list[Cut] = field(default_factory=list)
+    cuts: list[Cut] | None = None
 
     def take(self, span: Span) -> None:
         """Cut what the span has of this piece; its placeholder stands where the span begins."""
         start = max(span.start - self.start, 0)
         end = min(span.end - self.start, len(self.text))
-        self.cuts.append(Cut(start, end, span.placeholder if span.start >= self.start else ""))
+        made = Cut(start, end, span.placeholder if span.start >= self.start else "")
+        if self.cuts is None:
+            self.cuts = [made]
+        else:
+            self.cuts.append(made)
 
     def settle(self) -> None:
         """Nothing more will be cut: the frame waits no longer for this piece."""
@@ -66,8 +70,8 @@ class Channel:
         kind: TextKind,
         entities: frozenset[str],
         *,
-        found: Counter[str],
-        masked: Counter[str],
+        found: dict[str, int],
+        masked: dict[str, int],
     ) -> None:
         self._scanner = scanner.incremental(embedded_json=kind is TextKind.JSON)
         self._entities = entities
@@ -105,7 +109,7 @@ class Channel:
             raise RuntimeError("the scanner finished a channel without settling it")
 
     def _rest(self) -> str:
-        text = "".join(self._unread)
+        text = self._unread[0] if len(self._unread) == 1 else "".join(self._unread)
         self._unread.clear()
         return text
 
@@ -115,23 +119,21 @@ class Channel:
                 continue
             if finding.start < self._settled:
                 raise RuntimeError("the scanner found something in text that it had settled")
-            self._found[finding.entity] += 1
+            count(self._found, finding.entity)
         self._settled = progress.settled
         self._release(self._merger.take(progress))
 
     def _release(self, spans: Sequence[Span]) -> None:
+        pieces = self._pieces
         for span in spans:
             if span.placeholder:
-                self._masked[span.entity] += 1
-            while self._pieces and self._pieces[0].end <= span.start:
-                self._pop()
-            for piece in self._pieces:
+                count(self._masked, span.entity)
+            while pieces and pieces[0].end <= span.start:
+                pieces.popleft().settle()
+            for piece in pieces:
                 if piece.start >= span.end:
                     break
                 piece.take(span)
         decided = self._merger.decided
-        while self._pieces and self._pieces[0].end <= decided:
-            self._pop()
-
-    def _pop(self) -> None:
-        self._pieces.popleft().settle()
+        while pieces and pieces[0].end <= decided:
+            pieces.popleft().settle()

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from authz_service.errors import Unreadable
 from authz_service.framing.json_document import read_json
 from authz_service.framing.json_edit import edit_json
 from authz_service.inspection.channel import Channel, HeldFrame
+from authz_service.inspection.complete import CompleteTexts
+from authz_service.inspection.repetition import Repetition
 from authz_service.inspection.results import AnswerStep
 from authz_service.masking.seams import Scanner
 from authz_service.model_apis.base import AnswerReader
-from authz_service.view.answer import AnswerField, Usage
+from authz_service.view.answer import AnswerField, AnswerFrame, Usage
 
 MOST_CHANNELS = 10_000
 """Texts of one answer that may be under way at a time; each has a scanner of its own."""
-
-MOST_REMEMBERED = 64
-LONGEST_REMEMBERED = 256
-"""Texts without a finding that need not be read again in the same answer, and their characters."""
 
 MOST_OVERTAKEN = 256
 """Frames that may be overtaken at a time; each is looked at again whenever a frame comes."""
@@ -53,17 +51,37 @@ class FrameQueue:
         self._queue: deque[HeldFrame] = deque()
         self._held = 0
         self._released: list[bytes] = []
-        self._found: Counter[str] = Counter()
-        self._masked: Counter[str] = Counter()
+        self._found: dict[str, int] = {}
+        self._masked: dict[str, int] = {}
         self._usage: Usage | None = None
-        self._harmless: set[str] = set()
+        self._texts = CompleteTexts(scanner, masked_entities, found=self._found, masked=self._masked)
+        self._last = Repetition()
 
-    def put(self, raw: bytes, json: bytes, wrap: Callable[[bytes], bytes], *, is_plain: bool = True) -> None:
-        """Queue a frame with a document. Unless it is plain, it goes out as `wrap` makes it."""
+    def put(
+        self,
+        raw: bytes,
+        json: bytes,
+        wrap: Callable[[bytes], bytes],
+        *,
+        is_plain: bool = True,
+        is_only: bool = False,
+    ) -> None:
+        """Queue a frame with a document. Unless it is plain, it goes out as `wrap` makes it.
+
+        With `is_only` the answer has no other.
+        """
         frame = self._reader.read(self._read(json))
         held = HeldFrame(raw if is_plain else wrap(json), json, wrap, closes=frame.closes)
+        is_complete = is_only and _share_no_channel(frame.fields)
         for field in frame.fields:
-            self._take(field, held)
+            if field.is_key:
+                self._texts.check_key(field.text)
+            elif is_complete or field.is_whole:
+                text = self._texts.masked(field.text, field.kind)
+                if text is not None:
+                    held.edits[field.path] = text
+            else:
+                self._feed(self._channel(field), field.text, field, held)
         for path in frame.cleared:
             held.edits[path] = None
         for name in frame.ended:
@@ -74,7 +92,19 @@ class FrameQueue:
                 channel.pause()
                 self._is_overtaking = True
         self._usage = frame.usage or self._usage
+        self._learn(frame, held)
         self._push(held)
+
+    def put_again(self, raw: bytes) -> bool:
+        """Queue a frame that is the last one with another text; False where it is not, and must be read."""
+        text = self._last.text(raw)
+        if text is None:
+            return False
+        field = self._last.field
+        held = HeldFrame(raw, self._last.document(raw), self._last.wrap)
+        self._feed(self._channels[field.channel], text, field, held)
+        self._push(held)
+        return True
 
     def put_unread(self, raw: bytes) -> None:
         """Queue bytes that carry no text."""
@@ -82,6 +112,7 @@ class FrameQueue:
 
     def end(self) -> None:
         """No text follows on any channel."""
+        self._last.forget()
         for channel in self._channels.values():
             channel.finish()
         self._channels.clear()
@@ -104,46 +135,34 @@ class FrameQueue:
         except Unreadable as e:
             raise Unreadable(f"the answer: {e}", code=e.code, status=502) from e
 
-    def _take(self, field: AnswerField, held: HeldFrame) -> None:
-        if field.is_key:
-            self._check_key(field.text)
-            return
-        if field.is_whole and self._is_harmless(field.text):
-            return
+    def _channel(self, field: AnswerField) -> Channel:
         channel = self._channels.get(field.channel)
-        if channel is None:
-            if len(self._channels) >= MOST_CHANNELS:
-                raise Unreadable(
-                    f"the answer has more than {MOST_CHANNELS} texts that go on",
-                    code="buffer_overflow",
-                    status=502,
-                )
-            channel = Channel(
-                self._scanner, field.kind, self._entities, found=self._found, masked=self._masked
+        if channel is not None:
+            return channel
+        if len(self._channels) >= MOST_CHANNELS:
+            raise Unreadable(
+                f"the answer has more than {MOST_CHANNELS} texts that go on",
+                code="buffer_overflow",
+                status=502,
             )
-            self._channels[field.channel] = channel
-        channel.feed(field.text, field.path, held)
+        channel = self._channels[field.channel] = Channel(
+            self._scanner, field.kind, self._entities, found=self._found, masked=self._masked
+        )
+        return channel
+
+    def _feed(self, channel: Channel, text: str, field: AnswerField, held: HeldFrame) -> None:
+        channel.feed(text, field.path, held)
         self._unread[field.channel] = channel
 
-    def _is_harmless(self, text: str) -> bool:
-        """Whether a whole text has no finding. What comes with every frame, such as an id, is read once."""
-        if text in self._harmless:
-            return True
-        if self._scanner.scan(text):
-            return False
-        if len(self._harmless) < MOST_REMEMBERED and len(text) <= LONGEST_REMEMBERED:
-            self._harmless.add(text)
-        return True
-
-    def _check_key(self, key: str) -> None:
-        for finding in self._scanner.scan(key):
-            self._found[finding.entity] += 1
-            if finding.entity in self._entities:
-                raise Unreadable(
-                    f"the answer has {finding.entity} in the name of a field, where it cannot be masked",
-                    code="unmaskable",
-                    status=502,
-                )
+    def _learn(self, frame: AnswerFrame, held: HeldFrame) -> None:
+        """What comes next may be this frame again, with another text."""
+        self._last.forget()
+        if not frame.repeats or held.edits:
+            return
+        pieces = [field for field in frame.fields if not field.is_whole]
+        harmless = self._texts.harmless  # what was found in a whole text is counted for each frame
+        if len(pieces) == 1 and all(field.text in harmless for field in frame.fields if field.is_whole):
+            self._last.learn(held.raw, held.json, held.wrap, pieces[0])
 
     def _push(self, held: HeldFrame) -> None:
         if not (held.open or self._queue):
@@ -188,6 +207,11 @@ class FrameQueue:
                 self._released.append(_written(held))
         self._queue.extendleft(reversed(waiting))
         self._is_overtaking = self._is_overtaking and bool(self._queue)
+
+
+def _share_no_channel(fields: Sequence[AnswerField]) -> bool:
+    channels = [field.channel for field in fields if not field.is_whole]
+    return len(set(channels)) == len(channels)
 
 
 def _written(held: HeldFrame) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from authz_service.errors import Unreadable
-from authz_service.model_apis.openai_words import KEYS, selects, spoken
+from authz_service.model_apis.openai_words import KEYS, SELECTING, selects, spoken
 from authz_service.view.answer import AnswerField, AnswerFrame, Usage
 from authz_service.view.request import Path, RequestView, TextKind
 
@@ -35,6 +35,9 @@ _TELLING = 1_000_000
 _YEAR_5000 = 95_617_584_000
 """In seconds since the epoch, as `created` is: it tells nothing."""
 
+_UNTOLD = KEYS - _CLEARED
+"""Keys beside the choices under which a small number tells nothing, as in `usage`."""
+
 _COUNTS = frozenset(("index", "start_index", "end_index", "created", "stop_reason", "matched_stop"))
 """Numbers within a choice that may stay; others could be what the model said."""
 
@@ -49,8 +52,6 @@ def _refuse(path: Path, why: str) -> NoReturn:
 class _Call:
     """One tool call of a choice. A name is `spelled` where it is none of the request's tools."""
 
-    ids: int = 0
-    known_names: int = 0
     spelled: bool = False
     is_named: bool = False
 
@@ -85,26 +86,38 @@ class _Choice:
 
 @dataclass(slots=True)
 class _Frame:
-    """What is being collected of one frame."""
+    """What is being collected of one frame.
 
-    number: int
+    `pieces` counts the texts that go on, `steady` those of them that another frame may repeat with
+    other words: where reading it changes nothing in what is known of the choice.
+    """
+
     fields: list[AnswerField] = field(default_factory=list)
     cleared: list[Path] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     paused: list[str] = field(default_factory=list)
     closes: bool = False
     usage: Usage | None = None
+    pieces: int = 0
+    steady: int = 0
 
     def say(self, channel: str, path: Path, text: str, kind: TextKind = TextKind.PLAIN) -> None:
         """A piece of a channel; an empty one says nothing."""
         if text:
+            self.pieces += 1
             self.fields.append(AnswerField(channel, path, text, kind))
 
-    def say_whole(self, channel: str, path: Path, text: str, *, is_key: bool = False) -> None:
-        """A text that is complete in this frame, on a channel of its own."""
+    def say_whole(self, path: Path, text: str, *, is_key: bool = False) -> None:
+        """A text that is complete in this frame."""
         if text:
-            self.fields.append(AnswerField(channel, path, text, is_key=is_key, is_whole=True))
-            self.ended.append(channel)
+            self.fields.append(AnswerField("", path, text, TextKind.PLAIN, is_key, True))
+
+    @property
+    def repeats(self) -> bool:
+        """See `AnswerFrame.repeats`."""
+        return self.pieces == self.steady == 1 and not (
+            self.closes or self.usage or self.cleared or self.ended or self.paused
+        )
 
 
 class ChatAnswerReader:
@@ -119,7 +132,6 @@ class ChatAnswerReader:
     def __init__(self, request: RequestView) -> None:
         self._tools = frozenset(request.tools)
         self._choices: dict[int, _Choice] = {}
-        self._frames = 0
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -127,27 +139,28 @@ class ChatAnswerReader:
             _refuse((), "an object was expected")
         if "choices" not in document and "error" not in document and document.get("object") != "error":
             _refuse((), "it has neither choices nor an error")
-        frame = _Frame(self._frames)
-        self._frames += 1
+        frame = _Frame()
         for key, value in document.items():
             if key == "choices":
                 self._read_choices(value, frame)
+            elif isinstance(value, str) and key in KEYS:  # as below, but quicker: they come with every frame
+                if value not in SELECTING.get(key, ()):
+                    frame.say_whole((key,), value)
             elif key == "created" and isinstance(value, int) and 0 <= value < _YEAR_5000:
                 continue
-            elif isinstance(value, str) and key in KEYS:  # as below, but quicker: they come with every frame
-                if not selects(key, value):
-                    frame.say_whole(f"frame/{frame.number}/{key}", (key,), value)
             else:
                 if key == "usage":
                     frame.usage = _usage(value)
-                self._aside(value, (key,), frame)
+                self._aside(value, (key,), key, frame)
+        frame.closes = frame.closes or not document.get("choices")
         return AnswerFrame(
-            fields=tuple(frame.fields),
-            usage=frame.usage,
-            cleared=tuple(frame.cleared),
-            ended=tuple(frame.ended),
-            paused=tuple(frame.paused),
-            closes=frame.closes or not document.get("choices"),
+            tuple(frame.fields),
+            frame.usage,
+            tuple(frame.cleared),
+            tuple(frame.ended),
+            tuple(frame.paused),
+            frame.closes,
+            frame.repeats,
         )
 
     def _read_choices(self, value: object, frame: _Frame) -> None:
@@ -175,8 +188,10 @@ class ChatAnswerReader:
         for key, item in value.items():
             if key == source:
                 self._read_piece(choice, item, (*path, key), frame)
-            elif key != "index":
+            elif key != "index" and not (item is None and key in KEYS):
                 self._unknown(item, (*path, key), key, f"{choice.channel}/~/{_escaped(key)}", frame)
+        if choice.is_complete:
+            frame.steady = 0
 
     def _read_piece(self, choice: _Choice, value: object, path: Path, frame: _Frame) -> None:
         if value is None:
@@ -188,9 +203,10 @@ class ChatAnswerReader:
             if item is None and key in KEYS:
                 continue
             if key in _PROSE and isinstance(item, str):
-                frame.say(f"{choice.channel}/{key}", (*path, key), item)
                 if item:
                     prose.add(key)
+                    frame.say(f"{choice.channel}/{key}", (*path, key), item)
+                    frame.steady += 1
             elif key in _PROSE and not isinstance(item, list | dict):
                 _refuse((*path, key), "a string was expected")
             elif key == "tool_calls":
@@ -219,8 +235,7 @@ class ChatAnswerReader:
             if key == "index" or (item is None and key in KEYS):
                 continue
             if key == "id" and isinstance(item, str):
-                call.ids += bool(item)
-                frame.say_whole(f"{channel}/id/{call.ids}", (*path, key), item)
+                frame.say_whole((*path, key), item)
             elif key in ("function", "custom"):
                 self._function(call, channel, item, (*path, key), frame)
             else:
@@ -243,6 +258,7 @@ class ChatAnswerReader:
                 self._end_name(call, channel, frame)
                 kind = TextKind.JSON if key == "arguments" else TextKind.PLAIN
                 frame.say(f"{channel}/{key}", (*path, key), item, kind)
+                frame.steady += 1
 
     def _name(self, call: _Call, channel: str, name: object, path: Path, frame: _Frame) -> None:
         if not isinstance(name, str):
@@ -250,9 +266,8 @@ class ChatAnswerReader:
         if not name:
             return
         if name in self._tools and not call.spelled:
-            call.known_names += 1
             call.is_named = True
-            frame.say_whole(f"{channel}/name/{call.known_names}", path, name)
+            frame.say_whole(path, name)
         elif call.is_named:
             _refuse(path, "a name goes on after it was complete")
         else:
@@ -266,7 +281,7 @@ class ChatAnswerReader:
 
     def _unknown(self, value: object, path: Path, key: str, channel: str, frame: _Frame) -> None:
         """What the API does not name, within a choice: it goes on from frame to frame on its own path."""
-        self._key(path, channel, frame)
+        self._key(path, frame)
         if value is not None and (key in _CLEARED or _is_numbers(value)):
             frame.cleared.append(path)
         elif isinstance(value, str):
@@ -281,29 +296,28 @@ class ChatAnswerReader:
         elif _is_number(value) and key not in _COUNTS:
             frame.cleared.append(path)
 
-    def _aside(self, value: object, path: Path, frame: _Frame) -> None:
-        """What stands beside the choices: complete in each frame, since no client joins it."""
-        channel = f"frame/{frame.number}/" + "/".join(_escaped(str(step)) for step in path)
-        key = next((step for step in reversed(path) if isinstance(step, str)), "")
-        self._key(path, channel, frame)
+    def _aside(self, value: object, path: Path, key: str, frame: _Frame) -> None:
+        """What stands beside the choices, under `key`: complete in each frame, since no client joins it."""
+        self._key(path, frame)
         if value is not None and (key in _CLEARED or _is_numbers(value)):
             frame.cleared.append(path)
         elif isinstance(value, str):
             if not selects(key, value):
-                frame.say_whole(channel, path, value)
+                frame.say_whole(path, value)
         elif isinstance(value, dict):
             for name, item in value.items():
-                self._aside(item, (*path, name), frame)
+                if not (name in _UNTOLD and type(item) is int and -_TELLING < item < _TELLING):
+                    self._aside(item, (*path, name), name, frame)
         elif isinstance(value, list):
             for i, item in enumerate(value):
-                self._aside(item, (*path, i), frame)
+                self._aside(item, (*path, i), key, frame)
         elif isinstance(value, int | float) and abs(value) >= _TELLING:
-            frame.say_whole(channel, path, getattr(value, "token", repr(value)))
+            frame.say_whole(path, getattr(value, "token", repr(value)))
 
-    def _key(self, path: Path, channel: str, frame: _Frame) -> None:
+    def _key(self, path: Path, frame: _Frame) -> None:
         key = path[-1]
         if isinstance(key, str) and key not in KEYS:
-            frame.say_whole(f"{channel}/~key/{frame.number}/{len(frame.fields)}", path, key, is_key=True)
+            frame.say_whole(path, key, is_key=True)
 
 
 def _index(value: object, path: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from authz_service.view.request import Path, TextKind
 
@@ -15,12 +16,11 @@ class Usage:
     completion_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerField:
+class AnswerField(NamedTuple):
     """A piece of a text channel. Pieces of one `channel` over all frames, joined, are one text.
 
-    With `is_key` the text is the last key of `path`, not the value there. With `is_whole` it is all that
-    its channel ever says.
+    With `is_key` the text is the last key of `path`, not the value there. With `is_whole` the text is
+    complete as it is: it belongs to no channel, whatever `channel` says.
     """
 
     channel: str
@@ -31,8 +31,7 @@ class AnswerField:
     is_whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerFrame:
+class AnswerFrame(NamedTuple):
     """What one frame of an answer says. `fields` has every string that carries text, in order.
 
     `cleared` are paths whose value must be replaced by null before the frame goes on, since it
@@ -43,6 +42,10 @@ class AnswerFrame:
     (its reasoning, when the answer begins): what waits for them need not keep other texts waiting.
     Both may be ignored; what comes after then waits longer. `closes`: the frame says that a choice is
     finished, or sums up; it stays behind all text that came before it.
+
+    `repeats`: besides whole texts it says one thing, a value. A next frame that is the same document but
+    for that string, not empty, need not be read: it says the same but for that, and nothing that comes
+    later would be read otherwise. A reader that cannot promise this leaves it False.
     """
 
     fields: tuple[AnswerField, ...]
@@ -51,3 +54,4 @@ class AnswerFrame:
     ended: tuple[str, ...] = ()
     paused: tuple[str, ...] = ()
     closes: bool = False
+    repeats: bool = False
