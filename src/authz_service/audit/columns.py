@@ -80,10 +80,10 @@ def clean(value: object) -> str:
 
     PostgreSQL refuses the latter two, and a caller's model or path may have them.
     """
-    text = str(value)[:LONGEST_TEXT]
-    if text.isprintable():  # most are, and neither of the two is
+    text = value if type(value) is str else str(value)
+    if len(text) <= LONGEST_TEXT and text.isprintable():  # most are, and neither of the two is
         return text
-    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
+    return text[:LONGEST_TEXT].replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 def _received(draft: EntryDraft, at: int) -> Change:

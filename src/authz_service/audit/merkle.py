@@ -35,13 +35,14 @@ class Frontier:
         self._nodes = list(nodes)
         if size < 0 or len(self._nodes) != size.bit_count():
             raise ValueError(f"a tree of {size} entries does not have {len(self._nodes)} subtrees")
-        if any(len(node) != HASH_BYTES for node in self._nodes):
-            raise ValueError(f"a hash has {HASH_BYTES} bytes")
+        for node in self._nodes:
+            if len(node) != HASH_BYTES:
+                raise ValueError(f"a hash has {HASH_BYTES} bytes")
 
     @classmethod
     def from_bytes(cls, size: int, stored: bytes) -> Frontier:
         """The inverse of `to_bytes`; raises `ValueError` when the bytes do not fit `size`."""
-        return cls(size, (stored[i : i + HASH_BYTES] for i in range(0, len(stored), HASH_BYTES)))
+        return cls(size, [stored[i : i + HASH_BYTES] for i in range(0, len(stored), HASH_BYTES)])
 
     def to_bytes(self) -> bytes:
         """All hashes, the largest subtree first."""
