@@ -17,7 +17,7 @@ class Operation:
 
     A path is compared exactly, letter by letter. `{model}` in it stands for one segment that names the
     model; the operation of a request has the path that was asked for, and the name in `model`. It is
-    empty for all others.
+    empty for all others. `{version}` after it stands for a number.
     """
 
     api: str

@@ -10,6 +10,7 @@ from dataclasses import replace
 from authz_service.model_apis.anthropic import Anthropic
 from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.model_apis.llamacpp import LlamaCpp
+from authz_service.model_apis.open_inference import OpenInference
 from authz_service.model_apis.openai_chat import OpenAiChat
 from authz_service.model_apis.openai_completions import OpenAiCompletions
 from authz_service.model_apis.openai_embeddings import OpenAiEmbeddings
@@ -23,6 +24,7 @@ ADAPTERS: tuple[ModelApi, ...] = (
     Anthropic(),
     LlamaCpp(),
     Tgi(),
+    OpenInference(),
 )
 
 MODELS_PATH = "/v1/models"
@@ -31,6 +33,9 @@ MODELS_PATH = "/v1/models"
 _MODEL = "{model}"
 _NAME = r"(?P<model>[A-Za-z0-9_][A-Za-z0-9_.:@~-]*)"
 """A model's name in a path: one segment, nothing that a server would decode or take as a way up."""
+
+_VERSION = "{version}"
+_NUMBER = r"[0-9]{1,9}"
 
 
 class Routes:
@@ -43,6 +48,7 @@ class Routes:
             for operation in adapter.operations:
                 if _MODEL in operation.path:
                     pattern = re.escape(operation.path).replace(re.escape(_MODEL), _NAME)
+                    pattern = pattern.replace(re.escape(_VERSION), _NUMBER)
                     self._naming.append((re.compile(pattern), adapter, operation))
                 else:
                     self._exact.setdefault(operation.path, {})[operation.method] = adapter, operation

@@ -1,0 +1,70 @@
+"""The Open Inference Protocol, version 2, over HTTP (KServe, Triton), with Triton's generate extension."""
+
+from __future__ import annotations
+
+from authz_service.framing.encoding import BodyFormat
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.open_inference_answer import GenerateAnswerReader, InferAnswerReader
+from authz_service.model_apis.open_inference_errors import inference_error, inference_error_event
+from authz_service.model_apis.open_inference_request import InferenceReader
+from authz_service.view.request import Path, RequestView
+
+NAME = "open_inference"
+_MODEL = "/v2/models/{model}"
+_VERSION = "/v2/models/{model}/versions/{version}"
+
+
+def _operation(name: str, path: str) -> Operation:
+    return Operation(api=NAME, name=name, method="POST", path=path)
+
+
+class OpenInference:
+    """The adapter. Texts are tensors of BYTES; tensors of numbers may be tokens, and are refused."""
+
+    name = NAME
+    operations: tuple[Operation, ...] = (
+        _operation("infer", f"{_MODEL}/infer"),
+        _operation("infer", f"{_VERSION}/infer"),
+        _operation("generate", f"{_MODEL}/generate"),
+        _operation("generate", f"{_VERSION}/generate"),
+        _operation("generate_stream", f"{_MODEL}/generate_stream"),
+        _operation("generate_stream", f"{_VERSION}/generate_stream"),
+    )
+    noise_roots = frozenset({"id"})
+    answer_formats = frozenset({BodyFormat.JSON, BodyFormat.EVENT_STREAM})
+    event_names: frozenset[str] = frozenset()
+    end_of_stream: str | None = None
+
+    def read_request(self, operation: Operation, document: object) -> RequestView:
+        """The request as it is; every string of it that is not one of the API's words is a text."""
+        reader = InferenceReader()
+        body = reader.expect_object(document, ())
+        if operation.name == "infer":
+            reader.infer(body)
+        else:
+            reader.generate(body)
+        return RequestView(
+            api=self.name,
+            operation=operation.name,
+            model=operation.model,
+            stream=operation.name == "generate_stream",
+            texts=tuple(reader.texts),
+            parameters=reader.parameters(body),
+            token_estimate=reader.token_estimate(),
+        )
+
+    def model_path(self, operation: Operation) -> Path | None:
+        """Nowhere: the path names the model."""
+        return None
+
+    def answer_reader(self, request: RequestView) -> AnswerReader:
+        """A reader of tensors, or of generated text."""
+        return InferAnswerReader() if request.operation == "infer" else GenerateAnswerReader()
+
+    def error_body(self, error: ApiError) -> bytes:
+        """`{"error": message}`."""
+        return inference_error(error)
+
+    def error_event(self, error: ApiError) -> bytes:
+        """The same object as a data event."""
+        return inference_error_event(error)

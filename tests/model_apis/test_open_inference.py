@@ -1,0 +1,166 @@
+"""The Open Inference Protocol: texts are seen in tensors of any shape, and tokens stop the request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from authz_service.errors import Unreadable
+from authz_service.model_apis.base import ApiError
+from authz_service.model_apis.open_inference import OpenInference
+from authz_service.model_apis.open_inference_errors import inference_error, inference_error_event
+from authz_service.model_apis.open_inference_words import REFUSED
+from authz_service.model_apis.registry import find_operation
+from authz_service.view.answer import AnswerFrame
+from authz_service.view.request import RequestView
+
+API = OpenInference()
+
+
+def read(path: str = "/v2/models/llama/infer", **body: Any) -> RequestView:
+    found = find_operation("POST", path)
+    assert found is not None
+    return found[0].read_request(found[1], body)
+
+
+def tensor(*data: Any, datatype: str = "BYTES", **more: Any) -> dict[str, Any]:
+    return {"name": "text", "shape": [len(data)], "datatype": datatype, "data": list(data), **more}
+
+
+def said(view: RequestView) -> list[str]:
+    return [field.text for field in view.texts if field.text not in ("text", "name")]
+
+
+def answered(*documents: Any, operation: str = "infer") -> list[AnswerFrame]:
+    request = RequestView("open_inference", operation, "llama", False, ())
+    reader = API.answer_reader(request)
+    return [reader.read(document) for document in documents]
+
+
+def texts(frame: AnswerFrame) -> list[str]:
+    return [field.text for field in frame.fields]
+
+
+@pytest.mark.parametrize(
+    ("path", "operation"),
+    [
+        ("/v2/models/llama/infer", "infer"),
+        ("/v2/models/llama/versions/3/infer", "infer"),
+        ("/v2/models/llama/generate", "generate"),
+        ("/v2/models/llama/versions/12/generate_stream", "generate_stream"),
+    ],
+)
+def test_the_path_names_the_model_and_the_operation(path: str, operation: str) -> None:
+    found = find_operation("POST", path)
+    assert found is not None
+    assert (found[1].name, found[1].model, found[1].path) == (operation, "llama", path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/models/llama",
+        "/v2/models/llama/ready",
+        "/v2/models//infer",
+        "/v2/models/a/b/infer",
+        "/v2/models/llama/versions/x/infer",
+        "/v2/models/llama/versions//infer",
+        "/v2/models/../infer",
+        "/v2/repository/models/llama/load",
+    ],
+)
+def test_no_other_path_is_its(path: str) -> None:
+    assert find_operation("POST", path) is None
+
+
+def test_texts_are_seen_in_tensors_of_any_shape() -> None:
+    nested = tensor(["one", "two"], ["three", "four"], parameters={"content_type": "str"})
+    view = read(inputs=[nested, tensor("five")], id="an id", parameters={"a key": "a value"})
+    assert said(view) == ["one", "two", "three", "four", "str", "five", "an id", "a key", "a value"]
+    assert view.model == "llama"
+
+
+def test_a_single_number_is_a_parameter_and_several_may_be_tokens() -> None:
+    view = read(inputs=[tensor(5, datatype="INT32"), tensor([0.5], datatype="FP32")])
+    assert said(view) == ["5", "0.5"]
+    assert said(read(inputs=[tensor(True, datatype="BOOL")])) == []
+    for data, datatype in (((1, 2), "INT32"), (([1], [2]), "INT64"), ((0.1, 0.2), "FP32"), ((), "FP32")):
+        with pytest.raises(Unreadable):
+            read(inputs=[tensor(*data, datatype=datatype)])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"inputs": {}},
+        {"inputs": ["text"]},
+        {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES"}]},
+        {"inputs": [tensor("x", datatype="STRING")]},
+        {"inputs": [tensor("x", shape=[-1])]},
+        {"inputs": [tensor("x", shape="1")]},
+        {"inputs": [tensor("x", shape=[1] * 17)]},
+        {"inputs": [tensor(5)]},
+        {"inputs": [tensor("x", datatype="INT32")]},
+        {"inputs": [tensor("x", parameters={"binary_data_size": 5})]},
+        {"inputs": [tensor("x")], "outputs": [{"name": "y", "parameters": {"binary_data": True}}]},
+        {"inputs": [tensor("x")], "parameters": {"sequence_id": 5}},
+    ],
+)
+def test_what_cannot_be_read_stops_the_request(body: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable):
+        read(**body)
+
+
+@pytest.mark.parametrize("key", sorted(REFUSED))
+def test_a_refused_field_stops_generating_too(key: str) -> None:
+    with pytest.raises(Unreadable):
+        read("/v2/models/llama/generate", text_input="hi", **{key: [1]})
+
+
+def test_what_is_generated_from_is_text() -> None:
+    view = read("/v2/models/llama/generate", text_input="hi", max_tokens=5, stop_words=["one"], new="two")
+    assert said(view) == ["hi", "one", "new", "two"]
+    assert [field.new_turn for field in view.texts] == [True, False, False, False]
+
+
+def test_tensors_of_texts_are_read_and_whole_numbers_are_cleared() -> None:
+    outputs = [
+        tensor("a", ["b"]),
+        tensor(0.5, 0.25, datatype="FP32"),
+        tensor(1, 2, datatype="INT64"),
+        tensor(3, datatype="INT64"),
+        tensor("c", datatype="FP32"),
+    ]
+    (frame,) = answered({"model_name": "llama", "outputs": outputs})
+    assert [text for text in texts(frame) if text != "text"] == ["llama", "a", "b", "c"]
+    assert frame.cleared == (("outputs", 2, "data"),)
+
+
+def test_generated_text_goes_on_from_event_to_event() -> None:
+    said = {"model_name": "llama", "model_version": "1"}
+    frames = answered(
+        {**said, "text_output": "Hel"}, {**said, "text_output": "lo"}, operation="generate_stream"
+    )
+    pieces = [f for frame in frames for f in frame.fields if f.channel == "text_output"]
+    assert "".join(piece.text for piece in pieces) == "Hello"
+    assert "llama" in texts(frames[0])
+
+
+def test_what_is_no_answer_ends_it() -> None:
+    odd: tuple[Any, ...] = (5, {}, {"outputs": [5]})
+    for document in odd:
+        with pytest.raises(Unreadable) as caught:
+            answered(document)
+        assert caught.value.status == 502
+    with pytest.raises(Unreadable):
+        answered(5, operation="generate")
+
+
+def test_errors_have_the_shape_of_the_protocol() -> None:
+    error = ApiError(403, "request_denied", "No.", "ses_1", {"rule": "r"})
+    body = {"rule": "r", "session": "ses_1", "error": "No.", "code": "request_denied"}
+    assert json.loads(inference_error(error)) == body
+    assert inference_error_event(error) == b"data: " + inference_error(error) + b"\n\n"
