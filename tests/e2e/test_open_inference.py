@@ -27,11 +27,11 @@ def test_tensors_of_texts_are_masked_both_ways(stack: Stack) -> None:
     outputs = [texts("Write to john@example.org"), {"name": "score", "shape": [1], "datatype": "FP32"}]
     outputs[1]["data"] = [0.5]
     stack.upstream.answer_with(whole({"model_name": "llama", "outputs": outputs}))
-    answer = post(stack, INFER, {"inputs": [texts("I am jane@example.com.", "nobody")]}, "staff")
+    answer = post(stack, INFER, {"inputs": [texts("I am jane@example.com!", "nobody")]}, "staff")
     assert answer.status_code == 200
     assert [output["data"] for output in answer.json()["outputs"]] == [["Write to [EMAIL_ADDRESS]"], [0.5]]
     seen = stack.upstream.requests[-1]
-    assert (seen.path, seen.json()["inputs"][0]["data"]) == (INFER, ["I am [EMAIL_ADDRESS].", "nobody"])
+    assert (seen.path, seen.json()["inputs"][0]["data"]) == (INFER, ["I am [EMAIL_ADDRESS]!", "nobody"])
 
 
 def test_generated_text_is_masked_wherever_it_was_cut(stack: Stack) -> None:
