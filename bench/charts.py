@@ -10,6 +10,7 @@ from bench.plan import Load
 from bench.results import Row, rows
 from bench.run import Outcome
 from bench.svg import Bar, Panel, drawing
+from bench.tables import rate
 from bench.turn import GATEWAY
 
 _KINDS: Final = {
@@ -52,8 +53,7 @@ def _drawing(
 
 
 def _per_second(row: Row) -> Bar:
-    told = f"{row.per_second:.0f}" if row.per_second >= 100 else f"{row.per_second:.1f}"
-    return _single(row, row.per_second, told)
+    return _single(row, row.per_second, rate(row.per_second))
 
 
 def _first_text(row: Row) -> Bar:

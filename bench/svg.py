@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-_WIDTH = 900
-_LABEL = 250
-_VALUE = 90
+_WIDTH = 940
+_LABEL = 240
+_VALUE = 140
 _BAR = _WIDTH - _LABEL - _VALUE
 _ROW = 22
 _HEAD = 30

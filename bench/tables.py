@@ -89,9 +89,14 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]], words: int = _W
     return "\n".join([row(header), f"| {' | '.join(rule)} |", *map(row, lines)])
 
 
+def rate(per_second: float) -> str:
+    """So many a second, to three digits or more."""
+    return f"{per_second:.0f}" if per_second >= 100 else f"{per_second:.3g}"
+
+
 def _speed(row: Row) -> tuple[str, ...]:
     wrong = f"{row.wrong:.0%}" if row.wrong else ""
-    return (*_who(row), _rate(row.per_second), f"{row.p50:.2f}", f"{row.p99:.2f}", wrong)
+    return (*_who(row), rate(row.per_second), f"{row.p50:.2f}", f"{row.p99:.2f}", wrong)
 
 
 def _stream(row: Row) -> tuple[str, ...]:
@@ -134,10 +139,6 @@ def _ratio(outcome: Outcome, load: Load, case: Case) -> tuple[str, ...]:
 
 def _of_kind(outcome: Outcome, kind: Kind) -> Case | None:
     return next((case for case in outcome.plan.cases if case.kind is kind), None)
-
-
-def _rate(per_second: float) -> str:
-    return f"{per_second:.0f}" if per_second >= 100 else f"{per_second:.1f}"
 
 
 def _who(row: Row) -> tuple[str, str]:
