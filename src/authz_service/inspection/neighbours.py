@@ -46,13 +46,12 @@ def findings_across(
 
 def _rows(texts: Sequence[TextField], in_parts: Collection[str]) -> Iterator[list[int]]:
     rows: dict[_Row, list[int]] = {}
-    for i, text in enumerate(texts):
-        path = text.path
+    for i, (path, _, _, kind, _, is_key, is_number) in enumerate(texts):
+        if is_key or is_number or kind is TextKind.JSON:
+            continue
         types = [*map(type, path)]
         indexes = types.count(int)
         if indexes < 2 and not (indexes and path[0] in in_parts):
-            continue
-        if text.is_key or text.is_number or text.kind is TextKind.JSON:
             continue
         at = len(path) - 1
         while types[at] is not int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -63,7 +62,7 @@ def inspect_request(
         operation,
         view,
         _count(found),
-        dict(forward.counts),
+        forward.counts,
         _edited(body, forward),
         partial(_redacted, body, found, scanner.entities) if found else body,
         partial(_fingerprint, document, ignored, head, model),
@@ -146,7 +145,15 @@ def _once(scanner: Scanner) -> Callable[[str], tuple[Finding, ...]]:
 
 
 def _count(scanned: Sequence[_Scanned]) -> dict[str, int]:
-    return dict(Counter(f.entity for s in scanned for i, f in enumerate(s.findings) if i not in s.tails))
+    counts: dict[str, int] = {}
+    for s in scanned:
+        _add(counts, (f.entity for i, f in enumerate(s.findings) if i not in s.tails))
+    return counts
+
+
+def _add(counts: dict[str, int], entities: Iterable[str]) -> None:
+    for entity in entities:
+        counts[entity] = counts.get(entity, 0) + 1
 
 
 @dataclass(slots=True)
@@ -155,7 +162,7 @@ class _Edits:
 
     edits: dict[Path, str | None] = field(default_factory=dict)
     keys: dict[Path, str] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=dict)
     unmaskable: str = ""
 
 
@@ -170,7 +177,7 @@ def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:
         spans = SpanMerger(entities).take(Progress(s.findings, len(text), s.tails))
         if not spans:
             continue
-        made.counts.update(span.entity for span in spans if span.placeholder)
+        _add(made.counts, (span.entity for span in spans if span.placeholder))
         if s.field.is_key:
             made.keys[s.field.path] = mask(text, spans)
             made.unmaskable = spans[0].entity

@@ -104,7 +104,7 @@ class RequestReader:
         return {
             key: value
             for key, value in body.items()
-            if isinstance(value, bool | int | float)
+            if isinstance(value, _NUMBER)  # and bool, which is an int here
             or (isinstance(value, str) and self.words.selects(key, value))
         }
 
