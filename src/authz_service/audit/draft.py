@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from authz_service.values import value
 
 
 class Kind(StrEnum):
@@ -38,7 +40,7 @@ Scalar = str | int | bool | None
 Data = Mapping[str, "Scalar | list[Scalar] | dict[str, Scalar]"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EntryDraft:
     """What is to be recorded. The store adds sequence, time, salts and digests when it commits.
 

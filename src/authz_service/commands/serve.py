@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 PEM = click.Path(dir_okay=False, exists=True, path_type=Path)
 YOUNG_OBJECTS = 20_000
-"""Objects of the youngest generation before it is looked through (Python's default of 700 is reached by a
-few requests in flight, all of it alive). An exchange leaves no cycles, so that what waits is little."""
+"""Objects of the youngest generation before it is looked through: Python's default of 700 is reached by a
+few requests in flight, all of it alive. The cycles that an exchange leaves are small: grpcio's look-ups of
+its methods, without any body."""
 LOG_LEVELS = ["debug", "info", "warning", "error"]
 
 

@@ -11,8 +11,11 @@ from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.mailbox import AnswerChunk, Mail
 from authz_service.servers.crossing import Crossing
 from authz_service.servers.ext_proc_stream import EnvoyStream
-from authz_service.servers.incoming import header_texts, next_message
+from authz_service.servers.incoming import header_names, header_texts, next_message
 from authz_service.servers.wire.ext_proc_pb2 import HttpHeaders
+
+READ = ANSWER_ALLOWED | {":status", "content-encoding"}
+"""The answer headers of which the values are read, with those that nothing removes."""
 
 
 @dataclass(slots=True)
@@ -43,18 +46,17 @@ class EnvoyMail:
                     continue  # an empty or repeated end of the request's body
 
     def _answer_started(self, headers: HttpHeaders) -> AnswerStarted | AnswerFailed:
-        came = header_texts(headers)
         stream = self.stream
-        stream.answer_headers = tuple(came)
+        stream.answer_headers = names = header_names(headers)
+        staying = left_to_envoy(names)
+        came = header_texts(headers, names, READ | staying)
         stream.answer_has_body = not headers.end_of_stream
         status = int(came.get(":status", "502"))
         if status < 200 or came.get("content-encoding", "identity") != "identity":
             # 101 is no end of an answer
             message = "The model server answered in an encoding or a protocol that is not read here."
             return AnswerFailed(Unreadable(message, code="unreadable_answer", status=502))
-        staying = left_to_envoy(stream.answer_headers)
-        allowed = ANSWER_ALLOWED | staying if staying else ANSWER_ALLOWED
-        crossing = self.crossing.of(came, allowed, self.gateway.rules.scanner)
+        crossing = self.crossing.of(came, ANSWER_ALLOWED | staying, self.gateway.rules.scanner)
         if not staying <= crossing.keys():
             message = "The model server answered with a header that cannot be masked."
             return AnswerFailed(Unreadable(message, code="unmaskable", status=502))

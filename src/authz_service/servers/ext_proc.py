@@ -82,7 +82,7 @@ class ProcessServer:
     async def _run(self, incoming: Incoming, context: Context, reservation: Reservation) -> None:
         found = find_operation(incoming.method, incoming.path)
         request = self._request(incoming, found[0].name if found else "")
-        stream = EnvoyStream(context, incoming.headers, request, request_has_body=incoming.has_body)
+        stream = EnvoyStream(context, incoming.names, request, request_has_body=incoming.has_body)
         mailbox = Mailbox(EnvoyMail(stream, self._gateway, self._crossing).read)
         route = Route(*found) if found else None
         driver = Driver(self._gateway, Exchange(request), route, stream, new_id, mailbox)

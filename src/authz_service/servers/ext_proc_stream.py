@@ -28,11 +28,11 @@ Context = grpc.aio.ServicerContext[ProcessingRequest, ProcessingResponse]
 
 @dataclass(slots=True)
 class EnvoyStream:
-    """Implements the driver's `Transport`. `answer_headers` and `answer_trailers` are names that came,
-    `answer_crossing` those of the headers that may go on."""
+    """Implements the driver's `Transport`. `request_headers`, `answer_headers` and `answer_trailers` are
+    names that came, `answer_crossing` those of the answer's headers that may go on."""
 
     context: Context
-    request_headers: Mapping[str, str]
+    request_headers: tuple[str, ...]
     request: Request
     request_has_body: bool = True
     answer_headers: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class EnvoyStream:
 
     async def forward(self, body: bytes, model: str) -> None:
         """Let the request through: its allowed headers, no query, to `model`."""
-        remove = to_remove(tuple(self.request_headers), frozenset(self.request.headers))
+        remove = to_remove(self.request_headers, frozenset(self.request.headers))
         await self.context.write(released_request(model=model, path=self.request.path, remove=remove))
         if body or self.request_has_body:  # an empty one too has an end, which the model waits for
             for message in request_body(body):

@@ -9,6 +9,7 @@ import grpc
 from authz_service.core.events import BodyRead, CallerLeft, RequestFailed
 from authz_service.errors import AuthzError, Forbidden, Unavailable, Unreadable
 from authz_service.framing.encoding import check_request_encoding
+from authz_service.framing.headers import REQUEST_ALLOWED
 from authz_service.keys.seal import Sealed, Sealer
 from authz_service.runtime.gateway import Reservation
 from authz_service.servers.wire.ext_proc_pb2 import HttpHeaders, ProcessingRequest, ProcessingResponse
@@ -17,16 +18,19 @@ from authz_service.values import value
 Context = grpc.aio.ServicerContext[ProcessingRequest, ProcessingResponse]
 
 SEAL_NAMESPACE = "envoy.filters.http.ext_authz"
+READ = REQUEST_ALLOWED | {":method", ":path", ":authority", "content-encoding"}
+"""The request headers of which the values are read."""
 BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 @value
 class Incoming:
-    """The head of a request; header names are in lower case, values as text.
+    """The head of a request; header names are in lower case, as they came, values as text.
 
     Method and path are those that Check sealed, the path without its query.
     """
 
+    names: tuple[str, ...]
     headers: Mapping[str, str]
     has_body: bool
     sealed: Sealed
@@ -46,13 +50,14 @@ def open_head(first: ProcessingRequest | None, sealer: Sealer, now: float) -> In
         raise Forbidden("the stream did not begin with request headers")
     seal = first.metadata_context.filter_metadata[SEAL_NAMESPACE].fields["seal"].string_value
     sealed = sealer.open(seal, now)
-    headers = header_texts(first.request_headers)
+    names = header_names(first.request_headers)
+    headers = header_texts(first.request_headers, names, READ)
     if (headers.get(":method"), headers.get(":path")) != (sealed.method, sealed.path):
         raise Forbidden("method or path changed after they were checked", code="invalid_seal")
     if headers.get(":authority") != sealed.host:
         raise Forbidden("the host changed after it was checked", code="invalid_seal")
     has_body = not first.request_headers.end_of_stream
-    return Incoming(headers, has_body, sealed, sealed.method, sealed.path.partition("?")[0])
+    return Incoming(names, headers, has_body, sealed, sealed.method, sealed.path.partition("?")[0])
 
 
 async def read_request(
@@ -96,11 +101,21 @@ async def _read_body(context: Context, limit: int, reservation: Reservation) -> 
             return b"".join(chunks)
 
 
-def header_texts(message: HttpHeaders) -> dict[str, str]:
-    """Names to values, repeated ones joined (RFC 9110 5.3); what is not UTF-8 shows as U+FFFD."""
-    headers: dict[str, str] = {}
-    for header in message.headers.headers:
-        name, raw = header.key, header.raw_value
-        value = str(raw, "utf-8", "replace") if raw else header.value
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
+def header_names(message: HttpHeaders) -> tuple[str, ...]:
+    """The names in the order of the wire, repeated ones too."""
+    return tuple([header.key for header in message.headers.headers])
+
+
+def header_texts(message: HttpHeaders, names: tuple[str, ...], wanted: frozenset[str]) -> dict[str, str]:
+    """The values of those names that are `wanted`: to read one from a message takes its time.
+
+    Those of repeated names are joined (RFC 9110 5.3); what is not UTF-8 shows as U+FFFD.
+    """
+    listed = message.headers.headers
+    texts: dict[str, str] = {}
+    for at, name in enumerate(names):
+        if name in wanted:
+            raw = listed[at].raw_value
+            text = str(raw, "utf-8", "replace") if raw else listed[at].value
+            texts[name] = f"{texts[name]},{text}" if name in texts else text
+    return texts

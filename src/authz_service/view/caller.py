@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from authz_service.values import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class Caller:
     """Who a verified token speaks for. `expires_at` is in seconds since the epoch.
 
