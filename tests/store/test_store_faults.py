@@ -164,6 +164,30 @@ def test_a_connection_that_was_lost_while_idle_is_replaced_unnoticed(
 
 
 @pytest.mark.postgres
+def test_a_connection_that_is_lost_before_commit_is_replaced_and_the_unit_run_again(
+    make: Any, run: Any, postgres_url: str
+) -> None:
+    place = make.place(postgres_url)
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            attempts: list[int] = []
+
+            def is_cut_off_once(transaction: Any) -> None:
+                transaction.record(make.received("s1"))
+                driver = transaction._connection.connection.driver_connection
+                attempts.append(driver.info.backend_pid)
+                if len(attempts) == 1:
+                    asyncio.run(execute(place, f"SELECT pg_terminate_backend({attempts[0]}, 5000)"))
+
+            await store._writer.run(is_cut_off_once)
+            assert len(set(attempts)) == 2
+            assert [e.sequence for e in await store.entries("s1")] == [1]
+
+    run(scenario())
+
+
+@pytest.mark.postgres
 def test_a_transaction_that_failed_unseen_is_not_taken_for_committed(
     make: Any, run: Any, postgres_url: str
 ) -> None:
