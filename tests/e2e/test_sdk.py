@@ -236,7 +236,7 @@ def test_an_unknown_model_is_not_found(stack: Stack) -> None:
 
 def test_a_path_that_nothing_owns_is_refused_and_a_listed_one_passes(stack: Stack) -> None:
     before = len(stack.upstream.requests)
-    assert stack.post(CHAT, "staff", path="/v1/completions").status_code == 404
+    assert stack.post(CHAT, "staff", path="/v1/images/generations").status_code == 404
     assert len(stack.upstream.requests) == before
 
 
