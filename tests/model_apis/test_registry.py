@@ -12,6 +12,7 @@ from authz_service.model_apis.registry import (
     ADAPTERS,
     MODELS_PATH,
     OPENAI_CHAT,
+    OwnedPaths,
     Routes,
     error_shape,
     find_operation,
@@ -93,3 +94,26 @@ def test_an_adapter_has_an_operation_for_each_method_of_a_path() -> None:
     found = [ROUTES.find(method, "/v2/tokens") for method in ("POST", "GET", "PUT")]
     assert [operation and operation[1].name for operation in found] == ["tokens", "count", None]
     assert ROUTES.owner("/v2/tokens") is TWO
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/models",
+        "/v1/chat/completions",
+        "/V1/Chat/Completions",
+        "/v2/models/llama/infer",
+        "/V2/Models/%2e/Infer",
+        "/v2/models/a/versions/one/infer",
+        *(operation.path for adapter in ADAPTERS for operation in adapter.operations),
+    ],
+)
+def test_a_path_that_an_adapter_reads_is_owned_in_any_letters_and_for_any_name(path: str) -> None:
+    assert path in OwnedPaths({"/v1/models"})
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/v1/chat", "/v2/models/a/b/infer", "/x/v1/chat/completions", ""]
+)
+def test_other_paths_are_nobodys(path: str) -> None:
+    assert path not in OwnedPaths({"/v1/models"})

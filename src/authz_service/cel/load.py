@@ -10,7 +10,7 @@ from authz_service.config.read import Loaded, Surroundings, read_config
 from authz_service.masking.catalogue import check_options
 from authz_service.masking.detectors import builtin_names
 from authz_service.masking.prefix import check_pattern
-from authz_service.model_apis.registry import ADAPTERS, MODELS_PATH
+from authz_service.model_apis.registry import ADAPTERS, MODELS_PATH, OwnedPaths
 
 
 def load_config(path: Path) -> Loaded:
@@ -33,12 +33,11 @@ def read_text(path: Path) -> str:
 
 def surroundings() -> Surroundings:
     """What a configuration may refer to in this program."""
-    owned = {operation.path.lower() for api in ADAPTERS for operation in api.operations}
     return Surroundings(
         compiler=CelCompiler,
         entities=builtin_names(),
         check_pattern=check_pattern,
         check_options=check_options,
         noise_roots=frozenset(root for api in ADAPTERS for root in api.noise_roots),
-        owned_paths=frozenset({*owned, MODELS_PATH}),
+        owned_paths=OwnedPaths({MODELS_PATH}),
     )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from authz_service.model_apis.anthropic import Anthropic
 from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.model_apis.llamacpp import LlamaCpp
+from authz_service.model_apis.ollama import Ollama
 from authz_service.model_apis.open_inference import OpenInference
 from authz_service.model_apis.openai_chat import OpenAiChat
 from authz_service.model_apis.openai_completions import OpenAiCompletions
@@ -22,6 +23,7 @@ ADAPTERS: tuple[ModelApi, ...] = (
     OpenAiCompletions(),
     OpenAiEmbeddings(),
     Anthropic(),
+    Ollama(),
     LlamaCpp(),
     Tgi(),
     OpenInference(),
@@ -71,7 +73,24 @@ class Routes:
         return next((adapter for pattern, adapter, _ in self._naming if pattern.fullmatch(path)), None)
 
 
+class OwnedPaths(frozenset[str]):
+    """Paths in lower case. Those of operations are among them in any letters, and for any model's name."""
+
+    def __contains__(self, path: object) -> bool:
+        return super().__contains__(path) or (isinstance(path, str) and _OWNED.fullmatch(path) is not None)
+
+
+def _any_letters(adapters: Sequence[ModelApi]) -> re.Pattern[str]:
+    """Every path of the adapters, with any segment in the place of one that is a name or a number."""
+    paths = {re.escape(operation.path) for adapter in adapters for operation in adapter.operations}
+    segments = {re.escape(_MODEL): "[^/]*", re.escape(_VERSION): "[^/]*"}
+    for placeholder, segment in segments.items():
+        paths = {path.replace(placeholder, segment) for path in paths}
+    return re.compile("|".join(sorted(paths)), re.IGNORECASE)
+
+
 _ROUTES = Routes(ADAPTERS)
+_OWNED = _any_letters(ADAPTERS)
 
 
 def find_operation(method: str, path: str) -> tuple[ModelApi, Operation] | None:
