@@ -122,15 +122,15 @@ class _Editor:
         return end
 
     def _members(self, at: int, node: _Node) -> int:
-        found = 0
-        while member := _MEMBER.match(self._text, at):
+        found, text = 0, self._text
+        while member := _MEMBER.match(text, at):
             key, end = member[1], member.end(2)
-            start = member.start(2) if end >= 0 else member.end()
             below = node.below.get(json.loads(key) if "\\" in key else key[1:-1])
             if below is None:
-                at = self._skip(start, end)
+                at = end if end >= 0 else _scan(text, member.end())[1]
                 continue
             found += 1
+            start = member.start(2) if end >= 0 else member.end()
             if below.key is not None:
                 self._put(*member.span(1), below.key)
             at = self._value(start, end, below)

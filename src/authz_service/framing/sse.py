@@ -55,6 +55,8 @@ class SseDecoder:
         buffer = self._buffer
         if not buffer:  # as nearly always: what comes ends where an event does
             events, end = self._split(data, 0)
+            if end == len(data):
+                return events
             buffer += data[end:]
         else:
             buffer += data
@@ -86,9 +88,9 @@ class SseDecoder:
     def _split(self, data: bytes | bytearray, search_from: int) -> tuple[list[bytes], int]:
         """The whole events in `data`, and where the last one ends."""
         events: list[bytes] = []
-        start = 0
-        while end := self._blank_line_end(data, search_from):
-            if data[end - 1] == 0x0D and end == len(data):
+        start, length = 0, len(data)
+        while start < length and (end := self._blank_line_end(data, search_from)):
+            if end == length and data[-1] == 0x0D:
                 break
             self._check_size(end - start)
             events.append(bytes(data[start:end]))

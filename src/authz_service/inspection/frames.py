@@ -121,9 +121,8 @@ class FrameQueue:
     def step(self, *, is_last: bool) -> AnswerStep:
         """What was released, found and masked since the last step."""
         self._read_on()
-        step = AnswerStep(
-            b"".join(self._released), dict(self._found), dict(self._masked), self._usage, is_last
-        )
+        released = b"".join(self._released)
+        step = AnswerStep(released, self._found.copy(), self._masked.copy(), self._usage, is_last)
         self._released.clear()
         self._found.clear()
         self._masked.clear()
@@ -188,7 +187,14 @@ class FrameQueue:
         self._drain()
 
     def _drain(self) -> None:
-        """Release what is settled, in order, but for frames that may be overtaken.
+        """Release what is settled, in order, but for frames that may be overtaken."""
+        while self._queue and not self._queue[0].open:
+            self._release(self._queue.popleft())
+        if self._is_overtaking:
+            self._overtake()
+
+    def _overtake(self) -> None:
+        """Let what is settled pass what may be overtaken, and wait there.
 
         What says that a choice has finished stays behind all words before it.
         """
@@ -202,11 +208,13 @@ class FrameQueue:
             elif waiting and held.closes:
                 break
             else:
-                self._queue.popleft()
-                self._held -= len(held.raw)
-                self._released.append(_written(held))
+                self._release(self._queue.popleft())
         self._queue.extendleft(reversed(waiting))
-        self._is_overtaking = self._is_overtaking and bool(self._queue)
+        self._is_overtaking = bool(self._queue)
+
+    def _release(self, held: HeldFrame) -> None:
+        self._held -= len(held.raw)
+        self._released.append(_written(held))
 
 
 def _share_no_channel(fields: Sequence[AnswerField]) -> bool:

@@ -20,15 +20,18 @@ _CHANCES = 4
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _decode = json.JSONDecoder().decode
 
+_NO_FIELD = AnswerField("", (), "")
+_NOWHERE = slice(0, 0)
+
 
 class Repetition:
     """The event that was read last, with a gap where its only text was."""
 
     def __init__(self) -> None:
-        self.field = AnswerField("", (), "")
+        self.field = _NO_FIELD
         self.wrap: Callable[[bytes], bytes] = bytes
         self._head = self._tail = b""
-        self._document = slice(0, 0)
+        self._document = _NOWHERE
         self._chances = _CHANCES
 
     def learn(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from authz_service.model_apis.base import Operation
 from authz_service.view.answer import Usage
@@ -62,8 +63,7 @@ def _made(value: Made) -> bytes:
     return value if isinstance(value, bytes) else value()
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerStep:
+class AnswerStep(NamedTuple):
     """What a piece of an answer settled: `release` may go to the client once recorded and judged.
 
     `found` counts the findings that this step settled, for each entity type: each is in this step or an

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from authz_service.masking.finding import Finding
 from authz_service.masking.placeholder import placeholder
 from authz_service.masking.seams import Progress
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Characters [start, end) of a text are to be replaced by `placeholder`.
 
     It is empty where the span goes on with one that was decided before (a region without known end).
@@ -24,8 +23,7 @@ class Span:
     placeholder: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """What a span does to one piece of the text: `placeholder` instead of its characters [start, end)."""
 
     start: int
@@ -37,9 +35,9 @@ def cut(text: str, cuts: Iterable[Cut]) -> str:
     """`text` with the cuts made; they are in order and do not overlap."""
     pieces: list[str] = []
     copied = 0
-    for c in cuts:
-        pieces += (text[copied : c.start], c.placeholder)
-        copied = c.end
+    for start, end, placed in cuts:
+        pieces += (text[copied:start], placed)
+        copied = end
     return "".join((*pieces, text[copied:]))
 
 

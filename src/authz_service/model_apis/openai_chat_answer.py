@@ -38,6 +38,8 @@ _YEAR_5000 = 95_617_584_000
 _UNTOLD = KEYS - _CLEARED
 """Keys beside the choices under which a small number tells nothing, as in `usage`."""
 
+_NUMBER = (int, float)
+
 _COUNTS = frozenset(("index", "start_index", "end_index", "created", "stop_reason", "matched_stop"))
 """Numbers within a choice that may stay; others could be what the model said."""
 
@@ -67,10 +69,10 @@ class _Choice:
     channel: str
     source: str
     is_complete: bool = False
-    speaking: set[str] = field(default_factory=set)
-    left: set[str] = field(default_factory=set)
+    speaking: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
     calls: dict[int, _Call] = field(default_factory=dict)
-    call: _Call = field(default_factory=_Call)
+    call: _Call | None = None
 
     def turn(self, prose: set[str]) -> list[str]:
         """The model is heard on these keys (none: it calls a tool); the channels that it turned away from."""
@@ -212,6 +214,7 @@ class ChatAnswerReader:
             elif key == "tool_calls":
                 self._tool_calls(choice, item, (*path, key), frame)
             elif key == "function_call":
+                choice.call = choice.call or _Call()
                 self._function(choice.call, f"{choice.channel}/{key}", item, (*path, key), frame)
             else:
                 self._unknown(
@@ -311,7 +314,7 @@ class ChatAnswerReader:
         elif isinstance(value, list):
             for i, item in enumerate(value):
                 self._aside(item, (*path, i), key, frame)
-        elif isinstance(value, int | float) and abs(value) >= _TELLING:
+        elif isinstance(value, _NUMBER) and abs(value) >= _TELLING:
             frame.say_whole(path, getattr(value, "token", repr(value)))
 
     def _key(self, path: Path, frame: _Frame) -> None:
@@ -336,7 +339,7 @@ def _usage(value: object) -> Usage | None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, _NUMBER) and not isinstance(value, bool)
 
 
 def _is_numbers(value: object) -> bool:

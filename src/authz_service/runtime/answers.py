@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,7 +40,7 @@ class Answer:
     clock: Callable[[], float]
     new_id: Callable[[str], str]
     threads: Threads
-    _found: Counter[str] = field(default_factory=Counter)
+    _found: dict[str, int] = field(default_factory=dict)
     _is_judged: bool = False
     _unread: int = 0
 
@@ -69,7 +68,8 @@ class Answer:
 
     def _asks_rules(self, step: AnswerStep) -> bool:
         """Whether there is something new to judge: the beginning, or a finding."""
-        self._found.update(step.found)
+        if step.found:
+            self._found = _sum(self._found, step.found)
         is_new = bool(step.found) or not self._is_judged
         self._is_judged = True
         return is_new and self.rules.policy.reads_answers
@@ -129,8 +129,15 @@ def _content_type(headers: Mapping[str, str], status: int) -> str:
 def _merged(first: AnswerStep, last: AnswerStep) -> AnswerStep:
     return AnswerStep(
         release=first.release + last.release,
-        found=Counter(first.found) + Counter(last.found),
-        masked=Counter(first.masked) + Counter(last.masked),
+        found=_sum(first.found, last.found),
+        masked=_sum(first.masked, last.masked),
         usage=last.usage or first.usage,
         is_last=True,
     )
+
+
+def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    total = dict(left)
+    for entity, n in right.items():
+        total[entity] = total.get(entity, 0) + n
+    return total
