@@ -27,6 +27,7 @@ _LOADS = {load.name: load for load in LOADS}
 @click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="For each turn.")
 @click.option("--postgres", is_flag=True, help="Measure this service on PostgreSQL as well.")
 @click.option("--peers", is_flag=True, help="Measure others as well; installs them at the first time.")
+@click.option("--instructions", is_flag=True, help="Count instructions as well; needs perf.")
 @click.option("--case", "cases", multiple=True, type=click.Choice(list(_CASES)), help="Only these.")
 @click.option("--load", "loads", multiple=True, type=click.Choice(list(_LOADS)), help="Only these.")
 @click.option("--micro", multiple=True, type=click.Choice(list(SUITE)), help="Only these, without Envoy.")
@@ -43,6 +44,7 @@ def main(
     seconds: float,
     postgres: bool,
     peers: bool,
+    instructions: bool,
     cases: tuple[str, ...],
     loads: tuple[str, ...],
     micro: tuple[str, ...],
@@ -66,6 +68,7 @@ def main(
         rounds=1 if quick else rounds,
         warm_up=0.2 if quick else 0.4,
         seconds=0.5 if quick else seconds,
+        has_instructions=instructions,
     )
     outcome = _carry_out(plan, keep)
     click.echo(f"\n{on_terminal(outcome)}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,10 +16,11 @@ from collections.abc import Callable
 from bench.answers import Expected
 from bench.client import Client, Tally
 from bench.http1 import with_length
+from bench.instructions import NotCounted
 from bench.plan import Shape
-from bench.processes import Usage, usage
 from bench.traffic import DELTA_SECONDS, PACED_SECONDS, request_body
 from bench.turn import Job, Measured
+from bench.window import Taken, window
 
 LAST_ANSWER_SECONDS = 20.0
 LONGEST_TURN_SECONDS = 15.0
@@ -38,26 +38,31 @@ async def run(job: Job) -> Measured:
     if job.shape is not Shape.PACED:
         return await _as_fast_as_can_be(job)
     if job.warm_up:
-        await _as_fast_as_can_be(
-            dataclasses.replace(job, shape=Shape.STREAMED, warm_up=0, seconds=job.warm_up)
-        )
+        await _as_fast_as_can_be(_warming_up(job))
     return await _paced(job)
+
+
+def _warming_up(job: Job) -> Job:
+    return dataclasses.replace(
+        job, shape=Shape.STREAMED, warm_up=0, seconds=job.warm_up, has_instructions=False
+    )
 
 
 async def _as_fast_as_can_be(job: Job) -> Measured:
     """Count what is answered in a window while all connections go on asking."""
     tally = _tally(job)
     clients = await _connect(job, tally)
-    for client in clients:
-        client.begin()
-    await asyncio.sleep(job.warm_up)
-    before, began = _usages(job), time.perf_counter()
-    tally.is_counting = True
-    await _until(lambda: _is_enough(tally, job, time.perf_counter() - began), LONGEST_TURN_SECONDS)
-    tally.is_counting, tally.is_ending = False, True
-    after, seconds = _usages(job), time.perf_counter() - began
+    with window(job.pids, has_instructions=job.has_instructions) as during:
+        for client in clients:
+            client.begin()
+        await asyncio.sleep(job.warm_up)
+        during.open()
+        tally.is_counting = True
+        await _until(lambda: _is_enough(tally, job, during.seconds), LONGEST_TURN_SECONDS)
+        tally.is_counting, tally.is_ending = False, True
+        taken = during.close()
     await asyncio.wait([client.ended for client in clients], timeout=LAST_ANSWER_SECONDS)
-    return _measured(tally, before, after, seconds)
+    return _measured(tally, taken)
 
 
 async def _paced(job: Job) -> Measured:
@@ -65,19 +70,20 @@ async def _paced(job: Job) -> Measured:
     tally = _tally(job)
     answers = max(1, round(job.seconds / PACED_SECONDS))
     clients = await _connect(job, tally, answers)
-    before, began = _usages(job), time.perf_counter()
-    tally.is_counting = True
-    for client in clients:
-        client.begin()
-        # Else every stream's tokens would come at the same moment.
-        await asyncio.sleep(DELTA_SECONDS / job.connections)
-    longest = answers * PACED_SECONDS + LAST_ANSWER_SECONDS
-    _, late = await asyncio.wait([client.ended for client in clients], timeout=longest)
-    after, seconds = _usages(job), time.perf_counter() - began
+    with window(job.pids, has_instructions=job.has_instructions) as during:
+        during.open()
+        tally.is_counting = True
+        for client in clients:
+            client.begin()
+            # Else every stream's tokens would come at the same moment.
+            await asyncio.sleep(DELTA_SECONDS / job.connections)
+        longest = answers * PACED_SECONDS + LAST_ANSWER_SECONDS
+        _, late = await asyncio.wait([client.ended for client in clients], timeout=longest)
+        taken = during.close()
     tally.is_counting = False
     for _ in late:
         tally.broken()
-    return _measured(tally, before, after, seconds)
+    return _measured(tally, taken)
 
 
 async def _connect(job: Job, tally: Tally, answers: int | None = None) -> list[Client]:
@@ -98,16 +104,16 @@ def _is_enough(tally: Tally, job: Job, seconds: float) -> bool:
     return seconds >= job.seconds and has_enough
 
 
-def _measured(tally: Tally, before: dict[str, Usage], after: dict[str, Usage], seconds: float) -> Measured:
+def _measured(tally: Tally, taken: Taken) -> Measured:
     number = len(tally.latencies)
     if not number:
         what = f"what came began {tally.an_example!r}" if tally.an_example else "nothing came"
-        raise NoAnswer(f"no answer within {seconds:.1f} s; {what}")
+        raise NoAnswer(f"no answer within {taken.seconds:.1f} s; {what}")
     return Measured(
         requests=number,
         seen=tally.seen,
         wrong=tally.wrong,
-        seconds=seconds,
+        seconds=taken.seconds,
         p50=_quantile(tally.latencies, 0.5),
         p99=_quantile(tally.latencies, 0.99),
         first_event=_quantile(tally.first_events, 0.5),
@@ -115,9 +121,10 @@ def _measured(tally: Tally, before: dict[str, Usage], after: dict[str, Usage], s
         between_p50=_quantile(tally.between, 0.5),
         between_p95=_quantile(tally.between, 0.95),
         between_p99=_quantile(tally.between, 0.99),
-        cpu={name: (after[name].cpu_seconds - before[name].cpu_seconds) / number for name in before},
-        rss={name: taken.rss for name, taken in after.items()},
-        peak_rss={name: taken.peak_rss for name, taken in after.items()},
+        cpu={name: seconds / number for name, seconds in taken.cpu.items()},
+        rss=taken.rss,
+        peak_rss=taken.peak_rss,
+        instructions={name: count / number for name, count in taken.instructions.items()},
         faults={str(fault): times for fault, times in tally.faults.items()},
     )
 
@@ -138,10 +145,6 @@ def _request(job: Job) -> bytes:
     return with_length(head.encode(), request_body(job.shape))
 
 
-def _usages(job: Job) -> dict[str, Usage]:
-    return {name: usage(pid) for name, pid in {**job.pids, "load": os.getpid()}.items()}
-
-
 def _quantile(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else 0.0
 
@@ -154,7 +157,7 @@ def main() -> None:
     job = Job(**given | {"shape": Shape(given["shape"])})
     try:
         json.dump(dataclasses.asdict(uvloop.run(run(job))), sys.stdout)
-    except (NoAnswer, OSError) as error:
+    except (NoAnswer, NotCounted, OSError) as error:
         sys.exit(str(error))
 
 

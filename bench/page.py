@@ -10,7 +10,7 @@ from bench.aims import Verdict, verdicts
 from bench.case import Kind
 from bench.results import wrong
 from bench.run import Outcome
-from bench.tables import cost, faults, micro, ratios, speed, streams
+from bench.tables import cost, faults, instructions, micro, ratios, speed, streams
 from bench.traffic import CARD, DELTAS
 
 _INTRODUCTION = """\
@@ -33,6 +33,10 @@ resident, at the end of a turn, and its peak since the program began. Every figu
 in which the cases took turns. Envoy alone is in no chart of answers a second: beside it no other bar would
 be seen."""
 
+_INSTRUCTIONS = """\
+Thousands of instructions in user space for each answer, counted by `perf stat`: what else the machine does
+hardly changes them."""
+
 _RATIOS = """\
 Medians over the rounds of what each round gave: requests/s and CPU beside the floor's, times beside those
 through Envoy alone."""
@@ -52,7 +56,7 @@ masked answer, to be held against *together* of the *large* loads here. It was n
 
 def on_terminal(outcome: Outcome) -> str:
     """Everything but the prose."""
-    measured = (speed, streams, cost, ratios, faults) if outcome.turns else ()
+    measured = (speed, streams, cost, instructions, ratios, faults) if outcome.turns else ()
     parts = [*(tell(outcome) for tell in measured), micro(outcome)]
     return "\n\n".join(part for part in [*parts, aims(verdicts(outcome.turns)), _missing(outcome)] if part)
 
@@ -72,12 +76,14 @@ def page(outcome: Outcome, *, day: str, charts: Mapping[str, str]) -> str:
 
 def _gateways(outcome: Outcome, charts: Mapping[str, str]) -> list[str]:
     cases = "\n".join(f"- **{case.title}**: {case.about}" for case in outcome.plan.cases)
+    counted = instructions(outcome)
     first_text = _image(charts, "first-text", "the time to the first text of a stream, by load")
     return [
         f"## What was measured\n\n{_WAYS}\n\n{cases}\n\n{_LOADS}",
         f"## Requests\n\n{_image(charts, 'requests', 'answers a second, by load')}{speed(outcome)}",
         f"## Streams\n\n{first_text}{streams(outcome)}",
         f"## CPU and memory\n\n{_image(charts, 'cpu', 'CPU for each answer, by load')}{cost(outcome)}",
+        *([f"## Instructions\n\n{_INSTRUCTIONS}\n\n{counted}"] if counted else ()),
         f"## Ratios\n\n{_RATIOS}\n\n{ratios(outcome)}",
         f"## Published by others\n\n{_PUBLISHED}",
         f"## Wrong answers\n\n{_FAULTS}\n\n{faults(outcome) or 'There were none.'}",

@@ -51,7 +51,8 @@ LOADS = tuple(Load(shape, connections) for shape in Shape for connections in (1,
 class Plan:
     """Each round gives every load to every case in turn. `warm_up` and `seconds` are those of one turn.
 
-    Then come the micro-benches, by name, with as many seconds for each figure.
+    Then come the micro-benches, by name, with as many seconds for each figure. `has_instructions` has them
+    counted, which needs `perf`.
     """
 
     cases: tuple[Case, ...] = ()
@@ -60,6 +61,7 @@ class Plan:
     rounds: int = 4
     warm_up: float = 0.4
     seconds: float = 2.0
+    has_instructions: bool = False
 
     def __post_init__(self) -> None:
         if not (self.cases or self.micro) or not self.loads:

@@ -57,7 +57,7 @@ def program(
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a program and all that it has started take: seconds of CPU so far, bytes of memory now and at
+    """What a program, and all that it has started, take: seconds of CPU so far, bytes of memory now and at
     most."""
 
     cpu_seconds: float
@@ -65,12 +65,12 @@ class Usage:
     peak_rss: int
 
 
-def usage(pid: int) -> Usage:
+def usage(pid: int, *, has_family: bool = True) -> Usage:
     """Memory that processes share counts for each of them (proc_pid_status(5): VmRSS, VmHWM)."""
-    family = _family(pid)
-    status = [_memory(member) for member in family]
+    members = family(pid) if has_family else [pid]
+    status = [_memory(member) for member in members]
     return Usage(
-        cpu_seconds=sum(map(cpu_seconds, family)),
+        cpu_seconds=sum(map(cpu_seconds, members)),
         rss=sum(now for now, _ in status),
         peak_rss=sum(most for _, most in status),
     )
@@ -96,12 +96,12 @@ def _cpu_ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """The process and its descendants."""
-    family = [pid]
-    for member in family:  # it grows
-        family += [int(child) for tasks in _children(member) for child in tasks.split()]
-    return family
+    members = [pid]
+    for member in members:  # it grows
+        members += [int(child) for tasks in _children(member) for child in tasks.split()]
+    return members
 
 
 def _children(pid: int) -> list[str]:

@@ -20,7 +20,8 @@ Figure = Callable[[Measured], float]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Medians over the rounds: milliseconds, microseconds of CPU for each answer and MiB by program.
+    """Medians over the rounds: milliseconds; microseconds of CPU and thousands of instructions for an answer,
+    and MiB, by program.
 
     `events_per_second` are the model's events that were answered with (None: no stream); `wrong` is the
     part of all answers that had a fault.
@@ -41,6 +42,7 @@ class Row:
     gateway_cpu: float
     rss: Mapping[str, float]
     peak_rss: Mapping[str, float]
+    instructions: Mapping[str, float]
     wrong: float
     faults: Mapping[str, int]
 
@@ -100,6 +102,7 @@ def _row(load: Load, case: Case, measured: Sequence[Measured]) -> Row:
         gateway_cpu=1e6 * middle(lambda m: m.gateway_cpu),
         rss=of_programs(lambda m: m.rss, 2**-20),
         peak_rss=of_programs(lambda m: m.peak_rss, 2**-20),
+        instructions=of_programs(lambda m: m.instructions, 1e-3),
         wrong=sum(m.wrong for m in measured) / sum(m.seen for m in measured),
         faults=faults,
     )

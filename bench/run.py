@@ -117,6 +117,7 @@ def _turn(plan: Plan, load: Load, case: Case, gateway: Gateway) -> Measured:
         warm_up=plan.warm_up,
         seconds=plan.seconds,
         is_masked=case.is_masked,
+        has_instructions=plan.has_instructions,
         pids=gateway.pids,
     )
     longest = plan.warm_up + plan.seconds + 2 * (LONGEST_TURN_SECONDS + LAST_ANSWER_SECONDS) + 20

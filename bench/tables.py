@@ -37,6 +37,14 @@ def cost(outcome: Outcome) -> str:
     return table((*header, *memory), [_cost(row, programs) for row in found])
 
 
+def instructions(outcome: Outcome) -> str:
+    """Thousands of instructions for each answer, and beside the floor; empty when they were not counted."""
+    found = [row for row in rows(outcome.turns) if row.instructions]
+    programs = [name for name in GATEWAY if any(name in row.instructions for row in found)]
+    header = ("load", "through", *(_TITLES[p] for p in programs), "together", "times the floor's")
+    return table(header, [_instructions(outcome, row, programs) for row in found]) if found else ""
+
+
 def ratios(outcome: Outcome) -> str:
     """Every case beside the floor, and what it adds to Envoy alone."""
     plan = outcome.plan
@@ -111,6 +119,16 @@ def _cost(row: Row, programs: Sequence[str]) -> tuple[str, ...]:
     others = [_micros(row.cpu, name) for name in ("model", "load")]
     memory = [f"{row.rss[n]:.0f} ({row.peak_rss[n]:.0f})" if n in row.rss else "" for n in programs]
     return (*_who(row), *of_each, f"{row.gateway_cpu:.0f}", *others, *memory)
+
+
+def _instructions(outcome: Outcome, row: Row, programs: Sequence[str]) -> tuple[str, ...]:
+    floor = _of_kind(outcome, Kind.FLOOR)
+    times = (
+        ratio(outcome.turns, row.load, row.case, floor, lambda m: m.gateway_instructions) if floor else None
+    )
+    together = sum(row.instructions.get(name, 0.0) for name in GATEWAY)
+    of_each = [f"{row.instructions[n]:.0f}" if n in row.instructions else "" for n in programs]
+    return (*_who(row), *of_each, f"{together:.0f}", "" if times is None else f"{times:.2f}")
 
 
 def _ratio(outcome: Outcome, load: Load, case: Case) -> tuple[str, ...]:

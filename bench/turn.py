@@ -19,6 +19,7 @@ class Job:
     warm_up: float
     seconds: float
     is_masked: bool
+    has_instructions: bool
     pids: Mapping[str, int]
 
 
@@ -30,7 +31,8 @@ class Measured:
     `wrong` had a fault, counted by its name in `faults`. `first_event` and `first_text` are when a streamed
     answer's first event, and its first event with a word in it, had arrived (for a whole answer: its first
     byte). The three of `between` are quantiles of the time from one arrival of text to the next in a paced
-    answer, else 0. `peak_rss` is since a program began.
+    answer, else 0. `peak_rss` is since a program began. `instructions` are for each answer, in user space;
+    empty where they were not counted.
     """
 
     requests: int
@@ -47,6 +49,7 @@ class Measured:
     cpu: Mapping[str, float]
     rss: Mapping[str, int]
     peak_rss: Mapping[str, int]
+    instructions: Mapping[str, float]
     faults: Mapping[str, int]
 
     @property
@@ -58,6 +61,11 @@ class Measured:
     def gateway_cpu(self) -> float:
         """Of Envoy, the service and its database together, for each answer."""
         return sum(self.cpu.get(name, 0.0) for name in GATEWAY)
+
+    @property
+    def gateway_instructions(self) -> float:
+        """Of the same."""
+        return sum(self.instructions.get(name, 0.0) for name in GATEWAY)
 
 
 GATEWAY = ("envoy", "service", "database")

@@ -79,5 +79,6 @@ def measured(requests: int, *, wrong: int = 0, service: float | None = 0.001) ->
         cpu=cpu,
         rss={},
         peak_rss={},
+        instructions={},
         faults={"failed": wrong} if wrong else {},
     )

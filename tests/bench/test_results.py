@@ -9,6 +9,8 @@ from bench.aims import LITELLM, verdicts
 from bench.case import Case, Gateway, Kind, Site
 from bench.plan import MANY, Load, Plan, Shape
 from bench.results import added, ratio, rows, wrong
+from bench.run import Outcome
+from bench.tables import instructions
 from bench.turn import Measured
 
 
@@ -41,6 +43,7 @@ def measured(requests: int, p50: float, *, wrong: int = 0, cpu: float = 0.001) -
         cpu={"envoy": cpu, "service": 3 * cpu, "model": 1.0, "load": 1.0},
         rss={"envoy": 2**20},
         peak_rss={"envoy": 2**21},
+        instructions={"envoy": 2000.0, "service": 6000.0} if requests < 100 else {},
         faults={"failed": wrong} if wrong else {},
     )
 
@@ -71,7 +74,15 @@ def test_a_row_has_the_part_of_wrong_answers_and_the_cpu_of_the_gateway_alone() 
     assert row.faults == {"failed": 5}
     assert row.gateway_cpu == pytest.approx(4000)
     assert row.events_per_second == pytest.approx(10 * 103)
+    assert row.instructions == {"envoy": 2.0, "service": 6.0}
     assert (row.rss, row.peak_rss) == ({"envoy": 1.0}, {"envoy": 2.0})
+
+
+def test_instructions_are_told_beside_the_floor_s_where_they_were_counted() -> None:
+    turns = {(WHOLE, FLOOR): [measured(10, 0.001)], (WHOLE, OURS): [measured(10, 0.001)]}
+    text = instructions(Outcome(Plan(cases=(FLOOR, OURS)), {}, turns, {}, {}))
+    assert "| Ours    |     2 |       6 |        8 |              1.00 |" in text
+    assert instructions(Outcome(Plan(cases=(FLOOR,)), {}, {(WHOLE, FLOOR): [measured(100, 1)]}, {}, {})) == ""
 
 
 def test_wrong_answers_are_counted_for_each_case() -> None:
