@@ -33,7 +33,7 @@ from authz_service.store.faults import as_sqlalchemy
 Row = Sequence[Any]
 Names = tuple[str, ...]
 
-MOST_ROWS = 32  # in one statement; 32 sessions stay below the 999 parameters of a SQLite before 3.32
+MOST_ROWS = 32  # in one statement: beyond that a row costs no less, and making the SQL takes long
 
 _EMPTY: ColumnElement[str] = literal_column("''")
 
@@ -71,10 +71,11 @@ def _blocks(count: int) -> Sequence[slice]:
 
 def _run(connection: Connection, sql: str, rows: Sequence[Row]) -> None:
     driver: Any = connection.connection.driver_connection
-    parameters = [value for row in rows for value in row]
     if isinstance(driver, sqlite3.Connection):
-        # It looks for an adapter for each `bytes`, which takes ten times as long as the copy.
-        parameters = [bytearray(value) if type(value) is bytes else value for value in parameters]
+        # It looks for an adapter for each `bytes`, which takes longer than this copy.
+        parameters = [bytearray(value) if type(value) is bytes else value for row in rows for value in row]
+    else:
+        parameters = [value for row in rows for value in row]
     try:
         driver.execute(sql, parameters)
     except connection.dialect.loaded_dbapi.Error as error:
