@@ -15,12 +15,13 @@ from tests.inspection.dialects.base import Dialect, Said
 from tests.inspection.dialects.chat import CHAT
 from tests.inspection.dialects.completions import COMPLETIONS
 from tests.inspection.dialects.llamacpp import LLAMACPP
+from tests.inspection.dialects.ollama import OLLAMA
 from tests.inspection.dialects.tgi import TGI
 
 from authz_service.inspection.answer import AnswerPipe, answer_pipe
 from authz_service.masking.detectors import build_scanner
 
-DIALECTS = (CHAT, COMPLETIONS, ANTHROPIC, LLAMACPP, TGI)
+DIALECTS = (CHAT, COMPLETIONS, ANTHROPIC, LLAMACPP, TGI, OLLAMA)
 MASKED = frozenset({"NUMBER", "BLOCK", "ADDRESS"})
 SCRAPS = [
     "1234",

@@ -8,6 +8,7 @@ from typing import Protocol, assert_never
 
 from authz_service.errors import Unreadable
 from authz_service.framing.encoding import BodyFormat, answer_format
+from authz_service.framing.ndjson import NdjsonDecoder
 from authz_service.framing.sse import SseDecoder, SseEvent, encode_event
 from authz_service.inspection.every_string import EveryString
 from authz_service.inspection.frames import FrameQueue
@@ -44,9 +45,9 @@ def answer_pipe(
     max_depth: int,
     is_error: bool = False,
 ) -> AnswerPipe:
-    """A pipe for the answer to `request`; raises `Unreadable` for what is neither JSON nor SSE.
+    """A pipe for the answer to `request`; raises `Unreadable` for a format that is not the dialect's.
 
-    `max_body` (bytes) limits a whole body, one event, and what waits of a stream. With `is_error`
+    `max_body` (bytes) limits a whole body, one event or line, and what waits of a stream. With `is_error`
     (a status of 400 or above) every string of the document is a text, whatever the dialect.
     """
     body_format = answer_format(content_type, formats=api.answer_formats)
@@ -63,9 +64,12 @@ def answer_pipe(
         case BodyFormat.EVENT_STREAM:
             return _Guarded(_EventStream(queue, max_body, api))
         case BodyFormat.NDJSON:
-            raise Unreadable("lines of JSON are not read here", code="unreadable_answer", status=502)
+            return _Guarded(_Lines(queue, max_body))
         case _ as never:
             assert_never(never)
+
+
+_IS_OVER = "the answer has failed or ended before"
 
 
 class _Guarded:
@@ -75,19 +79,18 @@ class _Guarded:
         self._pipe: AnswerPipe | None = pipe
 
     def feed(self, data: bytes) -> AnswerStep:
-        pipe, self._pipe = self._live(), None
+        pipe, self._pipe = self._pipe, None
+        if pipe is None:
+            raise RuntimeError(_IS_OVER)
         step = pipe.feed(data)
         self._pipe = pipe
         return step
 
     def finish(self) -> AnswerStep:
-        pipe, self._pipe = self._live(), None
+        pipe, self._pipe = self._pipe, None
+        if pipe is None:
+            raise RuntimeError(_IS_OVER)
         return pipe.finish()
-
-    def _live(self) -> AnswerPipe:
-        if self._pipe is None:
-            raise RuntimeError("the answer has failed or ended before")
-        return self._pipe
 
 
 class _WholeBody:
@@ -102,7 +105,7 @@ class _WholeBody:
             raise Unreadable(
                 f"the answer is larger than {self._max_body} bytes", code="answer_too_large", status=502
             )
-        return self._queue.step(is_last=False)
+        return AnswerStep(b"", {}, {})
 
     def finish(self) -> AnswerStep:
         if self._body:
@@ -154,6 +157,34 @@ class _EventStream:
             self._has_ended = True
             self._queue.end()
         self._queue.put_unread(event.raw if event.is_plain else wrap(data.encode()))
+
+
+class _Lines:
+    def __init__(self, queue: FrameQueue, max_body: int) -> None:
+        self._queue = queue
+        self._decoder = NdjsonDecoder(max_line=max_body)
+
+    def feed(self, data: bytes) -> AnswerStep:
+        for line in self._decoder.feed(data):
+            self._take(line)
+        return self._queue.step(is_last=False)
+
+    def finish(self) -> AnswerStep:
+        for line in self._decoder.finish():
+            self._take(line)
+        self._queue.end()
+        return self._queue.step(is_last=True)
+
+    def _take(self, line: bytes) -> None:
+        document = line.strip(b" \t\r\n")
+        if not document:
+            self._queue.put_unread(line)
+        elif not self._queue.put_again(line):
+            self._queue.put(line, document, _line)
+
+
+def _line(json: bytes) -> bytes:
+    return json + b"\n"
 
 
 def _wrapped(name: str | None, json: bytes) -> bytes:

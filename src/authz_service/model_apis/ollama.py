@@ -1,0 +1,77 @@
+"""Ollama's API (POST /api/chat, /api/generate, /api/embed, /api/embeddings), whole and in lines of JSON."""
+
+from __future__ import annotations
+
+import json
+
+from authz_service.framing.encoding import BodyFormat
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.ollama_answer import OllamaAnswerReader, VectorsReader
+from authz_service.model_apis.ollama_request import OllamaReader
+from authz_service.view.request import Path, RequestView
+
+NAME = "ollama"
+
+
+def _operation(name: str) -> Operation:
+    return Operation(api=NAME, name=name, method="POST", path=f"/api/{name}")
+
+
+CHAT, GENERATE, EMBED, EMBEDDINGS = map(_operation, ("chat", "generate", "embed", "embeddings"))
+_CARRIERS = {EMBED.name: "input", EMBEDDINGS.name: "prompt"}
+
+
+class Ollama:
+    """The adapter. Answers are streamed unless a request says `"stream": false`."""
+
+    name = NAME
+    operations: tuple[Operation, ...] = (CHAT, GENERATE, EMBED, EMBEDDINGS)
+    noise_roots: frozenset[str] = frozenset()
+    answer_formats = frozenset({BodyFormat.JSON, BodyFormat.NDJSON})
+    event_names: frozenset[str] = frozenset()
+    end_of_stream: str | None = None
+
+    def read_request(self, operation: Operation, document: object) -> RequestView:
+        """The request as it is; every string of it that is not one of the API's words is a text."""
+        reader = OllamaReader()
+        body = reader.expect_object(document, ())
+        model = reader.model_name(body)
+        is_generating = operation.name not in _CARRIERS
+        if operation.name == CHAT.name:
+            reader.chat(body)
+        elif is_generating:
+            reader.generate(body)
+        else:
+            reader.embed(body, _CARRIERS[operation.name])
+        options = body.get("options")
+        parameters = reader.parameters(options) if isinstance(options, dict) else {}
+        return RequestView(
+            api=self.name,
+            operation=operation.name,
+            model=model,
+            stream=is_generating and reader.flag(body, "stream", default=True),
+            texts=tuple(reader.texts),
+            tools=tuple(reader.tools),
+            parameters=parameters | reader.parameters(body),
+            token_estimate=reader.token_estimate(),
+        )
+
+    def model_path(self, operation: Operation) -> Path | None:
+        """`model`, at the root."""
+        return ("model",)
+
+    def answer_reader(self, request: RequestView) -> AnswerReader:
+        """A reader of texts, or of vectors."""
+        return VectorsReader() if request.operation in _CARRIERS else OllamaAnswerReader()
+
+    def error_body(self, error: ApiError) -> bytes:
+        """`{"error": message, "code", ...}`, which the client raises with its message."""
+        said: dict[str, object] = dict(error.details)
+        if error.session is not None:
+            said["session"] = error.session
+        said |= {"error": error.message, "code": error.code}
+        return json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def error_event(self, error: ApiError) -> bytes:
+        """The same object as a line."""
+        return self.error_body(error) + b"\n"
