@@ -227,3 +227,20 @@ def test_what_another_process_checked_before_this_one_began_is_refused_unless_it
         assert b"restarted" in play.responses[-1].immediate_response.body
 
     run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("name", "recorded"),
+    [("AKIAABCDEFGHIJKLMNOP", "[AWS_ACCESS_KEY]"), ("llama", "llama"), ("another", "another")],
+)
+def test_a_secret_in_the_place_of_a_models_name_is_not_on_record(
+    tmp_path: Path, name: str, recorded: str
+) -> None:
+    async def scenario(service: Service) -> None:
+        session, path = new_id("ses"), f"/v2/models/{name}/infer"
+        seal = service.seal(exchange=session, path=path)
+        await played(service, request_headers(seal, path=path), request_body(b'{"inputs": []}'))
+        received = next(e for e in await service.entries(session) if e.kind == Kind.REQUEST_RECEIVED.value)
+        assert received.data["path"] == f"/v2/models/{recorded}/infer"
+
+    run(tmp_path, scenario)

@@ -81,10 +81,10 @@ class ProcessServer:
 
     async def _run(self, incoming: Incoming, context: Context, reservation: Reservation) -> None:
         found = find_operation(incoming.method, incoming.path)
-        request = self._request(incoming, found[0].name if found else "")
+        route = Route(*found) if found else None
+        request = self._request(incoming, route)
         stream = EnvoyStream(context, incoming.names, request, request_has_body=incoming.has_body)
         mailbox = Mailbox(EnvoyMail(stream, self._gateway, self._crossing).read)
-        route = Route(*found) if found else None
         driver = Driver(self._gateway, Exchange(request), route, stream, new_id, mailbox)
         try:
             await self._drive(driver, stream, incoming, reservation)
@@ -127,21 +127,23 @@ class ProcessServer:
         limit = self._gateway.rules.config.limits.body
         return await read_request(incoming, stream.context, limit=limit, reservation=reservation)
 
-    def _request(self, incoming: Incoming, api: str) -> Request:
+    def _request(self, incoming: Incoming, route: Route | None) -> Request:
         sealed, rules = incoming.sealed, self._gateway.rules
+        # What a caller writes into a path in the place of a model's name may be anything.
+        is_ours = route is not None and (not route.operation.model or route.operation.model in rules.models)
         return Request(
             session=sealed.exchange,
             caller=sealed.caller,
             pseudonym=self._gateway.pseudonym(sealed.caller.identity),
             method=sealed.method,
-            path=incoming.path if api else _masked_path(rules.scanner, incoming.path),
-            api=api,
+            path=incoming.path if is_ours else _masked_path(rules.scanner, incoming.path),
+            api=route.api.name if route else "",
             headers=self._crossing.of(incoming.headers, REQUEST_ALLOWED, rules.scanner),
         )
 
 
 def _masked_path(scanner: Scanner, path: str) -> str:
-    """A path that no model API owns, as it may go on record: judged like text, read as a server would."""
+    """A path that is not all ours, as it may go on record: judged like text, read as a server would."""
     text = unquote(path)
     findings = scanner.scan(text)
     if not findings:
