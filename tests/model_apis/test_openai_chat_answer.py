@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.openai_chat import OpenAiChat
-from authz_service.model_apis.openai_words import KEYS, selects
+from authz_service.model_apis.openai_words import KEYS, SELECTING, selects
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import Path, RequestView, TextKind
 
@@ -478,3 +478,13 @@ def test_words_and_arguments_may_repeat_and_what_begins_or_ends_something_does_n
         chunk({"content": "a"}) | {"usage": {"prompt_tokens": 1, "completion_tokens": 2}},
     ):
         assert not frames([document])[0].repeats
+
+
+def test_a_word_that_selects_stands_under_a_key_of_the_dialect_that_is_never_cleared() -> None:
+    """The reader passes over such a word without a look at its key."""
+    for key in SELECTING:
+        document = chunk({"content": "a"})
+        document["choices"][0][key] = next(iter(SELECTING[key]))
+        (frame,) = frames([document])
+        assert [field.text for field in frame.fields] == ["a"]
+        assert frame.cleared == ()

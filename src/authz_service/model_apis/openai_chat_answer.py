@@ -78,6 +78,9 @@ class _Choice:
         """The model is heard on these keys (none: it calls a tool); the channels that it turned away from."""
         if prose == self.speaking:
             return []
+        if not self.speaking:
+            self.speaking = frozenset(prose)
+            return []
         doing = {_PROSE[key] for key in prose}
         over = {key for key in self.speaking if _PROSE[key] not in doing}
         news = over - self.left
@@ -134,6 +137,7 @@ class ChatAnswerReader:
     def __init__(self, request: RequestView) -> None:
         self._tools = frozenset(request.tools)
         self._choices: dict[int, _Choice] = {}
+        self._beside: dict[str, AnswerField] = {}
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -146,8 +150,8 @@ class ChatAnswerReader:
             if key == "choices":
                 self._read_choices(value, frame)
             elif isinstance(value, str) and key in KEYS:  # as below, but quicker: they come with every frame
-                if value not in SELECTING.get(key, ()):
-                    frame.say_whole((key,), value)
+                if value and value not in SELECTING.get(key, ()):
+                    frame.fields.append(self._beside_choices(key, value))
             elif key == "created" and isinstance(value, int) and 0 <= value < _YEAR_5000:
                 continue
             else:
@@ -164,6 +168,13 @@ class ChatAnswerReader:
             frame.closes,
             frame.repeats,
         )
+
+    def _beside_choices(self, key: str, text: str) -> AnswerField:
+        """A whole text at the root, which is mostly that of the last frame."""
+        said = self._beside.get(key)
+        if said is None or said.text != text:
+            said = self._beside[key] = AnswerField("", (key,), text, TextKind.PLAIN, False, True)
+        return said
 
     def _read_choices(self, value: object, frame: _Frame) -> None:
         if value is None:
@@ -284,12 +295,13 @@ class ChatAnswerReader:
 
     def _unknown(self, value: object, path: Path, key: str, channel: str, frame: _Frame) -> None:
         """What the API does not name, within a choice: it goes on from frame to frame on its own path."""
+        if isinstance(value, str) and value in SELECTING.get(key, ()):
+            return
         self._key(path, frame)
         if value is not None and (key in _CLEARED or _is_numbers(value)):
             frame.cleared.append(path)
         elif isinstance(value, str):
-            if not selects(key, value):
-                frame.say(channel, path, value)
+            frame.say(channel, path, value)
         elif isinstance(value, dict):
             for name, item in value.items():
                 self._unknown(item, (*path, name), name, f"{channel}/{_escaped(name)}", frame)
