@@ -126,6 +126,8 @@ class Exchange:
             return []
         if isinstance(event, CallerLeft):
             return self._left()
+        if isinstance(self.state, Answering):  # first, since an answer comes in many pieces
+            return self._answering(self.state, event)
         if isinstance(self.state, Undecided):
             if isinstance(event, AnswerStarted):
                 return self._envoy_replied(event)
@@ -147,8 +149,6 @@ class Exchange:
                 return self._consuming(state, event)
             case Forwarded():
                 return self._forwarded(event)
-            case Answering() as state:
-                return self._answering(state, event)
             case AnswerHeld() as state:
                 return self._answer_held(state, event)
             case _ as never:
@@ -327,19 +327,18 @@ class Exchange:
                 raise self._illegal(event)
 
     def _answering(self, state: Answering, event: Event) -> list[Command]:
-        match event:
-            case AnswerRead(decision=decision) if decision and decision.effect is Effect.DENY:
-                return self._deny_answer(state, event, decision)
-            case AnswerRead(decision=decision) if decision and decision.effect is Effect.HOLD:
-                return self._collect(state, event if state.hold is None else state.hold, event)
-            case AnswerRead():
-                if state.hold is not None:
-                    return self._collect(state, state.hold, event)
-                return self._release_answer(state, event)
-            case AnswerFailed(error):
-                return self._answer_failed(error, is_begun=state.is_started, status=state.status)
-            case _:
-                raise self._illegal(event)
+        if isinstance(event, AnswerFailed):
+            return self._answer_failed(event.error, is_begun=state.is_started, status=state.status)
+        if not isinstance(event, AnswerRead):
+            raise self._illegal(event)
+        decision = event.decision
+        if decision is not None and decision.effect is Effect.DENY:
+            return self._deny_answer(state, event, decision)
+        if state.hold is not None:
+            return self._collect(state, state.hold, event)
+        if decision is not None and decision.effect is Effect.HOLD:
+            return self._collect(state, event, event)
+        return self._release_answer(state, event)
 
     def _release_answer(self, state: Answering, event: AnswerRead) -> list[Command]:
         step = event.step

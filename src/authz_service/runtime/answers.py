@@ -67,12 +67,13 @@ class Answer:
         return _merged(step, self.pipe.finish()) if is_last else step
 
     def _asks_rules(self, step: AnswerStep) -> bool:
-        """Whether there is something new to judge: the beginning, or a finding."""
+        """Whether there is something new to judge: the first piece that could go on, or a finding."""
         if step.found:
             self._found = _sum(self._found, step.found)
-        is_new = bool(step.found) or not self._is_judged
+        elif self._is_judged or not (step.release or step.is_last):
+            return False
         self._is_judged = True
-        return is_new and self.rules.policy.reads_answers
+        return self.rules.policy.reads_answers
 
     def _judged(self, step: AnswerStep, inspection: RequestInspection) -> AnswerRead:
         now = self.clock()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -142,13 +141,14 @@ class Driver:
             await self._handle(await self._answer.read(mail.data, is_last=mail.is_last))
 
     async def _handle(self, event: Event) -> None:
-        commands = deque(self.exchange.handle(event))
-        while commands:
-            result = await self._attempt(commands.popleft())
+        commands = self.exchange.handle(event)
+        for command in commands:
+            result = await self._attempt(command)
             if isinstance(result, StoreFailed):
-                commands = deque(self.exchange.handle(result))
-            elif result is not None:
-                commands.extend(self.exchange.handle(result))
+                await self._handle(result)
+                return
+            if result is not None:
+                commands += self.exchange.handle(result)  # their turn comes after what is in the list
 
     async def _attempt(self, command: Command) -> Event | None:
         match command:

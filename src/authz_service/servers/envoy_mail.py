@@ -11,8 +11,8 @@ from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.mailbox import AnswerChunk, Mail
 from authz_service.servers.crossing import Crossing
 from authz_service.servers.ext_proc_stream import EnvoyStream
-from authz_service.servers.incoming import header_names, header_texts, next_message
-from authz_service.servers.wire.ext_proc_pb2 import HttpHeaders
+from authz_service.servers.incoming import header_names, header_texts
+from authz_service.servers.wire.ext_proc_pb2 import HttpHeaders, ProcessingRequest
 
 READ = ANSWER_ALLOWED | {":status", "content-encoding"}
 """The answer headers of which the values are read, with those that nothing removes."""
@@ -29,8 +29,8 @@ class EnvoyMail:
     async def read(self) -> Mail:
         """What Envoy says next; CallerLeft when it has ended the stream."""
         while True:
-            message = await next_message(self.stream.context)
-            if message is None:
+            message: object = await self.stream.context.read()
+            if not isinstance(message, ProcessingRequest):
                 return CallerLeft()
             match message.WhichOneof("request"):
                 case "response_body":

@@ -63,16 +63,13 @@ class ExtAuthz:
         """What to give to `add_generic_rpc_handlers` of a grpc.aio server."""
         service, method = methods.CHECK.lstrip("/").split("/")
         check = grpc.unary_unary_rpc_method_handler(
-            self._serve,
+            self.check,
             request_deserializer=wire.CheckRequest.FromString,
             response_serializer=wire.CheckResponse.SerializeToString,
         )
         return grpc.method_handlers_generic_handler(service, {method: check})
 
-    async def _serve(self, request: wire.CheckRequest, _context: object) -> wire.CheckResponse:
-        return await self.check(request)
-
-    async def check(self, request: wire.CheckRequest) -> wire.CheckResponse:
+    async def check(self, request: wire.CheckRequest, _context: object = None) -> wire.CheckResponse:
         """OK with a seal in the dynamic metadata, or a denial in the shape of the API that was called."""
         http = request.attributes.request.http
         try:

@@ -77,15 +77,12 @@ class EnvoyStream:
             remove = to_remove(self.answer_headers, self.answer_crossing)
             await self.context.write(released_answer(session=self.request.session, remove=remove))
         if self.answer_has_body:
-            await self._answer_body(body, is_last=is_last)
+            trailers = self.answer_trailers if is_last else None
+            for message in answer_body(body, is_last=is_last and trailers is None):
+                await self.context.write(message)
+            if trailers is not None:
+                await self.context.write(drop_answer_trailers(trailers))
         self.is_done = is_last
-
-    async def _answer_body(self, body: bytes, *, is_last: bool) -> None:
-        with_trailers = is_last and self.answer_trailers is not None
-        for message in answer_body(body, is_last=is_last and not with_trailers):
-            await self.context.write(message)
-        if with_trailers:
-            await self.context.write(drop_answer_trailers(self.answer_trailers or ()))
 
     async def cut(self, error: ApiError) -> None:
         """The dialect's error, then the end."""

@@ -83,8 +83,8 @@ async def _read_body(context: Context, limit: int, reservation: Reservation) -> 
     """The body; None when the stream ended before it did."""
     chunks: list[bytes] = []
     while True:
-        message = await next_message(context)
-        if message is None:
+        message: object = await context.read()
+        if not isinstance(message, ProcessingRequest):
             return None
         match message.WhichOneof("request"):
             case "request_body":
