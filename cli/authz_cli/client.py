@@ -136,6 +136,13 @@ class Client:
 @contextmanager
 def connect(target: Target) -> Iterator[Client]:
     """A client for the server that `target` leads to; the connection is made by the first call."""
+    with channel_to(target) as (login, channel):
+        yield Client(login, HoldServiceStub(channel), SessionServiceStub(channel))
+
+
+@contextmanager
+def channel_to(target: Target) -> Iterator[tuple[Login, grpc.Channel]]:
+    """Who calls, and the way to the server."""
     login = log_in(target)
     options = [
         ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -143,7 +150,7 @@ def connect(target: Target) -> Iterator[Client]:
         ("grpc.enable_http_proxy", 0),  # a proxy from the environment has no business with tokens
     ]
     with _channel(login, options) as channel:
-        yield Client(login, HoldServiceStub(channel), SessionServiceStub(channel))
+        yield login, channel
 
 
 def failure(error: grpc.RpcError, login: Login) -> Failure:

@@ -15,7 +15,7 @@ from authz_cli.exits import Exit, Failure
 from authz_cli.options import Target
 
 REVIEW_AUDIENCE = "authz-review"
-GROUPS = ("reviewers", "auditors", "security")
+GROUPS = ("reviewers", "auditors", "operators", "security")
 LIFETIME = 300.0  # seconds; a command that lasts longer signs itself another
 
 

@@ -26,7 +26,7 @@ NOUNS = {
     "up": Noun("authz_service.commands.up", "Run Envoy and the service together on this machine."),
     "serve": Noun("authz_service.commands.serve", "Run the service alone, for an Envoy of your own."),
     "doctor": Noun("authz_service.commands.doctor", "Check this machine, the configuration and the models."),
-    "token": Noun("authz_service.commands.token", "Sign a token with the embedded issuer."),
+    "token": Noun("authz_cli.token", "Sign a token with the embedded issuer, or withdraw anybody's."),
     "hold": Noun("authz_cli.hold", "List, read, approve and reject requests that wait."),
     "session": Noun("authz_cli.session", "Read the record of exchanges."),
     "policy": Noun("authz_service.commands.policy", "Check and test the rules of a configuration."),

@@ -29,6 +29,7 @@ from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.recorder import Recorder
+from authz_service.runtime.revoking import Revoking
 from authz_service.runtime.rules import Rules, scanner_of
 from authz_service.runtime.waiting import Waiting
 from authz_service.servers.ext_authz import ExtAuthz
@@ -36,6 +37,7 @@ from authz_service.servers.ext_proc import ProcessServer
 from authz_service.servers.gateway import serve_gateway
 from authz_service.servers.metrics import serve_metrics
 from authz_service.servers.review import ReviewServer
+from authz_service.servers.review_tokens import TokenReview
 from authz_service.store.location import store_url
 from authz_service.store.open import open_store
 from authz_service.view.caller import Caller
@@ -131,7 +133,9 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             recheck=verifier.recheck,
         )
         stack.push_async_callback(_end, store, gateway.recorder)
-        for work in (gateway.waiting.run(), gateway.recorder.run(), _sweep(store)):
+        revoking = Revoking(store, verifier.revoked.replace)
+        await revoking.refresh()
+        for work in (gateway.waiting.run(), gateway.recorder.run(), revoking.run(), _sweep(store)):
             task = asyncio.create_task(work)
             task.add_done_callback(_stop_if_failed)
             stack.push_async_callback(_cancelled, task)
@@ -146,6 +150,8 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             roles=LiveRoles(service),
             waiting=gateway.waiting.count,
             limits=lambda: gateway.hold_limits,
+            recheck=verifier.revoked.check,
+            tokens=lambda calls: TokenReview(store, calls, verifier.issuers, revoking.refresh, store.now),
         )
         address = await stack.enter_async_context(review.serve(settings.review, tls=settings.review_tls))
         metrics = await stack.enter_async_context(
@@ -173,6 +179,10 @@ class LiveRoles:
     def is_auditor(self, person: Caller) -> bool:
         """Whether `review.auditors` names this person."""
         return self._service.loaded.roles.is_auditor(person)
+
+    def is_operator(self, person: Caller) -> bool:
+        """Whether `review.operators` names this person."""
+        return self._service.loaded.roles.is_operator(person)
 
     def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
         """The stages whose condition names this person."""

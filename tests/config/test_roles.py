@@ -41,6 +41,8 @@ def test_reviewers_auditors_and_stages_are_those_that_the_file_names(loaded: Loa
     boss = replace(person, subject="boss", groups=("contractors",))
     assert not roles.is_reviewer(boss)
     assert not roles.is_auditor(boss)
+    assert not roles.is_operator(person)
+    assert roles.is_operator(replace(person, groups=("operators",)))
     assert roles.stages_for(boss, approvals) == (StageRef("security", 1),)
 
 
@@ -48,6 +50,7 @@ def test_groups_that_may_be_missing_give_no_role(loaded: Loaded, person: Caller)
     partial = replace(person, groups_complete=False)
     assert not loaded.roles.is_reviewer(partial)
     assert not loaded.roles.is_auditor(partial)
+    assert not loaded.roles.is_operator(replace(partial, groups=("operators",)))
     assert loaded.roles.stages_for(partial, loaded.config.approvals) == ()
 
 

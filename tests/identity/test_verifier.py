@@ -95,6 +95,8 @@ BAD_CLAIMS: list[tuple[dict[str, Any], str]] = [
     ({"sub": "\ud800"}, "malformed_token"),
     ({"note": "\ud800"}, "malformed_token"),
     ({"note": 10**30}, "malformed_token"),
+    ({"jti": 7}, "malformed_token"),
+    ({"jti": ["tok"]}, "malformed_token"),
     ({"groups": {"staff": True}}, "malformed_token"),
     ({"groups": ["staff", 7]}, "malformed_token"),
 ]

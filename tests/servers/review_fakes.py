@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,7 +42,8 @@ from authz_service.core.ports import (
 )
 from authz_service.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unreadable
 from authz_service.servers.review import ReviewServer
-from authz_service.servers.review_calls import ReviewVerifier
+from authz_service.servers.review_calls import Calls, ReviewVerifier
+from authz_service.servers.review_tokens import TokenReview
 from authz_service.view.caller import Caller
 
 Result = TypeVar("Result")
@@ -58,6 +59,7 @@ def person(name: str, *groups: str, expires_at: float = NOW + 3600) -> Caller:
 PEOPLE = {
     "alice": person("alice", "contractors"),
     "rita": person("rita", "reviewers", "security"),
+    "olga": person("olga", "operators"),
     "rob": person("rob", "reviewers", "security"),
     "lea": person("lea", "reviewers", "legal"),
     "ada": person("ada", "auditors"),
@@ -89,6 +91,9 @@ class GroupRoles:
 
     def is_auditor(self, person: Caller) -> bool:
         return "auditors" in person.groups
+
+    def is_operator(self, person: Caller) -> bool:
+        return "operators" in person.groups
 
     def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
         return tuple(
@@ -377,6 +382,7 @@ def running(
     folder: Path,
     store: MemoryStore | None = None,
     verifier: ReviewVerifier | None = None,
+    tokens: Callable[[Calls], TokenReview] | None = None,
 ) -> Iterator[Review]:
     """A server on a Unix socket in `folder`; nobody waits but on hld_1, on which two do."""
     store, people = store or MemoryStore(), People()
@@ -388,6 +394,7 @@ def running(
         limits=HoldLimits,
         clock=lambda: store.time,
         poll=0.01,
+        tokens=tokens,
     )
     folder.chmod(0o700)
     serving = server.serve(f"unix:{folder / 'review.sock'}")

@@ -34,6 +34,8 @@ class Kind(StrEnum):
     EXCHANGE_ENDED = "exchange.ended"
     EXCHANGE_RECOVERED = "exchange.recovered"
     SESSION_READ = "session.read"
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a name
+    TOKEN_RESTORED = "token.restored"  # noqa: S105 - a name
 
 
 Scalar = str | int | bool | None

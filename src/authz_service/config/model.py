@@ -122,6 +122,7 @@ class Review:
     audience: str = "authz-review"
     reviewers: str = "'reviewers' in person.groups"
     auditors: str = "'auditors' in person.groups"
+    operators: str = "'operators' in person.groups"
 
 
 @dataclass(frozen=True, slots=True)

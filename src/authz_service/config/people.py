@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from authz_service.config import scalars
 from authz_service.config.conditions import ConditionReader
 from authz_service.config.model import Identity, Review
+from authz_service.config.roles import RoleConditions
 from authz_service.config.section import Section
-from authz_service.policy.conditions import Condition, Phase
+from authz_service.policy.conditions import Phase
+
+NOBODY: Final = "false"
 
 
 def read_review(
     root: Section, conditions: ConditionReader, identity: Identity
-) -> tuple[Review, Condition | None, Condition | None]:
-    """`review`, with the compiled conditions for reviewers and auditors (None for a faulty one)."""
+) -> tuple[Review, RoleConditions | None]:
+    """`review`, with its compiled conditions (None when one is faulty).
+
+    With several issuers there are no operators unless the file names them: whose group, it must say.
+    """
     section = root.section_or_empty("review")
     default = Review()
     audience = section.optional("audience", scalars.line, default.audience)
     reviewers = conditions.optional(section, "reviewers", Phase.PEOPLE, default.reviewers)
     auditors = conditions.optional(section, "auditors", Phase.PEOPLE, default.auditors)
+    anybody = NOBODY if conditions.has_several_issuers else default.operators
+    operators = conditions.optional(section, "operators", Phase.PEOPLE, anybody)
     if audience in {issuer.audience for issuer in identity.issuers}:
         # An agent that holds its user's gateway token must not be able to vote.
         section.refuse_value("audience", "must differ from every issuer's audience: tokens have one use")
     section.close()
-    review = Review(
-        audience,
-        reviewers.text if reviewers is not None else default.reviewers,
-        auditors.text if auditors is not None else default.auditors,
-    )
-    return review, reviewers, auditors
+    if reviewers is None or auditors is None or operators is None:
+        return Review(audience), None
+    review = Review(audience, reviewers.text, auditors.text, operators.text)
+    return review, RoleConditions(reviewers, auditors, operators)

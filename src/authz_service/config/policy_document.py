@@ -28,7 +28,7 @@ def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any
             }
             for approval in config.approvals
         },
-        "review": [config.review.reviewers, config.review.auditors],
+        "review": [config.review.reviewers, config.review.auditors, config.review.operators],
         "noise": [list(path) for path in config.holds.noise],
     }
 

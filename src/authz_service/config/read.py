@@ -94,7 +94,7 @@ def _read_root(
     several = len(identity.issuers) + (identity.embedded and identity.embedded_votes) > 1
     compiler = surroundings.compiler(entities, _group_claims(identity))
     conditions = ConditionReader(compiler, tuple(text.splitlines()), several)
-    review, reviewers, auditors = read_review(root, conditions, identity)
+    review, roles = read_review(root, conditions, identity)
     models = read_models(root, base)
     approvals = read_approvals(root, conditions)
     request_default, request_rules = read_rules(root, Phase.REQUESTS, conditions, approvals.keys())
@@ -116,7 +116,7 @@ def _read_root(
     )
     root.later("record")
     root.close()
-    if report.faults or reviewers is None or auditors is None:
+    if report.faults or roles is None:
         return None
     requests = RuleSet(request_rules, compiler.requests(_conditions(request_rules)), request_default)
     answers = RuleSet(answer_rules, compiler.answers(_conditions(answer_rules)), answer_default)
@@ -126,8 +126,7 @@ def _read_root(
         answers,
         _path_sets(compiler, paths, path_conditions),
     )
-    roles = FileRoles(compiler, reviewers=reviewers, auditors=auditors, has_several_issuers=several)
-    return Loaded(config, policy, roles, text)
+    return Loaded(config, policy, FileRoles(compiler, roles, has_several_issuers=several), text)
 
 
 def _version(node: Node) -> int:

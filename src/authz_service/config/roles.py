@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from authz_service.core.holds import Approval, StageRef
@@ -14,20 +15,28 @@ _KEPT: Final = 256
 """Conditions of stages that stay compiled; holds of earlier files can bring any number."""
 
 
+@dataclass(frozen=True, slots=True)
+class RoleConditions:
+    """The conditions of `review`."""
+
+    reviewers: Condition
+    auditors: Condition
+    operators: Condition
+
+
 class FileRoles:
-    """Answers who is a reviewer, who an auditor, and in which stages a person may vote.
+    """Answers who is a reviewer, an auditor, an operator, and in which stages a person may vote.
 
     A condition that fails, that cannot be read any more, or that relies on groups which may be missing
     is a no.
     """
 
-    def __init__(
-        self, compiler: Compiler, *, reviewers: Condition, auditors: Condition, has_several_issuers: bool
-    ) -> None:
+    def __init__(self, compiler: Compiler, conditions: RoleConditions, *, has_several_issuers: bool) -> None:
         self._compiler = compiler
         self._has_several_issuers = has_several_issuers
-        self._reviewers = PersonTest(compiler, reviewers)
-        self._auditors = PersonTest(compiler, auditors)
+        self._reviewers = PersonTest(compiler, conditions.reviewers)
+        self._auditors = PersonTest(compiler, conditions.auditors)
+        self._operators = PersonTest(compiler, conditions.operators)
         self._stages: dict[str, PersonTest | None] = {}
 
     def is_reviewer(self, person: Caller) -> bool:
@@ -37,6 +46,10 @@ class FileRoles:
     def is_auditor(self, person: Caller) -> bool:
         """Whether `review.auditors` names this person."""
         return self._auditors.names(person)
+
+    def is_operator(self, person: Caller) -> bool:
+        """Whether `review.operators` names this person."""
+        return self._operators.names(person)
 
     def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
         """The stages of `approvals`, as they were when the hold was opened, that name this person."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from authz_service.identity.group_cache import Lookup
 from authz_service.identity.groups import GroupClaim
 from authz_service.identity.key_sources import KeySource, unknown_key
 from authz_service.identity.keys import KEY_TYPES, VerifyingKey
+from authz_service.identity.revoked import RevokedTokens
 from authz_service.identity.token import TokenHead, malformed, read_head
 from authz_service.view.caller import Caller
 
@@ -63,7 +64,7 @@ class Verifier:
 
     Both methods raise `Unauthenticated`, which says what is wrong and never repeats the token, and
     `Unavailable` while an issuer's keys cannot be had. `clock` is in seconds since the epoch; `then_close`
-    is called once all key sources are closed.
+    is called once all key sources are closed. What `revoked` says holds for every token, remembered or not.
     """
 
     def __init__(
@@ -82,8 +83,14 @@ class Verifier:
         self._gateway_audiences = frozenset(issuer.audience for issuer in issuers)
         self._review_audience = review_audience
         self._clock = clock
+        self.revoked = RevokedTokens(clock)
         self._then_close = then_close
         self._remembered: dict[bytes, _Verified] = {}
+
+    @property
+    def issuers(self) -> Collection[str]:
+        """The URLs of those that are trusted."""
+        return self._issuers.keys()
 
     async def verify_gateway(self, token: str) -> Caller:
         """Who sends a request with this token."""
@@ -103,6 +110,7 @@ class Verifier:
             raise _unknown_issuer()
         if caller.key and not await issuer.keys.stands_by(caller.key):
             raise unknown_key()
+        self.revoked.check(caller)
 
     async def warm(self) -> None:
         """Get every issuer's keys; raises `Unavailable` when those of one cannot be had."""
@@ -128,6 +136,7 @@ class Verifier:
         if verified is None:
             verified = await self._verified(read_head(token), token, is_review=is_review)
             self._remember(digest, verified)
+        self.revoked.check(verified.caller)
         lookup = verified.issuer.lookup
         if lookup is None or verified.caller.groups_complete:
             return verified.caller

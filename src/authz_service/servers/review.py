@@ -14,14 +14,17 @@ import grpc
 
 from authz_api.v1.holds_pb2_grpc import add_HoldServiceServicer_to_server
 from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
+from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server
 from authz_service.config.model import Tls
 from authz_service.core.ports import HoldLimits, Store
 from authz_service.errors import Misconfigured
-from authz_service.servers.review_calls import Calls, ReviewVerifier
+from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_withdrawn
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_holds import HoldReview
 from authz_service.servers.review_sessions import SessionReview
+from authz_service.servers.review_tokens import TokenReview
 from authz_service.servers.roles import Roles
+from authz_service.view.caller import Caller
 
 MAX_ANSWER = 64 * 1024 * 1024  # bytes: a held body, or a piece of a session
 MAX_REQUEST = 1024 * 1024  # bytes, which anybody may send who reaches the listener
@@ -40,6 +43,8 @@ _OPTIONS = (
 class ReviewServer:
     """What the review API needs. `roles`, `limits` and `waiting` are asked anew for each call.
 
+    Without `tokens` none can be withdrawn. `recheck` refuses one that was, while its call still runs.
+
     `clock` is the one that tokens expire by; `poll` the seconds between two looks for changed holds.
     """
 
@@ -50,6 +55,8 @@ class ReviewServer:
     limits: Callable[[], HoldLimits]
     clock: Callable[[], float] = time.time
     poll: float = 0.5
+    tokens: Callable[[Calls], TokenReview] | None = None
+    recheck: Callable[[Caller], None] = nothing_withdrawn
 
     @asynccontextmanager
     async def serve(self, address: str, *, tls: Tls | None = None) -> AsyncIterator[str]:
@@ -59,11 +66,13 @@ class ReviewServer:
         `Misconfigured` for plain TCP, an open directory, an address in use, or unreadable PEM files.
         """
         feed = HoldFeed(self.store, every=self.poll)
-        calls = Calls(self.verifier, self.roles, self.clock)
+        calls = Calls(self.verifier, self.roles, self.clock, self.recheck)
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
         holds = HoldReview(self.store, calls, self.waiting, self.limits, feed)
         add_HoldServiceServicer_to_server(holds, server)
         add_SessionServiceServicer_to_server(SessionReview(self.store, calls), server)
+        if self.tokens is not None:
+            add_TokenServiceServicer_to_server(self.tokens(calls), server)
         bound = _bind(server, address, tls)
         polling = asyncio.create_task(feed.run(), name="review-feed")
         try:

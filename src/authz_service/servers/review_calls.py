@@ -49,13 +49,21 @@ class ReviewVerifier(Protocol):
         ...
 
 
+def nothing_withdrawn(_caller: Caller) -> None:
+    """Where tokens cannot be withdrawn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """`clock` (seconds since the epoch) is the one that tokens expire by."""
+    """`clock` (seconds since the epoch) is the one that tokens expire by.
+
+    `recheck` raises `Unauthenticated` for a token that was withdrawn since its call began.
+    """
 
     verifier: ReviewVerifier
     roles: Roles
     clock: Callable[[], float] = time.time
+    recheck: Callable[[Caller], None] = nothing_withdrawn
 
     async def standing(self, context: Context) -> Standing:
         """Who calls; raises `Unauthenticated` or `Forbidden`."""

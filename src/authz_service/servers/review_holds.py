@@ -67,6 +67,7 @@ class HoldReview(HoldServiceServicer):
             async for told in watch_holds(
                 self.store, self.feed, standing, after=cursor, clock=self.calls.clock
             ):
+                self.calls.recheck(standing.person)
                 hold = self._message(told.hold, standing) if told.hold else None
                 response = pb.WatchHoldsResponse(
                     hold=hold, cursor=told.cursor, as_of=timestamp(await self.store.now())

@@ -23,6 +23,10 @@ class Roles(Protocol):
         """Whether `review.auditors` names this person."""
         ...
 
+    def is_operator(self, person: Caller) -> bool:
+        """Whether `review.operators` names this person."""
+        ...
+
     def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
         """The stages of `approvals` whose condition names this person, open or not."""
         ...
@@ -36,16 +40,16 @@ class Standing:
     roles: Roles
     is_reviewer: bool
     is_auditor: bool
+    is_operator: bool
 
     @classmethod
     def of(cls, person: Caller, roles: Roles) -> Standing:
-        """Raises `Forbidden` for whoever is neither reviewer nor auditor."""
-        standing = cls(person, roles, roles.is_reviewer(person), roles.is_auditor(person))
-        if not (standing.is_reviewer or standing.is_auditor):
-            raise Forbidden(
-                "you are neither a reviewer nor an auditor here; see `review` in the server's configuration",
-                code="no_role",
-            )
+        """Raises `Forbidden` for whoever has none of the roles."""
+        has = (roles.is_reviewer(person), roles.is_auditor(person), roles.is_operator(person))
+        standing = cls(person, roles, *has)
+        if not any(has):
+            message = "you have none of the roles of `review` in the server's configuration"
+            raise Forbidden(message, code="no_role")
         return standing
 
     def stages(self, hold: Hold) -> tuple[StageRef, ...]:
@@ -61,6 +65,11 @@ class Standing:
         if hold is None or not self.sees(hold):
             raise NotFound("there is no such hold that you may see", code="hold_not_found")
         return hold
+
+    def require_operator(self) -> None:
+        """Raises `Forbidden` for whoever is no operator."""
+        if not self.is_operator:
+            raise Forbidden("only operators may withdraw tokens", code="not_operator")
 
     def require_auditor(self) -> None:
         """Raises `Forbidden` for whoever is no auditor."""

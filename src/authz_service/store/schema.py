@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -141,4 +141,16 @@ votes = Table(
     Index("votes_hold", "hold", "seq"),
     # No key is NULL, and NULLs are distinct: then every vote is one of its own.
     Index("votes_once", "hold", "voter", "idempotency_key", unique=True),
+)
+
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("issuer", String, primary_key=True),
+    Column("by", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("until", BigInteger),
+    Column("at", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
 )

@@ -22,8 +22,9 @@ from authz_service.core.ports import (
     Session,
     SessionQuery,
 )
+from authz_service.core.revocations import Revocation, RevocationsRead, Revoked
 from authz_service.errors import Unavailable
-from authz_service.store import ending, opening, queries, recovery, voting
+from authz_service.store import ending, opening, queries, recovery, revocation_rows, voting
 from authz_service.store.database import READERS, Database, HighWater, read_head
 from authz_service.store.faults import is_fault, unavailable, without_values
 from authz_service.store.queries import Snapshot
@@ -125,6 +126,18 @@ class SqlStore:
     async def now(self) -> float:
         """See `Store.now`."""
         return await self._read(lambda reader: reader.now / 1_000_000)
+
+    async def revoke(self, revocation: Revocation, entry: EntryDraft) -> None:
+        """See `RevocationStore.revoke`."""
+        await self._writer.run(lambda t: revocation_rows.revoke(t, revocation, entry))
+
+    async def restore(self, what: Revoked, entry: EntryDraft) -> bool:
+        """See `RevocationStore.restore`."""
+        return await self._writer.run(lambda t: revocation_rows.restore(t, what, entry))
+
+    async def revocations(self, known: str = "") -> RevocationsRead | None:
+        """See `RevocationStore.revocations`."""
+        return await self._read(lambda reader: revocation_rows.read(reader, known))
 
     async def close(self) -> None:
         """Commit what is waiting and close all connections; afterwards everything is `Unavailable`."""

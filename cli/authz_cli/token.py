@@ -1,0 +1,107 @@
+"""`authz token`: sign tokens with the embedded issuer, and withdraw those of any."""
+
+from __future__ import annotations
+
+import importlib
+from datetime import UTC, datetime
+
+import click
+
+from authz_cli.exits import EXIT_CODES
+from authz_cli.options import Target, json_option, target_options
+
+SIGN = "authz_service.commands.token"
+
+
+class TokenGroup(click.Group):
+    """Without the name of a command it signs: `authz token --subject alice` is what SDKs' helpers call."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put in `sign` where no command is named."""
+        if not args or (args[0] not in self.list_commands(ctx) and args[0] not in ("-h", "--help")):
+            args = ["sign", *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Those of this file, and the one that is imported when it is called."""
+        return sorted([*super().list_commands(ctx), "sign"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """`sign` is a local command, of the service's own package."""
+        if cmd_name != "sign":
+            return super().get_command(ctx, cmd_name)
+        command = importlib.import_module(SIGN).command
+        assert isinstance(command, click.Command)
+        return command
+
+
+class Moment(click.ParamType[datetime]):
+    """A time of RFC 3339 or ISO 8601; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time; write 2026-12-31 or 2026-12-31T18:00Z", param, ctx)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+@click.group("token", cls=TokenGroup, epilog=EXIT_CODES)
+def command() -> None:
+    """Sign tokens with the embedded issuer, and withdraw those of any issuer.
+
+    Without a command: sign.
+    """
+
+
+_ISSUER = click.option("--issuer", default="", metavar="URL", help="May be left out where there is only one.")
+_TOKEN = click.option("--jti", default="", metavar="ID", help="The one token with this id (its claim `jti`).")
+_SUBJECT = click.option("--subject", default="", metavar="NAME", help="All tokens of this subject (`sub`).")
+_REASON = click.option("--reason", required=True, metavar="TEXT", help="Goes on record.")
+
+
+@command.command("revoke")
+@_ISSUER
+@_TOKEN
+@_SUBJECT
+@click.option(
+    "--until",
+    type=Moment(),
+    metavar="TIME",
+    help="Else a token for 30 days, which none outlives, and a subject until it is restored.",
+)
+@_REASON
+@json_option
+@target_options
+def revoke(
+    target: Target, issuer: str, jti: str, subject: str, until: datetime | None, reason: str, as_json: bool
+) -> None:
+    """Withdraw tokens: refused from now on, by every replica, held requests among them. For operators."""
+    from authz_cli.token_actions import revoke_tokens, which
+
+    revoke_tokens(target, which(issuer, jti, subject), until=until, reason=reason, as_json=as_json)
+
+
+@command.command("restore")
+@_ISSUER
+@_TOKEN
+@_SUBJECT
+@_REASON
+@target_options
+def restore(target: Target, issuer: str, jti: str, subject: str, reason: str) -> None:
+    """Take withdrawn tokens again."""
+    from authz_cli.token_actions import restore_tokens, which
+
+    restore_tokens(target, which(issuer, jti, subject), reason=reason)
+
+
+@command.command("revoked")
+@json_option
+@target_options
+def revoked(target: Target, as_json: bool) -> None:
+    """List what is withdrawn."""
+    from authz_cli.token_actions import show_revoked
+
+    show_revoked(target, as_json=as_json)

@@ -1,0 +1,108 @@
+"""What the commands of `authz token` do at the review API, once they are called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import click
+import grpc
+
+from authz_api.v1 import tokens_pb2 as pb
+from authz_api.v1.tokens_pb2_grpc import TokenServiceStub
+from authz_cli.client import PATIENCE, channel_to, failure
+from authz_cli.exits import Exit, Failure
+from authz_cli.hold_json import Object, time_text
+from authz_cli.moments import moment
+from authz_cli.options import Target
+from authz_cli.safe_text import safe_line
+from authz_cli.table import table
+
+Answer = TypeVar("Answer")
+Metadata = tuple[tuple[str, str], ...]
+
+
+def which(issuer: str, jti: str, subject: str) -> pb.Revoked:
+    """The tokens that were named; raises `Failure` unless that was in one way."""
+    if bool(jti) == bool(subject):
+        raise Failure("name either a token by --jti or somebody by --subject", Exit.USAGE)
+    return pb.Revoked(issuer=issuer, jti=jti) if jti else pb.Revoked(issuer=issuer, subject=subject)
+
+
+def revoke_tokens(
+    target: Target, revoked: pb.Revoked, *, until: datetime | None, reason: str, as_json: bool
+) -> None:
+    """Withdraw, and say until when."""
+    request = pb.RevokeTokensRequest(revoked=revoked, reason=reason)
+    if until is not None:
+        request.until.FromDatetime(until)
+    with _calling(target) as (api, call):
+        answer = call(lambda m: api.RevokeTokens(request, timeout=PATIENCE, metadata=m))
+    if as_json:
+        click.echo(json.dumps(_object(answer.revocation), indent=2))
+    else:
+        click.echo(f"withdrawn: {_named(answer.revocation.revoked)}, {_end(answer.revocation)}")
+
+
+def restore_tokens(target: Target, revoked: pb.Revoked, *, reason: str) -> None:
+    """Take them again."""
+    request = pb.RestoreTokensRequest(revoked=revoked, reason=reason)
+    with _calling(target) as (api, call):
+        call(lambda m: api.RestoreTokens(request, timeout=PATIENCE, metadata=m))
+    click.echo(f"restored: {_named(revoked)}")
+
+
+def show_revoked(target: Target, *, as_json: bool) -> None:
+    """Print what is withdrawn."""
+    with _calling(target) as (api, call):
+        request = pb.ListRevocationsRequest()
+        found = call(lambda m: api.ListRevocations(request, timeout=PATIENCE, metadata=m)).revocations
+    if as_json:
+        click.echo(json.dumps([_object(revocation) for revocation in found], indent=2))
+    elif not found:
+        click.echo("nothing is withdrawn")
+    else:
+        rows = [[_named(r.revoked), r.revoked.issuer, _end(r), r.name, r.reason] for r in found]
+        click.echo(table(["TOKENS", "ISSUER", "UNTIL", "BY", "REASON"], rows))
+
+
+@contextmanager
+def _calling(
+    target: Target,
+) -> Iterator[tuple[TokenServiceStub, Callable[[Callable[[Metadata], Answer]], Answer]]]:
+    with channel_to(target) as (login, channel):
+
+        def call(work: Callable[[Metadata], Answer]) -> Answer:
+            try:
+                return work((("authorization", f"Bearer {login.token()}"),))
+            except grpc.RpcError as error:
+                raise failure(error, login) from error
+
+        yield TokenServiceStub(channel), call
+
+
+def _named(revoked: pb.Revoked) -> str:
+    if revoked.WhichOneof("by") == "jti":
+        return safe_line(f"the token {revoked.jti}")
+    return safe_line(f"all of {revoked.subject}")
+
+
+def _end(revocation: pb.Revocation) -> str:
+    if not revocation.HasField("until"):
+        return "until restored"
+    return moment(revocation.until.ToDatetime(UTC), now=datetime.now(UTC))
+
+
+def _object(revocation: pb.Revocation) -> Object:
+    return {
+        "issuer": revocation.revoked.issuer,
+        "jti": revocation.revoked.jti or None,
+        "subject": revocation.revoked.subject or None,
+        "until": time_text(revocation.until) if revocation.HasField("until") else None,
+        "reason": revocation.reason,
+        "name": revocation.name,
+        "at": time_text(revocation.at),
+    }
