@@ -18,7 +18,7 @@ from bench.run import LoadFailed, Outcome, carry_out
 
 from authz_service.proxy.probes import free_port
 
-WHOLE, PACED = Load(Shape.WHOLE, 2), Load(Shape.PACED, 2)
+WHOLE, STREAMED, PACED = (Load(shape, 2) for shape in (Shape.WHOLE, Shape.STREAMED, Shape.PACED))
 
 
 @contextmanager
@@ -43,7 +43,7 @@ ABSENT = Case("absent", "Absent", "is not there", Kind.PEER, not_installed)
 
 def test_a_run_goes_on_without_peers_that_fail_and_says_why(tmp_path: Path) -> None:
     said: list[str] = []
-    outcome = carry_out(plan(SILENT, ABSENT, DIRECT), tmp_path, said.append)
+    outcome = carry_out(plan(SILENT, ABSENT, DIRECT, rounds=2), tmp_path, said.append)
     assert set(outcome.missing) == {SILENT, ABSENT}
     assert outcome.missing[ABSENT] == "and this at last"
     assert {case for _, case in outcome.turns} == {DIRECT}
@@ -64,21 +64,21 @@ def test_a_run_ends_when_a_case_that_is_no_peer_fails(
 
 
 def test_what_a_peer_lets_through_is_told_beside_its_speed(tmp_path: Path) -> None:
-    outcome = carry_out(plan(DIRECT, LEAKS), tmp_path, lambda _: None)
-    for load in (WHOLE, PACED):
+    outcome = carry_out(plan(DIRECT, LEAKS, loads=(WHOLE, STREAMED)), tmp_path, lambda _: None)
+    for load in (WHOLE, STREAMED):
         for turn in outcome.turns[load, LEAKS]:
             assert turn.requests > 0
             assert turn.wrong == turn.seen
             assert dict(turn.faults) == {"client saw it": turn.wrong, "model saw it": turn.wrong}
     assert all(turn.wrong == 0 for turn in outcome.turns[WHOLE, DIRECT])
     text = page(outcome, day="2026-01-01", charts={})
-    assert "| whole, 2 at a time | Leaks" in text.partition("## Wrong answers")[2].partition("## Aims")[0]
+    assert "| streamed, 2 at a time | Leaks" in text.partition("## Wrong answers")[2].partition("## Aims")[0]
     assert not is_void(outcome)
     assert is_void(with_kind(outcome, Kind.OURS))
 
 
 def test_a_paced_turn_has_the_time_between_tokens_and_what_each_program_takes(tmp_path: Path) -> None:
-    outcome = carry_out(plan(DIRECT), tmp_path, lambda _: None)
+    outcome = carry_out(plan(DIRECT, loads=(WHOLE, PACED)), tmp_path, lambda _: None)
     for turn in outcome.turns[PACED, DIRECT]:
         assert turn.requests == 2
         assert 0 < turn.between_p50 <= turn.between_p95 <= turn.between_p99
@@ -87,8 +87,8 @@ def test_a_paced_turn_has_the_time_between_tokens_and_what_each_program_takes(tm
     assert outcome.turns[WHOLE, DIRECT][0].between_p50 == 0
 
 
-def plan(*cases: Case) -> Plan:
-    return Plan(cases=cases, loads=(WHOLE, PACED), rounds=2, warm_up=0.05, seconds=0.1)
+def plan(*cases: Case, loads: tuple[Load, ...] = (WHOLE,), rounds: int = 1) -> Plan:
+    return Plan(cases=cases, loads=loads, rounds=rounds, warm_up=0.05, seconds=0.1)
 
 
 def with_kind(outcome: Outcome, kind: Kind) -> Outcome:

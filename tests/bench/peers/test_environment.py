@@ -35,13 +35,12 @@ def test_a_version_that_nobody_pins_is_an_error(tmp_path: Path) -> None:
 
 def test_an_environment_is_made_once_and_again_when_its_requirements_change(tmp_path: Path) -> None:
     file = tmp_path / "some.txt"
-    file.write_text("./missing-1.0-py3-none-any.whl\n")
-    with pytest.raises(NotStarted, match=r"some cannot be installed here: .*missing-1\.0"):
-        binaries("some", requirements=tmp_path, root=tmp_path / "peers")
     file.write_text("# nothing\n")
     found = binaries("some", requirements=tmp_path, root=tmp_path / "peers")
     assert (found / "python").exists()
     (found / "left").touch()
     assert (binaries("some", requirements=tmp_path, root=tmp_path / "peers") / "left").exists()
-    file.write_text("# nothing else\n")
-    assert not (binaries("some", requirements=tmp_path, root=tmp_path / "peers") / "left").exists()
+    file.write_text("./missing-1.0-py3-none-any.whl\n")
+    with pytest.raises(NotStarted, match=r"some cannot be installed here: .*missing-1\.0"):
+        binaries("some", requirements=tmp_path, root=tmp_path / "peers")
+    assert not (found / "left").exists()
