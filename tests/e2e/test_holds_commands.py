@@ -142,6 +142,7 @@ def test_session_show_tells_the_whole_story_of_a_hold(stack: Stack) -> None:
         "request.decided",
         "request.released",
         "answer.started",
+        "answer.decided",
         "answer.released",
         "exchange.ended",
         "session.read",

@@ -51,6 +51,7 @@ def test_an_allowed_request_is_answered_and_on_record(stack: Stack) -> None:
         "request.decided",
         "request.released",
         "answer.started",
+        "answer.decided",
         "answer.released",
         "exchange.ended",
         "session.read",
