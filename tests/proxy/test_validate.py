@@ -742,9 +742,7 @@ def leaves(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def test_no_other_value_is_taken_for_anything_in_the_gate_that_is_not_tunable(file: File) -> None:
-    paths = [
-        path for path in leaves(file.filters) if path[-1] not in TUNABLE and "request_attributes" not in path
-    ]
+    paths = [path for path in leaves(file.filters) if path[-1] not in TUNABLE]
     assert len(paths) > 40
     for path in paths:
         changed = File(copy.deepcopy(file.document))
