@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bench.instructions import NotCounted, counters
+from bench.window import window
 
 STAND_IN = f"""\
 #!{sys.executable}
@@ -45,6 +46,18 @@ def test_what_perf_counted_between_start_and_stop_is_told_by_program(
         assert said.read_text() == "enable\n"
         assert found["service"].stop() == 1234567
     assert said.read_text() == "enable\ndisable\n"
+
+
+def test_the_window_of_a_turn_is_what_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = stand_in(tmp_path, monkeypatch)
+    with window({"service": os.getpid()}, has_instructions=True) as during:
+        assert not said.exists()
+        during.open()
+        assert said.read_text() == "enable\n"
+        assert during.close().instructions == {"service": 1234567}
+    with window({"service": os.getpid()}, has_instructions=False) as during:
+        during.open()
+        assert during.close().instructions == {}
 
 
 def test_a_count_that_perf_does_not_give_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
