@@ -50,7 +50,9 @@ def test_a_prompt_is_one_text_or_several_and_never_tokens(api: Any, operation: A
 
 
 def test_whatever_surrounds_the_prompt_is_text_too() -> None:
-    view = complete(suffix="after", stop=["one", "two"], user="me", grammar="root", new={"a key": ["b", {"max": 7}]})
+    view = complete(
+        suffix="after", stop=["one", "two"], user="me", grammar="root", new={"a key": ["b", {"max": 7}]}
+    )
     assert said(view) == ["hi", "after", "one", "two", "me", "root", "new", "a key", "b", "max", "7"]
     assert said(complete(stop="one")) == ["hi", "one"]
     assert said(embed(user="me", dimensions=3, encoding_format="base64")) == ["hi", "me"]
