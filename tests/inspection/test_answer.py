@@ -239,6 +239,13 @@ def test_only_what_waits_for_another_text_is_overtaken_and_the_end_stays_behind(
     assert p.feed(done).release + p.finish().release == thought + finish + done
 
 
+def test_every_word_of_the_answer_overtakes_what_its_reasoning_waits_for(kit: Any) -> None:
+    p = pipe(kit)
+    thought, *answer = of(kit, ("reasoning_content", "11"), ("content", "a "), ("content", "b "))
+    assert p.feed(thought).release == b""
+    assert [p.feed(word).release for word in answer] == answer
+
+
 def test_a_stream_without_its_end_event_is_settled_when_it_ends(kit: Any) -> None:
     stream = kit.sse([kit.chunk(kit.delta(content="1234"))], end=False)
     assert kit.heard(kit.run(pipe(kit), [stream]).data) == {(0, "content"): "[NUMBER]"}

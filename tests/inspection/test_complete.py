@@ -104,12 +104,15 @@ def test_a_key_without_its_end_is_one_finding(kit: Any, scanner: Scanner) -> Non
     )
 
 
-def test_what_is_harmless_as_words_may_hold_a_secret_as_json(scanner: Scanner) -> None:
+def test_what_is_harmless_as_words_may_hold_a_secret_as_json(kit: Any, scanner: Scanner) -> None:
     texts = Texts(scanner)
     text = '"4111111\\u0031 11111111"'
     assert texts.masked(text, TextKind.PLAIN) is None
     assert texts.masked(text, TextKind.JSON) == '"[CREDIT_CARD]"'
     assert texts.found == texts.replaced == {"CREDIT_CARD": 1}
+    said, _ = answer(kit, scanner, {"content": text, **call(text)})
+    assert said["content"] == text
+    assert said["tool_calls"][0]["function"]["arguments"] == '"[CREDIT_CARD]"'
 
 
 def test_texts_of_one_whole_answer_that_share_a_channel_are_one_text(kit: Any) -> None:
@@ -122,11 +125,13 @@ def test_texts_of_one_whole_answer_that_share_a_channel_are_one_text(kit: Any) -
 
 def test_few_texts_are_remembered_and_short_ones_only(kit: Any) -> None:
     texts = Texts(kit.scanner())
-    for i in range(MOST_REMEMBERED + 10):
-        texts.masked(f"t{i}", TextKind.PLAIN)
-    assert len(texts.harmless) == MOST_REMEMBERED
+    names = [f"t{i}" for i in range(MOST_REMEMBERED + 10)]
     assert texts.masked("x" * 10_000, TextKind.PLAIN) is None
-    assert len(texts.harmless) == MOST_REMEMBERED
+    assert [texts.masked(name, TextKind.PLAIN) for name in names] == [None] * len(names)
+    remembered = [name for name in names if texts.is_harmless(name, TextKind.PLAIN)]
+    assert remembered == names[:MOST_REMEMBERED]
+    assert not texts.is_harmless(names[0], TextKind.JSON)
+    assert not texts.is_harmless("x" * 10_000, TextKind.PLAIN)
 
 
 def test_what_was_found_is_never_taken_for_harmless(kit: Any) -> None:
@@ -134,7 +139,7 @@ def test_what_was_found_is_never_taken_for_harmless(kit: Any) -> None:
     for _ in range(2):
         texts.masked("a 1234", TextKind.PLAIN)
     assert texts.found == {"NUMBER": 2}
-    assert not texts.harmless
+    assert not texts.is_harmless("a 1234", TextKind.PLAIN)
 
 
 class InPieces:

@@ -157,6 +157,21 @@ def test_what_has_to_be_cleared_is_cleared_in_every_event(kit: Any) -> None:
     assert kit.run(pipe(kit, api), [event] * 3).data == event.replace(b'"y"', b"null") * 3
 
 
+class SaysTwo:
+    """A reader that promises too much: what it repeats has two texts."""
+
+    def read(self, document: Any) -> AnswerFrame:
+        """Both."""
+        return AnswerFrame(tuple(AnswerField(key, (key,), document[key]) for key in ("a", "b")), repeats=True)
+
+
+def test_of_two_texts_both_are_read_in_every_event(kit: Any) -> None:
+    api = OpenAiChat()
+    api.answer_reader = lambda request: SaysTwo()  # type: ignore[method-assign]
+    event = b'data: {"a":"x ","b":"1234 "}\n\n'
+    assert kit.run(pipe(kit, api), [event] * 3).data == event.replace(b"1234", b"[NUMBER]") * 3
+
+
 FIELD = AnswerField("c", ("t",), "x")
 DOCUMENT = b'{"n":1,"t":"x"}'
 

@@ -22,14 +22,14 @@ class CompleteTexts:
         self._entities = entities
         self._found = found
         self._masked = masked
-        self.harmless: set[str] = set()
-        """Plain texts known to have no finding. What comes with every frame, such as an id, is read once."""
+        self._harmless: set[str] = set()
+        """Plain texts without a finding. What comes with every frame, such as an id, is read once."""
 
     def masked(self, text: str, kind: TextKind) -> str | None:
         """What goes out in place of a text; None where it goes out as it is."""
         if kind is TextKind.JSON:
             progress = self._scanner.incremental(embedded_json=True).finish(text)
-        elif text in self.harmless:
+        elif text in self._harmless:
             return None
         else:
             progress = Progress(self._scanner.scan(text), len(text))
@@ -44,6 +44,10 @@ class CompleteTexts:
                 count(self._masked, span.entity)
         return mask(text, spans) if spans else None
 
+    def is_harmless(self, text: str, kind: TextKind) -> bool:
+        """Whether a text is remembered to have no finding."""
+        return text in self._harmless and kind is TextKind.PLAIN
+
     def check_key(self, key: str) -> None:
         """Raises `Unreadable` (502, `unmaskable`) for a key that would have to be masked."""
         for finding in self._scanner.scan(key):
@@ -56,5 +60,5 @@ class CompleteTexts:
                 )
 
     def _remember(self, text: str) -> None:
-        if len(self.harmless) < MOST_REMEMBERED and len(text) <= LONGEST_REMEMBERED:
-            self.harmless.add(text)
+        if len(self._harmless) < MOST_REMEMBERED and len(text) <= LONGEST_REMEMBERED:
+            self._harmless.add(text)

@@ -12,29 +12,25 @@ TELLING = 1_000_000
 class EveryString:
     """An answer reader for error bodies, whatever server wrote them."""
 
-    def __init__(self) -> None:
-        self._frames = 0
-
     def read(self, document: object) -> AnswerFrame:
         """Every string, key and large number; each is complete in its frame."""
-        self._frames += 1
         fields: list[AnswerField] = []
-        self._collect(document, (), fields)
-        return AnswerFrame(tuple(fields), ended=tuple(f.channel for f in fields if not f.is_key))
+        _collect(document, (), fields)
+        return AnswerFrame(tuple(fields))
 
-    def _collect(self, value: object, path: Path, fields: list[AnswerField]) -> None:
-        channel = f"{self._frames}/{len(fields)}"
-        match value:
-            case str():
-                fields.append(AnswerField(channel, path, value))
-            case list():
-                for i, item in enumerate(value):
-                    self._collect(item, (*path, i), fields)
-            case dict():
-                for key, item in value.items():
-                    fields.append(AnswerField(f"{channel}/{key}", (*path, key), key, is_key=True))
-                    self._collect(item, (*path, key), fields)
-            case int() | float() if abs(value) >= TELLING:
-                fields.append(AnswerField(channel, path, getattr(value, "token", repr(value))))
-            case _:
-                pass
+
+def _collect(value: object, path: Path, fields: list[AnswerField]) -> None:
+    match value:
+        case str():
+            fields.append(AnswerField("", path, value, is_whole=True))
+        case list():
+            for i, item in enumerate(value):
+                _collect(item, (*path, i), fields)
+        case dict():
+            for key, item in value.items():
+                fields.append(AnswerField("", (*path, key), key, is_key=True, is_whole=True))
+                _collect(item, (*path, key), fields)
+        case int() | float() if abs(value) >= TELLING:
+            fields.append(AnswerField("", path, getattr(value, "token", repr(value)), is_whole=True))
+        case _:
+            pass

@@ -72,16 +72,7 @@ class FrameQueue:
         """
         frame = self._reader.read(self._read(json))
         held = HeldFrame(raw if is_plain else wrap(json), json, wrap, closes=frame.closes)
-        is_complete = is_only and _share_no_channel(frame.fields)
-        for field in frame.fields:
-            if field.is_key:
-                self._texts.check_key(field.text)
-            elif is_complete or field.is_whole:
-                text = self._texts.masked(field.text, field.kind)
-                if text is not None:
-                    held.edits[field.path] = text
-            else:
-                self._feed(self._channel(field), field.text, field, held)
+        piece = self._take(frame, held, is_complete=is_only and _share_no_channel(frame.fields))
         for path in frame.cleared:
             held.edits[path] = None
         for name in frame.ended:
@@ -92,7 +83,10 @@ class FrameQueue:
                 channel.pause()
                 self._is_overtaking = True
         self._usage = frame.usage or self._usage
-        self._learn(frame, held)
+        if frame.repeats and piece is not None and not held.edits:
+            self._last.learn(held.raw, json, wrap, piece)
+        else:
+            self._last.forget()
         self._push(held)
 
     def put_again(self, raw: bytes) -> bool:
@@ -134,6 +128,24 @@ class FrameQueue:
         except Unreadable as e:
             raise Unreadable(f"the answer: {e}", code=e.code, status=502) from e
 
+    def _take(self, frame: AnswerFrame, held: HeldFrame, *, is_complete: bool) -> AnswerField | None:
+        """Take a frame's texts; its only piece, where all other texts are known to have no finding."""
+        pieces: list[AnswerField] = []
+        is_known = True
+        for field in frame.fields:
+            if field.is_key:
+                self._texts.check_key(field.text)
+                is_known = False
+            elif is_complete or field.is_whole:
+                text = self._texts.masked(field.text, field.kind)
+                if text is not None:
+                    held.edits[field.path] = text
+                is_known = is_known and self._texts.is_harmless(field.text, field.kind)
+            else:
+                self._feed(self._channel(field), field.text, field, held)
+                pieces.append(field)
+        return pieces[0] if is_known and len(pieces) == 1 else None
+
     def _channel(self, field: AnswerField) -> Channel:
         channel = self._channels.get(field.channel)
         if channel is not None:
@@ -152,16 +164,6 @@ class FrameQueue:
     def _feed(self, channel: Channel, text: str, field: AnswerField, held: HeldFrame) -> None:
         channel.feed(text, field.path, held)
         self._unread[field.channel] = channel
-
-    def _learn(self, frame: AnswerFrame, held: HeldFrame) -> None:
-        """What comes next may be this frame again, with another text."""
-        self._last.forget()
-        if not frame.repeats or held.edits:
-            return
-        pieces = [field for field in frame.fields if not field.is_whole]
-        harmless = self._texts.harmless  # what was found in a whole text is counted for each frame
-        if len(pieces) == 1 and all(field.text in harmless for field in frame.fields if field.is_whole):
-            self._last.learn(held.raw, held.json, held.wrap, pieces[0])
 
     def _push(self, held: HeldFrame) -> None:
         if not (held.open or self._queue):
