@@ -1,89 +1,123 @@
-"""When the rules for answers are asked: before anything goes on, and whenever something new was found."""
+"""What a piece of an answer settled is told once, and judged where something is new."""
 
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
-from typing import Any, cast
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
+import pytest
+
+from authz_service.core.events import AnswerFailed, AnswerRead
+from authz_service.errors import Unreadable
 from authz_service.inspection.results import AnswerStep
-from authz_service.policy.decision import AnswerFacts, Decision, Effect
-from authz_service.runtime.answers import Answer
-from authz_service.runtime.threads import Threads
-from authz_service.view.caller import Caller
+from authz_service.runtime.answers import Answer, UnreadPipe
+from authz_service.view.answer import Usage
 
 
-class Asked:
-    """A policy that notes what had been found each time it was asked."""
+@dataclass
+class Told:
+    """A pipe with steps that are known beforehand."""
 
-    reads_answers = True
-
-    def __init__(self) -> None:
-        self.found: list[dict[str, int]] = []
-
-    def decide_answer(self, facts: AnswerFacts) -> Decision:
-        self.found.append(dict(facts.answer_findings))
-        return Decision(Effect.ALLOW, "default", "", "digest")
-
-
-class Pipe:
-    """Gives back the steps that it was made of, the last one as the end."""
-
-    def __init__(self, *steps: AnswerStep) -> None:
-        self._steps = list(steps)
+    steps: list[AnswerStep | Unreadable]
 
     def feed(self, data: bytes) -> AnswerStep:
-        return self._steps.pop(0)
+        """The next of them."""
+        step = self.steps.pop(0)
+        if isinstance(step, Unreadable):
+            raise step
+        return step
 
     def finish(self) -> AnswerStep:
-        return self._steps.pop(0)
+        """The last of them."""
+        return self.feed(b"")
 
 
-def step(release: bytes = b"", *, is_last: bool = False, **found: int) -> AnswerStep:
-    return AnswerStep(release=release, found=found, masked=found, is_last=is_last)
+@dataclass
+class Judging:
+    """Rules that remember what they were asked about."""
+
+    reads_answers: bool = True
+    asked: list[dict[str, int]] = field(default_factory=list)
+
+    def approvals_of(self, names: Any) -> tuple[()]:
+        """None."""
+        return ()
+
+    @property
+    def policy(self) -> Judging:
+        """The same."""
+        return self
+
+    def decide_answer(self, facts: Any) -> Any:
+        """Nothing to object to."""
+        self.asked.append(dict(facts.answer_findings))
+
+        class Decision:
+            approvals = ()
+
+        return Decision()
 
 
-def read(*pieces: AnswerStep, end: AnswerStep) -> tuple[Asked, list[Any]]:
-    """What the rules were asked, and what came of each piece; the last one comes with the end."""
-    asked = Asked()
-    rules = SimpleNamespace(policy=asked, approvals_of=lambda names: ())
-    view = SimpleNamespace(token_estimate=1)
-    answer = Answer(
-        cast(Any, rules),
-        cast(Any, SimpleNamespace(caller=Caller("https://id", "alice", 4e9))),
-        cast(Any, SimpleNamespace(view=view, findings={})),
-        cast(Any, Pipe(*pieces, end)),
-        clock=lambda: 0.0,
-        new_id=lambda prefix: prefix,
-        threads=Threads(),
-    )
+class Seen:
+    """The request's inspection, as far as it is looked at."""
 
-    async def scenario() -> list[Any]:
-        last = len(pieces) - 1
-        return [await answer.read(b"x", is_last=at == last) for at in range(len(pieces))]
+    findings = MappingProxyType[str, int]({})
+    token_estimate = 1
 
-    return asked, asyncio.run(scenario())
+    @property
+    def view(self) -> Seen:
+        """The same."""
+        return self
 
 
-def test_a_whole_answer_is_judged_once_when_it_has_been_read() -> None:
-    asked, (first, second) = read(step(), step(), end=step(b"all", is_last=True))
-    assert asked.found == [{}]
-    assert (first.decision, second.decision is None) == (None, False)
+def read(rules: Judging, pieces: int, *steps: AnswerStep | Unreadable) -> list[AnswerRead | AnswerFailed]:
+    """What an answer tells of so many pieces, the last of which is its end."""
+    request: Any = type("Asked", (), {"caller": None})
+    answer: Any = Answer
+    answer = answer(rules, request, Seen(), Told(list(steps)), clock=lambda: 0.0, new_id=str, threads=None)
+
+    async def run() -> list[AnswerRead | AnswerFailed]:
+        return [await answer.read(b"x", is_last=i == pieces - 1) for i in range(pieces)]
+
+    return asyncio.run(run())
 
 
-def test_a_piece_of_an_answer_goes_on_only_with_a_decision_of_what_was_found_so_far() -> None:
-    pieces = (step(), step(b"a"), step(b"b"), step(b"c", CREDIT_CARD=1), step(b"d"))
-    asked, events = read(*pieces, end=step(b"e", is_last=True, CREDIT_CARD=1))
-    assert asked.found == [{}, {"CREDIT_CARD": 1}, {"CREDIT_CARD": 2}]
-    assert [event.decision is not None for event in events] == [False, True, False, True, True]
+def step(release: bytes = b"", *, last: bool = False, usage: Usage | None = None, **found: int) -> AnswerStep:
+    return AnswerStep(release, found, {name: n + 1 for name, n in found.items()}, usage, last)
 
 
-def test_an_empty_answer_is_judged_too() -> None:
-    asked, _ = read(step(), end=step(is_last=True))
-    assert asked.found == [{}]
+def test_the_last_piece_and_the_end_are_one_step() -> None:
+    usage = Usage(prompt_tokens=1, completion_tokens=2)
+    (told,) = read(Judging(), 1, step(b"a", usage=usage, A=1, B=1), step(b"b", last=True, B=2, C=3))
+    assert isinstance(told, AnswerRead)
+    found = {"A": 1, "B": 3, "C": 3}
+    masked = {"A": 2, "B": 5, "C": 4}
+    assert told.step == AnswerStep(b"ab", found, masked, usage, is_last=True)
 
 
-def test_what_is_found_in_the_last_piece_and_behind_it_is_counted_together() -> None:
-    _, (event,) = read(step(b"a", IBAN_CODE=1), end=step(b"b", is_last=True, IBAN_CODE=2, US_SSN=1))
-    assert event.step.release == b"ab"
-    assert event.step.found == {"IBAN_CODE": 3, "US_SSN": 1}
+def test_rules_are_asked_at_the_beginning_and_about_each_new_finding_with_all_before() -> None:
+    rules = Judging()
+    told = read(rules, 4, step(b"a"), step(b"b", A=1), step(b"c"), step(A=1, B=1), step(last=True))
+    assert rules.asked == [{}, {"A": 1}, {"A": 2, "B": 1}]
+    assert [isinstance(t, AnswerRead) and t.decision is not None for t in told] == [True, True, False, True]
+
+
+def test_rules_that_read_no_answers_are_not_asked() -> None:
+    rules = Judging(reads_answers=False)
+    read(rules, 2, step(b"a", A=1), step(), step(last=True))
+    assert rules.asked == []
+
+
+def test_what_cannot_be_read_is_a_failed_answer() -> None:
+    error = Unreadable("no", code="unreadable_answer", status=502)
+    assert read(Judging(), 1, error) == [AnswerFailed(error)]
+    assert read(Judging(), 1, step(b"a"), error) == [AnswerFailed(error)]
+
+
+@pytest.mark.parametrize("data", [b"", b"x"])
+def test_a_path_that_passes_unread_goes_on_as_it_comes(data: bytes) -> None:
+    pipe = UnreadPipe()
+    assert pipe.feed(data) == AnswerStep(data, {}, {})
+    assert pipe.finish() == AnswerStep(b"", {}, {}, is_last=True)
