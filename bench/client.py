@@ -78,6 +78,13 @@ class Client(asyncio.Protocol):
         """Send the first request."""
         self._send()
 
+    def give_up(self) -> None:
+        """Wait no longer for an answer that has not come."""
+        if not self.ended.done():
+            self._transport.abort()
+            self._tally.broken()
+            self.ended.set_result(None)
+
     def data_received(self, data: bytes) -> None:
         """More of an answer."""
         now = time.perf_counter()

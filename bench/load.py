@@ -61,7 +61,7 @@ async def _as_fast_as_can_be(job: Job) -> Measured:
         await _until(lambda: _is_enough(tally, job, during.seconds), LONGEST_TURN_SECONDS)
         tally.is_counting, tally.is_ending = False, True
         taken = during.close()
-    await asyncio.wait([client.ended for client in clients], timeout=LAST_ANSWER_SECONDS)
+    await _last_answers(clients, tally, LAST_ANSWER_SECONDS)
     return _measured(tally, taken)
 
 
@@ -78,11 +78,8 @@ async def _paced(job: Job) -> Measured:
             # Else every stream's tokens would come at the same moment.
             await asyncio.sleep(DELTA_SECONDS / job.connections)
         longest = answers * PACED_SECONDS + LAST_ANSWER_SECONDS
-        _, late = await asyncio.wait([client.ended for client in clients], timeout=longest)
+        await _last_answers(clients, tally, longest)
         taken = during.close()
-    tally.is_counting = False
-    for _ in late:
-        tally.broken()
     return _measured(tally, taken)
 
 
@@ -91,6 +88,14 @@ async def _connect(job: Job, tally: Tally, answers: int | None = None) -> list[C
     loop = asyncio.get_running_loop()
     make = lambda: Client(request, tally, answers)  # noqa: E731 - a name for an argument
     return [(await loop.create_connection(make, "127.0.0.1", job.port))[1] for _ in range(job.connections)]
+
+
+async def _last_answers(clients: list[Client], tally: Tally, longest: float) -> None:
+    """What has not come by then has failed."""
+    await asyncio.wait([client.ended for client in clients], timeout=longest)
+    tally.is_counting = False
+    for client in clients:
+        client.give_up()
 
 
 async def _until(is_over: Callable[[], bool], longest: float) -> None:
