@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.identity.provider import NOW
+from tests.identity.stand_in import Graph, standing_in
 
-from authz_service.config.model import Identity, Issuer, Review
+from authz_service.config.model import EntraDirectory, Identity, Issuer, Lookup, Review
 from authz_service.errors import Misconfigured, Unauthenticated, Unavailable
 from authz_service.identity.embedded import GATEWAY_AUDIENCE, EmbeddedIssuer
 from authz_service.identity.key_cache import KeyCache
 from authz_service.identity.trust import verifier_from
+from authz_service.view.caller import Caller
 
 if TYPE_CHECKING:
     from tests.identity.conftest import Clock
@@ -110,9 +114,11 @@ def test_keys_are_not_fetched_where_somebody_on_the_way_could_change_them(
 )
 def test_keys_may_come_over_https_or_from_this_machine(provider: Provider, url: str) -> None:
     async def build() -> None:
-        issuer = Issuer(provider.url, provider.audience, ("RS256",), url)
+        issuer = Issuer(provider.url, provider.audience, ("RS256",), url, stale_keys=7200.0)
         verifier = verifier_from(Identity(embedded=False, issuers=(issuer,)), Review(), embedded=None)
-        assert isinstance(verifier._issuers[provider.url].keys, KeyCache)
+        keys = verifier._issuers[provider.url].keys
+        assert isinstance(keys, KeyCache)
+        assert keys._longest_outage == 7200.0
         await verifier.close()
 
     asyncio.run(build())
@@ -123,3 +129,53 @@ def test_no_issuer_at_all_is_an_error() -> None:
         verifier_from(Identity(embedded=False), Review(), embedded=None)
     with pytest.raises(Misconfigured):
         verifier_from(Identity(), Review(), embedded=None)
+
+
+def test_a_lookup_is_wired_to_its_directory_and_needs_its_secret(provider: Provider, tmp_path: Path) -> None:
+    keys = tmp_path / "jwks.json"
+    keys.write_bytes(provider.jwks("ed"))
+    secret = tmp_path / "graph.secret"
+
+    async def scenario() -> None:
+        graph = Graph(members={"alice-id": ["g1", "g2"]})
+        async with standing_in(graph):
+            entra = EntraDirectory("our-tenant", "our-app", secret, login=graph.url, api=graph.url)
+            issuer = Issuer(
+                provider.url, provider.audience, ("EdDSA",), str(keys), lookup=Lookup(entra, "oid")
+            )
+            identity = Identity(embedded=False, issuers=(issuer,))
+            with pytest.raises(Misconfigured, match=r"graph\.secret"):
+                verifier_from(identity, Review(), embedded=None)
+            secret.write_text("s3cret\n")
+            secret.chmod(0o600)
+            verifier = verifier_from(identity, Review(), embedded=None, clock=lambda: NOW)
+            try:
+                overage: dict[str, Any] = {
+                    "groups": None,
+                    "_claim_names": {"groups": "src1"},
+                    "oid": "alice-id",
+                }
+                caller = await verifier.verify_gateway(provider.token("ed", **overage))
+                assert (caller.groups, caller.groups_complete) == (("g1", "g2"), True)
+            finally:
+                await verifier.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_is_said_of_groups_and_people_is_honoured(provider: Provider, tmp_path: Path) -> None:
+    keys = tmp_path / "jwks.json"
+    keys.write_bytes(provider.jwks("ed"))
+    settings: dict[str, Any] = {"groups_cut": 2, "groups_without_slash": True, "person": "email"}
+    issuer = Issuer(provider.url, provider.audience, ("EdDSA",), str(keys), **settings)
+
+    def verified(issuer: Issuer, **claims: Any) -> Caller:
+        identity = Identity(embedded=False, issuers=(issuer,))
+        verifier = verifier_from(identity, Review(), embedded=None, clock=lambda: NOW)
+        return asyncio.run(verifier.verify_gateway(provider.token("ed", **claims)))
+
+    caller = verified(issuer, email="A@example.com", email_verified=True, groups=["/a", "/b"])
+    assert (caller.groups, caller.groups_complete, caller.person) == (("a", "b"), False, "a@example.com")
+    with pytest.raises(Unauthenticated, match="email"):
+        verified(issuer, email="a@example.com")
+    assert verified(replace(issuer, unverified_email=True), email="a@example.com").person == "a@example.com"

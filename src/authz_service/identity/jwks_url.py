@@ -77,4 +77,4 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
 
 async def _fetch_keys(client: httpx.AsyncClient, url: str) -> Fetched:
     document = await fetch_document(client, url, accept=_JWK_SET)
-    return Fetched(keys_in(document.content), document.max_age)
+    return Fetched(keys_in(document.content), document.max_age, document.date)

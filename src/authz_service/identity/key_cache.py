@@ -32,7 +32,7 @@ UNKNOWN_FOR = 60.0
 MOST_UNKNOWN = 1_000
 LONGEST_FETCH = 10.0
 LONGEST_WAIT = 3.0
-"""Seconds that a caller waits for a fetch; Envoy waits five for the whole of Check."""
+"""Seconds that a caller waits in all; Envoy waits five for the whole of Check."""
 
 log = structlog.get_logger()
 _NEVER = float("-inf")
@@ -40,10 +40,14 @@ _NEVER = float("-inf")
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Keys as an issuer published them; `fresh_for` is what it said of that, in seconds."""
+    """Keys as an issuer published them; `fresh_for` is what it said of that, in seconds.
+
+    `date` is its clock, as HTTP writes it; "" where it is not known.
+    """
 
     keys: tuple[VerifyingKey, ...]
     fresh_for: float | None = None
+    date: str = ""
 
 
 class KeyServer(Protocol):
@@ -67,7 +71,7 @@ class KeyCache:
         self._server = server
         self._longest_outage = longest_outage
         self._clock = clock
-        self._keys: tuple[VerifyingKey, ...] = ()
+        self._keys: dict[VerifyingKey, None] = {}
         self._refresh_after = REFRESH_AFTER
         self._fetched_at = _NEVER
         self._tried_at = _NEVER
@@ -77,41 +81,44 @@ class KeyCache:
         self._unknown: dict[str, float] = {}
 
     async def find(self, kid: str | None, algorithm: str) -> VerifyingKey:
-        before = self._fetched_at
-        await self._attend()
+        before, until = self._fetched_at, _latest()
+        await self._attend(until)
         if kid is not None and not select(self._keys, kid, algorithm) and self._fetched_at == before:
-            await self._look_for(kid, algorithm)
+            await self._look_for(kid, algorithm, until)
         return only_key(self._keys, kid, algorithm)
 
     def has(self, key: VerifyingKey) -> bool:
         if self._is_unattended():
             return False
         self._refresh_if_due()
-        return self._has_keys() and key in self._keys
+        return self._has_keys() and key in self._keys  # a dictionary: there may be a hundred
 
     async def stands_by(self, digest: str) -> bool:
-        await self._attend()
+        await self._attend(_latest())
         return any(key.digest == digest for key in self._keys)
 
     async def warm(self) -> None:
-        if self._has_keys():
-            return
-        if self._is_fetching() or self._since(self._tried_at) >= FIRST_RETRY_AFTER:
-            await self._refreshed()
-        if not self._has_keys():
-            raise no_keys()
+        await self._get(_latest())
 
     async def close(self) -> None:
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.gather(self._fetch, return_exceptions=True)
 
-    async def _attend(self) -> None:
+    async def _attend(self, until: float) -> None:
         """Have keys that are as good as can be had without keeping those waiting who need no more."""
-        await self.warm()
+        await self._get(until)
         if self._is_unattended():
-            await self._refreshed()
+            await self._refreshed(until)
         self._refresh_if_due()
+
+    async def _get(self, until: float) -> None:
+        if self._has_keys():
+            return
+        if self._is_fetching() or self._since(self._tried_at) >= FIRST_RETRY_AFTER:
+            await self._refreshed(until)
+        if not self._has_keys():
+            raise no_keys()
 
     def _has_keys(self) -> bool:
         return self._since(self._fetched_at) <= self._longest_outage
@@ -131,7 +138,7 @@ class KeyCache:
         if is_due and self._since(self._tried_at) >= RETRY_AFTER:
             self._start_fetch()
 
-    async def _look_for(self, kid: str, algorithm: str) -> None:
+    async def _look_for(self, kid: str, algorithm: str, until: float) -> None:
         """Fetch for the sake of an unknown key id, or join a fetch; once in a while, whoever asks."""
         if self._clock() < self._unknown.get(kid, _NEVER):
             return
@@ -140,7 +147,7 @@ class KeyCache:
             if self._since(self._asked_at) < RETRY_AFTER:
                 return
             self._asked_at = self._clock()
-        await self._refreshed()
+        await self._refreshed(until)
         if select(self._keys, kid, algorithm):
             return
         if self._is_fetching():
@@ -154,9 +161,10 @@ class KeyCache:
             del self._unknown[next(iter(self._unknown))]
         self._unknown[kid] = self._clock() + UNKNOWN_FOR
 
-    async def _refreshed(self) -> None:
+    async def _refreshed(self, until: float) -> None:
         """Wait for a fetch, not for ever; it goes on for the others when a caller gives up."""
-        await asyncio.wait([self._start_fetch()], timeout=LONGEST_WAIT)
+        patience = max(0.0, until - asyncio.get_running_loop().time())
+        await asyncio.wait([self._start_fetch()], timeout=patience)
 
     def _start_fetch(self) -> asyncio.Task[None]:
         if self._fetch is None or self._fetch.done():
@@ -173,6 +181,11 @@ class KeyCache:
             return
         finally:
             self._attempted_at = self._clock()
-        self._keys, self._fetched_at = fetched.keys, self._clock()
+        self._keys, self._fetched_at = dict.fromkeys(fetched.keys), self._clock()
         fresh_for = REFRESH_AFTER if fetched.fresh_for is None else fetched.fresh_for
         self._refresh_after = min(max(fresh_for, SHORTEST_REFRESH), LONGEST_REFRESH)
+
+
+def _latest() -> float:
+    """Until when whoever comes now may be kept waiting, by the event loop's clock."""
+    return asyncio.get_running_loop().time() + LONGEST_WAIT

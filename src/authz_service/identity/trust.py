@@ -28,7 +28,7 @@ from authz_service.identity.group_cache import GroupCache, Lookup
 from authz_service.identity.groups import GroupClaim
 from authz_service.identity.jwks_file import JwksFile
 from authz_service.identity.jwks_url import Discovery, JwksUrl
-from authz_service.identity.key_cache import KeyCache
+from authz_service.identity.key_cache import KeyCache, KeyServer
 from authz_service.identity.key_sources import FixedKeys, KeySource
 from authz_service.identity.verifier import TrustedIssuer, Verifier
 
@@ -84,24 +84,36 @@ def _trusted(issuer: Issuer, client: httpx.AsyncClient) -> TrustedIssuer:
     )
 
 
-def _lookup(settings: Settings, client: httpx.AsyncClient) -> Lookup:
+def directory_of(settings: Settings, client: httpx.AsyncClient) -> Directory:
+    """The directory of a lookup; raises `Misconfigured` when our secret for it cannot be read."""
     match settings.directory:
         case EntraDirectory() as entra:
-            read_secret(entra.secret)  # so that a start says what is wrong with it
-            directory: Directory = EntraGroups(client, entra)
+            read_secret(entra.secret)
+            return EntraGroups(client, entra)
         case GoogleDirectory() as google:
             read_secret(google.key)
-            directory = GoogleGroups(client, google)
+            return GoogleGroups(client, google)
         case _ as never:
             assert_never(never)
-    return Lookup(GroupCache(directory, fresh=settings.fresh, stale=settings.stale), settings.member)
 
 
-def _key_source(issuer: Issuer, client: httpx.AsyncClient) -> KeySource:
+def key_server(issuer: Issuer, client: httpx.AsyncClient) -> KeyServer | None:
+    """Where an issuer's keys are fetched from; None where they are in a file."""
     if issuer.jwks and "://" not in issuer.jwks:
-        return JwksFile(Path(issuer.jwks), longest_outage=issuer.stale_keys)
+        return None
     # Over plain HTTP anybody on the way could put in keys of their own.
     if not is_safe(issuer.jwks or issuer.url):
         raise Misconfigured(f"issuer {issuer.url}: jwks must be an https URL or a file")
-    server = JwksUrl(issuer.jwks, client) if issuer.jwks else Discovery(issuer.url, client)
+    return JwksUrl(issuer.jwks, client) if issuer.jwks else Discovery(issuer.url, client)
+
+
+def _lookup(settings: Settings, client: httpx.AsyncClient) -> Lookup:
+    cache = GroupCache(directory_of(settings, client), fresh=settings.fresh, stale=settings.stale)
+    return Lookup(cache, settings.member)
+
+
+def _key_source(issuer: Issuer, client: httpx.AsyncClient) -> KeySource:
+    server = key_server(issuer, client)
+    if server is None:
+        return JwksFile(Path(issuer.jwks), longest_outage=issuer.stale_keys)
     return KeyCache(server, longest_outage=issuer.stale_keys)
