@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol, assert_never
 
 from authz_service.errors import Unreadable
@@ -50,7 +50,7 @@ def answer_pipe(
     `max_body` (bytes) limits a whole body, one event or line, and what waits of a stream. With `is_error`
     (a status of 400 or above) every string of the document is a text, whatever the dialect.
     """
-    body_format = answer_format(content_type, formats=api.answer_formats)
+    body_format = _format(content_type, api.answer_formats)
     queue = FrameQueue(
         reader=EveryString() if is_error else api.answer_reader(request),
         scanner=scanner,
@@ -67,6 +67,11 @@ def answer_pipe(
             return _Guarded(_Lines(queue, max_body))
         case _ as never:
             assert_never(never)
+
+
+@lru_cache(maxsize=64)  # every answer of a model server has the same one
+def _format(content_type: str, formats: frozenset[BodyFormat]) -> BodyFormat:
+    return answer_format(content_type, formats=formats)
 
 
 _IS_OVER = "the answer has failed or ended before"
