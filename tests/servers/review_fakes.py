@@ -42,7 +42,7 @@ from authz_service.core.ports import (
 )
 from authz_service.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unreadable
 from authz_service.servers.review import ReviewServer
-from authz_service.servers.review_calls import Calls, ReviewVerifier
+from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_withdrawn
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.view.caller import Caller
 
@@ -383,6 +383,7 @@ def running(
     store: MemoryStore | None = None,
     verifier: ReviewVerifier | None = None,
     tokens: Callable[[Calls], TokenReview] | None = None,
+    recheck: Callable[[Caller], None] = nothing_withdrawn,
 ) -> Iterator[Review]:
     """A server on a Unix socket in `folder`; nobody waits but on hld_1, on which two do."""
     store, people = store or MemoryStore(), People()
@@ -395,6 +396,7 @@ def running(
         clock=lambda: store.time,
         poll=0.01,
         tokens=tokens,
+        recheck=recheck,
     )
     folder.chmod(0o700)
     serving = server.serve(f"unix:{folder / 'review.sock'}")
