@@ -2,7 +2,8 @@
 
 - `gateway`: the listener that Envoy calls, and its health
 - `ext_authz`, `credentials`: Check
-- `ext_proc`, `incoming`, `ext_proc_stream`, `ext_proc_messages`: Process; `local_reply`: Envoy's own replies
+- `ext_proc`, `incoming`, `envoy_mail`, `ext_proc_stream`, `ext_proc_messages`: Process; `crossing`: which
+  headers go on; `local_reply`: Envoy's own replies
 - `own_paths`: what the gateway answers itself
 - `review` and `review_*`, `roles`: the review API
 - `metrics`: numbers for Prometheus
