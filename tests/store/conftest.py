@@ -54,13 +54,13 @@ class Make:
     def caller(self, subject: str = "alice", **more: Any) -> Caller:
         return Caller("https://issuer.example", subject, START + 3600, ("staff",), **more)
 
-    def received(self, session: str, subject: str = "alice") -> EntryDraft:
+    def received(self, session: str, subject: str = "alice", person: str | None = None) -> EntryDraft:
         who = {
             "issuer": "https://issuer.example",
             "subject": subject,
             "groups": ["staff"],
             "groups_complete": True,
-            "person": None,
+            "person": person,
         }
         data = {"api": "openai", "method": "POST", "path": "/v1/chat/completions", "caller": f"p-{subject}"}
         return EntryDraft(Kind.REQUEST_RECEIVED, session, {**data}, {"caller": json.dumps(who).encode()})
@@ -182,7 +182,9 @@ class Place:
     clock: TurnableClock = field(default_factory=TurnableClock)
     opened: list[SqlStore] = field(default_factory=list)
 
-    async def open(self, *, instance: str = "one", patience: float = 5.0, migrate: bool = True) -> SqlStore:
+    async def open(
+        self, *, instance: str = "one", patience: float = 5.0, migrate: bool = True, **more: Any
+    ) -> SqlStore:
         store = await open_store(
             self.url,
             instance=instance,
@@ -190,6 +192,7 @@ class Place:
             clock=self.clock,
             migrate=migrate,
             limits=WriterLimits(patience=patience),
+            **more,
         )
         self.opened.append(store)
         return store

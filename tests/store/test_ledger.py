@@ -9,11 +9,12 @@ import pytest
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.merkle import EMPTY_ROOT
 from authz_service.store.database import HeadRow
+from authz_service.store.heads import Heads
 from authz_service.store.ledger import Ledger
 
 
 def ledger(*, now: int = 10, last_at: int = 0) -> Ledger:
-    return Ledger(HeadRow(0, b"", EMPTY_ROOT, last_at, now), now=now, instance="one")
+    return Ledger(HeadRow(0, b"", EMPTY_ROOT, last_at, now), now=now, instance="one", heads=Heads(None))
 
 
 def test_a_transaction_is_not_dated_before_the_last_entry() -> None:

@@ -35,7 +35,8 @@ def connection(place: Any) -> Iterator[Connection]:
 def test_all_rows_are_inserted_whatever_their_number(connection: Connection, count: int) -> None:
     rows = [(i, f"s{i}" if i % 2 else None, bytes([i % 256])) for i in range(1, count + 1)]
     insert_rows(connection, entries, ("seq", "session", "body"), rows)
-    found = connection.execute(select(entries).order_by(entries.c.seq))
+    columns = (entries.c.seq, entries.c.session, entries.c.body)
+    found = connection.execute(select(*columns).order_by(entries.c.seq))
     assert [(seq, session, bytes(body)) for seq, session, body in found] == rows
 
 

@@ -18,6 +18,7 @@ from authz_service.store.batch import Committer
 from authz_service.store.connecting import open_database
 from authz_service.store.database import HighWater
 from authz_service.store.faults import DatabaseFault
+from authz_service.store.heads import Heads
 from authz_service.store.transaction import Transaction
 from authz_service.store.writer import Writer, WriterLimits
 
@@ -41,7 +42,7 @@ class Gate:
 async def writer_on(url: str, **limits: Any) -> AsyncIterator[tuple[Writer, Callable[[], list[str]]]]:
     """A writer, and what sessions its entries are of."""
     database = open_database(url)
-    committer = Committer(database, instance="one", pseudonym=str, high_water=HighWater())
+    committer = Committer(database, instance="one", pseudonym=str, high_water=HighWater(), heads=Heads(None))
     writer = Writer(committer, WriterLimits(**limits))
 
     def recorded() -> list[str]:

@@ -48,16 +48,21 @@ class Frontier:
         """All hashes, the largest subtree first."""
         return b"".join(self._nodes)
 
-    def append(self, leaf: bytes) -> None:
-        """Add the next leaf, given by its hash; on average one more hash is computed."""
+    def append(self, leaf: bytes, *, level: int = 0) -> None:
+        """Add the next leaf, given by its hash; on average one more hash is computed.
+
+        With `level` it is the root over the next 2^level leaves, of which the size must be a multiple.
+        """
         if len(leaf) != HASH_BYTES:
             raise ValueError(f"a hash has {HASH_BYTES} bytes")
-        node, bits = leaf, self.size
+        if self.size & ((1 << level) - 1):
+            raise ValueError(f"a subtree of {1 << level} leaves does not fit behind {self.size}")
+        node, bits = leaf, self.size >> level
         while bits & 1:
             node = node_hash(self._nodes.pop(), node)
             bits >>= 1
         self._nodes.append(node)
-        self.size += 1
+        self.size += 1 << level
 
     def root(self) -> bytes:
         """The Merkle tree hash over all leaves; that of no leaves is SHA-256 of nothing."""

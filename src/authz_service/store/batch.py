@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from authz_service.errors import AuthzError
 from authz_service.store.database import Database, HighWater
 from authz_service.store.faults import is_fault, is_lost, unavailable, without_values
+from authz_service.store.heads import Heads
 from authz_service.store.ledger import Ledger
 from authz_service.store.transaction import Pseudonym, Transaction
 
@@ -53,12 +54,19 @@ class Committer:
     """The writer's connection, used by one thread only. `high_water` is shared with those that read."""
 
     def __init__(
-        self, database: Database, *, instance: str, pseudonym: Pseudonym, high_water: HighWater
+        self,
+        database: Database,
+        *,
+        instance: str,
+        pseudonym: Pseudonym,
+        high_water: HighWater,
+        heads: Heads,
     ) -> None:
         self._database = database
         self._instance = instance
         self._pseudonym = pseudonym
         self._high_water = high_water
+        self._heads = heads
         self._connection: Connection | None = None
 
     def commit_all(self, works: Sequence[Work[Any]]) -> Sequence[Answer]:
@@ -120,6 +128,7 @@ class Committer:
         except BaseException as error:
             self.disconnect()  # whatever the outcome was, this connection is in no state to go on
             raise _Away from error
+        self._heads.committed()
         return answers
 
     def _begin(self) -> tuple[Connection, Ledger]:
@@ -128,8 +137,10 @@ class Committer:
                 self._connection = self._database.writing.connect()
                 self._database.check_durability(self._connection)
             found = self._database.begin(self._connection)
+            self._heads.require(found.head, found.signature)
             now = self._high_water.advance(found.clock, found.last_at)
-            return self._connection, Ledger(found, now=now, instance=self._instance)
+            ledger = Ledger(found, now=now, instance=self._instance, heads=self._heads)
+            return self._connection, ledger
         except BaseException as error:
             lost = self._connection is not None and is_lost(error)
             self.disconnect()

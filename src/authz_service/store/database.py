@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Row, select
 
+from authz_service.store.heads import Head
 from authz_service.store.schema import head
 
 HostClock = Callable[[], float]
@@ -27,6 +28,12 @@ class HeadRow:
     root: bytes
     last_at: int
     clock: int
+    signature: bytes | None = None
+
+    @property
+    def head(self) -> Head:
+        """The part of it that is signed."""
+        return Head(self.size, self.root, self.frontier)
 
 
 class HighWater:
@@ -78,10 +85,12 @@ class Database(ABC):
         self.writing.dispose()
 
 
-def read_head(connection: Connection) -> Row[int, bytes, bytes, int]:
-    """Size, frontier, root and last time, unlocked."""
+def read_head(connection: Connection) -> Row[int, bytes, bytes, int, bytes | None]:
+    """Size, frontier, root, last time and signature, unlocked."""
     return connection.execute(
-        select(head.c.size, head.c.frontier, head.c.root, head.c.last_at).where(head.c.id == 1)
+        select(head.c.size, head.c.frontier, head.c.root, head.c.last_at, head.c.signature).where(
+            head.c.id == 1
+        )
     ).one()
 
 

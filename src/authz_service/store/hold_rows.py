@@ -85,11 +85,7 @@ def vote_row(
     ballot: Ballot, counts_for: Sequence[StageRef], *, id: str, seq: int, now: int
 ) -> dict[str, Any]:
     """The row of a vote cast at `now`, which counts in the stages given and in no other."""
-    detail = {
-        "name": ballot.name,
-        "reason": ballot.reason,
-        "counts_for": [[ref.approval, ref.stage] for ref in counts_for],
-    }
+    detail = vote_detail(ballot.name, ballot.reason, counts_for)
     return {
         "seq": seq,
         "id": id,
@@ -101,6 +97,15 @@ def vote_row(
         "digest": ballot.digest,
         "at": now,
         "detail": json.dumps(detail),
+    }
+
+
+def vote_detail(name: str, reason: str, counts_for: Sequence[StageRef]) -> dict[str, Any]:
+    """What the column `detail` of a vote has, as JSON."""
+    return {
+        "name": name,
+        "reason": reason,
+        "counts_for": [[ref.approval, ref.stage] for ref in counts_for],
     }
 
 

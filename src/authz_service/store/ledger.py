@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authz_service.audit.columns import NEW_SESSION, Change, Value, applied, change, merged
-from authz_service.audit.draft import EntryDraft
+from authz_service.audit.draft import Data, EntryDraft, Kind
 from authz_service.audit.entry import SALT_BYTES, PayloadRef, encode, payload_digest
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.store.database import HeadRow
+from authz_service.store.heads import Head, Heads
 from authz_service.store.prepared import insert_rows, update_rows
 from authz_service.store.schema import entries, head, payloads, sessions
 
@@ -40,10 +41,13 @@ class Ledger:
     so that a clock that went back revives no deadline.
     """
 
-    def __init__(self, found: HeadRow, *, now: int, instance: str, salt: Salt = os.urandom) -> None:
+    def __init__(
+        self, found: HeadRow, *, now: int, instance: str, heads: Heads, salt: Salt = os.urandom
+    ) -> None:
         self.now = max(now, found.last_at)
         self._frontier = Frontier.from_bytes(found.size, found.frontier)
         self._instance = instance
+        self._heads = heads
         self._salts = _salts(salt)
         self._recorded = 0
         self._entries: list[Row] = []
@@ -67,18 +71,18 @@ class Ledger:
         new_payloads: list[tuple[bytes, bytes, bytes]] = []
         changes: list[tuple[int, str, Change]] = []
         digests: dict[str, bytes] = {}
-        for sequence, draft in enumerate(drafts, first):
+        for sequence, draft in enumerate(map(self._completed, drafts), first):
             refs: dict[str, PayloadRef] = {}
             for name, payload in draft.payloads.items():
                 refs[name] = ref = self._ref(payload, new_payloads)
                 digests[name] = ref.digest
             body = encode(draft, sequence=sequence, at=now, payloads=refs)
             session = draft.session
-            new_entries.append((sequence, session, body))
+            new_entries.append((sequence, session, body, leaf_hash(body)))
             if session is not None and (what := change(draft, at=now)) is not None:
                 changes.append((sequence, session, what))
-        for _, _, body in new_entries:
-            self._frontier.append(leaf_hash(body))
+        for _, _, _, leaf in new_entries:
+            self._frontier.append(leaf)
         for sequence, session, what in changes:
             self._change(sequence, session, what)
         self._entries += new_entries
@@ -103,8 +107,16 @@ class Ledger:
         self.flush(connection)
         if self._recorded:
             frontier = self._frontier
-            row = (frontier.size, frontier.root(), frontier.to_bytes(), self.now, 1)
+            new = Head(frontier.size, frontier.root(), frontier.to_bytes())
+            row = (new.size, new.root, new.frontier, self.now, self._heads.sign(new), 1)
             update_rows(connection, head, _HEAD_COLUMNS, (), [row])
+
+    def _completed(self, draft: EntryDraft) -> EntryDraft:
+        """The entry that a session begins with says whose it is to recover: its row does, and is derived."""
+        if draft.kind is not Kind.REQUEST_RECEIVED:
+            return draft
+        data: Data = {**draft.data, "instance": self._instance}
+        return EntryDraft(draft.kind, draft.session, data, draft.payloads)
 
     def _ref(self, body: bytes, stored: list[tuple[bytes, bytes, bytes]]) -> PayloadRef:
         for digest, _, known in stored:
@@ -157,6 +169,6 @@ def _update_sessions(connection: Connection, changed: Mapping[str, Change]) -> N
             update_rows(connection, sessions, put, fill, rows)
 
 
-_ENTRY_COLUMNS = ("seq", "session", "body")
+_ENTRY_COLUMNS = ("seq", "session", "body", "leaf")
 _PAYLOAD_COLUMNS = ("digest", "salt", "body")
-_HEAD_COLUMNS = ("size", "root", "frontier", "last_at")
+_HEAD_COLUMNS = ("size", "root", "frontier", "last_at", "signature")

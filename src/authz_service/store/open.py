@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import assert_never
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from authz_service.audit.merkle import Frontier
+from authz_service.audit.checkpoint import Signer
 from authz_service.errors import Misconfigured, Unavailable
 from authz_service.store.batch import Committer
 from authz_service.store.connecting import open_database
 from authz_service.store.database import Database, HighWater, HostClock, read_head
 from authz_service.store.faults import without_values
+from authz_service.store.heads import Head, Heads, is_whole
 from authz_service.store.migrate import SchemaState, state_of, upgrade
 from authz_service.store.schema import entries
 from authz_service.store.sql_store import SqlStore
@@ -32,23 +34,32 @@ async def open_store(
     clock: HostClock | None = None,
     migrate: bool = False,
     limits: WriterLimits = _DEFAULT_LIMITS,
+    signer: Signer | None = None,
+    is_first_signer: bool = False,
+    accepts_head: bool = False,
 ) -> SqlStore:
     """Open `sqlite:///FILE` or `postgresql://...`; `await store.close()` when done.
 
     A SQLite file is created and brought up to date; PostgreSQL only with `migrate`. `clock` (seconds
     since the epoch) takes the place of the database's own. `limits.patience` is how many seconds
-    anything may wait. Raises `Misconfigured` where the schema, the durability or the head is not as
-    it must be, and `Unavailable` when the database is away.
+    anything may wait. `signer` signs each head; a head without its signature is refused, unless there is
+    none yet and `is_first_signer`, or it `accepts_head` whoever signed it. Without a signer heads are
+    neither signed nor checked. Raises `Misconfigured` where the schema, the durability or the head is not
+    as it must be, and `Unavailable` when the database is away.
     """
     database = await asyncio.to_thread(open_database, url, clock=clock, patience=limits.patience)
     try:
         must_migrate = migrate or isinstance(database, Sqlite)
         high_water = HighWater()
-        size = await asyncio.to_thread(_prepare, database, high_water, must_migrate)
+        heads = Heads(signer)
+        prepare = partial(_prepare, database, high_water, heads, must_migrate=must_migrate)
+        size = await asyncio.to_thread(prepare, is_first=is_first_signer, accepts=accepts_head)
     except BaseException:
         await asyncio.to_thread(database.close)
         raise
-    committer = Committer(database, instance=instance, pseudonym=pseudonym, high_water=high_water)
+    committer = Committer(
+        database, instance=instance, pseudonym=pseudonym, high_water=high_water, heads=heads
+    )
     return SqlStore(
         database,
         Writer(committer, limits),
@@ -59,13 +70,27 @@ async def open_store(
     )
 
 
-def _prepare(database: Database, high_water: HighWater, must_migrate: bool) -> int:
+def _prepare(
+    database: Database,
+    high_water: HighWater,
+    heads: Heads,
+    *,
+    must_migrate: bool,
+    is_first: bool,
+    accepts: bool,
+) -> int:
     try:
         with database.writing.connect() as connection:
             database.check_durability(connection)
             check_schema(database, connection, must_migrate=must_migrate)
-            size = _check_head(connection)
-            high_water.advance(read_head(connection).last_at)
+            found = _check_head(connection)
+            signature = None if found.signature is None else bytes(found.signature)
+            if accepts or (is_first and not signature):
+                heads.believe(_head(found))
+            else:
+                heads.require(_head(found), signature)
+            high_water.advance(found.last_at)
+            size: int = found.size
             return size
     except SQLAlchemyError as error:
         raise Unavailable("the record store cannot be opened", code="store_unavailable") from without_values(
@@ -92,17 +117,17 @@ def check_schema(database: Database, connection: Connection, *, must_migrate: bo
             assert_never(never)
 
 
-def _check_head(connection: Connection) -> int:
-    """The number of entries; raises `Misconfigured` when the head tells of others than there are."""
-    size, frontier, root, _ = read_head(connection)
+def _check_head(connection: Connection) -> Row[int, bytes, bytes, int, bytes | None]:
+    """The head; raises `Misconfigured` when it tells of other entries than there are."""
+    found = read_head(connection)
     last = connection.execute(select(func.max(entries.c.seq))).scalar() or 0
-    try:
-        is_whole = size == last and Frontier.from_bytes(size, bytes(frontier)).root() == bytes(root)
-    except ValueError:
-        is_whole = False
-    if not is_whole:
+    if found.size != last or not is_whole(_head(found)):
         raise Misconfigured(
-            f"the record is damaged: its head counts {size} entries, the last one is number {last};"
-            " restore the database from a backup, and keep this one as evidence"
+            f"the record is damaged: its head counts {found.size} entries, the last one is number {last};"
+            " keep this database as evidence, restore one from a backup, and say why: authz audit accept"
         )
-    return size
+    return found
+
+
+def _head(found: Row[int, bytes, bytes, int, bytes | None]) -> Head:
+    return Head(found.size, bytes(found.root), bytes(found.frontier))

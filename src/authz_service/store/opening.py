@@ -127,7 +127,8 @@ def _opened(draft: HoldDraft, row: dict[str, Any], transaction: Transaction) -> 
         "approvals": [approval.name for approval in draft.approvals],
         "previous": draft.previous,
     }
-    return EntryDraft(Kind.HOLD_OPENED, draft.session, {**data}, {"forward": draft.forward})
+    payloads = {"forward": draft.forward, "detail": row["detail"].encode()}
+    return EntryDraft(Kind.HOLD_OPENED, draft.session, {**data}, payloads)
 
 
 def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> Hold:

@@ -10,7 +10,7 @@ from authz_service.errors import Misconfigured
 from authz_service.store.database import READERS, Database, HeadRow, HostClock, host_microseconds
 
 _CLOCK = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
-_HEAD = f"SELECT size, frontier, root, last_at, {_CLOCK} FROM head WHERE id = 1 FOR UPDATE"  # noqa: S608
+_HEAD = f"SELECT size, frontier, root, last_at, {_CLOCK}, signature FROM head WHERE id = 1 FOR UPDATE"  # noqa: S608
 
 
 class Postgres(Database):
@@ -50,10 +50,17 @@ class Postgres(Database):
     def begin(self, connection: Connection) -> HeadRow:
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
         row = connection.exec_driver_sql(_HEAD).one()
-        size, frontier, root, last_at, clock = row
+        size, frontier, root, last_at, clock, signature = row
         if self._host_clock is not None:
             clock = host_microseconds(self._host_clock)
-        return HeadRow(size, bytes(frontier), bytes(root), last_at, clock)
+        return HeadRow(
+            size,
+            bytes(frontier),
+            bytes(root),
+            last_at,
+            clock,
+            None if signature is None else bytes(signature),
+        )
 
     def commit(self, connection: Connection) -> None:
         # COMMIT of a transaction that failed is answered ROLLBACK, without an error.

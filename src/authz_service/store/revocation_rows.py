@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked, RevokedBy, in_order
-from authz_service.store.hold_rows import micro, seconds
+from authz_service.store.hold_rows import seconds
 from authz_service.store.schema import revocations
 from authz_service.store.transaction import Reader, Transaction
 
@@ -24,7 +24,8 @@ def revoke(transaction: Transaction, revocation: Revocation, entry: EntryDraft) 
         "issuer": what.issuer,
         "by": what.by.value,
         "value": what.value,
-        "until": None if revocation.until is None else micro(revocation.until),
+        # Whole seconds, as the entry has it: whoever verifies the record derives this row from it.
+        "until": None if revocation.until is None else int(revocation.until) * 1_000_000,
         "at": transaction.now,
         "seq": recorded.last,
         "detail": json.dumps({"reason": revocation.reason, "name": revocation.name}),

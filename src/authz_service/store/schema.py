@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -31,6 +31,8 @@ entries = Table(
     Column("seq", _Number, primary_key=True, autoincrement=False),
     Column("session", String),
     Column("body", LargeBinary, nullable=False),
+    # Its hash in the tree, by which a changed entry is named.
+    Column("leaf", LargeBinary),
     Index("entries_session", "session", "seq"),
 )
 
@@ -50,6 +52,8 @@ head = Table(
     Column("root", LargeBinary, nullable=False),
     Column("frontier", LargeBinary, nullable=False),
     Column("last_at", BigInteger, nullable=False),
+    # The id of the log's key (4 bytes) and its signature over the checkpoint of this head.
+    Column("signature", LargeBinary),
     CheckConstraint("id = 1", name="head_is_one_row"),
 )
 

@@ -16,7 +16,7 @@ from authz_service.store.database import READERS, Database, HeadRow, HostClock, 
 OLDEST = (3, 33, 0)  # of 2020, the first with UPDATE FROM
 FULL = 2  # PRAGMA synchronous: below it a loss of power takes commits back
 
-_HEAD = "SELECT size, frontier, root, last_at FROM head WHERE id = 1"
+_HEAD = "SELECT size, frontier, root, last_at, signature FROM head WHERE id = 1"
 
 
 class Sqlite(Database):
@@ -39,8 +39,8 @@ class Sqlite(Database):
         driver = _driver(connection)
         # Deferred, the first write could fail with SQLITE_BUSY_SNAPSHOT whatever the busy timeout.
         driver.execute("BEGIN IMMEDIATE")
-        size, frontier, root, last_at = driver.execute(_HEAD).fetchone()
-        return HeadRow(size, frontier, root, last_at, host_microseconds(self._clock))
+        size, frontier, root, last_at, signature = driver.execute(_HEAD).fetchone()
+        return HeadRow(size, frontier, root, last_at, host_microseconds(self._clock), signature)
 
     def commit(self, connection: Connection) -> None:
         _driver(connection).execute("COMMIT")

@@ -142,6 +142,7 @@ def _voted(
         "digest": ballot.digest,
         "voter": transaction.pseudonym(ballot.voter),
         "stages": [f"{stage.approval}/{stage.stage}" for stage in counts_for],
+        "key": key_text(ballot.idempotency_key) if ballot.idempotency_key else None,
     }
     return EntryDraft(Kind.HOLD_VOTED, row.session, {**data}, payloads)
 
