@@ -57,6 +57,21 @@ class DataDir:
         return self.root / "authz.db"
 
     @property
+    def log_key(self) -> Path:
+        """The key that signs the heads of the record, a C2SP signing key."""
+        return self.root / "log.key"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The checkpoints of the record, a line of JSON each; only ever appended to."""
+        return self.root / "checkpoints" / "checkpoints.jsonl"
+
+    @property
+    def checkpoint_receivers(self) -> Path:
+        """How the delivery of checkpoints stands, for `authz doctor`."""
+        return self.root / "checkpoints" / "receivers.json"
+
+    @property
     def issuer_key(self) -> Path:
         """The embedded issuer's private key, PEM."""
         return self.root / "issuer.pem"
