@@ -34,11 +34,17 @@ class Kind(StrEnum):
     EXCHANGE_ENDED = "exchange.ended"
     EXCHANGE_RECOVERED = "exchange.recovered"
     SESSION_READ = "session.read"
+    LOG_KEY_CREATED = "log.key_created"
+    LOG_KEY_ROTATED = "log.key_rotated"
+    RECORD_ACCEPTED = "record.accepted"
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a name
     TOKEN_RESTORED = "token.restored"  # noqa: S105 - a name
 
 
 Scalar = str | int | bool | None
+Subject = str | tuple[str, str]
+"""Whom a payload is about: a pseudonym, or an identity that the store has one for; "" is the service."""
+
 Data = Mapping[str, "Scalar | list[Scalar] | dict[str, Scalar]"]
 
 
@@ -48,9 +54,12 @@ class EntryDraft:
 
     `data` has no personal data and no floats: names, reasons, prompts and answers are payloads, each
     under a name that is unique in the entry. Two payloads with the same bytes are stored once.
+    They are sealed under the key of `subject`, or of whom `subjects` has for their name.
     """
 
     kind: Kind
     session: str | None = None
     data: Data = field(default_factory=dict)
     payloads: Mapping[str, bytes] = field(default_factory=dict)
+    subject: Subject = ""
+    subjects: Mapping[str, Subject] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from authz_service.audit.draft import EntryDraft
+from authz_service.audit.merkle import Frontier
 from authz_service.core.ports import (
     Ballot,
     Entry,
@@ -28,6 +29,7 @@ from authz_service.store import ending, opening, queries, recovery, revocation_r
 from authz_service.store.database import READERS, Database, HighWater, read_head
 from authz_service.store.faults import is_fault, unavailable, without_values
 from authz_service.store.queries import Snapshot
+from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head
 from authz_service.store.transaction import Transaction
 from authz_service.store.writer import Writer
 
@@ -127,6 +129,17 @@ class SqlStore:
         """See `Store.now`."""
         return await self._read(lambda reader: reader.now / 1_000_000)
 
+    async def signed_head(self, since: Frontier | None = None) -> SignedHead:
+        """The head as it is committed, with the proof that it only adds to the tree of `since`.
+
+        Reads the leaf hashes that were added, or all of them without `since`; no proof then.
+        """
+        return await self._read(lambda reader: signed_head(reader, since), patience=PROOF_SECONDS)
+
+    async def frontier_at(self, size: int) -> Frontier | None:
+        """The right edge of the tree over the first `size` entries; None when some of them are missing."""
+        return await self._read(lambda reader: frontier_at(reader, size), patience=PROOF_SECONDS)
+
     async def revoke(self, revocation: Revocation, entry: EntryDraft) -> None:
         """See `RevocationStore.revoke`."""
         await self._writer.run(lambda t: revocation_rows.revoke(t, revocation, entry))
@@ -148,11 +161,11 @@ class SqlStore:
         await asyncio.to_thread(self._readers.shutdown, wait=True, cancel_futures=True)
         await asyncio.to_thread(self._database.close)
 
-    async def _read(self, question: Callable[[Snapshot], Result]) -> Result:
+    async def _read(self, question: Callable[[Snapshot], Result], *, patience: float = 0.0) -> Result:
         if self._is_closed:
             raise Unavailable("the record store is closed", code="store_closed")
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(max(patience, self._patience)):
                 return await asyncio.get_running_loop().run_in_executor(self._readers, self._ask, question)
         except TimeoutError as error:
             raise unavailable() from error

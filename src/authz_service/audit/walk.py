@@ -1,0 +1,209 @@
+"""One pass over a record's entries: what they say of themselves, and the tree that they make.
+
+Where bytes and stored leaf hash of an entry differ, the entry is named, and the tree is tried with
+both. Where the tree is not the one that was signed, what is wrong is narrowed to the entries between two
+checkpoints that were kept; a checkpoint with a frontier also lets the pass go on behind the damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from authz_service.audit.entry import FORMAT
+from authz_service.audit.merkle import EMPTY_ROOT, Frontier
+from authz_service.audit.tiles import WIDTH, perfect_root
+
+Stored = tuple[int, str | None, bytes, bytes]
+"""A row of entries: number, session, bytes, leaf hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A record, and what is wrong with it; neither has a value that a caller sent."""
+
+    record: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A checkpoint whose signature is good: where it was kept, and the frontier that goes with its root."""
+
+    source: str
+    size: int
+    root: bytes
+    frontier: Frontier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An entry that could be read: its number and session as its bytes have them, and all of them."""
+
+    sequence: int
+    document: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Walk:
+    """Feed `page` with the rows of all entries in order, then ask `end`."""
+
+    kept: Sequence[Kept] = ()
+    given_up: Sequence[tuple[int, int]] = ()
+    """Sizes, above the first and up to the second, whose checkpoints an entry says are those of a log that
+    was left behind, as when a backup was restored."""
+    wrong: list[Wrong] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    size: int = 0
+    last_at: str = ""
+    agreed: int = 0
+    """Up to where the tree is that of a kept checkpoint."""
+    _trees: list[Frontier] = field(default_factory=lambda: [Frontier()])
+    _waiting: list[Kept] = field(default_factory=list)
+    _is_whole: bool = True
+
+    def __post_init__(self) -> None:
+        self._waiting = sorted(self.kept, key=lambda kept: kept.size, reverse=True)
+        self._meet_checkpoints()
+
+    def page(self, rows: Sequence[Stored]) -> list[Seen]:
+        """Take in the next rows; the entries that could be read."""
+        seen: list[Seen] = []
+        computed: list[bytes] = []
+        stored: list[bytes] = []
+        for sequence, session, body, leaf in rows:
+            if sequence != self.size + len(computed) + 1:
+                self._grow(computed, stored)
+                computed, stored = [], []
+                self._skip_to(sequence)
+            found = sha256(b"\x00" + body).digest()
+            computed.append(found)
+            stored.append(leaf)
+            if found != leaf:
+                self._say(f"entry {sequence}", "its bytes and its leaf hash do not fit each other")
+            document = self._read(sequence, session, body)
+            if document is not None:
+                seen.append(Seen(sequence, document))
+        self._grow(computed, stored)
+        return seen
+
+    def end(self, size: int, root: bytes) -> Frontier | None:
+        """All entries were fed: compare with the head. The frontier that it must have, if it is known."""
+        if self.size < size:
+            self._skip_to(size + 1)
+        for kept in self._waiting:
+            if self._is_given_up(kept):
+                continue
+            what = f"the record had {kept.size} entries then and has {self.size} now: its end is missing"
+            self._say(kept.source, what)
+        if not self._is_whole:
+            return None
+        for tree in self._trees:
+            if tree.size == size and tree.root() == root:
+                return tree
+        self._say(
+            f"entries {self.agreed + 1} to {self.size}", "the tree over them is not the one of the head"
+        )
+        return None
+
+    def _read(self, sequence: int, session: str | None, body: bytes) -> dict[str, Any] | None:
+        try:
+            document = orjson.loads(body)
+            if document["v"] != FORMAT:
+                self._say(f"entry {sequence}", "has a format that this version does not know")
+                return None
+            if document["seq"] != sequence:
+                self._say(f"entry {sequence}", f"says that it is number {int(document['seq'])}")
+            if document["session"] != session:
+                self._say(f"entry {sequence}", "is filed under another session than its own")
+            at = document["at"]
+            if at < self.last_at:
+                self._say(f"entry {sequence}", "is older than the one before it")
+            else:
+                self.last_at = at
+            if is_entry(document):
+                entry: dict[str, Any] = document
+                return entry
+        except (ValueError, KeyError, TypeError):
+            pass
+        self._say(f"entry {sequence}", "is no entry: its bytes cannot be read")
+        return None
+
+    def _grow(self, computed: list[bytes], stored: list[bytes]) -> None:
+        """Add leaves to the tree, or trees: from here on two, if the hashes differ for the first time."""
+        if computed != stored and len(self._trees) == 1:
+            self._trees.append(_copy(self._trees[0]))
+        start = 0
+        while start < len(computed):
+            end = min(len(computed), start + WIDTH - self.size % WIDTH)
+            if self._waiting and self._waiting[-1].size > self.size:
+                end = min(end, start + self._waiting[-1].size - self.size)
+            for tree, leaves in zip(self._trees, (computed, stored), strict=False):
+                _extend(tree, leaves[start:end])
+            self.size += end - start
+            start = end
+            self._meet_checkpoints()
+
+    def _meet_checkpoints(self) -> None:
+        while self._waiting and self._waiting[-1].size == self.size:
+            kept = self._waiting.pop()
+            roots = [EMPTY_ROOT] if self.size == 0 else [tree.root() for tree in self._trees]
+            if self._is_whole and kept.root in roots:
+                self.agreed = self.size
+                continue
+            if self._is_given_up(kept):
+                continue
+            if self._is_whole:
+                what = f"are not those that were signed in {kept.source} (size {kept.size})"
+                self._say(f"entries {self.agreed + 1} to {self.size}", what)
+            if kept.frontier is not None:
+                self._trees, self._is_whole, self.agreed = [_copy(kept.frontier)], True, self.size
+
+    def _skip_to(self, sequence: int) -> None:
+        """The rows before `sequence` are not there, or it comes twice."""
+        missing = (self.size + 1, sequence - 1)
+        if sequence <= self.size:
+            self._say(f"entry {sequence}", "comes twice")
+            return
+        one = missing[0] == missing[1]
+        self._say(f"entry {missing[0]}" if one else f"entries {missing[0]} to {missing[1]}", "missing")
+        self._is_whole = False
+        self.size = missing[1]
+        while self._waiting and self._waiting[-1].size <= self.size:
+            kept = self._waiting.pop()
+            if kept.size == self.size and kept.frontier is not None:
+                self._trees, self._is_whole, self.agreed = [_copy(kept.frontier)], True, self.size
+
+    def _is_given_up(self, kept: Kept) -> bool:
+        if not any(after < kept.size <= last for after, last in self.given_up):
+            return False
+        self.notes.append(f"{kept.source} (size {kept.size}) was given up, and an entry says why")
+        return True
+
+    def _say(self, record: str, what: str) -> None:
+        self.wrong.append(Wrong(record, what))
+
+
+def is_entry(document: Any) -> bool:
+    """Whether a JSON document has the members that every entry has, each of its type."""
+    if not isinstance(document, dict) or not isinstance(document.get("at"), str):
+        return False
+    has_kind = isinstance(document.get("kind"), str) and isinstance(document.get("session"), str | None)
+    return has_kind and isinstance(document.get("data"), dict) and isinstance(document.get("payloads"), dict)
+
+
+def _copy(tree: Frontier) -> Frontier:
+    return Frontier.from_bytes(tree.size, tree.to_bytes())
+
+
+def _extend(tree: Frontier, leaves: Iterable[bytes]) -> None:
+    row = list(leaves)
+    if len(row) == WIDTH and tree.size % WIDTH == 0:
+        tree.append(perfect_root(row), level=WIDTH.bit_length() - 1)
+        return
+    for leaf in row:
+        tree.append(leaf)

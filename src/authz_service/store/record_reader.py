@@ -1,0 +1,145 @@
+"""The record as others read it: heads, entries and payloads in order, from one view, a page at a time.
+
+Reading takes no lock that the service needs: it works on a store that is being written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Executable, Result, bindparam, create_engine, event, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from authz_service.audit.entry import decode
+from authz_service.errors import Misconfigured, Unavailable
+from authz_service.store.connecting import open_database
+from authz_service.store.faults import without_values
+from authz_service.store.migrate import SchemaState, state_of
+from authz_service.store.schema import entries, head, payloads
+
+ENTRIES_AT_ONCE = 4096
+PAYLOAD_BYTES_AT_ONCE = 16 * 1024 * 1024
+DIGESTS_AT_ONCE = 400  # SQLite bounds the parameters of a statement
+PATIENCE = 60.0
+
+_PAGE = (
+    select(entries.c.seq, entries.c.session, entries.c.body, entries.c.leaf)
+    .where(entries.c.seq > bindparam("after"), entries.c.seq <= bindparam("last"))
+    .order_by(entries.c.seq)
+    .limit(ENTRIES_AT_ONCE)
+)
+
+
+class RecordReader:
+    """One consistent view of a store's record."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def read(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Result[Any]:
+        """Run a query."""
+        return self._connection.execute(statement, values or {})
+
+    def head(self) -> Any:
+        """The head's row: size, root, frontier, last_at, signature; None when it is gone."""
+        return self.read(select(head).where(head.c.id == 1)).one_or_none()
+
+    def largest(self) -> int:
+        """The number of the last entry that there is."""
+        return self.read(select(func.max(entries.c.seq))).scalar() or 0
+
+    def pages(self, first: int, last: int) -> Iterator[list[Any]]:
+        """The rows of entries `first` to `last`, in order, some thousands at once."""
+        after = first - 1
+        while page := list(self.read(_PAGE, {"after": after, "last": last})):
+            yield page
+            after = page[-1].seq
+
+    def leaves(self, first: int, last: int) -> Iterator[bytes]:
+        """The stored leaf hashes of entries `first` to `last`."""
+        for page in self.pages(first, last):
+            yield from (bytes(row.leaf) for row in page)
+
+    def payloads(self, wanted: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Digest, salt and body of the payloads that are there; `wanted` has digests and sizes.
+
+        Held in memory are some of them at once, at most 16 MiB where the sizes are right, or one.
+        """
+        for group in _groups(wanted):
+            query = select(payloads).where(payloads.c.digest.in_(group))
+            for row in self.read(query):
+                yield bytes(row.digest), bytes(row.salt), bytes(row.body)
+
+    def first_since(self, at: int) -> int:
+        """The number of the first entry at or after a time (microseconds); size + 1 when there is none."""
+        low, high = 1, self.largest() + 1
+        while low < high:
+            middle = (low + high) // 2
+            body = self.read(select(entries.c.body).where(entries.c.seq == middle)).scalar()
+            if body is None:
+                raise Misconfigured(f"entry {middle} is missing; run: authz audit verify --live")
+            low, high = (low, middle) if decode(bytes(body)).at >= at else (middle + 1, high)
+        return low
+
+
+@contextmanager
+def reading(url: str) -> Iterator[RecordReader]:
+    """A view of the store at `url`, running or not; nothing is created, migrated or changed.
+
+    Raises `Misconfigured` when its schema is not that of this program, `Unavailable` when it is away.
+    """
+    engine, close = _engine(url)
+    try:
+        with engine.connect() as connection:
+            _check_schema(connection)
+            yield RecordReader(connection)
+    except SQLAlchemyError as error:
+        raise Unavailable("the record store cannot be read", code="store_unavailable") from without_values(
+            error
+        )
+    finally:
+        close()
+
+
+def _engine(url: str) -> tuple[Engine, Any]:
+    if not url.startswith("sqlite:"):
+        database = open_database(url, patience=PATIENCE)
+        return database.reading, database.close
+    path = Path(make_url(url).database or "")
+    if not path.is_file():
+        raise Misconfigured(f"there is no store at {path}; name its data directory with --data-dir")
+    # Read-only, so that no second process ever checkpoints or creates anything.
+    engine = create_engine(
+        f"sqlite:///file:{path}?mode=ro&uri=true",
+        connect_args={"isolation_level": None},
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine, engine.dispose
+
+
+def _check_schema(connection: Connection) -> None:
+    match state_of(connection):
+        case SchemaState.CURRENT:
+            return
+        case SchemaState.NEWER:
+            raise Misconfigured("the database is of a newer version of authz; use that version to read it")
+        case _:
+            raise Misconfigured("the database is of an older version, or none; run: authz store migrate")
+
+
+def _groups(wanted: Iterable[tuple[bytes, int]]) -> Iterator[list[bytes]]:
+    group: list[bytes] = []
+    size = 0
+    for digest, told in wanted:
+        if group and (size + told > PAYLOAD_BYTES_AT_ONCE or len(group) == DIGESTS_AT_ONCE):
+            yield group
+            group, size = [], 0
+        group.append(digest)
+        size += told
+    if group:
+        yield group

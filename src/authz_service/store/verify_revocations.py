@@ -1,0 +1,70 @@
+"""The rows of `revocations` held against the entries that made them.
+
+A row that has run out may be gone; one that is in force may not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from authz_service.audit.draft import Kind
+from authz_service.audit.entry import microseconds
+from authz_service.audit.walk import Seen
+from authz_service.store.record_reader import RecordReader
+from authz_service.store.schema import revocations
+from authz_service.store.verify_payloads import Say, Wanted
+
+Key = tuple[str, str, str]
+
+
+class RevocationsCheck:
+    """Feed `page` with all entries in order and their payloads, then ask `end`."""
+
+    def __init__(self, reader: RecordReader, say: Say) -> None:
+        self._reader, self._say = reader, say
+        self._rows: dict[Key, dict[str, Any]] = {}
+
+    def page(self, seen: Sequence[Seen], payloads: Mapping[Wanted, bytes]) -> None:
+        """Follow what was withdrawn and lifted."""
+        for entry in seen:
+            kind = entry.document["kind"]
+            if kind in (Kind.TOKEN_REVOKED, Kind.TOKEN_RESTORED):
+                try:
+                    self._follow(entry, payloads)
+                except (KeyError, ValueError, TypeError):
+                    self._say(f"entry {entry.sequence}", "does not say which tokens it is about")
+
+    def end(self, now: int) -> None:
+        """Compare all rows; `now` (microseconds) is the time of the last entry."""
+        for row in self._reader.read(select(revocations)):
+            derived = self._rows.pop((row.issuer, row.by, row.value), None)
+            if derived is None:
+                self._say(f"revocation of entry {row.seq}", "has a row, and no entry that is in force")
+                continue
+            for column, value in derived.items():
+                if getattr(row, column) != value:
+                    name = f"revocation of entry {derived['seq']}"
+                    self._say(name, f"its column {column} is not what its entries make of it")
+        for derived in self._rows.values():
+            if derived["until"] is None or derived["until"] > now:
+                self._say(f"revocation of entry {derived['seq']}", "has an entry, and no row")
+
+    def _follow(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> None:
+        document, data = entry.document, entry.document["data"]
+        revoked = json.loads(payloads[entry.sequence, "revoked"])
+        key = (data["issuer"], data["by"], revoked["value"])
+        if document["kind"] == Kind.TOKEN_RESTORED:
+            self._rows.pop(key, None)
+            return
+        operator = json.loads(payloads[entry.sequence, "operator"])
+        name = operator.get("person") or operator["subject"]
+        self._rows[key] = {
+            "until": None if data["until"] is None else data["until"] * 1_000_000,
+            "at": microseconds(document["at"]),
+            "seq": entry.sequence,
+            "detail": json.dumps({"reason": revoked["reason"], "name": name}),
+        }

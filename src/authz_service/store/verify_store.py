@@ -1,0 +1,160 @@
+"""Verifies a live store: the entries from their bytes, the head, payloads, and every derived column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+
+from authz_service.audit.checkpoint import Checkpoint, VerifierKey, is_signed_by
+from authz_service.audit.draft import Kind
+from authz_service.audit.entry import decode, microseconds
+from authz_service.audit.merkle import Frontier
+from authz_service.audit.walk import Kept, Walk, Wrong
+from authz_service.keys.log_key import is_ed25519_signature
+from authz_service.store.record_reader import RecordReader
+from authz_service.store.schema import entries, head
+from authz_service.store.verify_holds import HoldsCheck
+from authz_service.store.verify_payloads import PayloadsCheck
+from authz_service.store.verify_revocations import RevocationsCheck
+from authz_service.store.verify_sessions import SessionsCheck
+
+MOST_LISTED = 10_000
+Progress = Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found: the first 10,000 of `count` wrong records, in the order in which they were met."""
+
+    origin: str = ""
+    size: int = 0
+    root: bytes = b""
+    signed_by: str = ""
+    payloads: int = 0
+    count: int = 0
+    wrong: list[Wrong] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def say(self, record: str, what: str) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.wrong) < MOST_LISTED:
+            self.wrong.append(Wrong(record, what))
+
+
+def verify_store(
+    reader: RecordReader,
+    *,
+    keys: Sequence[VerifierKey],
+    kept: Sequence[Kept],
+    with_payloads: bool = True,
+    progress: Progress = lambda done, size: None,
+    report: Verified | None = None,
+) -> Verified:
+    """Recompute everything that `reader` shows from the bytes of the entries.
+
+    `kept` are checkpoints whose signatures are good. Without payloads their bytes are not read, and the
+    columns that are derived from them are not compared. What is found is added to `report`.
+    """
+    report = report or Verified()
+    report.origin = keys[0].name
+    found = reader.head()
+    last = reader.largest()
+    if found is None:
+        report.say("head", "is missing")
+    report.size = last if found is None else found.size
+    walk = _walk(reader, kept, min(last, report.size), report, with_payloads, progress)
+    if found is not None:
+        report.root = bytes(found.root)
+        _judge_head(found, walk.end(found.size, report.root), walk, report)
+        if last > found.size:
+            report.say(f"entries {found.size + 1} to {last}", "are there, and the head does not count them")
+        report.signed_by = _signed_by(found, keys, report)
+    _take(walk, report)
+    strays = select(func.count()).select_from(entries).where(entries.c.seq < 1)
+    if reader.read(strays).scalar_one():
+        report.say("entries", "some have a number below 1")
+    if reader.read(select(func.count()).select_from(head)).scalar_one() > 1:
+        report.say("head", "there is more than one")
+    return report
+
+
+def _given_up(reader: RecordReader) -> list[tuple[int, int]]:
+    """What entries say of checkpoints that were given up; the entries themselves are verified later."""
+    given_up: list[tuple[int, int]] = []
+    for row in reader.read(select(entries.c.body).where(entries.c.session.is_(None))):
+        with suppress(ValueError, KeyError, TypeError):
+            entry = decode(bytes(row.body))
+            if entry.kind == Kind.RECORD_ACCEPTED:
+                given_up.append((int(entry.data["after"]), int(entry.data["kept_size"])))
+    return given_up
+
+
+def _walk(
+    reader: RecordReader,
+    kept: Sequence[Kept],
+    last: int,
+    report: Verified,
+    with_payloads: bool,
+    progress: Progress,
+) -> Walk:
+    walk = Walk(kept, _given_up(reader))
+    payloads = PayloadsCheck(reader, report.say)
+    sessions, holds = SessionsCheck(reader, report.say), HoldsCheck(reader, report.say)
+    revocations = RevocationsCheck(reader, report.say)
+    for page in reader.pages(1, last):
+        rows = [(row[0], row[1], bytes(row[2]), bytes(row[3] or b"")) for row in page]
+        seen = walk.page(rows)
+        _take(walk, report)
+        derived_from = payloads.page(seen) if with_payloads else {}
+        sessions.page(seen, derived_from)
+        holds.page(seen, derived_from)
+        if with_payloads:
+            revocations.page(seen, derived_from)
+        progress(rows[-1][0], last)
+    sessions.end(last)
+    holds.end()
+    if with_payloads:
+        payloads.end()
+        revocations.end(_time(walk))
+    report.payloads = payloads.count
+    return walk
+
+
+def _take(walk: Walk, report: Verified) -> None:
+    for wrong in walk.wrong:
+        report.say(wrong.record, wrong.what)
+    report.notes += walk.notes
+    walk.wrong.clear()
+    walk.notes.clear()
+
+
+def _judge_head(found: Any, expected: Frontier | None, walk: Walk, report: Verified) -> None:
+    if expected is not None and expected.to_bytes() != bytes(found.frontier):
+        report.say("head", "its column frontier is not that of its entries")
+    if _time(walk) != found.last_at:
+        report.say("head", "its column last_at is not the time of the last entry")
+
+
+def _time(walk: Walk) -> int:
+    """When the last entry was recorded, as far as entries could be read."""
+    try:
+        return microseconds(walk.last_at) if walk.last_at else 0
+    except ValueError:
+        return 0  # the entry was named
+
+
+def _signed_by(found: Any, keys: Sequence[VerifierKey], report: Verified) -> str:
+    signature = bytes(found.signature or b"")
+    for key in keys:
+        checkpoint = Checkpoint(key.name, found.size, bytes(found.root))
+        if is_signed_by(checkpoint, signature, [key], is_ed25519_signature):
+            return str(key)
+    report.say(
+        "head", "is not signed" if not signature else "its signature is not that of a key that is known"
+    )
+    return ""

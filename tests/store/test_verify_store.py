@@ -1,0 +1,379 @@
+"""Whatever is changed in a store is found and named, on both databases; what nobody changed is fine."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Boolean,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    and_,
+    create_engine,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.types import BigInteger
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.audit.merkle import Frontier, leaf_hash
+from authz_service.audit.walk import Kept
+from authz_service.core.holds import Approval, Stage, Verdict
+from authz_service.core.ports import HoldLimits
+from authz_service.core.revocations import Revocation, Revoked, RevokedBy
+from authz_service.errors import Misconfigured
+from authz_service.keys.log_key import LogKey
+from authz_service.servers.review_tokens import _entry
+from authz_service.store.record_reader import reading
+from authz_service.store.schema import (
+    entries,
+    head,
+    holds,
+    metadata,
+    payloads,
+    revocations,
+    sessions,
+    votes,
+)
+from authz_service.store.verify_store import Verified, verify_store
+from authz_service.view.caller import Caller
+
+KEY = LogKey.create("example.com/log")
+TABLES = (entries, payloads, head, sessions, holds, votes, revocations)
+COLUMNS = [(t.name, c.name) for t in TABLES for c in t.c if (t.name, c.name) != ("head", "id")]
+LIMITS = HoldLimits()
+
+
+def verify(
+    place: Any, *, kept: tuple[Kept, ...] = (), with_payloads: bool = True, key: LogKey = KEY
+) -> Verified:
+    with reading(place.url) as reader:
+        return verify_store(reader, keys=[key.vkey], kept=kept, with_payloads=with_payloads)
+
+
+def found(place: Any, **more: Any) -> list[tuple[str, str]]:
+    return [(wrong.record, wrong.what) for wrong in verify(place, **more).wrong]
+
+
+async def fill(place: Any, make: Any) -> None:
+    """Sessions and holds of every kind and state."""
+    two = Approval("two", (Stage("true", 2, 900.0), Stage("true", 1, 1800.0)))
+    async with place.store(signer=KEY) as store:
+        await store.append(EntryDraft(Kind.SERVICE_STARTED, data={"recovered": 0}))
+        await store.append(make.received("s1"), make.decided("s1"), make.released("s1", b"\xff\x00 body"))
+        await store.append(
+            EntryDraft(
+                Kind.EXCHANGE_ENDED,
+                "s1",
+                {"outcome": "completed", "prompt_tokens": 7, "completion_tokens": 9},
+            )
+        )
+        await store.append(EntryDraft(Kind.SESSION_READ, "s1", payloads={"reader": b"{}"}))
+        await store.append(make.received("s2", person="ann@example.com"), make.decided("s2", "deny", "no"))
+        approved = (await store.open_hold(make.hold("s3", request="three"), LIMITS)).hold
+        await store.vote(make.ballot(approved, key="once"), LIMITS)
+        await store.append(make.received("s4"))
+        released = EntryDraft(Kind.REQUEST_RELEASED, "s4", {"hold": approved.id}, {"body": approved.forward})
+        await store.consume(
+            approved.id,
+            digest=approved.digest,
+            session="s4",
+            entries=[make.decided("s4"), released, make.ended("s4")],
+        )
+        rejected = (await store.open_hold(make.hold("s5", request="five"), LIMITS)).hold
+        await store.vote(make.ballot(rejected, "rob", Verdict.REJECT), LIMITS)
+        staged = (await store.open_hold(make.hold("s6", request="six", approvals=(two,)), LIMITS)).hold
+        await store.vote(make.ballot(staged, "rita"), LIMITS)
+        place.clock.time += 60
+        await store.vote(make.ballot(staged, "rob"), LIMITS)
+        overdue = make.hold("s7", request="seven", approvals=(Approval("quick", (Stage("true", 1, 30.0),)),))
+        await store.open_hold(overdue, LIMITS)
+        place.clock.time += 60
+        await store.expire_overdue()
+        await store.open_hold(make.hold("s8", request="eight", forward=b"one"), LIMITS)
+        await store.open_hold(make.hold("s9", request="eight", forward=b"two"), LIMITS)
+        await store.open_hold(make.hold("s10", request="eight", forward=b"two"), LIMITS)
+        await withdraw(place, store)
+
+
+async def withdraw(place: Any, store: Any) -> None:
+    """Tokens that are withdrawn for good and for a while, one that ran out, and one that was lifted."""
+    now = place.clock.time
+    for number, until in enumerate((None, None, now + 1000.5, now + 5)):
+        await store.revoke(*revocation(Kind.TOKEN_REVOKED, number, until))
+    place.clock.time += 10
+    lifted, entry = revocation(Kind.TOKEN_RESTORED, 0, None)
+    assert await store.restore(lifted.what, entry)
+    await store.revoke(*revocation(Kind.TOKEN_REVOKED, 4, None))
+
+
+def revocation(kind: Kind, number: int, until: float | None) -> tuple[Revocation, EntryDraft]:
+    """One, and its entry as the review API makes it."""
+    what = Revoked("https://issuer.example", RevokedBy.SUBJECT, f"mallory {number}")
+    made = Revocation(what, until, "left", "oscar", 0.0)
+    return made, _entry(kind, made, Caller("https://issuer.example", "oscar", 0.0))
+
+
+@pytest.fixture
+def filled(place: Any, make: Any, run: Any) -> Any:
+    run(fill(place, make))
+    return place
+
+
+def engine_of(place: Any) -> Any:
+    return create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
+
+
+def change(place: Any, *statements: Any) -> None:
+    engine = engine_of(place)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(statement)
+    engine.dispose()
+
+
+def rows_of(place: Any, table: Table) -> list[Any]:
+    engine = engine_of(place)
+    with engine.connect() as connection:
+        rows = list(connection.execute(select(table)))
+    engine.dispose()
+    return rows
+
+
+def test_a_store_that_nobody_changed_is_fine(filled: Any) -> None:
+    report = verify(filled)
+    assert report.wrong == []
+    assert (report.count, report.signed_by, report.origin) == (0, str(KEY.vkey), "example.com/log")
+    assert report.size == len(rows_of(filled, entries))
+    assert report.payloads == len(rows_of(filled, payloads))
+    assert verify(filled, with_payloads=False).wrong == []
+
+
+def test_an_empty_store_is_fine(place: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            await store.append(EntryDraft(Kind.SERVICE_STARTED))
+
+    run(scenario())
+    assert found(place) == []
+
+
+def test_every_table_is_verified() -> None:
+    assert {table.name for table in TABLES} == set(metadata.tables)
+
+
+def mutated(column: Any, value: Any, chance: random.Random) -> Any:
+    """Another value of the column's type: one byte, character or bit of it is changed."""
+    kind = column.type
+    if isinstance(kind, Boolean):
+        return not value
+    if isinstance(kind, (BigInteger, Integer)) or "INT" in str(kind).upper():
+        return (value or 0) ^ (1 << chance.randrange(8, 31))
+    if isinstance(kind, LargeBinary):
+        if not value:
+            return b"x"
+        place = chance.randrange(len(value))
+        return value[:place] + bytes([value[place] ^ (1 << chance.randrange(8))]) + value[place + 1 :]
+    if not value:
+        return "x"
+    place = chance.randrange(len(value))
+    other = chance.choice([c for c in "abc123 {}" if c != value[place]])
+    return value[:place] + other + value[place + 1 :]
+
+
+def identified(table: Table, row: Any, **changed: Any) -> Any:
+    """The condition for one row, by all of its primary key."""
+    return and_(
+        *(column == changed.get(column.name, getattr(row, column.name)) for column in table.primary_key)
+    )
+
+
+def mutations(place: Any, table: Table, name: str, chance: random.Random) -> Iterator[Any]:
+    """An UPDATE of this column for some rows, each with one to undo it."""
+    rows = rows_of(place, table)
+    for row in chance.sample(rows, min(4, len(rows))):
+        old = getattr(row, name)
+        new = mutated(table.c[name], old, chance)
+        undo = update(table).where(identified(table, row, **{name: new})).values({name: old})
+        yield update(table).where(identified(table, row)).values({name: new}), undo
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS)
+def test_a_changed_byte_of_any_column_of_any_table_is_found(filled: Any, table: str, column: str) -> None:
+    chance = random.Random(f"{table}.{column}")
+    done = 0
+    for statement, undo in mutations(filled, metadata.tables[table], column, chance):
+        change(filled, statement)
+        assert found(filled), f"{table}.{column}: {statement.compile().params}"
+        change(filled, undo)
+        done += 1
+    assert done
+    assert found(filled) == []
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+def test_any_row_that_is_deleted_is_missed(filled: Any, table: Table) -> None:
+    rows = rows_of(filled, table)
+    assert rows
+    for row in random.Random(table.name).sample(rows, min(8, len(rows))):
+        change(filled, table.delete().where(identified(table, row)))
+        assert found(filled)
+        change(filled, insert(table).values(row._asdict()))
+    assert found(filled) == []
+
+
+def test_a_changed_entry_is_named_and_so_are_all_others(filled: Any) -> None:
+    for number in (3, 5):
+        body = rows_of(filled, entries)[number - 1].body
+        changed = body.replace(b'"v":1', b'"v":1 ')
+        change(filled, update(entries).where(entries.c.seq == number).values(body=changed))
+    what = "its bytes and its leaf hash do not fit each other"
+    assert [(r, w) for r, w in found(filled) if w == what] == [("entry 3", what), ("entry 5", what)]
+    assert not [
+        r for r, _ in found(filled) if r.startswith("entries")
+    ]  # the stored hashes make the signed tree
+
+
+def test_a_missing_entry_is_named(filled: Any) -> None:
+    change(filled, entries.delete().where(entries.c.seq.in_([4, 5, 6])))
+    assert ("entries 4 to 6", "missing") in found(filled)
+
+
+def test_a_changed_row_of_a_session_is_named_with_its_column(filled: Any) -> None:
+    change(filled, update(sessions).where(sessions.c.id == "s1").values(decision="deny", person="mallory"))
+    what = "its column {} is not what its entries make of it"
+    assert found(filled) == [("session s1", what.format("person")), ("session s1", what.format("decision"))]
+    change(filled, sessions.delete().where(sessions.c.id == "s1"))
+    assert found(filled) == [("session s1", "has entries, and no row")]
+
+
+def test_rows_that_were_put_in_are_found(filled: Any) -> None:
+    session = rows_of(filled, sessions)[0]._asdict()
+    payload = {"digest": bytes(32), "salt": bytes(32), "body": b""}
+    vote = rows_of(filled, votes)[0]._asdict()
+    hold = rows_of(filled, holds)[0]._asdict()
+    change(
+        filled,
+        insert(sessions).values(session | {"id": "forged", "seq": 1}),
+        insert(payloads).values(payload),
+        insert(votes).values(vote | {"seq": 9999, "idempotency_key": None}),
+        insert(holds).values(hold | {"id": "forged", "seq": 9999, "state": "released"}),
+    )
+    assert found(filled) == [
+        ("session forged", "has a row, and no entry that it begins with"),
+        ("hold forged", "has a row, and no entry that it opens with"),
+        ("votes", "1 are there that no entry tells of"),
+        ("payloads", "1 are there that no entry accounts for"),
+    ]
+
+
+def rewrite(
+    place: Any, number: int, body: Callable[[bytes], bytes], *, signed_by: LogKey | None = None
+) -> None:
+    """Change an entry and everything that follows from it, as somebody with the whole database can."""
+    rows = rows_of(place, entries)
+    frontier = Frontier()
+    for row in rows:
+        changed = body(row.body) if row.seq == number else row.body
+        frontier.append(leaf_hash(changed))
+        if row.seq == number:
+            values = {"body": changed, "leaf": leaf_hash(changed)}
+            change(place, update(entries).where(entries.c.seq == number).values(values))
+    values = {"root": frontier.root(), "frontier": frontier.to_bytes()}
+    if signed_by is not None:
+        from authz_service.audit.checkpoint import Checkpoint, sign_head
+
+        checkpoint = Checkpoint(signed_by.vkey.name, frontier.size, frontier.root())
+        values["signature"] = sign_head(checkpoint, signed_by)
+    change(place, update(head).values(values))
+
+
+def kept_at(place: Any, size: int, *, with_frontier: bool = True) -> Kept:
+    frontier = Frontier()
+    for row in rows_of(place, entries)[:size]:
+        frontier.append(leaf_hash(row.body))
+    return Kept(f"kept {size}", size, frontier.root(), frontier if with_frontier else None)
+
+
+def deny_to_allow(body: bytes) -> bytes:
+    return body.replace(b'"POST"', b'"HEAD"')
+
+
+def test_whoever_rewrites_the_whole_database_lacks_the_signature(filled: Any) -> None:
+    rewrite(filled, 2, deny_to_allow)
+    assert ("head", "its signature is not that of a key that is known") in found(filled)
+    rewrite(filled, 2, deny_to_allow, signed_by=LogKey.create("example.com/log"))
+    assert ("head", "its signature is not that of a key that is known") in found(filled)
+
+
+def test_whoever_has_the_key_too_is_found_by_checkpoints_and_narrowed_between_two(filled: Any) -> None:
+    kept = tuple(kept_at(filled, size) for size in (1, 5, 9, 12))
+    assert found(filled, kept=kept) == []
+    rewrite(filled, 7, lambda body: body.replace(b'"seq"', b'"seq" '), signed_by=KEY)
+    change(filled, sessions.delete(), holds.delete(), votes.delete())
+    wrong = [w for w in found(filled, kept=kept) if w[0].startswith("entries")]
+    assert ("entries 6 to 9", "are not those that were signed in kept 9 (size 9)") in wrong
+    assert not [w for w in wrong if w[0] in ("entries 2 to 5", "entries 10 to 12")]
+    alone = [w for w in found(filled) if w[0].startswith(("entries", "head"))]
+    assert alone == []  # this is what cannot be found without a checkpoint
+
+
+def test_a_tail_that_was_cut_is_found_by_a_checkpoint(filled: Any) -> None:
+    size = len(rows_of(filled, entries))
+    kept = (kept_at(filled, size, with_frontier=False),)
+    shorter = kept_at(filled, size - 2)
+    from authz_service.audit.checkpoint import Checkpoint, sign_head
+
+    assert shorter.frontier is not None
+    signature = sign_head(Checkpoint(KEY.vkey.name, size - 2, shorter.root), KEY)
+    change(
+        filled,
+        entries.delete().where(entries.c.seq > size - 2),
+        update(head).values(
+            size=size - 2, root=shorter.root, frontier=shorter.frontier.to_bytes(), signature=signature
+        ),
+    )
+    what = f"the record had {size} entries then and has {size - 2} now: its end is missing"
+    assert (f"kept {size}", what) in found(filled, kept=kept)
+
+
+def test_the_key_of_another_log_is_not_believed(filled: Any) -> None:
+    other = LogKey.create("example.com/log")
+    assert found(filled, key=other) == [("head", "its signature is not that of a key that is known")]
+
+
+def test_a_newer_schema_is_refused_and_not_verified(filled: Any) -> None:
+    change(filled, text("UPDATE authz_schema SET version_num = '9999'"))
+    with pytest.raises(Misconfigured, match="newer version"):
+        verify(filled)
+
+
+def test_what_is_no_entry_at_all_is_named_and_the_rest_goes_on(filled: Any) -> None:
+    for body in (b"\xff\xfe not utf-8", b"[]", b"{}", b"", b"x" * 70_000, b'{"v":2}', b'{"v":1,"seq":"x"}'):
+        change(filled, update(entries).where(entries.c.seq == 3).values(body=body))
+        assert ("entry 3", "its bytes and its leaf hash do not fit each other") in found(filled)
+
+
+def test_a_running_store_is_verified_while_it_is_written_to(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            await store.append(make.received("s1"), make.decided("s1"))
+            with reading(place.url) as reader:
+                assert reader.head().size == 2
+                await store.append(make.ended("s1"))
+                assert verify_store(reader, keys=[KEY.vkey], kept=()).wrong == []
+            assert found(place) == []
+
+    run(scenario())
+
+
+def test_the_types_of_the_columns_are_those_that_the_mutations_know() -> None:
+    known = (Boolean, BigInteger, Integer, LargeBinary, String)
+    assert all(isinstance(column.type, known) for table in TABLES for column in table.c)
