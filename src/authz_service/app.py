@@ -28,18 +28,18 @@ from authz_service.keys.files import load_or_create
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
 from authz_service.runtime.gateway import Gateway
+from authz_service.runtime.record import open_record
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.revoking import Revoking
 from authz_service.runtime.rules import Rules, scanner_of
 from authz_service.runtime.waiting import Waiting
+from authz_service.servers.checkpoint_metrics import CheckpointMetrics
 from authz_service.servers.ext_authz import ExtAuthz
 from authz_service.servers.ext_proc import ProcessServer
 from authz_service.servers.gateway import serve_gateway
 from authz_service.servers.metrics import serve_metrics
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_tokens import TokenReview
-from authz_service.store.location import store_url
-from authz_service.store.open import open_store
 from authz_service.view.caller import Caller
 
 log = structlog.get_logger(__name__)
@@ -118,10 +118,12 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
     embedded = EmbeddedIssuer.load(data.issuer_key) if config.identity.embedded else None
     verifier = verifier_from(config.identity, config.review, embedded=embedded)
     async with AsyncExitStack() as stack:
-        store = await open_store(store_url(config, data), instance=instance, pseudonym=pseudonym)
+        record = await open_record(config, data, instance=instance, pseudonym=pseudonym)
+        store = record.store
         stack.push_async_callback(store.close)
         stack.push_async_callback(verifier.close)
-        await _begin(store, loaded)
+        await _begin(store, loaded, record.first)
+        stack.push_async_callback(record.checkpoints.take)
         gateway = Gateway(
             store=store,
             rules=rules_of(loaded),
@@ -135,7 +137,8 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         stack.push_async_callback(_end, store, gateway.recorder)
         revoking = Revoking(store, verifier.revoked.replace)
         await revoking.refresh()
-        for work in (gateway.waiting.run(), gateway.recorder.run(), revoking.run(), _sweep(store)):
+        works = (gateway.waiting.run(), gateway.recorder.run(), revoking.run(), record.checkpoints.run())
+        for work in (*works, _sweep(store)):
             task = asyncio.create_task(work)
             task.add_done_callback(_stop_if_failed)
             stack.push_async_callback(_cancelled, task)
@@ -156,7 +159,10 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         address = await stack.enter_async_context(review.serve(settings.review, tls=settings.review_tls))
         metrics = await stack.enter_async_context(
             serve_metrics(
-                settings.metrics, live=lambda: len(gateway.live), waiting=lambda: gateway.waiting.total
+                settings.metrics,
+                live=lambda: len(gateway.live),
+                waiting=lambda: gateway.waiting.total,
+                more=[CheckpointMetrics(record.checkpoints)],
             )
         )
         check = ExtAuthz(verifier=verifier, sealer=gateway.sealer, refusals=gateway.recorder)
@@ -189,14 +195,14 @@ class LiveRoles:
         return self._service.loaded.roles.stages_for(person, approvals)
 
 
-async def _begin(store: Store, loaded: Loaded) -> None:
+async def _begin(store: Store, loaded: Loaded, first: Sequence[EntryDraft]) -> None:
     recovered = await store.recover()
     four_eyes = not loaded.config.identity.embedded
     started = EntryDraft(
         Kind.SERVICE_STARTED,
         data={"version": metadata.version("authz-service"), "recovered": recovered, "four_eyes": four_eyes},
     )
-    await store.append(started, _activated(loaded))
+    await store.append(started, *first, _activated(loaded))
     if recovered:
         log.warning("record.recovered", sessions=recovered)
     if not four_eyes:
@@ -243,7 +249,7 @@ def _activated(loaded: Loaded) -> EntryDraft:
 
 def _refuse_restart_only(old: Config, new: Config) -> None:
     """Some sections are built into what runs: say so rather than take half of a file."""
-    sections = ("listen", "models", "identity", "store_url", "review")
+    sections = ("listen", "models", "identity", "store_url", "review", "record")
     changed = [name for name in sections if getattr(old, name) != getattr(new, name)]
     if changed:
         raise Misconfigured(f"{', '.join(changed)} changed, which takes a restart; nothing was reloaded")

@@ -231,7 +231,7 @@ def test_a_key_that_nobody_honours_is_refused_at_every_level(
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("record: {keep: {entries: 400d}}", 1, "record is not supported yet"),
+        ("record: {keep: {entries: 400d}}", 10, "keep is not supported yet"),
         ("answers: {rules: [{name: a, when: 'true', effect: hold}]}", 51, "hold is not supported yet"),
         (
             "answers: {rules: [{name: a, when: 'true', effect: deny, whole: true}]}",

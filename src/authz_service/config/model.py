@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from authz_service.config.record_values import Record
 from authz_service.core.holds import Approval
 from authz_service.masking.options import Options
 
@@ -197,4 +198,5 @@ class Config:
     approvals: tuple[Approval, ...]
     limits: Limits
     store_url: str
+    record: Record = field(default_factory=Record)
     detector_options: tuple[DetectorOptions, ...] = ()

@@ -17,6 +17,7 @@ from authz_service.config.masks import OptionsCheck, PatternCheck, read_detector
 from authz_service.config.model import Config, Identity, PathRule
 from authz_service.config.people import read_review
 from authz_service.config.policy_document import policy_document
+from authz_service.config.record import read_record
 from authz_service.config.roles import FileRoles
 from authz_service.config.rules import read_paths, read_rules
 from authz_service.config.section import Refused, as_section
@@ -112,9 +113,9 @@ def _read_root(
         approvals=tuple(approval for approval in approvals.values() if approval is not None),
         limits=read_limits(root),
         store_url=read_store(root),
+        record=read_record(root, base),
         detector_options=options,
     )
-    root.later("record")
     root.close()
     if report.faults or roles is None:
         return None

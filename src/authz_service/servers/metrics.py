@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -31,11 +31,12 @@ class _Live(Collector):
 
 @asynccontextmanager
 async def serve_metrics(
-    port: int, *, live: Callable[[], int], waiting: Callable[[], int]
+    port: int, *, live: Callable[[], int], waiting: Callable[[], int], more: Sequence[Collector] = ()
 ) -> AsyncIterator[str]:
     """Serve on 127.0.0.1 within the context (`port` 0 chooses one); yields the URL."""
     registry = CollectorRegistry()
-    registry.register(_Live(live, waiting))
+    for collector in (_Live(live, waiting), *more):
+        registry.register(collector)
     try:
         server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
     except OSError as error:

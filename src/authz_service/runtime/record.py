@@ -1,0 +1,76 @@
+"""Opens the record as a service writes it: signed, compared with what was signed before, with checkpoints."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.config.model import Config
+from authz_service.errors import Misconfigured
+from authz_service.keys.data_dir import DataDir
+from authz_service.keys.log_key import LogKey
+from authz_service.runtime.checkpoint_delivery import Deliveries
+from authz_service.runtime.checkpoint_receivers import receiver_of
+from authz_service.runtime.checkpoints import Checkpoints
+from authz_service.store.location import store_url
+from authz_service.store.open import open_store
+from authz_service.store.sql_store import SqlStore
+
+Pseudonym = Callable[[tuple[str, str]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The open store, its checkpoints, and the entries that opening it has made necessary."""
+
+    store: SqlStore
+    checkpoints: Checkpoints
+    first: tuple[EntryDraft, ...]
+
+
+async def open_record(config: Config, data: DataDir, *, instance: str, pseudonym: Pseudonym) -> Record:
+    """Open the configured store; `await record.store.close()` when done.
+
+    Raises `Misconfigured` when its head is not signed by this machine's key, or it does not contain what
+    the last checkpoint in the data directory was signed for; and `Unavailable`.
+    """
+    is_new = not data.log_key.exists()
+    key = log_key(config, data)
+    store = await open_store(
+        store_url(config, data),
+        instance=instance,
+        pseudonym=pseudonym,
+        signer=key,
+        is_first_signer=is_new,
+    )
+    try:
+        checkpoints = checkpoints_of(config, data, store, key)
+        await checkpoints.compare()
+    except BaseException:
+        await store.close()
+        raise
+    created = EntryDraft(Kind.LOG_KEY_CREATED, data={"key": str(key.vkey)})
+    return Record(store, checkpoints, (created,) if is_new else ())
+
+
+def log_key(config: Config, data: DataDir) -> LogKey:
+    """The key that signs the record, made at the first start; raises `Misconfigured` for another log's."""
+    origin = config.record.origin
+    key = LogKey.load_or_create(data.log_key, origin or f"authz.local/{secrets.token_hex(8)}")
+    if origin is not None and key.vkey.name != origin:
+        raise Misconfigured(
+            f"record.origin is {origin}, and the log's key is that of {key.vkey.name};"
+            " a record keeps its name: leave origin out, or start with a data directory of its own"
+        )
+    return key
+
+
+def checkpoints_of(config: Config, data: DataDir, store: SqlStore, key: LogKey) -> Checkpoints:
+    """The checkpoints of the record, and where the configuration sends them."""
+    settings = config.record.checkpoints
+    deliveries = Deliveries([receiver_of(receiver) for receiver in settings.to], data.checkpoint_receivers)
+    return Checkpoints(
+        store, key=key.vkey, path=data.checkpoints, deliveries=deliveries, every=settings.every
+    )
