@@ -1,0 +1,265 @@
+"""`authz audit`: exports and verifies the record, on this machine and beside the running service."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from authz_service.commands.options import data_dir_option
+
+if TYPE_CHECKING:
+    from authz_service.store.verify_store import Verified
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+DATA_DIR = "Of the service whose record it is."
+VERIFIED = """\b
+Exit codes:
+  0  everything fits
+  1  something does not, and is named
+  2  it could not be verified: no key, no whole export, another version
+  6  the store is away"""
+
+config_option = click.option(
+    "--config",
+    envvar="AUTHZ_CONFIG",
+    type=FILE,
+    help="The configuration; by default that of the data directory.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+
+
+@click.group()
+def command() -> None:
+    """Export the record, verify it, and show what others need to do so."""
+
+
+@command.command()
+@data_dir_option(DATA_DIR)
+@config_option
+@json_option
+def key(data_dir: Path, config: Path | None, as_json: bool) -> None:
+    """Show the public key that the record is signed for, as name+hash+key (C2SP).
+
+    Give it to whoever is to verify exports, by a way on which nobody can change it.
+    """
+    from authz_service.commands.audit_source import Source
+
+    vkey = Source.of(config, data_dir).log_key().vkey
+    click.echo(json.dumps({"name": vkey.name, "key": str(vkey)}) if as_json else str(vkey))
+
+
+@command.command()
+@data_dir_option(DATA_DIR)
+@config_option
+@json_option
+def checkpoint(data_dir: Path, config: Path | None, as_json: bool) -> None:
+    """Show the signed checkpoint of this moment.
+
+    Whoever keeps it elsewhere can find later what was cut off or rewritten since.
+    """
+    from authz_service.audit.checkpoint import Checkpoint, note
+    from authz_service.commands.audit_source import Source
+    from authz_service.store.record_reader import reading
+
+    source = Source.of(config, data_dir)
+    name = source.log_key().vkey.name
+    with reading(source.url) as reader:
+        head = _signed_head(reader)
+        found = Checkpoint(name, head.size, bytes(head.root))
+    text = note(found, name, bytes(head.signature))
+    shown = json.dumps({"size": found.size, "root": found.root.hex(), "checkpoint": text})
+    click.echo(shown if as_json else text, nl=as_json)
+
+
+@command.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@click.option("--from", "first", metavar="WHEN", help="An entry's number, or a time (2026-11-05T10:00Z).")
+@click.option("--to", "last", metavar="WHEN", help="The last entry, or the time up to which entries go.")
+@click.option("--no-payloads", is_flag=True, help="Leave out prompts, answers, names and reasons.")
+@data_dir_option(DATA_DIR)
+@config_option
+@json_option
+def export(
+    folder: Path,
+    first: str | None,
+    last: str | None,
+    no_payloads: bool,
+    data_dir: Path,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Write the record into DIR, which must be new: entries, payloads, checkpoints, the key and a verifier.
+
+    It is in the form of C2SP tlog-tiles, and is verified without this program by DIR/verify.py. With
+    --from and --to the other entries go out as hashes only; bundles of 256 entries are whole.
+    """
+    from authz_service.commands.audit_export import Wanted
+    from authz_service.commands.audit_export import export as write
+    from authz_service.commands.audit_range import entry_range
+    from authz_service.commands.audit_source import Source
+    from authz_service.store.record_reader import reading
+
+    source = Source.of(config, data_dir)
+    vkey = source.log_key().vkey
+    with reading(source.url) as reader:
+        size = _signed_head(reader).size
+        wanted = Wanted(
+            (str(vkey),),
+            *entry_range(first, last, reader, size),
+            payloads=not no_payloads,
+            checkpoints=source.data.checkpoints,
+        )
+        done = write(reader, folder, wanted, progress("exported"))
+    if as_json:
+        click.echo(json.dumps({"size": done.size, "entries": done.entries, "payloads": done.payloads}))
+    else:
+        click.echo(f"{done.entries} of {done.size} entries and {done.payloads} payloads are in {folder}")
+        click.echo(f"verify: python3 {folder / 'verify.py'} --key {vkey}")
+
+
+@command.command(epilog=VERIFIED)
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]", required=False)
+@click.option("--live", is_flag=True, help="The store itself, which is what is verified without DIR.")
+@click.option("--key", "keys", multiple=True, metavar="VKEY", help="A public key that you were given.")
+@click.option(
+    "--checkpoint", "files", multiple=True, type=FILE, metavar="FILE", help="A checkpoint kept elsewhere."
+)
+@click.option("--no-payloads", is_flag=True, help="Live only: read no payloads, which takes less time.")
+@data_dir_option(DATA_DIR)
+@config_option
+@json_option
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    folder: Path | None,
+    live: bool,
+    keys: Sequence[str],
+    files: Sequence[Path],
+    no_payloads: bool,
+    data_dir: Path,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Verify an export in DIR, or the live store, and name every record that is not as it was recorded.
+
+    Everything is computed anew from the bytes of the entries: the tree, the signature, the payloads'
+    digests, and in a live store every column that lists and searches use. Checkpoints that were kept are
+    compared, those of the data directory by themselves.
+    """
+    if folder is not None and live:
+        raise click.UsageError("name DIR or --live, not both")
+    if folder is not None:
+        ctx.exit(_verify_export(folder, keys, files, as_json=as_json))
+    report = _verify_live(config, data_dir, keys, files, with_payloads=not no_payloads)
+    _show(report, as_json=as_json)
+    ctx.exit(1 if report.count else 0)
+
+
+@command.command()
+@click.option("--reason", required=True, help="Why; it goes on record with your name on this machine.")
+@data_dir_option(DATA_DIR)
+@config_option
+@json_option
+def accept(reason: str, data_dir: Path, config: Path | None, as_json: bool) -> None:
+    """Go on with a record that is not the one that was signed, as after a backup was restored.
+
+    The service refuses to start on such a record. Stop it, find out what happened (`authz audit verify`), and
+    keep a copy of the database: this signs the record as it is, with an entry that says what was found, what
+    the last checkpoint counted, and why it is accepted. Later verifications show it.
+    """
+    from authz_service.cel.load import load_config
+    from authz_service.commands.audit_accept import accept as accept_record
+    from authz_service.commands.audit_source import configuration
+    from authz_service.keys.data_dir import DataDir
+
+    data = DataDir.open(data_dir)
+    done = accept_record(load_config(configuration(config, data)).config, data, reason=reason)
+    if as_json:
+        click.echo(json.dumps({"found": done.found, "kept": done.kept}))
+    else:
+        click.echo(f"accepted {done.found} entries; the last checkpoint counted {done.kept}")
+
+
+def _verify_export(folder: Path, keys: Sequence[str], files: Sequence[Path], *, as_json: bool) -> int:
+    from authz_service.commands import verify_export
+    from authz_service.errors import Misconfigured
+
+    try:
+        report = verify_export.verify(folder, keys, files, progress("verified"))
+    except verify_export.CannotVerify as error:
+        raise Misconfigured(f"cannot verify: {error}") from error
+    verify_export.show(report, as_json=as_json)
+    return 1 if report.count else 0
+
+
+def _verify_live(
+    config: Path | None, data_dir: Path, keys: Sequence[str], files: Sequence[Path], *, with_payloads: bool
+) -> Verified:
+    from authz_service.commands.audit_source import Source, parse_keys, read_kept
+    from authz_service.store.record_reader import reading
+    from authz_service.store.verify_store import Verified, verify_store
+
+    source = Source.of(config, data_dir)
+    known = parse_keys(keys) or [source.log_key().vkey]
+    own = [source.data.checkpoints] if source.data.checkpoints.is_file() else []
+    report = Verified()
+    # Before the view of the store begins: no checkpoint may be ahead of it.
+    kept = read_kept([*own, *files], known, report)
+    with reading(source.url) as reader:
+        return verify_store(
+            reader,
+            keys=known,
+            kept=kept,
+            with_payloads=with_payloads,
+            progress=progress("verified"),
+            report=report,
+        )
+
+
+def _show(report: Verified, *, as_json: bool) -> None:
+    if as_json:
+        shown: dict[str, Any] = {
+            "ok": not report.count,
+            "origin": report.origin,
+            "size": report.size,
+            "root": report.root.hex(),
+            "key": report.signed_by,
+            "payloads": report.payloads,
+            "count": report.count,
+            "wrong": [{"record": wrong.record, "what": wrong.what} for wrong in report.wrong],
+            "notes": report.notes,
+        }
+        click.echo(json.dumps(shown, indent=2))
+        return
+    for said in report.notes:
+        click.echo(f"note: {said}")
+    for wrong in report.wrong:
+        click.echo(f"WRONG  {wrong.record}: {wrong.what}")
+    click.echo(f"log {report.origin}, {report.size} entries, root {report.root.hex()}")
+    click.echo(f"signed by {report.signed_by or 'no key that is known'}")
+    click.echo("everything fits" if not report.count else f"{report.count} things are wrong")
+
+
+def _signed_head(reader: Any) -> Any:
+    from authz_service.errors import Misconfigured
+
+    head = reader.head()
+    if head is None or not head.signature:
+        raise Misconfigured("the record is not signed yet; start the service once with this data directory")
+    return head
+
+
+def progress(word: str) -> Callable[[int, int], None]:
+    """How far it is, on standard error where that is a terminal."""
+    if not sys.stderr.isatty():
+        return lambda done, size: None
+
+    def say(done: int, size: int) -> None:
+        click.echo(f"\r{word} {done} of {size} entries", nl=done == size, err=True)
+
+    return say

@@ -1,0 +1,170 @@
+"""Writes an export: the record as tlog-tiles, with payloads, checkpoints, the key and a verifier."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from authz_service.audit.checkpoint import Checkpoint, note
+from authz_service.audit.entry import decode
+from authz_service.audit.merkle import leaf_hash
+from authz_service.audit.tiles import WIDTH, TileWriter, bundle, bundle_path, payloads_path
+from authz_service.commands import verify_export
+from authz_service.errors import AuthzError, Misconfigured
+from authz_service.store.record_reader import RecordReader
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to export. `first` and `last` are entries, from 1; whole bundles of 256 are written.
+
+    `vkeys` are the log's public keys, the one that signs now first; `checkpoints` is the file of those
+    that were kept, if there is one.
+    """
+
+    vkeys: Sequence[str]
+    first: int
+    last: int
+    payloads: bool = True
+    checkpoints: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written: the log's size, and how many entries and payloads."""
+
+    size: int
+    entries: int
+    payloads: int
+
+
+def export(reader: RecordReader, folder: Path, wanted: Wanted, progress: Progress) -> Exported:
+    """Write the export into `folder`, which must be empty or not there.
+
+    What is in memory does not grow with the record. The manifest is written last: an export without
+    one is not whole. Raises `Misconfigured` for a folder that is not empty, and an error that says so
+    when the disk is full.
+    """
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if any(folder.iterdir()):
+            raise Misconfigured(f"{folder} is not empty; name a directory that is new")
+        return _Writer(reader, folder, wanted).write(progress)
+
+
+class _Writer:
+    def __init__(self, reader: RecordReader, folder: Path, wanted: Wanted) -> None:
+        self._reader, self._folder, self._wanted = reader, folder, wanted
+        self._tiles = TileWriter()
+        self._entries = self._payloads = 0
+
+    def write(self, progress: Progress) -> Exported:
+        head = self._reader.head()
+        size = head.size
+        pending: list[bytes] = []
+        number = 0
+        for page in self._reader.pages(1, size):
+            for row in page:
+                if row.seq != number * WIDTH + len(pending) + 1:
+                    raise Misconfigured("entries are missing, so there is no tree; run: authz audit verify")
+                pending.append(bytes(row.body))
+                if len(pending) == WIDTH:
+                    self._bundle(number, pending)
+                    number, pending = number + 1, []
+            progress(page[-1].seq, size)
+        if number * WIDTH + len(pending) != size:
+            raise Misconfigured("entries are missing, so there is no tree; run: authz audit verify")
+        if pending:
+            self._bundle(number, pending)
+        for name, content in self._tiles.rest():
+            self._put(name, content)
+        self._key_and_checkpoints(head)
+        os.sync()  # a disk may say only now that it is full
+        done = Exported(size, self._entries, self._payloads)
+        self._put("manifest.json", self._manifest(done))
+        return done
+
+    def _bundle(self, number: int, bodies: Sequence[bytes]) -> None:
+        for body in bodies:
+            for name, content in self._tiles.append(leaf_hash(body)):
+                self._put(name, content)
+        start = number * WIDTH
+        if start + len(bodies) < self._wanted.first or start >= self._wanted.last:
+            return
+        self._put(bundle_path(number, len(bodies)), bundle(bodies))
+        self._entries += len(bodies)
+        if self._wanted.payloads:
+            self._write_payloads(number, bodies)
+
+    def _write_payloads(self, number: int, bodies: Sequence[bytes]) -> None:
+        sizes = {ref.digest: ref.size for body in bodies for ref in _references(body)}
+        file: BinaryIO | None = None
+        try:
+            for _, salt, body in self._reader.payloads(sizes.items()):
+                file = file or self._create(payloads_path(number))
+                file.write(salt + len(body).to_bytes(8, "big"))
+                file.write(body)
+                self._payloads += 1
+        finally:
+            if file is not None:
+                file.close()
+
+    def _key_and_checkpoints(self, head: Any) -> None:
+        origin = self._wanted.vkeys[0].split("+")[0]
+        text = note(Checkpoint(origin, head.size, bytes(head.root)), origin, bytes(head.signature))
+        self._put("checkpoint", text.encode())
+        self._put("log.vkey", "".join(f"{key}\n" for key in self._wanted.vkeys).encode())
+        self._put("verify.py", Path(verify_export.__file__).read_bytes())
+        kept = self._wanted.checkpoints
+        if kept is not None and kept.is_file():
+            with kept.open("rb") as source, self._create("checkpoints.jsonl") as target:
+                shutil.copyfileobj(source, target)
+
+    def _manifest(self, done: Exported) -> bytes:
+        manifest = {
+            "format": verify_export.FORMAT,
+            "size": done.size,
+            "first": self._wanted.first,
+            "last": self._wanted.last,
+            "payloads": int(self._wanted.payloads),
+            "key": self._wanted.vkeys[0],
+        }
+        return json.dumps(manifest, indent=2).encode() + b"\n"
+
+    def _put(self, name: str, content: bytes) -> None:
+        with self._create(name) as file:
+            file.write(content)
+
+    def _create(self, name: str) -> BinaryIO:
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _references(body: bytes) -> list[Any]:
+    try:
+        return list(decode(body).payloads.values())
+    except ValueError:
+        return []  # a damaged entry is exported as it is: whoever verifies the export will name it
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        raise AuthzError(
+            f"the export into {folder} is not whole ({why}); remove it, and export to where there is room",
+            code="export_incomplete",
+            status=507,
+        ) from error

@@ -1,0 +1,378 @@
+"""An export is verified by what goes with it, alone, and every change of it is found and named."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from pymerkle import InmemoryTree  # type: ignore[import-untyped]  # it has no types
+
+from authz_cli.main import cli
+from authz_service.audit.checkpoint import Checkpoint, VerifierKey, parse_note, verified
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.audit.entry import LARGEST_ENTRY
+from authz_service.commands import verify_export
+from authz_service.config.starter import starter_text
+from authz_service.keys.data_dir import DataDir
+from authz_service.keys.log_key import LogKey, is_ed25519_signature
+from authz_service.store.open import open_store
+
+COUNT = 600  # three bundles, the last of them a part
+
+
+def record(folder: Path, count: int = COUNT) -> LogKey:
+    """A data directory with a signed record in it."""
+    data = DataDir.open(folder / "data")
+    key = LogKey.load_or_create(data.log_key, "example.com/log")
+    (data.root / "authz.yaml").write_text(starter_text(model_url="http://127.0.0.1:9"))
+
+    async def fill() -> None:
+        store = await open_store(f"sqlite:///{data.database}", instance="one", pseudonym=str, signer=key)
+        try:
+            await store.append(*(draft(number) for number in range(count // 2)))
+            await store.append(*(draft(number) for number in range(count // 2, count)))
+        finally:
+            await store.close()
+
+    asyncio.run(fill())
+    return key
+
+
+def draft(number: int) -> EntryDraft:
+    if number == 300:
+        return EntryDraft(Kind.SERVICE_STOPPED, data={"note": "x" * (LARGEST_ENTRY - 140)})
+    payloads = {"body": f"payload {number}".encode() * 50} if number % 5 == 0 else {}
+    return EntryDraft(Kind.SESSION_READ, f"s{number}", {"number": number}, payloads)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LogKey]:
+    folder = tmp_path_factory.mktemp("export")
+    key = record(folder)
+    assert run(folder, "export", str(folder / "out")).exit_code == 0
+    return folder, key
+
+
+@pytest.fixture
+def out(made: tuple[Path, LogKey], tmp_path: Path) -> Path:
+    """A copy of the export, to be changed."""
+    shutil.copytree(made[0] / "out", tmp_path / "out")
+    return tmp_path / "out"
+
+
+def run(folder: Path, verb: str, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["audit", verb, *arguments, "--data-dir", str(folder / "data")])
+
+
+def alone(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The verifier as an auditor runs it: no packages, no environment, nothing of ours."""
+    command = [sys.executable, "-I", "-S", str(out / "verify.py"), "--json", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env={}, check=False)
+
+
+def wrong(out: Path, *arguments: str) -> list[str]:
+    report = verify_export.verify(out, arguments)
+    assert report.count == len(report.wrong)
+    return [record for record, _ in report.wrong]
+
+
+def test_an_export_is_verified_by_its_own_verifier_with_nothing_installed(
+    made: tuple[Path, LogKey], out: Path
+) -> None:
+    done = alone(out, "--key", str(made[1].vkey))
+    report = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, report["ok"]) == (0, "", True)
+    assert (report["size"], report["entries"], report["payloads"]) == (COUNT, COUNT, 119)
+    assert report["key"] == str(made[1].vkey)
+
+
+def test_the_command_says_the_same(made: tuple[Path, LogKey], out: Path) -> None:
+    result = run(made[0], "verify", str(out), "--key", str(made[1].vkey), "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (
+        0,
+        json.loads(alone(out, "--key", str(made[1].vkey)).stdout),
+    )
+    plain = run(made[0], "verify", str(out))
+    assert plain.exit_code == 0
+    assert "compare it with the one that you were given" in plain.stdout
+
+
+def test_independent_implementations_agree_on_the_root_and_the_signature(
+    made: tuple[Path, LogKey], out: Path
+) -> None:
+    checkpoint = verified(parse_note((out / "checkpoint").read_text()), [made[1].vkey], is_ed25519_signature)
+    entries: list[bytes] = []
+    for name in ("tile/entries/000", "tile/entries/001", f"tile/entries/002.p/{COUNT - 512}"):
+        entries += verify_export.unbundle((out / name).read_bytes())
+    assert InmemoryTree.init_from_entries(entries, algorithm="sha256").get_root() == checkpoint.root
+    assert checkpoint == Checkpoint("example.com/log", COUNT, checkpoint.root)
+    assert VerifierKey.parse((out / "log.vkey").read_text()) == made[1].vkey
+
+
+def test_the_files_are_closed_to_others(out: Path) -> None:
+    assert out.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in out.rglob("*") if path.is_file()} == {0o600}
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["tile/0/*", "tile/0/002.p/*", "tile/1/000.p/*", "tile/entries/00*", "payloads/*"]
+)
+def test_a_changed_byte_of_any_file_is_found(out: Path, pattern: str) -> None:
+    chance = random.Random(pattern)
+    for path in sorted(p for p in out.glob(pattern) if p.is_file()):
+        content = path.read_bytes()
+        for place in chance.sample(range(len(content)), 8):
+            path.write_bytes(flipped(content, place))
+            assert wrong(out), f"{path.name} at {place}"
+        path.write_bytes(content)
+    assert wrong(out) == []
+
+
+def test_a_changed_entry_is_named_and_so_are_all_others(out: Path) -> None:
+    for name, number in (("tile/entries/000", 7), ("tile/entries/001", 500)):
+        path = out / name
+        old = f'"number":{number - 1}}}'.encode()
+        assert path.read_bytes().count(old) == 1
+        path.write_bytes(path.read_bytes().replace(old, old.replace(b"number", b"Number")))
+    assert wrong(out) == ["entry 7", "entry 500"]
+
+
+def test_a_changed_payload_is_named_with_its_entry(out: Path) -> None:
+    path = out / "payloads/001"
+    path.write_bytes(path.read_bytes().replace(b"payload 400", b"payload 40O", 1))
+    assert wrong(out) == ["payloads/001", "payload body of entry 401"]
+
+
+@pytest.mark.parametrize("name", ["tile/entries/001", "tile/0/000", "payloads/000", "tile/1/000.p/2"])
+@pytest.mark.parametrize("damage", ["gone", "cut", "empty"])
+def test_an_export_of_which_a_part_is_missing_is_found(out: Path, name: str, damage: str) -> None:
+    path = out / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(content[: len(content) * 2 // 3 - 1] if damage == "cut" else b"")
+    found = wrong(out)
+    assert found
+    assert found[0].startswith((name.partition(".")[0], "payload body of entry", name))
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "checkpoint", "log.vkey"])
+def test_what_is_no_whole_export_cannot_be_verified(made: tuple[Path, LogKey], out: Path, name: str) -> None:
+    (out / name).unlink()
+    done = alone(out)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert name in done.stderr
+    result = run(made[0], "verify", str(out))
+    assert result.exit_code == 2
+    assert "cannot verify" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"format":"authz-export/9"}', b"\xff", b'{"format":"authz-export/1"}']
+)
+def test_a_manifest_of_another_format_is_refused(out: Path, content: bytes) -> None:
+    (out / "manifest.json").write_bytes(content)
+    assert alone(out).returncode == 2
+
+
+def test_an_export_of_another_log_is_found_by_the_key(out: Path) -> None:
+    other = str(LogKey.create("example.com/log").vkey)
+    done = alone(out, "--key", other)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["wrong"] == [
+        {"record": "checkpoint", "what": "is not signed by a key that is known"}
+    ]
+    assert alone(out, "--key", "no key").returncode == 2
+
+
+def signed(key: LogKey, size: int, root: bytes) -> str:
+    from authz_service.audit.checkpoint import note, sign_head
+
+    checkpoint = Checkpoint(key.vkey.name, size, root)
+    return note(checkpoint, key.vkey.name, sign_head(checkpoint, key))
+
+
+def test_checkpoints_that_were_kept_find_a_cut_and_a_rewritten_log(
+    made: tuple[Path, LogKey], out: Path
+) -> None:
+    tree = verify_export.Tree()
+    for place in range(0, 32 * 256, 32):
+        tree.append((out / "tile/0/000").read_bytes()[place : place + 32])
+    kept = out.parent / "kept"
+    for size, root, what in (
+        (256, tree.root(), None),
+        (256, bytes(32), "the log was rewritten"),
+        (COUNT + 1, bytes(32), "its end is missing"),
+        (0, verify_export.EMPTY_ROOT, None),
+    ):
+        kept.write_text(signed(made[1], size, root))
+        report = verify_export.verify(out, [str(made[1].vkey)], [kept])
+        assert [w for _, w in report.wrong if what is None or what not in w] == []
+        assert bool(report.count) == (what is not None)
+    kept.write_text(signed(LogKey.create("example.com/log"), 256, tree.root()))
+    assert wrong_with(out, kept, made[1]) == ["is not signed by a key that is known"]
+    kept.write_text("nothing")
+    with pytest.raises(verify_export.CannotVerify, match="no signed checkpoint"):
+        wrong_with(out, kept, made[1])
+
+
+def wrong_with(out: Path, kept: Path, key: LogKey) -> list[str]:
+    return [what for _, what in verify_export.verify(out, [str(key.vkey)], [kept]).wrong]
+
+
+def test_a_range_goes_out_with_the_hashes_of_all(made: tuple[Path, LogKey], tmp_path: Path) -> None:
+    out = tmp_path / "part"
+    assert run(made[0], "export", str(out), "--from", "300", "--to", "310", "--no-payloads").exit_code == 0
+    assert [p.name for p in (out / "tile/entries").iterdir()] == ["001"]
+    report = verify_export.verify(out, [str(made[1].vkey)])
+    assert (report.count, report.entries, report.payloads) == (0, 256, 0)
+    assert "entries 300 to 310 of 600" in report.notes[0]
+    assert not (out / "payloads").exists()
+
+
+@pytest.mark.parametrize("range", [["--from", "601"], ["--to", "2001-01-01"], ["--from", "tomorrow"]])
+def test_a_range_without_entries_is_refused(
+    made: tuple[Path, LogKey], tmp_path: Path, range: list[str]
+) -> None:
+    result = run(made[0], "export", str(tmp_path / "part"), *range)
+    assert result.exit_code == 2
+
+
+def test_a_folder_that_is_not_empty_is_left_alone(made: tuple[Path, LogKey], tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    result = run(made[0], "export", str(tmp_path))
+    assert result.exit_code == 2
+    assert "not empty" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_disk_that_is_full_leaves_an_export_that_nobody_takes_for_whole(
+    made: tuple[Path, LogKey], tmp_path: Path
+) -> None:
+    import resource
+    import signal
+
+    # A file may not grow beyond this many bytes: the system's own refusal, in the middle of a bundle.
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        result = run(made[0], "export", str(tmp_path / "out"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert result.exit_code == 1
+    assert "is not whole" in result.stderr
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_entries_that_are_missing_are_not_exported_over(tmp_path: Path) -> None:
+    import sqlite3
+
+    record(tmp_path, 10)
+    with sqlite3.connect(tmp_path / "data" / "authz.db") as connection:
+        connection.execute("DELETE FROM entries WHERE seq = 4")
+    connection.close()
+    result = run(tmp_path, "export", str(tmp_path / "out"))
+    assert (result.exit_code, "entries are missing" in result.stderr) == (2, True)
+
+
+def test_the_key_and_a_checkpoint_are_shown(made: tuple[Path, LogKey]) -> None:
+    assert run(made[0], "key").stdout.strip() == str(made[1].vkey)
+    text = run(made[0], "checkpoint").stdout
+    assert verified(parse_note(text), [made[1].vkey], is_ed25519_signature).size == COUNT
+    shown = json.loads(run(made[0], "checkpoint", "--json").stdout)
+    assert (shown["size"], shown["checkpoint"]) == (COUNT, text)
+
+
+def test_the_live_record_is_verified(made: tuple[Path, LogKey], tmp_path: Path) -> None:
+    result = run(made[0], "verify", "--live", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["ok"]) == (0, True)
+    other = str(LogKey.create("example.com/log").vkey)
+    result = run(made[0], "verify", "--key", other)
+    assert (result.exit_code, "WRONG  head" in result.stdout) == (1, True)
+    kept = tmp_path / "kept"
+    kept.write_text(signed(made[1], COUNT + 5, bytes(32)))
+    result = run(made[0], "verify", "--checkpoint", str(kept))
+    assert (result.exit_code, "its end is missing" in result.stdout) == (1, True)
+    assert run(made[0], "verify", "--live", str(tmp_path)).exit_code == 2
+
+
+@pytest.mark.parametrize("verb", ["key", "checkpoint", "verify"])
+def test_without_a_record_the_next_step_is_named(tmp_path: Path, verb: str) -> None:
+    result = run(tmp_path, verb)
+    assert result.exit_code == 2
+    assert "--config" in result.stderr
+
+
+# RFC 8032 7.1, tests 1 to 3.
+VECTORS = [
+    (
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "",
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+    ),
+    (
+        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+        "72",
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+    ),
+    (
+        "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+        "af82",
+        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+    ),
+]
+
+
+@pytest.mark.parametrize(("public", "message", "signature"), VECTORS)
+def test_the_verifiers_own_ed25519_is_that_of_the_specification(
+    public: str, message: str, signature: str
+) -> None:
+    key, said, good = (bytes.fromhex(text) for text in (public, message, signature))
+    assert verify_export.is_signature(key, good, said)
+    for place in range(64):
+        assert not verify_export.is_signature(key, flipped(good, place), said)
+    assert not verify_export.is_signature(key, good, said + b"x")
+    assert not verify_export.is_signature(flipped(key, 3), good, said)
+    # RFC 8032 5.1.7: S must be below the order of the group, or one signature had several forms.
+    s = int.from_bytes(good[32:], "little") + verify_export.ORDER
+    assert not verify_export.is_signature(key, good[:32] + s.to_bytes(32, "little"), said)
+    assert not verify_export.is_signature(key, good[:-1], said)
+
+
+def test_both_ed25519_implementations_agree() -> None:
+    key = LogKey.create("a")
+    for number in range(20):
+        message = str(number).encode()
+        signature = key.sign(message)
+        for changed in (signature, flipped(signature, number * 3)):
+            ours = verify_export.is_signature(key.vkey.public, changed, message)
+            assert ours == is_ed25519_signature(key.vkey.public, changed, message)
+
+
+@pytest.mark.parametrize(
+    "encoded", [b"\xff" * 32, (verify_export.P).to_bytes(32, "little"), b"\x02" + bytes(31)]
+)
+def test_what_is_no_point_is_refused(encoded: bytes) -> None:
+    assert verify_export.decompress(encoded) is None
+
+
+def test_the_verifier_imports_nothing_but_the_standard_library() -> None:
+    source = Path(verify_export.__file__).read_text()
+    names = {
+        line.split()[1].partition(".")[0]
+        for line in source.splitlines()
+        if line.startswith(("import ", "from "))
+    }
+    assert names <= sys.stdlib_module_names
