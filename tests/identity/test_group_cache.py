@@ -209,9 +209,13 @@ def test_a_directory_that_never_answers_is_given_up(
 def test_only_so_many_questions_run_at_a_time(play: Callable[[Scene], None]) -> None:
     async def scene(answers: Answers, cache: GroupCache) -> None:
         answers.groups = {f"p{n}": (f"g{n}",) for n in range(100)}
-        found = await asyncio.gather(*(cache.groups_of(name) for name in answers.groups))
-        assert list(found) == list(answers.groups.values())
-        assert answers.most_at_once <= AT_ONCE
+        answers.gate.clear()
+        asking = [asyncio.create_task(cache.groups_of(name)) for name in answers.groups]
+        while len(answers.asked) < AT_ONCE or len(cache._asking) < len(asking):
+            await asyncio.sleep(0)
+        answers.gate.set()
+        assert await asyncio.gather(*asking) == list(answers.groups.values())
+        assert answers.most_at_once == AT_ONCE
 
     play(scene)
 
