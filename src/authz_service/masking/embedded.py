@@ -166,8 +166,9 @@ class EmbeddedJsonStream:
         """The whole token is the span: what replaces it is a string, and a part of it could not be."""
         end = None if self._token_end is None else self._token_end - self._origin
         text = self._rest[start - self._origin : end]
-        for entity in sorted({finding.entity for finding in self._texts.scan(text)}):
-            self._findings.append(Finding(entity, start, start + len(text), bare=True))
+        found = {finding.entity: finding.value for finding in self._texts.scan(text)}
+        for entity, value in sorted(found.items()):
+            self._findings.append(Finding(entity, start, start + len(text), bare=True, value=value))
         self._token = self._token_end = None
 
     def _begin_plain(self, at: int) -> None:
@@ -188,7 +189,8 @@ class EmbeddedJsonStream:
             self._string.forget(progress.settled)
 
     def _found(self, finding: Finding, source: Callable[[int], int]) -> None:
-        self._findings.append(Finding(finding.entity, source(finding.start), source(finding.end)))
+        start, end = source(finding.start), source(finding.end)
+        self._findings.append(Finding(finding.entity, start, end, value=finding.value))
 
     def _progress(self) -> Progress:
         progress = Progress(tuple(self._findings), self._settled, frozenset(self._more))

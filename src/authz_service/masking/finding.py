@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,13 +11,15 @@ class Finding:
     """`entity` (Presidio's name where it has one) at characters [start, end) of a text.
 
     `bare` is true where the span is a number or literal of a JSON document within the text, whose
-    replacement needs quotes to stay valid JSON.
+    replacement needs quotes to stay valid JSON. `value` is what the span says, decoded; it is empty where
+    the end is not known when the beginning goes out. It is no part of what the finding is called.
     """
 
     entity: str
     start: int
     end: int
     bare: bool = False
+    value: str = field(default="", repr=False, compare=False)
 
 
 def in_order(finding: Finding) -> tuple[int, str, int]:

@@ -48,8 +48,9 @@ class NumberDetector(PatternDetector):
             stop = ends.get(length)
             if stop is None or not terms.has_context(window, start) or not is_valid(digits[:length]):
                 continue
-            if not terms.is_allowed(window[start:stop]):
-                spans.append(Span(start, stop, entity))
+            value = window[start:stop]
+            if not terms.is_allowed(value):
+                spans.append(Span(start, stop, entity, value))
         return after_digits(window, start)
 
 

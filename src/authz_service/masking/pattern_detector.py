@@ -66,6 +66,7 @@ class PatternDetector:
         verdict = self._validator(window, start, end)
         if verdict.end is not None:
             first = start if verdict.start is None else verdict.start
-            if not self._terms.is_allowed(window[first : verdict.end]):
-                spans.append(Span(first, verdict.end, self._entity))
+            value = window[first : verdict.end]
+            if not self._terms.is_allowed(value):
+                spans.append(Span(first, verdict.end, self._entity, value))
         return verdict.resume

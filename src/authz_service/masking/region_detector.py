@@ -46,10 +46,10 @@ class RegionDetector:
                 start, at = opening
             closing = self._closes.search(window, at)
             if closing is None:
-                spans.append(Span(start, len(window), self._entity, is_inside))
+                spans.append(Span(start, len(window), self._entity, continues=is_inside))
                 keep = _start(self._closing.search(window, at), len(window))
                 return Step(tuple(spans), at=keep, settled=len(window), keep=keep, is_inside=True)
-            spans.append(Span(start, closing[1], self._entity, is_inside))
+            spans.append(Span(start, closing[1], self._entity, continues=is_inside))
             at, is_inside = closing[1], False
 
     def live(self, window: bytes, at: int) -> int:

@@ -11,7 +11,9 @@ from authz_service.masking.family import Family
 from authz_service.masking.finding import Finding, in_order, join_pieces
 from authz_service.masking.seams import IncrementalScanner
 from authz_service.masking.steps import Detector
-from authz_service.masking.stream import PlainStream
+from authz_service.masking.union import Union
+from authz_service.masking.viewed import ViewedStream
+from authz_service.masking.views import Folded, PercentDecoded, moved
 
 
 class DetectorScanner:
@@ -31,6 +33,19 @@ class DetectorScanner:
         if embedded_json:
             stream = self.incremental(embedded_json=True)
             return join_pieces((step.findings, step.more) for step in (stream.feed(text), stream.finish()))
+        found = self._plain(text)
+        folded, decoded = Folded(), PercentDecoded()
+        seen = folded.feed(text)
+        if seen != text:
+            found += [moved(finding, folded) for finding in self._plain(seen)]
+        through = decoded.feed(seen) + decoded.finish()
+        if through != seen:
+            found += [moved(finding, decoded, folded) for finding in self._plain(through)]
+        if not found:
+            return ()
+        return join_pieces([Union().take((finding, False) for finding in sorted(found, key=in_order))])
+
+    def _plain(self, text: str) -> list[Finding]:
         window = characters.encode(text)
         found = [
             span
@@ -38,13 +53,13 @@ class DetectorScanner:
             for span in self.detectors[index].step(window, 0, is_last=True).spans
         ]
         if not found:
-            return ()
+            return []
         at = characters.offsets(window, (place for span in found for place in span[:2]))
-        return tuple(sorted((Finding(s.entity, at[s.start], at[s.end]) for s in found), key=in_order))
+        return [Finding(s.entity, at[s.start], at[s.end], value=s.value.decode()) for s in found]
 
     def incremental(self, *, embedded_json: bool = False) -> IncrementalScanner:
         """See `Scanner.incremental`."""
-        return EmbeddedJsonStream(self) if embedded_json else PlainStream(self)
+        return EmbeddedJsonStream(self) if embedded_json else ViewedStream(self)
 
     def hits(self, window: bytes) -> list[int]:
         """Indexes of the detectors whose pattern occurs."""

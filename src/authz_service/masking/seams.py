@@ -12,7 +12,7 @@ class Progress(NamedTuple):
 
     `findings` are new and final, in order, and all begin before `settled`; no later finding does. One
     may end after it: its text need not be waited for. A finding without a known end yet (a PEM block
-    that goes on) comes in pieces, each beginning where the one before it ended.
+    that goes on) comes in pieces, each beginning where the one before it ended or earlier.
     """
 
     findings: tuple[Finding, ...]

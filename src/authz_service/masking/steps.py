@@ -6,11 +6,15 @@ from typing import NamedTuple, Protocol
 
 
 class Span(NamedTuple):
-    """Bytes [start, end) of a window. `continues` when it goes on from the entity's span before it."""
+    """Bytes [start, end) of a window. `continues` when it goes on from the entity's span before it.
+
+    `value` is what they say; empty when the end is not known yet.
+    """
 
     start: int
     end: int
     entity: str
+    value: bytes = b""
     continues: bool = False
 
 

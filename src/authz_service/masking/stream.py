@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from authz_service.errors import Unreadable
@@ -86,6 +87,31 @@ class PlainStream:
         self._look(is_last=True)
         return self._progress()
 
+    @property
+    def length(self) -> int:
+        """Characters that it has been fed."""
+        return self._length
+
+    def fork(self, shift: int) -> PlainStream:
+        """A stream that has read the same, and counts its characters from `shift` before."""
+        other = PlainStream(self._set)
+        other._window, other._origin, other._begin = self._window, self._origin, self._begin
+        other._arrived, other._to_arrive = list(self._arrived), self._to_arrive
+        other._origin_characters = self._origin_characters + shift
+        other._length, other._settled = self._length + shift, self._settled + shift
+        other._tracks = dict(self._tracks)
+        for finding, continues in self._pending:
+            moved = replace(finding, start=finding.start + shift, end=finding.end + shift)
+            other._pending.append((moved, continues))
+        return other
+
+    def is_like(self, other: PlainStream) -> bool:
+        """Whether both will find the same in whatever follows, and have nothing else to report."""
+        mine, others = (self._window, self._begin), (other._window, other._begin)
+        if mine != others or self._arrived or other._arrived or self._pending or other._pending:
+            return False
+        return self._to_arrive == other._to_arrive and not self._tracks and not other._tracks
+
     def _take_in(self, text: str) -> None:
         data = characters.encode(text)
         self._arrived.append(data)
@@ -127,8 +153,10 @@ class PlainStream:
         at = characters.offsets(self._window, [place for s in spans for place in s[:2]])
         base = self._origin_characters
         for span in spans:
-            finding = Finding(span.entity, base + at[span.start], base + at[span.end])
-            self._pending.append((finding, span.continues))
+            start, end = base + at[span.start], base + at[span.end]
+            self._pending.append(
+                (Finding(span.entity, start, end, value=span.value.decode()), span.continues)
+            )
 
     def _trim(self, *, settled: int, keep: int) -> None:
         window = self._window
