@@ -1,0 +1,153 @@
+"""A record that is not the one that was signed is accepted for a reason that goes on record, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from authz_cli.main import cli
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.cel.load import load_config
+from authz_service.config.starter import starter_text
+from authz_service.errors import Misconfigured
+from authz_service.keys.data_dir import DataDir
+from authz_service.runtime.record import open_record
+from authz_service.store.record_reader import reading
+
+
+class Place:
+    """A data directory with a service's record in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = DataDir.open(folder / "data")
+        self.config = self.data.root / "authz.yaml"
+        self.config.write_text(starter_text(model_url="http://127.0.0.1:9"))
+
+    def serve(self, entries: int) -> tuple[EntryDraft, ...]:
+        """Start, record, take a checkpoint, stop; what the start had to record first."""
+
+        async def run() -> tuple[EntryDraft, ...]:
+            config = load_config(self.config).config
+            record = await open_record(config, self.data, instance="i", pseudonym=str)
+            try:
+                await record.store.append(*record.first, *[EntryDraft(Kind.SERVICE_STARTED)] * entries)
+                await record.checkpoints.take()
+                return record.first
+            finally:
+                await record.store.close()
+
+        return asyncio.run(run())
+
+    def run(self, verb: str, *arguments: str) -> Result:
+        return CliRunner().invoke(cli, ["audit", verb, *arguments, "--data-dir", str(self.data.root)])
+
+    def change(self, statement: str) -> None:
+        with sqlite3.connect(self.data.database) as connection:
+            connection.execute(statement)
+        connection.close()
+
+    def last(self) -> Any:
+        with reading(f"sqlite:///{self.data.database}") as reader:
+            row = next(iter(reader.pages(reader.largest(), reader.largest())))[0]
+            return json.loads(row.body)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_the_first_start_makes_a_key_and_an_entry_says_so(place: Place) -> None:
+    (created,) = place.serve(1)
+    assert created.kind is Kind.LOG_KEY_CREATED
+    assert created.data["key"] == place.run("key").stdout.strip()
+    assert place.serve(1) == ()
+
+
+def test_there_is_nothing_to_accept_in_a_record_that_is_as_it_was(place: Place) -> None:
+    place.serve(3)
+    result = place.run("accept", "--reason", "because")
+    assert (result.exit_code, "nothing to accept" in result.stderr) == (4, True)
+    assert place.run("accept").exit_code == 2
+
+
+def test_a_restored_backup_is_refused_until_it_is_accepted(place: Place, tmp_path: Path) -> None:
+    place.serve(3)
+    shutil.copy(place.data.database, tmp_path / "backup")
+    place.serve(5)
+    shutil.copy(tmp_path / "backup", place.data.database)
+    with pytest.raises(Misconfigured, match="has 4 entries, and had 9"):
+        place.serve(1)
+    result = place.run("accept", "--reason", "disk \u00e9", "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"found": 4, "kept": 9})
+    entry = place.last()
+    assert (entry["kind"], entry["data"]["was_signed"], entry["data"]["after"]) == (
+        "record.accepted",
+        True,
+        4,
+    )
+    place.serve(20)
+    report = json.loads(place.run("verify", "--json").stdout)
+    assert (report["ok"], report["notes"]) == (
+        True,
+        ["checkpoints.jsonl line 2 (size 9) was given up, and an entry says why"],
+    )
+
+
+@pytest.mark.parametrize("what", ["signature = NULL", "signature = zeroblob(68)"])
+def test_a_head_without_its_signature_is_refused_until_it_is_accepted(place: Place, what: str) -> None:
+    place.serve(3)
+    place.change(f"UPDATE head SET {what}")
+    with pytest.raises(Misconfigured, match=r"not signed.*authz audit accept"):
+        place.serve(1)
+    assert place.run("verify").exit_code == 1
+    assert place.run("accept", "--reason", "an accident").exit_code == 0
+    assert place.last()["data"]["was_signed"] is False
+    place.serve(1)
+    assert place.run("verify").exit_code == 0
+
+
+def test_a_record_from_before_there_was_a_key_is_signed_from_then_on(place: Place) -> None:
+    place.serve(3)
+    place.change("UPDATE head SET signature = NULL")
+    shutil.rmtree(place.data.checkpoints.parent)
+    place.data.log_key.unlink()
+    assert len(place.serve(1)) == 1
+    assert place.run("verify").exit_code == 0
+
+
+def test_a_new_key_does_not_sign_what_another_one_signed(place: Place) -> None:
+    place.serve(3)
+    place.data.log_key.unlink()
+    with pytest.raises(Misconfigured, match=r"share its log\.key"):
+        place.serve(1)
+    result = place.run("accept", "--reason", "the key is lost")
+    assert (result.exit_code, "keep them as evidence" in result.stderr) == (2, True)
+    place.data.checkpoints.rename(place.data.root / "kept")
+    assert place.run("accept", "--reason", "the key is lost").exit_code == 0
+    place.serve(1)
+    assert place.run("verify").exit_code == 0
+
+
+def test_a_damaged_tree_is_not_accepted(place: Place) -> None:
+    place.serve(3)
+    place.change("DELETE FROM entries WHERE seq = 4")
+    result = place.run("accept", "--reason", "never mind")
+    assert (result.exit_code, "the record is damaged" in result.stderr) == (2, True)
+
+
+def test_a_log_keeps_its_name(place: Place) -> None:
+    text = place.config.read_text()
+    place.config.write_text(f"{text}\nrecord: {{origin: example.com/one}}\n")
+    place.serve(1)
+    assert place.run("key").stdout.startswith("example.com/one+")
+    place.config.write_text(f"{text}\nrecord: {{origin: example.com/two}}\n")
+    with pytest.raises(Misconfigured, match="a record keeps its name"):
+        place.serve(1)
