@@ -10,7 +10,6 @@ import re2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from authz_service.masking.detectors import build_scanner
 from authz_service.masking.engine import compile_prefixes, compile_regex
 from authz_service.masking.finding import Finding
 from authz_service.masking.pattern_detector import PatternDetector
@@ -125,7 +124,7 @@ def test_any_pattern_finds_the_same_for_any_cut(
     ],
 )
 def test_what_is_held_back_is_what_could_still_match(pattern: str, text: str, held: int) -> None:
-    step = build_scanner([], [("X", pattern)]).incremental().feed(text)
+    step = DetectorScanner([PatternDetector("X", pattern)]).incremental().feed(text)
     assert len(text) - step.settled == held
 
 

@@ -53,7 +53,7 @@ def build_scanner(
     if faults:
         raise Misconfigured("\n".join(faults), code="bad_detectors")
     try:
-        return DetectorScanner(detectors)
+        return DetectorScanner(detectors).with_base64() if detectors else DetectorScanner([])
     except re2.error as cause:
         message = "the patterns are too large to be searched for together"
         raise Misconfigured(message, code="bad_detectors") from cause

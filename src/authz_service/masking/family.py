@@ -32,5 +32,15 @@ class Family:
         if not apart.isdisjoint(self._indexes):
             lives = [detector.live(window, at) for index, detector in self._members if index not in apart]
             return min(lives, default=len(window))
+        if len(self._members) == 1:
+            return self._members[0][1].live(window, at)
         match = self._live.search(window, at)
         return len(window) if match is None else match[0]
+
+
+def families_of(detectors: Sequence[Detector]) -> tuple[Family, ...]:
+    """The detectors by their families; raises `re2.error` when one is too large."""
+    members: dict[str, list[tuple[int, Detector]]] = {}
+    for index, detector in enumerate(detectors):
+        members.setdefault(detector.family, []).append((index, detector))
+    return tuple(map(Family, members.values()))

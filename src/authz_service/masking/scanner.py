@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from authz_service.masking import characters
+from authz_service.masking.base64_detector import Base64Detector
 from authz_service.masking.characters import LOOKBACK
 from authz_service.masking.embedded import EmbeddedJsonStream
-from authz_service.masking.family import Family
+from authz_service.masking.family import Family, families_of
 from authz_service.masking.finding import Finding, in_order, join_pieces
 from authz_service.masking.seams import IncrementalScanner
-from authz_service.masking.steps import Detector
+from authz_service.masking.steps import Detector, Span
 from authz_service.masking.union import Union
 from authz_service.masking.viewed import ViewedStream
 from authz_service.masking.views import Folded, PercentDecoded, moved
@@ -19,14 +20,18 @@ from authz_service.masking.views import Folded, PercentDecoded, moved
 class DetectorScanner:
     """Implements `Scanner`. It keeps nothing between calls, so threads and channels share one."""
 
-    def __init__(self, detectors: Sequence[Detector]) -> None:
+    def __init__(self, detectors: Sequence[Detector], families: Sequence[Family] | None = None) -> None:
+        """`families` are those of the detectors, where they have been built before."""
         self.entities = frozenset(entity for detector in detectors for entity in detector.entities)
         self.detectors = tuple(detectors)
         self.lookback = max((detector.lookback for detector in detectors), default=LOOKBACK)
-        members: dict[str, list[tuple[int, Detector]]] = {}
-        for index, detector in enumerate(detectors):
-            members.setdefault(detector.family, []).append((index, detector))
-        self._families = tuple(map(Family, members.values()))
+        self._families = families_of(detectors) if families is None else tuple(families)
+
+    def with_base64(self) -> DetectorScanner:
+        """One that finds the same in base64 too."""
+        encoded = Base64Detector(self)
+        family = Family([(len(self.detectors), encoded)])
+        return DetectorScanner([*self.detectors, encoded], [*self._families, family])
 
     def scan(self, text: str, *, embedded_json: bool = False) -> tuple[Finding, ...]:
         """See `Scanner.scan`. Findings come by start, then entity, then end."""
@@ -47,15 +52,19 @@ class DetectorScanner:
 
     def _plain(self, text: str) -> list[Finding]:
         window = characters.encode(text)
-        found = [
-            span
-            for index in self.hits(window)
-            for span in self.detectors[index].step(window, 0, is_last=True).spans
-        ]
+        found = self.spans(window)
         if not found:
             return []
         at = characters.offsets(window, (place for span in found for place in span[:2]))
         return [Finding(s.entity, at[s.start], at[s.end], value=s.value.decode()) for s in found]
+
+    def spans(self, window: bytes) -> list[Span]:
+        """What is found in a whole text, in no order."""
+        return [
+            span
+            for index in self.hits(window)
+            for span in self.detectors[index].step(window, 0, is_last=True).spans
+        ]
 
     def incremental(self, *, embedded_json: bool = False) -> IncrementalScanner:
         """See `Scanner.incremental`."""
