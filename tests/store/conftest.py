@@ -13,6 +13,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ import pytest
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
 from authz_service.core.ports import Ballot, Hold, HoldDraft, HoldLimits
+from authz_service.keys.master_key import master_key_from_file
+from authz_service.store.keyring import Keyring
 from authz_service.store.migrate import migrate
 from authz_service.store.open import open_store
+from authz_service.store.open_keys import open_keyring
 from authz_service.store.sql_store import SqlStore
 from authz_service.store.writer import WriterLimits
 from authz_service.view.caller import Caller
@@ -131,6 +135,10 @@ class Make:
         )
 
 
+def pseudonym_of(identity: tuple[str, str]) -> str:
+    return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+
+
 class PostgresForTests:
     """A real server on a Unix socket, and databases on it."""
 
@@ -181,14 +189,17 @@ class Place:
     url: str
     clock: TurnableClock = field(default_factory=TurnableClock)
     opened: list[SqlStore] = field(default_factory=list)
+    keys: Path | None = None
 
     async def open(
         self, *, instance: str = "one", patience: float = 5.0, migrate: bool = True, **more: Any
     ) -> SqlStore:
+        if self.keys is not None and "keyring" not in more:
+            more["keyring"] = self.keyring()
         store = await open_store(
             self.url,
             instance=instance,
-            pseudonym=lambda identity: hashlib.sha256(repr(identity).encode()).hexdigest()[:16],
+            pseudonym=pseudonym_of,
             clock=self.clock,
             migrate=migrate,
             limits=WriterLimits(patience=patience),
@@ -196,6 +207,16 @@ class Place:
         )
         self.opened.append(store)
         return store
+
+    def keyring(self) -> Keyring:
+        """The keys of this record, under a master key of the test's own."""
+        assert self.keys is not None
+        find = partial(master_key_from_file, self.keys / "master.key")
+        return open_keyring(self.keys_url, lambda may_create: find(may_create=may_create), clock=self.clock)
+
+    @property
+    def keys_url(self) -> str:
+        return f"sqlite:///{self.keys}/keys.db"
 
     @asynccontextmanager
     async def store(self, **more: Any) -> AsyncIterator[SqlStore]:
@@ -241,6 +262,14 @@ def place(request: pytest.FixtureRequest) -> Place:
     """The same test on both databases."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return Place(url)
+
+
+@pytest.fixture
+def sealed(place: Place, tmp_path: Path) -> Place:
+    """The same with payloads sealed under keys of their subjects, as the service has it."""
+    place.keys = tmp_path / "keys"
+    place.keys.mkdir(mode=0o700)
+    return place
 
 
 @pytest.fixture

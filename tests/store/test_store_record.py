@@ -27,7 +27,8 @@ def verified_root(place: Any) -> bytes:
     with engine.connect() as connection:
         frontier = Frontier()
         stored = {
-            bytes(d): (bytes(s), bytes(b)) for d, s, b in connection.execute(text("SELECT * FROM payloads"))
+            bytes(d): (bytes(s), bytes(b))
+            for d, s, b in connection.execute(text("SELECT digest, salt, body FROM payloads"))
         }
         for seq, body in connection.execute(text("SELECT seq, body FROM entries ORDER BY seq")):
             frontier.append(leaf_hash(bytes(body)))

@@ -87,6 +87,16 @@ class DataDir:
         return self.root / "pseudonym.key"
 
     @property
+    def master_key(self) -> Path:
+        """64 hexadecimal digits: wraps the keys of subjects."""
+        return self.root / "master.key"
+
+    @property
+    def subject_keys(self) -> Path:
+        """The SQLite database with the keys of subjects; never in one backup with the record."""
+        return self.root / "keys.db"
+
+    @property
     def envoy_config(self) -> Path:
         """The rendered Envoy configuration that `authz up` runs."""
         return self.root / "envoy.yaml"

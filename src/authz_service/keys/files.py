@@ -33,6 +33,14 @@ def load_or_create(path: Path, make: Callable[[], bytes]) -> bytes:
     return content
 
 
+def load(path: Path) -> bytes | None:
+    """The content of `path`, None where there is none; raises `Misconfigured` as `load_or_create`."""
+    try:
+        return _read(path)
+    except OSError as error:
+        raise Misconfigured(f"cannot read {path}: {error.strerror}") from error
+
+
 def _read(path: Path) -> bytes | None:
     try:
         # Never through a symbolic link: its target could be under somebody else's control.

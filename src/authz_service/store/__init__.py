@@ -3,6 +3,8 @@
 - `open`: opens a store by URL; `sql_store`: the `Store` of core/ports
 - `schema`, `migrate`, `migrations/`: the tables, and how a database gets them
 - `connecting`, `database`, `sqlite`, `postgres`: connections as durable as we promise, and their clock
+- `open_keys`, `keyring`, `key_store`, `key_schema`: the keys of subjects, in a database of their own
+- `sealing`, `payload_rows`, `binding`: payloads sealed and opened with them; whether they are the record's
 - `writer`: one thread and its queue; `waits`: how long its callers wait; `batch`: a group as one transaction
 - `transaction`, `ledger`: what a unit may do; the entries of one transaction; `prepared`: its SQL, made once
 - `opening`, `voting`, `ending`, `recovery`: units of work that change holds and sessions

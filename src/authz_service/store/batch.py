@@ -14,8 +14,10 @@ from authz_service.errors import AuthzError
 from authz_service.store.database import Database, HighWater
 from authz_service.store.faults import is_fault, is_lost, unavailable, without_values
 from authz_service.store.heads import Heads
+from authz_service.store.keyring import Keyring
 from authz_service.store.ledger import Ledger
-from authz_service.store.transaction import Pseudonym, Transaction
+from authz_service.store.sealing import Pseudonym, Sealing
+from authz_service.store.transaction import Transaction
 
 Result = TypeVar("Result")
 Work = Callable[[Transaction], Result]
@@ -61,10 +63,13 @@ class Committer:
         pseudonym: Pseudonym,
         high_water: HighWater,
         heads: Heads,
+        keyring: Keyring | None = None,
     ) -> None:
         self._database = database
         self._instance = instance
         self._pseudonym = pseudonym
+        self._keyring = keyring
+        self._sealing = Sealing(keyring, pseudonym)
         self._high_water = high_water
         self._heads = heads
         self._connection: Connection | None = None
@@ -116,7 +121,7 @@ class Committer:
         """One transaction. Raises `_Lost`, `_Away` or `_Spoiled`, each with the cause, rolled back."""
         connection, ledger = self._begin()
         try:
-            answers = [_run(work, Transaction(connection, ledger, self._pseudonym)) for work in works]
+            answers = [_run(work, self._transaction(connection, ledger)) for work in works]
             ledger.close(connection)
         except BaseException as error:
             self._roll_back(connection, error)
@@ -131,6 +136,9 @@ class Committer:
         self._heads.committed()
         return answers
 
+    def _transaction(self, connection: Connection, ledger: Ledger) -> Transaction:
+        return Transaction(connection, ledger, self._pseudonym, self._keyring)
+
     def _begin(self) -> tuple[Connection, Ledger]:
         try:
             if self._connection is None:
@@ -139,8 +147,9 @@ class Committer:
             found = self._database.begin(self._connection)
             self._heads.require(found.head, found.signature)
             now = self._high_water.advance(found.clock, found.last_at)
-            ledger = Ledger(found, now=now, instance=self._instance, heads=self._heads)
-            return self._connection, ledger
+            return self._connection, Ledger(
+                found, now=now, instance=self._instance, heads=self._heads, sealing=self._sealing
+            )
         except BaseException as error:
             lost = self._connection is not None and is_lost(error)
             self.disconnect()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +10,16 @@ from sqlalchemy import Connection
 
 from authz_service.audit.columns import NEW_SESSION, Change, Value, applied, change, merged
 from authz_service.audit.draft import Data, EntryDraft, Kind
-from authz_service.audit.entry import SALT_BYTES, PayloadRef, encode, payload_digest
+from authz_service.audit.entry import PayloadRef, encode
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.store.database import HeadRow
 from authz_service.store.heads import Head, Heads
 from authz_service.store.prepared import insert_rows, update_rows
 from authz_service.store.schema import entries, head, payloads, sessions
+from authz_service.store.sealing import PAYLOAD_COLUMNS, PayloadRow, Payloads, Sealing
 
-Salt = Callable[[int], bytes]
 Names = tuple[str, ...]
 Row = tuple[Any, ...]
-
-SALTS_AT_ONCE = 64  # asking the system for each would give the interpreter's lock away each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +39,16 @@ class Ledger:
     """
 
     def __init__(
-        self, found: HeadRow, *, now: int, instance: str, heads: Heads, salt: Salt = os.urandom
+        self, found: HeadRow, *, now: int, instance: str, heads: Heads, sealing: Sealing | None = None
     ) -> None:
         self.now = max(now, found.last_at)
         self._frontier = Frontier.from_bytes(found.size, found.frontier)
         self._instance = instance
         self._heads = heads
-        self._salts = _salts(salt)
+        self._sealing = Sealing() if sealing is None else sealing
         self._recorded = 0
         self._entries: list[Row] = []
-        self._payloads: list[Row] = []
+        self._payloads: list[PayloadRow] = []
         self._begun: dict[str, dict[str, Value]] = {}
         self._changed: dict[str, Change] = {}
 
@@ -63,18 +60,18 @@ class Ledger:
     def record(self, drafts: Sequence[EntryDraft]) -> Recorded:
         """Add entries, in order. When one of them cannot be recorded, none is, and it raises.
 
-        Equal payloads of one call are stored once; those of different calls never, so that deleting
-        one exchange's takes nothing from another's.
+        Equal payloads of one call, subject and class are stored once; others never, so that deleting
+        one takes nothing from another.
         """
         now, first = self.now, self._frontier.size + 1
         new_entries: list[Row] = []
-        new_payloads: list[tuple[bytes, bytes, bytes]] = []
+        new_payloads = Payloads(self._sealing, at=now)
         changes: list[tuple[int, str, Change]] = []
         digests: dict[str, bytes] = {}
         for sequence, draft in enumerate(map(self._completed, drafts), first):
             refs: dict[str, PayloadRef] = {}
             for name, payload in draft.payloads.items():
-                refs[name] = ref = self._ref(payload, new_payloads)
+                refs[name] = ref = new_payloads.ref(draft, name, payload)
                 digests[name] = ref.digest
             body = encode(draft, sequence=sequence, at=now, payloads=refs)
             session = draft.session
@@ -86,14 +83,14 @@ class Ledger:
         for sequence, session, what in changes:
             self._change(sequence, session, what)
         self._entries += new_entries
-        self._payloads += new_payloads
+        self._payloads += new_payloads.rows
         self._recorded += len(new_entries)
         return Recorded(first, self._frontier.size, digests)
 
     def flush(self, connection: Connection) -> None:
         """Write what was recorded since the last flush, a few statements for each table."""
         if self._payloads:
-            insert_rows(connection, payloads, _PAYLOAD_COLUMNS, self._payloads)
+            insert_rows(connection, payloads, PAYLOAD_COLUMNS, self._payloads)
         if self._entries:
             insert_rows(connection, entries, _ENTRY_COLUMNS, self._entries)
         if self._begun:
@@ -116,16 +113,7 @@ class Ledger:
         if draft.kind is not Kind.REQUEST_RECEIVED:
             return draft
         data: Data = {**draft.data, "instance": self._instance}
-        return EntryDraft(draft.kind, draft.session, data, draft.payloads)
-
-    def _ref(self, body: bytes, stored: list[tuple[bytes, bytes, bytes]]) -> PayloadRef:
-        for digest, _, known in stored:
-            if known is body or known == body:
-                return PayloadRef(digest, len(body))
-        salt = next(self._salts)
-        digest = payload_digest(salt, body)
-        stored.append((digest, salt, body))
-        return PayloadRef(digest, len(body))
+        return EntryDraft(draft.kind, draft.session, data, draft.payloads, draft.subject, draft.subjects)
 
     def _change(self, sequence: int, session: str, what: Change) -> None:
         if what.begins:
@@ -139,13 +127,6 @@ class Ledger:
             self._changed[session] = merged(self._changed[session], what)
         else:
             self._changed[session] = what
-
-
-def _salts(salt: Salt) -> Iterator[bytes]:
-    while True:
-        pool = salt(SALTS_AT_ONCE * SALT_BYTES)
-        for start in range(0, len(pool), SALT_BYTES):
-            yield pool[start : start + SALT_BYTES]
 
 
 def _insert_sessions(connection: Connection, begun: Mapping[str, Mapping[str, Value]]) -> None:
@@ -170,5 +151,4 @@ def _update_sessions(connection: Connection, changed: Mapping[str, Change]) -> N
 
 
 _ENTRY_COLUMNS = ("seq", "session", "body", "leaf")
-_PAYLOAD_COLUMNS = ("digest", "salt", "body")
 _HEAD_COLUMNS = ("size", "root", "frontier", "last_at", "signature")

@@ -12,7 +12,8 @@ from authz_service.core.holds import Vote
 from authz_service.core.ports import Hold
 from authz_service.errors import NotFound, Unavailable
 from authz_service.store.hold_rows import read_hold, read_vote
-from authz_service.store.schema import holds, payloads, votes
+from authz_service.store.payload_rows import read_payloads
+from authz_service.store.schema import holds, votes
 from authz_service.store.transaction import Reader
 
 
@@ -26,10 +27,11 @@ def hold_with_id(reader: Reader, hold_id: str) -> Row[Any]:
 
 def load_hold(reader: Reader, row: Row[Any]) -> Hold:
     """The hold of a row as it stands now; raises `Unavailable` when its bytes are gone or altered."""
-    body = reader.read(select(payloads.c.body).where(payloads.c.digest == row.forward)).scalar()
-    if body is None:
+    digest = bytes(row.forward)
+    held = read_payloads(reader, [digest]).get(digest)
+    if held is None:
         raise Unavailable(f"the stored bytes of hold {row.id} are gone", code="record_damaged")
-    return read_hold(row, forward=bytes(body), votes=load_votes(reader, row.id), now=reader.now)
+    return read_hold(row, forward=held.body, votes=load_votes(reader, row.id), now=reader.now)
 
 
 def load_votes(reader: Reader, hold_id: str) -> Sequence[Vote]:

@@ -12,15 +12,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from authz_service.audit.checkpoint import Signer
 from authz_service.errors import Misconfigured, Unavailable
 from authz_service.store.batch import Committer
+from authz_service.store.binding import require_keys
 from authz_service.store.connecting import open_database
 from authz_service.store.database import Database, HighWater, HostClock, read_head
 from authz_service.store.faults import without_values
 from authz_service.store.heads import Head, Heads, is_whole
+from authz_service.store.keyring import Keyring
 from authz_service.store.migrate import SchemaState, state_of, upgrade
 from authz_service.store.schema import entries
+from authz_service.store.sealing import Pseudonym
 from authz_service.store.sql_store import SqlStore
 from authz_service.store.sqlite import Sqlite
-from authz_service.store.transaction import Pseudonym
 from authz_service.store.writer import Writer, WriterLimits
 
 _DEFAULT_LIMITS = WriterLimits()
@@ -37,6 +39,7 @@ async def open_store(
     signer: Signer | None = None,
     is_first_signer: bool = False,
     accepts_head: bool = False,
+    keyring: Keyring | None = None,
 ) -> SqlStore:
     """Open `sqlite:///FILE` or `postgresql://...`; `await store.close()` when done.
 
@@ -44,7 +47,8 @@ async def open_store(
     since the epoch) takes the place of the database's own. `limits.patience` is how many seconds
     anything may wait. `signer` signs each head; a head without its signature is refused, unless there is
     none yet and `is_first_signer`, or it `accepts_head` whoever signed it. Without a signer heads are
-    neither signed nor checked. Raises `Misconfigured` where the schema, the durability or the head is not
+    neither signed nor checked. `keyring` seals payloads, and is closed with the store; without one they lie
+    in clear. Raises `Misconfigured` where the schema, the durability or the head is not
     as it must be, and `Unavailable` when the database is away.
     """
     database = await asyncio.to_thread(open_database, url, clock=clock, patience=limits.patience)
@@ -52,13 +56,18 @@ async def open_store(
         must_migrate = migrate or isinstance(database, Sqlite)
         high_water = HighWater()
         heads = Heads(signer)
-        prepare = partial(_prepare, database, high_water, heads, must_migrate=must_migrate)
+        prepare = partial(_prepare, database, high_water, heads, keyring, must_migrate=must_migrate)
         size = await asyncio.to_thread(prepare, is_first=is_first_signer, accepts=accepts_head)
     except BaseException:
         await asyncio.to_thread(database.close)
         raise
     committer = Committer(
-        database, instance=instance, pseudonym=pseudonym, high_water=high_water, heads=heads
+        database,
+        instance=instance,
+        pseudonym=pseudonym,
+        high_water=high_water,
+        heads=heads,
+        keyring=keyring,
     )
     return SqlStore(
         database,
@@ -67,6 +76,7 @@ async def open_store(
         high_water=high_water,
         size_at_start=size,
         patience=limits.patience,
+        keyring=keyring,
     )
 
 
@@ -74,6 +84,7 @@ def _prepare(
     database: Database,
     high_water: HighWater,
     heads: Heads,
+    keyring: Keyring | None,
     *,
     must_migrate: bool,
     is_first: bool,
@@ -84,6 +95,7 @@ def _prepare(
             database.check_durability(connection)
             check_schema(database, connection, must_migrate=must_migrate)
             found = _check_head(connection)
+            require_keys(connection, keyring)
             signature = None if found.signature is None else bytes(found.signature)
             if accepts or (is_first and not signature):
                 heads.believe(_head(found))

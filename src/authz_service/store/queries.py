@@ -22,25 +22,31 @@ from authz_service.core.ports import (
 )
 from authz_service.store import paging
 from authz_service.store.hold_rows import OPEN, identity_text, read_caller, seconds, state_at
+from authz_service.store.keyring import Keyring
 from authz_service.store.loading import load_hold
-from authz_service.store.schema import entries, holds, payloads, sessions
+from authz_service.store.payload_rows import read_payloads
+from authz_service.store.schema import entries, holds, sessions
 from authz_service.store.transaction import Reader
 
 CHANGES_AT_ONCE = 1000
 PAGE_BYTES = 32 * 1024 * 1024  # held bodies go into a page whole, so a page of large ones is a short one
-_DIGESTS_AT_ONCE = 500  # SQLite bounds the parameters of a statement
 
 
 class Snapshot:
     """A consistent view: a read-only transaction, and the moment at which it is read."""
 
-    def __init__(self, connection: Connection, now: int) -> None:
+    def __init__(self, connection: Connection, now: int, keyring: Keyring | None = None) -> None:
         self._connection = connection
         self._now = now
+        self._keyring = keyring
 
     @property
     def now(self) -> int:
         return self._now
+
+    @property
+    def keyring(self) -> Keyring | None:
+        return self._keyring
 
     def read(self, statement: Executable) -> Result[Any]:
         return self._connection.execute(statement)
@@ -105,7 +111,7 @@ def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:
     query = select(entries.c.body).where(entries.c.session == clean(session_id)).order_by(entries.c.seq)
     bodies = [bytes(body) for body in reader.read(query).scalars()]
     read = [decode(body) for body in bodies]
-    stored = _payloads(reader, {ref.digest for entry in read for ref in entry.payloads.values()})
+    stored = read_payloads(reader, {ref.digest for entry in read for ref in entry.payloads.values()})
     return [
         Entry(
             entry.sequence,
@@ -113,7 +119,7 @@ def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:
             seconds(entry.at),
             entry.session,
             entry.data,
-            {name: stored[ref.digest] for name, ref in entry.payloads.items() if ref.digest in stored},
+            {name: stored[ref.digest].body for name, ref in entry.payloads.items() if ref.digest in stored},
             body,
         )
         for entry, body in zip(read, bodies, strict=True)
@@ -166,16 +172,6 @@ def _within_bytes(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         if index and total > PAGE_BYTES:
             return rows[:index]
     return rows
-
-
-def _payloads(reader: Reader, digests: set[bytes]) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
-    wanted = sorted(digests)
-    for start in range(0, len(wanted), _DIGESTS_AT_ONCE):
-        some = wanted[start : start + _DIGESTS_AT_ONCE]
-        query = select(payloads.c.digest, payloads.c.body).where(payloads.c.digest.in_(some))
-        found |= {bytes(row.digest): bytes(row.body) for row in reader.read(query)}
-    return found
 
 
 def _session(row: Row[Any]) -> Session:

@@ -19,6 +19,7 @@ from authz_service.errors import Misconfigured, Unavailable
 from authz_service.store.connecting import open_database
 from authz_service.store.faults import without_values
 from authz_service.store.migrate import SchemaState, state_of
+from authz_service.store.payload_rows import Keys, open_payload
 from authz_service.store.schema import entries, head, payloads
 
 ENTRIES_AT_ONCE = 4096
@@ -37,8 +38,9 @@ _PAGE = (
 class RecordReader:
     """One consistent view of a store's record."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, keys: Keys | None = None) -> None:
         self._connection = connection
+        self.keys = keys
 
     def read(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Result[Any]:
         """Run a query."""
@@ -65,14 +67,20 @@ class RecordReader:
             yield from (bytes(row.leaf) for row in page)
 
     def payloads(self, wanted: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """Digest, salt and body of the payloads that are there; `wanted` has digests and sizes.
+        """Digest, salt and body of the payloads that are there, and that a key opens.
 
-        Held in memory are some of them at once, at most 16 MiB where the sizes are right, or one.
+        `wanted` has digests and sizes. Held in memory are some of them at once, at most 16 MiB where the
+        sizes are right, or one. Raises `Unavailable` for one that is damaged.
         """
+        for row in self.payload_rows(wanted):
+            opened = open_payload(row, self.keys)
+            if opened is not None:
+                yield bytes(row.digest), opened.salt, opened.body
+
+    def payload_rows(self, wanted: Iterable[tuple[bytes, int]]) -> Iterator[Any]:
+        """The rows of the payloads that are there, as they are stored; see `payloads`."""
         for group in _groups(wanted):
-            query = select(payloads).where(payloads.c.digest.in_(group))
-            for row in self.read(query):
-                yield bytes(row.digest), bytes(row.salt), bytes(row.body)
+            yield from self.read(select(payloads).where(payloads.c.digest.in_(group)))
 
     def first_since(self, at: int) -> int:
         """The number of the first entry at or after a time (microseconds); size + 1 when there is none."""
@@ -87,16 +95,17 @@ class RecordReader:
 
 
 @contextmanager
-def reading(url: str) -> Iterator[RecordReader]:
+def reading(url: str, keys: Keys | None = None) -> Iterator[RecordReader]:
     """A view of the store at `url`, running or not; nothing is created, migrated or changed.
 
+    `keys` open its payloads, where they are sealed.
     Raises `Misconfigured` when its schema is not that of this program, `Unavailable` when it is away.
     """
     engine, close = _engine(url)
     try:
         with engine.connect() as connection:
             _check_schema(connection)
-            yield RecordReader(connection)
+            yield RecordReader(connection, keys)
     except SQLAlchemyError as error:
         raise Unavailable("the record store cannot be read", code="store_unavailable") from without_values(
             error

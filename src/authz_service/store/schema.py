@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -31,7 +31,8 @@ entries = Table(
     Column("seq", _Number, primary_key=True, autoincrement=False),
     Column("session", String),
     Column("body", LargeBinary, nullable=False),
-    # Its hash in the tree, by which a changed entry is named.
+    # Its hash in the tree, by which a changed entry is named. It stays when the body's time is over, and
+    # the body is empty then.
     Column("leaf", LargeBinary),
     Index("entries_session", "session", "seq"),
 )
@@ -40,8 +41,13 @@ payloads = Table(
     "payloads",
     metadata,
     Column("digest", LargeBinary, primary_key=True),
+    # With a key this is the seed of the payload's own key, and its salt is derived from both.
     Column("salt", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("key", String),
+    Column("at", BigInteger, nullable=False, server_default="0"),
+    Column("retention", String, nullable=False, server_default="payloads"),
+    Index("payloads_at", "retention", "at"),
 )
 
 head = Table(

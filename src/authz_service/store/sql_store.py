@@ -28,6 +28,7 @@ from authz_service.errors import Unavailable
 from authz_service.store import ending, opening, queries, recovery, revocation_rows, voting
 from authz_service.store.database import READERS, Database, HighWater, read_head
 from authz_service.store.faults import is_fault, unavailable, without_values
+from authz_service.store.keyring import Keyring
 from authz_service.store.queries import Snapshot
 from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head
 from authz_service.store.transaction import Transaction
@@ -48,6 +49,7 @@ class SqlStore:
         high_water: HighWater,
         size_at_start: int,
         patience: float,
+        keyring: Keyring | None = None,
     ) -> None:
         self._database = database
         self._writer = writer
@@ -55,6 +57,7 @@ class SqlStore:
         self._high_water = high_water
         self._size_at_start = size_at_start
         self._patience = patience
+        self._keyring = keyring
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._is_closed = False
 
@@ -160,6 +163,8 @@ class SqlStore:
         await self._writer.close()
         await asyncio.to_thread(self._readers.shutdown, wait=True, cancel_futures=True)
         await asyncio.to_thread(self._database.close)
+        if self._keyring is not None:
+            await asyncio.to_thread(self._keyring.close)
 
     async def _read(self, question: Callable[[Snapshot], Result], *, patience: float = 0.0) -> Result:
         if self._is_closed:
@@ -175,7 +180,7 @@ class SqlStore:
             with self._database.reading.connect() as connection:
                 last_at = read_head(connection).last_at
                 now = self._high_water.advance(self._database.clock(connection), last_at)
-                return question(Snapshot(connection, now))
+                return question(Snapshot(connection, now, self._keyring))
         except Exception as error:
             if is_fault(error):
                 raise unavailable() from without_values(error)

@@ -106,7 +106,13 @@ def _locked(path: Path) -> int:
 
 
 def _prepare_writer(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16384", "mmap_size = 0"):
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "cache_size = -16384",
+        "mmap_size = 0",
+        "secure_delete = ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Executable, Result
 from sqlalchemy.sql.dml import UpdateBase
 
 from authz_service.audit.draft import EntryDraft
+from authz_service.store.keyring import Keyring
 from authz_service.store.ledger import Ledger, Recorded
-
-Pseudonym = Callable[[tuple[str, str]], str]
-"""What entries carry in the place of a person's identity."""
+from authz_service.store.sealing import Pseudonym
 
 
 class Reader(Protocol):
@@ -20,6 +19,11 @@ class Reader(Protocol):
 
     @property
     def now(self) -> int: ...
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """Opens payloads; None where they lie in clear."""
+        ...
 
     def read(self, statement: Executable) -> Result[Any]:
         """Run a query."""
@@ -32,9 +36,12 @@ class Transaction:
     Database errors must be let through: a unit that swallowed one would go on in a failed transaction.
     """
 
-    def __init__(self, connection: Connection, ledger: Ledger, pseudonym: Pseudonym) -> None:
+    def __init__(
+        self, connection: Connection, ledger: Ledger, pseudonym: Pseudonym, keyring: Keyring | None = None
+    ) -> None:
         self._connection = connection
         self._ledger = ledger
+        self._keyring = keyring
         self.pseudonym = pseudonym
         self.changes = 0
         """How many entries and changes were made so far; a refusal that made none is harmless."""
@@ -43,6 +50,11 @@ class Transaction:
     def now(self) -> int:
         """The transaction's time in microseconds, never behind the last committed entry."""
         return self._ledger.now
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """See `Reader.keyring`."""
+        return self._keyring
 
     def record(self, *drafts: EntryDraft) -> Recorded:
         """Record entries, in order; all or none."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import func, select
 
+from authz_service.audit.entry import SALT_BYTES, microseconds, payload_digest
+from authz_service.audit.retention import retention_of
 from authz_service.audit.walk import Seen
+from authz_service.errors import Unavailable
+from authz_service.store.payload_rows import open_payload
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import payloads
 
@@ -33,23 +37,39 @@ class PayloadsCheck:
         found: dict[Wanted, bytes] = {}
         missing = set(references)
         sizes = [(digest, places[0][2]) for digest, places in references.items()]
-        for digest, salt, body in self._reader.payloads(sizes):
-            places = references[digest]
-            missing.discard(digest)
+        by_sequence = {entry.sequence: entry.document for entry in seen}
+        for row in self._reader.payload_rows(sizes):
+            places = references[bytes(row.digest)]
+            missing.discard(bytes(row.digest))
             self.count += 1
-            is_good = len(salt) == 32 and sha256(salt + body).digest() == digest
+            body = self._opened(row)
             for sequence, name, size in places:
-                if not is_good:
+                document = by_sequence[sequence]
+                if body is None:
                     self._say(_record(sequence, name), "its bytes are not those that the entry accounts for")
                 elif len(body) != size:
                     self._say(_record(sequence, name), f"has {len(body)} bytes, its entry says {size}")
                 elif name in DERIVED_FROM:
                     found[sequence, name] = body
+                if (row.at, row.retention) != _kept(document, name):
+                    self._say(
+                        _record(sequence, name), "is not filed under the time and the kind of its entry"
+                    )
         for digest in missing:
             for sequence, name, _ in references[digest]:
                 self._say(_record(sequence, name), "is not there")
         self._expected += len(references)
         return found
+
+    def _opened(self, row: Any) -> bytes | None:
+        """The bytes that the digest of the row is over; None where they are others."""
+        try:
+            opened = open_payload(row, self._reader.keys)
+        except Unavailable:
+            return None
+        if opened is None or len(opened.salt) != SALT_BYTES:
+            return None
+        return opened.body if payload_digest(opened.salt, opened.body) == bytes(row.digest) else None
 
     def end(self) -> None:
         """There may be no payloads but those that were accounted for."""
@@ -68,6 +88,14 @@ class PayloadsCheck:
                     continue
                 references.setdefault(digest, []).append((entry.sequence, name, size))
         return references
+
+
+def _kept(document: Mapping[str, Any], name: str) -> tuple[int, str]:
+    """The time (microseconds) and the class that a payload of this entry is filed under."""
+    try:
+        return microseconds(document["at"]), retention_of(document["kind"], name).value
+    except ValueError:
+        return -1, ""  # the entry was named
 
 
 def _record(sequence: int, name: str) -> str:

@@ -1,0 +1,32 @@
+"""How long what is recorded is kept: the classes that `record.keep` has a time for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from authz_service.audit.draft import Kind
+
+
+class Retention(StrEnum):
+    """A class of what is recorded, named as in `record.keep`."""
+
+    ENTRIES = "entries"
+    PAYLOADS = "payloads"
+    ORIGINALS = "originals"
+
+
+ORIGINAL = "original"
+"""The name of a payload that has what was there before masking."""
+
+_OF_THE_SERVICE = frozenset({Kind.POLICY_ACTIVATED})
+
+
+def retention_of(kind: str, name: str) -> Retention:
+    """The class of the payload `name` of an entry of `kind`.
+
+    What the service says of itself (its policy, what was purged and on whose order) explains entries
+    and is kept as long as they are.
+    """
+    if name == ORIGINAL:
+        return Retention.ORIGINALS
+    return Retention.ENTRIES if kind in _OF_THE_SERVICE else Retention.PAYLOADS

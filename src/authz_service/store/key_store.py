@@ -1,0 +1,147 @@
+"""The key store's rows: each change is durable before it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from authz_service.errors import Unavailable
+from authz_service.store.database import Database
+from authz_service.store.faults import is_fault, is_lost, without_values
+from authz_service.store.key_schema import keyring, subject_keys
+
+Result = TypeVar("Result")
+
+
+class LiveKey(NamedTuple):
+    """A subject's key, wrapped by the master key."""
+
+    id: str
+    wrapped: bytes
+
+
+class KeyStore:
+    """`proof` is the keyring's as this process opened it: under another one nothing new is written."""
+
+    def __init__(self, database: Database, *, proof: bytes) -> None:
+        self._database = database
+        self._proof = proof
+
+    def live(self, subject: str) -> LiveKey | None:
+        """The subject's key, if there is one."""
+        return self._run(lambda connection: _live(connection, subject))
+
+    def wrapped(self, key_id: str) -> bytes | None:
+        """The key of that id; None when it was destroyed, or never was here."""
+        query = select(subject_keys.c.wrapped).where(subject_keys.c.id == key_id)
+        found = self._run(lambda connection: connection.execute(query).scalar())
+        return None if found is None else bytes(found)
+
+    def is_known(self, key_id: str) -> bool:
+        """Whether the key of that id is here, or was."""
+        query = select(subject_keys.c.id).where(subject_keys.c.id == key_id)
+        return self._run(lambda connection: connection.execute(query).scalar()) is not None
+
+    def create(self, subject: str, *, key_id: str, wrapped: bytes) -> LiveKey:
+        """Commit a first key, or find the one that another replica made meanwhile."""
+
+        def create(connection: Connection) -> LiveKey:
+            now = self._database.clock(connection)
+            row = {"id": key_id, "subject": subject, "wrapped": wrapped, "created_at": now}
+            with changing(connection):
+                self._require_same_master(connection)
+                connection.execute(insert(subject_keys).values(row))
+            return LiveKey(key_id, wrapped)
+
+        try:
+            return self._run(create)
+        except IntegrityError:
+            other = self.live(subject)
+            if other is None:
+                raise
+            return other
+
+    def destroy(self, subject: str, *, created_before: int, now: int) -> Sequence[str]:
+        """Overwrite the subject's keys that are older than that; their ids."""
+        doomed = (
+            (subject_keys.c.subject == subject)
+            & subject_keys.c.wrapped.is_not(None)
+            & (subject_keys.c.created_at < created_before)
+        )
+
+        def destroy(connection: Connection) -> Sequence[str]:
+            with changing(connection):
+                ids = connection.execute(select(subject_keys.c.id).where(doomed)).scalars().all()
+                connection.execute(update(subject_keys).where(doomed).values(wrapped=None, destroyed_at=now))
+            forget_pages(connection)
+            return ids
+
+        return self._run(destroy)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()
+
+    def _require_same_master(self, connection: Connection) -> None:
+        query = select(keyring.c.proof).where(keyring.c.id == 1).with_for_update(read=True)
+        if bytes(connection.execute(query).scalar_one()) != self._proof:
+            raise Unavailable(
+                "the record's master key was exchanged, so nothing was released;"
+                " start this service again with the new one",
+                code="master_key_rotated",
+            )
+
+    def _run(self, work: Callable[[Connection], Result]) -> Result:
+        try:
+            return self._attempt(work)
+        except Exception as error:
+            if is_lost(error):
+                # A database that was restarted; each piece of work here can be done again.
+                return self._last_attempt(work)
+            raise _refusal(error) from without_values(error)
+
+    def _last_attempt(self, work: Callable[[Connection], Result]) -> Result:
+        try:
+            return self._attempt(work)
+        except Exception as error:
+            raise _refusal(error) from without_values(error)
+
+    def _attempt(self, work: Callable[[Connection], Result]) -> Result:
+        with self._database.writing.connect() as connection:
+            return work(connection)
+
+
+@contextmanager
+def changing(connection: Connection) -> Iterator[None]:
+    """One transaction of a connection in autocommit mode."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_sqlite else "BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
+
+
+def forget_pages(connection: Connection) -> None:
+    """Have SQLite's log give up older versions of what was overwritten."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _live(connection: Connection, subject: str) -> LiveKey | None:
+    is_live = (subject_keys.c.subject == subject) & subject_keys.c.wrapped.is_not(None)
+    row = connection.execute(select(subject_keys.c.id, subject_keys.c.wrapped).where(is_live)).one_or_none()
+    return None if row is None else LiveKey(row.id, bytes(row.wrapped))
+
+
+def _refusal(error: Exception) -> Exception:
+    if not is_fault(error):
+        return error
+    message = "the key store of the record is unavailable, so nothing was released; try again shortly"
+    return Unavailable(message, code="key_store_unavailable")
