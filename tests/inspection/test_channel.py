@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 
 import pytest
 
 from authz_service.inspection.channel import Channel, HeldFrame
+from authz_service.inspection.tally import Tally
 from authz_service.masking.finding import Finding
 from authz_service.masking.seams import Progress
 from authz_service.view.request import TextKind
@@ -42,8 +42,8 @@ class Told:
     """A channel, and the frames that it was fed."""
 
     def __init__(self, scanner: Settling, kind: TextKind = TextKind.PLAIN) -> None:
-        self.found: Counter[str] = Counter()
-        self.channel = Channel(scanner, kind, scanner.entities, found=self.found, masked=Counter())
+        self.found = Tally()
+        self.channel = Channel(scanner, kind, scanner.entities, found=self.found, masked=Tally())
         self.frames: list[HeldFrame] = []
         self.texts: list[str] = []
 

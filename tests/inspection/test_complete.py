@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from authz_service.inspection.answer import AnswerPipe, answer_pipe
 from authz_service.inspection.complete import MOST_REMEMBERED, CompleteTexts
+from authz_service.inspection.tally import Tally
 from authz_service.masking.detectors import build_scanner
 from authz_service.masking.finding import Finding
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.model_apis.openai_chat import OpenAiChat
+from authz_service.view.answer import AnswerField
 from authz_service.view.request import TextKind
 
 MASKED = frozenset({"EMAIL_ADDRESS", "CREDIT_CARD", "PRIVATE_KEY"})
@@ -30,9 +32,14 @@ class Texts(CompleteTexts):
     """With what they count."""
 
     def __init__(self, scanner: Scanner) -> None:
-        self.found: dict[str, int] = {}
-        self.replaced: dict[str, int] = {}
+        self.found = Tally()
+        self.replaced = Tally()
         super().__init__(scanner, MASKED, found=self.found, masked=self.replaced)
+
+    def masked(self, text: str, kind: TextKind) -> str | None:
+        """What goes out in place of a text."""
+        edits = self.edits(AnswerField("", ("t",), text, kind))
+        return None if edits is None else edits["t",]
 
 
 def pipe(kit: Any, scanner: Scanner, content_type: str, entities: frozenset[str] = MASKED) -> AnswerPipe:
@@ -109,7 +116,7 @@ def test_what_is_harmless_as_words_may_hold_a_secret_as_json(kit: Any, scanner: 
     text = '"4111111\\u0031 11111111"'
     assert texts.masked(text, TextKind.PLAIN) is None
     assert texts.masked(text, TextKind.JSON) == '"[CREDIT_CARD]"'
-    assert texts.found == texts.replaced == {"CREDIT_CARD": 1}
+    assert texts.found.take() == texts.replaced.take() == {"CREDIT_CARD": 1}
     said, _ = answer(kit, scanner, {"content": text, **call(text)})
     assert said["content"] == text
     assert said["tool_calls"][0]["function"]["arguments"] == '"[CREDIT_CARD]"'
@@ -138,7 +145,7 @@ def test_what_was_found_is_never_taken_for_harmless(kit: Any) -> None:
     texts = Texts(kit.scanner())
     for _ in range(2):
         texts.masked("a 1234", TextKind.PLAIN)
-    assert texts.found == {"NUMBER": 2}
+    assert texts.found.take() == {"NUMBER": 2}
     assert not texts.is_harmless("a 1234", TextKind.PLAIN)
 
 
@@ -164,4 +171,4 @@ class InPieces:
 def test_a_finding_in_pieces_is_counted_once() -> None:
     texts = Texts(InPieces())
     assert texts.masked("abcdef", TextKind.JSON) == "a[PRIVATE_KEY]f"
-    assert texts.found == texts.replaced == {"PRIVATE_KEY": 1}
+    assert texts.found.take() == texts.replaced.take() == {"PRIVATE_KEY": 1}

@@ -6,6 +6,7 @@
 - `frames`: the queue of frames that are released once all their text is settled
 - `channel`: one text channel, scanned as it comes
 - `complete`: texts that are complete when they come
+- `echoes`: what says a text once more beside it; `tally`: counts a text that is told again once
 - `repetition`: recognises an event that differs from the one before it in its text only
 - `spans`: findings that overlap, as the spans that one placeholder each replaces
 - `every_string`: reads a document of which nothing is known but that its strings are text

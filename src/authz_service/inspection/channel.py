@@ -11,8 +11,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from authz_service.inspection.spans import Cut, Span, SpanMerger, count, cut
+from authz_service.inspection.echoes import echoed
+from authz_service.inspection.spans import Cut, Span, SpanMerger, cut
+from authz_service.inspection.tally import Tally
 from authz_service.masking.seams import Progress, Scanner
+from authz_service.view.answer import Echo
 from authz_service.view.request import Path, TextKind
 
 
@@ -42,6 +45,7 @@ class Piece:
     text: str
     start: int
     end: int
+    echoes: tuple[Echo, ...] = ()
     cuts: list[Cut] | None = None
 
     def take(self, span: Span) -> None:
@@ -59,10 +63,12 @@ class Piece:
         self.frame.open -= 1
         if self.cuts:
             self.frame.edits[self.path] = cut(self.text, self.cuts)
+            if self.echoes:
+                self.frame.edits |= echoed(self.text, self.cuts, self.echoes)
 
 
 class Channel:
-    """Counts what it finds in `found` and what it replaces in `masked`, which channels share."""
+    """Counts what it finds in `found` and what it replaces in `masked`, which channels share, by its name."""
 
     def __init__(
         self,
@@ -70,25 +76,27 @@ class Channel:
         kind: TextKind,
         entities: frozenset[str],
         *,
-        found: dict[str, int],
-        masked: dict[str, int],
+        found: Tally,
+        masked: Tally,
+        name: str = "",
     ) -> None:
         self._scanner = scanner.incremental(embedded_json=kind is TextKind.JSON)
         self._entities = entities
         self._merger = SpanMerger(entities)
         self._found = found
         self._masked = masked
+        self._name = name
         self._length = 0
         self._settled = 0
         self._pieces: deque[Piece] = deque()
         self._unread: list[str] = []
 
-    def feed(self, text: str, path: Path, frame: HeldFrame) -> None:
+    def feed(self, text: str, path: Path, frame: HeldFrame, echoes: tuple[Echo, ...] = ()) -> None:
         """Take the next piece, the string at `path` of `frame`, which waits until it is settled."""
         start = self._length
         self._length = end = start + len(text)
         self._unread.append(text)
-        self._pieces.append(Piece(frame, path, text, start, end))
+        self._pieces.append(Piece(frame, path, text, start, end, echoes))
         frame.open += 1
 
     def read(self) -> None:
@@ -119,7 +127,7 @@ class Channel:
                 continue
             if finding.start < self._settled:
                 raise RuntimeError("the scanner found something in text that it had settled")
-            count(self._found, finding.entity)
+            self._found.add(finding.entity, self._name)
         self._settled = progress.settled
         self._release(self._merger.take(progress))
 
@@ -127,7 +135,7 @@ class Channel:
         pieces = self._pieces
         for span in spans:
             if span.placeholder:
-                count(self._masked, span.entity)
+                self._masked.add(span.entity, self._name)
             while pieces and pieces[0].end <= span.start:
                 pieces.popleft().settle()
             for piece in pieces:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from authz_service.errors import Unreadable
-from authz_service.inspection.spans import SpanMerger, count, mask
+from authz_service.inspection.echoes import echoed
+from authz_service.inspection.spans import Cut, Span, SpanMerger, mask
+from authz_service.inspection.tally import Tally
 from authz_service.masking.seams import Progress, Scanner
-from authz_service.view.request import TextKind
+from authz_service.view.answer import AnswerField
+from authz_service.view.request import Path, TextKind
 
 MOST_REMEMBERED = 64
 LONGEST_REMEMBERED = 256
@@ -15,9 +20,7 @@ LONGEST_REMEMBERED = 256
 class CompleteTexts:
     """Counts what it finds in `found` and what it replaces in `masked`, which it shares with channels."""
 
-    def __init__(
-        self, scanner: Scanner, entities: frozenset[str], *, found: dict[str, int], masked: dict[str, int]
-    ) -> None:
+    def __init__(self, scanner: Scanner, entities: frozenset[str], *, found: Tally, masked: Tally) -> None:
         self._scanner = scanner
         self._entities = entities
         self._found = found
@@ -25,24 +28,36 @@ class CompleteTexts:
         self._harmless: set[str] = set()
         """Plain texts without a finding. What comes with every frame, such as an id, is read once."""
 
-    def masked(self, text: str, kind: TextKind) -> str | None:
-        """What goes out in place of a text; None where it goes out as it is."""
-        if kind is TextKind.JSON:
+    def edits(self, field: AnswerField) -> dict[Path, str | None] | None:
+        """What is to be edited for a text; None where it goes out as it is."""
+        text = field.text
+        spans = self._spans(field)
+        if not spans:
+            return None
+        edits: dict[Path, str | None] = {field.path: mask(text, spans)}
+        if field.echoes:
+            edits |= echoed(text, [Cut(s.start, s.end, s.placeholder) for s in spans], field.echoes)
+        return edits
+
+    def _spans(self, field: AnswerField) -> Sequence[Span]:
+        text = field.text
+        if field.kind is TextKind.JSON:
             progress = self._scanner.incremental(embedded_json=True).finish(text)
         elif text in self._harmless:
-            return None
+            return ()
         else:
             progress = Progress(self._scanner.scan(text), len(text))
             if not progress.findings:
                 self._remember(text)
+                return ()
         for i, finding in enumerate(progress.findings):
             if i not in progress.more:
-                count(self._found, finding.entity)
+                self._found.add(finding.entity, field.channel, field.copy)
         spans = SpanMerger(self._entities).take(progress) if progress.findings else ()
         for span in spans:
             if span.placeholder:
-                count(self._masked, span.entity)
-        return mask(text, spans) if spans else None
+                self._masked.add(span.entity, field.channel, field.copy)
+        return spans
 
     def is_harmless(self, text: str, kind: TextKind) -> bool:
         """Whether a text is remembered to have no finding."""
@@ -51,7 +66,7 @@ class CompleteTexts:
     def check_key(self, key: str) -> None:
         """Raises `Unreadable` (502, `unmaskable`) for a key that would have to be masked."""
         for finding in self._scanner.scan(key):
-            count(self._found, finding.entity)
+            self._found.add(finding.entity)
             if finding.entity in self._entities:
                 raise Unreadable(
                     f"the answer has {finding.entity} in the name of a field, where it cannot be masked",

@@ -10,8 +10,10 @@ from authz_service.framing.json_document import read_json
 from authz_service.framing.json_edit import edit_json
 from authz_service.inspection.channel import Channel, HeldFrame
 from authz_service.inspection.complete import CompleteTexts
+from authz_service.inspection.echoes import outermost
 from authz_service.inspection.repetition import Repetition
 from authz_service.inspection.results import AnswerStep
+from authz_service.inspection.tally import Tally
 from authz_service.masking.seams import Scanner
 from authz_service.model_apis.base import AnswerReader
 from authz_service.view.answer import AnswerField, AnswerFrame, Usage
@@ -51,8 +53,8 @@ class FrameQueue:
         self._queue: deque[HeldFrame] = deque()
         self._held = 0
         self._released: list[bytes] = []
-        self._found: dict[str, int] = {}
-        self._masked: dict[str, int] = {}
+        self._found = Tally()
+        self._masked = Tally()
         self._usage: Usage | None = None
         self._texts = CompleteTexts(scanner, masked_entities, found=self._found, masked=self._masked)
         self._last = Repetition()
@@ -83,7 +85,7 @@ class FrameQueue:
                 channel.pause()
                 self._is_overtaking = True
         self._usage = frame.usage or self._usage
-        if frame.repeats and piece is not None and not held.edits:
+        if frame.repeats and piece is not None and not (held.edits or piece.echoes):
             self._last.learn(held.raw, json, wrap, piece)
         else:
             self._last.forget()
@@ -116,11 +118,8 @@ class FrameQueue:
         """What was released, found and masked since the last step."""
         self._read_on()
         released = b"".join(self._released)
-        step = AnswerStep(released, self._found.copy(), self._masked.copy(), self._usage, is_last)
         self._released.clear()
-        self._found.clear()
-        self._masked.clear()
-        return step
+        return AnswerStep(released, self._found.take(), self._masked.take(), self._usage, is_last)
 
     def _read(self, json: bytes) -> object:
         try:
@@ -137,9 +136,9 @@ class FrameQueue:
                 self._texts.check_key(field.text)
                 is_known = False
             elif is_complete or field.is_whole:
-                text = self._texts.masked(field.text, field.kind)
-                if text is not None:
-                    held.edits[field.path] = text
+                edits = self._texts.edits(field)
+                if edits is not None:
+                    held.edits |= edits
                 is_known = is_known and self._texts.is_harmless(field.text, field.kind)
             else:
                 self._feed(self._channel(field), field.text, field, held)
@@ -157,12 +156,17 @@ class FrameQueue:
                 status=502,
             )
         channel = self._channels[field.channel] = Channel(
-            self._scanner, field.kind, self._entities, found=self._found, masked=self._masked
+            self._scanner,
+            field.kind,
+            self._entities,
+            found=self._found,
+            masked=self._masked,
+            name=field.channel,
         )
         return channel
 
     def _feed(self, channel: Channel, text: str, field: AnswerField, held: HeldFrame) -> None:
-        channel.feed(text, field.path, held)
+        channel.feed(text, field.path, held, field.echoes)
         self._unread[field.channel] = channel
 
     def _push(self, held: HeldFrame) -> None:
@@ -225,4 +229,4 @@ def _share_no_channel(fields: Sequence[AnswerField]) -> bool:
 
 
 def _written(held: HeldFrame) -> bytes:
-    return held.wrap(edit_json(held.json, held.edits)) if held.edits else held.raw
+    return held.wrap(edit_json(held.json, outermost(held.edits))) if held.edits else held.raw

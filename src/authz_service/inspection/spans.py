@@ -46,11 +46,6 @@ def mask(text: str, spans: Sequence[Span]) -> str:
     return cut(text, (Cut(s.start, s.end, s.placeholder) for s in spans))
 
 
-def count(counts: dict[str, int], entity: str) -> None:
-    """One more of an entity type."""
-    counts[entity] = counts.get(entity, 0) + 1
-
-
 class SpanMerger:
     """Merges the findings of `entities` that overlap; others are left alone.
 

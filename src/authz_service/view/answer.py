@@ -16,11 +16,27 @@ class Usage:
     completion_tokens: int
 
 
+class Echo(NamedTuple):
+    """What says characters [start, end) of a piece once more, in another place of the same frame.
+
+    The string at `path`, if there is one, is just those characters, and is cut as they are. The values
+    at `shadows` become null as soon as anything of them is cut: tokens, bytes, alternatives.
+    """
+
+    start: int
+    end: int
+    path: Path | None = None
+    shadows: tuple[Path, ...] = ()
+
+
 class AnswerField(NamedTuple):
     """A piece of a text channel. Pieces of one `channel` over all frames, joined, are one text.
 
     With `is_key` the text is the last key of `path`, not the value there. With `is_whole` the text is
-    complete as it is: it belongs to no channel, whatever `channel` says.
+    complete as it is: it goes on with no channel, whatever `channel` says.
+
+    A whole text with a `copy` from 1 on tells once more what `channel` told: what is found in it counts
+    only where there is more of it than in any other telling. Each further telling has a number of its own.
     """
 
     channel: str
@@ -29,6 +45,8 @@ class AnswerField(NamedTuple):
     kind: TextKind = TextKind.PLAIN
     is_key: bool = False
     is_whole: bool = False
+    copy: int = 0
+    echoes: tuple[Echo, ...] = ()
 
 
 class AnswerFrame(NamedTuple):
