@@ -18,8 +18,9 @@ from authz_cli.login import GROUPS, REVIEW_AUDIENCE, log_in
 from authz_cli.main import cli
 from authz_cli.options import Target
 from authz_service.identity.embedded import EMBEDDED_ISSUER, GATEWAY_AUDIENCE, EmbeddedIssuer
+from authz_service.identity.issuer import TrustedIssuer
 from authz_service.identity.key_sources import FixedKeys
-from authz_service.identity.verifier import TrustedIssuer, Verifier
+from authz_service.identity.verifier import Verifier
 from authz_service.keys.data_dir import DataDir
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from authz_service.identity.issuer import TrustedIssuer
 from authz_service.identity.key_sources import FixedKeys
 from authz_service.identity.keys import read_jwks
-from authz_service.identity.verifier import TrustedIssuer
 
 NOW = 1_800_000_000.0
 

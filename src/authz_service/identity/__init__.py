@@ -1,7 +1,8 @@
 """Who a token speaks for: verified by its issuer's keys, for one audience.
 
 - `verifier`: a token to a `Caller`, or what is wrong with it
-- `trust`: the issuers of a configuration, each with its keys
+- `trust`, `issuer`: the issuers of a configuration, each with its keys
+- `revoked`: tokens that were withdrawn
 - `token`: what can be read of a token before its signature is checked
 - `claims`, `groups`: verified claims to a `Caller`: times, person, groups
 - `keys`: JSON Web Keys and which algorithms they may be used with

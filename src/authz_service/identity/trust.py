@@ -26,11 +26,12 @@ from authz_service.identity.entra import EntraGroups
 from authz_service.identity.google import GoogleGroups
 from authz_service.identity.group_cache import GroupCache, Lookup
 from authz_service.identity.groups import GroupClaim
+from authz_service.identity.issuer import TrustedIssuer
 from authz_service.identity.jwks_file import JwksFile
 from authz_service.identity.jwks_url import Discovery, JwksUrl
 from authz_service.identity.key_cache import KeyCache, KeyServer
 from authz_service.identity.key_sources import FixedKeys, KeySource
-from authz_service.identity.verifier import TrustedIssuer, Verifier
+from authz_service.identity.verifier import Verifier
 
 
 def verifier_from(

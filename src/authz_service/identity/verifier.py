@@ -6,50 +6,22 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jwt
 
 from authz_service.errors import Misconfigured, Unauthenticated
-from authz_service.identity.claims import PersonClaim, caller, check_times
-from authz_service.identity.group_cache import Lookup
-from authz_service.identity.groups import GroupClaim
-from authz_service.identity.key_sources import KeySource, unknown_key
-from authz_service.identity.keys import KEY_TYPES, VerifyingKey
+from authz_service.identity.claims import caller, check_times
+from authz_service.identity.issuer import TrustedIssuer
+from authz_service.identity.key_sources import unknown_key
+from authz_service.identity.keys import VerifyingKey
 from authz_service.identity.revoked import RevokedTokens
 from authz_service.identity.token import TokenHead, malformed, read_head
 from authz_service.view.caller import Caller
 
 MOST_REMEMBERED = 10_000
 REQUIRED = ("exp", "iat", "iss", "aud", "sub")
-
-
-@dataclass(frozen=True, slots=True)
-class TrustedIssuer:
-    """One issuer and what is asked of its tokens; `audience` is that of the gateway.
-
-    `max_lifetime` in seconds.
-    """
-
-    url: str
-    audience: str
-    algorithms: tuple[str, ...]
-    keys: KeySource
-    groups: GroupClaim = field(default_factory=GroupClaim)
-    person: PersonClaim | None = None
-    lookup: Lookup | None = None
-    max_lifetime: float = 86_400.0
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.algorithms if name not in KEY_TYPES]
-        if unknown or not self.algorithms:
-            names = ", ".join(unknown) or "none"
-            raise Misconfigured(f"issuer {self.url}: algorithms that cannot be used: {names}")
-        if ":" not in self.url:  # "person" as an issuer would be taken for the claim of that name
-            raise Misconfigured(f"issuer {self.url!r} is not a URL")
-        if not self.groups.path or self.max_lifetime <= 0:
-            raise Misconfigured(f"issuer {self.url}: groups and max_lifetime may not be empty or zero")
 
 
 @dataclass(frozen=True, slots=True)
