@@ -57,9 +57,7 @@ def inspect_request(
         forward.edits[_place_of_model(api, operation)] = model
     if view.model != model:
         view = replace(view, model=model)
-    ignored = [
-        path for path in noise if path and path[0] in api.noise_roots and not _holds_unread(path, view)
-    ]
+    ignored = [path for path in noise if path and path[0] in api.noise_roots]
     return RequestInspection(
         operation,
         view,
@@ -70,11 +68,6 @@ def inspect_request(
         partial(_fingerprint, document, ignored, head, model),
         partial(_changes, forward, ignored) if forward.edits else b"",
     )
-
-
-def _holds_unread(path: tuple[str, ...], view: RequestView) -> bool:
-    """Whether something unread stands there: nobody has looked at it, so it is never noise."""
-    return any(unread.path[: len(path)] == path for unread in view.unread)
 
 
 def _model(named: str, models: Mapping[str, str]) -> str:
