@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from datetime import UTC, datetime
+from typing import TextIO
 
 import click
 
@@ -11,6 +12,7 @@ from authz_cli.exits import EXIT_CODES
 from authz_cli.options import Target, json_option, target_options
 
 SIGN = "authz_service.commands.token"
+LARGEST_TOKEN = 64 * 1024
 
 
 class TokenGroup(click.Group):
@@ -67,6 +69,12 @@ _REASON = click.option("--reason", required=True, metavar="TEXT", help="Goes on 
 @_TOKEN
 @_SUBJECT
 @click.option(
+    "--token-file",
+    type=click.File("r", errors="replace"),
+    metavar="FILE",
+    help="The token itself, - for standard input: its issuer and id are read from it.",
+)
+@click.option(
     "--until",
     type=Moment(),
     metavar="TIME",
@@ -76,12 +84,25 @@ _REASON = click.option("--reason", required=True, metavar="TEXT", help="Goes on 
 @json_option
 @target_options
 def revoke(
-    target: Target, issuer: str, jti: str, subject: str, until: datetime | None, reason: str, as_json: bool
+    target: Target,
+    issuer: str,
+    jti: str,
+    subject: str,
+    token_file: TextIO | None,
+    until: datetime | None,
+    reason: str,
+    as_json: bool,
 ) -> None:
     """Withdraw tokens: refused from now on, by every replica, held requests among them. For operators."""
-    from authz_cli.token_actions import revoke_tokens, which
+    from authz_cli.token_actions import named_in, revoke_tokens, which
 
-    revoke_tokens(target, which(issuer, jti, subject), until=until, reason=reason, as_json=as_json)
+    if token_file is not None and not (issuer or jti or subject):
+        revoked = named_in(token_file.read(LARGEST_TOKEN))
+    elif token_file is None:
+        revoked = which(issuer, jti, subject)
+    else:
+        raise click.UsageError("--token-file says whose by itself")
+    revoke_tokens(target, revoked, until=until, reason=reason, as_json=as_json)
 
 
 @command.command("restore")

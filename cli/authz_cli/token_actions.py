@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,19 @@ def which(issuer: str, jti: str, subject: str) -> pb.Revoked:
     if bool(jti) == bool(subject):
         raise Failure("name either a token by --jti or somebody by --subject", Exit.USAGE)
     return pb.Revoked(issuer=issuer, jti=jti) if jti else pb.Revoked(issuer=issuer, subject=subject)
+
+
+def named_in(token: str) -> pb.Revoked:
+    """The one token that this is, by what it says of itself; raises `Failure`. It is sent nowhere."""
+    segments = token.strip().split(".")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(segments[1] + "=" * (-len(segments[1]) % 4)))
+        issuer, jti = claims["iss"], claims.get("jti")
+    except (IndexError, KeyError, TypeError, AttributeError, ValueError):
+        raise Failure("the file holds no token: a signed JSON Web Token is expected", Exit.USAGE) from None
+    if not isinstance(issuer, str) or not isinstance(jti, str) or not jti:
+        raise Failure("the token has no id (jti); withdraw all of its --subject", Exit.USAGE)
+    return pb.Revoked(issuer=issuer, jti=jti)
 
 
 def revoke_tokens(

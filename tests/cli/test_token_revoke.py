@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,54 @@ def test_a_token_is_withdrawn_for_as_long_as_it_could_live(
     revocation = store.rows[TOKEN]
     assert (revocation.until, revocation.reason, revocation.name) == (NOW + MONTH, "laptop lost", "olga")
     assert store.refreshed == 1
+
+
+def jwt_of(claims: object) -> str:
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"e30.{part}.c2ln\n"
+
+
+def test_a_token_that_was_found_somewhere_is_withdrawn_by_itself(
+    terminal: Terminal, store: MemoryRevocations, tmp_path: Path
+) -> None:
+    file = tmp_path / "leaked"
+    file.write_text(jwt_of({"iss": ISSUER, "jti": "tok-1", "sub": "alice"}))
+    said = terminal.type("token", "revoke", "--token-file", str(file), *WHY, person="olga")
+    assert (said.exit_code, list(store.rows)) == (0, [TOKEN])
+    store.rows.clear()
+    piped = terminal.type(
+        "token", "revoke", "--token-file", "-", *WHY, person="olga", answer=file.read_text()
+    )
+    assert (piped.exit_code, list(store.rows)) == (0, [TOKEN])
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "message"),
+    [
+        (jwt_of({"iss": ISSUER}), (), "has no id"),
+        (jwt_of({"iss": ISSUER, "jti": 7}), (), "has no id"),
+        (jwt_of({"jti": "x"}), (), "holds no token"),
+        (jwt_of(["x"]), (), "holds no token"),
+        ("sk-proj-s3cret", (), "holds no token"),
+        ("a.s3cret.b", (), "holds no token"),
+        ("", (), "holds no token"),
+        (jwt_of({"iss": ISSUER, "jti": "x"}), ("--subject", "alice"), "by itself"),
+    ],
+)
+def test_what_is_no_token_withdraws_nothing_and_is_not_repeated(
+    terminal: Terminal,
+    store: MemoryRevocations,
+    tmp_path: Path,
+    content: str,
+    more: tuple[str, ...],
+    message: str,
+) -> None:
+    file = tmp_path / "leaked"
+    file.write_text(content)
+    said = terminal.type("token", "revoke", "--token-file", str(file), *more, *WHY, person="olga")
+    assert (said.exit_code, message in said.output) == (2, True), said.output
+    assert "s3cret" not in said.output
+    assert store.rows == {}
 
 
 def test_a_subject_is_withdrawn_until_restored(terminal: Terminal, store: MemoryRevocations) -> None:
