@@ -215,7 +215,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class SessionQuery:
-    """Filters of a list of sessions, newest first; empty means any. `caller` is a subject."""
+    """Filters of a list of sessions, newest first; empty means any. `caller` is a subject.
+
+    `group` is one of the caller's, `entity` a type that was found, `reviewer` the subject or name of who
+    voted; it began at `since` or later and before `until` (seconds since the epoch); `text` are words and
+    "phrases in quotes" that all occur in what was asked, or in what was answered, as it crossed.
+    """
 
     id_prefix: str = ""
     caller: str = ""
@@ -223,6 +228,12 @@ class SessionQuery:
     decision: str = ""
     status: str = ""
     rule: str = ""
+    group: str = ""
+    entity: str = ""
+    reviewer: str = ""
+    since: float | None = None
+    until: float | None = None
+    text: str = ""
     page_size: int = 50
     page_token: str = ""
 

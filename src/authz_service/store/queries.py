@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,15 +16,13 @@ from authz_service.core.ports import (
     HoldQuery,
     HoldState,
     Page,
-    Session,
-    SessionQuery,
 )
 from authz_service.store import paging
-from authz_service.store.hold_rows import OPEN, identity_text, read_caller, seconds, state_at
+from authz_service.store.hold_rows import OPEN, identity_text, seconds, state_at
 from authz_service.store.keyring import Keyring
 from authz_service.store.loading import load_hold
 from authz_service.store.payload_rows import read_payloads
-from authz_service.store.schema import entries, holds, sessions
+from authz_service.store.schema import entries, holds
 from authz_service.store.transaction import Reader
 
 CHANGES_AT_ONCE = 1000
@@ -47,6 +44,10 @@ class Snapshot:
     @property
     def keyring(self) -> Keyring | None:
         return self._keyring
+
+    @property
+    def dialect(self) -> str:
+        return self._connection.dialect.name
 
     def read(self, statement: Executable) -> Result[Any]:
         return self._connection.execute(statement)
@@ -79,31 +80,6 @@ def hold_changes(reader: Reader, after: int) -> Sequence[HoldChange]:
     """See `Store.hold_changes`."""
     query = select(holds).where(holds.c.changed > after).order_by(holds.c.changed).limit(CHANGES_AT_ONCE)
     return [HoldChange(row.changed, row.id, state_at(row, reader.now)) for row in reader.read(query)]
-
-
-def session(reader: Reader, session_id: str) -> Session | None:
-    """See `Store.session`."""
-    row = reader.read(select(sessions).where(sessions.c.id == clean(session_id))).one_or_none()
-    return None if row is None else _session(row)
-
-
-def list_sessions(reader: Reader, query: SessionQuery) -> Page[Session]:
-    """See `Store.sessions`."""
-    filters = ["sessions", query.caller, query.model, query.decision, query.status, query.rule]
-    statement = select(sessions)
-    if query.caller:
-        caller = clean(query.caller)
-        columns = (sessions.c.subject, sessions.c.person, sessions.c.caller)
-        statement = statement.where(or_(*(column == caller for column in columns)))
-    statement = _where_equal(
-        statement,
-        (sessions.c.model, query.model),
-        (sessions.c.decision, query.decision),
-        (sessions.c.status, query.status),
-        (sessions.c.rule, query.rule),
-    )
-    rows, token = _page(reader, statement, sessions.c.seq, filters, query.page_token, query.page_size)
-    return Page(tuple(_session(row) for row in rows), token)
 
 
 def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:
@@ -172,26 +148,3 @@ def _within_bytes(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         if index and total > PAGE_BYTES:
             return rows[:index]
     return rows
-
-
-def _session(row: Row[Any]) -> Session:
-    caller = None
-    if row.caller_detail is not None:
-        # The record keeps no claims and no expiry: a session's caller is to be shown, not judged.
-        caller = read_caller(json.loads(row.caller_detail), claims={}, expires_at=0.0)
-    return Session(
-        row.id,
-        caller,
-        row.api,
-        row.method,
-        row.path,
-        row.model,
-        row.decision,
-        row.rule,
-        row.hold,
-        row.status,
-        seconds(row.started_at),
-        None if row.ended_at is None else seconds(row.ended_at),
-        row.prompt_tokens,
-        row.completion_tokens,
-    )

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -63,6 +63,13 @@ head = Table(
     CheckConstraint("id = 1", name="head_is_one_row"),
 )
 
+
+def _index_but(column: str, most: str) -> Index:
+    """Of the rows that have another value than `most`, a literal of SQL."""
+    others = text(f"{column} <> {most}")
+    return Index(f"sessions_{column}", column, "seq", sqlite_where=others, postgresql_where=others)
+
+
 sessions = Table(
     "sessions",
     metadata,
@@ -87,6 +94,14 @@ sessions = Table(
     Column("completion_tokens", BigInteger),
     Index("sessions_seq", "seq", unique=True),
     Index("sessions_subject", "subject", "seq"),
+    # One for each filter of a list; where most rows have the same value, for the others alone.
+    Index("sessions_started", "started_at", "seq"),
+    Index("sessions_model", "model", "seq"),
+    Index("sessions_rule", "rule", "seq"),
+    Index("sessions_caller", "caller", "seq"),
+    _index_but("person", "''"),
+    _index_but("decision", "'allow'"),
+    _index_but("status", "'completed'"),
     # Recovery looks for these at each start.
     Index(
         "sessions_unended",

@@ -25,7 +25,16 @@ from authz_service.core.ports import (
 )
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked
 from authz_service.errors import Unavailable
-from authz_service.store import ending, opening, queries, recovery, revocation_rows, voting
+from authz_service.store import (
+    ending,
+    opening,
+    queries,
+    recovery,
+    revocation_rows,
+    search_index,
+    session_queries,
+    voting,
+)
 from authz_service.store.database import READERS, Database, HighWater, read_head
 from authz_service.store.faults import is_fault, unavailable, without_values
 from authz_service.store.keyring import Keyring
@@ -109,11 +118,24 @@ class SqlStore:
 
     async def sessions(self, query: SessionQuery) -> Page[Session]:
         """See `Store.sessions`."""
-        return await self._read(lambda reader: queries.list_sessions(reader, query))
+        return await self._read(lambda reader: session_queries.list_sessions(reader, query))
 
     async def session(self, session_id: str) -> Session | None:
         """See `Store.session`."""
-        return await self._read(lambda reader: queries.session(reader, session_id))
+        return await self._read(lambda reader: session_queries.session(reader, session_id))
+
+    async def index_step(self, *, has_texts: bool) -> bool:
+        """Take the next entries into the search index; True while there may be more.
+
+        With `has_texts` what was asked and answered can be searched; without, nothing of it is in the index.
+        """
+        found = await self._read(
+            lambda reader: search_index.next_step(reader, has_texts=has_texts), patience=PROOF_SECONDS
+        )
+        if found is None:
+            return False
+        await self._writer.run(lambda t: search_index.take(t, found), size=found.size)
+        return True
 
     async def entries(self, session_id: str) -> Sequence[Entry]:
         """See `Store.entries`."""

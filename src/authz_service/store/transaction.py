@@ -25,6 +25,11 @@ class Reader(Protocol):
         """Opens payloads; None where they lie in clear."""
         ...
 
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        ...
+
     def read(self, statement: Executable) -> Result[Any]:
         """Run a query."""
         ...
@@ -55,6 +60,11 @@ class Transaction:
     def keyring(self) -> Keyring | None:
         """See `Reader.keyring`."""
         return self._keyring
+
+    @property
+    def dialect(self) -> str:
+        """See `Reader.dialect`."""
+        return self._connection.dialect.name
 
     def record(self, *drafts: EntryDraft) -> Recorded:
         """Record entries, in order; all or none."""

@@ -1,0 +1,210 @@
+"""Lists of sessions: every filter answered from an index, every page from a bounded part of the table.
+
+A filter that few sessions pass is asked for them first. What many pass is looked for among the newest
+20,000 sessions of a page; when they have too few, the page is a short one and its token goes on below.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Row,
+    Select,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+)
+
+from authz_service.audit.columns import clean
+from authz_service.core.ports import Page, Session, SessionQuery
+from authz_service.store import paging
+from authz_service.store.hold_rows import micro, read_caller, seconds
+from authz_service.store.schema import sessions
+from authz_service.store.search_schema import marks
+from authz_service.store.search_texts import matching
+from authz_service.store.transaction import Reader
+
+FEW = 2000
+WINDOW = 20_000
+_LAST_CHARACTER = "\U0010ffff"
+
+_MOST = {sessions.c.decision.name: "allow", sessions.c.status.name: "completed"}
+"""Values that have no index, since nearly every session has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """`found` are the numbers of the sessions that pass, from an index; `passes` says it of one row."""
+
+    passes: ColumnElement[bool]
+    found: Select[Any] | CompoundSelect[Any] | None = None
+
+
+def session(reader: Reader, session_id: str) -> Session | None:
+    """See `Store.session`."""
+    row = reader.read(select(sessions).where(sessions.c.id == clean(session_id))).one_or_none()
+    return None if row is None else _session(row)
+
+
+def list_sessions(reader: Reader, query: SessionQuery) -> Page[Session]:
+    """See `Store.sessions`."""
+    described = _described(query)
+    size = paging.page_size(query.page_size)
+    below = paging.position(described, query.page_token)
+    bounds = _bounds(reader, query, below)
+    narrow: list[ColumnElement[bool]] = list(bounds)
+    has_few = False
+    for filter in _filters(reader, query):
+        few = None if filter.found is None else _few(reader, filter.found)
+        if few is None:
+            narrow.append(filter.passes)
+        else:
+            has_few = True
+            narrow.append(sessions.c.seq.in_(few))
+    floor = None if has_few else _floor(reader, bounds)
+    if floor is not None:
+        narrow.append(sessions.c.seq >= floor)
+    statement = select(sessions).where(*narrow).order_by(sessions.c.seq.desc()).limit(size + 1)
+    rows = reader.read(statement).all()
+    if len(rows) > size:
+        rows, token = rows[:size], paging.token(described, rows[size - 1].seq)
+    else:
+        token = "" if floor is None else paging.token(described, floor)
+    return Page(tuple(_session(row) for row in rows), token)
+
+
+def _described(query: SessionQuery) -> Sequence[object]:
+    return [
+        "sessions",
+        query.id_prefix,
+        query.caller,
+        query.model,
+        query.decision,
+        query.status,
+        query.rule,
+        query.group,
+        query.entity,
+        query.reviewer,
+        query.since,
+        query.until,
+        query.text,
+    ]
+
+
+def _bounds(reader: Reader, query: SessionQuery, below: int | None) -> list[ColumnElement[bool]]:
+    """A time as a number: sessions are numbered in the order of their time, which never goes back."""
+    column, found = sessions.c.seq, []
+    if below is not None:
+        found.append(column < below)
+    if query.since is not None:
+        found.append(column >= _first(reader, query.since))
+    if query.until is not None:
+        found.append(column < _first(reader, query.until))
+    return found
+
+
+def _first(reader: Reader, at: float) -> int:
+    """The number of the first session that began at a time or later."""
+    columns = sessions.c
+    query = select(columns.seq).where(columns.started_at >= micro(at))
+    found = reader.read(query.order_by(columns.started_at, columns.seq).limit(1)).scalar()
+    return (1 << 63) - 1 if found is None else int(found)
+
+
+def _filters(reader: Reader, query: SessionQuery) -> Iterator[_Filter]:
+    columns = sessions.c
+    if query.caller:
+        caller = clean(query.caller)
+        named = (columns.subject == caller, _but(columns.person, caller), columns.caller == caller)
+        arms = [select(columns.seq).where(one).limit(FEW + 1).subquery() for one in named]
+        yield _Filter(or_(*named), union_all(*(select(arm.c.seq) for arm in arms)))
+    for column, wanted in (
+        (columns.model, query.model),
+        (columns.rule, query.rule),
+        (columns.decision, query.decision),
+        (columns.status, query.status),
+    ):
+        if wanted:
+            passes = _but(column, clean(wanted))
+            has_index = _MOST.get(column.name) != wanted
+            yield _Filter(passes, select(columns.seq).where(passes) if has_index else None)
+    for name, wanted in (("group", query.group), ("entity", query.entity), ("reviewer", query.reviewer)):
+        if wanted:
+            yield _marked(f"{name}:{clean(wanted)}")
+    if query.text:
+        texts = matching(reader, query.text)
+        yield _Filter(columns.seq.in_(texts), texts)
+    if query.id_prefix:
+        yield _prefix(reader, clean(query.id_prefix))
+
+
+def _but(column: ColumnElement[str], wanted: str) -> ColumnElement[bool]:
+    """Equal; said so that the databases see that the index without the most frequent value will do."""
+    name = getattr(column, "name", "")
+    most = "" if name == "person" else _MOST.get(name)
+    if most is None or wanted == most:
+        return column == wanted
+    return (column == wanted) & (column != _literal(most))
+
+
+def _literal(value: str) -> ColumnElement[str]:
+    return literal_column(f"'{value}'")
+
+
+def _marked(mark: str) -> _Filter:
+    found = select(marks.c.session).where(marks.c.mark == mark)
+    return _Filter(found.where(marks.c.session == sessions.c.seq).correlate(sessions).exists(), found)
+
+
+def _prefix(reader: Reader, prefix: str) -> _Filter:
+    column = sessions.c.id
+    if reader.dialect == "sqlite":  # which compares bytes, so that its primary key answers
+        between = (column >= prefix) & (column < prefix + _LAST_CHARACTER)
+        return _Filter(between, select(sessions.c.seq).where(between))
+    return _Filter(func.starts_with(column, prefix))
+
+
+def _few(reader: Reader, found: Select[Any] | CompoundSelect[Any]) -> list[int] | None:
+    """All that pass, when they are few; None when they are many."""
+    numbers = [int(number) for number in reader.read(found.limit(FEW + 1)).scalars()]
+    return numbers if len(numbers) <= FEW else None
+
+
+def _floor(reader: Reader, bounds: Sequence[ColumnElement[bool]]) -> int | None:
+    """The number above which 20,000 sessions lie within the bounds; None when there are not so many."""
+    column = sessions.c.seq
+    query = select(column).where(true(), *bounds).order_by(column.desc()).offset(WINDOW).limit(1)
+    found = reader.read(query).scalar()
+    return None if found is None else int(found) + 1
+
+
+def _session(row: Row[Any]) -> Session:
+    caller = None
+    if row.caller_detail is not None:
+        # The record keeps no claims and no expiry: a session's caller is to be shown, not judged.
+        caller = read_caller(json.loads(row.caller_detail), claims={}, expires_at=0.0)
+    return Session(
+        row.id,
+        caller,
+        row.api,
+        row.method,
+        row.path,
+        row.model,
+        row.decision,
+        row.rule,
+        row.hold,
+        row.status,
+        seconds(row.started_at),
+        None if row.ended_at is None else seconds(row.ended_at),
+        row.prompt_tokens,
+        row.completion_tokens,
+    )
