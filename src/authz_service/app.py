@@ -73,9 +73,14 @@ class Serving:
     metrics: str
 
 
-def rules_of(loaded: Loaded) -> Rules:
-    """The rules of a valid file, with its detectors compiled."""
-    return Rules.of(loaded.config, loaded.policy, scanner_of(loaded.config))
+def rules_of(loaded: Loaded, mask_key: bytes = b"") -> Rules:
+    """The rules of a valid file, with its detectors compiled; see `Rules.of` for the key."""
+    return Rules.of(loaded.config, loaded.policy, scanner_of(loaded.config), mask_key)
+
+
+def _mask_key(data: DataDir) -> bytes:
+    """32 bytes: the key of masks that hash."""
+    return load_or_create(data.root / "mask.key", _random_key)
 
 
 class Service:
@@ -98,7 +103,7 @@ class Service:
             try:
                 loaded = load_config(self._settings.config)
                 _refuse_restart_only(self._loaded.config, loaded.config)
-                rules = rules_of(loaded)
+                rules = rules_of(loaded, _mask_key(self._settings.data))
                 await self._gateway.store.append(_activated(loaded))
             except AuthzError as error:
                 log.error("policy.kept", policy=self._loaded.digest, error=str(error))
@@ -126,7 +131,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         stack.push_async_callback(record.checkpoints.take)
         gateway = Gateway(
             store=store,
-            rules=rules_of(loaded),
+            rules=rules_of(loaded, _mask_key(data)),
             # A held stream that Envoy sends again, since this process was restarted, has its old seal.
             sealer=Sealer(load_or_create(data.seal_key, _random_key), life=config.holds.wait + 60.0),
             pseudonym=pseudonym,

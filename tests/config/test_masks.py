@@ -9,6 +9,9 @@ import pytest
 from authz_service.config.read import Loaded
 from authz_service.masking.options import Options
 
+_ONE_MASK = "{name: a, in: [answers], entities: [UK_NHS]}"
+_TWO_MASKS = f"masks: [{_ONE_MASK}, {{name: b, in: [answers], entities: [UK_NHS], with: drop}}]"
+
 Load = Callable[[str], Loaded]
 Faults = Callable[[str], list[tuple[int, int, str]]]
 
@@ -33,6 +36,36 @@ detectors:
         "US_SSN": Options(context=("ssn", "social security"), within=30),
         "EMPLOYEE_ID": Options(context=("employee",)),
     }
+
+
+def test_masks_have_an_operator(load: Load, smallest: str) -> None:
+    masks = "masks:\n" + "".join(
+        f"  - {{name: {name}, in: [answers], entities: [{entity}], with: {name}}}\n"
+        for name, entity in {
+            "type": "US_SSN",
+            "partial": "UK_NHS",
+            "hash": "IBAN_CODE",
+            "drop": "CREDIT_CARD",
+        }.items()
+    )
+    assert [mask.operator for mask in load(smallest + masks).config.masks] == [
+        "type",
+        "partial",
+        "hash",
+        "drop",
+    ]
+    other = masks.replace("with: partial", "with: drop")
+    assert load(smallest + masks).digest != load(smallest + other).digest
+
+
+def test_masks_of_other_directions_may_do_other_things(load: Load, smallest: str) -> None:
+    text = """\
+masks:
+  - {name: a, in: [requests], entities: [US_SSN], with: drop}
+  - {name: b, in: [answers], entities: [US_SSN], with: hash}
+  - {name: c, in: [answers], entities: [US_SSN, UK_NHS], with: hash}
+"""
+    assert len(load(smallest + text).config.masks) == 3
 
 
 def test_options_are_part_of_what_the_policys_digest_covers(load: Load, smallest: str) -> None:
@@ -74,6 +107,16 @@ def test_options_are_part_of_what_the_policys_digest_covers(load: Load, smallest
         ("detectors: [{name: OWN, pattern: a, threshold: 0.5}]", 48, "threshold is for built-in types"),
         ("detectors: [{name: US_SNN, threshold: 0.5}]", 13, "did you mean US_SSN"),
         ("detectors: [{name: OWN, allow: [a]}]", 13, "pattern is missing"),
+        (
+            "masks: [{name: a, in: [answers], entities: [US_SSN], with: stars}]",
+            60,
+            "must be type or partial or",
+        ),
+        (
+            _TWO_MASKS,
+            90,
+            "'a' masks UK_NHS already, with type",
+        ),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_with_its_place(

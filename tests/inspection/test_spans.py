@@ -86,4 +86,7 @@ def test_cuts_are_made_in_order() -> None:
 def test_a_finding_that_begins_where_the_text_is_settled_waits_for_others_that_may_begin_there() -> None:
     merger = SpanMerger(BOTH)
     assert merger.take(Progress((Finding("B", 2, 4),), 2)) == []
-    assert merger.take(Progress((Finding("A", 2, 3),), 4)) == [Span(2, 3, "A", "[A]"), Span(3, 4, "B", "")]
+    assert merger.take(Progress((Finding("A", 2, 3),), 4)) == [
+        Span(2, 3, "A", "[A]"),
+        Span(3, 4, "B", "", False),
+    ]

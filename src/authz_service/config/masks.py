@@ -23,6 +23,8 @@ OptionsCheck = Callable[[str, Options], None]
 
 _MOST_WORDS = 100
 
+_OPERATORS = {name: name for name in ("type", "partial", "hash", "drop")}
+
 
 def read_detectors(
     root: Section, builtin: Collection[str], check: PatternCheck, check_options: OptionsCheck
@@ -140,10 +142,23 @@ def read_masks(root: Section, entities: Collection[str]) -> tuple[Mask, ...]:
             section.refuse_value("name", f"there is a mask called {name!r} already")
         where = section.required("in", places, ())
         types = section.required("entities", scalars.list_of(known), ())
-        section.optional("with", scalars.one_of({"type": "type"}, ["pseudonym", "hash", "stars"]), "type")
+        operator = section.optional("with", scalars.one_of(_OPERATORS, ["pseudonym"]), "type")
+        mask = Mask(name, types, "requests" in where, "answers" in where, operator)
+        for other in masks:
+            _refuse_both(section, mask, other)
         section.close()
-        masks.append(Mask(name, types, "requests" in where, "answers" in where))
+        masks.append(mask)
     return tuple(masks)
+
+
+def _refuse_both(section: Section, mask: Mask, other: Mask) -> None:
+    """One value cannot become two things."""
+    together = (mask.in_requests and other.in_requests) or (mask.in_answers and other.in_answers)
+    if together and mask.operator != other.operator:
+        for entity in mask.entities:
+            if entity in other.entities:
+                message = f"{other.name!r} masks {entity} already, with {other.operator}"
+                section.refuse_value("entities", message)
 
 
 def _known_entity(entities: Collection[str]) -> Callable[[Node], str]:

@@ -128,12 +128,13 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """Entity types replaced by `[TYPE]` in requests, answers or both."""
+    """Entity types that are replaced in requests, answers or both: with type, partial, hash or drop."""
 
     name: str
     entities: tuple[str, ...]
     in_requests: bool
     in_answers: bool
+    operator: str = "type"
 
 
 @dataclass(frozen=True, slots=True)

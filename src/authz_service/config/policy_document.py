@@ -17,7 +17,8 @@ def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any
         "answers": _rule_set(answers),
         "paths": [[path.method, path.path, path.when, path.model] for path in config.paths],
         "masks": [
-            [mask.name, list(mask.entities), mask.in_requests, mask.in_answers] for mask in config.masks
+            [mask.name, list(mask.entities), mask.in_requests, mask.in_answers, mask.operator]
+            for mask in config.masks
         ],
         "detectors": [[detector.name, detector.pattern] for detector in config.detectors],
         "detector_options": [[given.name, *_options(given.options)] for given in config.detector_options],

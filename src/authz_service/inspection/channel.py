@@ -134,7 +134,7 @@ class Channel:
     def _release(self, spans: Sequence[Span]) -> None:
         pieces = self._pieces
         for span in spans:
-            if span.placeholder:
+            if span.is_new:
                 self._masked.add(span.entity, self._name)
             while pieces and pieces[0].end <= span.start:
                 pieces.popleft().settle()

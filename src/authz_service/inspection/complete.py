@@ -55,7 +55,7 @@ class CompleteTexts:
                 self._found.add(finding.entity, field.channel, field.copy)
         spans = SpanMerger(self._entities).take(progress) if progress.findings else ()
         for span in spans:
-            if span.placeholder:
+            if span.is_new:
                 self._masked.add(span.entity, field.channel, field.copy)
         return spans
 

@@ -177,7 +177,7 @@ def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:
         spans = SpanMerger(entities).take(Progress(s.findings, len(text), s.tails))
         if not spans:
             continue
-        _add(made.counts, (span.entity for span in spans if span.placeholder))
+        _add(made.counts, (span.entity for span in spans if span.is_new))
         if s.field.is_key:
             made.keys[s.field.path] = mask(text, spans)
             made.unmaskable = spans[0].entity

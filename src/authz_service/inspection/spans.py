@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from authz_service.masking.finding import Finding
+from authz_service.masking.operators import Masks
 from authz_service.masking.placeholder import placeholder
 from authz_service.masking.seams import Progress
 
@@ -14,13 +15,15 @@ from authz_service.masking.seams import Progress
 class Span(NamedTuple):
     """Characters [start, end) of a text are to be replaced by `placeholder`.
 
-    It is empty where the span goes on with one that was decided before (a region without known end).
+    It is empty where the span goes on with one that was decided before, and so is not new (a region
+    without known end), or where the value is dropped.
     """
 
     start: int
     end: int
     entity: str
     placeholder: str
+    is_new: bool = True
 
 
 class Cut(NamedTuple):
@@ -49,6 +52,8 @@ def mask(text: str, spans: Sequence[Span]) -> str:
 class SpanMerger:
     """Merges the findings of `entities` that overlap; others are left alone.
 
+    What stands in their place is the entity type, unless `entities` are `Masks`, which know better.
+
     One placeholder stands for findings that overlap, named after the one that begins first, of these
     the first by name. Not the longest: how far a region goes may not be known yet. What extends a span
     that is decided already comes as another span, without a placeholder.
@@ -56,7 +61,8 @@ class SpanMerger:
 
     def __init__(self, entities: frozenset[str]) -> None:
         self._entities = entities
-        self._waiting: list[tuple[int, bool, str, bool, int]] = []
+        self._replacement = entities.replacement if isinstance(entities, Masks) else placeholder
+        self._waiting: list[tuple[int, bool, str, bool, int, str]] = []
         self._settled = 0
         self._covered = -1
 
@@ -72,21 +78,16 @@ class SpanMerger:
         """
         for i, f in enumerate(progress.findings):
             if f.entity in self._entities:
-                heapq.heappush(self._waiting, (f.start, i not in progress.more, f.entity, f.bare, f.end))
+                is_new = i not in progress.more
+                heapq.heappush(self._waiting, (f.start, is_new, f.entity, f.bare, f.end, f.value))
         self._settled = max(self._settled, progress.settled)
         spans: list[Span] = []
         while self._waiting and self._waiting[0][0] < self._settled:
-            start, is_new, entity, is_bare, end = heapq.heappop(self._waiting)
+            start, is_new, entity, is_bare, end, value = heapq.heappop(self._waiting)
             if start >= self._covered:
-                spans.append(
-                    Span(
-                        start,
-                        end,
-                        entity,
-                        placeholder(Finding(entity, start, end, is_bare)) if is_new else "",
-                    )
-                )
+                finding = Finding(entity, start, end, is_bare, value)
+                spans.append(Span(start, end, entity, self._replacement(finding) if is_new else "", is_new))
             elif end > self._covered:
-                spans.append(Span(self._covered, end, entity, ""))
+                spans.append(Span(self._covered, end, entity, "", is_new=False))
             self._covered = max(self._covered, end)
         return spans

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from authz_service.config.model import Config
+from authz_service.config.model import Config, Mask
 from authz_service.core.holds import Approval
 from authz_service.masking.detectors import build_scanner
+from authz_service.masking.operators import Masks, Operator, by_type, drop, keyed_hash, partial
 from authz_service.masking.seams import Scanner
 from authz_service.policy.decision import Policy
+
+_OPERATORS: Mapping[str, Operator] = {"type": by_type, "partial": partial, "drop": drop}
 
 
 def scanner_of(config: Config) -> Scanner:
@@ -28,23 +31,31 @@ class Rules:
     policy: Policy
     scanner: Scanner
     models: Mapping[str, str]
-    request_masks: frozenset[str]
-    answer_masks: frozenset[str]
+    request_masks: Masks
+    answer_masks: Masks
     approvals: Mapping[str, Approval]
 
     @classmethod
-    def of(cls, config: Config, policy: Policy, scanner: Scanner) -> Rules:
-        """The rules of a valid configuration."""
+    def of(cls, config: Config, policy: Policy, scanner: Scanner, mask_key: bytes = b"") -> Rules:
+        """The rules of a valid configuration; raises ValueError where a mask hashes and there is no key."""
         return cls(
             config=config,
             policy=policy,
             scanner=scanner,
             models={name: m.name for m in config.models for name in (m.name, *m.aliases)},
-            request_masks=frozenset(e for m in config.masks if m.in_requests for e in m.entities),
-            answer_masks=frozenset(e for m in config.masks if m.in_answers for e in m.entities),
+            request_masks=_masks((mask for mask in config.masks if mask.in_requests), mask_key),
+            answer_masks=_masks((mask for mask in config.masks if mask.in_answers), mask_key),
             approvals={approval.name: approval for approval in config.approvals},
         )
 
     def approvals_of(self, names: tuple[str, ...]) -> tuple[Approval, ...]:
         """The definitions that a decision to hold names; raises KeyError for one that is not there."""
         return tuple(self.approvals[name] for name in names)
+
+
+def _masks(masks: Iterable[Mask], key: bytes) -> Masks:
+    return Masks({entity: _operator(mask.operator, key) for mask in masks for entity in mask.entities})
+
+
+def _operator(name: str, key: bytes) -> Operator:
+    return keyed_hash(key) if name == "hash" else _OPERATORS[name]
