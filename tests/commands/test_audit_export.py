@@ -315,6 +315,53 @@ def test_without_a_record_the_next_step_is_named(tmp_path: Path, verb: str) -> N
     assert "--config" in result.stderr
 
 
+def proved(made: tuple[Path, LogKey], tmp_path: Path, number: int) -> Path:
+    result = run(made[0], "prove", str(number))
+    assert result.exit_code == 0
+    path = tmp_path / "proof"
+    path.write_text(result.stdout)
+    return path
+
+
+@pytest.mark.parametrize("number", [1, 2, 255, 256, 257, 301, 600])
+def test_one_entry_is_shown_to_be_in_the_record_and_nothing_of_the_others(
+    made: tuple[Path, LogKey], out: Path, tmp_path: Path, number: int
+) -> None:
+    path = proved(made, tmp_path, number)
+    done = alone(out, "--proof", str(path), "--key", str(made[1].vkey))
+    assert (done.returncode, json.loads(done.stdout)["ok"]) == (0, True)
+    assert json.loads(done.stderr)["seq"] == number
+
+
+def test_a_proof_convinces_of_nothing_else(made: tuple[Path, LogKey], tmp_path: Path) -> None:
+    path = proved(made, tmp_path, 77)
+    keys = [str(made[1].vkey)]
+    text = path.read_text()
+    other = proved(made, tmp_path, 78).read_text()
+    for changed, record in (
+        (text.replace("index 76", "index 77"), "entry 78"),
+        (text.replace(text.split("\n")[1], other.split("\n")[1]), "entry 77"),
+        (text.replace(text.split("\n")[4], text.split("\n")[5], 1), "entry 77"),
+        (text.replace("\n600\n", "\n599\n"), "checkpoint"),
+    ):
+        path.write_text(changed)
+        assert [r for r, _ in verify_export.verify_proof(path, keys)[0].wrong][:1] == [record]
+    path.write_text(text)
+    foreign = [str(LogKey.create("example.com/log").vkey)]
+    assert [r for r, _ in verify_export.verify_proof(path, foreign)[0].wrong] == ["checkpoint"]
+    for bad in ("", "nothing", text.replace("extra ", "ex "), text.partition("\n\n")[0], other[:80]):
+        path.write_text(bad)
+        with pytest.raises(verify_export.CannotVerify):
+            verify_export.verify_proof(path, keys)
+    with pytest.raises(verify_export.CannotVerify, match="--key"):
+        verify_export.verify_proof(path, [])
+
+
+def test_an_entry_that_is_not_there_has_no_proof(made: tuple[Path, LogKey]) -> None:
+    assert run(made[0], "prove", "601").exit_code == 3
+    assert run(made[0], "prove", "0").exit_code == 2
+
+
 # RFC 8032 7.1, tests 1 to 3.
 VECTORS = [
     (

@@ -122,6 +122,26 @@ def export(
         click.echo(f"verify: python3 {folder / 'verify.py'} --key {vkey}")
 
 
+@command.command()
+@click.argument("sequence", type=click.IntRange(min=1), metavar="ENTRY")
+@data_dir_option(DATA_DIR)
+@config_option
+def prove(sequence: int, data_dir: Path, config: Path | None) -> None:
+    """Show that one entry is in the record, and nothing of the others (a C2SP tlog-proof).
+
+    Whoever has the public key verifies it with `verify.py --proof FILE --key VKEY`.
+    """
+    from authz_service.commands.audit_prove import prove as proof_of
+    from authz_service.commands.audit_source import Source
+    from authz_service.store.record_reader import reading
+
+    source = Source.of(config, data_dir)
+    name = source.log_key().vkey.name
+    with reading(source.url) as reader:
+        _signed_head(reader)
+        click.echo(proof_of(reader, sequence, name=name), nl=False)
+
+
 @command.command(epilog=VERIFIED)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]", required=False)
 @click.option("--live", is_flag=True, help="The store itself, which is what is verified without DIR.")
@@ -185,6 +205,28 @@ def accept(reason: str, data_dir: Path, config: Path | None, as_json: bool) -> N
         click.echo(f"accepted {done.found} entries; the last checkpoint counted {done.kept}")
 
 
+@command.command("rotate-key")
+@click.option("--reason", required=True, help="Why; it goes on record with your name on this machine.")
+@data_dir_option(DATA_DIR)
+@config_option
+@json_option
+def rotate_key(reason: str, data_dir: Path, config: Path | None, as_json: bool) -> None:
+    """Sign the record with a new key from here on, and show its public half.
+
+    Stop the service first. The old key signs for the new one in an entry, so that whoever holds the old
+    public key can verify what comes after; then the old private key is gone. Machines that share the record
+    need the new log.key.
+    """
+    from authz_service.cel.load import load_config
+    from authz_service.commands.audit_rotate import rotate
+    from authz_service.commands.audit_source import configuration
+    from authz_service.keys.data_dir import DataDir
+
+    data = DataDir.open(data_dir)
+    vkey = rotate(load_config(configuration(config, data)).config, data, reason=reason)
+    click.echo(json.dumps({"name": vkey.name, "key": str(vkey)}) if as_json else str(vkey))
+
+
 def _verify_export(folder: Path, keys: Sequence[str], files: Sequence[Path], *, as_json: bool) -> int:
     from authz_service.commands import verify_export
     from authz_service.errors import Misconfigured
@@ -202,10 +244,13 @@ def _verify_live(
 ) -> Verified:
     from authz_service.commands.audit_source import Source, parse_keys, read_kept
     from authz_service.store.record_reader import reading
+    from authz_service.store.verify_keys import with_rotated
     from authz_service.store.verify_store import Verified, verify_store
 
     source = Source.of(config, data_dir)
     known = parse_keys(keys) or [source.log_key().vkey]
+    with reading(source.url) as reader:
+        known = with_rotated(reader, known)
     own = [source.data.checkpoints] if source.data.checkpoints.is_file() else []
     report = Verified()
     # Before the view of the store begins: no checkpoint may be ahead of it.

@@ -2,11 +2,14 @@
 """Verifies an export of the record, with Python's standard library alone and without a network.
 
     python3 verify.py [DIR] [--key VKEY]... [--checkpoint FILE]... [--json]
+    python3 verify.py --proof FILE --key VKEY
 
 DIR is the export, by default the directory of this file. VKEY is the log's public key as you were given
 it (name+hash+base64); without it the export's own key is believed, which shows that the export fits
 together, not whose it is. FILE is a checkpoint that was kept elsewhere: what was cut off or rewritten
 since is found against it, and against nothing else.
+
+With --proof it verifies one entry, as `authz audit prove` shows it, and prints it.
 
 Exit code 0: everything fits. 1: something does not, and is named. 2: it could not be verified.
 
@@ -27,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = "authz-export/1"
+PROOF = "c2sp.org/tlog-proof@v1"
 WIDTH = 256
 MOST_LISTED = 10_000
 PIECE = 1 << 20
@@ -131,6 +135,7 @@ class Walk:
         self.levels: list[list[bytes]] = []
         self.roots: dict[int, bytes] = {}
         self.at = ""
+        self.former: list[Key] = []
         self.given_up: list[tuple[int, int]] = []
 
     def run(self, progress: Progress) -> None:
@@ -148,6 +153,8 @@ class Walk:
             self.report.notes.append(f"the export has {what}; of the others only their hashes")
         if not self.has_payloads:
             self.report.notes.append("the export has no payloads")
+        if self.report.key and not self.report.count:
+            self.keys += self.former  # what is signed by the key that is trusted says which came before it
         for notes in self.by_size.values():
             for note in notes:
                 self._judge_kept(note)
@@ -269,16 +276,14 @@ class Walk:
 
     def _rotated(self, record: str, data: dict[str, Any]) -> None:
         """A new key counts where one that is trusted has signed for it."""
-        new = parse_key(data["key"])
+        new, old = parse_key(data["key"]), parse_key(data["previous"])
         message = f"authz log key\n{data['previous']}\n{data['key']}\n".encode()
         signature = base64.b64decode(data["signature"])
-        for key in self.keys:
-            if key.text == data["previous"]:
-                if is_signature(key.public, signature, message):
-                    self.keys.append(new)
-                else:
-                    self.report.add(record, "the old key has not signed for the new one")
-                return
+        if not is_signature(old.public, signature, message):
+            self.report.add(record, "the old key has not signed for the new one")
+        elif old.text in [key.text for key in self.keys]:
+            self.keys.append(new)
+        self.former.append(old)
 
     def _payloads(self, number: int, expected: dict[bytes, list[tuple[str, int]]]) -> None:
         name = f"payloads/{numbered(number)}"
@@ -346,6 +351,56 @@ class Walk:
         else:
             what = f"the first {note.size} entries are not those that were signed then: the log was rewritten"
             self.report.add(note.source, what)
+
+
+def verify_proof(path: Path, keys: Iterable[str]) -> tuple[Report, str]:
+    """Verify a C2SP tlog-proof of one entry; what is found, and the entry. Raises `CannotVerify`."""
+    report = Report()
+    trusted = [parse_key(text) for text in keys]
+    if not trusted:
+        raise CannotVerify("a proof is verified with the public key: name it with --key")
+    try:
+        head, _, below = path.read_text("utf-8").partition("\n\n")
+        form, extra, place, *hashes = head.split("\n")
+        entry = base64.b64decode(extra.removeprefix("extra "), validate=True)
+        index = int(place.removeprefix("index "))
+        proof = [base64.b64decode(text, validate=True) for text in hashes]
+        is_proof = form == PROOF and extra.startswith("extra ") and place == f"index {index}"
+        if not is_proof or any(len(node) != 32 for node in proof):
+            raise ValueError
+    except (OSError, ValueError) as error:
+        raise CannotVerify(f"{path} is no proof of an entry") from error
+    note = read_note(below, "checkpoint")
+    report.origin, report.size, report.root = _origin(note), note.size, note.root.hex()
+    by_id = {(key.name, key.id): key for key in trusted}
+    for name, signature in note.signatures:
+        key = by_id.get((name, signature[:4]))
+        if key is not None and is_signature(key.public, signature[4:], note.text):
+            report.key = key.text
+    if not report.key:
+        report.add("checkpoint", "is not signed by a key that is known")
+    if not is_included(leaf_hash(entry), index, note.size, proof, note.root):
+        report.add(f"entry {index + 1}", "is not in the tree that was signed, or not with these bytes")
+    report.entries = 1
+    return report, entry.decode("utf-8", "replace")
+
+
+def is_included(leaf: bytes, index: int, size: int, proof: list[bytes], root: bytes) -> bool:
+    """RFC 9162 2.1.3.2."""
+    if not 0 <= index < size:
+        return False
+    place, last, found = index, size - 1, leaf
+    for node in proof:
+        if last == 0:
+            return False
+        if place & 1 or place == last:
+            found = node_hash(node, found)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            found = node_hash(found, node)
+        place, last = place >> 1, last >> 1
+    return last == 0 and found == root
 
 
 class Tree:
@@ -627,11 +682,16 @@ def main() -> int:
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent, metavar="DIR")
     parser.add_argument("--key", action="append", default=[], metavar="VKEY")
     parser.add_argument("--checkpoint", action="append", default=[], type=Path, metavar="FILE")
+    parser.add_argument("--proof", type=Path, metavar="FILE")
     parser.add_argument("--json", action="store_true", dest="as_json")
     options = parser.parse_args()
     progress: Progress = say_progress if os.isatty(2) else lambda done, size: None
     try:
-        report = verify(options.folder, options.key, options.checkpoint, progress)
+        if options.proof is not None:
+            report, entry = verify_proof(options.proof, options.key)
+            print(entry if not report.count else "the proof does not hold", file=sys.stderr)
+        else:
+            report = verify(options.folder, options.key, options.checkpoint, progress)
     except CannotVerify as error:
         print(f"cannot verify: {error}", file=sys.stderr)
         return 2
