@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
-from authz_service.model_apis.answer_frame import FrameTexts, is_number, unreadable
+from authz_service.model_apis.answer_frame import FrameTexts, unreadable
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.logprobs import is_small
 from authz_service.model_apis.openai_refused import REFUSED
 from authz_service.model_apis.request_reader import RequestReader, Speaker
 from authz_service.model_apis.tgi_errors import tgi_error, tgi_error_event
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
-from authz_service.view.answer import AnswerFrame, Usage
+from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Usage
 from authz_service.view.request import Path, RequestView, Role
 
 NAME = "tgi"
@@ -41,6 +42,7 @@ _WORDS = Words(
     zero_is_off=frozenset({"top_n_tokens"}),
 )
 _UNREAD = frozenset(("prefill", "tokens", "top_tokens"))
+_SHADOWS = ("id", "logprob")
 _INPUT = Speaker(Role.USER, new_turn=True)
 
 
@@ -106,6 +108,7 @@ class _AnswerReader:
 
     def __init__(self) -> None:
         self._frames = 0
+        self._is_streamed = False
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -115,7 +118,11 @@ class _AnswerReader:
         self._frames += 1
         for key, value in document.items():
             if key == "token" and isinstance(value, dict):
+                self._is_streamed = True
                 self._token(value, (key,), texts)
+            elif key == "generated_text" and isinstance(value, str) and value:
+                copy = int(self._is_streamed)
+                texts.fields.append(AnswerField("text", (key,), value, is_whole=True, copy=copy))
             else:
                 texts.aside(value, (key,))
         whole, details = document.get("generated_text"), document.get("details")
@@ -129,10 +136,17 @@ class _AnswerReader:
         return texts.frame()
 
     def _token(self, token: Mapping[str, Any], path: Path, texts: FrameTexts) -> None:
+        """One that says nothing may be a part of a character, which its number tells."""
+        said = {key for key in _SHADOWS if token.get(key) is not None}
+        hinting = {key for key in said if not is_small(token[key]) or (key == "id" and not token.get("text"))}
+        beside = tuple((*path, key) for key in sorted(said - hinting))
         for key, value in token.items():
             if key == "text":
-                texts.say("text", (*path, key), value)
-            elif key == "id" and is_number(value):
-                texts.cleared.append((*path, key))  # it says the same as the text
-            else:
+                if not isinstance(value, str):
+                    unreadable(_WORDS, (*path, key), "a string was expected")
+                if value:
+                    echoes = (Echo(0, len(value), None, beside),)
+                    texts.fields.append(AnswerField("text", (*path, key), value, echoes=echoes))
+            elif key not in _SHADOWS:
                 texts.aside(value, (*path, key))
+        texts.cleared.extend((*path, key) for key in sorted(hinting))
