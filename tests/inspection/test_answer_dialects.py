@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,12 +17,13 @@ from tests.inspection.dialects.chat import CHAT
 from tests.inspection.dialects.completions import COMPLETIONS
 from tests.inspection.dialects.llamacpp import LLAMACPP
 from tests.inspection.dialects.ollama import OLLAMA
+from tests.inspection.dialects.responses import BARE_RESPONSES, RESPONSES
 from tests.inspection.dialects.tgi import TGI
 
 from authz_service.inspection.answer import AnswerPipe, answer_pipe
 from authz_service.masking.detectors import build_scanner
 
-DIALECTS = (CHAT, COMPLETIONS, ANTHROPIC, LLAMACPP, TGI, OLLAMA)
+DIALECTS = (CHAT, COMPLETIONS, RESPONSES, BARE_RESPONSES, ANTHROPIC, LLAMACPP, TGI, OLLAMA)
 MASKED = frozenset({"NUMBER", "BLOCK", "ADDRESS"})
 SCRAPS = [
     "1234",
@@ -120,6 +122,19 @@ def test_where_nothing_is_masked_the_bytes_are_those_of_the_model_server(
     stream = dialect.tell(data.draw(stories(dialect))[1])
     nothing = pipe(dialect, kit.scanner(), frozenset())
     assert kit.run(nothing, cut(stream, data.draw(places))).data == stream
+
+
+@each_dialect
+@given(st.data())
+def test_what_is_told_several_times_is_counted_once(kit: Any, dialect: Dialect, data: Any) -> None:
+    wholes, pieces = data.draw(stories(dialect))
+    expected = Counter(f.entity for text in wholes.values() for f in kit.scanner().scan(text))
+    stream = dialect.tell(pieces)
+    for masked in (MASKED, frozenset[str]()):
+        found = Counter(kit.run(pipe(dialect, kit.scanner(), masked), [stream]).found)
+        for times in (found, expected):  # and other numbers that stand beside the texts
+            del times["NUMBER"]
+        assert found == expected
 
 
 REAL = build_scanner()

@@ -26,6 +26,16 @@ TOOLS: dict[str, Any] = {
 COMPLETION: dict[str, Any] = {"model": "llama", "prompt": "Hello", "max_tokens": 8, **SAYS_HELLO}
 NATIVE: dict[str, Any] = {"prompt": "Hello", "n_predict": 8, **SAYS_HELLO}
 MESSAGE = chat("Hello", max_tokens=6, temperature=0)
+RESPONSE: dict[str, Any] = {"model": "llama", "input": "Hello", "max_output_tokens": 8, "temperature": 0}
+CALLING: dict[str, Any] = (
+    RESPONSE
+    | TOOLS
+    | {
+        "input": "Mail John",
+        "tools": [{"type": "function", **CALLS_A_TOOL["tools"][0]["function"]}],
+        "max_output_tokens": 200,
+    }
+)
 
 RECORDED = {
     "/v1/chat/completions": {
@@ -46,6 +56,12 @@ RECORDED = {
     "/v1/messages": {
         "llamacpp_messages_text.json": MESSAGE,
         "llamacpp_messages_text.sse": MESSAGE | {"stream": True},
+    },
+    "/v1/responses": {
+        "llamacpp_response_text.json": RESPONSE,
+        "llamacpp_response_text.sse": RESPONSE | {"stream": True},
+        "llamacpp_response_tools.json": CALLING,
+        "llamacpp_response_tools.sse": CALLING | {"stream": True},
     },
 }
 """By path, the files and the request that each answers."""

@@ -15,6 +15,7 @@ from authz_service.model_apis.open_inference import OpenInference
 from authz_service.model_apis.openai_chat import OpenAiChat
 from authz_service.model_apis.openai_completions import OpenAiCompletions
 from authz_service.model_apis.openai_embeddings import OpenAiEmbeddings
+from authz_service.model_apis.openai_responses import OpenAiResponses
 from authz_service.model_apis.tgi import Tgi
 
 OPENAI_CHAT = OpenAiChat()
@@ -22,6 +23,7 @@ ADAPTERS: tuple[ModelApi, ...] = (
     OPENAI_CHAT,
     OpenAiCompletions(),
     OpenAiEmbeddings(),
+    OpenAiResponses(),
     Anthropic(),
     Ollama(),
     LlamaCpp(),

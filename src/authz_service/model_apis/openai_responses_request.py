@@ -1,0 +1,127 @@
+"""Reads a request of OpenAI's responses: every text in it, and a refusal for content that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from authz_service.model_apis.openai_chat_request import ROLES
+from authz_service.model_apis.openai_responses_words import ITEMS, NOT_INCLUDED, RESPONSES_WORDS
+from authz_service.model_apis.request_reader import RequestReader, Speaker
+from authz_service.view.request import Path, Role, TextKind
+
+_CARRIERS = {
+    "input_text": "text",
+    "output_text": "text",
+    "text": "text",
+    "refusal": "refusal",
+    "summary_text": "text",
+    "reasoning_text": "text",
+}
+"""The types of parts that are read, and the key under which each has its text."""
+
+_SCHEMAS = frozenset(("parameters", "format", "output_schema"))
+_FREE_FORM = frozenset(("metadata", "text", "structured_outputs"))
+"""Top-level fields in which any key and any list of numbers is ordinary."""
+
+_PARTED = frozenset(("function_call_output", "custom_tool_call_output"))
+"""Items whose output may be a list of parts."""
+
+_USER = Speaker(Role.USER, new_turn=True)
+
+
+class ResponsesReader(RequestReader):
+    """The members of a responses request that mean something to the API."""
+
+    def __init__(self) -> None:
+        super().__init__(RESPONSES_WORDS)
+
+    def read(self, body: Mapping[str, Any]) -> None:
+        """Everything but `model`, which is looked up and not text."""
+        if body.get("input") is None and body.get("prompt") is None:
+            self.refuse("invalid_field", ("input",), "a string or a list of items was expected")
+        for key, value in body.items():
+            match key:
+                case "model":
+                    continue
+                case "input" if isinstance(value, str):
+                    self.add(value, ("input",), _USER)
+                case "input" if value is not None:
+                    self._items(self.expect_list(value, ("input",)))
+                case "instructions" if value is not None:
+                    self.expect_text(value, (key,), Speaker(Role.SYSTEM))
+                case "tools" if value is not None:
+                    self._tools(value, (key,))
+                case "include" if value is not None:
+                    self._include(value)
+                case _:
+                    self.member(key, value, (), is_free=key in _FREE_FORM)
+
+    def _items(self, items: list[Any]) -> None:
+        roles = [self._role(item, ("input", i)) for i, item in enumerate(items)]
+        last_answer = max((i for i, role in enumerate(roles) if role is Role.ASSISTANT), default=-1)
+        for i, (item, role) in enumerate(zip(items, roles, strict=True)):
+            self._item(item, ("input", i), Speaker(role, new_turn=i > last_answer))
+
+    def _role(self, value: object, path: Path) -> Role:
+        item = self.expect_object(value, path)
+        kind = item.get("type", "message")
+        if not isinstance(kind, str) or kind not in ITEMS:
+            named = "a reference to an item" if kind == "item_reference" else "this item"
+            why = "cannot be read, since its content does not stand in the request"
+            self.refuse("unsupported_content", path, f"{named} {why}")
+        if kind == "message":
+            role = item.get("role")
+            if not isinstance(role, str) or role not in ROLES:
+                self.refuse("unsupported_role", (*path, "role"), f"one of {', '.join(ROLES)} was expected")
+            return ROLES[role]
+        if kind == "mcp_approval_response":
+            return Role.USER
+        return Role.TOOL if kind.endswith("_output") else Role.ASSISTANT
+
+    def _item(self, item: Mapping[str, Any], path: Path, speaker: Speaker) -> None:
+        is_message = item.get("type", "message") == "message"
+        for key, value in item.items():
+            match key:
+                case "type":
+                    continue
+                case "role" if is_message:
+                    continue
+                case "content" | "summary":
+                    self.parts(value, (*path, key), speaker, _CARRIERS)
+                case "output" if isinstance(value, list) and item["type"] in _PARTED:
+                    self.parts(value, (*path, key), speaker, _CARRIERS)
+                case "arguments" if isinstance(value, str):
+                    self.add(value, (*path, key), speaker, TextKind.JSON)
+                case "tools":
+                    self._tools(value, (*path, key))
+                case _:
+                    self.member(key, value, path, speaker)
+
+    def _tools(self, value: object, path: Path) -> None:
+        for i, item in enumerate(self.expect_list(value, path)):
+            self._tool(self.expect_object(item, (*path, i)), (*path, i))
+
+    def _tool(self, definition: Mapping[str, Any], path: Path) -> None:
+        kind = definition.get("type", "function")
+        if kind == "namespace":
+            self._tools(definition.get("tools"), (*path, "tools"))
+        if "name" in definition:
+            said = {key: item for key, item in definition.items() if (kind, key) != ("namespace", "tools")}
+            self.tool(said, path, _SCHEMAS)
+            return
+        # A tool that the server brings along itself (a search, an interpreter) has only a type.
+        self.tool_name(definition.get("type"), (*path, "type"))
+        for key, item in definition.items():
+            if key == "container" and isinstance(item, str):
+                why = "it names content that is kept elsewhere, which this gateway has not seen"
+                self.refuse("unsupported_field", (*path, key), f"this field is not supported, since {why}")
+            self.member(key, item, path, is_free=key in _SCHEMAS)
+
+    def _include(self, value: object) -> None:
+        for i, wanted in enumerate(self.expect_list(value, ("include",))):
+            if isinstance(wanted, str) and wanted.casefold() in NOT_INCLUDED:
+                reason = NOT_INCLUDED[wanted.casefold()]
+                why = f"{wanted.casefold()} is not supported, since {reason}"
+                self.refuse("unsupported_field", ("include", i), why)
+        self.member("include", value, ())
