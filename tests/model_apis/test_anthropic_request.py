@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.model_apis.by_default import read_by_default
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.anthropic import COUNT_TOKENS, MESSAGES, Anthropic
@@ -22,7 +23,9 @@ def user(content: Any) -> dict[str, Any]:
 
 
 def read(**body: Any) -> RequestView:
-    return ANTHROPIC.read_request(MESSAGES, {"model": "m", "max_tokens": 9, "messages": [user("hi")]} | body)
+    return read_by_default(
+        ANTHROPIC, MESSAGES, {"model": "m", "max_tokens": 9, "messages": [user("hi")]} | body
+    )
 
 
 def refusal(**body: Any) -> Unreadable:
@@ -56,7 +59,7 @@ def unseen(body: Any, view: RequestView) -> list[Path]:
 
 def test_every_field_of_the_reference_that_carries_text_is_seen(wire: Wire) -> None:
     body = wire("anthropic_request_everything.json")
-    view = ANTHROPIC.read_request(MESSAGES, body)
+    view = read_by_default(ANTHROPIC, MESSAGES, body)
     assert unseen(body, view) == []
     said = [field.text for field in view.texts if not field.is_number and field.text != "future_field"]
     assert all(text.startswith("TEXT") for text in said)

@@ -7,6 +7,7 @@ from pathlib import Path as File
 from typing import Any
 
 import pytest
+from tests.model_apis.by_default import read_by_default
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.llamacpp import COMPLETION, INFILL, LlamaCpp
@@ -18,7 +19,7 @@ WIRE = File(__file__).parent / "wire"
 
 
 def read(*, infill: bool = False, **body: Any) -> RequestView:
-    return LlamaCpp().read_request(INFILL if infill else COMPLETION, {"prompt": "hi"} | body)
+    return read_by_default(LlamaCpp(), INFILL if infill else COMPLETION, {"prompt": "hi"} | body)
 
 
 def said(view: RequestView) -> list[str]:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.model_apis.by_default import read_by_default
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.base import ApiError, Operation
@@ -18,7 +19,7 @@ OLLAMA = Ollama()
 
 
 def read(operation: Operation, body: dict[str, Any]) -> RequestView:
-    return OLLAMA.read_request(operation, {"model": "m"} | body)
+    return read_by_default(OLLAMA, operation, {"model": "m"} | body)
 
 
 def chat(*messages: dict[str, Any], **more: Any) -> RequestView:

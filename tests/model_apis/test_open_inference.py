@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.model_apis.by_default import read_by_default
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.base import ApiError
@@ -22,7 +23,7 @@ API = OpenInference()
 def read(path: str = "/v2/models/llama/infer", **body: Any) -> RequestView:
     found = find_operation("POST", path)
     assert found is not None
-    return found[0].read_request(found[1], body)
+    return read_by_default(*found, body)
 
 
 def tensor(*data: Any, datatype: str = "BYTES", **more: Any) -> dict[str, Any]:

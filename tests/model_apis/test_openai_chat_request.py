@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.model_apis.by_default import read_by_default
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.base import Operation
@@ -22,7 +23,7 @@ CHAT = OpenAiChat()
 
 
 def read(**body: Any) -> RequestView:
-    return CHAT.read_request(CHAT_COMPLETIONS, {"model": "m", "messages": [user("hi")]} | body)
+    return read_by_default(CHAT, CHAT_COMPLETIONS, {"model": "m", "messages": [user("hi")]} | body)
 
 
 def user(content: Any, **more: Any) -> dict[str, Any]:
@@ -237,12 +238,12 @@ def test_a_wrong_type_where_meaning_depends_on_it_stops_the_request(body: dict[s
 @pytest.mark.parametrize("document", [None, [], "x", 5, True])
 def test_a_body_that_is_no_object_stops_the_request(document: object) -> None:
     with pytest.raises(Unreadable):
-        CHAT.read_request(CHAT_COMPLETIONS, document)
+        read_by_default(CHAT, CHAT_COMPLETIONS, document)
 
 
 def test_a_body_without_messages_stops_the_request() -> None:
     with pytest.raises(Unreadable, match="messages: a list was expected"):
-        CHAT.read_request(CHAT_COMPLETIONS, {"model": "m"})
+        read_by_default(CHAT, CHAT_COMPLETIONS, {"model": "m"})
 
 
 @pytest.mark.parametrize("role", ["root", "User", "", None, 5, ["user"]])
@@ -372,7 +373,7 @@ bodies = st.builds(
 @given(bodies)
 def test_every_string_key_and_inner_number_of_any_body_is_a_text_or_on_the_selecting_list(body: Any) -> None:
     try:
-        view = CHAT.read_request(CHAT_COMPLETIONS, body)
+        view = read_by_default(CHAT, CHAT_COMPLETIONS, body)
     except Unreadable:
         return
     assert unseen(body, view) == []
@@ -389,7 +390,7 @@ def test_every_string_key_and_inner_number_of_any_body_is_a_text_or_on_the_selec
 def test_any_document_is_read_or_refused_and_nothing_else(document: Any) -> None:
     body = {"model": "m", "messages": [user("hi")]} | document if isinstance(document, dict) else document
     try:
-        view = CHAT.read_request(CHAT_COMPLETIONS, body)
+        view = read_by_default(CHAT, CHAT_COMPLETIONS, body)
     except Unreadable:
         return
     assert unseen(body, view) == []

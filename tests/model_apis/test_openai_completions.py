@@ -8,6 +8,7 @@ from pathlib import Path as File
 from typing import Any
 
 import pytest
+from tests.model_apis.by_default import read_by_default
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.openai_completions import COMPLETIONS, OpenAiCompletions
@@ -20,11 +21,11 @@ ASKS = [(OpenAiCompletions(), COMPLETIONS, "prompt"), (OpenAiEmbeddings(), EMBED
 
 
 def complete(**body: Any) -> RequestView:
-    return OpenAiCompletions().read_request(COMPLETIONS, {"model": "m", "prompt": "hi"} | body)
+    return read_by_default(OpenAiCompletions(), COMPLETIONS, {"model": "m", "prompt": "hi"} | body)
 
 
 def embed(**body: Any) -> RequestView:
-    return OpenAiEmbeddings().read_request(EMBEDDINGS, {"model": "m", "input": "hi"} | body)
+    return read_by_default(OpenAiEmbeddings(), EMBEDDINGS, {"model": "m", "input": "hi"} | body)
 
 
 def said(view: RequestView) -> list[str]:
@@ -39,14 +40,14 @@ def answered(*documents: Any) -> list[AnswerFrame]:
 @pytest.mark.parametrize(("api", "operation", "carrier"), ASKS, ids=["completions", "embeddings"])
 def test_a_prompt_is_one_text_or_several_and_never_tokens(api: Any, operation: Any, carrier: str) -> None:
     for texts in (["one"], ["one", "two"]):
-        assert said(api.read_request(operation, {"model": "m", carrier: texts})) == texts
-    assert said(api.read_request(operation, {"model": "m", carrier: "one"})) == ["one"]
+        assert said(read_by_default(api, operation, {"model": "m", carrier: texts})) == texts
+    assert said(read_by_default(api, operation, {"model": "m", carrier: "one"})) == ["one"]
     none: tuple[Any, ...] = ([1, 2], [[1, 2]], [], ["one", [1]], 5, {"a": 1}, None)
     for value in none:
         with pytest.raises(Unreadable):
-            api.read_request(operation, {"model": "m", carrier: value})
+            read_by_default(api, operation, {"model": "m", carrier: value})
     with pytest.raises(Unreadable):
-        api.read_request(operation, {"model": "m"})
+        read_by_default(api, operation, {"model": "m"})
 
 
 def test_whatever_surrounds_the_prompt_is_text_too() -> None:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from tests.model_apis.by_default import read_by_default
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.base import ApiError
@@ -16,7 +17,7 @@ from authz_service.view.request import RequestView
 
 
 def read(**body: Any) -> RequestView:
-    return Tgi().read_request(GENERATE, {"inputs": "hi"} | body)
+    return read_by_default(Tgi(), GENERATE, {"inputs": "hi"} | body)
 
 
 def said(view: RequestView) -> list[str]:

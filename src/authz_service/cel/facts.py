@@ -114,7 +114,12 @@ def person_facts(schema: Schema, reads: frozenset[str]) -> Callable[[Caller], di
 def _judged(schema: Schema, reads: frozenset[str]) -> dict[str, Callable[[RequestFacts | AnswerFacts], Any]]:
     """How to make what the conditions for requests and those for answers both know."""
     caller = Part(schema.messages["Person"], "caller", PERSON, reads)
-    request = Part(schema.messages["Request"], "request", REQUEST, reads)
+    unread = schema.messages["Unread"]
+    getters: dict[str, Callable[[RequestView], Any]] = {
+        **REQUEST,
+        "unread": lambda request: [unread(**value.summary()) for value in request.unread],
+    }
+    request = Part(schema.messages["Request"], "request", getters, reads)
     findings = FindingsPart(schema, "findings", reads)
     return {
         "caller": lambda facts: caller(facts.caller),

@@ -46,6 +46,17 @@ REQUEST_FIELDS: Final[Mapping[str, Any]] = {
     "tool_text": STRING,
     "other_text": STRING,
     "new_turn": STRING,
+    "unread": [f".{PACKAGE}.Unread"],
+}
+UNREAD_FIELDS: Final[Mapping[str, Any]] = {
+    "kind": STRING,
+    "type": STRING,
+    "declared": STRING,
+    "mismatch": BOOLEAN,
+    "scheme": STRING,
+    "size": INTEGER,
+    "sha256": STRING,
+    "path": STRING,
 }
 CALL_FIELDS: Final[Mapping[str, Any]] = {"method": STRING, "path": STRING}
 
@@ -82,6 +93,7 @@ def schema(entities: Iterable[str]) -> Schema:
     shapes: dict[str, Mapping[str, Any]] = {
         "Person": PERSON_FIELDS,
         "Request": REQUEST_FIELDS,
+        "Unread": UNREAD_FIELDS,
         "Call": CALL_FIELDS,
         "Found": {"count": INTEGER},
         "Findings": dict.fromkeys(sorted(entities), f".{PACKAGE}.Found"),

@@ -18,6 +18,7 @@ from authz_service.model_apis.registry import OPENAI_CHAT
 from authz_service.policy.decision import AnswerFacts, Decision, RequestFacts
 from authz_service.runtime.rules import scanner_of
 from authz_service.view.caller import Caller
+from authz_service.view.unread import require_permitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def _run(loaded: Loaded, scanner: Scanner, case: Case, now: float) -> CaseResult
         if case.answer is None:
             found: Mapping[str, int] = read.findings
             decision = loaded.policy.decide_request(RequestFacts(caller, read.view, found, moment))
+            require_permitted(read.view.unread, decision.permits)
         else:
             found = Counter(finding.entity for finding in scanner.scan(case.answer))
             facts = AnswerFacts(caller, read.view, read.findings, found, moment)

@@ -51,4 +51,5 @@ def _rule(rule: Rule) -> dict[str, object]:
         "approval": rule.approval,
         "reason": rule.reason,
         "shadow": rule.shadow,
+        **({"permits": sorted(rule.permits)} if rule.permits else {}),
     }

@@ -14,9 +14,11 @@ from authz_service.config.section import Section, shortened
 from authz_service.policy.conditions import Condition, Phase
 from authz_service.policy.decision import Effect
 from authz_service.policy.rules import DEFAULT, Rule
+from authz_service.view.unread import PERMITTABLE
 
 _EFFECTS: Final = {"allow": Effect.ALLOW, "hold": Effect.HOLD, "deny": Effect.DENY}
 _FINAL_EFFECTS: Final = {"allow": Effect.ALLOW, "deny": Effect.DENY}
+_KINDS: Final = {kind.value: kind for kind in sorted(PERMITTABLE)}
 _METHODS: Final = {name: name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _OWN_PREFIX: Final = "/.well-known/authz"
 
@@ -62,6 +64,10 @@ def _read_rule(
         section.refuse_value("approval", f"there is no approval called {approval!r} under approvals")
     reason = section.optional("reason", scalars.text, "")
     shadow = section.optional("shadow", scalars.boolean, False)
+    permits = section.optional("permits", scalars.list_of(scalars.one_of(_KINDS)), ())
+    if section.has("permits") and (effect is Effect.DENY or phase is not Phase.REQUESTS):
+        section.refuse_value("permits", "permits belongs to rules for requests that allow or hold")
+        permits = ()
     section.later("whole")
     section.close()
     if (
@@ -71,7 +77,7 @@ def _read_rule(
         or (effect is Effect.HOLD) != (approval is not None)
     ):
         return None
-    return Rule(name, condition, effect, approval, reason, shadow)
+    return Rule(name, condition, effect, approval, reason, shadow, frozenset(permits))
 
 
 def _not_reserved(name: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -11,6 +11,7 @@ from authz_service.core.request import Request
 from authz_service.policy.decision import Decision, Effect
 from authz_service.view.answer import Usage
 from authz_service.view.caller import Caller
+from authz_service.view.unread import Unread
 
 _EFFECTS = {effect: effect.name.lower() for effect in Effect}
 
@@ -37,10 +38,16 @@ def decided(
     *,
     model: str,
     findings: Mapping[str, int],
+    unread: Sequence[Unread] = (),
     body: bytes | None = None,
 ) -> EntryDraft:
-    """The rules decided. `body` is what to keep of a request that goes nowhere."""
+    """The rules decided. `body` is what to keep of a request that goes nowhere.
+
+    `unread` are the values that are no text: kinds, types, sizes and digests, not their content.
+    """
     payloads = {} if body is None else {"body": body}
+    if unread:
+        payloads["unread"] = _json([value.summary() for value in unread])
     data = _decision(decision, findings)
     data["model"] = model
     return EntryDraft(Kind.REQUEST_DECIDED, request.session, data, payloads)
@@ -99,7 +106,7 @@ def caller_payload(caller: Caller) -> bytes:
     return _json(identity)
 
 
-def _json(value: Mapping[str, object]) -> bytes:
+def _json(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 

@@ -20,13 +20,6 @@ class BodyRead:
 
 
 @value
-class RequestFailed:
-    """The request cannot be judged: too large, unreadable, trailers, a body where none belongs."""
-
-    error: AuthzError
-
-
-@value
 class RequestJudged:
     """The rules decided. `inspection` is None for a path that passes unread.
 
@@ -40,6 +33,17 @@ class RequestJudged:
     now: float
     inspection: RequestInspection | None = None
     approvals: tuple[Approval, ...] = ()
+
+
+@value
+class RequestFailed:
+    """The request cannot be judged: too large, unreadable, trailers, a body where none belongs.
+
+    `judged` is what the rules decided of one that they do not permit for what it carries unread.
+    """
+
+    error: AuthzError
+    judged: RequestJudged | None = None
 
 
 @value

@@ -133,7 +133,8 @@ class Exchange:
                 return self._envoy_replied(event)
             if isinstance(event, RequestFailed):
                 reply = replies.refused(event.error, session=self.request.session)
-                return [LeaveHold(), *self._refuse(reply, size=self._size())]
+                decided = () if event.judged is None else (self._decided(event.judged),)
+                return [LeaveHold(), *self._refuse(reply, *decided, size=self._size())]
         match self.state:
             case Reading():
                 return self._reading(event)
@@ -490,9 +491,14 @@ class Exchange:
         return list(commands)
 
     def _decided(self, judged: RequestJudged, *, body: bytes | None = None) -> EntryDraft:
-        findings = judged.inspection.findings if judged.inspection else {}
+        inspection = judged.inspection
         return entries.decided(
-            self.request, judged.decision, model=judged.model, findings=findings, body=body
+            self.request,
+            judged.decision,
+            model=judged.model,
+            findings=inspection.findings if inspection else {},
+            unread=inspection.view.unread if inspection else (),
+            body=body,
         )
 
     def _record(self, *drafts: EntryDraft, size: int = 0) -> Record:

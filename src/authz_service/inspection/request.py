@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import eq
 
 from authz_service.errors import Unreadable
 from authz_service.framing.json_canonical import fingerprint_json
@@ -57,7 +58,9 @@ def inspect_request(
         forward.edits[_place_of_model(api, operation)] = model
     if view.model != model:
         view = replace(view, model=model)
-    ignored = [path for path in noise if path and path[0] in api.noise_roots]
+    ignored = [
+        path for path in noise if path and path[0] in api.noise_roots and not _holds_unread(path, view)
+    ]
     return RequestInspection(
         operation,
         view,
@@ -68,6 +71,11 @@ def inspect_request(
         partial(_fingerprint, document, ignored, head, model),
         partial(_changes, forward, ignored) if forward.edits else b"",
     )
+
+
+def _holds_unread(path: tuple[str, ...], view: RequestView) -> bool:
+    """Whether something unread stands there, or around it: nobody has looked at it, so it is never noise."""
+    return any(all(map(eq, unread.path, path)) for unread in view.unread)
 
 
 def _model(named: str, models: Mapping[str, str]) -> str:

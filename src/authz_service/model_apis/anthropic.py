@@ -47,6 +47,7 @@ class Anthropic:
             tools=tuple(reader.tools),
             parameters=reader.parameters(body),
             token_estimate=reader.token_estimate(),
+            unread=tuple(reader.unread),
             in_parts=frozenset({"system"}),
         )
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.model_apis.anthropic_words import MESSAGES_WORDS
-from authz_service.model_apis.request_reader import NOBODY, RequestReader, Speaker
+from authz_service.model_apis.request_reader import NOBODY, TEXT_ONLY, RequestReader, Speaker
 from authz_service.view.request import Path, Role
+from authz_service.view.unread import Kind
 
 ROLES = {"system": Role.SYSTEM, "user": Role.USER, "assistant": Role.ASSISTANT}
 
@@ -21,7 +22,8 @@ _SCHEMAS = frozenset(("input_schema", "input_examples"))
 _FREE_FORM = frozenset(("metadata", "output_config"))
 """Top-level fields in which any key and any list of numbers is ordinary."""
 
-_TEXT_ONLY = "is not text, and this gateway judges text only"
+_BLOCKS = {"image": Kind.IMAGE, "redacted_thinking": Kind.ENCRYPTED, "container_upload": Kind.REFERENCE}
+"""The types of blocks that a rule may permit."""
 
 
 class MessagesReader(RequestReader):
@@ -93,7 +95,7 @@ class MessagesReader(RequestReader):
         elif kind == "document":
             self._document(block, path, speaker)
         else:
-            self.refuse("unsupported_content", path, f"{self._named(kind)} {_TEXT_ONLY}")
+            self.leave_part(block, path, f"{self._named(kind)} {TEXT_ONLY}", _kind_of(kind), speaker)
 
     def _named(self, kind: object) -> str:
         is_known = isinstance(kind, str) and (kind in self.words.refused or kind == "redacted_thinking")
@@ -138,7 +140,9 @@ class MessagesReader(RequestReader):
             case "content":
                 self._nested(source, here, speaker)
             case _:
-                self.refuse("unsupported_content", here, f"a document from such a source {_TEXT_ONLY}")
+                self.leave_part(
+                    source, here, f"a document from such a source {TEXT_ONLY}", Kind.FILE, speaker
+                )
         for key, item in block.items():
             if key not in ("type", "source"):
                 self.member(key, item, path, speaker)
@@ -147,3 +151,7 @@ class MessagesReader(RequestReader):
         for key, item in block.items():
             if key != "type":
                 self.member(key, item, path, speaker)
+
+
+def _kind_of(block: object) -> Kind | None:
+    return _BLOCKS.get(block) if isinstance(block, str) else None

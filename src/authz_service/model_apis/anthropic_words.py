@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from authz_service.model_apis import openai_refused
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
+from authz_service.view.unread import Kind
 
 _ELSEWHERE = "it names content that is kept elsewhere, which this gateway has not seen"
 _SEALED = "its content is encrypted, so that this gateway cannot read what the model would"
@@ -16,6 +17,12 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("encrypted_content", "encrypted_index", "encrypted_stdout"), _SEALED),
 }
 """Fields that stop a request. Servers that speak this dialect take OpenAI's extensions beside it."""
+
+KINDS: Mapping[str, Kind] = {
+    **openai_refused.KINDS,
+    **dict.fromkeys(("container", "container_id", "skills"), Kind.REFERENCE),
+    **dict.fromkeys(("encrypted_content", "encrypted_index", "encrypted_stdout"), Kind.ENCRYPTED),
+}
 
 _API_KEYS = word_set("""
     allowed_callers allowed_domains blocked_domains budget_tokens cache_control cache_creation
@@ -63,6 +70,6 @@ SELECTING: Mapping[str, frozenset[str]] = {
 """Strings that select and say nothing: by the key that they stand under, the words that may be there."""
 
 MESSAGES_WORDS = Words(
-    keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=openai_refused.ZERO_IS_OFF
+    keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=openai_refused.ZERO_IS_OFF, kinds=KINDS
 )
 """Those of messages and of token counting."""

@@ -47,6 +47,7 @@ class LlamaCpp:
             texts=tuple(reader.texts),
             parameters=reader.parameters(body),
             token_estimate=reader.token_estimate(),
+            unread=tuple(reader.unread),
         )
 
     def model_path(self, operation: Operation) -> Path | None:
@@ -72,7 +73,7 @@ class _Reader(RequestReader):
             self.refuse("invalid_field", ("prompt",), "a string or a list of strings was expected")
         for key, value in body.items():
             if key == "prompt":
-                self._prompt(value)
+                self.prompts(value, (key,), _PROMPT)
             elif key in _AROUND and is_infill:
                 self.member(key, value, (), _PROMPT)
             elif key == "stop" and isinstance(value, list):
@@ -80,17 +81,6 @@ class _Reader(RequestReader):
                     self.expect_text(word, (key, i))
             elif key != "model":
                 self.member(key, value, (), is_free=key in _FREE_FORM)
-
-    def _prompt(self, value: object) -> None:
-        if isinstance(value, str):
-            self.add(value, ("prompt",), _PROMPT)
-            return
-        texts = self.expect_list(value, ("prompt",))
-        if not texts or not all(isinstance(text, str) for text in texts):
-            why = "a string or a list of strings was expected; tokens cannot be read by this gateway"
-            self.refuse("unsupported_content", ("prompt",), why)
-        for i, text in enumerate(texts):
-            self.add(text, ("prompt", i), _PROMPT)
 
 
 class _AnswerReader:

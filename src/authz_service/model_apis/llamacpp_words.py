@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from authz_service.model_apis import openai_refused
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
+from authz_service.view.unread import Kind
 
 _MEDIA = "it holds media, and this gateway judges text only"
 _AS_TOKENS = "the answer would repeat its text as tokens, which this gateway cannot mask"
@@ -14,6 +15,11 @@ REFUSED: Mapping[str, str] = {
     **{key: why for key, why in openai_refused.REFUSED.items() if key != "prompt"},
     **dict.fromkeys(("multimodal_data", "media"), _MEDIA),
     **dict.fromkeys(("completion_probabilities", "post_sampling_probs"), _AS_TOKENS),
+}
+
+KINDS: Mapping[str, Kind] = {
+    **openai_refused.KINDS,
+    **dict.fromkeys(("multimodal_data", "media"), Kind.IMAGE),
 }
 
 _API_KEYS = word_set("""
@@ -49,4 +55,6 @@ SELECTING: Mapping[str, frozenset[str]] = {
 }
 """Strings that select and say nothing: by the key that they stand under, the words that may be there."""
 
-NATIVE_WORDS = Words(keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=openai_refused.ZERO_IS_OFF)
+NATIVE_WORDS = Words(
+    keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=openai_refused.ZERO_IS_OFF, kinds=KINDS
+)

@@ -54,6 +54,7 @@ class Ollama:
             tools=tuple(reader.tools),
             parameters=parameters | reader.parameters(body),
             token_estimate=reader.token_estimate(),
+            unread=tuple(reader.unread),
         )
 
     def model_path(self, operation: Operation) -> Path | None:

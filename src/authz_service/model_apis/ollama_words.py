@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from authz_service.model_apis import openai_refused
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
+from authz_service.view.unread import Kind
 
 _TEMPLATE = "it changes what the model reads behind this gateway"
 _TOKENS = "it holds tokens, which this gateway cannot read"
@@ -14,6 +15,12 @@ REFUSED: Mapping[str, str] = {
     **{key: why for key, why in openai_refused.REFUSED.items() if key != "prompt"},
     "template": _TEMPLATE,
     "context": _TOKENS,
+}
+
+KINDS: Mapping[str, Kind] = {
+    **openai_refused.KINDS,
+    "template": Kind.TEMPLATE,
+    "context": Kind.TOKENS,
 }
 
 _API_KEYS = word_set("""
@@ -39,4 +46,6 @@ SELECTING: Mapping[str, frozenset[str]] = {
 }
 """Strings that select and say nothing: by the key that they stand under, the words that may be there."""
 
-OLLAMA_WORDS = Words(keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=openai_refused.ZERO_IS_OFF)
+OLLAMA_WORDS = Words(
+    keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=openai_refused.ZERO_IS_OFF, kinds=KINDS
+)

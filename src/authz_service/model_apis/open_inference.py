@@ -51,6 +51,7 @@ class OpenInference:
             texts=tuple(reader.texts),
             parameters=reader.parameters(body),
             token_estimate=reader.token_estimate(),
+            unread=tuple(reader.unread),
         )
 
     def model_path(self, operation: Operation) -> Path | None:

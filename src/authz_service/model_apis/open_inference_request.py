@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz_service.model_apis.open_inference_words import DATATYPES, INFERENCE_WORDS
+from authz_service.model_apis.open_inference_words import DATATYPES, FLOATS, INFERENCE_WORDS
 from authz_service.model_apis.request_reader import NOBODY, RequestReader, Speaker, is_number
 from authz_service.view.request import Path, Role, TextField
+from authz_service.view.unread import Kind
 
 _INPUT = Speaker(Role.USER, new_turn=True)
 _TOKENS = "numbers may be tokens or vectors, which this gateway cannot read"
@@ -16,7 +17,7 @@ MOST_DIMENSIONS = 16
 
 
 class InferenceReader(RequestReader):
-    """A tensor of BYTES is texts. One of a single number is a parameter; any other is refused."""
+    """A tensor of BYTES is texts. One of a single number is a parameter; any other is not read."""
 
     def __init__(self) -> None:
         super().__init__(INFERENCE_WORDS)
@@ -44,22 +45,24 @@ class InferenceReader(RequestReader):
             self.refuse("unsupported_content", path, "a tensor's data is expected in the document itself")
         for key, value in tensor.items():
             if key == "data":
-                self._data(value, (*path, key), is_text=datatype == "BYTES")
+                self._data(value, (*path, key), datatype)
             elif key == "shape":
                 self._shape(value, (*path, key))
             else:
                 self.member(key, value, path)
 
-    def _data(self, value: object, path: Path, *, is_text: bool) -> None:
-        if is_text:
+    def _data(self, value: object, path: Path, datatype: str) -> None:
+        if datatype == "BYTES":
             self._texts(value, path)
             return
+        kind = Kind.VECTORS if datatype in FLOATS else Kind.TOKENS
         while isinstance(value, list) and len(value) == 1:
             value, path = value[0], (*path, 0)
         if isinstance(value, bool):
             return
         if not is_number(value):
-            self.refuse("unsupported_content", path, _TOKENS)
+            self.leave(kind if isinstance(value, list) else None, value, path, _TOKENS)
+            return
         token = getattr(value, "token", repr(value))
         self.texts.append(TextField(path, token, Role.OTHER, is_number=True))
 

@@ -43,6 +43,7 @@ class OpenAiChat:
             tools=tuple(reader.tools),
             parameters=reader.parameters(body),
             token_estimate=reader.token_estimate(),
+            unread=tuple(reader.unread),
             choices=reader.count(body, "n", highest=MAX_CHOICES),
         )
 

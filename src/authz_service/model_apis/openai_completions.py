@@ -15,6 +15,7 @@ from authz_service.model_apis.answer_frame import (
 )
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
+from authz_service.model_apis.openai_refused import KINDS
 from authz_service.model_apis.openai_words import KEYS, SELECTING, without_refusing
 from authz_service.model_apis.request_reader import RequestReader, Speaker
 from authz_service.view.answer import AnswerFrame
@@ -25,7 +26,10 @@ COMPLETIONS = Operation(api=NAME, name="completions", method="POST", path="/v1/c
 
 MAX_CHOICES = 128
 _WORDS = without_refusing(
-    "prompt", keys=KEYS, selecting={**SELECTING, "object": frozenset({"text_completion"})}
+    "prompt",
+    keys=KEYS,
+    selecting={**SELECTING, "object": frozenset({"text_completion"})},
+    kinds=KINDS,
 )
 _UNREAD = frozenset(("logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids", "tokens"))
 _FREE_FORM = frozenset(("logit_bias", "guided_json", "response_format", "structured_outputs", "metadata"))
@@ -56,6 +60,7 @@ class OpenAiCompletions:
             texts=tuple(reader.texts),
             parameters=reader.parameters(body),
             token_estimate=reader.token_estimate(),
+            unread=tuple(reader.unread),
             choices=reader.count(body, "n", highest=MAX_CHOICES),
         )
 
@@ -83,7 +88,7 @@ class _Reader(RequestReader):
             self.refuse("invalid_field", ("prompt",), "a string or a list of strings was expected")
         for key, value in body.items():
             if key == "prompt":
-                self._prompt(value)
+                self.prompts(value, (key,), _PROMPT)
             elif key == "suffix" and value is not None:
                 self.expect_text(value, (key,), _PROMPT)
             elif key == "stop" and isinstance(value, list):
@@ -91,17 +96,6 @@ class _Reader(RequestReader):
                     self.expect_text(word, (key, i))
             elif key != "model":
                 self.member(key, value, (), is_free=key in _FREE_FORM)
-
-    def _prompt(self, value: object) -> None:
-        if isinstance(value, str):
-            self.add(value, ("prompt",), _PROMPT)
-            return
-        texts = self.expect_list(value, ("prompt",))
-        if not texts or not all(isinstance(text, str) for text in texts):
-            why = "a string or a list of strings was expected; tokens cannot be read by this gateway"
-            self.refuse("unsupported_content", ("prompt",), why)
-        for i, text in enumerate(texts):
-            self.add(text, ("prompt", i), _PROMPT)
 
 
 class _AnswerReader:

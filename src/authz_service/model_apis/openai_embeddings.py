@@ -11,6 +11,7 @@ from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.answer_frame import FrameTexts, is_number, openai_usage, unreadable
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
+from authz_service.model_apis.openai_refused import KINDS
 from authz_service.model_apis.openai_words import KEYS, SELECTING, without_refusing
 from authz_service.model_apis.request_reader import RequestReader, Speaker
 from authz_service.view.answer import AnswerFrame
@@ -27,6 +28,7 @@ _WORDS = without_refusing(
         "object": frozenset({"list", "embedding"}),
         "encoding_format": frozenset({"float", "base64"}),
     },
+    kinds=KINDS,
 )
 _INPUT = Speaker(Role.USER, new_turn=True)
 
@@ -55,6 +57,7 @@ class OpenAiEmbeddings:
             texts=tuple(reader.texts),
             parameters=reader.parameters(body),
             token_estimate=reader.token_estimate(),
+            unread=tuple(reader.unread),
         )
 
     def model_path(self, operation: Operation) -> Path | None:
@@ -80,20 +83,9 @@ class _Reader(RequestReader):
             self.refuse("invalid_field", ("input",), "a string or a list of strings was expected")
         for key, value in body.items():
             if key == "input":
-                self._input(value)
+                self.prompts(value, (key,), _INPUT)
             elif key != "model":
                 self.member(key, value, (), is_free=key == "metadata")
-
-    def _input(self, value: object) -> None:
-        if isinstance(value, str):
-            self.add(value, ("input",), _INPUT)
-            return
-        texts = self.expect_list(value, ("input",))
-        if not texts or not all(isinstance(text, str) for text in texts):
-            why = "a string or a list of strings was expected; tokens cannot be read by this gateway"
-            self.refuse("unsupported_content", ("input",), why)
-        for i, text in enumerate(texts):
-            self.add(text, ("input", i), _INPUT)
 
 
 class _AnswerReader:

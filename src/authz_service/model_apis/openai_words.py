@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from authz_service.model_apis.openai_refused import REFUSED, ZERO_IS_OFF
+from authz_service.model_apis.openai_refused import KINDS, REFUSED, ZERO_IS_OFF
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
+from authz_service.view.unread import Kind
 
 API_KEYS = word_set("""
     allowed_token_ids allowed_tools annotations approximate arguments audio audio_data audio_tokens
     audio_url accepted_prediction_tokens bad_words best_of cache_prompt cache_salt cached_tokens
     cache_write_tokens chat_template chat_template_kwargs choices city code completion_tokens
     completion_tokens_details content conversation country created custom custom_logit_processor
-    definition delta detail developer documents echo enable_thinking end_index error file file_data
+    data definition delta detail developer documents echo enable_thinking end_index error file file_data
     file_id filename finish_reason frequency_penalty function function_call functions grammar
     guided_choice guided_decoding_backend guided_grammar guided_json guided_regex id ignore_eos image
     image_data image_embeds image_pil image_tokens image_url images include_obfuscation include_usage
@@ -65,7 +66,7 @@ SELECTING: Mapping[str, frozenset[str]] = {
 Any other string under the same key is a text. A list under the key may hold these words too.
 """
 
-CHAT_WORDS = Words(keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=ZERO_IS_OFF)
+CHAT_WORDS = Words(keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=ZERO_IS_OFF, kinds=KINDS)
 """Those of chat completions. What another operation reads (`prompt`, say) it takes off what is refused."""
 
 selects = CHAT_WORDS.selects
@@ -73,8 +74,14 @@ spoken = CHAT_WORDS.spoken
 
 
 def without_refusing(
-    *read: str, keys: frozenset[str] = KEYS, selecting: Mapping[str, frozenset[str]] = SELECTING
+    *read: str,
+    keys: frozenset[str] = KEYS,
+    selecting: Mapping[str, frozenset[str]] = SELECTING,
+    kinds: Mapping[str, Kind] | None = None,
 ) -> Words:
-    """Words of an operation of OpenAI's that reads fields which stop a chat completion."""
+    """Words of an operation of OpenAI's that reads fields which stop a chat completion.
+
+    Its adapter gives `kinds` when it hands on what its reader has noted as unread.
+    """
     refused = {key: reason for key, reason in REFUSED.items() if key not in read}
-    return Words(keys=keys, selecting=selecting, refused=refused, zero_is_off=ZERO_IS_OFF)
+    return Words(keys=keys, selecting=selecting, refused=refused, zero_is_off=ZERO_IS_OFF, kinds=kinds or {})

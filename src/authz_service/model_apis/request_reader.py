@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 from authz_service.errors import Unreadable
+from authz_service.model_apis.measuring import Measured, measured_medium, measured_value
 from authz_service.model_apis.words import Words
 from authz_service.view.request import Path, Role, TextField, TextKind
+from authz_service.view.unread import MEDIA, Kind, Unread
 
 _NUMBER = (int, float)
+_AS_TEXT = frozenset({Kind.TOKENS, Kind.REFERENCE, Kind.TEMPLATE})
+"""Kinds of which the strings are texts as well: a URL can carry away what it names."""
+
+_CARRYING = frozenset(("data", "url", "source"))
+"""Where an object that describes a medium has its content."""
+
+_NAMING = frozenset(("id", "uuid"))
+"""Where such an object names what the model server keeps of earlier requests."""
+
+MOST_UNREAD = 256
+"""Values of one request that may be noted as unread; their digests take time."""
+
 _DISGUISED = "a key differs from one of the API's only in upper and lower case"
 
 
@@ -20,8 +35,14 @@ class Speaker(NamedTuple):
     new_turn: bool = False
 
 
+TEXT_ONLY = "is not text, and this gateway judges text only"
+
 NOBODY = Speaker()
 """What surrounds the words of a conversation: parameters, schemas, names, metadata."""
+
+
+class _Part(dict[str, Any]):
+    """A typed part without its type: an object whatever its kind."""
 
 
 class RequestReader:
@@ -41,6 +62,7 @@ class RequestReader:
         self._selecting = words.selecting
         self.texts: list[TextField] = []
         self.tools: list[str] = []
+        self.unread: list[Unread] = []
 
     def refuse(self, code: str, path: Path, why: str) -> NoReturn:
         """Stop the request: `why` completes a sentence that begins with where it stands."""
@@ -116,7 +138,7 @@ class RequestReader:
         """The content of a message: a string, null, or a list of strings and typed parts.
 
         `carriers` are the types of parts that are read, each with the key under which its text stands;
-        a part of another type is refused, and what else a part says is read as by `member`.
+        a part of another type is not read, and what else a part says is read as by `member`.
         """
         if value is None:
             return
@@ -138,9 +160,8 @@ class RequestReader:
         if carrier is None:
             is_known = isinstance(kind, str) and kind in self.words.refused
             named = f"a part of type {kind}" if is_known else "this part"
-            self.refuse(
-                "unsupported_content", path, f"{named} is not text, and this gateway judges text only"
-            )
+            self.leave_part(content, path, f"{named} {TEXT_ONLY}", self.kind_of_part(kind), speaker)
+            return
         if not isinstance(content.get(carrier), str):
             self.refuse("invalid_field", (*path, carrier), "a string was expected")
         for key, value in content.items():
@@ -162,6 +183,114 @@ class RequestReader:
             self.refuse("invalid_field", path, "a name was expected")
         self.tools.append(value)
 
+    # What is no text is noted, and judged by its kind.
+
+    def prompts(self, value: object, path: Path, speaker: Speaker) -> None:
+        """A text, or several, or tokens in their place."""
+        if isinstance(value, str):
+            self.add(value, path, speaker)
+            return
+        items = self.expect_list(value, path)
+        if items and all(isinstance(item, str) for item in items):
+            for i, text in enumerate(items):
+                self.add(text, (*path, i), speaker)
+            return
+        why = "a string or a list of strings was expected; tokens cannot be read by this gateway"
+        self.leave(Kind.TOKENS if items and _is_tokens(items) else None, value, path, why, speaker)
+
+    def kind_of_part(self, name: object) -> Kind | None:
+        """What a part of this type holds; None where no rule may permit it."""
+        return self.words.kinds.get(name) if isinstance(name, str) else None
+
+    def leave(
+        self,
+        kind: Kind | None,
+        value: object,
+        path: Path,
+        why: str,
+        speaker: Speaker = NOBODY,
+        *,
+        code: str = "unsupported_content",
+    ) -> None:
+        """Note what is not read in `value`; whatever else stands there is read as by `member`.
+
+        Without a kind, or where there is nothing to note, it stops the request. So it does when the rules
+        do not permit it, with `code` and `why`.
+        """
+        if kind is None or not self.words.kinds:
+            self.refuse(code, path, why)
+        before = len(self.unread)
+        self._leave(kind, value, path, speaker)
+        noted = self.unread[before:]
+        if not noted:
+            self.refuse(code, path, why)
+        if len(self.unread) > MOST_UNREAD:
+            self.refuse(code, path, f"more than {MOST_UNREAD} values of this request are not text")
+        message = f"{self.words.spoken(path)}: {why}."
+        self.unread[before:] = [replace(unread, code=code, message=message) for unread in noted]
+
+    def leave_part(
+        self, part: Mapping[str, Any], path: Path, why: str, kind: Kind | None, speaker: Speaker
+    ) -> None:
+        """Note what is not read in a typed part; its type is none of a caller's own words."""
+        content = {key: value for key, value in part.items() if key != "type"}
+        self.leave(kind, _Part(content), path, why, speaker)
+
+    def note(self, measured: Measured, path: Path) -> None:
+        """Note a value that was measured."""
+        self.unread.append(
+            Unread(
+                kind=measured.kind,
+                path=path,
+                place=self.words.spoken(path),
+                size=measured.size,
+                sha256=measured.sha256,
+                type=measured.type,
+                declared=measured.declared,
+                scheme=measured.scheme,
+            )
+        )
+
+    def _leave(self, kind: Kind, value: object, path: Path, speaker: Speaker, declared: str = "") -> None:
+        if isinstance(value, _Part) or (kind in MEDIA and isinstance(value, dict)):
+            self._described(kind, value, path, speaker, declared)
+        elif kind in MEDIA and isinstance(value, str):
+            measured = measured_medium(kind, value, declared)
+            self.note(measured, path)
+            if measured.kind is Kind.REFERENCE:
+                self.add(value, path, speaker)
+        elif kind in MEDIA and isinstance(value, list):
+            for i, item in enumerate(value):
+                self._leave(kind, item, (*path, i), speaker, declared)
+        elif kind not in MEDIA:
+            self.note(measured_value(kind, value), path)
+            if kind in _AS_TEXT:
+                self._strings(value, path, speaker)
+
+    def _described(self, kind: Kind, value: object, path: Path, speaker: Speaker, declared: str) -> None:
+        """An object that has a content in one member and says in others what it is."""
+        content = self.expect_object(value, path)
+        declared = _declared(kind, content) or declared
+        for key, item in content.items():
+            here = (*path, key)
+            if key in _CARRYING and item is not None:
+                self._leave(kind, item, here, speaker, declared)
+            elif key in _NAMING and isinstance(item, str):
+                self._leave(Kind.REFERENCE, item, here, speaker)
+            else:
+                self.member(key, item, path, speaker)
+
+    def _strings(self, value: object, path: Path, speaker: Speaker) -> None:
+        """What is text in a value that is not read as a whole."""
+        if isinstance(value, str):
+            self.add(value, path, speaker)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                self.member(key, item, path, speaker)
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                self._strings(item, (*path, i), speaker)
+
     # What the dialect does not name is read generically: strings are texts, and so are keys and numbers.
 
     def member(
@@ -173,22 +302,24 @@ class RequestReader:
         """
         path = (*parent, key)
         stopping = self._stopping.get(key)
-        if not is_free and stopping != "":
-            self._check(key, value, path)
+        if not is_free and stopping != "" and self._is_left(key, value, path, speaker):
+            return
         if not is_free and speaker is not NOBODY and key in self.prose:
             self._expect_prose(value, path)
         if stopping is None:
             self.texts.append(TextField(path, key, speaker.role, new_turn=speaker.new_turn, is_key=True))
         self._value(value, path, speaker, key, is_free)
 
-    def _check(self, key: str, value: object, path: Path) -> None:
-        """Refuse a field that may not be there."""
+    def _is_left(self, key: str, value: object, path: Path, speaker: Speaker) -> bool:
+        """Whether a field holds what is not read; refuse one that may not be there at all."""
         stopping = self.words.stops_as(key)
-        if stopping and self.words.is_on(stopping, value):
-            if key != stopping:
-                self.refuse("ambiguous_field", path[:-1], _DISGUISED)
-            reason = self.words.refused[key]
-            self.refuse("unsupported_field", path, f"this field is not supported, since {reason}")
+        if not stopping or not self.words.is_on(stopping, value):
+            return False
+        if key != stopping:
+            self.refuse("ambiguous_field", path[:-1], _DISGUISED)
+        why = f"this field is not supported, since {self.words.refused[key]}"
+        self.leave(self.words.kinds.get(key), value, path, why, speaker, code="unsupported_field")
+        return True
 
     def _expect_prose(self, value: object, path: Path) -> None:
         if value is not None and not isinstance(value, str):
@@ -205,11 +336,9 @@ class RequestReader:
                 self.member(name, item, path, speaker, is_free=is_free)
         elif isinstance(value, list):
             if not is_free and _has_number(value):
-                self.refuse(
-                    "unsupported_field",
-                    path,
-                    "an unknown list of numbers may be tokens, which cannot be read",
-                )
+                why = "an unknown list of numbers may be tokens, which cannot be read"
+                self.leave(Kind.TOKENS, value, path, why, speaker, code="unsupported_field")
+                return
             for i, item in enumerate(value):
                 self._value(item, (*path, i), speaker, key, is_free)
         elif is_number(value) and (len(path) > 1 or key not in self.words.keys):
@@ -226,3 +355,25 @@ def is_number(value: object) -> bool:
 
 def _has_number(items: Sequence[object]) -> bool:
     return any(is_number(item) for item in items)
+
+
+def _is_tokens(items: Sequence[object]) -> bool:
+    """Whether every item is a text, a token or a list of tokens."""
+    return all(
+        isinstance(item, str)
+        or _is_token(item)
+        or (isinstance(item, list) and all(isinstance(token, str) or _is_token(token) for token in item))
+        for item in items
+    )
+
+
+def _is_token(item: object) -> bool:
+    return isinstance(item, int) and not isinstance(item, bool)
+
+
+def _declared(kind: Kind, content: Mapping[str, Any]) -> str:
+    """The media type that an object gives for its content; "" where it gives none."""
+    named = content.get("media_type", content.get("mime_type", content.get("format")))
+    if not isinstance(named, str):
+        return ""
+    return named if "/" in named else f"{kind.value}/{named}"

@@ -9,7 +9,7 @@ from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.answer_frame import FrameTexts, unreadable
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation
 from authz_service.model_apis.logprobs import is_small
-from authz_service.model_apis.openai_refused import REFUSED
+from authz_service.model_apis.openai_refused import KINDS, REFUSED
 from authz_service.model_apis.request_reader import RequestReader, Speaker
 from authz_service.model_apis.tgi_errors import tgi_error, tgi_error_event
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
@@ -40,6 +40,7 @@ _WORDS = Words(
     },
     refused=_REFUSED,
     zero_is_off=frozenset({"top_n_tokens"}),
+    kinds=KINDS,
 )
 _UNREAD = frozenset(("prefill", "tokens", "top_tokens"))
 _SHADOWS = ("id", "logprob")
@@ -70,6 +71,7 @@ class Tgi:
             texts=tuple(reader.texts),
             parameters=reader.parameters(parameters) if isinstance(parameters, dict) else {},
             token_estimate=reader.token_estimate(),
+            unread=tuple(reader.unread),
         )
 
     def model_path(self, operation: Operation) -> Path | None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from authz_service.view.request import Path
+from authz_service.view.unread import Kind
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -36,12 +37,16 @@ class Words:
 
     `refused` are fields that stop a request, in lower case, each with a reason that completes "this
     field is not supported, since ...". Null and false are as if absent; so is zero for `zero_is_off`.
+
+    `kinds` says for some of them what they hold. These are noted, and a rule may permit them; any other
+    stops a request whatever the rules say. Without any, everything that is not text stops a request.
     """
 
     keys: frozenset[str]
     selecting: Mapping[str, frozenset[str]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     zero_is_off: Collection[str] = frozenset()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
     _folded: frozenset[str] = field(init=False, repr=False)
     stopping: Mapping[str, str] = field(init=False, repr=False)
     """What `stops_as` answers for each of `keys`: asked for every member of a request."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from authz_service.view.caller import Caller
 from authz_service.view.request import RequestView
+from authz_service.view.unread import Kind
 
 
 class Effect(IntEnum):
@@ -21,20 +22,25 @@ class Effect(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleOutcome:
-    """One rule's part in a decision. `error` is set where evaluation failed, which counts as deny."""
+    """One rule's part in a decision. `error` is set where evaluation failed, which counts as deny.
+
+    `permits` are the kinds of content that it lets through unread.
+    """
 
     rule: str
     effect: Effect
     matched: bool
     shadow: bool = False
     error: str | None = None
+    permits: frozenset[Kind] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`rule` is the one that decided ("default" when none matched); `reason` is what callers read.
 
-    `approvals` are the names that all matching hold rules ask for, when the effect is HOLD.
+    `approvals` are the names that all matching hold rules ask for, when the effect is HOLD. `permits` are
+    the kinds of content that may go on unread, by all allow and hold rules that matched.
     """
 
     effect: Effect
@@ -43,6 +49,7 @@ class Decision:
     policy: str
     approvals: tuple[str, ...] = ()
     outcomes: tuple[RuleOutcome, ...] = ()
+    permits: frozenset[Kind] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

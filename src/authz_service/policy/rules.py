@@ -8,6 +8,7 @@ from typing import assert_never
 
 from authz_service.policy.conditions import Answer, Condition, Failed
 from authz_service.policy.decision import Decision, Effect, RuleOutcome
+from authz_service.view.unread import PERMITTABLE, Kind
 
 DEFAULT = "default"
 """The name that a decision gives as its rule when no rule matched."""
@@ -17,7 +18,8 @@ DEFAULT = "default"
 class Rule:
     """One rule of the file. `approval` is named by hold rules and by no others.
 
-    `reason` is what the caller reads; empty means a sentence of ours.
+    `reason` is what the caller reads; empty means a sentence of ours. `permits` are kinds of content that
+    a request may carry unread when this rule matches; a rule that denies has none.
     """
 
     name: str
@@ -26,25 +28,31 @@ class Rule:
     approval: str | None = None
     reason: str = ""
     shadow: bool = False
+    permits: frozenset[Kind] = frozenset()
 
     def __post_init__(self) -> None:
         if self.name == DEFAULT:
             raise ValueError("a rule called 'default' could not be told from the default")
         if (self.effect is Effect.HOLD) != (self.approval is not None):
             raise ValueError(f"rule {self.name!r}: a hold names its approval, other effects have none")
+        if self.permits and (self.effect is Effect.DENY or not self.permits <= PERMITTABLE):
+            raise ValueError(f"rule {self.name!r}: permits what no rule of its effect can permit")
 
 
 def outcome_of(rule: Rule, answer: Answer, *, groups_complete: bool) -> RuleOutcome:
     """What one rule's answer means.
 
     Where groups may be missing, a rule that reads them cannot be believed: what restricts counts as
-    matched and what permits as unmatched, unless the rule asks for `groups_complete` itself.
+    matched and what permits as unmatched, unless the rule asks for `groups_complete` itself. What it
+    permits unread it permits only where it is believed.
     """
     if isinstance(answer, Failed):
         return RuleOutcome(rule.name, rule.effect, matched=False, shadow=rule.shadow, error=answer.error)
     if not groups_complete and depends_on_groups(rule.condition):
-        answer = rule.effect is not Effect.ALLOW
-    return RuleOutcome(rule.name, rule.effect, matched=answer, shadow=rule.shadow)
+        matched = rule.effect is not Effect.ALLOW
+        return RuleOutcome(rule.name, rule.effect, matched=matched, shadow=rule.shadow)
+    permits = rule.permits if answer and not rule.shadow else frozenset()
+    return RuleOutcome(rule.name, rule.effect, matched=answer, shadow=rule.shadow, permits=permits)
 
 
 def depends_on_groups(condition: Condition) -> bool:
@@ -73,6 +81,7 @@ def decide(
     other meaning. `subject` is what is judged, in words ("request", "answer").
     """
     effects = [_counted_effect(outcome) for outcome in outcomes]
+    permits: frozenset[Kind] = frozenset().union(*(outcome.permits for outcome in outcomes))
     counted = [effect for effect in effects if effect is not None]
     if not counted:
         reason = "" if default is Effect.ALLOW else f"No rule allows this {subject}."
@@ -85,7 +94,7 @@ def decide(
         named = (rules[index].approval for index in winners)
         approvals = tuple(dict.fromkeys(name for name in named if name is not None))
     reason = _reason(rules[first], outcomes[first], subject)
-    return Decision(strongest, rules[first].name, reason, policy, approvals, tuple(outcomes))
+    return Decision(strongest, rules[first].name, reason, policy, approvals, tuple(outcomes), permits)
 
 
 def _counted_effect(outcome: RuleOutcome) -> Effect | None:

@@ -16,6 +16,7 @@ from authz_service.policy.decision import RequestFacts
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
 from authz_service.view.caller import Caller
+from authz_service.view.unread import require_permitted
 
 LARGEST_INLINE = 32 * 1024
 """Bytes of body that are judged on the event loop; larger ones go to a thread."""
@@ -66,13 +67,16 @@ def _judge_path(
 
 def _judge_body(
     rules: Rules, request: Request, route: Route, body: bytes, *, caller: Caller, now: float, new_hold: str
-) -> RequestJudged:
-    """Inspect and decide: rules may read texts too, and a pattern over megabytes takes its time."""
+) -> RequestJudged | RequestFailed:
+    """Inspect and decide: rules may read texts too, and a pattern over megabytes takes its time.
+
+    What the request carries unread is refused here, whatever was decided, unless the rules permit it.
+    """
     if not body:
         raise Unreadable("The request has no body; a JSON object is expected.", code="invalid_json")
     inspection = inspect(rules, route, body, partial(_head, request))
     decision = rules.policy.decide_request(RequestFacts(caller, inspection.view, inspection.findings, now))
-    return RequestJudged(
+    judged = RequestJudged(
         decision=decision,
         model=rules.models[inspection.view.model],
         new_hold=new_hold,
@@ -81,6 +85,11 @@ def _judge_body(
         inspection=inspection if len(body) <= LARGEST_INLINE else inspection.in_full(),
         approvals=rules.approvals_of(decision.approvals),
     )
+    try:
+        require_permitted(inspection.view.unread, decision.permits)
+    except Unreadable as error:
+        return RequestFailed(error, judged)
+    return judged
 
 
 def inspect(rules: Rules, route: Route, body: bytes, head: Callable[[str], bytes]) -> RequestInspection:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from authz_service.view.unread import Unread
+
 Path = tuple[str | int, ...]
 """Where a value stands in a JSON document: object keys and array indexes from the root."""
 
@@ -55,6 +57,7 @@ class TextField(NamedTuple):
 class RequestView:
     """What a request asks for. `texts` has every string that carries any text, in document order.
 
+    `unread` has what is no text, in document order; it may go on only where a rule permits its kind.
     `model` is empty where the dialect names none (see `ModelApi.read_request`). `in_parts` are top-level
     keys whose list is one text in parts, as a model server joins them (a system prompt in blocks).
     """
@@ -69,6 +72,7 @@ class RequestView:
     token_estimate: int = 0
     choices: int = 1
     in_parts: frozenset[str] = frozenset()
+    unread: tuple[Unread, ...] = ()
 
     def text(self, role: Role) -> str:
         """All texts of one role, one after another, separated by newlines."""
