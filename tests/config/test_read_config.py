@@ -231,7 +231,12 @@ def test_a_key_that_nobody_honours_is_refused_at_every_level(
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("record: {keep: {entries: 400d}}", 10, "keep is not supported yet"),
+        ("record: {keep: {originals: 1d}}", 28, "not recorded yet"),
+        ("record: {keep: {entries: 30d}}", 26, "kept longer than the entries"),
+        ("record: {keep: {payloads: 500d}}", 27, "kept longer than the entries"),
+        ("record: {keep: {payloads: 5h}}", 27, "from 1d"),
+        ("record: {keys: {url: 'postgresql://u:p@h/d'}}", 22, "must not have the password"),
+        ("record: {keys: {master: {file: a, environment: B}}}", 48, "not both"),
         ("answers: {rules: [{name: a, when: 'true', effect: hold}]}", 51, "hold is not supported yet"),
         (
             "answers: {rules: [{name: a, when: 'true', effect: deny, whole: true}]}",

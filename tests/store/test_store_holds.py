@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from authz_service.audit.entry import decode
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
 from authz_service.core.ports import (
     AlreadyRejected,
@@ -54,7 +55,7 @@ def test_a_hold_opens_with_its_entries_and_reads_back_as_it_was_answered(
             assert await kinds(store, "s1") == ["request.received", "request.decided", "hold.opened"]
             last = (await store.entries("s1"))[-1]
             assert last.payloads["forward"] == draft.forward
-            assert last.data["digest"] == draft.digest
+            assert "digest" not in last.data
             session = await store.session("s1")
             assert session is not None
             assert (session.status, session.hold, session.decision) == ("held", hold.id, "hold")
@@ -212,7 +213,10 @@ def test_a_vote_that_completes_approves_and_everything_is_on_record(place: Any, 
             entries = (await store.entries("s1"))[-2:]
             assert [entry.kind for entry in entries] == ["hold.voted", "hold.approved"]
             assert entries[0].data["verdict"] == "approve"
-            assert entries[0].data["digest"] == hold.digest
+            held = decode((await store.entries("s1"))[-3].body).payloads["forward"]
+            assert entries[0].data["digest"] == entries[1].data["digest"] == held.digest.hex()
+            assert not any(hold.digest.encode() in entry.body for entry in await store.entries("s1"))
+            assert not any(hold.fingerprint.encode() in entry.body for entry in await store.entries("s1"))
             assert entries[0].payloads["reason"] == b"looked at it"
             assert b"rita" in entries[0].payloads["voter"]
             assert b"rita" not in entries[0].body.lower()

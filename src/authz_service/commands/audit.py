@@ -64,11 +64,10 @@ def checkpoint(data_dir: Path, config: Path | None, as_json: bool) -> None:
     """
     from authz_service.audit.checkpoint import Checkpoint, note
     from authz_service.commands.audit_source import Source
-    from authz_service.store.record_reader import reading
 
     source = Source.of(config, data_dir)
     name = source.log_key().vkey.name
-    with reading(source.url) as reader:
+    with source.reading() as reader:
         head = _signed_head(reader)
         found = Checkpoint(name, head.size, bytes(head.root))
     text = note(found, name, bytes(head.signature))
@@ -102,11 +101,10 @@ def export(
     from authz_service.commands.audit_export import export as write
     from authz_service.commands.audit_range import entry_range
     from authz_service.commands.audit_source import Source
-    from authz_service.store.record_reader import reading
 
     source = Source.of(config, data_dir)
     vkey = source.log_key().vkey
-    with reading(source.url) as reader:
+    with source.reading() as reader:
         size = _signed_head(reader).size
         wanted = Wanted(
             (str(vkey),),
@@ -133,11 +131,10 @@ def prove(sequence: int, data_dir: Path, config: Path | None) -> None:
     """
     from authz_service.commands.audit_prove import prove as proof_of
     from authz_service.commands.audit_source import Source
-    from authz_service.store.record_reader import reading
 
     source = Source.of(config, data_dir)
     name = source.log_key().vkey.name
-    with reading(source.url) as reader:
+    with source.reading() as reader:
         _signed_head(reader)
         click.echo(proof_of(reader, sequence, name=name), nl=False)
 
@@ -243,19 +240,18 @@ def _verify_live(
     config: Path | None, data_dir: Path, keys: Sequence[str], files: Sequence[Path], *, with_payloads: bool
 ) -> Verified:
     from authz_service.commands.audit_source import Source, parse_keys, read_kept
-    from authz_service.store.record_reader import reading
     from authz_service.store.verify_keys import with_rotated
     from authz_service.store.verify_store import Verified, verify_store
 
     source = Source.of(config, data_dir)
     known = parse_keys(keys) or [source.log_key().vkey]
-    with reading(source.url) as reader:
+    with source.reading() as reader:
         known = with_rotated(reader, known)
     own = [source.data.checkpoints] if source.data.checkpoints.is_file() else []
     report = Verified()
     # Before the view of the store begins: no checkpoint may be ahead of it.
     kept = read_kept([*own, *files], known, report)
-    with reading(source.url) as reader:
+    with source.reading() as reader:
         return verify_store(
             reader,
             keys=known,

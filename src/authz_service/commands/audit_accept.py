@@ -18,6 +18,7 @@ from authz_service.runtime.record import checkpoints_of, log_key
 from authz_service.store.checkpoint_file import newest
 from authz_service.store.location import store_url
 from authz_service.store.open import open_store
+from authz_service.store.record_keys import open_record_keys
 from authz_service.store.signed_head import SignedHead
 from authz_service.store.sql_store import SqlStore
 
@@ -66,11 +67,11 @@ async def _open(config: Config, data: DataDir, key: LogKey) -> tuple[SqlStore, b
     """The store, and whether its head was signed by the key."""
     opened = partial(open_store, store_url(config, data), instance="audit", pseudonym=str, signer=key)
     try:
-        return await opened(), True
+        return await opened(keyring=open_record_keys(config, data)), True
     except Misconfigured as error:
         if error.code != "record_damaged":
             raise
-        return await opened(accepts_head=True), False
+        return await opened(keyring=open_record_keys(config, data), accepts_head=True), False
 
 
 async def _agrees(checkpoints: Checkpoints) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from authz_service.audit.checkpoint import BadNote, VerifierKey, verified
 from authz_service.audit.walk import Kept
+from authz_service.config.model import Config
 from authz_service.errors import Misconfigured
 from authz_service.keys.data_dir import DataDir
 from authz_service.keys.log_key import LogKey, is_ed25519_signature
 from authz_service.store.checkpoint_file import read_all
+from authz_service.store.record_reader import RecordReader, reading
 from authz_service.store.verify_store import Verified
 
 
@@ -21,6 +24,7 @@ class Source:
 
     url: str
     data: DataDir
+    config: Config
 
     @classmethod
     def of(cls, config: Path | None, data_dir: Path) -> Source:
@@ -29,7 +33,16 @@ class Source:
         from authz_service.store.location import store_url
 
         data = DataDir(data_dir.absolute())
-        return cls(store_url(load_config(configuration(config, data)).config, data), data)
+        loaded = load_config(configuration(config, data)).config
+        return cls(store_url(loaded, data), data, loaded)
+
+    @contextmanager
+    def reading(self) -> Iterator[RecordReader]:
+        """A view of the store, and the keys that open its payloads; see `record_reader.reading`."""
+        from authz_service.store.record_keys import reading_keys
+
+        with reading_keys(self.config, self.data) as keys, reading(self.url, keys) as reader:
+            yield reader
 
     def log_key(self) -> LogKey:
         """The key that signs; raises `Misconfigured` when this machine has none."""

@@ -121,7 +121,7 @@ def read_limits(root: Section) -> Limits:
 def read_store(root: Section) -> str:
     """`store.url`: SQLite in one file, or PostgreSQL."""
     section = root.section_or_empty("store")
-    value = section.optional("url", _store_url, DEFAULT_STORE)
+    value = section.optional("url", database_url, DEFAULT_STORE)
     section.close()
     return value
 
@@ -141,7 +141,8 @@ def _postgres_problem(value: str) -> str:
     return ""
 
 
-def _store_url(node: Node) -> str:
+def database_url(node: Node) -> str:
+    """A SQLite file, or PostgreSQL without its password."""
     value = scalars.line(node)
     if value.startswith("postgresql://"):
         problem = _postgres_problem(value)

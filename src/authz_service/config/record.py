@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from authz_service.config import scalars
+from authz_service.config.keeping import read_keeping
 from authz_service.config.record_values import Bucket, Checkpoints, Receiver, Record, Syslog, Webhook
 from authz_service.config.section import Read, Refused, Section
 from authz_service.config.tree import Node
@@ -25,13 +26,13 @@ _REGION = scalars.word(r"[a-z0-9-]{1,32}", "a region's name")
 
 
 def read_record(root: Section, base: Path) -> Record:
-    """`record`: the name of the log, and how its checkpoints leave this machine."""
+    """`record`: the name of the log, how its checkpoints leave this machine, how long what is kept."""
     section = root.section_or_empty("record")
     origin = section.optional("origin", _ORIGIN, None)
     checkpoints = _read_checkpoints(section, base)
-    section.later("keep")
+    keeping = read_keeping(section, base)
     section.close()
-    return Record(origin, checkpoints)
+    return Record(origin, checkpoints, keeping)
 
 
 def _read_checkpoints(record: Section, base: Path) -> Checkpoints:

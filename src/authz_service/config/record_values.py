@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from authz_service.config.keeping_values import Keeping
+
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
@@ -70,3 +72,4 @@ class Record:
 
     origin: str | None = None
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    keeping: Keeping = field(default_factory=Keeping)

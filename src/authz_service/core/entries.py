@@ -29,6 +29,7 @@ def received(request: Request, *, size: int) -> EntryDraft:
             "size": size,
         },
         {"caller": caller_payload(request.caller), "headers": _json(dict(request.headers))},
+        request.pseudonym,
     )
 
 
@@ -50,18 +51,20 @@ def decided(
         payloads["unread"] = _json([value.summary() for value in unread])
     data = _decision(decision, findings)
     data["model"] = model
-    return EntryDraft(Kind.REQUEST_DECIDED, request.session, data, payloads)
+    return EntryDraft(Kind.REQUEST_DECIDED, request.session, data, payloads, request.pseudonym)
 
 
 def released(request: Request, *, model: str, body: bytes, hold: str | None = None) -> EntryDraft:
     """`body` is about to go to the model."""
-    return EntryDraft(Kind.REQUEST_RELEASED, request.session, {"model": model, "hold": hold}, {"body": body})
+    data: dict[str, Scalar] = {"model": model, "hold": hold}
+    return EntryDraft(Kind.REQUEST_RELEASED, request.session, data, {"body": body}, request.pseudonym)
 
 
 def refused(request: Request, *, code: str, status: int, body: bytes | None = None) -> EntryDraft:
     """The request goes nowhere; the caller is told `code` with `status`."""
     payloads = {} if body is None else {"body": body}
-    return EntryDraft(Kind.REQUEST_REFUSED, request.session, {"code": code, "status": status}, payloads)
+    data: dict[str, Scalar] = {"code": code, "status": status}
+    return EntryDraft(Kind.REQUEST_REFUSED, request.session, data, payloads, request.pseudonym)
 
 
 def answer_started(request: Request, *, status: int, headers: Mapping[str, str]) -> EntryDraft:
@@ -77,7 +80,9 @@ def answer_decided(request: Request, decision: Decision, findings: Mapping[str, 
 
 def answer_released(request: Request, *, body: bytes, masked: Mapping[str, int]) -> EntryDraft:
     """`body` is about to go to the caller; `masked` counts what was taken out of it."""
-    return EntryDraft(Kind.ANSWER_RELEASED, request.session, {"masked": dict(masked)}, {"body": body})
+    return EntryDraft(
+        Kind.ANSWER_RELEASED, request.session, {"masked": dict(masked)}, {"body": body}, request.pseudonym
+    )
 
 
 def answer_refused(request: Request, *, code: str) -> EntryDraft:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from authz_service.runtime.checkpoint_receivers import receiver_of
 from authz_service.runtime.checkpoints import Checkpoints
 from authz_service.store.location import store_url
 from authz_service.store.open import open_store
+from authz_service.store.record_keys import open_record_keys
 from authz_service.store.sql_store import SqlStore
 
 Pseudonym = Callable[[tuple[str, str]], str]
@@ -34,16 +36,19 @@ async def open_record(config: Config, data: DataDir, *, instance: str, pseudonym
     """Open the configured store; `await record.store.close()` when done.
 
     Raises `Misconfigured` when its head is not signed by this machine's key, or it does not contain what
-    the last checkpoint in the data directory was signed for; and `Unavailable`.
+    the last checkpoint in the data directory was signed for, or the keys of its payloads are missing or
+    others; and `Unavailable`.
     """
     is_new = not data.log_key.exists()
     key = log_key(config, data)
+    keyring = await asyncio.to_thread(open_record_keys, config, data)
     store = await open_store(
         store_url(config, data),
         instance=instance,
         pseudonym=pseudonym,
         signer=key,
         is_first_signer=is_new,
+        keyring=keyring,
     )
     try:
         checkpoints = checkpoints_of(config, data, store, key)

@@ -66,4 +66,5 @@ class SessionReview(SessionServiceServicer):
 
 def _reading(session: str, reader: Caller) -> EntryDraft:
     """The reader is a payload: entries themselves carry no personal data."""
-    return EntryDraft(Kind.SESSION_READ, session=session, payloads={"reader": caller_payload(reader)})
+    payloads = {"reader": caller_payload(reader)}
+    return EntryDraft(Kind.SESSION_READ, session=session, payloads=payloads, subject=reader.identity)

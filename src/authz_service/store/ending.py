@@ -12,7 +12,7 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Approved, standing
 from authz_service.core.ports import HoldState
-from authz_service.store.hold_rows import OPEN, approvals_of, seconds
+from authz_service.store.hold_rows import OPEN, approvals_of, bytes_held, seconds
 from authz_service.store.loading import load_votes
 from authz_service.store.schema import holds
 from authz_service.store.transaction import Transaction
@@ -64,7 +64,7 @@ def expire(transaction: Transaction, row: Row[Any]) -> None:
     """Give an overdue hold its final state, with an entry that says in which state it was overdue."""
     data: dict[str, Scalar] = {
         "hold": row.id,
-        "digest": row.digest,
+        "digest": bytes_held(row),
         "state": row.state,
         "deadline": rfc3339(row.deadline),
     }

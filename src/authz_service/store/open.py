@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from functools import partial
 from typing import assert_never
 
@@ -47,20 +48,21 @@ async def open_store(
     since the epoch) takes the place of the database's own. `limits.patience` is how many seconds
     anything may wait. `signer` signs each head; a head without its signature is refused, unless there is
     none yet and `is_first_signer`, or it `accepts_head` whoever signed it. Without a signer heads are
-    neither signed nor checked. `keyring` seals payloads, and is closed with the store; without one they lie
-    in clear. Raises `Misconfigured` where the schema, the durability or the head is not
-    as it must be, and `Unavailable` when the database is away.
+    neither signed nor checked. `keyring` seals payloads, and is closed with the store, or at once when that
+    cannot be opened; without one they lie in clear. Raises `Misconfigured` where the schema, the durability,
+    the head or the keys are not as they must be, and `Unavailable` when the database is away.
     """
-    database = await asyncio.to_thread(open_database, url, clock=clock, patience=limits.patience)
-    try:
+    with ExitStack() as opened:
+        if keyring is not None:
+            opened.callback(keyring.close)
+        database = await asyncio.to_thread(open_database, url, clock=clock, patience=limits.patience)
+        opened.callback(database.close)
         must_migrate = migrate or isinstance(database, Sqlite)
         high_water = HighWater()
         heads = Heads(signer)
         prepare = partial(_prepare, database, high_water, heads, keyring, must_migrate=must_migrate)
         size = await asyncio.to_thread(prepare, is_first=is_first_signer, accepts=accepts_head)
-    except BaseException:
-        await asyncio.to_thread(database.close)
-        raise
+        opened.pop_all()
     committer = Committer(
         database,
         instance=instance,

@@ -27,6 +27,7 @@ from authz_service.store.ending import expire, move
 from authz_service.store.hold_rows import (
     OPEN,
     approvals_of,
+    bytes_held,
     hold_row,
     identity_text,
     seconds,
@@ -85,7 +86,7 @@ def _pending(transaction: Transaction, draft: HoldDraft, *, but: Row[Any] | None
 
 
 def _attach(transaction: Transaction, row: Row[Any], draft: HoldDraft) -> Attached:
-    data: dict[str, Scalar] = {"hold": row.id, "digest": row.digest}
+    data: dict[str, Scalar] = {"hold": row.id, "digest": bytes_held(row)}
     transaction.record(*draft.entries, EntryDraft(Kind.HOLD_ATTACHED, draft.session, data))
     return Attached(load_hold(transaction, row))
 
@@ -118,8 +119,6 @@ def _supersede(transaction: Transaction, row: Row[Any], *, by: str) -> None:
 def _opened(draft: HoldDraft, row: dict[str, Any], transaction: Transaction) -> EntryDraft:
     data: dict[str, Scalar | list[Scalar]] = {
         "hold": draft.id,
-        "digest": draft.digest,
-        "fingerprint": draft.fingerprint,
         "deadline": rfc3339(row["deadline"]),
         "person": transaction.pseudonym(draft.caller.identity),
         "rule": draft.rule,
@@ -128,7 +127,7 @@ def _opened(draft: HoldDraft, row: dict[str, Any], transaction: Transaction) -> 
         "previous": draft.previous,
     }
     payloads = {"forward": draft.forward, "detail": row["detail"].encode()}
-    return EntryDraft(Kind.HOLD_OPENED, draft.session, {**data}, payloads)
+    return EntryDraft(Kind.HOLD_OPENED, draft.session, {**data}, payloads, draft.caller.identity)
 
 
 def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> Hold:

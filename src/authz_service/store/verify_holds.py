@@ -51,7 +51,8 @@ class _Hold:
     opened_at: int
     changed: int
     deadline: int | None
-    digest: str
+    forward: str
+    digest: str | None
     approvals: tuple[Approval, ...] | None
     version: int = 1
     state: HoldState = HoldState.PENDING
@@ -131,8 +132,6 @@ class HoldsCheck:
             "seq": entry.sequence,
             "created_at": at,
             "session": document["session"],
-            "fingerprint": data["fingerprint"],
-            "digest": data["digest"],
             "forward": bytes.fromhex(forward["digest"]),
             "forward_size": forward["size"],
             "rule": clean(data["rule"]),
@@ -147,9 +146,13 @@ class HoldsCheck:
                 "subject": clean(caller.subject),
                 "model": clean(told["model"]),
                 "detail": detail.decode(),
+                "fingerprint": told["fingerprint"],
+                "digest": told["digest"],
             }
             approvals = read_approvals(told["approvals"])
-        self._holds[data["hold"]] = _Hold(at, entry.sequence, deadline, data["digest"], approvals)
+        self._holds[data["hold"]] = _Hold(
+            at, entry.sequence, deadline, forward["digest"], row.get("digest"), approvals
+        )
         return row
 
     def _voted(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> dict[str, Any]:
@@ -161,9 +164,13 @@ class HoldsCheck:
             "id": data["vote"],
             "hold": data["hold"],
             "approves": approves,
-            "digest": data["digest"],
             "at": at,
         }
+        hold = self._holds[data["hold"]]
+        if data["digest"] != hold.forward:
+            raise ValueError("a vote is on the bytes that its hold has")
+        if hold.digest is not None:
+            row["digest"] = hold.digest
         if "key" in data:
             row["idempotency_key"] = data["key"]
         voter = payloads.get((entry.sequence, "voter"))
@@ -172,7 +179,7 @@ class HoldsCheck:
             row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
             reason = payloads.get((entry.sequence, "reason"), b"").decode()
             row["detail"] = json.dumps(vote_detail(told["name"], reason, stages))
-        self._count_vote(entry.sequence, self._holds[data["hold"]], data, at, approves, stages)
+        self._count_vote(entry.sequence, hold, data, at, approves, stages)
         return row
 
     def _count_vote(

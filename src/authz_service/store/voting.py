@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from sqlalchemy import Row, insert, select
 
 from authz_service.audit.columns import clean
-from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Vote, standing
 from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldState
@@ -17,10 +17,12 @@ from authz_service.errors import Conflict, Forbidden
 from authz_service.store.ending import move
 from authz_service.store.hold_rows import (
     approvals_of,
+    bytes_held,
     identity_text,
     key_text,
     micro,
     open_stages,
+    requester_of,
     seconds,
     state_at,
     vote_row,
@@ -139,12 +141,13 @@ def _voted(
         "hold": row.id,
         "vote": vote_id,
         "verdict": ballot.verdict.value,
-        "digest": ballot.digest,
+        "digest": bytes_held(row),
         "voter": transaction.pseudonym(ballot.voter),
         "stages": [f"{stage.approval}/{stage.stage}" for stage in counts_for],
         "key": key_text(ballot.idempotency_key) if ballot.idempotency_key else None,
     }
-    return EntryDraft(Kind.HOLD_VOTED, row.session, {**data}, payloads)
+    subjects: dict[str, Subject] = {"voter": ballot.voter}
+    return EntryDraft(Kind.HOLD_VOTED, row.session, {**data}, payloads, requester_of(row), subjects)
 
 
 def _apply(transaction: Transaction, row: Row[Any], seq: int, limits: HoldLimits) -> None:
@@ -168,6 +171,6 @@ def _apply(transaction: Transaction, row: Row[Any], seq: int, limits: HoldLimits
 
 
 def _decide(transaction: Transaction, row: Row[Any], state: HoldState, kind: Kind, deadline: int) -> None:
-    data: dict[str, Scalar] = {"hold": row.id, "digest": row.digest, "deadline": rfc3339(deadline)}
+    data: dict[str, Scalar] = {"hold": row.id, "digest": bytes_held(row), "deadline": rfc3339(deadline)}
     recorded = transaction.record(EntryDraft(kind, row.session, data))
     move(transaction, row, recorded.last, {"state": state.value, "deadline": deadline})
