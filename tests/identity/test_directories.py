@@ -15,7 +15,7 @@ from tests.identity.stand_in import Google, Graph, Reply, StandIn, standing_in
 
 from authz_service.config.model import EntraDirectory, GoogleDirectory
 from authz_service.errors import Misconfigured
-from authz_service.identity.directory import Directory, UnknownMember
+from authz_service.identity.directory import Directory, UnknownMember, Unusable
 from authz_service.identity.download import NotServed
 from authz_service.identity.entra import EntraGroups
 from authz_service.identity.google import GoogleGroups
@@ -160,7 +160,7 @@ def test_an_answer_that_is_not_understood_is_no_list_of_groups(
 ) -> None:
     async def scene(directory: StandIn, groups: Directory) -> None:
         directory.members, directory.fail = {"alice": ["a"]}, [Reply(content)]
-        with pytest.raises(ValueError, match=r"directory|groups"):
+        with pytest.raises(Unusable):
             await groups.groups_of("alice")
 
     play(scene)
@@ -171,7 +171,7 @@ def test_our_token_goes_to_no_server_that_an_answer_names(tmp_path: Path, where:
     async def scene(directory: StandIn, groups: Directory) -> None:
         directory.members = {"alice": ["a"]}
         directory.fail = [Reply({"value": [], "@odata.nextLink": where})]
-        with pytest.raises(ValueError, match="another server"):
+        with pytest.raises(Unusable, match="another server"):
             await groups.groups_of("alice")
 
     play_graph(tmp_path, scene)
@@ -182,10 +182,37 @@ def test_an_endless_list_of_pages_ends(tmp_path: Path, monkeypatch: pytest.Monke
 
     async def scene(directory: StandIn, groups: Directory) -> None:
         directory.members, directory.page_size = {"alice": ["a", "b", "c", "d"]}, 1
-        with pytest.raises(ValueError, match="more groups"):
+        with pytest.raises(Unusable, match="more groups"):
             await groups.groups_of("alice")
 
     play_graph(tmp_path, scene)
+
+
+def test_more_groups_than_a_request_can_carry_are_not_known(play: Callable[[Scene], None]) -> None:
+    async def scene(directory: StandIn, groups: Directory) -> None:
+        names = [f"{n:036}" for n in range(2_000)]
+        directory.members = {"alice": names[:1_600], "bob": names}
+        assert len(await groups.groups_of("alice")) == 1_600
+        with pytest.raises(Unusable, match="more groups"):
+            await groups.groups_of("bob")
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_of_one"), [(400, True), (403, True), (401, False), (429, False), (500, False)]
+)
+def test_a_refusal_that_concerns_one_person_is_told_from_one_of_all(
+    play: Callable[[Scene], None], status: int, is_of_one: bool
+) -> None:
+    async def scene(directory: StandIn, groups: Directory) -> None:
+        directory.members, directory.fail = {"alice": ["a"]}, [Reply({}, status)] * 2
+        with pytest.raises(ValueError, match="status") as caught:
+            await groups.groups_of("alice")
+        assert isinstance(caught.value, Unusable) is is_of_one
+        assert isinstance(caught.value, NotServed) is not is_of_one
+
+    play(scene)
 
 
 def test_a_secret_that_others_can_read_or_that_is_gone_is_not_used(tmp_path: Path) -> None:

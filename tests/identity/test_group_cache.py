@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from authz_service.identity import group_cache
-from authz_service.identity.directory import UnknownMember
+from authz_service.identity.directory import UnknownMember, Unusable
 from authz_service.identity.download import NotServed
 from authz_service.identity.group_cache import (
     AT_ONCE,
@@ -141,7 +141,8 @@ def test_the_last_answer_stays_while_the_directory_is_away_and_not_for_ever(
         (NotServed(429, 60.0), 60.0),
         (NotServed(429, 0.0), PAUSE),
         (NotServed(429, 1e9), LONGEST_PAUSE),
-        (ValueError("no list"), PAUSE),
+        (ValueError("not JSON"), PAUSE),
+        (NotServed(401), PAUSE),
         (OSError("away"), PAUSE),
     ],
 )
@@ -158,6 +159,20 @@ def test_after_a_failure_nobody_is_asked_for_until_the_pause_is_over(
         assert answers.asked == ["alice"]
         clock.now += 0.5
         assert await cache.groups_of("alice") == ("a",)
+
+    play(scene)
+
+
+def test_one_of_whom_the_directory_says_nothing_keeps_nobody_else_from_being_asked_for(
+    play: Callable[[Scene], None], clock: Clock
+) -> None:
+    async def scene(answers: Answers, cache: GroupCache) -> None:
+        answers.error = Unusable("a group without a name")
+        assert await cache.groups_of("mallory") is None
+        answers.error = None
+        assert await cache.groups_of("alice") == ("a",)
+        assert await cache.groups_of("mallory") is None
+        assert answers.asked == ["mallory", "alice"]
 
     play(scene)
 

@@ -14,7 +14,7 @@ from authz_service.commands.doctor_checks import Finding, Status
 from authz_service.config.model import Issuer, Lookup
 from authz_service.errors import AuthzError
 from authz_service.identity.claims import LEEWAY
-from authz_service.identity.directory import UnknownMember
+from authz_service.identity.directory import UnknownMember, Unusable
 from authz_service.identity.download import new_client, reason
 from authz_service.identity.key_cache import Fetched
 from authz_service.identity.keys import read_jwks
@@ -91,7 +91,7 @@ async def _lookup(name: str, lookup: Lookup, client: httpx.AsyncClient) -> Findi
     except UnknownMember:
         return Finding(check, Status.OK, "the directory answers")
     except Exception as error:
-        why = str(error) if isinstance(error, AuthzError) else reason(error)
+        why = str(error) if isinstance(error, AuthzError | Unusable) else reason(error)
         step = "see its permissions, and lookup in the configuration"
         return Finding(check, Status.FAIL, f"the directory cannot be asked ({why})", step)
     return Finding(check, Status.OK, "the directory answers")

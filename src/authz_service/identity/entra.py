@@ -8,15 +8,8 @@ from urllib.parse import quote
 import httpx
 
 from authz_service.config.model import EntraDirectory
-from authz_service.identity.directory import (
-    MOST_GROUPS,
-    MOST_PAGES,
-    Session,
-    UnknownMember,
-    names_in,
-    read_secret,
-)
-from authz_service.identity.download import Document, NotServed, fetch_document
+from authz_service.identity.directory import MOST_PAGES, GroupList, Session, read_secret, too_many
+from authz_service.identity.download import Document, fetch_document
 
 PAGE = 999  # the most that Graph gives at a time
 _GROUP = "#microsoft.graph.group"
@@ -54,25 +47,17 @@ class EntraGroups:
         """See `Directory.groups_of`. Roles and administrative units, which come along, are no groups."""
         # Without a cast to groups: that would be answered from an index which lags behind.
         url = f"{self._api}/v1.0/users/{quote(member, safe='')}/transitiveMemberOf?$select=id&$top={PAGE}"
-        names: list[str] = []
+        groups = GroupList()
         for _ in range(MOST_PAGES):
-            page = await self._page(url)
+            page = await self._session.get(url)
             entries = page.get("value")
             if isinstance(entries, list):
                 entries = [e for e in entries if not isinstance(e, dict) or e.get("@odata.type") == _GROUP]
-            names += names_in(entries, "id")
+            groups.add(entries, "id")
             following = page.get("@odata.nextLink")
             if following is None:
-                return tuple(dict.fromkeys(names))
-            if not isinstance(following, str) or len(names) > MOST_GROUPS:
+                return groups.names()
+            if not isinstance(following, str):
                 break
             url = following
-        raise ValueError("more groups than can be read")
-
-    async def _page(self, url: str) -> dict[str, object]:
-        try:
-            return await self._session.get(url)
-        except NotServed as error:
-            if error.status == 404:
-                raise UnknownMember from error
-            raise
+        raise too_many()

@@ -13,15 +13,8 @@ import orjson
 
 from authz_service.config.model import GoogleDirectory
 from authz_service.errors import Misconfigured
-from authz_service.identity.directory import (
-    MOST_GROUPS,
-    MOST_PAGES,
-    Session,
-    UnknownMember,
-    names_in,
-    read_secret,
-)
-from authz_service.identity.download import Document, NotServed, fetch_document, is_safe
+from authz_service.identity.directory import MOST_PAGES, GroupList, Session, read_secret, too_many
+from authz_service.identity.download import Document, fetch_document, is_safe
 
 PAGE: Final = 200  # the most that the Directory API gives at a time
 SCOPE: Final = "https://www.googleapis.com/auth/admin.directory.group.readonly"
@@ -69,23 +62,15 @@ class GoogleGroups:
 
     async def groups_of(self, member: str) -> tuple[str, ...]:
         """See `Directory.groups_of`."""
-        names: list[str] = []
+        groups = GroupList()
         query = {"userKey": member, "maxResults": str(PAGE)}
         for _ in range(MOST_PAGES):
-            page = await self._page(f"{self._url}?{urlencode(query)}")
-            names += names_in(page.get("groups", []), "email")  # left out where there are none
+            page = await self._session.get(f"{self._url}?{urlencode(query)}")
+            groups.add(page.get("groups", []), "email")  # left out where there are none
             following = page.get("nextPageToken")
             if following is None:
-                return tuple(dict.fromkeys(name.casefold() for name in names))
-            if not isinstance(following, str) or len(names) > MOST_GROUPS:
+                return tuple(name.casefold() for name in groups.names())
+            if not isinstance(following, str):
                 break
             query["pageToken"] = following
-        raise ValueError("more groups than can be read")
-
-    async def _page(self, url: str) -> dict[str, object]:
-        try:
-            return await self._session.get(url)
-        except NotServed as error:
-            if error.status == 404:
-                raise UnknownMember from error
-            raise
+        raise too_many()

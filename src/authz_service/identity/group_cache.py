@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from authz_service.errors import Misconfigured
-from authz_service.identity.directory import Directory, UnknownMember
+from authz_service.identity.directory import Directory, Unusable
 from authz_service.identity.download import NotServed, reason
 from authz_service.view.caller import Caller
 
@@ -22,7 +22,7 @@ LONGEST_WAIT = 1.5
 """Seconds that a request waits; Envoy waits five for the whole of Check, keys included."""
 LONGEST_LOOKUP = 15.0
 UNKNOWN_FOR = 60.0
-"""Seconds for which nobody asks again for a person whom the directory does not know."""
+"""Seconds for which nobody asks again for a person of whom the directory says nothing."""
 SHORTEST_PAUSE, PAUSE, LONGEST_PAUSE = 1.0, 5.0, 300.0
 """Seconds without a question after one that failed; the directory may say how many."""
 
@@ -119,7 +119,8 @@ class GroupCache:
                     return
                 async with asyncio.timeout(LONGEST_LOOKUP):
                     self._remember(member, await self._directory.groups_of(member))
-        except UnknownMember:
+        except Unusable as error:
+            log.info("groups.unusable", reason=str(error))
             self._remember(member, None)
         except Exception as error:  # of whatever kind: what was known stays, and the rest is unknown
             wished = error.retry_after if isinstance(error, NotServed) and error.retry_after else PAUSE
