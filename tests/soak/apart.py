@@ -35,12 +35,25 @@ class Apart(Stack):
     def start(self) -> None:
         """Run `authz serve`, then Envoy on what `authz envoy render` says."""
         self.start_service()
-        rendered = self.folder / "envoy.yaml"
-        self.cli("envoy", "render", "--config", str(self.config_file), "-o", str(rendered))
-        command = [str(envoy_path()), "-c", str(rendered), "--use-dynamic-base-id", "-l", "warning"]
+        self.cli("envoy", "render", "--config", str(self.config_file), "-o", str(self._rendered))
+        self.start_envoy()
+        self._wait_until_it_answers()
+
+    @property
+    def _rendered(self) -> Path:
+        return self.folder / "envoy.yaml"
+
+    def start_envoy(self) -> None:
+        """Run Envoy on the rendered file; it answers a moment later."""
+        command = [str(envoy_path()), "-c", str(self._rendered), "--use-dynamic-base-id", "-l", "warning"]
         with self._log("envoy.log") as log:
             self._envoy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self._wait_until_it_answers()
+
+    def kill_envoy(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        assert self._envoy is not None
+        self._envoy.kill()
+        self._envoy.wait()
 
     def start_service(self) -> None:
         """Run `authz serve`; returns when it has said its addresses."""

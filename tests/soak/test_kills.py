@@ -1,5 +1,5 @@
-"""The service is killed at random moments under a streaming load, and the record is held against what
-both sides received. `SOAK_KILLS` says how often; 50 by default."""
+"""Service, Envoy and database are killed at random moments under a streaming load, and the record is held
+against what both sides received. `SOAK_KILLS` says how often on each database; 50 by default."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import asyncio
 import json
 import os
 import random
+import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e.upstream_answers import Received
 from tests.soak.apart import Apart
 from tests.soak.load import Call, Load, slow_answer
+from tests.store.conftest import PostgresForTests
 
 from authz_service.core.ports import Entry, HoldQuery, HoldState, SessionQuery
 from authz_service.store.open import open_store
@@ -25,8 +28,34 @@ pytestmark = pytest.mark.soak
 KILLS = int(os.environ.get("SOAK_KILLS", "50"))
 
 
-def test_what_either_side_received_is_on_record_and_nothing_unapproved_came_through(tmp_path: Path) -> None:
-    with Apart(tmp_path, wait="10s") as stack:
+@pytest.fixture
+def server() -> Iterator[PostgresForTests]:
+    server = PostgresForTests(Path(tempfile.mkdtemp(prefix="authz-postgres-")))
+    yield server
+    server.remove()
+
+
+def test_on_sqlite_what_was_received_is_on_record_and_nothing_unapproved_came_through(
+    tmp_path: Path,
+) -> None:
+    _soak(Apart(tmp_path, wait="10s"), f"sqlite:///{tmp_path}/data/authz.db", kill_database=None)
+
+
+@pytest.mark.postgres
+def test_on_postgresql_what_was_received_is_on_record_and_nothing_unapproved_came_through(
+    tmp_path: Path, server: PostgresForTests
+) -> None:
+    url = server.url(server.create())
+
+    def kill_database() -> None:
+        server.kill()
+        server.start()
+
+    _soak(Apart(tmp_path, wait="10s", store=url), url, kill_database=kill_database)
+
+
+def _soak(apart: Apart, url: str, *, kill_database: Callable[[], None] | None) -> None:
+    with apart as stack:
         for _ in range(1_000_000 // 1000):
             stack.upstream.answer_with(*[slow_answer] * 1000)
         groups = ("staff", "contractors", "strangers")
@@ -36,25 +65,42 @@ def test_what_either_side_received_is_on_record_and_nothing_unapproved_came_thro
         load.start(6)
         approver.start()
         try:
-            _kill_again_and_again(stack)
+            kills = _kill_again_and_again(stack, kill_database)
         finally:
             approving.set()
             load.stop()
             approver.join()
         upstream = list(stack.upstream.requests)
         stack.stop()
-        record = asyncio.run(_read(f"sqlite:///{stack.data}/authz.db"))
+        record = asyncio.run(_read(url))
+    print(f"\nkilled: {', '.join(f'{name} {n}' for name, n in sorted(kills.items()))}")
     _compare(load.calls, upstream, record)
 
 
-def _kill_again_and_again(stack: Apart) -> None:
-    chance = random.Random(7)
-    for number in range(KILLS):
-        time.sleep(chance.uniform(0.05, 2.0))
+def _kill_again_and_again(stack: Apart, kill_database: Callable[[], None] | None) -> Counter[str]:
+    """Kill one or the other and start it again; how often each was."""
+
+    def kill_service() -> None:
         stack.kill_service()
         stack.start_service()
+
+    def kill_envoy() -> None:
+        stack.kill_envoy()
+        stack.start_envoy()
+
+    victims = {"service": kill_service, "Envoy": kill_envoy}
+    if kill_database is not None:
+        victims["database"] = kill_database
+    chance = random.Random(7)
+    kills: Counter[str] = Counter()
+    for number in range(KILLS):
+        time.sleep(chance.uniform(0.05, 2.0))
+        name = chance.choice(sorted(victims))
+        victims[name]()
+        kills[name] += 1
         print(f"\rkill {number + 1} of {KILLS}", end="", flush=True)
     time.sleep(2.0)
+    return kills
 
 
 def _approve_some(stack: Apart, is_over: threading.Event) -> None:
