@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from bench.micro.detection import detection
 from bench.micro.figure import Micro
 from bench.micro.framing import framing
 
-SUITE: Final[Mapping[str, Micro]] = {"framing": framing}
+SUITE: Final[Mapping[str, Micro]] = {"framing": framing, "detection": detection}
