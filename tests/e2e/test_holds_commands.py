@@ -137,6 +137,7 @@ def test_session_show_tells_the_whole_story_of_a_hold(stack: Stack) -> None:
         "request.received",
         "request.decided",
         "hold.opened",
+        "session.read",  # by whoever approves it
         "hold.voted",
         "hold.approved",
         "request.decided",

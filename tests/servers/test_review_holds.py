@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.servers.review_fakes import (
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
+from authz_service.audit.draft import Kind
 from authz_service.core.holds import Approval, Stage
 from authz_service.core.ports import HoldState
 
@@ -146,6 +148,21 @@ def test_a_hold_tells_who_asks_what_why_and_until_when(review: Review, api: Hold
         ("security", 1, True, 1800)
     ]
     assert [ref.approval for ref in hold.may_vote_in] == ["security"]
+
+
+def test_who_looks_at_a_hold_is_on_record_and_who_may_not_is_not(
+    review: Review, api: HoldServiceStub
+) -> None:
+    review.store.put(make_hold())
+    api.GetHold(pb.GetHoldRequest(id="hld_1"), metadata=as_("rita"))
+    (draft,) = review.store.recorded
+    assert (draft.kind, dict(draft.data)) == (Kind.SESSION_READ, {"hold": "hld_1"})
+    assert draft.session == review.store.held["hld_1"].session
+    assert json.loads(draft.payloads["reader"])["subject"] == "rita"
+    with pytest.raises(grpc.RpcError):
+        api.GetHold(pb.GetHoldRequest(id="hld_1"), metadata=as_("bob"))
+    api.ListHolds(pb.ListHoldsRequest(), metadata=as_("rita"))
+    assert len(review.store.recorded) == 1
 
 
 def test_a_list_carries_no_bodies(review: Review, api: HoldServiceStub) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceServicer
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import Ballot, Hold, HoldLimits, Store
 from authz_service.errors import Forbidden
@@ -16,6 +18,7 @@ from authz_service.servers.review_messages import hold_message, timestamp
 from authz_service.servers.review_requests import hold_query, read_cursor, read_vote
 from authz_service.servers.review_watch import watch_holds
 from authz_service.servers.roles import Standing
+from authz_service.view.caller import Caller
 
 MAX_PAGES_FOR_ONE = 20  # of the store's, for one of ours: holds that are not for the caller leave gaps
 
@@ -50,10 +53,11 @@ class HoldReview(HoldServiceServicer):
             )
 
     async def GetHold(self, request: pb.GetHoldRequest, context: Context) -> pb.GetHoldResponse:
-        """The hold with its body, or NOT_FOUND."""
+        """The hold with its body, after an entry says who reads it; or NOT_FOUND."""
         async with answering(context):
             standing = await self.calls.standing(context)
             hold = standing.visible(await self.store.hold(request.id))
+            await self.store.append(_reading(hold, standing.person))
             message = self._message(hold, standing, with_body=True)
             return pb.GetHoldResponse(hold=message, as_of=timestamp(await self.store.now()))
 
@@ -122,3 +126,8 @@ class HoldReview(HoldServiceServicer):
             may_vote_in=standing.stages(hold),
             with_body=with_body,
         )
+
+
+def _reading(hold: Hold, reader: Caller) -> EntryDraft:
+    """Whoever looks at a hold reads what its caller sent: an entry of that session, the reader a payload."""
+    return EntryDraft(Kind.SESSION_READ, hold.session, {"hold": hold.id}, {"reader": caller_payload(reader)})
