@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.model_apis.answer_frame import LARGEST_INDEX, YEAR_5000, unreadable
-from authz_service.model_apis.openai_responses_told import Places, ToldTexts, is_media
+from authz_service.model_apis.openai_responses_told import UNREAD, Places, ToldTexts, is_media
 from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import Path, TextKind
@@ -55,7 +55,7 @@ class ResponsesAnswerReader:
         """The texts of the next frame."""
         if not isinstance(document, dict) or self._is_over:
             unreadable(RESPONSES_WORDS, (), "one response was expected, or an event of one")
-        texts = ToldTexts(self._frames, RESPONSES_WORDS, places=self._places)
+        texts = ToldTexts(self._frames, RESPONSES_WORDS, UNREAD, places=self._places)
         self._frames += 1
         kind = document.get("type")
         if isinstance(kind, str):

@@ -12,7 +12,7 @@ from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
 from authz_service.view.answer import AnswerField
 from authz_service.view.request import Path, TextKind
 
-_UNREAD = frozenset(
+UNREAD = frozenset(
     (
         *("logprobs", "token_ids", "prompt_token_ids", "tokens", "encrypted_content"),
         *("partial_image_b64", "image_url", "file_data"),
@@ -148,7 +148,7 @@ class ToldTexts(FrameTexts):
         """All strings of a value go on, each at its own place."""
         if isinstance(value, str) and value:
             self.tell(place, path, value, goes_on=True)
-        elif isinstance(value, dict) and not value.keys() & _UNREAD:
+        elif isinstance(value, dict) and not value.keys() & UNREAD:
             for key, item in value.items():
                 if key not in self.words.keys:
                     self.say_whole((*path, key), key, is_key=True)

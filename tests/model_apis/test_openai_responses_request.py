@@ -1,0 +1,176 @@
+"""Requests of OpenAI's responses: nothing goes by unseen, and what cannot be read stops the request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from authz_service.errors import Unreadable
+from authz_service.model_apis.openai_responses import RESPONSES, OpenAiResponses
+from authz_service.model_apis.openai_responses_words import KEYS, NOT_INCLUDED, REFUSED, RESPONSES_WORDS
+from authz_service.view.request import Path, RequestView, Role, TextKind
+
+Wire = Callable[[str], Any]
+
+
+def read(**body: Any) -> RequestView:
+    return OpenAiResponses().read_request(RESPONSES, {"model": "m", "input": "hi"} | body)
+
+
+def refusal(**body: Any) -> Unreadable:
+    with pytest.raises(Unreadable) as caught:
+        read(**body)
+    assert caught.value.status == 400
+    return caught.value
+
+
+def unseen(body: Any, view: RequestView) -> list[Path]:
+    """Paths of strings, foreign keys and inner numbers that the view does not show."""
+    values = {field.path for field in view.texts if not field.is_key}
+    named = {field.path for field in view.texts if field.is_key}
+
+    def walk(value: Any, path: Path, key: str) -> Iterator[Path]:
+        if isinstance(value, dict):
+            for name, item in value.items():
+                if name not in KEYS and (*path, name) not in named:
+                    yield (*path, name)
+                yield from walk(item, (*path, name), name)
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                yield from walk(item, (*path, i), key)
+        elif isinstance(value, str):
+            if not (path == ("model",) or RESPONSES_WORDS.selects(key, value) or path in values):
+                yield path
+        elif not isinstance(value, bool) and value is not None and len(path) > 1 and path not in values:
+            yield path
+
+    return list(walk(body, (), ""))
+
+
+def test_every_field_of_the_reference_that_carries_text_is_seen(wire: Wire) -> None:
+    body = wire("responses_request_everything.json")
+    view = OpenAiResponses().read_request(RESPONSES, body)
+    assert unseen(body, view) == []
+    said = [field.text for field in view.texts if not field.is_number and field.text != "future_field"]
+    assert all(text.startswith("TEXT") for text in said)
+    assert len(said) == json.dumps(body).count("TEXT")
+    assert view.stream
+
+
+def test_texts_say_whose_they_are(wire: Wire) -> None:
+    view = read(**wire("responses_request_everything.json"))
+    roles = {field.text.removeprefix("TEXT "): field.role for field in view.texts}
+    assert roles["instructions"] is roles["developer"] is Role.SYSTEM
+    assert roles["first"] is roles["new-turn"] is Role.USER
+    assert roles["thought"] is roles["answer"] is roles["arguments"] is roles["command"] is Role.ASSISTANT
+    assert roles["output"] is roles["output-part"] is roles["custom-output"] is Role.TOOL
+    assert roles["tool-description"] is roles["metadata"] is roles["user"] is Role.OTHER
+    new = [field.text for field in view.texts if field.new_turn]
+    assert {"TEXT shell-output", "TEXT new-turn"} <= set(new)
+    assert "TEXT output" not in new
+    kinds = {field.text: field.kind for field in view.texts}
+    assert kinds["TEXT arguments"] is TextKind.JSON
+
+
+def test_rules_see_each_tool_by_its_name_and_those_of_the_server_by_their_type(wire: Wire) -> None:
+    names = ["inner-name", "namespace", "tool-name", "custom-name"]
+    view = read(**wire("responses_request_everything.json"))
+    assert sorted(view.tools) == sorted([*(f"TEXT {name}" for name in names), "web_search", "mcp"])
+
+
+def test_a_single_text_is_the_users() -> None:
+    (field,) = read().texts
+    assert (field.path, field.role, field.new_turn) == (("input",), Role.USER, True)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "item_reference", "id": "msg_1"},
+        {"type": "compaction", "encrypted_content": "sealed"},
+        {"type": "reasoning", "summary": [], "encrypted_content": "sealed"},
+        {"type": "image_generation_call", "id": "x", "result": "iVBORw0", "status": "completed"},
+        {"type": "computer_call_output", "call_id": "x", "output": {"image_url": "https://example.com/x"}},
+        {"type": "code_interpreter_call", "id": "x", "container_id": "cntr_1", "code": "1"},
+        {"type": "program", "id": "x", "code": "1", "fingerprint": "sealed"},
+        {"type": "something_new", "text": "hello"},
+        {"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,iVBORw0"}]},
+        {"role": "user", "content": [{"type": "input_image", "file_id": "file_1"}]},
+        {"role": "user", "content": [{"type": "input_file", "file_id": "file_1"}]},
+        {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "x"}}]},
+        {"role": "user", "content": [{"text": "no type"}]},
+        {"role": "robot", "content": "hi"},
+        {"type": "function_call_output", "call_id": "x", "output": [{"type": "input_image"}]},
+        "a bare string",
+    ],
+)
+def test_content_that_is_no_text_stops_the_request(item: Any) -> None:
+    refusal(input=[{"role": "user", "content": "hi"}, item])
+
+
+@pytest.mark.parametrize("key", sorted(REFUSED))
+def test_a_refused_field_stops_the_request_wherever_it_stands(key: str) -> None:
+    value: Any = [1]
+    for body in (
+        {key: value},
+        {key.upper(): value},
+        {"input": [{"role": "user", "content": "hi", key: value}]},
+        {"input": [{"role": "user", "content": [{"type": "input_text", "text": "hi", key: value}]}]},
+        {"tools": [{"type": "mcp", key: value}]},
+    ):
+        assert refusal(**body).code in ("unsupported_field", "ambiguous_field")
+    read(**{key: None})
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "file_search", "vector_store_ids": ["vs_1"]},
+        {"type": "code_interpreter", "container": "cntr_1"},
+        {"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file_1"]}},
+        {"type": "mcp", "server_label": "x", "server_url": "https://example.com"},
+        {"type": "mcp", "server_label": "x", "connector_id": "connector_dropbox"},
+        {"type": "mcp", "server_label": "x", "authorization": "token"},
+        {"type": "image_generation", "input_image_mask": {"file_id": "file_1"}},
+    ],
+)
+def test_a_tool_that_brings_content_from_elsewhere_stops_the_request(tool: Any) -> None:
+    assert refusal(tools=[tool]).code == "unsupported_field"
+
+
+def test_nothing_may_be_kept_by_the_model_server() -> None:
+    assert "keep the answer" in str(refusal(store=True))
+    assert "keep the answer" in str(refusal(background=True))
+    assert "kept elsewhere" in str(refusal(previous_response_id="resp_1"))
+    assert "kept elsewhere" in str(refusal(conversation={"id": "conv_1"}))
+    assert "kept elsewhere" in str(refusal(prompt={"id": "pmpt_1"}))
+
+
+@pytest.mark.parametrize("wanted", sorted(NOT_INCLUDED))
+def test_what_cannot_be_read_may_not_be_included_in_the_answer(wanted: str) -> None:
+    assert refusal(include=["message.output_text.logprobs", wanted]).code == "unsupported_field"
+    assert refusal(include=[wanted.upper()]).code == "unsupported_field"
+
+
+def test_odd_shapes_are_refused() -> None:
+    odd: tuple[dict[str, Any], ...] = (
+        {"input": None},
+        {"input": 5},
+        {"input": [5]},
+        {"input": [{"role": "user", "content": 5}]},
+        {"input": [{"type": 5}]},
+        {"instructions": ["be kind"]},
+        {"tools": {}},
+        {"tools": [{"name": ""}]},
+        {"tools": [{"description": "no name"}]},
+        {"tools": [{"type": "namespace", "name": "x", "tools": "y"}]},
+        {"include": "all"},
+        {"stream": "yes"},
+        {"model": ""},
+        {"Input": "hi"},
+    )
+    for body in odd:
+        refusal(**body)
