@@ -74,10 +74,10 @@ def play(request: pytest.FixtureRequest, tmp_path: Path, key: rsa.RSAPrivateKey)
 
 def test_all_pages_of_groups_are_read(play: Callable[[Scene], None]) -> None:
     async def scene(directory: StandIn, groups: Directory) -> None:
-        names = [f"group-{n}" for n in range(1, 451)]
-        directory.members, directory.page_size = {"alice": names, "nobody": []}, 100
+        names = [f"group-{n}" for n in range(1, 181)]
+        directory.members, directory.page_size = {"alice": names, "nobody": []}, 40
         assert await groups.groups_of("alice") == tuple(names)
-        assert len(directory.asked) == 5
+        assert len([r for r in directory.asked if r.query.get("userKey", "alice") == "alice"]) == 5
         assert await groups.groups_of("nobody") == ()
         assert len(directory.logins) == 1
 
@@ -107,10 +107,10 @@ def test_whom_the_directory_does_not_know_is_told_from_a_failure(play: Callable[
 
 def test_an_expired_token_of_ours_is_replaced_once(play: Callable[[Scene], None]) -> None:
     async def scene(directory: StandIn, groups: Directory) -> None:
-        directory.members = {"alice": ["a"]}
+        directory.members = {"alice": []}
         await groups.groups_of("alice")
         directory.token += 1  # the directory takes the old one no longer
-        assert await groups.groups_of("alice") == ("a",)
+        assert await groups.groups_of("alice") == ()
         assert len(directory.logins) == 2
         directory.fail = [Reply({}, 401), Reply({}, 401)]
         with pytest.raises(NotServed):
@@ -122,7 +122,7 @@ def test_an_expired_token_of_ours_is_replaced_once(play: Callable[[Scene], None]
 
 def test_a_token_of_ours_is_replaced_before_it_ends(play: Callable[[Scene], None]) -> None:
     async def scene(directory: StandIn, groups: Directory) -> None:
-        directory.members, directory.expires_in = {"alice": ["a"]}, 60
+        directory.members, directory.expires_in = {"alice": []}, 60
         await groups.groups_of("alice")
         await groups.groups_of("alice")
         assert len(directory.logins) == 2
@@ -188,7 +188,7 @@ def test_an_endless_list_of_pages_ends(tmp_path: Path, monkeypatch: pytest.Monke
     play_graph(tmp_path, scene)
 
 
-def test_more_groups_than_a_request_can_carry_are_not_known(play: Callable[[Scene], None]) -> None:
+def test_more_groups_than_a_request_can_carry_are_not_known(tmp_path: Path) -> None:
     async def scene(directory: StandIn, groups: Directory) -> None:
         names = [f"{n:036}" for n in range(2_000)]
         directory.members = {"alice": names[:1_600], "bob": names}
@@ -196,7 +196,65 @@ def test_more_groups_than_a_request_can_carry_are_not_known(play: Callable[[Scen
         with pytest.raises(Unusable, match="more groups"):
             await groups.groups_of("bob")
 
-    play(scene)
+    play_graph(tmp_path, scene)
+
+
+def test_googles_groups_within_groups_are_followed_once_each_whatever_their_circle(
+    tmp_path: Path, key: rsa.RSAPrivateKey
+) -> None:
+    async def scene(directory: StandIn, groups: Directory) -> None:
+        directory.members = {
+            "alice": ["interns@x", "Mail@X"],
+            "bob": ["interns@x"],
+            "interns@x": ["contractors@x"],
+            "contractors@x": ["all@x", "interns@x"],
+        }
+        found = await groups.groups_of("alice")
+        assert found == ("interns@x", "mail@x", "contractors@x", "all@x")
+        assert await groups.groups_of("bob") == ("interns@x", "contractors@x", "all@x")
+        asked = [request.query["userKey"] for request in directory.asked]
+        assert sorted(asked) == sorted(["alice", "bob", "interns@x", "mail@x", "contractors@x", "all@x"])
+
+    play_google(tmp_path, key, scene)
+
+
+def test_what_google_said_of_a_group_is_asked_again_after_a_while(
+    tmp_path: Path, key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(directory: StandIn, groups: Directory) -> None:
+        directory.members = {"alice": ["interns@x"], "interns@x": ["contractors@x"]}
+        assert await groups.groups_of("alice") == ("interns@x", "contractors@x")
+        del directory.members["interns@x"]
+        assert await groups.groups_of("alice") == ("interns@x", "contractors@x")
+        monkeypatch.setattr("authz_service.identity.google.KEPT", 0.0)
+        assert await groups.groups_of("alice") == ("interns@x",)
+
+    play_google(tmp_path, key, scene)
+
+
+def test_a_person_in_more_of_googles_groups_than_can_be_asked_for_is_not_known(
+    tmp_path: Path, key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("authz_service.identity.google.MOST_GROUPS", 3)
+
+    async def scene(directory: StandIn, groups: Directory) -> None:
+        directory.members = {"alice": ["a@x", "b@x"], "b@x": ["c@x"], "c@x": ["d@x"]}
+        with pytest.raises(Unusable, match="more groups"):
+            await groups.groups_of("alice")
+
+    play_google(tmp_path, key, scene)
+
+
+def test_a_group_of_which_google_says_nothing_leaves_the_person_unknown(
+    tmp_path: Path, key: rsa.RSAPrivateKey
+) -> None:
+    async def scene(directory: StandIn, groups: Directory) -> None:
+        assert isinstance(directory, Google)
+        directory.members, directory.silent_about = {"alice": ["a@x", "b@x"]}, {"b@x"}
+        with pytest.raises(Unusable):
+            await groups.groups_of("alice")
+
+    play_google(tmp_path, key, scene)
 
 
 @pytest.mark.parametrize(

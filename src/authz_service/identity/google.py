@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +18,11 @@ from authz_service.identity.directory import MOST_PAGES, GroupList, Session, rea
 from authz_service.identity.download import Document, fetch_document, is_safe
 
 PAGE: Final = 200  # the most that the Directory API gives at a time
+MOST_GROUPS = 200
+"""Of one person; each of them is a question."""
+AT_ONCE = 4
+KEPT = 300.0
+MOST_KEPT = 10_000
 SCOPE: Final = "https://www.googleapis.com/auth/admin.directory.group.readonly"
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION_SECONDS: Final = 600
@@ -54,14 +60,49 @@ class GoogleLogin:
 
 
 class GoogleGroups:
-    """A `Directory`: the groups that a user (by id or address) is a direct member of, by their addresses."""
+    """A `Directory`: the groups that a user (by id or address) is in, by their addresses in lower case.
 
-    def __init__(self, client: httpx.AsyncClient, settings: GoogleDirectory) -> None:
+    The API says who is a direct member, so it is asked for each group again, as for a member. What it
+    says of a group is kept for `KEPT` seconds, since many are in the same ones. `clock` is monotonic.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        settings: GoogleDirectory,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._session = Session(client, settings.api, GoogleLogin(client, settings))
         self._url = f"{settings.api}/admin/directory/v1/groups"
+        self._clock = clock
+        self._kept: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def groups_of(self, member: str) -> tuple[str, ...]:
-        """See `Directory.groups_of`."""
+        """See `Directory.groups_of`. Groups within groups are followed to their end."""
+        found: dict[str, None] = {}
+        new = dict.fromkeys(await self._direct(member))
+        while new:
+            found |= new
+            if len(found) > MOST_GROUPS:
+                raise too_many()
+            above = await asyncio.gather(*(self._above(group) for group in new))
+            new = {group: None for groups in above for group in groups if group not in found}
+        return tuple(found)
+
+    async def _above(self, group: str) -> tuple[str, ...]:
+        """The groups that a group is a member of."""
+        asked_at, groups = self._kept.get(group, (float("-inf"), ()))
+        if self._clock() - asked_at < KEPT:
+            return groups
+        async with self._turns:
+            groups = await self._direct(group)
+        if len(self._kept) >= MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[group] = (self._clock(), groups)
+        return groups
+
+    async def _direct(self, member: str) -> tuple[str, ...]:
         groups = GroupList()
         query = {"userKey": member, "maxResults": str(PAGE)}
         for _ in range(MOST_PAGES):
