@@ -40,8 +40,12 @@ def hold_object(hold: holds_pb2.Hold) -> Object:
 
 
 def hold_with_body(hold: holds_pb2.Hold) -> Object:
-    """`forward` is the body that would go to the model, `forward_base64` instead when it is no UTF-8."""
-    return hold_object(hold) | body_member("forward", hold.forward)
+    """`forward` is the body that would go to the model, `forward_base64` instead when it is no UTF-8.
+
+    `unread` lists what in it is no text.
+    """
+    unread = [_unread(value) for value in hold.unread]
+    return hold_object(hold) | body_member("forward", hold.forward) | {"unread": unread}
 
 
 def body_member(name: str, body: bytes) -> Object:
@@ -74,6 +78,19 @@ def state_word(state: int) -> str:
 def time_text(at: Timestamp) -> str:
     """RFC 3339 in UTC."""
     return at.ToJsonString()
+
+
+def _unread(value: holds_pb2.Unread) -> Object:
+    return {
+        "kind": value.kind,
+        "type": value.type,
+        "declared": value.declared,
+        "mismatch": value.mismatch,
+        "scheme": value.scheme,
+        "size": value.size,
+        "sha256": value.sha256,
+        "path": value.path,
+    }
 
 
 def _stage(stage: holds_pb2.Stage) -> Object:

@@ -67,8 +67,17 @@ def _why(hold: holds_pb2.Hold) -> Iterator[tuple[str, str]]:
     yield "Rule", safe_line(f"{hold.rule}: {hold.reason}" if hold.reason else hold.rule)
     found = ", ".join(f"{name} x{count}" for name, count in sorted(hold.findings.items()))
     yield "Found", safe_line(found) or "nothing"
+    for value in hold.unread:
+        yield "Unread", safe_line(_unread(value))
     if hold.previous:
         yield "Before", safe_line(f"the same request had hold {hold.previous}; see: authz hold show")
+
+
+def _unread(value: holds_pb2.Unread) -> str:
+    """What nobody here has read, so that a reviewer knows what to look at for themselves."""
+    shown = value.type or (f"a URL, {value.scheme}" if value.scheme else "of no known type")
+    said = f", declared as {value.declared}" if value.mismatch else ""
+    return f"{value.kind}: {shown}{said}, {value.size} bytes, sha256 {value.sha256}, at {value.path}"
 
 
 def _when(hold: holds_pb2.Hold, now: datetime) -> Iterator[tuple[str, str]]:

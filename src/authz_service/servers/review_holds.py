@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from authz_api.v1 import holds_pb2 as pb
@@ -12,6 +13,7 @@ from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import Ballot, Hold, HoldLimits, Store
 from authz_service.errors import Forbidden
+from authz_service.inspection.unread import unread_in
 from authz_service.servers.review_calls import Calls, Context, answering
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_messages import hold_message, timestamp
@@ -19,6 +21,7 @@ from authz_service.servers.review_requests import hold_query, read_cursor, read_
 from authz_service.servers.review_watch import watch_holds
 from authz_service.servers.roles import Standing
 from authz_service.view.caller import Caller
+from authz_service.view.unread import Unread
 
 MAX_PAGES_FOR_ONE = 20  # of the store's, for one of ours: holds that are not for the caller leave gaps
 
@@ -58,7 +61,9 @@ class HoldReview(HoldServiceServicer):
             standing = await self.calls.standing(context)
             hold = standing.visible(await self.store.hold(request.id))
             await self.store.append(_reading(hold, standing.person))
-            message = self._message(hold, standing, with_body=True)
+            # From the very bytes that an approval would send; a large body takes its time.
+            unread = await asyncio.to_thread(unread_in, hold.api, hold.operation, hold.forward)
+            message = self._message(hold, standing, with_body=True, unread=unread)
             return pb.GetHoldResponse(hold=message, as_of=timestamp(await self.store.now()))
 
     async def WatchHolds(
@@ -119,12 +124,15 @@ class HoldReview(HoldServiceServicer):
         self.feed.nudge()
         return self._message(voted, standing)
 
-    def _message(self, hold: Hold, standing: Standing, *, with_body: bool = False) -> pb.Hold:
+    def _message(
+        self, hold: Hold, standing: Standing, *, with_body: bool = False, unread: Sequence[Unread] = ()
+    ) -> pb.Hold:
         return hold_message(
             hold,
             waiting=self.waiting(hold.id),
             may_vote_in=standing.stages(hold),
             with_body=with_body,
+            unread=unread,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,6 +12,7 @@ from authz_api.v1 import common_pb2, holds_pb2, sessions_pb2
 from authz_service.core.holds import StageRef, Verdict, Vote
 from authz_service.core.ports import Entry, Hold, HoldState, Session
 from authz_service.view.caller import Caller
+from authz_service.view.unread import Unread
 
 STATES: dict[HoldState, holds_pb2.HoldState.ValueType] = {
     HoldState.PENDING: holds_pb2.HOLD_STATE_PENDING,
@@ -24,9 +26,14 @@ _VERDICTS = {Verdict.APPROVE: holds_pb2.VERDICT_APPROVE, Verdict.REJECT: holds_p
 
 
 def hold_message(
-    hold: Hold, *, waiting: int, may_vote_in: tuple[StageRef, ...], with_body: bool = False
+    hold: Hold,
+    *,
+    waiting: int,
+    may_vote_in: tuple[StageRef, ...],
+    with_body: bool = False,
+    unread: Sequence[Unread] = (),
 ) -> holds_pb2.Hold:
-    """A hold as one reviewer sees it; the forwarded bytes only `with_body`."""
+    """A hold as one reviewer sees it; the forwarded bytes only `with_body`, with what in them is unread."""
     return holds_pb2.Hold(
         id=_text(hold.id),
         session=_text(hold.session),
@@ -50,6 +57,7 @@ def hold_message(
         previous=_text(hold.previous or ""),
         released_to=_text(hold.released_to or ""),
         may_vote_in=[_ref(ref) for ref in may_vote_in],
+        unread=[_unread(value) for value in unread],
     )
 
 
@@ -102,6 +110,19 @@ def _caller(caller: Caller) -> common_pb2.Caller:
         groups=[_text(group) for group in caller.groups],
         groups_complete=caller.groups_complete,
         person=_text(caller.person or ""),
+    )
+
+
+def _unread(value: Unread) -> holds_pb2.Unread:
+    return holds_pb2.Unread(
+        kind=value.kind.value,
+        type=_text(value.type),
+        declared=_text(value.declared),
+        mismatch=value.mismatch,
+        scheme=_text(value.scheme),
+        size=value.size,
+        sha256=value.sha256,
+        path=_text(value.place),
     )
 
 
