@@ -244,3 +244,15 @@ def test_a_value_is_what_it_says_without_its_disguise() -> None:
         (finding,) = _ALL.scan(text)
         assert finding.value == "jane@example.com"
         assert "jane" not in repr(finding)
+
+
+def test_a_large_text_with_views_is_searched_like_a_small_one() -> None:
+    value, gap = "４111 1111 1111 1111", "Some prose, and more of it, with a number or 2. " * 500
+    text = f"{value} {gap} ½ {gap} jane%40example.com {gap} {value}"
+    assert [finding.entity for finding in _ALL.scan(text)] == ["CREDIT_CARD", "EMAIL_ADDRESS", "CREDIT_CARD"]
+    assert _ALL.scan(text)[-1] == Finding("CREDIT_CARD", len(text) - len(value), len(text))
+
+
+def test_a_large_text_that_stays_alive_is_no_overflow() -> None:
+    text = "½ eyJ" + "a" * (2 * MOST_HELD) + " jane@example.com"
+    assert [finding.value for finding in _ALL.scan(text)] == ["jane@example.com"]

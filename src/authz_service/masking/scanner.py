@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from contextlib import suppress
 
+from authz_service.errors import Unreadable
 from authz_service.masking import characters
 from authz_service.masking.base64_detector import Base64Detector
 from authz_service.masking.characters import LOOKBACK
@@ -15,6 +17,10 @@ from authz_service.masking.steps import Detector, Span
 from authz_service.masking.union import Union
 from authz_service.masking.viewed import ViewedStream
 from authz_service.masking.views import Folded, PercentDecoded, moved
+
+_PIECE = 4096
+_LARGE = 4 * _PIECE
+"""Characters of a text whose views are looked at where they differ."""
 
 
 class DetectorScanner:
@@ -38,17 +44,28 @@ class DetectorScanner:
         if embedded_json:
             stream = self.incremental(embedded_json=True)
             return join_pieces((step.findings, step.more) for step in (stream.feed(text), stream.finish()))
-        found = self._plain(text)
         folded, decoded = Folded(), PercentDecoded()
         seen = folded.feed(text)
+        through = decoded.feed(seen) + decoded.finish()
+        if through != text and len(text) > _LARGE:
+            with suppress(Unreadable):  # more would be held back than a stream may: nothing is here
+                return self._in_pieces(text)
+        found = self._plain(text)
         if seen != text:
             found += [moved(finding, folded) for finding in self._plain(seen)]
-        through = decoded.feed(seen) + decoded.finish()
         if through != seen:
             found += [moved(finding, decoded, folded) for finding in self._plain(through)]
         if not found:
             return ()
         return join_pieces([Union().take((finding, False) for finding in sorted(found, key=in_order))])
+
+    def _in_pieces(self, text: str) -> tuple[Finding, ...]:
+        """A view that differs in a few places is looked at around these only, as in a stream."""
+        stream = self.incremental()
+        pieces = (text[at : at + _PIECE] for at in range(0, len(text), _PIECE))
+        return join_pieces(
+            (step.findings, step.more) for step in (*map(stream.feed, pieces), stream.finish())
+        )
 
     def _plain(self, text: str) -> list[Finding]:
         window = characters.encode(text)
