@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.model_apis.by_default import read_by_default
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.openai_responses import RESPONSES, OpenAiResponses
 from authz_service.model_apis.openai_responses_words import KEYS, NOT_INCLUDED, REFUSED, RESPONSES_WORDS
 from authz_service.view.request import Path, RequestView, Role, TextKind
+from authz_service.view.unread import Kind
 
 Wire = Callable[[str], Any]
 
 
 def read(**body: Any) -> RequestView:
-    return OpenAiResponses().read_request(RESPONSES, {"model": "m", "input": "hi"} | body)
+    return read_by_default(OpenAiResponses(), RESPONSES, {"model": "m", "input": "hi"} | body)
 
 
 def refusal(**body: Any) -> Unreadable:
@@ -52,7 +54,7 @@ def unseen(body: Any, view: RequestView) -> list[Path]:
 
 def test_every_field_of_the_reference_that_carries_text_is_seen(wire: Wire) -> None:
     body = wire("responses_request_everything.json")
-    view = OpenAiResponses().read_request(RESPONSES, body)
+    view = read(**body)
     assert unseen(body, view) == []
     said = [field.text for field in view.texts if not field.is_number and field.text != "future_field"]
     assert all(text.startswith("TEXT") for text in said)
@@ -139,6 +141,22 @@ def test_a_refused_field_stops_the_request_wherever_it_stands(key: str) -> None:
 )
 def test_a_tool_that_brings_content_from_elsewhere_stops_the_request(tool: Any) -> None:
     assert refusal(tools=[tool]).code == "unsupported_field"
+
+
+def test_what_a_rule_may_permit_is_noted_by_its_kind() -> None:
+    png = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUg=="
+    parts = [{"type": "input_image", "image_url": png}, {"type": "input_text", "text": "what is it?"}]
+    items = [
+        {"role": "user", "content": parts},
+        {"type": "item_reference", "id": "msg_1"},
+        {"type": "reasoning", "summary": [], "encrypted_content": "sealed"},
+    ]
+    tools = [{"type": "code_interpreter", "container": "cntr_1"}]
+    body = {"model": "m", "input": items, "tools": tools, "previous_response_id": "resp_1"}
+    view = OpenAiResponses().read_request(RESPONSES, body)
+    kinds = [unread.kind for unread in view.unread]
+    assert sorted(kinds) == [Kind.ENCRYPTED, Kind.IMAGE, Kind.REFERENCE, Kind.REFERENCE, Kind.REFERENCE]
+    assert "what is it?" in [field.text for field in view.texts]
 
 
 def test_nothing_may_be_kept_by_the_model_server() -> None:

@@ -42,6 +42,7 @@ class OpenAiResponses:
             tools=tuple(reader.tools),
             parameters=reader.parameters(body),
             token_estimate=reader.token_estimate(),
+            unread=tuple(reader.unread),
         )
 
     def model_path(self, operation: Operation) -> Path | None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from authz_service.model_apis.openai_chat_request import ROLES
 from authz_service.model_apis.openai_responses_words import ITEMS, NOT_INCLUDED, RESPONSES_WORDS
-from authz_service.model_apis.request_reader import RequestReader, Speaker
+from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader, Speaker
 from authz_service.view.request import Path, Role, TextKind
+from authz_service.view.unread import Kind
 
 _CARRIERS = {
     "input_text": "text",
@@ -66,10 +67,10 @@ class ResponsesReader(RequestReader):
     def _role(self, value: object, path: Path) -> Role:
         item = self.expect_object(value, path)
         kind = item.get("type", "message")
+        if kind == "item_reference":
+            return Role.OTHER
         if not isinstance(kind, str) or kind not in ITEMS:
-            named = "a reference to an item" if kind == "item_reference" else "this item"
-            why = "cannot be read, since its content does not stand in the request"
-            self.refuse("unsupported_content", path, f"{named} {why}")
+            self.refuse("unsupported_content", path, f"this item {TEXT_ONLY}")
         if kind == "message":
             role = item.get("role")
             if not isinstance(role, str) or role not in ROLES:
@@ -80,6 +81,10 @@ class ResponsesReader(RequestReader):
         return Role.TOOL if kind.endswith("_output") else Role.ASSISTANT
 
     def _item(self, item: Mapping[str, Any], path: Path, speaker: Speaker) -> None:
+        if item.get("type") == "item_reference":
+            why = "a reference to an item names content that is kept elsewhere"
+            self.leave_part(item, path, why, self.kind_of_part("item_reference"), speaker)
+            return
         is_message = item.get("type", "message") == "message"
         for key, value in item.items():
             match key:
@@ -114,8 +119,9 @@ class ResponsesReader(RequestReader):
         self.tool_name(definition.get("type"), (*path, "type"))
         for key, item in definition.items():
             if key == "container" and isinstance(item, str):
-                why = "it names content that is kept elsewhere, which this gateway has not seen"
-                self.refuse("unsupported_field", (*path, key), f"this field is not supported, since {why}")
+                why = "this field is not supported, since it names content that is kept elsewhere"
+                self.leave(Kind.REFERENCE, item, (*path, key), why, code="unsupported_field")
+                continue
             self.member(key, item, path, is_free=key in _SCHEMAS)
 
     def _include(self, value: object) -> None:

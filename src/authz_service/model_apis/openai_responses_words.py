@@ -6,22 +6,34 @@ from collections.abc import Mapping
 
 from authz_service.model_apis import openai_refused, openai_words
 from authz_service.model_apis.words import Words, word_set
+from authz_service.view.unread import Kind
 
 _ELSEWHERE = "it names content that is kept elsewhere, which this gateway has not seen"
 _SEALED = "its content is encrypted, so that this gateway cannot read what the model would"
 _KEPT = "the model server would keep the answer, where this gateway does not see who reads it"
 _AS_TOKENS = frozenset(("logprobs", "top_logprobs"))
+_NAMES = (
+    *("vector_store_ids", "file_ids", "file_url", "container_id", "skill_id"),
+    *("server_url", "connector_id", "tunnel_id"),
+)
 
 REFUSED: Mapping[str, str] = {
     **{key: why for key, why in openai_refused.REFUSED.items() if key not in _AS_TOKENS},
-    **dict.fromkeys(("vector_store_ids", "file_ids", "file_url", "container_id", "skill_id"), _ELSEWHERE),
-    **dict.fromkeys(("server_url", "connector_id", "tunnel_id", "authorization"), _ELSEWHERE),
-    **dict.fromkeys(("input_image_mask",), _ELSEWHERE),
+    **dict.fromkeys((*_NAMES, "item_reference", "authorization"), _ELSEWHERE),
+    **dict.fromkeys(("input_image_mask", "input_file"), "it holds media, and this gateway judges text only"),
     "encrypted_content": _SEALED,
     "context_management": "the model server would rewrite the conversation into what nobody can read",
     **dict.fromkeys(("store", "background"), _KEPT),
 }
 """Fields that stop a request, each with its reason (see `Words.refused`)."""
+
+KINDS: Mapping[str, Kind] = {
+    **{key: kind for key, kind in openai_refused.KINDS.items() if key in REFUSED},
+    **dict.fromkeys((*_NAMES, "item_reference"), Kind.REFERENCE),
+    "input_file": Kind.FILE,
+    "encrypted_content": Kind.ENCRYPTED,
+}
+"""Those among them that a rule may permit, and as what (see `Words.kinds`)."""
 
 NOT_INCLUDED: Mapping[str, str] = {
     "reasoning.encrypted_content": _SEALED,
@@ -81,7 +93,7 @@ ITEMS = word_set("""
     local_shell_call local_shell_call_output shell_call shell_call_output apply_patch_call
     apply_patch_call_output web_search_call file_search_call code_interpreter_call computer_call
     computer_call_output tool_search_call mcp_list_tools mcp_approval_request mcp_approval_response
-    mcp_call
+    mcp_call compaction
     """)
 """The types of items whose words all stand in the item itself."""
 
@@ -126,6 +138,6 @@ SELECTING: Mapping[str, frozenset[str]] = {
 """Strings that select and say nothing: by the key that they stand under, the words that may be there."""
 
 RESPONSES_WORDS = Words(
-    keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=openai_refused.ZERO_IS_OFF
+    keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=openai_refused.ZERO_IS_OFF, kinds=KINDS
 )
 """Those of requests and answers."""

@@ -23,10 +23,10 @@ _EVENTS = {
 
 def _item(name: str, number: int, text: str) -> dict[str, Any]:
     named: dict[str, Any] = {"id": f"item_{number}", "status": "completed"}
-    call = named | {"call_id": f"call_{number}", "name": "send_mail"}
+    call: dict[str, Any] = named | {"call_id": f"call_{number}", "name": "send_mail"}
     match name:
         case "thought":
-            part = {"type": "reasoning_text", "text": text}
+            part: dict[str, Any] = {"type": "reasoning_text", "text": text}
             return named | {"type": "reasoning", "summary": [], "content": [part]}
         case "summary":
             part = {"type": "summary_text", "text": text}
