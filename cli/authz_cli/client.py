@@ -87,6 +87,8 @@ class Client:
             page = self._call(lambda m: self.sessions_api.ListSessions(request, timeout=PATIENCE, metadata=m))
             yield from page.sessions
             if not page.next_page_token:
+                if page.is_behind:
+                    click.echo("the newest sessions are not in the index yet; ask again for them", err=True)
                 return
             request.page_token = page.next_page_token
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from authz_cli.exits import EXIT_CODES
 from authz_cli.options import Target, json_option, target_options
-
-DECISIONS = ("allow", "hold", "deny")
+from authz_cli.session_filters import Filters, filter_options
 
 
 @click.group("session", epilog=EXIT_CODES)
@@ -20,32 +21,18 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--caller", default="", metavar="SUBJECT", help="Of this caller.")
-@click.option("--model", default="", help="For this model.")
-@click.option("--decision", default="", type=click.Choice(("", *DECISIONS)), metavar="|".join(DECISIONS))
-@click.option("--status", default="", help="With this status: open, held, released, refused, ...")
-@click.option("--rule", default="", help="Decided by this rule.")
+@filter_options
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
+@click.option("-o", "output", type=click.Choice(("table", "wide", "json")), default="table", help="How.")
 @json_option
 @target_options
 def list_sessions(
-    target: Target,
-    caller: str,
-    model: str,
-    decision: str,
-    status: str,
-    rule: str,
-    limit: int,
-    as_json: bool,
+    target: Target, filters: Filters, limit: int, output: Literal["table", "wide", "json"], as_json: bool
 ) -> None:
-    """Sessions, newest first."""
-    from authz_api.v1 import sessions_pb2
+    """Sessions, newest first. A search with --text is put on record."""
     from authz_cli.session_actions import show_list
 
-    request = sessions_pb2.ListSessionsRequest(
-        caller=caller, model=model, decision=decision, status=status, rule=rule
-    )
-    show_list(target, request, limit=limit, as_json=as_json)
+    show_list(target, filters, limit=limit, output="json" if as_json else output)
 
 
 @command.command("show")

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Literal
 
 import click
 
-from authz_api.v1 import sessions_pb2
 from authz_cli import terminal
 from authz_cli.client import connect, first_of
 from authz_cli.options import Target
+from authz_cli.session_filters import Filters
 from authz_cli.session_json import session_object, session_with_bodies
 from authz_cli.session_text import session_page, sessions_table
 
 
 def show_list(
-    target: Target, request: sessions_pb2.ListSessionsRequest, *, limit: int, as_json: bool
+    target: Target, filters: Filters, *, limit: int, output: Literal["table", "wide", "json"]
 ) -> None:
     """Print a list of sessions."""
     with connect(target) as client:
-        sessions = first_of(client.sessions(request), limit)
-    if as_json:
+        sessions = first_of(client.sessions(filters.request()), limit)
+    if output == "json":
         click.echo(json.dumps([session_object(session) for session in sessions], indent=2))
     elif not sessions:
         click.echo("no sessions")
     else:
-        click.echo(sessions_table(sessions, now=datetime.now(UTC)))
+        click.echo(sessions_table(sessions, now=datetime.now(UTC), is_wide=output == "wide"))
 
 
 def show_one(target: Target, name: str, *, as_json: bool) -> None:

@@ -15,10 +15,13 @@ from authz_cli.session_json import ANSWER_RELEASED, REQUEST_FORWARDED, body_of, 
 from authz_cli.table import table
 
 HEADS = ("ID", "STARTED", "CALLER", "MODEL", "DECISION", "RULE", "STATUS")
+MORE_HEADS = ("GROUPS", "API", "PATH", "TOOK", "TOKENS", "HOLD")
 
 
-def sessions_table(sessions: Sequence[sessions_pb2.Session], *, now: datetime) -> str:
+def sessions_table(sessions: Sequence[sessions_pb2.Session], *, now: datetime, is_wide: bool = False) -> str:
     """One line for each session."""
+    if is_wide:
+        return table(HEADS + MORE_HEADS, [_row(session, now) + _more(session) for session in sessions])
     return table(HEADS, [_row(session, now) for session in sessions])
 
 
@@ -97,3 +100,22 @@ def _row(session: sessions_pb2.Session, now: datetime) -> tuple[str, ...]:
         session.rule,
         session.status,
     )
+
+
+def _more(session: sessions_pb2.Session) -> tuple[str, ...]:
+    has_tokens = session.HasField("prompt_tokens") or session.HasField("completion_tokens")
+    return (
+        ",".join(session.caller.groups) or "-",
+        session.api or "-",
+        f"{session.method} {session.path}",
+        _took(session),
+        f"{session.prompt_tokens}+{session.completion_tokens}" if has_tokens else "-",
+        session.hold or "-",
+    )
+
+
+def _took(session: sessions_pb2.Session) -> str:
+    if not session.HasField("ended_at"):
+        return "-"
+    nanoseconds = session.ended_at.ToNanoseconds() - session.started_at.ToNanoseconds()
+    return f"{nanoseconds / 1e9:.1f} s"

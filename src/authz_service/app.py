@@ -28,6 +28,7 @@ from authz_service.keys.files import load_or_create
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
 from authz_service.runtime.gateway import Gateway
+from authz_service.runtime.indexing import Indexing
 from authz_service.runtime.record import open_record
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.revoking import Revoking
@@ -142,7 +143,14 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         stack.push_async_callback(_end, store, gateway.recorder)
         revoking = Revoking(store, verifier.revoked.replace)
         await revoking.refresh()
-        works = (gateway.waiting.run(), gateway.recorder.run(), revoking.run(), record.checkpoints.run())
+        indexing = Indexing(store, has_texts=config.record.search_texts)
+        works = (
+            indexing.run(),
+            gateway.waiting.run(),
+            gateway.recorder.run(),
+            revoking.run(),
+            record.checkpoints.run(),
+        )
         for work in (*works, _sweep(store)):
             task = asyncio.create_task(work)
             task.add_done_callback(_stop_if_failed)
@@ -159,6 +167,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             waiting=gateway.waiting.count,
             limits=lambda: gateway.hold_limits,
             recheck=verifier.revoked.check,
+            index=indexing,
             tokens=lambda calls: TokenReview(store, calls, verifier.issuers, revoking.refresh, store.now),
         )
         address = await stack.enter_async_context(review.serve(settings.review, tls=settings.review_tls))

@@ -90,3 +90,26 @@ def test_beginnings_of_ids_and_refusals_work_as_for_holds(terminal: Terminal) ->
     assert terminal.type("session", "show", "ses_9", person="ada").exit_code == 3
     assert terminal.type("session", "show", "ses_1", person="rita").exit_code == 5
     assert terminal.type("session", "list", person="rita").exit_code == 5
+
+
+def test_the_list_is_narrowed_by_what_was_typed(terminal: Terminal, review: Review) -> None:
+    words = ("session", "list", "--since", "2026-11-18", "--group", "contractors", "--text", "staff")
+    assert [session["id"] for session in terminal.json(*words, person="ada")] == ["ses_1"]
+    assert review.store.recorded[-1].payloads["text"] == b"staff"
+    assert terminal.json("session", "list", "--until", "2026-11-18T00:00Z", person="ada") == []
+    assert terminal.json("session", "list", "--since", "1h", person="ada") == []
+    assert terminal.type("session", "list", "--since", "soon", person="ada").exit_code == 2
+
+
+def test_a_list_from_an_index_that_is_behind_says_so(terminal: Terminal, review: Review) -> None:
+    review.index.is_current = False
+    result = terminal.type("session", "list", "--group", "contractors", person="ada")
+    assert "not in the index yet" in result.stderr
+    assert "ses_1" in result.stdout
+
+
+def test_a_wide_list_has_what_does_not_fit_a_narrow_one(terminal: Terminal) -> None:
+    head, _, first = terminal.type("session", "list", "-o", "wide", person="ada").stdout.splitlines()
+    assert head.split()[7:] == ["GROUPS", "API", "PATH", "TOOK", "TOKENS", "HOLD"]
+    more = "contractors openai POST /v1/chat/completions 2.0 s 3+5 -"
+    assert first.split()[-8:] == more.split()

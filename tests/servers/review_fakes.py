@@ -23,6 +23,7 @@ from authz_service.core.holds import (
     Vote,
     standing,
 )
+from authz_service.core.live_sessions import ToEnd
 from authz_service.core.ports import (
     Attached,
     Ballot,
@@ -214,6 +215,10 @@ class MemoryStore:
             if session.id.startswith(query.id_prefix)
             and query.caller in ("", session.caller.subject if session.caller else "")
             and query.decision in ("", session.decision)
+            and (query.since is None or session.started_at >= query.since)
+            and (query.until is None or session.started_at < query.until)
+            and query.group in ("", *(session.caller.groups if session.caller else ()))
+            and query.text in ("", session.rule)
         ]
         return _page(sorted(found, key=lambda s: s.id, reverse=True), query.page_size, query.page_token)
 
@@ -225,9 +230,36 @@ class MemoryStore:
         self._answer()
         return [
             Entry(number, draft.kind, self.time, session_id, draft.data, draft.payloads, b"{}")
-            for number, draft in enumerate(self.recorded)
+            for number, draft in enumerate(self.recorded, 1)
             if draft.session == session_id
         ]
+
+    async def kill(self, session_id: str, entry: EntryDraft) -> Session:
+        self._answer()
+        if session_id not in self.past:
+            raise NotFound("there is no such session", code="session_not_found")
+        if self.past[session_id].ended_at is not None:
+            raise Conflict("this session has ended before", code="session_ended")
+        self.recorded.append(entry)
+        self.past[session_id] = replace(self.past[session_id], status="killing")
+        return self.past[session_id]
+
+    async def to_end(self) -> Sequence[ToEnd]:
+        self._answer()
+        return [ToEnd(s.id, "because") for s in self.past.values() if s.status == "killing"]
+
+    async def last_sequence(self) -> int:
+        self._answer()
+        return len(self.recorded)
+
+    async def entries_after(self, sequence: int, session: str = "") -> Sequence[Entry]:
+        self._answer()
+        later = list(enumerate(self.recorded, 1))[sequence:]
+        return [
+            Entry(n, d.kind, self.time, d.session, d.data, d.payloads if session else {}, b"{}")
+            for n, d in later
+            if session in ("", d.session)
+        ][:3]
 
     async def recover(self) -> int:
         return 0
@@ -259,6 +291,19 @@ class MemoryStore:
             case Expired(at):
                 state, end = HoldState.EXPIRED, at
         return replace(hold, state=state, deadline=end, open_stages=())
+
+
+@dataclass
+class MemoryIndex:
+    """An index of whatever is said; `is_current` is what it answers."""
+
+    has_texts: bool = True
+    is_current: bool = True
+    asked: int = 0
+
+    async def refresh(self) -> bool:
+        self.asked += 1
+        return self.is_current
 
 
 def _page(items: Sequence[Item], size: int, token: str) -> Page[Item]:
@@ -363,6 +408,7 @@ class Review:
     address: str
     store: MemoryStore
     people: People
+    index: MemoryIndex
 
     def do(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self.thread.run(work)
@@ -386,7 +432,7 @@ def running(
     recheck: Callable[[Caller], None] = nothing_withdrawn,
 ) -> Iterator[Review]:
     """A server on a Unix socket in `folder`; nobody waits but on hld_1, on which two do."""
-    store, people = store or MemoryStore(), People()
+    store, people, index = store or MemoryStore(), People(), MemoryIndex()
     server = ReviewServer(
         store,
         verifier or people,
@@ -397,11 +443,12 @@ def running(
         poll=0.01,
         tokens=tokens,
         recheck=recheck,
+        index=index,
     )
     folder.chmod(0o700)
     serving = server.serve(f"unix:{folder / 'review.sock'}")
     address = thread.run(serving.__aenter__())
     try:
-        yield Review(thread, address, store, people)
+        yield Review(thread, address, store, people, index)
     finally:
         thread.run(serving.__aexit__(None, None, None))

@@ -250,6 +250,20 @@ def test_without_texts_nothing_said_is_in_the_index_and_what_was_there_is_gone(
     run(scenario())
 
 
+def test_a_session_that_cannot_be_read_keeps_no_other_from_being_found(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            odd = EntryDraft(Kind.HOLD_VOTED, "s1", {"hold": "h"}, {"voter": b"[]"})
+            await store.append(make.received("s1"), odd, make.released("s1", asked("one")), make.ended("s1"))
+            await store.append(make.received("s2"), make.released("s2", asked("one")), make.ended("s2"))
+            await index(store)
+            assert await found(store, text="one") == ["s2"]
+
+    run(scenario())
+
+
 def test_a_step_that_another_process_took_first_is_not_taken_twice(place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:

@@ -132,11 +132,16 @@ def _ended(draft: EntryDraft, at: int) -> Change:
     return Change(columns)
 
 
+def _killed(_draft: EntryDraft, _at: int) -> Change:
+    return _KILLING
+
+
 def _recovered(_draft: EntryDraft, at: int) -> Change:
     return Change({"status": "interrupted", "ended_at": at})
 
 
 _RELEASED = Change({"status": "released"})
+_KILLING = Change({"status": "killing"})
 
 _CHANGES: Mapping[Kind, Callable[[EntryDraft, int], Change]] = {
     Kind.REQUEST_RECEIVED: _received,
@@ -145,6 +150,7 @@ _CHANGES: Mapping[Kind, Callable[[EntryDraft, int], Change]] = {
     Kind.HOLD_ATTACHED: _held,
     Kind.REQUEST_RELEASED: _released,
     Kind.REQUEST_REFUSED: _refused,
+    Kind.SESSION_KILLED: _killed,
     Kind.EXCHANGE_ENDED: _ended,
     Kind.EXCHANGE_RECOVERED: _recovered,
 }

@@ -34,9 +34,16 @@ class Kind(StrEnum):
     EXCHANGE_ENDED = "exchange.ended"
     EXCHANGE_RECOVERED = "exchange.recovered"
     SESSION_READ = "session.read"
+    SESSION_SEARCHED = "session.searched"
+    SESSION_KILLED = "session.killed"
     LOG_KEY_CREATED = "log.key_created"
     LOG_KEY_ROTATED = "log.key_rotated"
     RECORD_ACCEPTED = "record.accepted"
+    RECORD_PURGED = "record.purged"
+    RECORD_KEPT = "record.kept"
+    RECORD_KEEP_LIFTED = "record.keep_lifted"
+    RECORD_ERASURE_ORDERED = "record.erasure_ordered"
+    RECORD_ERASED = "record.erased"
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a name
     TOKEN_RESTORED = "token.restored"  # noqa: S105 - a name
 

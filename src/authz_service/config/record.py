@@ -31,8 +31,9 @@ def read_record(root: Section, base: Path) -> Record:
     origin = section.optional("origin", _ORIGIN, None)
     checkpoints = _read_checkpoints(section, base)
     keeping = read_keeping(section, base)
+    search_texts = section.optional("search_texts", scalars.boolean, False)
     section.close()
-    return Record(origin, checkpoints, keeping)
+    return Record(origin, checkpoints, keeping, search_texts)
 
 
 def _read_checkpoints(record: Section, base: Path) -> Checkpoints:

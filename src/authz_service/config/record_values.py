@@ -68,8 +68,12 @@ class Checkpoints:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`origin` is the name of the log in its checkpoints; None leaves it to the first start."""
+    """`origin` is the name of the log in its checkpoints; None leaves it to the first start.
+
+    With `search_texts` what was asked and answered can be searched, and lies in the index in clear.
+    """
 
     origin: str | None = None
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     keeping: Keeping = field(default_factory=Keeping)
+    search_texts: bool = False

@@ -16,12 +16,12 @@ from authz_api.v1.holds_pb2_grpc import add_HoldServiceServicer_to_server
 from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
 from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server
 from authz_service.config.model import Tls
-from authz_service.core.ports import HoldLimits, Store
+from authz_service.core.ports import HoldLimits
 from authz_service.errors import Misconfigured
 from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_withdrawn
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_holds import HoldReview
-from authz_service.servers.review_sessions import SessionReview
+from authz_service.servers.review_sessions import Index, ReviewStore, SessionReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.servers.roles import Roles
 from authz_service.view.caller import Caller
@@ -39,16 +39,26 @@ _OPTIONS = (
 )
 
 
+class _Unindexed:
+    """Where nothing follows the record."""
+
+    has_texts = False
+
+    async def refresh(self) -> bool:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class ReviewServer:
     """What the review API needs. `roles`, `limits` and `waiting` are asked anew for each call.
 
-    Without `tokens` none can be withdrawn. `recheck` refuses one that was, while its call still runs.
+    Without `tokens` none can be withdrawn, without `index` no text be searched.
+    `recheck` refuses one that was, while its call still runs.
 
     `clock` is the one that tokens expire by; `poll` the seconds between two looks for changed holds.
     """
 
-    store: Store
+    store: ReviewStore
     verifier: ReviewVerifier
     roles: Roles
     waiting: Callable[[str], int]
@@ -57,6 +67,7 @@ class ReviewServer:
     poll: float = 0.5
     tokens: Callable[[Calls], TokenReview] | None = None
     recheck: Callable[[Caller], None] = nothing_withdrawn
+    index: Index = _Unindexed()  # noqa: RUF009 - it has no state
 
     @asynccontextmanager
     async def serve(self, address: str, *, tls: Tls | None = None) -> AsyncIterator[str]:
@@ -70,7 +81,9 @@ class ReviewServer:
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
         holds = HoldReview(self.store, calls, self.waiting, self.limits, feed)
         add_HoldServiceServicer_to_server(holds, server)
-        add_SessionServiceServicer_to_server(SessionReview(self.store, calls), server)
+        add_SessionServiceServicer_to_server(
+            SessionReview(self.store, calls, self.index, self.poll, lambda: feed.is_closed), server
+        )
         if self.tokens is not None:
             add_TokenServiceServicer_to_server(self.tokens(calls), server)
         bound = _bind(server, address, tls)

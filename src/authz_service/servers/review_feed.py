@@ -25,6 +25,11 @@ class HoldFeed:
         self._nudged = asyncio.Event()
         self._is_closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """The server stops."""
+        return self._is_closed
+
     def nudge(self) -> None:
         """Ask now rather than at the next turn: this process has just changed a hold."""
         self._nudged.set()

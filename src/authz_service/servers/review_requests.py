@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1 import sessions_pb2
 from authz_service.core.holds import Verdict
@@ -16,6 +18,7 @@ MAX_PAGE = 200
 DEFAULT_PAGE = 50
 MAX_REASON = 4096
 MAX_KEY = 128
+MAX_SEARCH = 1024
 
 _STATE_OF: dict[int, HoldState] = {number: state for state, number in STATES.items()}
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -48,7 +51,7 @@ def hold_query(request: pb.ListHoldsRequest, *, page_token: str | None = None) -
 
 
 def session_query(request: sessions_pb2.ListSessionsRequest) -> SessionQuery:
-    """The filters of a list of sessions."""
+    """The filters of a list of sessions; raises `Unreadable` for a search that is too long."""
     return SessionQuery(
         id_prefix=request.id_prefix,
         caller=request.caller,
@@ -56,6 +59,12 @@ def session_query(request: sessions_pb2.ListSessionsRequest) -> SessionQuery:
         decision=request.decision,
         status=request.status,
         rule=request.rule,
+        group=request.group,
+        entity=request.entity,
+        reviewer=request.reviewer,
+        since=_seconds(request.since) if request.HasField("since") else None,
+        until=_seconds(request.until) if request.HasField("until") else None,
+        text=_searched(request.text),
         page_size=_page_size(request.page_size),
         page_token=request.page_token,
     )
@@ -81,6 +90,25 @@ def read_vote(request: pb.ApproveHoldRequest | pb.RejectHoldRequest, verdict: Ve
     if len(request.idempotency_key) > MAX_KEY:
         raise Unreadable(f"an idempotency key has at most {MAX_KEY} characters", code="key_too_long")
     return Word(request.digest, request.reason, request.idempotency_key)
+
+
+def kill_reason(text: str) -> str:
+    """Raises `Unreadable` for none, and for one that is too long."""
+    if not text.strip() or len(text) > MAX_REASON:
+        message = f"give a reason of at most {MAX_REASON} characters: the caller reads it"
+        raise Unreadable(message, code="reason_required")
+    return text
+
+
+def _searched(text: str) -> str:
+    if len(text) > MAX_SEARCH:
+        raise Unreadable(f"a search has at most {MAX_SEARCH} characters", code="text_unreadable")
+    return text
+
+
+def _seconds(at: Timestamp) -> float:
+    # Years 1 to 9999, as JSON can say; what lies outside is as good as the nearest of them.
+    return min(max(at.seconds + at.nanos / 1e9, -62_135_596_800.0), 253_402_300_799.0)
 
 
 def _page_size(asked: int) -> int:

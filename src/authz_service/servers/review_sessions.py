@@ -2,45 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from authz_api.v1 import sessions_pb2 as pb
 from authz_api.v1.sessions_pb2_grpc import SessionServiceServicer
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
-from authz_service.core.ports import Store
-from authz_service.errors import NotFound
+from authz_service.core.live_sessions import LiveSessions
+from authz_service.core.ports import SessionQuery, Store
+from authz_service.errors import Conflict, NotFound, Unavailable
 from authz_service.servers.review_calls import Calls, Context, answering
+from authz_service.servers.review_live import follow
 from authz_service.servers.review_messages import entry_message, session_message
-from authz_service.servers.review_requests import session_query
+from authz_service.servers.review_requests import kill_reason, read_cursor, session_query
 from authz_service.view.caller import Caller
 
 BATCH_BYTES = 1024 * 1024  # of payloads, after which a message is sent; one entry is never divided
+
+
+class ReviewStore(Store, LiveSessions, Protocol):
+    """What this API asks of the store."""
+
+
+class Index(Protocol):
+    """The search index, which follows the record."""
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether what was asked and answered can be searched."""
+        ...
+
+    async def refresh(self) -> bool:
+        """Take in what is on record now; False when that takes longer than a call may."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class SessionReview(SessionServiceServicer):
     """Reviewers who are no auditors have no business here: a session may be anybody's."""
 
-    store: Store
+    store: ReviewStore
     calls: Calls
+    index: Index
+    poll: float
+    is_stopping: Callable[[], bool]
 
     async def ListSessions(
         self, request: pb.ListSessionsRequest, context: Context
     ) -> pb.ListSessionsResponse:
-        """Columns only."""
+        """Columns only; a search for text after an entry says who searches for what."""
         async with answering(context):
-            (await self.calls.standing(context)).require_auditor()
-            page = await self.store.sessions(session_query(request))
+            standing = await self.calls.standing(context)
+            standing.require_auditor()
+            query = session_query(request)
+            is_current = await self._ready(query)
+            if query.text:
+                await self.store.append(_searching(query.text, standing.person))
+            page = await self.store.sessions(query)
             return pb.ListSessionsResponse(
-                sessions=[
-                    session_message(session)
-                    for session in page.items
-                    if session.id.startswith(request.id_prefix)
-                ],
+                sessions=[session_message(session) for session in page.items],
                 next_page_token=page.next_page_token,
+                is_behind=not is_current,
             )
+
+    async def _ready(self, query: SessionQuery) -> bool:
+        """Whether the index, if this is a question for it, has all that is on record."""
+        if query.text and not self.index.has_texts:
+            message = "what was asked and answered is not indexed here: record.search_texts is off"
+            raise Conflict(message, code="search_off")
+        if not (query.text or query.group or query.entity or query.reviewer):
+            return True
+        return await self.index.refresh()
 
     async def GetSession(
         self, request: pb.GetSessionRequest, context: Context
@@ -62,6 +96,52 @@ class SessionReview(SessionServiceServicer):
                     yield response
                     response, size = pb.GetSessionResponse(), 0
             yield response
+
+    async def TailSessions(
+        self, request: pb.TailSessionsRequest, context: Context
+    ) -> AsyncIterator[pb.TailSessionsResponse]:
+        """What is put on record, as it is."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            standing.require_auditor()
+            after = read_cursor(request.cursor)
+            if request.session:
+                if await self.store.session(request.session) is None:
+                    raise NotFound("there is no such session", code="session_not_found")
+                await self.store.append(_reading(request.session, standing.person))
+            following = follow(
+                self.store,
+                self.calls,
+                standing.person,
+                session=request.session,
+                after=after,
+                every=self.poll,
+                is_stopping=self.is_stopping,
+            )
+            async for cursor, entries in following:
+                yield pb.TailSessionsResponse(
+                    cursor=str(cursor), entries=[entry_message(entry) for entry in entries]
+                )
+            raise Unavailable("the service is stopping; tail on when it is back", code="stopping")
+
+    async def KillSession(self, request: pb.KillSessionRequest, context: Context) -> pb.KillSessionResponse:
+        """Mark it; whichever gateway has it ends it."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            standing.require_killer()
+            entry = _killing(request.id, kill_reason(request.reason), standing.person)
+            killed = await self.store.kill(request.id, entry)
+            return pb.KillSessionResponse(session=session_message(killed))
+
+
+def _killing(session: str, reason: str, operator: Caller) -> EntryDraft:
+    payloads = {"operator": caller_payload(operator), "reason": reason.encode(errors="replace")}
+    return EntryDraft(Kind.SESSION_KILLED, session, payloads=payloads, subject=operator.identity)
+
+
+def _searching(text: str, reader: Caller) -> EntryDraft:
+    payloads = {"reader": caller_payload(reader), "text": text.encode(errors="replace")}
+    return EntryDraft(Kind.SESSION_SEARCHED, payloads=payloads, subject=reader.identity)
 
 
 def _reading(session: str, reader: Caller) -> EntryDraft:

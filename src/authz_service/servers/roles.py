@@ -71,6 +71,11 @@ class Standing:
         if not self.is_operator:
             raise Forbidden("only operators may withdraw tokens", code="not_operator")
 
+    def require_killer(self) -> None:
+        """Raises `Forbidden` for whoever is no operator."""
+        if not self.is_operator:
+            raise Forbidden("only operators may end sessions", code="not_operator")
+
     def require_auditor(self) -> None:
         """Raises `Forbidden` for whoever is no auditor."""
         if not self.is_auditor:

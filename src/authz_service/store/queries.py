@@ -22,7 +22,7 @@ from authz_service.store.hold_rows import OPEN, identity_text, seconds, state_at
 from authz_service.store.keyring import Keyring
 from authz_service.store.loading import load_hold
 from authz_service.store.payload_rows import read_payloads
-from authz_service.store.schema import entries, holds
+from authz_service.store.schema import entries, head, holds
 from authz_service.store.transaction import Reader
 
 CHANGES_AT_ONCE = 1000
@@ -80,6 +80,11 @@ def hold_changes(reader: Reader, after: int) -> Sequence[HoldChange]:
     """See `Store.hold_changes`."""
     query = select(holds).where(holds.c.changed > after).order_by(holds.c.changed).limit(CHANGES_AT_ONCE)
     return [HoldChange(row.changed, row.id, state_at(row, reader.now)) for row in reader.read(query)]
+
+
+def last_sequence(reader: Reader) -> int:
+    """See `LiveSessions.last_sequence`."""
+    return int(reader.read(select(head.c.size).where(head.c.id == 1)).scalar_one())
 
 
 def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:

@@ -16,6 +16,7 @@ from sqlalchemy import delete, func, insert, select, update
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import Kind
 from authz_service.audit.words import texts_of, words
+from authz_service.errors import Unavailable
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, payloads, sessions
 from authz_service.store.search_schema import marks, sources, state
@@ -82,7 +83,7 @@ def next_step(reader: Reader, *, has_texts: bool) -> Step | None:
     if not rows:
         return None
     told = dict.fromkeys(row.session for row in rows if row.session is not None and _is_telling(row.body))
-    items = [item for name in told if (item := _look_at(reader, name, has_texts=has_texts)) is not None]
+    items = [item for name in told if (item := _attempt(reader, name, has_texts=has_texts)) is not None]
     size = sum(len(word) + 1 for item in items for word in (*item.prompt, *item.answer))
     return Step(stands.seq, rows[-1].seq, has_texts, items, size=size)
 
@@ -133,6 +134,18 @@ def _are_there(transaction: Transaction, digests: frozenset[bytes]) -> bool:
 
 def _is_telling(body: bytes) -> bool:
     return bool(body) and orjson.loads(bytes(body)).get("kind") in _TELLING
+
+
+def _attempt(reader: Reader, name: str, *, has_texts: bool) -> Indexed | None:
+    """A session that cannot be read is not found, and keeps no other from being found."""
+    try:
+        return _look_at(reader, name, has_texts=has_texts)
+    except Unavailable as error:
+        if error.code != "record_damaged":
+            raise
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        pass
+    return None
 
 
 def _look_at(reader: Reader, name: str, *, has_texts: bool) -> Indexed | None:

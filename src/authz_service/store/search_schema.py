@@ -1,7 +1,7 @@
 """The tables of the search index: derived from entries and payloads, and from nothing else.
 
 They are no part of the record and are not verified: whoever changed them could hide a session from a
-search, and from nothing else. `authz store reindex` makes them anew.
+search, and from nothing else. Emptied, with `search_state` at 0, they are made anew.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.audit.merkle import Frontier
+from authz_service.core.live_sessions import ToEnd
 from authz_service.core.ports import (
     Ballot,
     Entry,
@@ -27,6 +28,7 @@ from authz_service.core.revocations import Revocation, RevocationsRead, Revoked
 from authz_service.errors import Unavailable
 from authz_service.store import (
     ending,
+    live_sessions,
     opening,
     queries,
     recovery,
@@ -37,6 +39,7 @@ from authz_service.store import (
 )
 from authz_service.store.database import READERS, Database, HighWater, read_head
 from authz_service.store.faults import is_fault, unavailable, without_values
+from authz_service.store.forgetting import Forgetting
 from authz_service.store.keyring import Keyring
 from authz_service.store.queries import Snapshot
 from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head
@@ -124,6 +127,22 @@ class SqlStore:
         """See `Store.session`."""
         return await self._read(lambda reader: session_queries.session(reader, session_id))
 
+    async def kill(self, session_id: str, entry: EntryDraft) -> Session:
+        """See `LiveSessions.kill`."""
+        return await self._writer.run(lambda t: live_sessions.kill(t, session_id, entry))
+
+    async def to_end(self) -> Sequence[ToEnd]:
+        """See `LiveSessions.to_end`."""
+        return await self._read(live_sessions.to_end)
+
+    async def last_sequence(self) -> int:
+        """See `LiveSessions.last_sequence`."""
+        return await self._read(queries.last_sequence)
+
+    async def entries_after(self, sequence: int, session: str = "") -> Sequence[Entry]:
+        """See `LiveSessions.entries_after`."""
+        return await self._read(lambda reader: live_sessions.entries_after(reader, sequence, session))
+
     async def index_step(self, *, has_texts: bool) -> bool:
         """Take the next entries into the search index; True while there may be more.
 
@@ -176,6 +195,19 @@ class SqlStore:
     async def revocations(self, known: str = "") -> RevocationsRead | None:
         """See `RevocationStore.revocations`."""
         return await self._read(lambda reader: revocation_rows.read(reader, known))
+
+    @property
+    def forgetting(self) -> Forgetting:
+        """Lets go of what is on record, and keeps what must be."""
+        return Forgetting(self, self._keyring)
+
+    async def change(self, work: Callable[[Transaction], Result]) -> Result:
+        """See `Units.change`."""
+        return await self._writer.run(work)
+
+    async def ask(self, question: Callable[[Snapshot], Result], *, patience: float) -> Result:
+        """See `Units.ask`."""
+        return await self._read(question, patience=patience)
 
     async def close(self) -> None:
         """Commit what is waiting and close all connections; afterwards everything is `Unavailable`."""

@@ -30,6 +30,7 @@ _CHANGING = frozenset(
         Kind.REQUEST_REFUSED.value,
         Kind.HOLD_OPENED.value,
         Kind.HOLD_ATTACHED.value,
+        Kind.SESSION_KILLED.value,
         Kind.EXCHANGE_ENDED.value,
         Kind.EXCHANGE_RECOVERED.value,
     }

@@ -1,0 +1,74 @@
+"""See `LiveSessions`: what is new on record, and which exchanges are to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from authz_service.audit.columns import clean
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.audit.entry import decode
+from authz_service.core.live_sessions import ToEnd
+from authz_service.core.ports import Entry, Session
+from authz_service.errors import Conflict, NotFound
+from authz_service.store.hold_rows import seconds
+from authz_service.store.payload_rows import read_payloads
+from authz_service.store.queries import list_entries
+from authz_service.store.schema import entries, sessions
+from authz_service.store.session_queries import session
+from authz_service.store.transaction import Reader, Transaction
+
+KILLING = "killing"
+TO_END_AT_ONCE = 100
+ENTRIES_AT_ONCE = 200
+BYTES_AT_ONCE = 16 * 1024 * 1024  # of payloads, after the first entry
+
+
+def kill(transaction: Transaction, session_id: str, entry: EntryDraft) -> Session:
+    """See `LiveSessions.kill`."""
+    found = session(transaction, session_id)
+    if found is None:
+        raise NotFound("there is no such session", code="session_not_found")
+    if found.ended_at is not None:
+        raise Conflict(f"this session has ended before ({found.status})", code="session_ended")
+    transaction.record(entry)
+    marked = session(transaction, session_id)
+    return found if marked is None else marked
+
+
+def to_end(reader: Reader) -> Sequence[ToEnd]:
+    """See `LiveSessions.to_end`."""
+    # The second condition leads to the index, which is without those that completed.
+    marked = (sessions.c.status == KILLING) & (sessions.c.status != "completed")
+    query = select(sessions.c.id).where(marked).order_by(sessions.c.seq).limit(TO_END_AT_ONCE)
+    return [ToEnd(name, _reason(reader, name)) for name in reader.read(query).scalars()]
+
+
+def entries_after(reader: Reader, sequence: int, session_id: str) -> Sequence[Entry]:
+    """See `LiveSessions.entries_after`."""
+    query = select(entries.c.body).where(entries.c.seq > sequence, entries.c.body != b"")
+    if session_id:
+        query = query.where(entries.c.session == clean(session_id))
+    bodies = reader.read(query.order_by(entries.c.seq).limit(ENTRIES_AT_ONCE)).scalars().all()
+    found: list[Entry] = []
+    size = 0
+    for body in map(bytes, bodies):
+        read = decode(body)
+        size += sum(reference.size for reference in read.payloads.values()) if session_id else 0
+        if found and size > BYTES_AT_ONCE:
+            break
+        wanted = {reference.digest for reference in read.payloads.values()} if session_id else set()
+        opened = read_payloads(reader, wanted)
+        payloads = {n: opened[r.digest].body for n, r in read.payloads.items() if r.digest in opened}
+        found.append(
+            Entry(read.sequence, read.kind, seconds(read.at), read.session, read.data, payloads, body)
+        )
+    return found
+
+
+def _reason(reader: Reader, session_id: str) -> str:
+    for entry in reversed(list_entries(reader, session_id)):
+        if entry.kind == Kind.SESSION_KILLED:
+            return entry.payloads.get("reason", b"").decode(errors="replace")
+    return ""
