@@ -84,7 +84,9 @@ class MessagesReader(RequestReader):
 
     def _block(self, block: Mapping[str, Any], path: Path, speaker: Speaker) -> None:
         kind = block.get("type")
-        if kind in _CARRIERS:
+        if not isinstance(kind, str):
+            self.refuse("unsupported_content", path, f"this block {TEXT_ONLY}")
+        elif kind in _CARRIERS:
             self._text_block(block, path, speaker, _CARRIERS[kind])
         elif kind in _TOOL_USES:
             self._tool_use(block, path, speaker)
@@ -95,10 +97,10 @@ class MessagesReader(RequestReader):
         elif kind == "document":
             self._document(block, path, speaker)
         else:
-            self.leave_part(block, path, f"{self._named(kind)} {TEXT_ONLY}", _kind_of(kind), speaker)
+            self.leave_part(block, path, f"{self._named(kind)} {TEXT_ONLY}", _BLOCKS.get(kind), speaker)
 
-    def _named(self, kind: object) -> str:
-        is_known = isinstance(kind, str) and (kind in self.words.refused or kind == "redacted_thinking")
+    def _named(self, kind: str) -> str:
+        is_known = kind in self.words.refused or kind == "redacted_thinking"
         return f"a block of type {kind}" if is_known else "this block"
 
     def _text_block(self, block: Mapping[str, Any], path: Path, speaker: Speaker, carrier: str) -> None:
@@ -151,7 +153,3 @@ class MessagesReader(RequestReader):
         for key, item in block.items():
             if key != "type":
                 self.member(key, item, path, speaker)
-
-
-def _kind_of(block: object) -> Kind | None:
-    return _BLOCKS.get(block) if isinstance(block, str) else None

@@ -33,7 +33,8 @@ class InferAnswerReader:
     def _tensor(self, tensor: object, path: Path, texts: FrameTexts) -> None:
         if not isinstance(tensor, dict):
             unreadable(INFERENCE_WORDS, path, "an object was expected")
-        passes = tensor.get("datatype") in FLOATS
+        datatype = tensor.get("datatype")
+        passes = isinstance(datatype, str) and datatype in FLOATS
         for key, value in tensor.items():
             if key == "shape" and is_numbers(value):
                 continue

@@ -159,7 +159,8 @@ class ToldTexts(FrameTexts):
     def item(self, item: Mapping[str, Any], path: Path, number: int, *, begins: bool = False) -> None:
         """All of an item, as far as it goes. Where it `begins`, its deltas go on with it."""
         root = f"items/{number}"
-        is_json = item.get("type", "function_call") in _JSON_ARGUMENTS
+        kind = item.get("type", "function_call")
+        is_json = isinstance(kind, str) and kind in _JSON_ARGUMENTS
         for key, value in item.items():
             if key in ("content", "summary") and isinstance(value, list):
                 for i, part in enumerate(value):
