@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -116,5 +117,46 @@ def test_keys_change_without_a_refused_request(
         clock.now += 600
         with pytest.raises(Unauthenticated):
             await verifier.verify_gateway(old)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("kid", [None, "one"])
+def test_a_key_without_an_id_or_under_the_id_of_the_last_one_is_found_by_its_first_token(
+    play: Callable[[Scene], None], clock: Clock, provider: Provider, kid: str | None
+) -> None:
+    def published(name: str) -> bytes:
+        key = {member: value for member, value in provider.jwk(name, kid=kid).items() if value is not None}
+        return json.dumps({"keys": [key]}).encode()
+
+    async def scene(server: KeyServer, verifier: Verifier, issuer: str) -> None:
+        server.publish(published("rsa"), path="/keys")
+        clock.now += 600
+        old = provider.token("rsa", iss=issuer, header={"kid": kid})
+        assert (await verifier.verify_gateway(old)).subject == "alice"
+        server.publish(published("other"), path="/keys")
+        new = provider.token("other", iss=issuer, header={"kid": kid}, sub="bob")
+        assert (await verifier.verify_gateway(new)).subject == "bob"
+        with pytest.raises(Unauthenticated, match="signature"):
+            await verifier.verify_gateway(old)
+
+    play(scene)
+
+
+def test_a_thousand_bad_signatures_in_a_second_cause_at_most_one_fetch(
+    play: Callable[[Scene], None], clock: Clock, provider: Provider
+) -> None:
+    async def scene(server: KeyServer, verifier: Verifier, issuer: str) -> None:
+        good = provider.token("ed", iss=issuer)
+        signatures = (base64.urlsafe_b64encode(n.to_bytes(64)).decode() for n in range(1000))
+        forged = [f"{good.rpartition('.')[0]}.{signature.rstrip('=')}" for signature in signatures]
+        at_start = server.paths.count("/keys")
+        for wave in range(10):
+            verifying = (verifier.verify_gateway(token) for token in forged[wave::10])
+            for outcome in await asyncio.gather(*verifying, return_exceptions=True):
+                assert isinstance(outcome, Unauthenticated)
+                assert outcome.code == "bad_signature"
+        assert server.paths.count("/keys") - at_start == 1
+        assert (await verifier.verify_gateway(good)).subject == "alice"
 
     play(scene)

@@ -317,6 +317,9 @@ class Rotating:
     def has(self, key: Any) -> bool:
         return self.fixed.has(key)
 
+    async def successor(self, key: Any, kid: str | None, algorithm: str) -> Any:
+        return None
+
     async def stands_by(self, digest: str) -> bool:
         return await self.fixed.stands_by(digest)
 

@@ -31,8 +31,8 @@ UNKNOWN_FOR = 60.0
 """Seconds for which a key id that was asked for in vain is not asked for again."""
 MOST_UNKNOWN = 1_000
 LONGEST_FETCH = 10.0
-LONGEST_WAIT = 3.0
-"""Seconds that a caller waits in all; Envoy waits five for the whole of Check."""
+LONGEST_WAIT, SECOND_LOOK = 2.0, 1.0
+"""Seconds that a caller waits to have a key, and for another when that was not the one; Envoy waits five."""
 
 log = structlog.get_logger()
 _NEVER = float("-inf")
@@ -87,6 +87,13 @@ class KeyCache:
             await self._look_for(kid, algorithm, until)
         return only_key(self._keys, kid, algorithm)
 
+    async def successor(self, key: VerifyingKey, kid: str | None, algorithm: str) -> VerifyingKey | None:
+        # Some issuers have no key ids, or give a new key the id of the old one.
+        if await self._look_anew(_latest(SECOND_LOOK)):
+            found = select(self._keys, kid, algorithm)
+            return found[0] if len(found) == 1 and found[0] != key else None
+        return None
+
     def has(self, key: VerifyingKey) -> bool:
         if self._is_unattended():
             return False
@@ -139,21 +146,25 @@ class KeyCache:
             self._start_fetch()
 
     async def _look_for(self, kid: str, algorithm: str, until: float) -> None:
-        """Fetch for the sake of an unknown key id, or join a fetch; once in a while, whoever asks."""
+        """See whether the issuer has a key with this id by now, if that may be asked."""
         if self._clock() < self._unknown.get(kid, _NEVER):
             return
         is_joining, before = self._is_fetching(), self._fetched_at
-        if not is_joining:
-            if self._since(self._asked_at) < RETRY_AFTER:
-                return
-            self._asked_at = self._clock()
-        await self._refreshed(until)
-        if select(self._keys, kid, algorithm):
+        if not await self._look_anew(until) or select(self._keys, kid, algorithm):
             return
         if self._is_fetching():
             raise no_keys()  # whether the issuer has this key is not known yet
         if self._fetched_at > before and not is_joining:  # what was joined may be older than the key
             self._remember_unknown(kid)
+
+    async def _look_anew(self, until: float) -> bool:
+        """Fetch for the sake of a token, or join a fetch; once in a while, whoever asks."""
+        if not self._is_fetching():
+            if self._since(self._asked_at) < RETRY_AFTER:
+                return False
+            self._asked_at = self._clock()
+        await self._refreshed(until)
+        return True
 
     def _remember_unknown(self, kid: str) -> None:
         self._unknown.pop(kid, None)
@@ -186,6 +197,6 @@ class KeyCache:
         self._refresh_after = min(max(fresh_for, SHORTEST_REFRESH), LONGEST_REFRESH)
 
 
-def _latest() -> float:
+def _latest(patience: float | None = None) -> float:
     """Until when whoever comes now may be kept waiting, by the event loop's clock."""
-    return asyncio.get_running_loop().time() + LONGEST_WAIT
+    return asyncio.get_running_loop().time() + (LONGEST_WAIT if patience is None else patience)

@@ -23,6 +23,10 @@ class KeySource(Protocol):
         """
         ...
 
+    async def successor(self, key: VerifyingKey, kid: str | None, algorithm: str) -> VerifyingKey | None:
+        """What took the place of a key with which a signature was not good; None as far as is known."""
+        ...
+
     def has(self, key: VerifyingKey) -> bool:
         """Whether the issuer still stands by this very key, as far as is known without waiting."""
         ...
@@ -48,6 +52,9 @@ class FixedKeys:
 
     async def find(self, kid: str | None, algorithm: str) -> VerifyingKey:
         return only_key(self._keys, kid, algorithm)
+
+    async def successor(self, key: VerifyingKey, kid: str | None, algorithm: str) -> VerifyingKey | None:
+        return None
 
     def has(self, key: VerifyingKey) -> bool:
         return key in self._keys

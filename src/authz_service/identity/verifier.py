@@ -21,6 +21,7 @@ from authz_service.identity.token import TokenHead, malformed, read_head
 from authz_service.view.caller import Caller
 
 MOST_REMEMBERED = 10_000
+BAD_SIGNATURE = "bad_signature"
 REQUIRED = ("exp", "iat", "iss", "aud", "sub")
 
 
@@ -137,9 +138,8 @@ class Verifier:
         if head.algorithm not in issuer.algorithms:
             message = f"the token is not signed with {' or '.join(issuer.algorithms)}"
             raise Unauthenticated(message, code="algorithm_refused")
-        key = await issuer.keys.find(head.kid, head.algorithm)
         audience = self._review_audience if is_review else issuer.audience
-        claims = _check_signature(token, key, issuer, algorithm=head.algorithm, audience=audience)
+        key, claims = await _signed(token, head, issuer, audience=audience)
         self._check_single_use(claims["aud"], is_review=is_review)
         expires_at = check_times(claims, now=self._clock(), max_lifetime=issuer.max_lifetime)
         found = caller(claims, expires_at=expires_at, groups=issuer.groups, person=issuer.person)
@@ -155,6 +155,22 @@ class Verifier:
 
 def _unknown_issuer() -> Unauthenticated:
     return Unauthenticated("the token's issuer is not one that is trusted here", code="unknown_issuer")
+
+
+async def _signed(
+    token: str, head: TokenHead, issuer: TrustedIssuer, *, audience: str
+) -> tuple[VerifyingKey, dict[str, Any]]:
+    """The key that signed the token, and its claims."""
+    algorithm = head.algorithm
+    key = await issuer.keys.find(head.kid, algorithm)
+    try:
+        return key, _check_signature(token, key, issuer, algorithm=algorithm, audience=audience)
+    except Unauthenticated as error:
+        is_of_key = error.code == BAD_SIGNATURE
+        later = await issuer.keys.successor(key, head.kid, algorithm) if is_of_key else None
+        if later is None:
+            raise
+    return later, _check_signature(token, later, issuer, algorithm=algorithm, audience=audience)
 
 
 def _check_signature(
@@ -176,7 +192,7 @@ def _check_signature(
             },
         )
     except jwt.InvalidSignatureError as error:
-        raise Unauthenticated("the token's signature is not good", code="bad_signature") from error
+        raise Unauthenticated("the token's signature is not good", code=BAD_SIGNATURE) from error
     except jwt.InvalidAudienceError as error:
         raise Unauthenticated(f"the token is not for {audience!r}", code="wrong_audience") from error
     except jwt.MissingRequiredClaimError as error:
