@@ -214,11 +214,25 @@ def test_a_running_record_that_contradicts_its_checkpoint_is_pushed_nowhere(plac
         assert place.sizes() == [5]
         place.change("DELETE FROM entries WHERE seq = 8")
         await checkpoints.take()
-        place.change("UPDATE head SET signature = ?", bytes(68))
-        await checkpoints.take()
         assert place.sizes() == [5]
         assert len(memory.got) == 1
         delivering.cancel()
+        await store.close()
+
+    within(scenario())
+
+
+def test_a_head_whose_signature_was_changed_is_pushed_nowhere(place: Place) -> None:
+    async def scenario() -> None:
+        store = await place.open()
+        checkpoints = place.checkpoints(store)
+        await store.append(ENTRY)
+        await checkpoints.take()
+        await store.append(ENTRY)
+        place.change("UPDATE head SET signature = ?", bytes(68))
+        await checkpoints.take()
+        assert not checkpoints.is_consistent
+        assert place.sizes() == [1]
         await store.close()
 
     within(scenario())

@@ -48,6 +48,14 @@ class Seen:
     document: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """One way in which the tree may have grown: by the hashes of the bytes, or by those that are stored."""
+
+    edge: Frontier
+    from_bytes: bool
+
+
 @dataclass(slots=True)
 class Walk:
     """Feed `page` with the rows of all entries in order, then ask `end`."""
@@ -62,7 +70,7 @@ class Walk:
     last_at: str = ""
     agreed: int = 0
     """Up to where the tree is that of a kept checkpoint."""
-    _trees: list[Frontier] = field(default_factory=lambda: [Frontier()])
+    _trees: list[_Tree] = field(default_factory=lambda: [_Tree(Frontier(), from_bytes=True)])
     _waiting: list[Kept] = field(default_factory=list)
     _is_whole: bool = True
 
@@ -103,8 +111,8 @@ class Walk:
         if not self._is_whole:
             return None
         for tree in self._trees:
-            if tree.size == size and tree.root() == root:
-                return tree
+            if tree.edge.size == size and tree.edge.root() == root:
+                return tree.edge
         self._say(
             f"entries {self.agreed + 1} to {self.size}", "the tree over them is not the one of the head"
         )
@@ -135,15 +143,15 @@ class Walk:
 
     def _grow(self, computed: list[bytes], stored: list[bytes]) -> None:
         """Add leaves to the tree, or trees: from here on two, if the hashes differ for the first time."""
-        if computed != stored and len(self._trees) == 1:
-            self._trees.append(_copy(self._trees[0]))
+        if computed != stored and all(tree.from_bytes for tree in self._trees):
+            self._trees += [_Tree(_copy(tree.edge), from_bytes=False) for tree in self._trees]
         start = 0
         while start < len(computed):
             end = min(len(computed), start + WIDTH - self.size % WIDTH)
             if self._waiting and self._waiting[-1].size > self.size:
                 end = min(end, start + self._waiting[-1].size - self.size)
-            for tree, leaves in zip(self._trees, (computed, stored), strict=False):
-                _extend(tree, leaves[start:end])
+            for tree in self._trees:
+                _extend(tree.edge, (computed if tree.from_bytes else stored)[start:end])
             self.size += end - start
             start = end
             self._meet_checkpoints()
@@ -151,7 +159,7 @@ class Walk:
     def _meet_checkpoints(self) -> None:
         while self._waiting and self._waiting[-1].size == self.size:
             kept = self._waiting.pop()
-            roots = [EMPTY_ROOT] if self.size == 0 else [tree.root() for tree in self._trees]
+            roots = [EMPTY_ROOT] if self.size == 0 else [tree.edge.root() for tree in self._trees]
             if self._is_whole and kept.root in roots:
                 self.agreed = self.size
                 continue
@@ -160,8 +168,7 @@ class Walk:
             if self._is_whole:
                 what = f"are not those that were signed in {kept.source} (size {kept.size})"
                 self._say(f"entries {self.agreed + 1} to {self.size}", what)
-            if kept.frontier is not None:
-                self._trees, self._is_whole, self.agreed = [_copy(kept.frontier)], True, self.size
+            self._go_on_from(kept)
 
     def _skip_to(self, sequence: int) -> None:
         """The rows before `sequence` are not there, or it comes twice."""
@@ -175,8 +182,16 @@ class Walk:
         self.size = missing[1]
         while self._waiting and self._waiting[-1].size <= self.size:
             kept = self._waiting.pop()
-            if kept.size == self.size and kept.frontier is not None:
-                self._trees, self._is_whole, self.agreed = [_copy(kept.frontier)], True, self.size
+            if kept.size == self.size:
+                self._go_on_from(kept)
+
+    def _go_on_from(self, kept: Kept) -> None:
+        """What follows may be right again; the tree so far is kept too, as the head may be signed for it."""
+        if kept.frontier is None:
+            return
+        known = self._trees[:2] if self._is_whole else []
+        self._trees = [_Tree(_copy(kept.frontier), from_bytes=True), *known]
+        self._is_whole, self.agreed = True, self.size
 
     def _is_given_up(self, kept: Kept) -> bool:
         if not any(after < kept.size <= last for after, last in self.given_up):
