@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.parse
 from collections.abc import Callable
 
@@ -178,6 +179,21 @@ def test_a_client_receives_the_masking_of_the_whole_through_views(
     for finding in everything.scan(text):
         masked[finding.start : finding.end] = "*" * (finding.end - finding.start)
     assert "".join(released(everything.incremental(), pieces(text, data.draw(cuts)))) == "".join(masked)
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_cut_of_a_document_gives_the_findings_of_the_whole_through_views(
+    data: st.DataObject,
+    hidden: st.SearchStrategy[str],
+    cuts: st.SearchStrategy[list[int]],
+    everything: Scanner,
+    run: Run,
+    pieces: Cut,
+) -> None:
+    text = json.dumps([data.draw(hidden), {"a": data.draw(hidden)}], ensure_ascii=data.draw(st.booleans()))
+    found = run(everything.incremental(embedded_json=True), pieces(text, data.draw(cuts)))[0]
+    assert found == everything.scan(text, embedded_json=True)
 
 
 def test_what_is_folded_is_what_looks_alike() -> None:

@@ -14,6 +14,9 @@ INTERNATIONAL = rf"\+[(]?[1-9](?:{_BETWEEN}[0-9]){{6,14}}"
 NATIONAL = rf"[(]?[0-9](?:{_BETWEEN}[0-9]){{6,12}}"
 
 _SHORTEST = 7
+_TRIED = 3
+"""Ends that are tried: a number's last groups may belong to something else."""
+
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "IN", "BR", "AU")
 """Whose numbers are known without their country's code."""
 
@@ -62,7 +65,7 @@ def _is_valid(number: str, region: str | None) -> bool:
 
 
 def _ends(text: bytes, start: int, end: int) -> list[int]:
-    """Where groups of digits end that make it long enough, the last first."""
+    """Where groups of digits end that make it long enough, the last first; each takes long to judge."""
     ends: list[int] = []
     digits = 0
     for at in range(start, end):
@@ -70,4 +73,4 @@ def _ends(text: bytes, start: int, end: int) -> list[int]:
             digits += 1
             if digits >= _SHORTEST and not is_alnum(text, at + 1):
                 ends.append(at + 1)
-    return ends[::-1]
+    return ends[: -_TRIED - 1 : -1]
