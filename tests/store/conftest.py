@@ -214,6 +214,10 @@ class Place:
         find = partial(master_key_from_file, self.keys / "master.key")
         return open_keyring(self.keys_url, lambda may_create: find(may_create=may_create), clock=self.clock)
 
+    @staticmethod
+    def pseudonym(identity: tuple[str, str]) -> str:
+        return pseudonym_of(identity)
+
     @property
     def keys_url(self) -> str:
         return f"sqlite:///{self.keys}/keys.db"

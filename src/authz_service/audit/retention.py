@@ -18,14 +18,30 @@ class Retention(StrEnum):
 ORIGINAL = "original"
 """The name of a payload that has what was there before masking."""
 
-_OF_THE_SERVICE = frozenset({Kind.POLICY_ACTIVATED})
+STANDING = frozenset(
+    {
+        Kind.LOG_KEY_CREATED,
+        Kind.LOG_KEY_ROTATED,
+        Kind.TOKEN_REVOKED,
+        Kind.TOKEN_RESTORED,
+        Kind.RECORD_ACCEPTED,
+        Kind.RECORD_PURGED,
+        Kind.RECORD_KEPT,
+        Kind.RECORD_KEEP_LIFTED,
+        Kind.RECORD_ERASURE_ORDERED,
+        Kind.RECORD_ERASED,
+    }
+)
+"""What stays for ever: without it the rest could not be verified."""
+
+_OF_THE_SERVICE = STANDING | {Kind.POLICY_ACTIVATED}
 
 
 def retention_of(kind: str, name: str) -> Retention:
     """The class of the payload `name` of an entry of `kind`.
 
-    What the service says of itself (its policy, what was purged and on whose order) explains entries
-    and is kept as long as they are.
+    What the service says of itself (its policy, what was purged and on whose order, which tokens were
+    withdrawn) explains entries and is kept as long as they are.
     """
     if name == ORIGINAL:
         return Retention.ORIGINALS

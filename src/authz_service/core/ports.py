@@ -202,7 +202,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A committed entry with its payloads; `body` is its canonical bytes, the record itself."""
+    """A committed entry with its payloads; `body` is its canonical bytes, the record itself.
+
+    `missing` says of each payload that cannot be read any more why that is.
+    """
 
     sequence: int
     kind: str
@@ -211,6 +214,7 @@ class Entry:
     data: Mapping[str, object]
     payloads: Mapping[str, bytes]
     body: bytes
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@
 - `connecting`, `database`, `sqlite`, `postgres`: connections as durable as we promise, and their clock
 - `open_keys`, `keyring`, `key_store`, `key_schema`: the keys of subjects, in a database of their own
 - `sealing`, `payload_rows`, `binding`: payloads sealed and opened with them; whether they are the record's
+- `forgetting`: `purging` by age, `erasing` a person, `keeping` in spite of both; `forgotten_rows`, `missing`:
+  what entries say of that
 - `writer`: one thread and its queue; `waits`: how long its callers wait; `batch`: a group as one transaction
 - `transaction`, `ledger`: what a unit may do; the entries of one transaction; `prepared`: its SQL, made once
 - `opening`, `voting`, `ending`, `recovery`: units of work that change holds and sessions

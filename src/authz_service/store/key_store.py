@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from authz_service.errors import Unavailable
@@ -65,15 +65,18 @@ class KeyStore:
                 raise
             return other
 
-    def destroy(self, subject: str, *, created_before: int, now: int) -> Sequence[str]:
-        """Overwrite the subject's keys that are older than that; their ids."""
-        doomed = (
-            (subject_keys.c.subject == subject)
-            & subject_keys.c.wrapped.is_not(None)
-            & (subject_keys.c.created_at < created_before)
-        )
+    def destroyed(self, subject: str) -> Sequence[str]:
+        """The ids of the subject's keys that were destroyed."""
+        is_gone = (subject_keys.c.subject == subject) & subject_keys.c.wrapped.is_(None)
+        query = select(subject_keys.c.id).where(is_gone).order_by(subject_keys.c.id)
+        return self._run(lambda connection: connection.execute(query).scalars().all())
+
+    def destroy(self, which: ColumnElement[bool]) -> Sequence[str]:
+        """Overwrite these keys; the ids of those that there were."""
+        doomed = which & subject_keys.c.wrapped.is_not(None)
 
         def destroy(connection: Connection) -> Sequence[str]:
+            now = self._database.clock(connection)
             with changing(connection):
                 ids = connection.execute(select(subject_keys.c.id).where(doomed)).scalars().all()
                 connection.execute(update(subject_keys).where(doomed).values(wrapped=None, destroyed_at=now))

@@ -9,12 +9,13 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from authz_service.errors import Unavailable
 from authz_service.keys.master_key import MasterKey, WrongKey
 from authz_service.keys.payload_cipher import SUBJECT_KEY_BYTES
+from authz_service.store.key_schema import subject_keys
 from authz_service.store.key_store import KeyStore, LiveKey
 
 MOST_REMEMBERED = 10_000
@@ -78,18 +79,31 @@ class Keyring:
         with self._lock:
             return self._store.is_known(key_id)
 
-    def destroy(self, subject: str, *, created_before: int, now: int) -> int:
-        """Destroy the subject's keys that are older than `created_before`; how many there were.
+    def destroy(self, subject: str) -> int:
+        """Destroy the subject's key; how many there were.
 
-        Times in microseconds. Once this returns, nothing that they sealed can be opened with this key
-        store, by no replica for longer than half a minute. A subject that comes back gets a new key.
+        Once this returns, nothing that it sealed can be opened with this key store, by no replica for
+        longer than half a minute. A subject that comes back gets a new key.
         """
         with self._lock:
-            destroyed = self._store.destroy(subject, created_before=created_before, now=now)
             self._current.pop(subject, None)
-            for key_id in destroyed:
-                self._opened.pop(key_id, None)
-            return len(destroyed)
+            return self._gone(self._store.destroy(subject_keys.c.subject == subject))
+
+    def destroy_again(self, key_ids: Collection[str]) -> int:
+        """Destroy those of the keys that are there, as when the key store was restored; how many."""
+        with self._lock:
+            self._current.clear()
+            return self._gone(self._store.destroy(subject_keys.c.id.in_(key_ids))) if key_ids else 0
+
+    def destroyed(self, subject: str) -> Sequence[str]:
+        """The ids of the subject's keys that were destroyed."""
+        with self._lock:
+            return self._store.destroyed(subject)
+
+    def _gone(self, key_ids: Sequence[str]) -> int:
+        for key_id in key_ids:
+            self._opened.pop(key_id, None)
+        return len(key_ids)
 
     def close(self) -> None:
         """Forget all keys and close the key store."""

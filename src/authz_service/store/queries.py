@@ -21,6 +21,7 @@ from authz_service.store import paging
 from authz_service.store.hold_rows import OPEN, identity_text, seconds, state_at
 from authz_service.store.keyring import Keyring
 from authz_service.store.loading import load_hold
+from authz_service.store.missing import why_missing
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, head, holds
 from authz_service.store.transaction import Reader
@@ -90,9 +91,11 @@ def last_sequence(reader: Reader) -> int:
 def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:
     """See `Store.entries`."""
     query = select(entries.c.body).where(entries.c.session == clean(session_id)).order_by(entries.c.seq)
-    bodies = [bytes(body) for body in reader.read(query).scalars()]
+    bodies = [bytes(body) for body in reader.read(query).scalars() if body]
     read = [decode(body) for body in bodies]
     stored = read_payloads(reader, {ref.digest for entry in read for ref in entry.payloads.values()})
+    gone = {e.sequence: [n for n, ref in e.payloads.items() if ref.digest not in stored] for e in read}
+    why = why_missing(reader, read, {number: names for number, names in gone.items() if names})
     return [
         Entry(
             entry.sequence,
@@ -102,6 +105,7 @@ def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:
             entry.data,
             {name: stored[ref.digest].body for name, ref in entry.payloads.items() if ref.digest in stored},
             body,
+            why.get(entry.sequence, {}),
         )
         for entry, body in zip(read, bodies, strict=True)
     ]

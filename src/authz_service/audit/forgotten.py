@@ -1,0 +1,150 @@
+"""What the record says of what it let go of: purges, erasures, and what is kept in spite of them. Pure.
+
+All of it is in entries that are filed under a session of their own. They are the tombstones: where a
+payload or the bytes of an entry are missing, one of them accounts for it, or the record was damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from authz_service.audit.draft import Kind
+from authz_service.audit.retention import Retention
+
+SESSION = "record.retention"
+"""The session that these entries are filed under; no exchange has a name with a dot."""
+
+_OF_OTHERS = frozenset({(Kind.HOLD_VOTED.value, "voter"), (Kind.SESSION_READ.value, "reader")})
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """One batch: the entries `first` to `last`, but for the sessions in `but`; or the sessions `only`."""
+
+    sequence: int
+    at: int
+    retention: Retention
+    first: int
+    last: int
+    but: frozenset[str]
+    only: frozenset[str]
+    policy: str
+
+    def has(self, sequence: int, session: str | None) -> bool:
+        """Whether this batch took what an entry has of its class."""
+        if self.only:
+            return session in self.only and sequence < self.sequence
+        return self.first <= sequence <= self.last and session not in self.but
+
+
+@dataclass(slots=True)
+class Erasure:
+    """Of everything about a subject in entries before `ordered`; `done` is the entry that ended it.
+
+    `keys` are the ids of those that were destroyed.
+    """
+
+    ordered: int
+    at: int
+    subject: str
+    done: int | None = None
+    keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A session, or all of a subject's, that nothing may be taken from. `sequence` is its entry's."""
+
+    id: str
+    sequence: int
+    at: int
+    session: str | None
+    subject: str | None
+
+
+@dataclass(slots=True)
+class Forgotten:
+    """Made from the entries of `SESSION`, in order."""
+
+    purges: list[Purge] = field(default_factory=list)
+    erasures: list[Erasure] = field(default_factory=list)
+    keeps: dict[str, Keep] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entries: Iterable[tuple[int, int, str, Mapping[str, Any]]]) -> Forgotten:
+        """From number, time (microseconds), kind and data; raises `ValueError` for data of another form."""
+        forgotten = cls()
+        try:
+            for sequence, at, kind, data in entries:
+                forgotten._take(sequence, at, kind, data)
+        except (KeyError, TypeError) as error:
+            raise ValueError("an entry about retention has another form") from error
+        return forgotten
+
+    def purged_up_to(self, retention: Retention) -> int:
+        """The last entry that a purge of this class has come to."""
+        return max((purge.last for purge in self.purges if purge.retention is retention), default=0)
+
+    def left_over(self, retention: Retention) -> set[str]:
+        """The sessions that purges of this class passed over, and that none has taken since."""
+        left: set[str] = set()
+        for purge in self.purges:
+            if purge.retention is retention:
+                left = (left | purge.but) - purge.only
+        return left
+
+    def purge_of(self, retention: Retention, sequence: int, session: str | None) -> Purge | None:
+        """The purge that took what the entry has of this class, or of entries as a whole."""
+        classes = (retention, Retention.ENTRIES)
+        return next((p for p in self.purges if p.retention in classes and p.has(sequence, session)), None)
+
+    def erasure_of(self, subject: str, sequence: int) -> Erasure | None:
+        """The erasure that took what the entry has about this subject."""
+        return next((e for e in self.erasures if e.subject == subject and sequence < e.ordered), None)
+
+    def is_kept(self, session: str | None, subject: str | None) -> bool:
+        """Whether nothing may be taken from this session of this subject."""
+        return any(
+            (keep.session is not None and keep.session == session)
+            or (keep.subject is not None and keep.subject == subject)
+            for keep in self.keeps.values()
+        )
+
+    def _take(self, sequence: int, at: int, kind: str, data: Mapping[str, Any]) -> None:
+        match kind:
+            case Kind.RECORD_PURGED:
+                self.purges.append(_purge(sequence, at, data))
+            case Kind.RECORD_ERASURE_ORDERED:
+                self.erasures.append(Erasure(sequence, at, str(data["subject"])))
+            case Kind.RECORD_ERASED:
+                for erasure in self.erasures:
+                    if erasure.ordered == data["ordered"]:
+                        erasure.done = sequence
+                        erasure.keys |= frozenset(data["keys"])
+            case Kind.RECORD_KEPT:
+                keep = Keep(data["keep"], sequence, at, data["session"], data["subject"])
+                self.keeps[keep.id] = keep
+            case Kind.RECORD_KEEP_LIFTED:
+                self.keeps.pop(data["keep"], None)
+            case _:
+                pass
+
+
+def is_about_another(kind: str, name: str) -> bool:
+    """Whether a payload of a session is about somebody else than whose session it is."""
+    return (kind, name) in _OF_OTHERS
+
+
+def _purge(sequence: int, at: int, data: Mapping[str, Any]) -> Purge:
+    return Purge(
+        sequence,
+        at,
+        Retention(data["class"]),
+        int(data["first"]),
+        int(data["last"]),
+        frozenset(data["but"]),
+        frozenset(data["only"]),
+        str(data["policy"]),
+    )

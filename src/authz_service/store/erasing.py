@@ -1,0 +1,153 @@
+"""Erasing one person: the order on record, then their keys, then what is left of them, then the tombstone.
+
+What a crash interrupts stays ordered, and is completed at the next start. Each step may be done again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+
+from authz_service.audit.columns import clean
+from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
+from authz_service.audit.entry import decode
+from authz_service.audit.forgotten import SESSION, Erasure, is_about_another
+from authz_service.core.forgetting import Erased, Order, Person
+from authz_service.errors import Conflict
+from authz_service.store.forgotten_rows import read_forgotten
+from authz_service.store.hold_rows import OPEN, identity_text, requester_of
+from authz_service.store.purging import WIPED, forget_holds, order_payload
+from authz_service.store.schema import entries, holds, payloads, sessions, votes
+from authz_service.store.transaction import Reader, Transaction
+
+SESSIONS_AT_ONCE = 50
+NOBODY = identity_text(("erased", ""))
+
+
+def people(reader: Reader, name: str) -> Sequence[Person]:
+    """Whom a name may mean: callers by subject, person or pseudonym."""
+    wanted = clean(name)
+    columns = (sessions.c.caller, sessions.c.caller_detail)
+    named = or_(sessions.c.subject == wanted, sessions.c.person == wanted, sessions.c.caller == wanted)
+    found: dict[str, Person] = {}
+    for row in reader.read(select(*columns).where(named).distinct()):
+        told = json.loads(row.caller_detail) if row.caller_detail else {"issuer": "", "subject": ""}
+        if row.caller not in found or told["subject"]:
+            found[row.caller] = Person(row.caller, told["issuer"], told["subject"])
+    return [person for pseudonym, person in sorted(found.items()) if pseudonym]
+
+
+def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasure:
+    """Put on record what is to go; raises `Conflict` while some of it is kept or in use."""
+    forgotten = read_forgotten(transaction)
+    kept = [
+        keep.id
+        for keep in forgotten.keeps.values()
+        if _is_of(transaction, keep.session, keep.subject, subject)
+    ]
+    if kept:
+        raise Conflict(f"a legal hold is on this: lift {', '.join(kept)} first", code="kept")
+    _refuse_open(transaction, subject)
+    data: Data = {"subject": subject}
+    draft = EntryDraft(Kind.RECORD_ERASURE_ORDERED, SESSION, data, order_payload(order))
+    recorded = transaction.record(draft)
+    return Erasure(recorded.last, transaction.now, subject)
+
+
+def _is_of(reader: Reader, session: str | None, kept: str | None, subject: str) -> bool:
+    if session is None:
+        return kept == subject
+    return reader.read(select(sessions.c.caller).where(sessions.c.id == session)).scalar() == subject
+
+
+def _refuse_open(transaction: Transaction, subject: str) -> None:
+    mine = (sessions.c.caller == subject) & sessions.c.ended_at.is_(None)
+    if transaction.read(select(sessions.c.id).where(mine).limit(1)).first() is not None:
+        raise Conflict("an exchange of theirs is still open; wait for its end", code="still_open")
+    is_open = holds.c.state.in_([state.value for state in OPEN])
+    for row in transaction.read(select(holds).where(is_open)).all():
+        voted = transaction.read(select(votes.c.voter, votes.c.account).where(votes.c.hold == row.id)).all()
+        if subject in {transaction.pseudonym(requester_of(row)), *_pseudonyms(transaction, voted)}:
+            raise Conflict(f"hold {row.id} waits with their request or vote; let it end", code="still_held")
+
+
+def _pseudonyms(transaction: Transaction, voted: Iterable[Any]) -> set[str]:
+    identities = {(text_) for row in voted for text_ in (row.voter, row.account)}
+    return {transaction.pseudonym(_identity(text_)) for text_ in identities}
+
+
+def _identity(stored: str) -> tuple[str, str]:
+    issuer, subject = json.loads(stored)
+    return issuer, subject
+
+
+def take_sessions(transaction: Transaction, erasure: Erasure, *, after: int) -> tuple[int, int, int]:
+    """Take what is left in the next sessions: the number of the last one (0: none), how many, payloads."""
+    mine = (
+        (sessions.c.caller == erasure.subject) & (sessions.c.seq > after) & (sessions.c.seq < erasure.ordered)
+    )
+    query = select(sessions.c.id, sessions.c.seq).where(mine).order_by(sessions.c.seq).limit(SESSIONS_AT_ONCE)
+    rows = transaction.read(query).all()
+    if not rows:
+        return 0, 0, 0
+    names = [row.id for row in rows]
+    digests, opened = _theirs(transaction, names, erasure)
+    gone = transaction.change(delete(payloads).where(payloads.c.digest.in_(digests))) if digests else 0
+    forget_holds(transaction, opened)
+    transaction.change(update(sessions).where(sessions.c.id.in_(names)).values(WIPED))
+    return rows[-1].seq, len(rows), gone
+
+
+def _theirs(reader: Reader, names: Sequence[str], erasure: Erasure) -> tuple[list[bytes], list[str]]:
+    query = select(entries.c.body).where(entries.c.session.in_(names), entries.c.seq < erasure.ordered)
+    digests: list[bytes] = []
+    opened: list[str] = []
+    for body in reader.read(query).scalars():
+        if not body:
+            continue
+        entry = decode(bytes(body))
+        if entry.kind == Kind.HOLD_OPENED.value:
+            opened.append(str(entry.data["hold"]))
+        about = (ref.digest for name, ref in entry.payloads.items() if not is_about_another(entry.kind, name))
+        digests.extend(about)
+    return digests, opened
+
+
+def take_votes(transaction: Transaction, erasure: Erasure) -> tuple[int, int]:
+    """Take their name from the votes that they cast on others' requests: votes, payloads."""
+    pairs = transaction.read(select(votes.c.voter, votes.c.account).distinct()).all()
+    theirs = [p for p in pairs if erasure.subject in _pseudonyms(transaction, [p]) and p.voter != NOBODY]
+    count = gone = 0
+    for pair in theirs:
+        is_theirs = (votes.c.voter == pair.voter) & (votes.c.account == pair.account)
+        for row in transaction.read(select(votes.c.seq, votes.c.detail).where(is_theirs)).all():
+            detail = json.dumps({**json.loads(row.detail), "name": ""})
+            wiped = {"voter": NOBODY, "account": NOBODY, "detail": detail}
+            count += transaction.change(update(votes).where(votes.c.seq == row.seq).values(wiped))
+            gone += _take_voter(transaction, row.seq)
+    return count, gone
+
+
+def _take_voter(transaction: Transaction, sequence: int) -> int:
+    body = transaction.read(select(entries.c.body).where(entries.c.seq == sequence)).scalar()
+    ref = decode(bytes(body)).payloads.get("voter") if body else None
+    if ref is None:
+        return 0
+    return transaction.change(delete(payloads).where(payloads.c.digest == ref.digest))
+
+
+def finish(transaction: Transaction, erasure: Erasure, erased: Erased) -> None:
+    """The tombstone."""
+    keys: list[Scalar] = [*erased.keys]
+    data: Data = {
+        "subject": erasure.subject,
+        "ordered": erasure.ordered,
+        "sessions": erased.sessions,
+        "payloads": erased.payloads,
+        "votes": erased.votes,
+        "keys": keys,
+    }
+    transaction.record(EntryDraft(Kind.RECORD_ERASED, SESSION, data))

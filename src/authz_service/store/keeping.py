@@ -1,0 +1,59 @@
+"""Legal holds: what nobody and no policy may take from the record until they are lifted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from authz_service.audit.columns import clean
+from authz_service.audit.draft import Data, EntryDraft, Kind
+from authz_service.audit.forgotten import SESSION, Keep
+from authz_service.core.forgetting import Kept, Order
+from authz_service.errors import NotFound
+from authz_service.store.forgotten_rows import read_forgotten, retention_entries
+from authz_service.store.payload_rows import read_payloads
+from authz_service.store.purging import order_payload
+from authz_service.store.schema import sessions
+from authz_service.store.transaction import Reader, Transaction
+
+
+def place(
+    transaction: Transaction, keep_id: str, *, session: str | None, subject: str | None, order: Order
+) -> Keep:
+    """See `ForgettingStore.keep`."""
+    if (session is None) == (subject is None):
+        raise ValueError("a legal hold is on a session or on a subject")
+    if session is not None:
+        found = transaction.read(select(sessions.c.id).where(sessions.c.id == clean(session))).scalar()
+        if found is None:
+            raise NotFound("there is no such session", code="session_not_found")
+    data: Data = {"keep": keep_id, "session": session, "subject": subject}
+    recorded = transaction.record(EntryDraft(Kind.RECORD_KEPT, SESSION, data, order_payload(order)))
+    return Keep(keep_id, recorded.last, transaction.now, session, subject)
+
+
+def lift(transaction: Transaction, keep_id: str, order: Order) -> None:
+    """See `ForgettingStore.lift`."""
+    if keep_id not in read_forgotten(transaction).keeps:
+        raise NotFound("there is no such legal hold in force", code="keep_not_found")
+    data: Data = {"keep": keep_id}
+    transaction.record(EntryDraft(Kind.RECORD_KEEP_LIFTED, SESSION, data, order_payload(order)))
+
+
+def in_force(reader: Reader) -> Sequence[Kept]:
+    """See `ForgettingStore.keeps`."""
+    keeps = read_forgotten(reader).keeps
+    return [Kept(keep, order_of(reader, keep.sequence)) for keep in keeps.values()]
+
+
+def order_of(reader: Reader, sequence: int) -> Order:
+    """Who wanted what an entry about retention says, and why; empty where nobody did."""
+    found = next((entry for entry in retention_entries(reader) if entry.sequence == sequence), None)
+    ref = None if found is None else found.payloads.get("order")
+    opened = {} if ref is None else read_payloads(reader, {ref.digest})
+    for payload in opened.values():
+        told = json.loads(payload.body)
+        return Order(told["by"], told["reason"])
+    return Order("", "")
