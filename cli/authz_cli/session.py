@@ -37,10 +37,21 @@ def list_sessions(
 
 @command.command("show")
 @click.argument("session")
+@click.option(
+    "--raw",
+    type=click.Choice(("request", "answer")),
+    help="Only the bytes of this body, as they crossed; not to a terminal.",
+)
 @json_option
 @target_options
-def show(target: Target, session: str, as_json: bool) -> None:
-    """One session: who asked, what was decided, and the bodies as they crossed. Your reading is recorded."""
-    from authz_cli.session_actions import show_one
+def show(target: Target, session: str, raw: Literal["request", "answer"] | None, as_json: bool) -> None:
+    """One session: who asked, who decided what and why, and the bodies as they crossed.
 
-    show_one(target, session, as_json=as_json)
+    Your reading is recorded.
+    """
+    from authz_cli.session_actions import show_one, show_raw
+
+    if raw is not None:
+        show_raw(target, session, raw)
+    else:
+        show_one(target, session, as_json=as_json)

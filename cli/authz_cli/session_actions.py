@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -10,9 +11,16 @@ import click
 
 from authz_cli import terminal
 from authz_cli.client import connect, first_of
+from authz_cli.exits import Exit, Failure
 from authz_cli.options import Target
 from authz_cli.session_filters import Filters
-from authz_cli.session_json import session_object, session_with_bodies
+from authz_cli.session_json import (
+    ANSWER_RELEASED,
+    REQUEST_FORWARDED,
+    body_of,
+    session_object,
+    session_with_bodies,
+)
 from authz_cli.session_text import session_page, sessions_table
 
 
@@ -39,3 +47,20 @@ def show_one(target: Target, name: str, *, as_json: bool) -> None:
         return
     for line in session_page(session, entries, now=datetime.now(UTC), width=terminal.width()):
         click.echo(line)
+
+
+def show_raw(target: Target, name: str, which: Literal["request", "answer"]) -> None:
+    """Write one body, byte for byte."""
+    out = sys.stdout.buffer
+    if sys.stdout.isatty():
+        # A prompt may hold what a terminal obeys.
+        raise Failure(
+            "raw bytes are not written to a terminal: redirect them, or leave out --raw", Exit.USAGE
+        )
+    with connect(target) as client:
+        _, entries = client.session(name)
+    body = body_of(entries, REQUEST_FORWARDED if which == "request" else ANSWER_RELEASED)
+    if body is None:
+        raise Failure(f"no {which} of this session crossed, or it is not kept any more", Exit.NOT_FOUND)
+    out.write(body)
+    out.flush()

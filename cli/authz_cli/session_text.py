@@ -9,9 +9,11 @@ from datetime import datetime
 from authz_api.v1 import sessions_pb2
 from authz_cli.conversation import conversation
 from authz_cli.hold_text import local
-from authz_cli.moments import distance, moment
+from authz_cli.moments import distance
 from authz_cli.safe_text import safe_line, wrapped
-from authz_cli.session_json import ANSWER_RELEASED, REQUEST_FORWARDED, body_of, entry_data
+from authz_cli.session_facts import facts
+from authz_cli.session_json import entry_data
+from authz_cli.session_story import Story
 from authz_cli.table import table
 
 HEADS = ("ID", "STARTED", "CALLER", "MODEL", "DECISION", "RULE", "STATUS")
@@ -32,40 +34,25 @@ def session_page(
     now: datetime,
     width: int | None,
 ) -> Iterator[str]:
-    """Who asked, what happened when, and the bodies as they crossed, whole."""
+    """Who asked, why what was decided, who decided, the bodies as they crossed, whole, and every entry."""
+    story = Story.of(entries)
     yield f"Session {safe_line(session.id)}: {safe_line(session.status)}"
-    for name, text in _facts(session, now):
+    for name, text in facts(session, story, now):
+        # Wrapped here, or a name with many spaces in it could put words of its own below ours.
         first, *more = wrapped(safe_line(text), max(width - 12, 20)) if width else [safe_line(text)]
         yield f"{name + ':':<10}{first}"
         yield from (" " * 10 + piece for piece in more)
     yield ""
+    heading, body = story.body or ("The request, as it went to the model", None)
+    yield heading
+    yield from _crossing(body, width, is_answer=False)
+    yield ""
+    yield "The answer, as it went to the caller"
+    yield from _crossing(story.answer, width, is_answer=True)
+    yield ""
     yield "What happened"
     for entry in entries:
         yield from _entry(entry, width)
-    yield ""
-    yield "The request, as it went to the model"
-    yield from _crossing(body_of(entries, REQUEST_FORWARDED), width, is_answer=False)
-    yield ""
-    yield "The answer, as it went to the caller"
-    yield from _crossing(body_of(entries, ANSWER_RELEASED), width, is_answer=True)
-
-
-def _facts(session: sessions_pb2.Session, now: datetime) -> Iterator[tuple[str, str]]:
-    caller = session.caller
-    if session.HasField("caller"):
-        groups = ", ".join(caller.groups) or "no groups"
-        yield "Caller", f"{caller.subject} ({groups}) of {caller.issuer}"
-    else:
-        yield "Caller", "nobody who was identified"
-    yield "Asked", f"{session.model or 'no model'} by {session.method} {session.path}"
-    yield "Decision", f"{session.decision or 'none'} by rule {session.rule or '-'}"
-    if session.hold:
-        yield "Hold", session.hold
-    yield "Started", moment(local(session.started_at), now=now)
-    if session.HasField("ended_at"):
-        yield "Ended", moment(local(session.ended_at), now=now)
-    if session.HasField("prompt_tokens") or session.HasField("completion_tokens"):
-        yield "Tokens", f"{session.prompt_tokens} in, {session.completion_tokens} out"
 
 
 def _entry(entry: sessions_pb2.Entry, width: int | None) -> Iterator[str]:
@@ -83,7 +70,7 @@ def _short(value: object) -> str:
 
 def _crossing(body: bytes | None, width: int | None, *, is_answer: bool) -> Iterator[str]:
     if body is None:
-        yield "  nothing did"
+        yield "  nothing did, or it is not kept any more"
     else:
         yield from conversation(body, width=width, is_answer=is_answer)
 

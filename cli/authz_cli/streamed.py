@@ -7,41 +7,61 @@ from collections.abc import Iterator
 from authz_cli.outline import Json, Number, parse
 
 END = "[DONE]"
+WHOLE_LINES = ("message/content", "message/thinking", "response", "thinking")
+"""Where the lines of an NDJSON stream (Ollama's) have their text."""
 
 
 def joined(body: bytes) -> dict[str, str] | None:
-    """Each text of a stream of events (SSE) by its place, such as `choices/0/delta/content`.
+    """Each text of a stream by its place, such as `choices/0/delta/content`.
 
-    Texts are the strings below a `delta`; an element of a list counts by its `index`, if it has one.
+    In events (SSE) texts are the strings below a `delta`, but for its `type`; an element of a list counts
+    by its `index`, if it has one, and so does an event. In lines of JSON they are where Ollama has them.
     None for what is no such stream from its first byte to its last, or has no text in it.
     """
     texts: dict[str, str] = {}
     events = _events(body)
-    if events is None:
-        return None
-    for event in events:
-        for place, text in _texts(event, (), is_delta=False):
+    lines = _lines(body) if events is None else None
+    for event in events or lines or ():
+        for place, text in _texts(event, (), is_delta=events is None):
             key = "/".join(place)
-            texts[key] = texts.get(key, "") + text
+            if events is not None or key in WHOLE_LINES:
+                texts[key] = texts.get(key, "") + text
     return texts or None
+
+
+def _lines(body: bytes) -> list[Json] | None:
+    found: list[Json] = []
+    for line in body.splitlines():
+        value = parse(line)
+        if not isinstance(value, dict) or "done" not in value:
+            return None
+        found.append(value)
+    return found
 
 
 def _events(body: bytes) -> list[Json] | None:
     events: list[Json] = []
+    announced = ""
     for line in body.splitlines():
-        if not line:
-            continue
         name, _, value = line.partition(b":")
-        if name != b"data":
-            return None
         data = value.removeprefix(b" ")
-        if data == END.encode():
-            continue
-        event = parse(data)
-        if event is None:
+        if name == b"event" and not announced:
+            announced = data.decode(errors="replace")
+        elif name == b"data":
+            event = parse(data) if data != END.encode() else END
+            if event is None or (announced and not _is_of_type(event, announced)):
+                return None
+            announced = ""
+            if event != END:
+                events.append(event)
+        elif line:
             return None
-        events.append(event)
-    return events
+    return None if announced else events
+
+
+def _is_of_type(event: Json, name: str) -> bool:
+    """Whether the name of an event tells nothing that its data does not."""
+    return isinstance(event, dict) and event.get("type") == name
 
 
 def _texts(value: Json, place: tuple[str, ...], *, is_delta: bool) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -51,8 +71,11 @@ def _texts(value: Json, place: tuple[str, ...], *, is_delta: bool) -> Iterator[t
         case str() if is_delta:
             yield place, value
         case dict():
+            index = value.get("index")
+            own = (index,) if isinstance(index, Number) and not place else ()
             for key, item in value.items():
-                yield from _texts(item, (*place, key), is_delta=is_delta or key == "delta")
+                if not (is_delta and key == "type"):
+                    yield from _texts(item, (*own, *place, key), is_delta=is_delta or key == "delta")
         case list():
             for position, item in enumerate(value):
                 index = item.get("index") if isinstance(item, dict) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from tests.cli.conftest import Terminal
@@ -113,3 +114,73 @@ def test_a_wide_list_has_what_does_not_fit_a_narrow_one(terminal: Terminal) -> N
     assert head.split()[7:] == ["GROUPS", "API", "PATH", "TOOK", "TOKENS", "HOLD"]
     more = "contractors openai POST /v1/chat/completions 2.0 s 3+5 -"
     assert first.split()[-8:] == more.split()
+
+
+def entry(kind: Kind, session: str, data: Mapping[str, object], **payloads: bytes) -> EntryDraft:
+    return EntryDraft(kind, session, data, payloads)  # type: ignore[arg-type]
+
+
+def held(session: str) -> list[EntryDraft]:
+    voter = json.dumps({"voter": ["iss", "rita"], "account": ["iss", "rita"], "name": "Rita\u202e"}).encode()
+    rules = {"rules": ["contractors", "big"], "shadow": ["later"], "errors": ["odd"], "policy": "ab" * 32}
+    decided = {
+        "effect": "hold",
+        "rule": "contractors",
+        "findings": {"EMAIL_ADDRESS": 2, "PERSON": 0},
+        **rules,
+    }
+    return [
+        entry(Kind.REQUEST_RECEIVED, session, {"size": 70}, caller=caller_payload(PEOPLE["alice"])),
+        entry(Kind.REQUEST_DECIDED, session, decided),
+        entry(Kind.HOLD_OPENED, session, {"hold": "hld_1"}, forward=REQUEST),
+        entry(Kind.HOLD_VOTED, session, {"verdict": "approve"}, voter=voter, reason=b"Looked\x1b at it"),
+        entry(Kind.HOLD_APPROVED, session, {"hold": "hld_1"}),
+        entry(Kind.REQUEST_RELEASED, session, {"model": "llama"}, body=REQUEST),
+        entry(Kind.ANSWER_STARTED, session, {"status": 200}),
+        *(entry(Kind.ANSWER_RELEASED, session, {"masked": {"IBAN_CODE": 1}}, body=piece) for piece in ANSWER),
+    ]
+
+
+def test_a_page_tells_who_decided_why_and_what_was_masked(terminal: Terminal, review: Review) -> None:
+    review.store.past["ses_3"] = make_session("ses_3", decision="hold", rule="contractors", hold="hld_1")
+    review.store.recorded += held("ses_3")
+    shown = terminal.type("session", "show", "ses_3", person="ada").stdout
+    for part in (
+        "Decision: hold by rule contractors",
+        "Rules:    hold by rule contractors; also matched: big; in shadow: later; failed: odd",
+        "Found:    EMAIL_ADDRESS x2\n",
+        "Policy:   abababababab\n",
+        "Hold:     hld_1",
+        "Vote:     for, by Rita<U+202E>, saying: Looked␛ at it, 2026-11-18",
+        "Outcome:  approved",
+        "Waited:   0.00 s",
+        "Answer:   status 200, 3 pieces, the first after 0.00 s",
+        "Masked:   IBAN_CODE x3 in the answer",
+        "after 2.00 s",
+        "Read by:  ada",
+    ):
+        assert part in shown
+    assert "\x1b" not in shown
+
+
+def test_a_request_that_went_nowhere_is_shown_as_it_is_kept(terminal: Terminal) -> None:
+    shown = terminal.type("session", "show", "ses_2", person="ada").stdout
+    assert "The request, which went nowhere; every finding in it is masked\n" in shown
+    assert "[PRIVATE_KEY]" in shown
+    assert "Refused:  the request: denied" in shown
+
+
+def test_a_killed_session_says_by_whom_and_why(terminal: Terminal, review: Review) -> None:
+    operator = caller_payload(PEOPLE["olga"])
+    review.store.recorded.append(
+        entry(Kind.SESSION_KILLED, "ses_1", {}, operator=operator, reason=b"It loops.")
+    )
+    shown = terminal.type("session", "show", "ses_1", person="ada").stdout
+    assert "Killed:   by olga, saying: It loops." in shown
+
+
+def test_raw_is_the_body_byte_for_byte(terminal: Terminal) -> None:
+    result = terminal.type("session", "show", "ses_1", "--raw", "answer", person="ada")
+    assert result.stdout_bytes == b"".join(ANSWER)
+    assert terminal.type("session", "show", "ses_1", "--raw", "request", person="ada").stdout_bytes == REQUEST
+    assert terminal.type("session", "show", "ses_2", "--raw", "answer", person="ada").exit_code == 3

@@ -44,6 +44,35 @@ def test_what_is_no_plain_stream_is_left_to_be_shown_as_it_is(body: bytes) -> No
     assert joined(body) is None
 
 
+def test_an_event_that_is_named_as_its_type_is_joined_by_its_index() -> None:
+    """As Anthropic streams."""
+    deltas = [
+        (0, "thinking_delta", "thinking", "Hm"),
+        (1, "text_delta", "text", "Hi "),
+        (1, "text_delta", "text", "you"),
+    ]
+    body = b"".join(
+        b"event: content_block_delta\ndata: %s\n\n"
+        % json.dumps(
+            {"type": "content_block_delta", "index": index, "delta": {"type": kind, key: text}}
+        ).encode()
+        for index, kind, key, text in deltas
+    )
+    assert joined(body) == {"0/delta/thinking": "Hm", "1/delta/text": "Hi you"}
+    assert joined(body.replace(b"event: content_block_delta", b"event: other", 1)) is None
+
+
+def test_lines_of_json_are_joined() -> None:
+    """As Ollama streams."""
+    lines = [
+        {"message": {"role": "assistant", "content": text}, "done": not text} for text in ("Hi ", "you", "")
+    ]
+    assert joined(b"".join(json.dumps(line).encode() + b"\n" for line in lines)) == {
+        "message/content": "Hi you"
+    }
+    assert joined(b'{"response":"a","done":false}\n{"response":"b","done":true}') == {"response": "ab"}
+
+
 def test_a_tool_call_that_came_in_pieces_is_whole() -> None:
     pieces = ['{"pa', 'th": "/"}']
     calls = [{"index": 1, "function": {"arguments": piece}} for piece in pieces]
