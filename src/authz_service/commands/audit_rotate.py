@@ -17,6 +17,7 @@ from authz_service.keys.log_key import LogKey
 from authz_service.runtime.record import checkpoints_of, log_key
 from authz_service.store.location import store_url
 from authz_service.store.open import open_store
+from authz_service.store.record_keys import open_record_keys
 from authz_service.store.sql_store import SqlStore
 
 
@@ -95,8 +96,14 @@ async def _is_signed_by(config: Config, data: DataDir, key: LogKey) -> bool:
 
 
 async def _open(config: Config, data: DataDir, key: LogKey, *, accepts_head: bool = False) -> SqlStore:
-    url = store_url(config, data)
-    return await open_store(url, instance="audit", pseudonym=str, signer=key, accepts_head=accepts_head)
+    return await open_store(
+        store_url(config, data),
+        instance="audit",
+        pseudonym=str,
+        signer=key,
+        accepts_head=accepts_head,
+        keyring=open_record_keys(config, data),
+    )
 
 
 def _replace(new: Path, old: Path) -> None:
