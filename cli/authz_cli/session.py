@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -55,3 +56,57 @@ def show(target: Target, session: str, raw: Literal["request", "answer"] | None,
         show_raw(target, session, raw)
     else:
         show_one(target, session, as_json=as_json)
+
+
+@command.command("replay")
+@click.argument("session")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0.01, max=1000),
+    default=1.0,
+    show_default=True,
+    help="Times as fast.",
+)
+@click.option(
+    "--max-wait",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="The longest wait, of a hold too; what is cut is said.",
+)
+@click.option("--what", type=click.Choice(("all", "prompt", "answer")), default="all", show_default=True)
+@target_options
+def replay(
+    target: Target, session: str, speed: float, max_wait: float, what: Literal["all", "prompt", "answer"]
+) -> None:
+    """Play one exchange at its own pace: prompt, decision, wait, who decided, the answer as it came.
+
+    As it crossed, after masking. Your reading is recorded.
+    """
+    from authz_cli.session_plays import play
+
+    play(target, session, speed=speed, longest=max_wait, what=what)
+
+
+@command.command("export")
+@click.argument("session")
+@click.option("--format", "form", type=click.Choice(("asciicast",)), default="asciicast", show_default=True)
+@click.option("--max-wait", type=click.FloatRange(min=0), default=10.0, show_default=True, metavar="SECONDS")
+@click.option("--what", type=click.Choice(("all", "prompt", "answer")), default="all", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, not overwritten."
+)
+@target_options
+def export(
+    target: Target,
+    session: str,
+    form: str,
+    max_wait: float,
+    what: Literal["all", "prompt", "answer"],
+    output: Path | None,
+) -> None:
+    """Write a replay to a file, as an asciicast (version 2). Your reading is recorded."""
+    from authz_cli.session_plays import record
+
+    record(target, session, longest=max_wait, what=what, output=output)

@@ -29,6 +29,34 @@ def joined(body: bytes) -> dict[str, str] | None:
     return texts or None
 
 
+class Pieces:
+    """The texts of a stream that `joined` understands, as its bytes come, cut anywhere."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._is_lines: bool | None = None
+
+    def feed(self, data: bytes) -> Iterator[tuple[str, str]]:
+        """Each text that is complete now, with its place."""
+        *lines, self._rest = (self._rest + data).splitlines(keepends=True) or [b""]
+        if self._rest.endswith((b"\n", b"\r")) or _is_complete(self._rest):
+            lines, self._rest = [*lines, self._rest], b""
+        for line in lines:
+            text = line.strip()
+            if self._is_lines is None and text:
+                self._is_lines = text.startswith(b"{")
+            event = parse(text if self._is_lines else text.removeprefix(b"data:").strip())
+            for place, said in _texts(event, (), is_delta=bool(self._is_lines)):
+                key = "/".join(place)
+                if not self._is_lines or key in WHOLE_LINES:
+                    yield key, said
+
+
+def _is_complete(line: bytes) -> bool:
+    """A last line without an end, as an NDJSON stream may have it."""
+    return line.startswith(b"{") and parse(line) is not None
+
+
 def _lines(body: bytes) -> list[Json] | None:
     found: list[Json] = []
     for line in body.splitlines():
