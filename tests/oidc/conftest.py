@@ -11,7 +11,7 @@ from tests.e2e.stack import Stack
 from tests.oidc.provider_process import AUDIENCE, OidcProvider
 
 FOLDER = Path(__file__).parent
-MARKER = "oidc: needs Node.js; `make e2e-oidc` installs oidc-provider and runs them"
+MARKER = "oidc: needs Node.js; tests/oidc/setup_provider.py installs the provider first"
 
 
 def pytest_configure(config: pytest.Config) -> None:
