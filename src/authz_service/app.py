@@ -29,6 +29,7 @@ from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.indexing import Indexing
+from authz_service.runtime.killing import follow_kills
 from authz_service.runtime.record import open_record
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.revoking import Revoking
@@ -146,6 +147,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         indexing = Indexing(store, has_texts=config.record.search_texts)
         works = (
             indexing.run(),
+            follow_kills(store, gateway),
             gateway.waiting.run(),
             gateway.recorder.run(),
             revoking.run(),
@@ -182,7 +184,9 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         check = ExtAuthz(verifier=verifier, sealer=gateway.sealer, refusals=gateway.recorder)
         handlers = (check.handler(), ProcessServer(gateway).handler())
         drain = partial(gateway.drain, seconds=DRAIN_SECONDS)
-        await stack.enter_async_context(serve_gateway(data.service_socket, handlers, drain=drain))
+        await stack.enter_async_context(
+            serve_gateway(data.service_socket, handlers, drain=drain, link=config.link)
+        )
         yield service, Serving(review=address, metrics=metrics)
 
 
@@ -263,7 +267,7 @@ def _activated(loaded: Loaded) -> EntryDraft:
 
 def _refuse_restart_only(old: Config, new: Config) -> None:
     """Some sections are built into what runs: say so rather than take half of a file."""
-    sections = ("listen", "models", "identity", "store_url", "review", "record")
+    sections = ("listen", "link", "models", "identity", "store_url", "review", "record")
     changed = [name for name in sections if getattr(old, name) != getattr(new, name)]
     if changed:
         raise Misconfigured(f"{', '.join(changed)} changed, which takes a restart; nothing was reloaded")

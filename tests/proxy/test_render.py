@@ -12,7 +12,7 @@ from hypothesis import settings as configured
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from authz_service.config.model import Tls
+from authz_service.config.model import Link, Tls
 from authz_service.errors import Misconfigured
 from authz_service.proxy.render import render
 from authz_service.proxy.settings import EnvoySettings, Injected, ModelTarget
@@ -78,6 +78,34 @@ def test_any_models_give_a_file_that_keeps_the_gate_shut_and_renders_to_itself(
     assert [cluster["name"] for cluster in clusters] == expected
     headers = [route["match"]["headers"][0]["string_match"]["exact"] for route in routes]
     assert headers == [model.name for model in models]
+
+
+LINK = Link(
+    addresses=(("authz-1", 9443), ("10.0.0.5", 9443)),
+    listen=("0.0.0.0", 9443),
+    authority=Path("/link/authority.crt"),
+    cert=Path("/link/service.crt"),
+    key=Path("/link/service.key"),
+    envoy_cert=Path("/link/envoy.crt"),
+    envoy_key=Path("/link/envoy.key"),
+)
+
+
+def test_a_service_on_another_host_is_reached_with_a_certificate_of_both_sides(
+    settings: EnvoySettings,
+) -> None:
+    text = render(template_text(), dataclasses.replace(settings, link=LINK))
+    assert check(loaded(text)) == []
+    (cluster,) = [c for c in loaded(text)["static_resources"]["clusters"] if c["name"] == "authz_service"]
+    endpoints = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    sockets = [endpoint["endpoint"]["address"]["socket_address"] for endpoint in endpoints]
+    assert [(s["address"], s["port_value"]) for s in sockets] == [("authz-1", 9443), ("10.0.0.5", 9443)]
+    context = cluster["transport_socket"]["typed_config"]["common_tls_context"]
+    assert context["tls_certificates"][0]["certificate_chain"]["filename"] == "/link/envoy.crt"
+    names = context["validation_context"]["match_typed_subject_alt_names"]
+    assert sorted(name["matcher"]["exact"] for name in names) == ["10.0.0.5", "authz-1"]
+    assert cluster["type"] == "STRICT_DNS"
+    assert render(text, settings) == render(template_text(), settings)
 
 
 def test_comments_stay(settings: EnvoySettings) -> None:

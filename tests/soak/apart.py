@@ -35,17 +35,18 @@ class Apart(Stack):
     def start(self) -> None:
         """Run `authz serve`, then Envoy on what `authz envoy render` says."""
         self.start_service()
-        self.cli("envoy", "render", "--config", str(self.config_file), "-o", str(self._rendered))
+        self.cli("envoy", "render", "--config", str(self.config_file), "-o", str(self.rendered))
         self.start_envoy()
         self._wait_until_it_answers()
 
     @property
-    def _rendered(self) -> Path:
+    def rendered(self) -> Path:
+        """Envoy's file."""
         return self.folder / "envoy.yaml"
 
     def start_envoy(self) -> None:
         """Run Envoy on the rendered file; it answers a moment later."""
-        command = [str(envoy_path()), "-c", str(self._rendered), "--use-dynamic-base-id", "-l", "warning"]
+        command = [str(envoy_path()), "-c", str(self.rendered), "--use-dynamic-base-id", "-l", "warning"]
         with self._log("envoy.log") as log:
             self._envoy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 

@@ -5,6 +5,7 @@
 - `token`: a token from the embedded issuer
 - `policy`, `policy_cases`: check a configuration, and test its rules on cases
 - `envoy`: render and validate Envoy's file
+- `certs`: certificates for Envoy and a service on another host
 - `store`: the database's schema
 - `doctor`, `doctor_checks`, `doctor_clock`: what would keep the gateway from working
 - `options`: what several of them share

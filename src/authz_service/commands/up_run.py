@@ -123,7 +123,7 @@ def programs(chosen: Chosen, data: DataDir, *, metrics: int) -> tuple[Program, .
         name="service",
         command=(*python, *serve, "--metrics", str(metrics)),
         log=data.logs / "service.log",
-        is_ready=lambda: accepts_unix(data.service_socket) and accepts_unix(data.review_socket),
+        is_ready=lambda: _serves(chosen.config, data),
         stops_within=15.0,
     )
     both = (service, _envoy(chosen.config, data))
@@ -137,6 +137,16 @@ def programs(chosen: Chosen, data: DataDir, *, metrics: int) -> tuple[Program, .
         is_ready=lambda: accepts("127.0.0.1", port),
     )
     return (demo, *both)
+
+
+def _serves(config: Config, data: DataDir) -> bool:
+    link = config.link
+    serves = (
+        accepts_unix(data.service_socket)
+        if link is None
+        else accepts(reachable(link.listen[0]), link.listen[1])
+    )
+    return serves and accepts_unix(data.review_socket)
 
 
 def _envoy(config: Config, data: DataDir) -> Program:

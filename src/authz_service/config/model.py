@@ -28,6 +28,23 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """The way between Envoy and a service on another host: TCP with TLS, both showing a certificate.
+
+    Envoy connects to `addresses` and shows `envoy_cert`; the service listens on `listen` and shows `cert`.
+    Both must be signed by an authority in `authority`, the service's for the host that Envoy asked for.
+    """
+
+    addresses: tuple[tuple[str, int], ...]
+    listen: tuple[str, int]
+    authority: Path
+    cert: Path
+    key: Path
+    envoy_cert: Path
+    envoy_key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """The model's own credential: Envoy reads `file` and sets `header` to `prefix` + its content."""
 
@@ -201,3 +218,4 @@ class Config:
     store_url: str
     record: Record = field(default_factory=Record)
     detector_options: tuple[DetectorOptions, ...] = ()
+    link: Link | None = None

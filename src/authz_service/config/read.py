@@ -13,6 +13,7 @@ from authz_service.config.faults import BadConfiguration, Report
 from authz_service.config.gateway import read_limits, read_listen, read_models, read_store
 from authz_service.config.holds import read_approvals, read_holds
 from authz_service.config.issuers import read_identity
+from authz_service.config.link import read_link
 from authz_service.config.masks import OptionsCheck, PatternCheck, read_detectors, read_masks
 from authz_service.config.model import Config, Identity, PathRule
 from authz_service.config.people import read_review
@@ -115,6 +116,7 @@ def _read_root(
         store_url=read_store(root),
         record=read_record(root, base),
         detector_options=options,
+        link=read_link(root, base),
     )
     root.close()
     if report.faults or roles is None:

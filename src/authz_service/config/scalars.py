@@ -160,10 +160,15 @@ def host_and_port(node: Node) -> tuple[str, int]:
         host = host[1:-1]
         good_host = _is_address(host, 6)
     else:
-        good_host = _is_address(host, 4) or bool(_HOST_NAME.fullmatch(host) and not host[-1].isdigit())
+        good_host = _is_address(host, 4) or _is_name(host)
     if not colon or not good_host or not re.fullmatch(r"[0-9]{1,5}", port) or not int(port) <= 65_535:
         raise Refused(f"must be host:port, as in 127.0.0.1:10000 or [::1]:10000, found {shortened(value)}")
     return host, int(port)
+
+
+def _is_name(host: str) -> bool:
+    """A name's last label is no number, or it would be an address that somebody misspelt."""
+    return bool(_HOST_NAME.fullmatch(host)) and not host.rpartition(".")[2].isdigit()
 
 
 def is_loopback(host: str) -> bool:

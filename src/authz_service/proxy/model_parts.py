@@ -50,7 +50,7 @@ def gateway_tls(tls: Tls) -> dict[str, Any]:
         "alpn_protocols": ["h2", "http/1.1"],
         "tls_certificates": [chain],
     }
-    return _transport("DownstreamTlsContext", {"common_tls_context": common})
+    return transport("DownstreamTlsContext", {"common_tls_context": common})
 
 
 def _model_tls(model: ModelTarget, authorities: Path | None) -> dict[str, Any]:
@@ -64,10 +64,11 @@ def _model_tls(model: ModelTarget, authorities: Path | None) -> dict[str, Any]:
         "validation_context": validation,
     }
     named = {} if model.is_address else {"sni": model.host}  # RFC 6066 3: no addresses in SNI
-    return _transport("UpstreamTlsContext", {**named, "common_tls_context": common})
+    return transport("UpstreamTlsContext", {**named, "common_tls_context": common})
 
 
-def _transport(kind: str, context: dict[str, Any]) -> dict[str, Any]:
+def transport(kind: str, context: dict[str, Any]) -> dict[str, Any]:
+    """A TLS socket of Envoy's: `kind` is UpstreamTlsContext or DownstreamTlsContext."""
     typed = {"@type": f"{_TYPE}transport_sockets.tls.v3.{kind}", **context}
     return {"name": _TLS, "typed_config": typed}
 

@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from authz_service.errors import Misconfigured
 from authz_service.proxy.model_parts import fill_cluster, fill_route, gateway_tls
+from authz_service.proxy.service_parts import fill_service
 from authz_service.proxy.settings import EnvoySettings, ModelTarget
 
 MODEL_PREFIX = "model/"
@@ -45,7 +46,7 @@ def _fill(document: Any, settings: EnvoySettings) -> None:
     for logger in manager["access_log"]:
         if logger["name"] == _ACCESS_LOG:
             logger["typed_config"]["path"] = settings.access_log
-    _fill_service(_named(resources["clusters"], "authz_service"), settings)
+    fill_service(_named(resources["clusters"], "authz_service"), settings, copy=_bare_copy)
     routes = manager["route_config"]["virtual_hosts"][0]["routes"]
     _repeat(routes, settings.models, fill_route)
     _repeat(resources["clusters"], settings.models, lambda n, m: fill_cluster(n, m, settings.authorities))
@@ -58,17 +59,6 @@ def _fill_tls(chain: Any, settings: EnvoySettings) -> None:
         chain.pop("transport_socket", None)
     else:
         chain["transport_socket"] = gateway_tls(settings.tls)
-
-
-def _fill_service(cluster: Any, settings: EnvoySettings) -> None:
-    endpoints = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
-    sample = endpoints[0]
-    del endpoints[1:]
-    for index, socket in enumerate(settings.service_sockets):
-        endpoint = sample if index == 0 else _bare_copy(sample)
-        endpoint["endpoint"]["address"] = {"pipe": {"path": str(socket)}}
-        if index:
-            endpoints.append(endpoint)
 
 
 def _repeat(items: Any, models: tuple[ModelTarget, ...], fill: Callable[[Any, ModelTarget], None]) -> None:

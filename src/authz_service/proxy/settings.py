@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from authz_service.config.model import Config, Credential, Model, Tls
+from authz_service.config.model import Config, Credential, Link, Model, Tls
 from authz_service.errors import Misconfigured
 from authz_service.keys.data_dir import DataDir
 
@@ -59,8 +59,9 @@ class ModelTarget:
 class EnvoySettings:
     """Everything that `render` fills in. `idle_timeout` is in seconds, above the longest wait.
 
-    `service_sockets` has one Unix socket for each process of the service. `authorities` is the file
-    of certificate authorities by which models over https are verified.
+    `service_sockets` has one Unix socket for each process of the service; with a `link` they stand for
+    nothing, and its addresses count. `authorities` is the file of certificate authorities by which models
+    over https are verified.
     """
 
     host: str
@@ -72,6 +73,7 @@ class EnvoySettings:
     tls: Tls | None = None
     idle_timeout: float = LONGEST_HOLD
     authorities: Path | None = None
+    link: Link | None = None
 
 
 def envoy_settings(config: Config, data: DataDir, *, access_log: str = "/dev/stdout") -> EnvoySettings:
@@ -87,6 +89,7 @@ def envoy_settings(config: Config, data: DataDir, *, access_log: str = "/dev/std
         access_log=access_log,
         idle_timeout=max(LONGEST_HOLD, config.holds.wait + AFTER_WAIT),
         authorities=system_authorities() if any(model.tls for model in models) else None,
+        link=config.link,
     )
 
 

@@ -1,4 +1,4 @@
-"""The listener that Envoy calls: ext_authz, ext_proc and gRPC health, on a Unix socket."""
+"""The listener that Envoy calls: ext_authz, ext_proc and gRPC health, on a Unix socket or with mutual TLS."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from authz_service.config.model import Link
 from authz_service.errors import Misconfigured
 
 OPTIONS: Sequence[tuple[str, int]] = (
@@ -34,8 +35,11 @@ async def serve_gateway(
     handlers: Sequence[grpc.GenericRpcHandler[Any, Any]],
     *,
     drain: Callable[[], Awaitable[None]],
+    link: Link | None = None,
 ) -> AsyncIterator[None]:
     """Serve `handlers` on `socket` within the context, with the health that Envoy asks for.
+
+    With a `link` they are served there instead, to whoever shows a certificate of its authority.
 
     At the end `drain` is waited for while everything is still served, health too: were that taken back
     first, Envoy would refuse those that wait at once, with no other process to ask about them.
@@ -44,6 +48,20 @@ async def serve_gateway(
     servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack aio
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     server.add_generic_rpc_handlers(tuple(handlers))
+    if link is not None:
+        _listen_with_tls(server, link)
+        await server.start()
+    else:
+        await _start_on_socket(server, socket)
+    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield
+    finally:
+        await drain()
+        await server.stop(STOP_SECONDS)
+
+
+async def _start_on_socket(server: grpc.aio.Server, socket: Path) -> None:
     socket.unlink(missing_ok=True)  # left behind by a process that was killed
     try:
         server.add_insecure_port(f"unix:{socket}")
@@ -51,9 +69,19 @@ async def serve_gateway(
         raise Misconfigured(f"cannot listen on {socket}; is another authz running here?") from error
     await server.start()
     socket.chmod(0o600)
-    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+
+
+def _listen_with_tls(server: grpc.aio.Server, link: Link) -> None:
+    host, port = link.listen
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        yield
-    finally:
-        await drain()
-        await server.stop(STOP_SECONDS)
+        pair = (link.key.read_bytes(), link.cert.read_bytes())
+        authority = link.authority.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"service: cannot read {error.filename}: {error.strerror}") from error
+    credentials = grpc.ssl_server_credentials([pair], authority, require_client_auth=True)
+    try:
+        server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        message = f"service: cannot listen on {address}; is it taken, or the key not that of the certificate?"
+        raise Misconfigured(message) from error
