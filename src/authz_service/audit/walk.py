@@ -18,6 +18,8 @@ from authz_service.audit.entry import FORMAT
 from authz_service.audit.merkle import EMPTY_ROOT, Frontier
 from authz_service.audit.tiles import WIDTH, perfect_root
 
+_TEXT_OR_NONE = (str, type(None))  # a union would be made anew for each entry
+
 Stored = tuple[int, str | None, bytes, bytes]
 """A row of entries: number, session, bytes, leaf hash."""
 
@@ -207,7 +209,7 @@ def is_entry(document: Any) -> bool:
     """Whether a JSON document has the members that every entry has, each of its type."""
     if not isinstance(document, dict) or not isinstance(document.get("at"), str):
         return False
-    has_kind = isinstance(document.get("kind"), str) and isinstance(document.get("session"), str | None)
+    has_kind = isinstance(document.get("kind"), str) and isinstance(document.get("session"), _TEXT_OR_NONE)
     return has_kind and isinstance(document.get("data"), dict) and isinstance(document.get("payloads"), dict)
 
 

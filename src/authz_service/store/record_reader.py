@@ -5,7 +5,7 @@ Reading takes no lock that the service needs: it works on a store that is being 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,10 @@ class RecordReader:
         """The number of the last entry that there is."""
         return self.read(select(func.max(entries.c.seq))).scalar() or 0
 
-    def pages(self, first: int, last: int) -> Iterator[list[Any]]:
+    def pages(self, first: int, last: int) -> Iterator[Sequence[Any]]:
         """The rows of entries `first` to `last`, in order, some thousands at once."""
         after = first - 1
-        while page := list(self.read(_PAGE, {"after": after, "last": last})):
+        while page := self.read(_PAGE, {"after": after, "last": last}).all():
             yield page
             after = page[-1].seq
 

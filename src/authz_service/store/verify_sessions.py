@@ -70,7 +70,7 @@ class SessionsCheck:
         self._compare({session: self._open.pop(session) for session in ended if session in self._open})
         if seen:
             between = {"first": seen[0].sequence, "last": seen[-1].sequence}
-            rows = self._reader.read(_BETWEEN, between)
+            rows = self._reader.read(_BETWEEN, between).all()
             self._again.update(row.id for row in rows if row.id not in begun)
 
     def end(self, size: int) -> None:
@@ -82,7 +82,7 @@ class SessionsCheck:
 
     def _compare(self, derived: Mapping[str, Columns]) -> None:
         for names in _some(derived):
-            rows = {row.id: row for row in self._reader.read(_ROWS.where(sessions.c.id.in_(names)))}
+            rows = {row.id: row for row in self._reader.read(_ROWS.where(sessions.c.id.in_(names))).all()}
             for name in names:
                 if name not in rows or _differing(rows[name], derived[name]):
                     self._again.add(name)
