@@ -59,6 +59,7 @@ def test_values_in_base64_are_found_when_split_anywhere(run: Run) -> None:
             assert run(_ALL.incremental(), [text[:at], text[at:]])[0] == whole
 
 
+# The one after `I` begins like text where it does not begin, too.
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -67,6 +68,7 @@ def test_values_in_base64_are_found_when_split_anywhere(run: Run) -> None:
         (_standard("jane@example.com and on"), "[EMAIL_ADDRESS]" + _standard("jane@example.com and on")[22:]),
         ("xy" + _standard("jane@example.com"), "xy[EMAIL_ADDRESS]"),
         ("data:text/plain;base64," + _standard("jane@example.com"), "data:text/plain;base64,[EMAIL_ADDRESS]"),
+        ("I" + _standard("WCOIRPLAHQOYVN1 jane@example.com"), "IV0NPSVJQTEFIUU9ZVk4xI[EMAIL_ADDRESS]"),
         ("jane" + _standard("jane@example.com"), "jane" + _standard("jane@example.com")),
         (_standard(_standard("jane@example.com")), _standard(_standard("jane@example.com"))),
         (_standard("\u00e9 jane@example.com"), _standard("\u00e9 jane@example.com")),

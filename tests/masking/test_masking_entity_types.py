@@ -65,6 +65,12 @@ def test_bare_numbers_count_only_after_a_word_that_says_what_they_are(entity: st
         assert entity not in _found(before + "." * 60 + value + after)
 
 
+def test_a_number_ends_with_its_group_of_digits() -> None:
+    assert _masked("NHS 943 476 5919 12") == "NHS [UK_NHS] 12"
+    for text in ("NHS 943476591912", "NHS 943 476 591912", "NHS 9434765919123456789", "NHS 1943 476 5919"):
+        assert "UK_NHS" not in _found(text)
+
+
 def test_scores_leave_no_shape_that_can_never_be_found() -> None:
     for kind in CATALOGUE.values():
         for shape in kind.shapes:
