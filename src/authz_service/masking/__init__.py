@@ -1,13 +1,17 @@
 """Finds sensitive values in texts and in streams of text.
 
 - `finding`, `seams`: the values and protocols that the rest of the service sees
-- `detectors`: the entity types we know, and `build_scanner`
-- `scanner`: a compiled set of detectors over whole texts
+- `operators`, `placeholder`: what stands in the place of a value
+- `catalogue`: the entity types that we know, listed in `personal_data`, `national_numbers`, `network` and
+  `credentials` in the words of `entity_type`; `detectors`: `build_scanner`
+- `options`, `terms`: what operators say about a detector, and on which terms a match counts
+- `scanner`: a compiled set of detectors over whole texts; `family`: those that are searched for in one pass
 - `stream`: the same over a channel that arrives in pieces, holding back only what could still grow
+- `viewed`: the same through `views`, in which hidden values show (`alike`, `offsets`), and their `union`
 - `embedded`, `json_text`, `grammar`: the same for a JSON document inside a string
-- `steps`, `pattern_detector`, `region_detector`: one step of one detector over a window of text
-- `validators`: what a pattern cannot say (Luhn, mod 97, the digits beside a match)
-- `syntax`, `prefix`: RE2 patterns, and the language of their prefixes
+- `steps`, `pattern_detector`, `number_detector`, `region_detector`, `base64_detector`: one step of one
+  detector over a window of text
+- `validators`, `identifiers`, `phone_numbers`: what a pattern cannot say (checksums, what stands beside)
+- `patterns`, `syntax`, `prefix`: RE2 patterns, and the language of their prefixes
 - `engine`, `characters`: RE2 itself, and the UTF-8 bytes that it sees
-- `placeholder`: what stands in the place of a finding
 """
