@@ -94,7 +94,7 @@ def test_what_is_generated_from_and_embedded_is_text() -> None:
         (CHAT, {"messages": [{"role": "user", "content": ["x"]}]}),
         (CHAT, {"messages": [{"role": "robot", "content": "x"}]}),
         (CHAT, {"Messages": []}),
-        (CHAT, {"messages": [{"role": "user", "content": "x"}], "logprobs": True}),
+        (CHAT, {"messages": [{"role": "user", "content": "x"}], "prompt_logprobs": 1}),
         (CHAT, {"messages": [{"role": "assistant", "tool_calls": [{"function": "x"}]}]}),
         (EMBED, {"input": [1, 2]}),
         (EMBED, {"input": [["x"]]}),
@@ -142,7 +142,7 @@ def test_a_tool_call_is_complete_and_its_numbers_are_looked_at() -> None:
 
 def test_tokens_are_cleared() -> None:
     logprobs = [{"token": "x", "logprob": -1.0}]
-    (frame,) = answered({"response": "x", "context": [1, 2], "logprobs": logprobs, "done": True})
+    (frame,) = answered({"response": "x", "context": [1, 2], "logprobs": logprobs * 2, "done": True})
     assert frame.cleared == (("context",), ("logprobs",))
 
 

@@ -15,7 +15,7 @@ from authz_service.errors import Unreadable
 from authz_service.model_apis.base import Operation
 from authz_service.model_apis.openai_chat import CHAT_COMPLETIONS, OpenAiChat
 from authz_service.model_apis.openai_refused import REFUSED
-from authz_service.model_apis.openai_words import API_KEYS, KEYS, selects
+from authz_service.model_apis.openai_words import API_KEYS, CHAT_REFUSED, KEYS, selects
 from authz_service.view.request import Path, RequestView, Role, TextKind
 
 Wire = Callable[[str], Any]
@@ -150,7 +150,7 @@ def test_a_number_in_a_tools_schema_is_seen_since_the_prompt_shows_it() -> None:
     assert [field.text for field in view.texts if field.is_number] == ["4111111111111111"]
 
 
-@pytest.mark.parametrize("key", sorted(REFUSED))
+@pytest.mark.parametrize("key", sorted(CHAT_REFUSED))
 def test_a_field_that_carries_content_unread_stops_the_request_with_its_reason(key: str) -> None:
     for body in ({key: [1, 2]}, {"messages": [user("hi", **{key: "x"})]}, {"chat_template_kwargs": {key: 1}}):
         error = refusal(**body)

@@ -16,7 +16,8 @@ from authz_service.model_apis.open_inference import OpenInference
 from authz_service.model_apis.openai_chat import CHAT_COMPLETIONS, OpenAiChat
 from authz_service.model_apis.openai_completions import COMPLETIONS, OpenAiCompletions
 from authz_service.model_apis.openai_embeddings import EMBEDDINGS, OpenAiEmbeddings
-from authz_service.model_apis.openai_refused import KINDS, REFUSED
+from authz_service.model_apis.openai_refused import KINDS
+from authz_service.model_apis.openai_words import CHAT_REFUSED
 from authz_service.model_apis.registry import ADAPTERS
 from authz_service.model_apis.request_reader import MOST_UNREAD
 from authz_service.model_apis.tgi import GENERATE as TGI_GENERATE
@@ -189,7 +190,7 @@ def test_what_hides_its_content_stops_the_request_whatever_is_permitted(content:
         chat(content)
 
 
-@pytest.mark.parametrize("key", sorted(REFUSED.keys() - KINDS.keys()))
+@pytest.mark.parametrize("key", sorted(CHAT_REFUSED.keys() - KINDS.keys()))
 def test_a_field_of_no_kind_stops_the_request_whatever_is_permitted(key: str) -> None:
     with pytest.raises(Unreadable, match="this field is not supported"):
         chat(**{key: [1]})

@@ -8,7 +8,7 @@ from typing import NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.words import Words
-from authz_service.view.answer import AnswerField, AnswerFrame, Usage
+from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Usage
 from authz_service.view.request import Path, TextKind
 
 TELLING = 1_000_000
@@ -45,12 +45,20 @@ class FrameTexts:
     closes: bool = False
     usage: Usage | None = None
 
-    def say(self, channel: str, path: Path, text: object, kind: TextKind = TextKind.PLAIN) -> None:
+    def say(
+        self,
+        channel: str,
+        path: Path,
+        text: object,
+        kind: TextKind = TextKind.PLAIN,
+        *,
+        echoes: tuple[Echo, ...] = (),
+    ) -> None:
         """A piece of a channel, which must be a string; an empty one says nothing."""
         if not isinstance(text, str):
             unreadable(self.words, path, "a string was expected")
         if text:
-            self.fields.append(AnswerField(channel, path, text, kind))
+            self.fields.append(AnswerField(channel, path, text, kind, echoes=echoes))
 
     def say_whole(self, path: Path, text: str, *, is_key: bool = False) -> None:
         """A text that is complete in this frame, on a channel of its own."""

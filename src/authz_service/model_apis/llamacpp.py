@@ -9,9 +9,10 @@ from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, unreadable
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation
 from authz_service.model_apis.llamacpp_words import NATIVE_WORDS
+from authz_service.model_apis.logprobs import beside, is_small
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
 from authz_service.model_apis.request_reader import RequestReader, Speaker
-from authz_service.view.answer import AnswerFrame, Usage
+from authz_service.view.answer import AnswerFrame, Echo, Usage
 from authz_service.view.request import Path, RequestView, Role
 
 NAME = "llamacpp"
@@ -21,7 +22,7 @@ INFILL = Operation(api=NAME, name="infill", method="POST", path="/infill")
 _PROMPT = Speaker(Role.USER, new_turn=True)
 _AROUND = frozenset(("input_prefix", "input_suffix", "input_extra"))
 _FREE_FORM = frozenset(("json_schema", "logit_bias", "dry_sequence_breakers", "lora"))
-_UNREAD = frozenset(("tokens", "completion_probabilities", "probs", "top_logprobs", "top_probs"))
+_UNREAD = frozenset(("tokens", "probs", "top_logprobs", "top_probs"))
 
 
 class LlamaCpp:
@@ -109,13 +110,32 @@ class _AnswerReader:
                 NATIVE_WORDS, (*path, "index"), f"a whole number from 0 to {LARGEST_INDEX} was expected"
             )
         texts.closes = texts.closes or item.get("stop") is True or "error" in item
+        echoes = _of_tokens(item, (*path, "tokens"))
+        read = {"completion_probabilities", "tokens"} if echoes else {"completion_probabilities"}
         for key, value in item.items():
             if key == "content":
-                texts.say(f"content/{index}", (*path, key), value)
-            else:
+                texts.say(f"content/{index}", (*path, key), value, echoes=echoes)
+            elif key not in read:
                 texts.aside(value, (*path, key))
+        probabilities = (*path, "completion_probabilities")
+        beside(item.get("completion_probabilities"), probabilities, [(*path, "content")], texts)
         if item.get("stop") is True:
             texts.end(f"content/{index}")
             prompt, said = item.get("tokens_evaluated"), item.get("tokens_predicted")
             if isinstance(prompt, int) and isinstance(said, int):
                 texts.usage = Usage(prompt_tokens=prompt, completion_tokens=said)
+
+
+def _of_tokens(item: Mapping[str, Any], path: Path) -> tuple[Echo, ...]:
+    """The tokens of a piece, which hint at its text.
+
+    Those of a whole answer may say more than it: what a stop word cut off.
+    """
+    tokens, text = item.get("tokens"), item.get("content")
+    if item.get("stop") is not False or not isinstance(text, str) or not text:
+        return ()
+    if not isinstance(tokens, list) or not all(
+        isinstance(token, int) and is_small(token) for token in tokens
+    ):
+        return ()
+    return (Echo(0, len(text), None, (path,)),) if tokens else ()

@@ -9,12 +9,11 @@ from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
 from authz_service.view.unread import Kind
 
 _MEDIA = "it holds media, and this gateway judges text only"
-_AS_TOKENS = "the answer would repeat its text as tokens, which this gateway cannot mask"
+_READ = openai_refused.LOG_PROBABILITIES | {"prompt"}
 
 REFUSED: Mapping[str, str] = {
-    **{key: why for key, why in openai_refused.REFUSED.items() if key != "prompt"},
+    **{key: why for key, why in openai_refused.REFUSED.items() if key not in _READ},
     **dict.fromkeys(("multimodal_data", "media"), _MEDIA),
-    **dict.fromkeys(("completion_probabilities", "post_sampling_probs"), _AS_TOKENS),
 }
 
 KINDS: Mapping[str, Kind] = {
@@ -23,21 +22,22 @@ KINDS: Mapping[str, Kind] = {
 }
 
 _API_KEYS = word_set("""
-    adaptive_decay adaptive_target backend_sampling cache_n cache_prompt cache_reuse chat_format content
-    data draft_n draft_n_accepted dry_allowed_length dry_base dry_multiplier dry_penalty_last_n
-    dry_sequence_breakers dynatemp_exponent dynatemp_range error filename frequency_penalty
-    generation_prompt generation_settings grammar grammar_lazy grammar_triggers has_new_line id
-    id_slot ignore_eos index input_extra input_prefix input_suffix json_schema logit_bias lora
-    max_tokens message min_keep min_p mirostat mirostat_eta mirostat_tau model n_cmpl n_discard
-    n_indent n_keep n_past n_predict predicted_ms predicted_n predicted_per_second
-    predicted_per_token_ms presence_penalty preserved_tokens prompt prompt_ms prompt_n
-    prompt_per_second prompt_per_token_ms prompt_progress prompt_string reasoning_format
-    reasoning_in_content repeat_last_n repeat_penalty response_fields return_progress samplers scale
-    seed speculative.n_max speculative.n_min speculative.p_min speculative.types stop stop_type
-    stopped_eos stopped_limit stopped_word stopping_word stream t_max_predict_ms t_max_prompt_ms
-    temperature text time_ms timings timings_per_token tokens_cached tokens_evaluated
-    tokens_predicted top_k top_n_sigma top_p total truncated typical_p use_penalty_prompt_tokens
-    verbose xtc_probability xtc_threshold
+    adaptive_decay adaptive_target backend_sampling cache_n cache_prompt cache_reuse chat_format
+    completion_probabilities content data draft_n draft_n_accepted dry_allowed_length dry_base
+    dry_multiplier dry_penalty_last_n dry_sequence_breakers dynatemp_exponent dynatemp_range error
+    filename frequency_penalty generation_prompt generation_settings grammar grammar_lazy
+    grammar_triggers has_new_line id id_slot ignore_eos index input_extra input_prefix input_suffix
+    json_schema logit_bias logprobs lora max_tokens message min_keep min_p mirostat mirostat_eta
+    mirostat_tau model n_cmpl n_discard n_indent n_keep n_past n_predict n_probs post_sampling_probs
+    predicted_ms predicted_n predicted_per_second predicted_per_token_ms presence_penalty
+    preserved_tokens prob prompt prompt_ms prompt_n prompt_per_second prompt_per_token_ms
+    prompt_progress prompt_string reasoning_format reasoning_in_content repeat_last_n repeat_penalty
+    response_fields return_progress samplers scale seed speculative.n_max speculative.n_min
+    speculative.p_min speculative.types stop stop_type stopped_eos stopped_limit stopped_word
+    stopping_word stream t_max_predict_ms t_max_prompt_ms temperature text time_ms timings
+    timings_per_token tokens_cached tokens_evaluated tokens_predicted top_k top_logprobs top_n_sigma
+    top_p top_probs total truncated typical_p use_penalty_prompt_tokens verbose xtc_probability
+    xtc_threshold
     """)
 
 KEYS = JSON_SCHEMA_KEYS | _API_KEYS | frozenset(REFUSED)

@@ -28,6 +28,31 @@ class Collecting(Protocol):
     cleared: list[Path]
 
 
+def beside(value: object, path: Path, said: Sequence[Path], frame: Collecting) -> None:
+    """Give the log probabilities at `path` to the text that they say: one of those at `said`.
+
+    They are cleared where they say none of these.
+    """
+    if not value:
+        return
+    for at, piece in enumerate(frame.fields):
+        if piece.path in said and not piece.is_key:
+            echoes = echoes_of(value, path, piece.text, frame)
+            if echoes is not None:
+                frame.fields[at] = piece._replace(echoes=(*piece.echoes, *echoes))
+                return
+    frame.cleared.append(path)
+
+
+def beside_message(value: object, path: Path, message: Path, frame: Collecting) -> None:
+    """Give the log probabilities of a choice, by keys of its message, each to the text under its key."""
+    if not isinstance(value, dict) or value.keys() - {"content", "refusal"}:
+        frame.cleared.append(path)
+        return
+    for key, entries in value.items():
+        beside(entries, (*path, key), [(*message, key)], frame)
+
+
 def echoes_of(value: object, path: Path, text: str, frame: Collecting) -> tuple[Echo, ...] | None:
     """What the log probabilities at `path` say of `text`, in any of the forms that servers give them.
 
@@ -37,8 +62,9 @@ def echoes_of(value: object, path: Path, text: str, frame: Collecting) -> tuple[
     if isinstance(value, dict) and "tokens" in value:
         return _lists(value, path, text, frame)
     if isinstance(value, dict):
-        rest = [item for key, item in value.items() if key != "content"]
-        return None if any(rest) else echoes_of(value.get("content"), (*path, "content"), text, frame)
+        if value.keys() - {"content", "refusal"} or value.get("refusal"):
+            return None
+        return echoes_of(value.get("content"), (*path, "content"), text, frame)
     if not text or not isinstance(value, list) or not all(map(_is_entry, value)):
         return None
     if "".join(entry["token"] for entry in value) != text:
@@ -83,7 +109,8 @@ def _entries(entries: Sequence[Mapping[str, Any]], path: Path, frame: Collecting
         yield Echo(start, end, (*here, "token"), beside)
         for key in _ALTERNATIVES:
             for j, other in enumerate(entry.get(key) or ()):
-                _alternative(other, (*here, key, j), frame)
+                if other["token"] != entry["token"]:  # which is cut with the text
+                    _alternative(other, (*here, key, j), frame)
         start = end
 
 
@@ -128,7 +155,7 @@ def _rows(
         beside = tuple((*path, key, i) for key in ("token_logprobs", "top_logprobs") if value.get(key))
         yield Echo(start, end, (*path, "tokens", i), beside)
         here = (*path, "top_logprobs", i)
-        for other in filter(None, tops[i] or ()):
+        for other in sorted(set(tops[i] or ()) - {token, ""}):
             # A key cannot be edited: with a finding in one, all of them are gone.
             echo = Echo(0, len(other), None, (here,))
             frame.fields.append(AnswerField("", here, other, is_whole=True, echoes=(echo,)))

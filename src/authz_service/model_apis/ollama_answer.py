@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.model_apis.answer_frame import FrameTexts, is_number, is_numbers, unreadable
+from authz_service.model_apis.logprobs import beside
 from authz_service.model_apis.ollama_words import OLLAMA_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import Path
 
-_UNREAD = frozenset(("context", "logprobs", "tokens", "images", "image"))
+_UNREAD = frozenset(("context", "tokens", "images", "image"))
 
 _DURATIONS = frozenset(("total_duration", "load_duration", "prompt_eval_duration", "eval_duration"))
 """Nanoseconds, which are large numbers and tell nothing."""
 
 _GOES_ON = frozenset(("content", "thinking", "response"))
+
+
+_SAID: tuple[Path, ...] = (("message", "content"), ("response",), ("message", "thinking"), ("thinking",))
+"""Where the text stands that tokens may say again."""
 
 
 class OllamaAnswerReader:
@@ -35,8 +40,9 @@ class OllamaAnswerReader:
             if key == "message" and isinstance(value, dict):
                 for name, item in value.items():
                     self._member(name, item, (key, name), texts)
-            else:
+            elif key != "logprobs":
                 self._member(key, value, (key,), texts)
+        beside(document.get("logprobs"), ("logprobs",), _SAID, texts)
         self._end(document, texts)
         return texts.frame()
 

@@ -10,9 +10,10 @@ from authz_service.view.unread import Kind
 
 _TEMPLATE = "it changes what the model reads behind this gateway"
 _TOKENS = "it holds tokens, which this gateway cannot read"
+_READ = openai_refused.LOG_PROBABILITIES | {"prompt"}
 
 REFUSED: Mapping[str, str] = {
-    **{key: why for key, why in openai_refused.REFUSED.items() if key != "prompt"},
+    **{key: why for key, why in openai_refused.REFUSED.items() if key not in _READ},
     "template": _TEMPLATE,
     "context": _TOKENS,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from authz_service.errors import Unreadable
+from authz_service.model_apis.logprobs import beside_message
 from authz_service.model_apis.openai_words import KEYS, SELECTING, selects, spoken
 from authz_service.view.answer import AnswerField, AnswerFrame, Usage
 from authz_service.view.request import Path, RequestView, TextKind
@@ -23,7 +24,7 @@ _PROSE = {
 
 _CLEARED = frozenset(
     (
-        *("logprobs", "prompt_logprobs", "completion_probabilities"),
+        *("logprobs", "prompt_logprobs", "completion_probabilities"),  # but those of a choice
         *("token_ids", "prompt_token_ids", "tokens", "hidden_states", "audio"),
     )
 )
@@ -201,8 +202,13 @@ class ChatAnswerReader:
         for key, item in value.items():
             if key == source:
                 self._read_piece(choice, item, (*path, key), frame)
+            elif key == "logprobs" and item:
+                continue
             elif key != "index" and not (item is None and key in KEYS):
                 self._unknown(item, (*path, key), key, f"{choice.channel}/~/{_escaped(key)}", frame)
+        if value.get("logprobs"):
+            beside_message(value["logprobs"], (*path, "logprobs"), (*path, source), frame)
+            frame.steady = 0  # they are compared with the text, so that each frame must be read
         if choice.is_complete:
             frame.steady = 0
 

@@ -14,8 +14,9 @@ from authz_service.model_apis.answer_frame import (
     unreadable,
 )
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.logprobs import beside
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
-from authz_service.model_apis.openai_refused import KINDS
+from authz_service.model_apis.openai_refused import KINDS, LOG_PROBABILITIES
 from authz_service.model_apis.openai_words import KEYS, SELECTING, without_refusing
 from authz_service.model_apis.request_reader import RequestReader, Speaker
 from authz_service.view.answer import AnswerFrame
@@ -27,11 +28,12 @@ COMPLETIONS = Operation(api=NAME, name="completions", method="POST", path="/v1/c
 MAX_CHOICES = 128
 _WORDS = without_refusing(
     "prompt",
+    *LOG_PROBABILITIES,
     keys=KEYS,
     selecting={**SELECTING, "object": frozenset({"text_completion"})},
     kinds=KINDS,
 )
-_UNREAD = frozenset(("logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids", "tokens"))
+_UNREAD = frozenset(("prompt_logprobs", "token_ids", "prompt_token_ids", "tokens"))
 _FREE_FORM = frozenset(("logit_bias", "guided_json", "response_format", "structured_outputs", "metadata"))
 _PROMPT = Speaker(Role.USER, new_turn=True)
 
@@ -131,5 +133,6 @@ class _AnswerReader:
         for key, value in choice.items():
             if key == "text" and value is not None:
                 texts.say(f"choices/{index}/text", (*path, key), value)
-            elif key != "index":
+            elif key not in ("index", "logprobs"):
                 texts.aside(value, (*path, key))
+        beside(choice.get("logprobs"), (*path, "logprobs"), [(*path, "text")], texts)

@@ -36,6 +36,9 @@ REFUSED: Mapping[str, str] = {
 }
 """Fields that stop a request, each with its reason (see `Words.refused`)."""
 
+LOG_PROBABILITIES = frozenset(("logprobs", "top_logprobs", "n_probs"))
+"""What dialects take off that mask the tokens of an answer in step with its text (see `logprobs.py`)."""
+
 KINDS: Mapping[str, Kind] = {key: kind for kind, _, keys in _BY_KIND for key in keys}
 """Those among them that a rule may permit, and as what (see `Words.kinds`)."""
 

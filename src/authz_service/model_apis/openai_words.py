@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from authz_service.model_apis.openai_refused import KINDS, REFUSED, ZERO_IS_OFF
+from authz_service.model_apis.openai_refused import KINDS, LOG_PROBABILITIES, REFUSED, ZERO_IS_OFF
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
 from authz_service.view.unread import Kind
 
@@ -66,7 +66,8 @@ SELECTING: Mapping[str, frozenset[str]] = {
 Any other string under the same key is a text. A list under the key may hold these words too.
 """
 
-CHAT_WORDS = Words(keys=KEYS, selecting=SELECTING, refused=REFUSED, zero_is_off=ZERO_IS_OFF, kinds=KINDS)
+CHAT_REFUSED = {key: why for key, why in REFUSED.items() if key not in LOG_PROBABILITIES}
+CHAT_WORDS = Words(keys=KEYS, selecting=SELECTING, refused=CHAT_REFUSED, zero_is_off=ZERO_IS_OFF, kinds=KINDS)
 """Those of chat completions. What another operation reads (`prompt`, say) it takes off what is refused."""
 
 selects = CHAT_WORDS.selects
