@@ -7,20 +7,32 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from authz_service.errors import Unreadable
+from authz_service.framing.multipart import boundary_of
 
 _PARAMETER = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~\w-]+)=("?)([\w.-]+)\2[ \t]*', re.ASCII)
 
 
+class RequestFormat(StrEnum):
+    """How a request's body is framed."""
+
+    JSON = "application/json"
+    FORM = "multipart/form-data"
+
+
 class BodyFormat(StrEnum):
-    """How a body is framed."""
+    """How an answer's body is framed."""
 
     JSON = "application/json"
     EVENT_STREAM = "text/event-stream"
     NDJSON = "application/x-ndjson"
 
 
-def check_request_encoding(content_type: str | None, content_encoding: str | None) -> None:
+def check_request_encoding(
+    content_type: str | None, content_encoding: str | None, expected: RequestFormat = RequestFormat.JSON
+) -> None:
     """Raise `Unreadable` (415, RFC 9110 15.5.16) unless the body is JSON in UTF-8, not compressed.
+
+    Or a form with a boundary, and no other parameter, where one is `expected`.
 
     The arguments are the header fields' values, None where absent, joined by commas where repeated.
     """
@@ -30,7 +42,14 @@ def check_request_encoding(content_type: str | None, content_encoding: str | Non
             code="unsupported_encoding",
             status=415,
         )
-    if _format(content_type) is not BodyFormat.JSON:
+    if expected is RequestFormat.FORM:
+        if boundary_of(content_type) is None:
+            raise Unreadable(
+                "expected the content-type multipart/form-data, with a plain boundary and nothing else",
+                code="unsupported_content_type",
+                status=415,
+            )
+    elif _format(content_type) is not BodyFormat.JSON:
         raise Unreadable(
             "expected the content-type application/json, with no charset but utf-8",
             code="unsupported_content_type",

@@ -9,8 +9,7 @@ from operator import eq
 
 from authz_service.errors import Unreadable
 from authz_service.framing.json_canonical import fingerprint_json
-from authz_service.framing.json_document import read_json
-from authz_service.framing.json_edit import edit_json
+from authz_service.inspection.bodies import Body, read_body
 from authz_service.inspection.neighbours import findings_across
 from authz_service.inspection.results import RequestInspection
 from authz_service.inspection.spans import SpanMerger, mask
@@ -34,24 +33,27 @@ def inspect_request(
     noise: Collection[tuple[str, ...]],
     max_depth: int,
     head: Callable[[str], bytes] | None = None,
+    content_type: str | None = None,
 ) -> RequestInspection:
     """Read a whole body, look for findings in every text of it, and mask `masked_entities`.
 
     `models` leads from each name and alias to the model's name. `head` gives, for that name, what else
-    makes two requests the same; it stands before the body in the fingerprint.
+    makes two requests the same; it stands before the body in the fingerprint. `content_type` is the
+    request's, which a form needs.
 
-    Raises `Unreadable`: what `read_json` and the adapter refuse, `model_not_found` (404),
+    Raises `Unreadable`: what `read_body` and the adapter refuse, `model_not_found` (404),
     `model_not_named` where the dialect names none and there are several, and `unmaskable` for a finding
     that would have to be masked in an object's key. The message never quotes the body.
     """
-    document = read_json(body, max_depth=max_depth)
-    view = api.read_request(operation, document)
+    read = read_body(body, operation.takes, content_type=content_type, max_depth=max_depth)
+    view = api.read_request(operation, read.document)
     model = _model(view.model, models)
     found = _find(view, scanner)
     forward = _masked(found, masked_entities)
-    if forward.keys:
+    named = forward if read.can_rename else _masked(found, scanner.entities)  # the record masks them all
+    if named.keys:
         raise Unreadable(
-            f"{forward.unmaskable} was found in the name of a field, where it cannot be masked",
+            f"{named.unmaskable} was found in the name of a field, where it cannot be masked",
             code="unmaskable",
         )
     if view.model and view.model != model:
@@ -66,9 +68,9 @@ def inspect_request(
         view,
         _count(found),
         forward.counts,
-        _edited(body, forward),
-        partial(_redacted, body, found, scanner.entities) if found else body,
-        partial(_fingerprint, document, ignored, head, model),
+        _edited(read, forward),
+        partial(_redacted, read, found, scanner.entities) if found else body,
+        partial(_fingerprint, read, ignored, head, model),
         partial(_changes, forward, ignored) if forward.edits else b"",
     )
 
@@ -174,8 +176,8 @@ class _Edits:
     unmaskable: str = ""
 
 
-def _edited(body: bytes, made: _Edits) -> bytes:
-    return edit_json(body, made.edits, made.keys) if made.edits or made.keys else body
+def _edited(body: Body, made: _Edits) -> bytes:
+    return body.edited(made.edits, made.keys)
 
 
 def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:
@@ -194,14 +196,14 @@ def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:
     return made
 
 
-def _redacted(body: bytes, found: Sequence[_Scanned], entities: frozenset[str]) -> bytes:
+def _redacted(body: Body, found: Sequence[_Scanned], entities: frozenset[str]) -> bytes:
     return _edited(body, _masked(found, entities))
 
 
 def _fingerprint(
-    document: object, noise: Collection[tuple[str, ...]], head: Callable[[str], bytes] | None, model: str
+    read: Body, noise: Collection[tuple[str, ...]], head: Callable[[str], bytes] | None, model: str
 ) -> bytes:
-    body = fingerprint_json(document, noise)
+    body = read.canonical(noise)
     return body if head is None else head(model) + body
 
 

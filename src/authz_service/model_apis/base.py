@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from authz_service.framing.encoding import BodyFormat
+from authz_service.framing.encoding import BodyFormat, RequestFormat
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path, RequestView
 
@@ -17,7 +17,7 @@ class Operation:
 
     A path is compared exactly, letter by letter. `{model}` in it stands for one segment that names the
     model; the operation of a request has the path that was asked for, and the name in `model`. It is
-    empty for all others. `{version}` after it stands for a number.
+    empty for all others. `{version}` after it stands for a number. `takes` is how its request is framed.
     """
 
     api: str
@@ -26,6 +26,7 @@ class Operation:
     path: str
     query: frozenset[str] = frozenset()
     model: str = ""
+    takes: RequestFormat = RequestFormat.JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class ModelApi(Protocol):
 
     def read_request(self, operation: Operation, document: object) -> RequestView:
         """Everything the body asks and says; raises `Unreadable` when it is not this operation's.
+
+        `document` is what `read_json` gives, or a `Form` where the operation takes one.
 
         `model` of the view is the name that the request gives, in its body or its path; empty where the
         dialect names none, which stands for the only model that the configuration has.

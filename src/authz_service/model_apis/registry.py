@@ -12,6 +12,7 @@ from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.model_apis.llamacpp import LlamaCpp
 from authz_service.model_apis.ollama import Ollama
 from authz_service.model_apis.open_inference import OpenInference
+from authz_service.model_apis.openai_audio import OpenAiAudio
 from authz_service.model_apis.openai_chat import OpenAiChat
 from authz_service.model_apis.openai_completions import OpenAiCompletions
 from authz_service.model_apis.openai_embeddings import OpenAiEmbeddings
@@ -23,6 +24,7 @@ ADAPTERS: tuple[ModelApi, ...] = (
     OPENAI_CHAT,
     OpenAiCompletions(),
     OpenAiEmbeddings(),
+    OpenAiAudio(),
     OpenAiResponses(),
     Anthropic(),
     Ollama(),

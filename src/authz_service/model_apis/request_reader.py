@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 from authz_service.errors import Unreadable
-from authz_service.model_apis.measuring import Measured, measured_medium, measured_value
+from authz_service.model_apis.measuring import Measured, measured_bytes, measured_medium, measured_value
 from authz_service.model_apis.words import Words
 from authz_service.view.request import Path, Role, TextField, TextKind
 from authz_service.view.unread import MEDIA, Kind, Unread
@@ -211,16 +211,17 @@ class RequestReader:
         speaker: Speaker = NOBODY,
         *,
         code: str = "unsupported_content",
+        declared: str = "",
     ) -> None:
         """Note what is not read in `value`; whatever else stands there is read as by `member`.
 
         Without a kind, or where there is nothing to note, it stops the request. So it does when the rules
-        do not permit it, with `code` and `why`.
+        do not permit it, with `code` and `why`. `declared` is the media type that the request gives.
         """
         if kind is None or not self.words.kinds:
             self.refuse(code, path, why)
         before = len(self.unread)
-        self._leave(kind, value, path, speaker)
+        self._leave(kind, value, path, speaker, declared)
         noted = self.unread[before:]
         if not noted:
             self.refuse(code, path, why)
@@ -254,6 +255,8 @@ class RequestReader:
     def _leave(self, kind: Kind, value: object, path: Path, speaker: Speaker, declared: str = "") -> None:
         if isinstance(value, _Part) or (kind in MEDIA and isinstance(value, dict)):
             self._described(kind, value, path, speaker, declared)
+        elif kind in MEDIA and isinstance(value, bytes):
+            self.note(measured_bytes(kind, value, declared), path)
         elif kind in MEDIA and isinstance(value, str):
             measured = measured_medium(kind, value, declared)
             self.note(measured, path)

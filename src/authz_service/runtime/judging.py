@@ -74,7 +74,9 @@ def _judge_body(
     """
     if not body:
         raise Unreadable("The request has no body; a JSON object is expected.", code="invalid_json")
-    inspection = inspect(rules, route, body, partial(_head, request))
+    inspection = inspect(
+        rules, route, body, partial(_head, request), content_type=request.headers.get("content-type")
+    )
     decision = rules.policy.decide_request(RequestFacts(caller, inspection.view, inspection.findings, now))
     judged = RequestJudged(
         decision=decision,
@@ -92,7 +94,9 @@ def _judge_body(
     return judged
 
 
-def inspect(rules: Rules, route: Route, body: bytes, head: Callable[[str], bytes]) -> RequestInspection:
+def inspect(
+    rules: Rules, route: Route, body: bytes, head: Callable[[str], bytes], *, content_type: str | None
+) -> RequestInspection:
     """Read `body` and look for findings; raises `Unreadable`."""
     return inspect_request(
         body,
@@ -104,6 +108,7 @@ def inspect(rules: Rules, route: Route, body: bytes, head: Callable[[str], bytes
         noise=rules.config.holds.noise,
         max_depth=rules.config.limits.depth,
         head=head,
+        content_type=content_type,
     )
 
 

@@ -8,9 +8,10 @@ import grpc
 
 from authz_service.core.events import BodyRead, CallerLeft, RequestFailed
 from authz_service.errors import AuthzError, Forbidden, Unavailable, Unreadable
-from authz_service.framing.encoding import check_request_encoding
+from authz_service.framing.encoding import RequestFormat, check_request_encoding
 from authz_service.framing.headers import REQUEST_ALLOWED
 from authz_service.keys.seal import Sealed, Sealer
+from authz_service.model_apis.registry import find_operation
 from authz_service.runtime.gateway import Reservation
 from authz_service.servers.wire.ext_proc_pb2 import HttpHeaders, ProcessingRequest, ProcessingResponse
 from authz_service.values import value
@@ -73,7 +74,9 @@ async def read_request(
             raise Unreadable(message, code="unexpected_body")
         if body:
             headers = incoming.headers
-            check_request_encoding(headers.get("content-type"), headers.get("content-encoding"))
+            found = find_operation(incoming.method, incoming.path)
+            takes = RequestFormat.JSON if found is None else found[1].takes
+            check_request_encoding(headers.get("content-type"), headers.get("content-encoding"), takes)
     except AuthzError as error:
         return RequestFailed(error)
     return BodyRead(body)
