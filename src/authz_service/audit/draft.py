@@ -39,6 +39,7 @@ class Kind(StrEnum):
     LOG_KEY_CREATED = "log.key_created"
     LOG_KEY_ROTATED = "log.key_rotated"
     RECORD_ACCEPTED = "record.accepted"
+    MASTER_KEY_ROTATED = "record.master_key_rotated"
     RECORD_PURGED = "record.purged"
     RECORD_KEPT = "record.kept"
     RECORD_KEEP_LIFTED = "record.keep_lifted"

@@ -6,6 +6,7 @@ payload or the bytes of an entry are missing, one of them accounts for it, or th
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,6 +72,8 @@ class Forgotten:
     purges: list[Purge] = field(default_factory=list)
     erasures: list[Erasure] = field(default_factory=list)
     keeps: dict[str, Keep] = field(default_factory=dict)
+    _ranges: dict[Retention, list[Purge]] = field(default_factory=dict)
+    _of_sessions: dict[tuple[Retention, str], list[Purge]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Iterable[tuple[int, int, str, Mapping[str, Any]]]) -> Forgotten:
@@ -97,8 +100,23 @@ class Forgotten:
 
     def purge_of(self, retention: Retention, sequence: int, session: str | None) -> Purge | None:
         """The purge that took what the entry has of this class, or of entries as a whole."""
-        classes = (retention, Retention.ENTRIES)
-        return next((p for p in self.purges if p.retention in classes and p.has(sequence, session)), None)
+        for of in (retention, Retention.ENTRIES):
+            ranges = self._ranges.get(of, [])
+            index = bisect_left(ranges, sequence, key=lambda purge: purge.last)
+            near = [*ranges[index : index + 1], *self._of_sessions.get((of, session or ""), ())]
+            found: Purge | None = next((p for p in near if p.has(sequence, session)), None)
+            if found is not None:
+                return found
+        return None
+
+    def took_payloads(self, sequence: int, session: str | None, caller: str) -> bool:
+        """Whether what an entry has of its caller, in payloads and columns, was purged or erased."""
+        is_erased = bool(caller) and self.erasure_of(caller, sequence) is not None
+        return is_erased or self.purge_of(Retention.PAYLOADS, sequence, session) is not None
+
+    def destroyed(self, key_id: str | None) -> bool:
+        """Whether a tombstone says that this key was destroyed."""
+        return any(key_id in erasure.keys for erasure in self.erasures)
 
     def erasure_of(self, subject: str, sequence: int) -> Erasure | None:
         """The erasure that took what the entry has about this subject."""
@@ -112,10 +130,18 @@ class Forgotten:
             for keep in self.keeps.values()
         )
 
+    def _add(self, purge: Purge) -> None:
+        self.purges.append(purge)
+        for session in purge.only:
+            self._of_sessions.setdefault((purge.retention, session), []).append(purge)
+        ranges = self._ranges.setdefault(purge.retention, [])
+        if not purge.only and (not ranges or ranges[-1].last < purge.first):  # in order, as they are made
+            ranges.append(purge)
+
     def _take(self, sequence: int, at: int, kind: str, data: Mapping[str, Any]) -> None:
         match kind:
             case Kind.RECORD_PURGED:
-                self.purges.append(_purge(sequence, at, data))
+                self._add(_purge(sequence, at, data))
             case Kind.RECORD_ERASURE_ORDERED:
                 self.erasures.append(Erasure(sequence, at, str(data["subject"])))
             case Kind.RECORD_ERASED:

@@ -25,6 +25,7 @@ STANDING = frozenset(
         Kind.TOKEN_REVOKED,
         Kind.TOKEN_RESTORED,
         Kind.RECORD_ACCEPTED,
+        Kind.MASTER_KEY_ROTATED,
         Kind.RECORD_PURGED,
         Kind.RECORD_KEPT,
         Kind.RECORD_KEEP_LIFTED,

@@ -7,7 +7,7 @@ checkpoints that were kept; a checkpoint with a frontier also lets the pass go o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -66,6 +66,8 @@ class Walk:
     given_up: Sequence[tuple[int, int]] = ()
     """Sizes, above the first and up to the second, whose checkpoints an entry says are those of a log that
     was left behind, as when a backup was restored."""
+    is_purged: Callable[[int, str | None], bool] = lambda sequence, session: False
+    """Whether a tombstone tells that the bytes of an entry were taken: its leaf hash stands for it then."""
     wrong: list[Wrong] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     size: int = 0
@@ -90,12 +92,13 @@ class Walk:
                 self._grow(computed, stored)
                 computed, stored = [], []
                 self._skip_to(sequence)
-            found = sha256(b"\x00" + body).digest()
+            is_purged = not body and self.is_purged(sequence, session)
+            found = leaf if is_purged else sha256(b"\x00" + body).digest()
             computed.append(found)
             stored.append(leaf)
             if found != leaf:
                 self._say(f"entry {sequence}", "its bytes and its leaf hash do not fit each other")
-            document = self._read(sequence, session, body)
+            document = None if is_purged else self._read(sequence, session, body)
             if document is not None:
                 seen.append(Seen(sequence, document))
         self._grow(computed, stored)

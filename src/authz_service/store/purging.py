@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import delete, select, update
 
@@ -26,7 +26,7 @@ ENTRIES_AT_ONCE = 400
 SESSIONS_AT_ONCE = 20
 AT_ONCE = 400  # SQLite bounds the parameters of a statement
 
-WIPED = {"caller_detail": None, "subject": "", "person": "", "path": ""}
+WIPED: Mapping[str, str | None] = {"caller_detail": None, "subject": "", "person": "", "path": ""}
 """The columns of a session that go with its payloads."""
 
 
@@ -225,9 +225,7 @@ def _delete_sessions(transaction: Transaction, names: Iterable[str]) -> None:
 def _without(forgotten: Forgotten, retention: Retention, names: Sequence[str]) -> Forgotten:
     """As if these had been taken."""
     purges = [
-        p
-        if p.retention is not retention
-        else type(p)(p.sequence, p.at, p.retention, p.first, p.last, p.but - set(names), p.only, p.policy)
-        for p in forgotten.purges
+        replace(purge, but=purge.but - set(names)) if purge.retention is retention else purge
+        for purge in forgotten.purges
     ]
-    return Forgotten(purges, forgotten.erasures, forgotten.keeps)
+    return replace(forgotten, purges=purges)

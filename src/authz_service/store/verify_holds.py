@@ -16,6 +16,8 @@ from sqlalchemy import Integer, func, select, type_coerce
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import Kind
 from authz_service.audit.entry import microseconds
+from authz_service.audit.forgotten import Forgotten
+from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen
 from authz_service.core.holds import Approval, Pending, StageRef, Verdict, Vote, standing
 from authz_service.core.ports import HoldState
@@ -54,6 +56,8 @@ class _Hold:
     forward: str
     digest: str | None
     approvals: tuple[Approval, ...] | None
+    is_gone: bool = False
+    """Whether a tombstone says that its row, and those of its votes, were taken."""
     version: int = 1
     state: HoldState = HoldState.PENDING
     released_to: str | None = None
@@ -63,8 +67,9 @@ class _Hold:
 class HoldsCheck:
     """Feed `page` with all entries in order, then ask `end`."""
 
-    def __init__(self, reader: RecordReader, say: Say) -> None:
-        self._reader, self._say = reader, say
+    def __init__(self, reader: RecordReader, say: Say, forgotten: Forgotten) -> None:
+        self._reader, self._say, self._forgotten = reader, say, forgotten
+        self._has_purged_entries = any(p.retention is Retention.ENTRIES for p in forgotten.purges)
         self._holds: dict[str, _Hold] = {}
         self._votes = 0
         self._releasing: tuple[str, str, str] | None = None
@@ -77,6 +82,8 @@ class HoldsCheck:
             try:
                 self._follow(entry, payloads, opened, voted)
             except (KeyError, ValueError, TypeError):
+                if self._has_purged_entries and _hold_of(entry) not in self._holds:
+                    continue  # the entry that it was opened with has gone before
                 self._say(f"entry {entry.sequence}", "does not say what became of its hold")
         self._compare_opened(opened)
         self._compare_votes(voted)
@@ -93,8 +100,9 @@ class HoldsCheck:
                 is_known = value is not None or column != "deadline"
                 if is_known and getattr(row, column) != value:
                     self._say(_named(row.id), f"its column {column} is not what its entries make of it")
-        for hold in self._holds:
-            self._say(_named(hold), "has entries, and no row")
+        for name, hold in self._holds.items():
+            if not hold.is_gone:
+                self._say(_named(name), "has entries, and no row")
         there = self._reader.read(select(func.count()).select_from(votes)).scalar_one()
         if there > self._votes:
             self._say("votes", f"{there - self._votes} are there that no entry tells of")
@@ -150,8 +158,9 @@ class HoldsCheck:
                 "digest": told["digest"],
             }
             approvals = read_approvals(told["approvals"])
+        is_gone = self._forgotten.took_payloads(entry.sequence, document["session"], data["person"])
         self._holds[data["hold"]] = _Hold(
-            at, entry.sequence, deadline, forward["digest"], row.get("digest"), approvals
+            at, entry.sequence, deadline, forward["digest"], row.get("digest"), approvals, is_gone
         )
         return row
 
@@ -238,6 +247,8 @@ class HoldsCheck:
             self._votes += len(rows)
             for number in some:
                 name = f"vote of entry {number}"
+                if number not in rows and self._holds[voted[number]["hold"]].is_gone:
+                    continue
                 if number not in rows:
                     self._say(name, "has an entry, and no row")
                     continue
@@ -256,6 +267,11 @@ class HoldsCheck:
         ).all():
             yield from rows
             after = rows[-1].id
+
+
+def _hold_of(entry: Seen) -> Any:
+    """The hold that an entry names, as far as it does."""
+    return entry.document["data"].get("hold")
 
 
 def _stage(text: str) -> StageRef:

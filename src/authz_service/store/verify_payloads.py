@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import func, select
 
 from authz_service.audit.entry import SALT_BYTES, microseconds, payload_digest
+from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import retention_of
 from authz_service.audit.walk import Seen
 from authz_service.errors import Unavailable
+from authz_service.store.missing import subject_of
 from authz_service.store.payload_rows import open_payload
-from authz_service.store.record_reader import RecordReader
-from authz_service.store.schema import payloads
+from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
+from authz_service.store.schema import payloads, sessions
 
 Say = Callable[[str, str], None]
 Wanted = tuple[int, str]
@@ -26,8 +28,8 @@ DERIVED_FROM = frozenset({"caller", "detail", "voter", "reason", "revoked", "ope
 class PayloadsCheck:
     """Feed `page` with all entries in order, then ask `end`."""
 
-    def __init__(self, reader: RecordReader, say: Say) -> None:
-        self._reader, self._say = reader, say
+    def __init__(self, reader: RecordReader, say: Say, forgotten: Forgotten) -> None:
+        self._reader, self._say, self._forgotten = reader, say, forgotten
         self.count = 0
         self._expected = 0
 
@@ -42,6 +44,8 @@ class PayloadsCheck:
             places = references[bytes(row.digest)]
             missing.discard(bytes(row.digest))
             self.count += 1
+            if self._forgotten.destroyed(row.key):
+                continue
             body = self._opened(row)
             for sequence, name, size in places:
                 document = by_sequence[sequence]
@@ -55,11 +59,33 @@ class PayloadsCheck:
                     self._say(
                         _record(sequence, name), "is not filed under the time and the kind of its entry"
                     )
-        for digest in missing:
-            for sequence, name, _ in references[digest]:
-                self._say(_record(sequence, name), "is not there")
+        self._judge_missing([place for digest in missing for place in references[digest]], by_sequence)
         self._expected += len(references)
         return found
+
+    def _judge_missing(
+        self, places: Sequence[tuple[int, str, int]], entries: Mapping[int, Mapping[str, Any]]
+    ) -> None:
+        """What is not there must have been let go of."""
+        names = {entries[sequence]["session"] for sequence, _, _ in places} - {None}
+        callers: dict[str, str] = {}
+        wanted = sorted(names)
+        for start in range(0, len(wanted), DIGESTS_AT_ONCE):
+            some = wanted[start : start + DIGESTS_AT_ONCE]
+            query = select(sessions.c.id, sessions.c.caller).where(sessions.c.id.in_(some))
+            callers |= {row.id: row.caller for row in self._reader.read(query)}
+        for sequence, name, _ in places:
+            if not self._is_gone(sequence, name, entries[sequence], callers):
+                self._say(_record(sequence, name), "is not there")
+
+    def _is_gone(
+        self, sequence: int, name: str, entry: Mapping[str, Any], callers: Mapping[str, str]
+    ) -> bool:
+        kind, session = entry["kind"], entry["session"]
+        if self._forgotten.purge_of(retention_of(kind, name), sequence, session) is not None:
+            return True
+        subject = subject_of(kind, entry["data"], name, callers.get(session or "", ""))
+        return bool(subject) and self._forgotten.erasure_of(subject, sequence) is not None
 
     def _opened(self, row: Any) -> bytes | None:
         """The bytes that the digest of the row is over; None where they are others."""

@@ -15,7 +15,9 @@ from sqlalchemy import bindparam, select
 from authz_service.audit.columns import NEW_SESSION, Value, applied, change
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import microseconds
+from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.walk import Seen, is_entry
+from authz_service.store.purging import WIPED
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import entries, sessions
 from authz_service.store.verify_payloads import Say, Wanted
@@ -48,8 +50,8 @@ Columns = dict[str, Value]
 class SessionsCheck:
     """Feed `page` with all entries in order, then ask `end`."""
 
-    def __init__(self, reader: RecordReader, say: Say) -> None:
-        self._reader, self._say = reader, say
+    def __init__(self, reader: RecordReader, say: Say, forgotten: Forgotten) -> None:
+        self._reader, self._say, self._forgotten = reader, say, forgotten
         self._open: dict[str, Columns] = {}
         self._again: set[str] = set()
 
@@ -84,8 +86,15 @@ class SessionsCheck:
         for names in _some(derived):
             rows = {row.id: row for row in self._reader.read(_ROWS.where(sessions.c.id.in_(names))).all()}
             for name in names:
-                if name not in rows or _differing(rows[name], derived[name]):
+                if name not in rows or _differing(rows[name], self._left(derived[name])):
                     self._again.add(name)
+
+    def _left(self, columns: Columns) -> Columns:
+        """The columns after what tombstones say was taken from the session."""
+        name, sequence, caller = str(columns["id"]), columns["seq"], str(columns["caller"])
+        if isinstance(sequence, int) and self._forgotten.took_payloads(sequence, name, caller):
+            return {**columns, **WIPED}
+        return columns
 
     def _look_again(self, session: str) -> None:
         """From all entries of one session, whatever came between them."""
@@ -108,7 +117,7 @@ class SessionsCheck:
         elif row is None:
             self._say(name, "has entries, and no row")
         else:
-            for column in _differing(row, derived[session]):
+            for column in _differing(row, self._left(derived[session])):
                 self._say(name, f"its column {column} is not what its entries make of it")
 
 

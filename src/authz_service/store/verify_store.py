@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
@@ -12,9 +13,13 @@ from sqlalchemy import func, select
 from authz_service.audit.checkpoint import Checkpoint, VerifierKey, is_signed_by
 from authz_service.audit.draft import Kind
 from authz_service.audit.entry import decode, microseconds
+from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.merkle import Frontier
+from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Kept, Walk, Wrong
+from authz_service.errors import Unavailable
 from authz_service.keys.log_key import is_ed25519_signature
+from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import entries, head
 from authz_service.store.verify_holds import HoldsCheck
@@ -94,6 +99,15 @@ def _given_up(reader: RecordReader) -> list[tuple[int, int]]:
     return given_up
 
 
+def _forgotten(reader: RecordReader, report: Verified) -> Forgotten:
+    """What tombstones account for. They are entries, and verified as such with all others."""
+    try:
+        return read_forgotten(reader)
+    except Unavailable:
+        report.say("the entries about retention", "cannot be read")
+        return Forgotten()
+
+
 def _walk(
     reader: RecordReader,
     kept: Sequence[Kept],
@@ -102,9 +116,12 @@ def _walk(
     with_payloads: bool,
     progress: Progress,
 ) -> Walk:
-    walk = Walk(kept, _given_up(reader))
-    payloads = PayloadsCheck(reader, report.say)
-    sessions, holds = SessionsCheck(reader, report.say), HoldsCheck(reader, report.say)
+    forgotten = _forgotten(reader, report)
+    purged = partial(forgotten.purge_of, Retention.ENTRIES)
+    walk = Walk(kept, _given_up(reader), lambda sequence, session: purged(sequence, session) is not None)
+    payloads = PayloadsCheck(reader, report.say, forgotten)
+    sessions = SessionsCheck(reader, report.say, forgotten)
+    holds = HoldsCheck(reader, report.say, forgotten)
     revocations = RevocationsCheck(reader, report.say)
     for page in reader.pages(1, last):
         rows = [(row[0], row[1], bytes(row[2]), bytes(row[3] or b"")) for row in page]
