@@ -125,6 +125,13 @@ class StoreFailed:
 
 
 @value
+class Killed:
+    """An operator ended the exchange; `reason` is what the caller is told."""
+
+    reason: str
+
+
+@value
 class CallerLeft:
     """Envoy ended the stream: the client went away, or Envoy itself did."""
 
@@ -142,5 +149,6 @@ Event = (
     | AnswerRead
     | AnswerFailed
     | StoreFailed
+    | Killed
     | CallerLeft
 )

@@ -54,6 +54,7 @@ from authz_service.core.events import (
     HoldApproved,
     HoldConsumed,
     HoldEnded,
+    Killed,
     RequestFailed,
     RequestJudged,
     StoreFailed,
@@ -126,6 +127,8 @@ class Exchange:
             return []
         if isinstance(event, CallerLeft):
             return self._left()
+        if isinstance(event, Killed):
+            return self._killed(event)
         if isinstance(self.state, Answering):  # first, since an answer comes in many pieces
             return self._answering(self.state, event)
         if isinstance(self.state, Undecided):
@@ -455,6 +458,18 @@ class Exchange:
         the caller or the model."""
         outcome = "broken_off" if isinstance(self.state, Forwarded | Answering) else "client_left"
         return self._close(LeaveHold(), self._record(entries.ended(self.request, outcome)))
+
+    def _killed(self, event: Killed) -> list[Command]:
+        """An operator ended it. That order is on record before this; here its effect is."""
+        reply = replies.killed(event.reason, session=self.request.session)
+        if isinstance(self.state, Undecided):
+            return [LeaveHold(), *self._refuse(reply, outcome="killed", size=self._size())]
+        self._is_answered = True
+        is_begun = isinstance(self.state, Answering) and self.state.is_started
+        usage = self.state.usage if isinstance(self.state, Answering | AnswerHeld) else None
+        refused = entries.answer_refused(self.request, code=reply.error.code)
+        record = Record((refused, entries.ended(self.request, "killed", usage)))
+        return self._close(LeaveHold(), record, CutAnswer(reply.error) if is_begun else reply)
 
     def _envoy_replied(self, event: AnswerStarted) -> list[Command]:
         """Nothing was forwarded, so this is Envoy's own reply (a timeout, an overload)."""

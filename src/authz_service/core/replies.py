@@ -81,6 +81,12 @@ def answer_denied(decision: Decision, *, session: str) -> ApiError:
     return ApiError(403, "answer_denied", message, session, {"rule": decision.rule})
 
 
+def killed(reason: str, *, session: str) -> Reply:
+    """An operator ended the exchange, whatever it was doing."""
+    message = f"An operator ended this request: {reason}"
+    return Reply(ApiError(403, "ended_by_operator", message, session), retry(False))
+
+
 def retry(wanted: bool) -> dict[str, str]:
     """The header by which the SDKs of OpenAI and Anthropic are told whether to try again."""
     return {"x-should-retry": "true" if wanted else "false"}

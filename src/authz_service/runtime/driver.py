@@ -30,6 +30,7 @@ from authz_service.core.events import (
     Event,
     HoldAnswered,
     HoldConsumed,
+    Killed,
     RequestFailed,
     StoreFailed,
 )
@@ -95,19 +96,50 @@ class Driver:
     _inspection: RequestInspection | None = None
     _answer: Answer | None = None
     _writing: asyncio.Future[Any] | None = None
+    _is_idle: bool = False
+    _to_end: Killed | None = None
+    _ending: asyncio.Task[None] | None = None
 
     async def run(self, first: Event) -> None:
         """Handle `first`, then what comes into the mailbox, until the exchange is closed.
 
         Raises `LetGo`.
         """
+        session = self.exchange.request.session
+        self.gateway.running[session] = self.end
         try:
             await self._handle(first)
             while not self.exchange.is_closed:
-                await self._handle_mail(await self.mailbox.get())
+                if self._to_end is not None:
+                    await self._handle(self._to_end)
+                else:
+                    await self._handle_mail(await self._next_mail())
         finally:
+            del self.gateway.running[session]
             self._leave()
             await self.mailbox.close()
+
+    def end(self, reason: str) -> None:
+        """An operator ends the exchange: now while it waits for the stream, else when what it does is done.
+
+        Nobody has to say anything for that: a model that is silent is what may be ended.
+        """
+        if self._to_end is None:
+            self._to_end = Killed(reason)
+            if self._is_idle and self.mailbox.reads_ahead:
+                self.mailbox.put(self._to_end)
+            elif self._is_idle:
+                self._ending = asyncio.create_task(self._handle(self._to_end))
+
+    async def _next_mail(self) -> Mail:
+        """The next mail, after an end that an operator made meanwhile was made in full."""
+        self._is_idle = True
+        try:
+            return await self.mailbox.get()
+        finally:
+            self._is_idle = False
+            if self._ending is not None:
+                await self._ending
 
     def caller_left(self) -> None:
         """The stream is gone while a command was under way: put the end on record later.

@@ -43,6 +43,8 @@ class Gateway:
     clock: Callable[[], float] = time.time
     started_at: float = field(default_factory=time.time)
     live: set[str] = field(default_factory=set)
+    running: dict[str, Callable[[str], None]] = field(default_factory=dict)
+    """By session: ends the exchange, with a reason for its caller."""
     buffered: int = 0
     is_stopping: bool = False
     request_threads: Threads = field(default_factory=Threads)

@@ -13,6 +13,7 @@ from authz_service.core.events import (
     CallerLeft,
     HoldApproved,
     HoldEnded,
+    Killed,
     WaitElapsed,
 )
 from authz_service.values import value
@@ -42,6 +43,7 @@ Mail = (
     | HoldApproved
     | HoldEnded
     | WaitElapsed
+    | Killed
     | ServiceStops
 )
 
@@ -61,6 +63,11 @@ class Mailbox:
         self._reading: asyncio.Task[None] | None = None
         self._arrival: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether what is put is seen by a `get` that waits."""
+        return self._reading is not None
 
     def put(self, mail: Mail) -> None:
         """Add what happened; only after `read_ahead`, or a `get` that reads the stream would not see it."""
