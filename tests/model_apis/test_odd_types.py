@@ -37,3 +37,17 @@ def test_an_item_whose_type_is_no_string_is_read_all_the_same(kind: Any) -> None
 def test_a_tensor_whose_datatype_is_no_string_is_read_all_the_same(kind: Any) -> None:
     tensor = {"name": "t", "datatype": kind, "shape": [1], "data": ["Hello"]}
     assert "Hello" in texts(InferAnswerReader(), {"outputs": [tensor]})
+
+
+@pytest.mark.parametrize("shape", [[1, {"Hello": 2}], [1, "Hello"], ["Hello"], {"a": "Hello"}])
+def test_a_shape_that_holds_more_than_sizes_is_read(shape: Any) -> None:
+    tensor = {"name": "t", "datatype": "BYTES", "shape": shape, "data": ["x"]}
+    frame = InferAnswerReader().read({"outputs": [tensor]})
+    is_cleared = ("outputs", 0, "shape") in frame.cleared
+    assert is_cleared or "Hello" in [field.text for field in frame.fields]
+
+
+def test_a_shape_of_a_large_number_does_not_cross_and_sizes_do() -> None:
+    for size, cleared in ((4111111111111111, [("outputs", 0, "shape")]), (128, [])):
+        tensor = {"name": "t", "datatype": "BYTES", "shape": [size], "data": ["x"]}
+        assert list(InferAnswerReader().read({"outputs": [tensor]}).cleared) == cleared

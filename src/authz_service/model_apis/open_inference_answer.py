@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz_service.model_apis.answer_frame import FrameTexts, is_number, is_numbers, unreadable
+from authz_service.model_apis.answer_frame import TELLING, FrameTexts, is_number, unreadable
 from authz_service.model_apis.open_inference_words import FLOATS, INFERENCE_WORDS
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path
@@ -36,7 +36,7 @@ class InferAnswerReader:
         datatype = tensor.get("datatype")
         passes = isinstance(datatype, str) and datatype in FLOATS
         for key, value in tensor.items():
-            if key == "shape" and is_numbers(value):
+            if key == "shape" and _is_shape(value):
                 continue
             if key == "data":
                 self._data(value, (*path, key), texts, passes=passes)
@@ -52,6 +52,11 @@ class InferAnswerReader:
                 self._data(item, (*path, i), texts, passes=passes)
         elif not (is_number(value) and passes):
             texts.aside(value, path)
+
+
+def _is_shape(value: object) -> bool:
+    """Whether these are sizes and nothing besides: more could be what the model said."""
+    return isinstance(value, list) and all(is_number(size) and abs(size) < TELLING for size in value)
 
 
 class GenerateAnswerReader:
