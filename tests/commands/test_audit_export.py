@@ -19,10 +19,12 @@ from authz_service.audit.checkpoint import Checkpoint, VerifierKey, parse_note, 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import LARGEST_ENTRY
 from authz_service.commands import verify_export
+from authz_service.commands.audit_export import Wanted, export
 from authz_service.config.starter import starter_text
 from authz_service.keys.data_dir import DataDir
 from authz_service.keys.log_key import LogKey, is_ed25519_signature
 from authz_service.store.open import open_store
+from authz_service.store.record_reader import reading
 
 COUNT = 600  # three bundles, the last of them a part
 
@@ -285,6 +287,35 @@ def test_entries_that_are_missing_are_not_exported_over(tmp_path: Path) -> None:
     connection.close()
     result = run(tmp_path, "export", str(tmp_path / "out"))
     assert (result.exit_code, "entries are missing" in result.stderr) == (2, True)
+
+
+def test_checkpoints_that_are_ahead_of_the_view_stay_out_of_the_export(
+    made: tuple[Path, LogKey], tmp_path: Path
+) -> None:
+    def as_line(size: int) -> str:
+        return json.dumps({"checkpoint": signed(made[1], size, bytes(32))}) + "\n"
+
+    kept = tmp_path / "checkpoints.jsonl"
+    kept.write_text(as_line(COUNT + 1))
+    before = kept.stat().st_size
+    with kept.open("a") as file:
+        file.write(as_line(COUNT + 2))
+    for count, sizes in ((0, []), (before, [COUNT + 1])):
+        out = tmp_path / str(count)
+        with reading(f"sqlite:///{made[0] / 'data' / 'authz.db'}") as reader:
+            wanted = Wanted([str(made[1].vkey)], 1, COUNT, checkpoints=kept, checkpoints_bytes=count)
+            export(reader, out, wanted, lambda done, size: None)
+        path = out / "checkpoints.jsonl"
+        copied = path.read_text().splitlines() if path.exists() else []
+        assert [int(json.loads(line)["checkpoint"].split("\n")[1]) for line in copied] == sizes
+
+
+@pytest.mark.parametrize("name", ["with space", "100% #1", "\u00e9"])
+def test_a_data_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    record(folder, 10)
+    assert run(folder, "verify").exit_code == 0
 
 
 def test_the_key_and_a_checkpoint_are_shown(made: tuple[Path, LogKey]) -> None:

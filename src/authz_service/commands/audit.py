@@ -104,13 +104,16 @@ def export(
 
     source = Source.of(config, data_dir)
     vkey = source.log_key().vkey
+    kept = source.data.checkpoints
+    kept_bytes = kept.stat().st_size if kept.is_file() else 0
     with source.reading() as reader:
         size = _signed_head(reader).size
         wanted = Wanted(
             (str(vkey),),
             *entry_range(first, last, reader, size),
             payloads=not no_payloads,
-            checkpoints=source.data.checkpoints,
+            checkpoints=kept,
+            checkpoints_bytes=kept_bytes,
         )
         done = write(reader, folder, wanted, progress("exported"))
     if as_json:

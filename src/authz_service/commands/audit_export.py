@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,13 +21,16 @@ from authz_service.store.record_reader import RecordReader
 
 Progress = Callable[[int, int], None]
 
+COPIED_AT_ONCE = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What to export. `first` and `last` are entries, from 1; whole bundles of 256 are written.
 
     `vkeys` are the log's public keys, the one that signs now first; `checkpoints` is the file of those
-    that were kept, if there is one.
+    that were kept, of which so many bytes were there before the view of the record began: what was
+    appended since may be ahead of it.
     """
 
     vkeys: Sequence[str]
@@ -36,6 +38,7 @@ class Wanted:
     last: int
     payloads: bool = True
     checkpoints: Path | None = None
+    checkpoints_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +127,12 @@ class _Writer:
         self._put("checkpoint", text.encode())
         self._put("log.vkey", "".join(f"{key}\n" for key in self._wanted.vkeys).encode())
         self._put("verify.py", Path(verify_export.__file__).read_bytes())
-        kept = self._wanted.checkpoints
-        if kept is not None and kept.is_file():
-            with kept.open("rb") as source, self._create("checkpoints.jsonl") as target:
-                shutil.copyfileobj(source, target)
+        if self._wanted.checkpoints is not None and self._wanted.checkpoints_bytes:
+            with self._wanted.checkpoints.open("rb") as source, self._create("checkpoints.jsonl") as target:
+                left = self._wanted.checkpoints_bytes
+                while piece := source.read(min(left, COPIED_AT_ONCE)):
+                    target.write(piece)
+                    left -= len(piece)
 
     def _manifest(self, done: Exported) -> bytes:
         manifest = {

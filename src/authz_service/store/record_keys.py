@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, inspect, select
+from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from authz_service.config.model import Config
@@ -24,6 +24,7 @@ from authz_service.store.key_schema import keyring, subject_keys
 from authz_service.store.keyring import Keyring
 from authz_service.store.location import SQLITE, store_url
 from authz_service.store.open_keys import open_keyring
+from authz_service.store.read_only import read_only_engine
 
 
 def keys_url(config: Config, data: DataDir) -> str:
@@ -90,8 +91,7 @@ def reading_keys(config: Config, data: DataDir) -> Iterator[ReadKeys | None]:
         if not path.is_file():
             yield None
             return
-        # Read-only, so that no second process ever checkpoints or creates anything.
-        engine = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", hide_parameters=True)
+        engine = read_only_engine(path)
         close: Callable[[], None] = engine.dispose
     else:
         database = open_database(url)

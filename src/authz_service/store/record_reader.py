@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Result, bindparam, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, Executable, Result, bindparam, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,6 +20,7 @@ from authz_service.store.connecting import open_database
 from authz_service.store.faults import without_values
 from authz_service.store.migrate import SchemaState, state_of
 from authz_service.store.payload_rows import Keys, open_payload
+from authz_service.store.read_only import read_only_engine
 from authz_service.store.schema import entries, head, payloads
 
 ENTRIES_AT_ONCE = 4096
@@ -121,12 +122,7 @@ def _engine(url: str) -> tuple[Engine, Any]:
     path = Path(make_url(url).database or "")
     if not path.is_file():
         raise Misconfigured(f"there is no store at {path}; name its data directory with --data-dir")
-    # Read-only, so that no second process ever checkpoints or creates anything.
-    engine = create_engine(
-        f"sqlite:///file:{path}?mode=ro&uri=true",
-        connect_args={"isolation_level": None},
-        hide_parameters=True,
-    )
+    engine = read_only_engine(path)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine, engine.dispose
 
