@@ -101,6 +101,18 @@ class Client:
         only = _only("session", name, (session.id for session in listed))
         return self._call(lambda m: self._read_session(only, m))
 
+    def tail(self, cursor: str, session: str) -> Iterator[sessions_pb2.TailSessionsResponse]:
+        """One stream, until the server ends it; raises `grpc.RpcError` as it comes."""
+        request = sessions_pb2.TailSessionsRequest(cursor=cursor, session=session)
+        return iter(self.sessions_api.TailSessions(request, metadata=self._metadata()))
+
+    def kill(self, session: str, *, reason: str) -> sessions_pb2.Session:
+        """End a running exchange, named by its whole id."""
+        request = sessions_pb2.KillSessionRequest(id=session, reason=reason)
+        return self._call(
+            lambda m: self.sessions_api.KillSession(request, timeout=PATIENCE, metadata=m)
+        ).session
+
     def _read_session(
         self, session: str, metadata: Metadata
     ) -> tuple[sessions_pb2.Session, list[sessions_pb2.Entry]]:

@@ -110,3 +110,34 @@ def export(
     from authz_cli.session_plays import record
 
     record(target, session, longest=max_wait, what=what, output=output)
+
+
+@command.command("tail")
+@click.argument("session", default="")
+@click.option("--limit", type=click.IntRange(min=1), help="End after so many entries.")
+@json_option
+@target_options
+def tail(target: Target, session: str, limit: int | None, as_json: bool) -> None:
+    """Follow the record as it grows, or one SESSION (its whole id) with what is asked and answered.
+
+    Ctrl-C ends it. Over a break it goes on where it was. Following one session is recorded.
+    """
+    from authz_cli.session_tail import show_tail
+
+    show_tail(target, session, limit=limit, as_json=as_json)
+
+
+@command.command("kill")
+@click.argument("session")
+@click.option("--reason", required=True, help="Goes on record, and to the caller.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@target_options
+def kill(target: Target, session: str, reason: str, yes: bool, as_json: bool) -> None:
+    """End an exchange that still runs (SESSION is its whole id); for operators.
+
+    Its caller gets an error with the reason. A request that waits for people is refused; its hold stays.
+    """
+    from authz_cli.session_actions import end
+
+    end(target, session, reason=reason, is_sure=yes, as_json=as_json)

@@ -13,6 +13,7 @@ from authz_cli import terminal
 from authz_cli.client import connect, first_of
 from authz_cli.exits import Exit, Failure
 from authz_cli.options import Target
+from authz_cli.safe_text import safe_line
 from authz_cli.session_filters import Filters
 from authz_cli.session_json import (
     ANSWER_RELEASED,
@@ -64,3 +65,19 @@ def show_raw(target: Target, name: str, which: Literal["request", "answer"]) -> 
         raise Failure(f"no {which} of this session crossed, or it is not kept any more", Exit.NOT_FOUND)
     out.write(body)
     out.flush()
+
+
+def end(target: Target, session: str, *, reason: str, is_sure: bool, as_json: bool) -> None:
+    """End a running exchange; elsewhere than on a terminal only when `is_sure`."""
+    if not is_sure and not terminal.is_interactive():
+        raise Failure("nobody can be asked here: say --yes", Exit.USAGE)
+    if not is_sure and not click.confirm(f"End session {safe_line(session)}?", err=True):
+        raise Failure("nothing was ended")
+    with connect(target) as client:
+        killed = client.kill(session, reason=reason)
+    if as_json:
+        click.echo(json.dumps(session_object(killed), indent=2))
+    else:
+        click.echo(
+            f"session {safe_line(killed.id)} is being ended; see: authz session show {safe_line(killed.id)}"
+        )

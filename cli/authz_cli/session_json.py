@@ -37,7 +37,7 @@ def session_with_bodies(session: sessions_pb2.Session, entries: Sequence[session
     """`request` is the body as it went to the model, `answer` what went to the caller; null if none did."""
     return (
         session_object(session)
-        | {"events": [_event(entry) for entry in entries]}
+        | {"events": [entry_object(entry) for entry in entries]}
         | _body("request", body_of(entries, REQUEST_FORWARDED))
         | _body("answer", body_of(entries, ANSWER_RELEASED))
     )
@@ -61,7 +61,8 @@ def entry_data(entry: sessions_pb2.Entry) -> Object:
     return data if isinstance(data, dict) else {}
 
 
-def _event(entry: sessions_pb2.Entry) -> Object:
+def entry_object(entry: sessions_pb2.Entry) -> Object:
+    """One entry with its payloads."""
     return {
         "kind": entry.kind,
         "at": time_text(entry.at),

@@ -52,10 +52,11 @@ def session_page(
     yield ""
     yield "What happened"
     for entry in entries:
-        yield from _entry(entry, width)
+        yield from entry_lines(entry, width)
 
 
-def _entry(entry: sessions_pb2.Entry, width: int | None) -> Iterator[str]:
+def entry_lines(entry: sessions_pb2.Entry, width: int | None) -> Iterator[str]:
+    """One entry: when, what, its data, and the sizes of its payloads."""
     at = local(entry.at).astimezone()
     data = " ".join(f"{name}={_short(value)}" for name, value in entry_data(entry).items())
     payloads = " ".join(f"[{p.name}: {len(p.body)} bytes]" for p in entry.payloads)

@@ -184,3 +184,38 @@ def test_raw_is_the_body_byte_for_byte(terminal: Terminal) -> None:
     assert result.stdout_bytes == b"".join(ANSWER)
     assert terminal.type("session", "show", "ses_1", "--raw", "request", person="ada").stdout_bytes == REQUEST
     assert terminal.type("session", "show", "ses_2", "--raw", "answer", person="ada").exit_code == 3
+
+
+def test_the_record_is_followed_entry_by_entry(terminal: Terminal, review: Review) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        words = ("session", "tail", "ses_1", "--limit", "2", "--json")
+        tailing = pool.submit(terminal.type, *words, person="ada")
+        while review.store.recorded[-1].kind is not Kind.SESSION_READ:
+            assert not tailing.done(), tailing.result().output
+        # The cursor is taken after the reading is recorded: entries are added until one is told.
+        while not tailing.done():
+            review.do(review.store.append(entry(Kind.ANSWER_RELEASED, "ses_1", {}, body=b"hi")))
+        told = [json.loads(line) for line in tailing.result().stdout.splitlines()]
+    assert [(t["session"], t["kind"], t["payloads"]) for t in told] == [
+        ("ses_1", "answer.released", [{"name": "body", "body": "hi"}])
+    ] * 2
+    assert told[1]["sequence"] == told[0]["sequence"] + 1
+
+
+def test_a_tail_that_is_refused_ends(terminal: Terminal) -> None:
+    assert terminal.type("session", "tail", person="rita").exit_code == 5
+    assert terminal.type("session", "tail", "ses_none", person="ada").exit_code == 3
+
+
+def test_an_operator_ends_a_session_once_it_is_said_that_it_is_meant(
+    terminal: Terminal, review: Review
+) -> None:
+    review.store.past["ses_4"] = make_session("ses_4", ended_at=None, status="released")
+    words = ("session", "kill", "ses_4", "--reason", "It loops.")
+    assert terminal.type(*words, person="olga").exit_code == 2
+    assert terminal.type(*words, "--yes", person="ada").exit_code == 5
+    assert terminal.json(*words, "--yes", person="olga")["status"] == "killing"
+    assert review.store.recorded[-1].payloads["reason"] == b"It loops."
+    assert terminal.type("session", "kill", "ses_1", "--reason", "No.", "--yes", person="olga").exit_code == 4

@@ -1,0 +1,84 @@
+"""What is new on record is followed without a gap, and what runs can be marked to be ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.live_sessions import ToEnd
+from authz_service.errors import Conflict, NotFound
+
+
+def order(session: str, reason: bytes = b"It loops.") -> EntryDraft:
+    return EntryDraft(Kind.SESSION_KILLED, session, payloads={"operator": b"{}", "reason": reason})
+
+
+def test_a_session_that_runs_is_marked_and_is_no_more_once_it_has_ended(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await store.append(make.received("s1"), make.decided("s1"), make.released("s1"))
+            await store.append(make.received("s2"), make.released("s2"))
+            assert await store.to_end() == []
+            assert (await store.kill("s1", order("s1"))).status == "killing"
+            assert await store.to_end() == [ToEnd("s1", "It loops.")]
+            await store.kill("s1", order("s1", b"Again."))
+            assert await store.to_end() == [ToEnd("s1", "Again.")]
+            await store.append(make.ended("s1", "killed"))
+            assert await store.to_end() == []
+            session = await store.session("s1")
+            assert session is not None
+            assert session.status == "killed"
+
+    run(scenario())
+
+
+def test_what_has_ended_or_is_not_there_cannot_be_ended_and_nothing_is_recorded(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await store.append(make.received("s1"), make.ended("s1"))
+            with pytest.raises(Conflict) as conflict:
+                await store.kill("s1", order("s1"))
+            assert conflict.value.code == "session_ended"
+            with pytest.raises(NotFound):
+                await store.kill("s9", order("s9"))
+            assert await store.last_sequence() == 2
+
+    run(scenario())
+
+
+def test_a_session_that_died_before_it_was_ended_is_recovered(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await store.append(make.received("s1"), make.released("s1"))
+            await store.kill("s1", order("s1"))
+        async with place.store() as store:
+            assert await store.recover() == 1
+            assert await store.to_end() == []
+
+    run(scenario())
+
+
+def test_entries_are_told_in_order_from_a_number_on_with_payloads_of_a_named_session_only(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            for number in range(150):
+                name = f"s{number % 2}-{number}"
+                await store.append(make.received(name), make.released(name, b"body"))
+            assert await store.last_sequence() == 300
+            first = await store.entries_after(0)
+            rest = await store.entries_after(first[-1].sequence)
+            assert [entry.sequence for entry in (*first, *rest)] == list(range(1, 301))
+            assert all(entry.payloads == {} for entry in first)
+            (_, released) = await store.entries_after(0, "s1-7")
+            assert released.payloads == {"body": b"body"}
+            assert await store.entries_after(300) == []
+
+    run(scenario())
