@@ -58,6 +58,15 @@ def test_a_path_that_is_no_model_apis_is_404_and_on_record(alice: Plain, target:
     assert on_record(alice.stack, reply.session)["status"] == "refused"
 
 
+@pytest.mark.parametrize(("target", "word"), [("/v1/realtime", "WebSockets"), ("/tokenize", "tokens")])
+def test_a_known_api_that_is_not_carried_is_404_and_says_so(alice: Plain, target: str, word: str) -> None:
+    seen = len(alice.stack.upstream.requests)
+    reply = alice.ask(HELLO, target=target)
+    assert reply.refusal == (404, "unknown_path")
+    assert word in reply.error["message"]
+    assert len(alice.stack.upstream.requests) == seen
+
+
 TWO_READINGS = ("/v1%2fchat/completions", "/v1/chat%2Fcompletions", f"{PATH}%00", f"{PATH}#x", "*")
 
 

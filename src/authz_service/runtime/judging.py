@@ -12,6 +12,7 @@ from authz_service.errors import AuthzError, NotFound, Unreadable
 from authz_service.inspection.request import inspect_request
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import ModelApi, Operation
+from authz_service.model_apis.unsupported import why_unsupported
 from authz_service.policy.decision import RequestFacts
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
@@ -57,11 +58,11 @@ def _judge_path(
     decision = rules.policy.decide_path(method=request.method, path=request.path, caller=caller, now=now)
     listed = [p for p in rules.config.paths if (p.method, p.path) == (request.method, request.path)]
     if decision is None or not listed:
-        raise NotFound(
+        message = (
             f"{request.method} {request.path} is no model API of this gateway, "
-            "and not among the paths that may pass unread.",
-            code="unknown_path",
+            f"and not among the paths that may pass unread. {why_unsupported(request.path)}"
         )
+        raise NotFound(message.rstrip(), code="unknown_path")
     return RequestJudged(decision=decision, model=listed[0].model, new_hold=new_hold, now=now)
 
 
