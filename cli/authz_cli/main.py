@@ -29,6 +29,7 @@ NOUNS = {
     "token": Noun("authz_cli.token", "Sign a token with the embedded issuer, or withdraw anybody's."),
     "hold": Noun("authz_cli.hold", "List, read, approve and reject requests that wait."),
     "session": Noun("authz_cli.session", "Read the record of exchanges."),
+    "record": Noun("authz_service.commands.record", "Purge, erase or keep what is on record."),
     "audit": Noun("authz_service.commands.audit", "Export and verify the record."),
     "policy": Noun("authz_service.commands.policy", "Check and test the rules of a configuration."),
     "envoy": Noun("authz_service.commands.envoy", "Render and validate the Envoy configuration."),

@@ -32,6 +32,7 @@ from authz_service.runtime.indexing import Indexing
 from authz_service.runtime.killing import follow_kills
 from authz_service.runtime.record import open_record
 from authz_service.runtime.recorder import Recorder
+from authz_service.runtime.retention import Retaining
 from authz_service.runtime.revoking import Revoking
 from authz_service.runtime.rules import Rules, scanner_of
 from authz_service.runtime.waiting import Waiting
@@ -152,6 +153,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             gateway.recorder.run(),
             revoking.run(),
             record.checkpoints.run(),
+            Retaining(store.forgetting, config.record.keeping.keep, now=store.now).run(),
         )
         for work in (*works, _sweep(store)):
             task = asyncio.create_task(work)

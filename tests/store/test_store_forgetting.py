@@ -81,7 +81,7 @@ def test_payloads_go_in_time_with_a_tombstone_and_the_rest_stands(sealed: Any, m
             entries = await store.entries("old")
             assert all(not entry.payloads for entry in entries)
             assert entries[0].missing == {
-                "caller": "purged on 2027-04-16 under record.keep.payloads: 90d (entry 11)"
+                "caller": "purged on 2027-04-16 (record.keep.payloads: 90d; entry 11)"
             }
             assert len((await store.entries("young"))[2].payloads) == 1
             session = await store.session("old")

@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.config.model import Config
 from authz_service.errors import Misconfigured
@@ -19,6 +21,8 @@ from authz_service.store.location import store_url
 from authz_service.store.open import open_store
 from authz_service.store.record_keys import open_record_keys
 from authz_service.store.sql_store import SqlStore
+
+log = structlog.get_logger(__name__)
 
 Pseudonym = Callable[[tuple[str, str]], str]
 
@@ -37,7 +41,7 @@ async def open_record(config: Config, data: DataDir, *, instance: str, pseudonym
 
     Raises `Misconfigured` when its head is not signed by this machine's key, or it does not contain what
     the last checkpoint in the data directory was signed for, or the keys of its payloads are missing or
-    others; and `Unavailable`.
+    others; and `Unavailable`. Erasures that a crash interrupted are completed first.
     """
     is_new = not data.log_key.exists()
     key = log_key(config, data)
@@ -53,6 +57,9 @@ async def open_record(config: Config, data: DataDir, *, instance: str, pseudonym
     try:
         checkpoints = checkpoints_of(config, data, store, key)
         await checkpoints.compare()
+        resumed = await store.forgetting.resume_erasures()
+        if resumed:
+            log.warning("record.erasures_completed", number=resumed)
     except BaseException:
         await store.close()
         raise

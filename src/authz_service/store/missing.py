@@ -42,7 +42,7 @@ def _why(reader: Reader, forgotten: Forgotten, entry: ReadEntry, name: str, call
         return f"erased on {_day(erasure.at)} by {by} (entry {erasure.ordered})"
     purge = forgotten.purge_of(retention_of(entry.kind, name), entry.sequence, entry.session)
     if purge is not None:
-        return f"purged on {_day(purge.at)} under {purge.policy} (entry {purge.sequence})"
+        return f"purged on {_day(purge.at)} ({purge.policy}; entry {purge.sequence})"
     return UNEXPLAINED
 
 

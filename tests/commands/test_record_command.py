@@ -1,0 +1,157 @@
+"""`authz record`: purge, erase, keep and rotate-key on a data directory whose service is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from authz_cli.main import cli
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.cel.load import load_config
+from authz_service.config.starter import starter_text
+from authz_service.core.entries import caller_payload
+from authz_service.keys.data_dir import DataDir
+from authz_service.keys.files import load_or_create
+from authz_service.keys.pseudonym import Pseudonyms
+from authz_service.runtime.record import open_record
+from authz_service.view.caller import Caller
+
+KEY = b"k" * 32
+
+
+class Stopped:
+    """The data directory of a service that has recorded one exchange of each of two people."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = DataDir.open(folder / "data")
+        self.config = self.data.root / "authz.yaml"
+        self.config.write_text(starter_text(model_url="http://127.0.0.1:9"))
+        self.pseudonym = Pseudonyms(load_or_create(self.data.pseudonym_key, lambda: KEY)).of
+        asyncio.run(self._work([d for name in ("alice", "bob") for d in self._asked(name)]))
+
+    def run(self, *arguments: str) -> Result:
+        return CliRunner().invoke(cli, [*arguments, "--data-dir", str(self.data.root)])
+
+    def read(self, session: str) -> Any:
+        return asyncio.run(self._read(session))
+
+    def _asked(self, name: str) -> list[EntryDraft]:
+        caller = Caller("https://issuer.example", name, 0.0)
+        pseudonym, session = self.pseudonym(caller.identity), f"ses_{name}"
+        asked = {"api": "openai", "caller": pseudonym, "method": "POST", "path": "/v1/chat/completions"}
+        received = EntryDraft(Kind.REQUEST_RECEIVED, session, {**asked}, {"caller": caller_payload(caller)})
+        released = EntryDraft(Kind.REQUEST_RELEASED, session, {}, {"body": b"a prompt"})
+        ended = EntryDraft(Kind.EXCHANGE_ENDED, session, {"outcome": "completed"})
+        return [replace(draft, subject=pseudonym) for draft in (received, released, ended)]
+
+    async def _work(self, drafts: list[EntryDraft]) -> None:
+        config = load_config(self.config).config
+        record = await open_record(config, self.data, instance="i", pseudonym=self.pseudonym)
+        await record.store.append(*record.first, *drafts)
+        await record.checkpoints.take()
+        await record.store.close()
+
+    async def _read(self, session: str) -> Any:
+        config = load_config(self.config).config
+        record = await open_record(config, self.data, instance="i", pseudonym=self.pseudonym)
+        try:
+            return await record.store.entries(session)
+        finally:
+            await record.store.close()
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Stopped:
+    return Stopped(tmp_path)
+
+
+def said(result: Result) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_dry_run_changes_nothing_and_a_purge_takes_what_it_said(stopped: Stopped) -> None:
+    planned = said(stopped.run("record", "purge", "--older-than", "0h", "--dry-run", "--json"))
+    assert (planned["payloads"], planned["dry_run"]) == (4, True)
+    assert len(stopped.read("ses_alice")[1].payloads) == 1
+    asked = ("record", "purge", "--older-than", "0h", "--reason", "tidy", "--json")
+    refused = stopped.run(*asked)
+    assert refused.exit_code != 0
+    assert said(stopped.run(*asked, "--yes"))["payloads"] == 4
+    entry = stopped.read("ses_alice")[1]
+    assert entry.payloads == {}
+    assert "(by hand, older than 0d; entry " in entry.missing["body"]
+    assert stopped.run("audit", "verify").exit_code == 0
+
+
+def test_a_person_is_erased_and_a_legal_hold_prevents_it_until_it_is_lifted(stopped: Stopped) -> None:
+    kept = said(stopped.run("record", "keep", "ses_alice", "--reason", "case 7", "--json"))["id"]
+    (listed,) = said(stopped.run("record", "keep", "--list", "--json"))
+    assert (listed["id"], listed["session"], listed["reason"]) == (kept, "ses_alice", "case 7")
+    erase = ("record", "erase", "--subject", "alice", "--reason", "asked for it", "--yes", "--json")
+    refused = stopped.run(*erase)
+    assert refused.exit_code != 0
+    assert kept in refused.output
+    assert said(stopped.run("record", "keep", "--lift", kept, "--reason", "closed", "--json")) == {
+        "lifted": kept
+    }
+    erased = said(stopped.run(*erase))
+    assert (erased["sessions"], erased["payloads"], erased["keys"]) == (1, 2, 1)
+    assert stopped.read("ses_alice")[1].missing["body"].startswith("erased on ")
+    assert len(stopped.read("ses_bob")[1].payloads) == 1
+    assert stopped.run("audit", "verify").exit_code == 0
+    unknown = stopped.run(*erase)
+    assert unknown.exit_code != 0
+    assert "nobody of that name" in unknown.output
+
+
+def test_the_master_key_is_exchanged_and_the_old_one_opens_nothing(stopped: Stopped) -> None:
+    old = stopped.data.master_key.read_bytes()
+    result = stopped.run("record", "rotate-key", "--reason", "yearly")
+    assert result.exit_code == 0, result.output
+    new = stopped.data.master_key.read_bytes()
+    assert new != old
+    assert not stopped.data.master_key.with_name("master.key.next").exists()
+    assert stopped.read("ses_alice")[1].payloads == {"body": b"a prompt"}
+    assert stopped.read("record.retention")[-1].kind == "record.master_key_rotated"
+    stopped.data.master_key.write_bytes(old)
+    refused = stopped.run("record", "keep", "--list")
+    assert refused.exit_code != 0
+    assert "is not the master key of this record's keys" in refused.output
+
+
+def test_an_exchange_of_the_master_key_that_was_cut_off_is_finished_by_the_next(
+    stopped: Stopped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("authz_service.commands.record_work.os.replace", cut)
+        stopped.run("record", "rotate-key", "--reason", "yearly")
+    assert stopped.run("record", "keep", "--list").exit_code != 0
+    assert stopped.run("record", "rotate-key", "--reason", "again").exit_code == 0
+    assert stopped.read("ses_alice")[1].payloads == {"body": b"a prompt"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("keep",), ("keep", "ses_alice", "--list"), ("purge", "--older-than", "soon"), ("erase",)],
+)
+def test_what_cannot_be_meant_is_a_usage_error(stopped: Stopped, arguments: tuple[str, ...]) -> None:
+    assert stopped.run("record", *arguments).exit_code == 2
+
+
+def test_a_reason_is_needed_and_a_missing_record_is_said(stopped: Stopped, tmp_path: Path) -> None:
+    assert "--reason" in stopped.run("record", "keep", "ses_alice").output
+    empty = tmp_path / "empty"
+    DataDir.open(empty)
+    (empty / "authz.yaml").write_text(stopped.config.read_text())
+    result = CliRunner().invoke(cli, ["record", "keep", "--list", "--data-dir", str(empty)])
+    assert "start the service once" in result.output
