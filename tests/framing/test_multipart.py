@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from authz_service.errors import Unreadable
+from authz_service.framing import multipart
 from authz_service.framing.multipart import MOST_PARTS, Form, boundary_in, boundary_of, edit_form, read_form
 
 B = "bound"
@@ -130,6 +131,16 @@ def test_whatever_two_readers_could_take_apart_in_two_ways_is_refused(sent: byte
     with pytest.raises(Unreadable) as caught:
         read_form(sent, B)
     assert (caught.value.code, caught.value.status) == ("invalid_form", 400)
+
+
+@pytest.mark.parametrize("other", [[], [("a", None, b"y")], [("b", None, b"x")], [("a", "f", b"x")]])
+def test_what_the_two_readings_tell_differently_is_refused(
+    monkeypatch: pytest.MonkeyPatch, other: list[tuple[str, str | None, bytes]]
+) -> None:
+    read_form(body(part(b"x")), B)
+    monkeypatch.setattr(multipart, "_parsed", lambda *_: other)
+    with pytest.raises(Unreadable, match="two readers"):
+        read_form(body(part(b"x")), B)
 
 
 def test_a_name_for_several_values_may_come_several_times() -> None:

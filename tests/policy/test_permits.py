@@ -39,7 +39,8 @@ def test_a_rule_that_did_not_match_failed_or_is_in_the_shadow_permits_nothing(
     rule: MakeRule, judge: Judge, how: dict[str, Any]
 ) -> None:
     for effect in (Effect.ALLOW, Effect.HOLD):
-        assert judge(permitting(rule("a", effect, **how))).permits == frozenset()
+        decision = judge(permitting(rule("a", effect, **how)), rule("b", Effect.ALLOW))
+        assert decision.permits == frozenset()
 
 
 def test_a_hold_that_is_only_presumed_permits_nothing(rule: MakeRule, judge: Judge, caller: Caller) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from authz_service.config.cases import REFUSED, Case
 from authz_service.config.read import Loaded
@@ -69,13 +69,14 @@ def _run(loaded: Loaded, scanner: Scanner, case: Case, now: float) -> CaseResult
     caller = _caller(loaded, case, moment)
     try:
         read = _inspect(loaded, scanner, case)
+        view = replace(read.view, unread=(*read.view.unread, *case.unread))
         if case.answer is None:
             found: Mapping[str, int] = read.findings
-            decision = loaded.policy.decide_request(RequestFacts(caller, read.view, found, moment))
-            require_permitted(read.view.unread, decision.permits)
+            decision = loaded.policy.decide_request(RequestFacts(caller, view, found, moment))
+            require_permitted(view.unread, decision.permits)
         else:
             found = Counter(finding.entity for finding in scanner.scan(case.answer))
-            facts = AnswerFacts(caller, read.view, read.findings, found, moment)
+            facts = AnswerFacts(caller, view, read.findings, found, moment)
             decision = loaded.policy.decide_answer(facts)
     except Unreadable as error:
         return _result(case, REFUSED, "", f"{error} ({error.code})", {}, {})

@@ -13,12 +13,15 @@ from authz_service.config import scalars
 from authz_service.config.faults import BadConfiguration, Report
 from authz_service.config.section import Refused, Section, as_section, described
 from authz_service.config.tree import Entries, Items, Node, Scalar, read_tree
+from authz_service.view.unread import PERMITTABLE, Kind, Unread
 
 REFUSED: Final = "refused"
 """What is expected of a request that cannot be read."""
 
 _EFFECTS: Final = {effect: effect for effect in ("allow", "hold", "deny", REFUSED)}
 _GROUP: Final = scalars.line
+_KINDS: Final = {kind.value: kind for kind in sorted(PERMITTABLE)}
+_LARGEST: Final = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Case:
 
     `request` is a whole body of the OpenAI chat API, or what completes to one: without `model` the
     first of the configuration, without `messages` a greeting. `at` is in seconds since the epoch.
+    `unread` are values that it is to carry beside, told by kind, type and size.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Case:
     answer: str | None
     at: float | None
     expected: Expected
+    unread: tuple[Unread, ...] = ()
 
 
 def read_cases(text: str, *, source: Path) -> tuple[Case, ...]:
@@ -82,9 +87,10 @@ def _read_case(section: Section) -> Case:
     request = _read_request(section)
     answer = section.optional("answer", scalars.text, None)
     at = section.optional("at", _moment, None)
+    unread = tuple(_read_unread(item, i) for i, item in enumerate(section.sections("unread")))
     expected = _read_expected(section)
     section.close()
-    return Case(name, caller, request, answer, at, expected)
+    return Case(name, caller, request, answer, at, expected, unread)
 
 
 def _read_caller(case: Section) -> CaseCaller:
@@ -136,6 +142,23 @@ def _read_expected(case: Section) -> Expected:
     )
     section.close()
     return expected
+
+
+def _read_unread(section: Section, number: int) -> Unread:
+    kind = section.required("kind", scalars.one_of(_KINDS), Kind.MALFORMED)
+    unread = Unread(
+        kind=kind,
+        path=("unread", number),
+        place=f"unread[{number}]",
+        size=section.optional("size", scalars.size(1, _LARGEST), 1),
+        sha256="",
+        type=section.optional("type", scalars.line, ""),
+        declared=section.optional("declared", scalars.line, ""),
+        scheme=section.optional("scheme", scalars.line, ""),
+        message=f"unread[{number}]: no rule that matches permits all that this {kind.value} is.",
+    )
+    section.close()
+    return unread
 
 
 def _counts(node: Node) -> dict[str, int]:
