@@ -6,7 +6,7 @@ wrapper that makes them look like Python's `re` takes longer than the search.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import re2
 
@@ -17,6 +17,8 @@ _MEMORY = 16 << 20
 """Bytes that one compiled pattern may use for its automaton; beyond them RE2 goes on, more slowly."""
 
 _GATE_MEMORY = 64 << 20
+
+_NONE: frozenset[int] = frozenset()
 
 Match = tuple[int, int]
 """Where a match begins and ends, in bytes."""
@@ -59,10 +61,11 @@ class Gate:
     def __init__(self, patterns: Sequence[str]) -> None:
         self._all = frozenset(range(len(patterns)))
         self._witness = len(patterns)
-        self._set = re2.Set.SearchSet(_options(_GATE_MEMORY))
+        compiled = re2.Set.SearchSet(_options(_GATE_MEMORY))
         for pattern in (*patterns, r"\A"):
-            self._set.Add(pattern.encode())
-        self._set.Compile()
+            compiled.Add(pattern.encode())
+        compiled.Compile()
+        self._match: Callable[[bytes], list[int]] = compiled._set.Match
 
     def hits(self, text: bytes) -> frozenset[int]:
         """Indexes of patterns that occur.
@@ -70,12 +73,10 @@ class Gate:
         RE2 answers "none" when its automaton finds no memory, which would open the gate; the witness
         matches every text, so that an answer without it is no answer, and all patterns are tried.
         """
-        found = self._set.Match(text)
-        if found is None or self._witness not in found:
+        found = self._match(text)
+        if self._witness not in found:
             return self._all
-        if len(found) == 1:
-            return frozenset()
-        return frozenset(found) - {self._witness}
+        return frozenset(found) - {self._witness} if len(found) > 1 else _NONE
 
 
 def _options(memory: int) -> re2.Options:

@@ -101,5 +101,9 @@ class DetectorScanner:
         """
         live = len(window)
         for family in self._families:
-            live = min(live, family.live(window, at, apart))
+            least = family.live(window, at, apart)
+            if least <= at:
+                return at
+            if least < live:
+                live = least
         return live
