@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,36 @@ def test_a_person_is_erased_and_a_legal_hold_prevents_it_until_it_is_lifted(stop
     unknown = stopped.run(*erase)
     assert unknown.exit_code != 0
     assert "nobody of that name" in unknown.output
+
+
+def test_an_export_of_what_was_purged_and_erased_verifies_by_itself(stopped: Stopped, tmp_path: Path) -> None:
+    erase = ("record", "erase", "--subject", "alice", "--reason", "asked", "--yes")
+    assert stopped.run(*erase).exit_code == 0
+    purge = ("record", "purge", "--older-than", "0h", "--reason", "tidy", "--yes")
+    for number, kind in enumerate(("payloads", "entries")):
+        out = tmp_path / f"out{number}"
+        assert stopped.run("audit", "export", str(out)).exit_code == 0
+        result = verify(out)
+        assert result.returncode == 0, result.stdout
+        assert "were purged or erased" in result.stdout
+        assert stopped.run(*purge, "--class", kind).exit_code == 0
+    out = tmp_path / "last"
+    assert stopped.run("audit", "export", str(out)).exit_code == 0
+    assert verify(out).returncode == 0
+    assert stopped.run("audit", "verify").exit_code == 0
+    # Without its tombstones, or with others, the same export is not whole.
+    tombstones = out / "tombstones.jsonl"
+    kept = tombstones.read_bytes()
+    tombstones.unlink()
+    assert verify(out).returncode == 1
+    tombstones.write_bytes(kept.replace(b"by hand", b"by Hand"))
+    assert verify(out).returncode == 1
+
+
+def verify(out: Path) -> subprocess.CompletedProcess[str]:
+    """By the verifier that goes with the export, alone."""
+    command = [sys.executable, "-I", str(out / "verify.py"), str(out)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_the_master_key_is_exchanged_and_the_old_one_opens_nothing(stopped: Stopped) -> None:

@@ -11,15 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sqlalchemy import select
+
 from authz_service.audit.checkpoint import Checkpoint, note
 from authz_service.audit.entry import decode
+from authz_service.audit.forgotten import SESSION
 from authz_service.audit.merkle import leaf_hash
 from authz_service.audit.tiles import WIDTH, TileWriter, bundle, bundle_path, payloads_path
 from authz_service.commands import verify_export
 from authz_service.errors import AuthzError, Misconfigured
 from authz_service.store.record_reader import RecordReader
+from authz_service.store.schema import entries
 
 Progress = Callable[[int, int], None]
+Leaf = tuple[bytes, bytes]
+"""The bytes of an entry, and its hash in the tree."""
 
 COPIED_AT_ONCE = 1 << 20
 
@@ -73,13 +79,13 @@ class _Writer:
     def write(self, progress: Progress) -> Exported:
         head = self._reader.head()
         size = head.size
-        pending: list[bytes] = []
+        pending: list[Leaf] = []
         number = 0
         for page in self._reader.pages(1, size):
             for row in page:
                 if row.seq != number * WIDTH + len(pending) + 1:
                     raise Misconfigured("entries are missing, so there is no tree; run: authz audit verify")
-                pending.append(bytes(row.body))
+                pending.append(_leaf(bytes(row.body), bytes(row.leaf or b"")))
                 if len(pending) == WIDTH:
                     self._bundle(number, pending)
                     number, pending = number + 1, []
@@ -91,15 +97,17 @@ class _Writer:
         for name, content in self._tiles.rest():
             self._put(name, content)
         self._key_and_checkpoints(head)
+        self._write_tombstones()
         os.sync()  # a disk may say only now that it is full
         done = Exported(size, self._entries, self._payloads)
         self._put("manifest.json", self._manifest(done))
         return done
 
-    def _bundle(self, number: int, bodies: Sequence[bytes]) -> None:
-        for body in bodies:
-            for name, content in self._tiles.append(leaf_hash(body)):
+    def _bundle(self, number: int, leaves: Sequence[Leaf]) -> None:
+        for _, leaf in leaves:
+            for name, content in self._tiles.append(leaf):
                 self._put(name, content)
+        bodies = [body for body, _ in leaves]
         start = number * WIDTH
         if start + len(bodies) < self._wanted.first or start >= self._wanted.last:
             return
@@ -134,6 +142,13 @@ class _Writer:
                     target.write(piece)
                     left -= len(piece)
 
+    def _write_tombstones(self) -> None:
+        """What accounts for what is not there any more, whatever the range of the export."""
+        query = select(entries.c.body).where(entries.c.session == SESSION).order_by(entries.c.seq)
+        bodies = [bytes(body) for body in self._reader.read(query).scalars()]
+        if bodies:
+            self._put("tombstones.jsonl", b"".join(body + b"\n" for body in bodies))
+
     def _manifest(self, done: Exported) -> bytes:
         manifest = {
             "format": verify_export.FORMAT,
@@ -153,6 +168,11 @@ class _Writer:
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _leaf(body: bytes, stored: bytes) -> Leaf:
+    """The bytes of an entry that was purged are gone, and its stored hash stands for them."""
+    return body, (leaf_hash(body) if body else stored)
 
 
 def _references(body: bytes) -> list[Any]:

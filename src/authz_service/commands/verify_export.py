@@ -113,6 +113,64 @@ def verify(
     return report
 
 
+class Tombstones:
+    """What entries about retention say was let go of; each is held against the tree like any other.
+
+    They go with an export apart from the others, since they account for what came before them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.leaves: dict[int, bytes] = {}
+        self.purges: list[dict[str, Any]] = []
+        self.erased: dict[str, int] = {}
+        self.callers: dict[str, str] = {}
+        try:
+            lines = (folder / "tombstones.jsonl").read_bytes().splitlines()
+            for line in lines:
+                document = json.loads(line)
+                self.leaves[document["seq"]] = leaf_hash(line)
+                self._take(document["seq"], document["kind"], document["data"])
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CannotVerify(f"tombstones.jsonl cannot be read ({said(error)})") from error
+
+    def follow(self, document: dict[str, Any]) -> None:
+        """Remember the sessions of whom was erased."""
+        if document["kind"] == "request.received" and document["data"].get("caller") in self.erased:
+            self.callers[document["session"]] = document["data"]["caller"]
+
+    def took_entry(self, sequence: int) -> bool:
+        """Whether a purge of entries came after this one."""
+        return any(p["class"] == "entries" and sequence < p["seq"] for p in self.purges)
+
+    def took_payload(self, sequence: int, name: str, document: dict[str, Any]) -> bool:
+        """Whether a payload of this entry was purged, or erased with the person whom it is about."""
+        session, kind = document["session"], document["kind"]
+        if (kind, name) == ("hold.voted", "voter"):
+            subject = document["data"].get("voter")
+        elif (kind, name) == ("session.read", "reader"):
+            return any(sequence < ordered for ordered in self.erased.values())
+        else:
+            subject = self.callers.get(session)
+        if sequence < self.erased.get(subject, 0):
+            return True
+        kept_as = "originals" if name == "original" else "payloads"
+        return any(
+            sequence < p["seq"]
+            and p["class"] in (kept_as, "entries")
+            and (session in p["only"] if p["only"] else p["first"] <= sequence <= p["last"])
+            and session not in p["but"]
+            for p in self.purges
+        )
+
+    def _take(self, sequence: int, kind: str, data: dict[str, Any]) -> None:
+        if kind == "record.purged":
+            self.purges.append({**data, "seq": sequence, "only": set(data["only"]), "but": set(data["but"])})
+        elif kind == "record.erasure_ordered":
+            self.erased[data["subject"]] = sequence
+
+
 class Walk:
     """One pass over the tiles, the entries and the payloads of an export."""
 
@@ -137,6 +195,8 @@ class Walk:
         self.at = ""
         self.former: list[Key] = []
         self.given_up: list[tuple[int, int]] = []
+        self.tombstones = Tombstones(folder)
+        self.gone = 0
 
     def run(self, progress: Progress) -> None:
         """Everything, in the order of the entries; what depends on all of them comes last."""
@@ -151,6 +211,11 @@ class Walk:
         if (self.first, self.last) != (1, size):
             what = f"entries {self.first} to {self.last} of {size}"
             self.report.notes.append(f"the export has {what}; of the others only their hashes")
+        if self.gone:
+            what = "entries and payloads were purged or erased, as entries about retention say"
+            self.report.notes.append(f"{self.gone} {what}")
+        for sequence in self.tombstones.leaves:
+            self.report.add(f"tombstones.jsonl, entry {sequence}", "is not an entry of the tree")
         if not self.has_payloads:
             self.report.notes.append("the export has no payloads")
         if self.report.key and not self.report.count:
@@ -169,6 +234,9 @@ class Walk:
             self.report.add(name, "is missing or cut")
         if leaves is None:
             raise CannotVerify(f"{name} is missing or cut: the export is not whole")
+        for sequence in range(start + 1, start + width + 1):
+            if self.tombstones.leaves.get(sequence) == leaves[sequence - start - 1]:
+                del self.tombstones.leaves[sequence]
         sizes = [s for s in self.by_size if start < s <= start + width]
         for s in sizes:
             part = self.tree.copy()
@@ -238,8 +306,12 @@ class Walk:
             self.report.add(name, f"has {len(bodies)} entries, expected {width}")
             return None
         found = [leaf_hash(body) for body in bodies]
-        payloads: dict[bytes, list[tuple[str, int]]] = {}
+        payloads: dict[bytes, list[tuple[str, int, bool]]] = {}
         for offset, body in enumerate(bodies):
+            if not body and stored is not None and self.tombstones.took_entry(start + offset + 1):
+                found[offset] = stored[offset]
+                self.gone += 1
+                continue
             if stored is not None and found[offset] != stored[offset]:
                 self.report.add(f"entry {start + offset + 1}", "its bytes are not those of the tree")
             self._entry(start + offset + 1, body, payloads)
@@ -248,7 +320,7 @@ class Walk:
         self.report.entries += width
         return found
 
-    def _entry(self, sequence: int, body: bytes, payloads: dict[bytes, list[tuple[str, int]]]) -> None:
+    def _entry(self, sequence: int, body: bytes, payloads: dict[bytes, list[tuple[str, int, bool]]]) -> None:
         record = f"entry {sequence}"
         try:
             document = json.loads(body)
@@ -263,9 +335,12 @@ class Walk:
             if at < self.at:
                 self.report.add(record, f"is older than the one before it: {at}")
             self.at = max(self.at, at)
+            self.tombstones.follow(document)
             for name, reference in document["payloads"].items():
                 digest = bytes.fromhex(reference["digest"])
-                payloads.setdefault(digest, []).append((f"payload {name} of {record}", reference["size"]))
+                is_gone = self.tombstones.took_payload(sequence, name, document)
+                told = (f"payload {name} of {record}", reference["size"], is_gone)
+                payloads.setdefault(digest, []).append(told)
             if kind == "log.key_rotated":
                 self._rotated(record, document["data"])
             if kind == "record.accepted":
@@ -285,7 +360,7 @@ class Walk:
             self.keys.append(new)
         self.former.append(old)
 
-    def _payloads(self, number: int, expected: dict[bytes, list[tuple[str, int]]]) -> None:
+    def _payloads(self, number: int, expected: dict[bytes, list[tuple[str, int, bool]]]) -> None:
         name = f"payloads/{numbered(number)}"
         missing = dict(expected)
         try:
@@ -298,7 +373,7 @@ class Walk:
                     continue
                 missing.pop(digest, None)
                 self.report.payloads += 1
-                for record, told in references:
+                for record, told, _ in references:
                     if told != size:
                         self.report.add(record, f"has {size} bytes, its entry says {told}")
         except FileNotFoundError:
@@ -306,8 +381,11 @@ class Walk:
         except (OSError, ValueError) as error:
             self.report.add(name, f"cannot be read to its end ({said(error)})")
         for references in missing.values():
-            for record, _ in references:
-                self.report.add(record, "is not there, or not with these bytes")
+            for record, _, is_gone in references:
+                if is_gone:
+                    self.gone += 1
+                else:
+                    self.report.add(record, "is not there, or not with these bytes")
 
     def _judge_root(self) -> None:
         head = self.head
