@@ -46,9 +46,9 @@ def form(*fields: tuple[str, str]) -> bytes:
     return "".join([*lines, "--b--\r\n"]).encode()
 
 
-def transcribing(kit: Any, *fields: tuple[str, str]) -> RequestInspection:
+def transcribing(kit: Any, *fields: tuple[str, str], **others: Any) -> RequestInspection:
     body = form(('file"; filename="a', "1234"), ("model", "alias"), *fields)
-    return inspect(kit, body, api=OpenAiAudio(), operation=TRANSCRIPTIONS, content_type=FORM)
+    return inspect(kit, body, api=OpenAiAudio(), operation=TRANSCRIPTIONS, content_type=FORM, **others)
 
 
 def test_numbers_and_encoded_bytes_that_are_not_read_are_not_masked(kit: Any) -> None:
@@ -100,9 +100,12 @@ def test_another_recording_is_another_request(kit: Any) -> None:
     assert len({fingerprint("x"), fingerprint("y"), fingerprint("x", "q")}) == 3
 
 
-def test_a_finding_in_a_fields_name_stops_a_form_since_it_cannot_be_renamed(kit: Any) -> None:
+@pytest.mark.parametrize("masked", [MASKED, frozenset()])
+def test_a_finding_in_a_fields_name_stops_a_form_since_the_record_could_not_hide_it(
+    kit: Any, masked: frozenset[str]
+) -> None:
     with pytest.raises(Unreadable) as caught:
-        transcribing(kit, ("n1234", "x"))
+        transcribing(kit, ("n1234", "x"), masked_entities=masked)
     assert caught.value.code == "unmaskable"
 
 
