@@ -45,7 +45,8 @@ bench-peers: setup
 	$(BIN)/python -m bench --peers $(BENCH_ARGS)
 
 soak: setup
-	$(BIN)/python -m pytest -m soak --timeout 0 -s tests/soak $(SOAK_ARGS)
+	$(BIN)/python tests/fuzz/setup_fuzz.py
+	$(BIN)/python -m pytest -m soak --timeout 0 -s tests/soak tests/fuzz $(SOAK_ARGS)
 
 # The SDK's main flows through a real llama.cpp server; builds it first (4 to 10 minutes, once).
 e2e-llama: setup
