@@ -234,6 +234,18 @@ def test_the_index_of_a_session_goes_with_its_payloads(place: Any, make: Any, ru
     assert rows(place, "SELECT * FROM search_sources") == []
 
 
+def test_the_index_of_a_session_goes_with_its_row(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await fill(store, make, place.clock)
+            await index(store)
+
+    run(scenario())
+    rows(place, "DELETE FROM sessions")
+    for table in ("search_texts", "search_marks", "search_sources"):
+        assert rows(place, f"SELECT * FROM {table}") == []
+
+
 def test_without_texts_nothing_said_is_in_the_index_and_what_was_there_is_gone(
     place: Any, make: Any, run: Any
 ) -> None:

@@ -24,6 +24,13 @@ CREATE TRIGGER search_forgets AFTER DELETE ON payloads BEGIN
     DELETE FROM search_sources WHERE digest = OLD.digest;
 END
 """
+_SQLITE_FORGETS_SESSIONS = """
+CREATE TRIGGER search_forgets_sessions AFTER DELETE ON sessions BEGIN
+    DELETE FROM search_texts WHERE rowid = OLD.seq;
+    DELETE FROM search_marks WHERE session = OLD.seq;
+    DELETE FROM search_sources WHERE session = OLD.seq;
+END
+"""
 _POSTGRES_FORGETS = """
 CREATE FUNCTION search_forget() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -40,6 +47,20 @@ $$
 _POSTGRES_TRIGGER = """
 CREATE TRIGGER search_forgets AFTER DELETE ON payloads REFERENCING OLD TABLE AS gone
 FOR EACH STATEMENT EXECUTE FUNCTION search_forget()
+"""
+_POSTGRES_FORGETS_SESSIONS = """
+CREATE FUNCTION search_forget_session() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM search_texts WHERE session = OLD.seq;
+    DELETE FROM search_marks WHERE session = OLD.seq;
+    DELETE FROM search_sources WHERE session = OLD.seq;
+    RETURN NULL;
+END
+$$
+"""
+_POSTGRES_TRIGGER_SESSIONS = """
+CREATE TRIGGER search_forgets_sessions AFTER DELETE ON sessions
+FOR EACH ROW EXECUTE FUNCTION search_forget_session()
 """
 _SQLITE_TEXTS = """
 CREATE VIRTUAL TABLE search_texts USING fts5(prompt, answer, tokenize = 'unicode61 remove_diacritics 0')
@@ -94,6 +115,7 @@ def _texts() -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute(_SQLITE_TEXTS)
         op.execute(_SQLITE_FORGETS)
+        op.execute(_SQLITE_FORGETS_SESSIONS)
         return
     op.create_table(
         "search_texts",
@@ -103,3 +125,5 @@ def _texts() -> None:
     op.create_index("search_texts_words", "search_texts", ["words"], postgresql_using="gin")
     op.execute(_POSTGRES_FORGETS)
     op.execute(_POSTGRES_TRIGGER)
+    op.execute(_POSTGRES_FORGETS_SESSIONS)
+    op.execute(_POSTGRES_TRIGGER_SESSIONS)
