@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers soak clean e2e-llama
+.PHONY: setup run test check format lock bench bench-peers soak clean e2e-llama e2e-frameworks
 
 setup: $(STAMP)
 
@@ -52,6 +52,11 @@ soak: setup
 e2e-llama: setup
 	$(BIN)/python tests/llama/setup_llama.py
 	$(BIN)/python -m pytest -m llama tests/llama $(PYTEST_ARGS)
+
+# LangChain and LlamaIndex through the gateway, in an environment of their own (280 MB, once).
+e2e-frameworks: setup
+	$(BIN)/python tests/frameworks/setup_frameworks.py
+	build/frameworks/env/bin/python -m pytest -m frameworks tests/frameworks $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
