@@ -1,13 +1,13 @@
 """Seals payloads: AES-256-GCM, with a key for each that is derived from its subject's.
 
 A random seed lies beside each sealed payload. From the subject's key and the seed come the payload's
-key and the salt of its digest (HMAC-SHA512, as in the expand step of RFC 5869), so that whoever destroys
-the subject's key takes the salt away too, and digests can no longer be guessed back.
+key and the salt of its digest (keyed BLAKE2b, RFC 7693), so that whoever destroys the subject's key takes
+the salt away too, and digests can no longer be guessed back.
 """
 
 from __future__ import annotations
 
-import hmac
+from hashlib import blake2b
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -18,7 +18,7 @@ from authz_service.audit.entry import payload_digest
 SEED_BYTES = 32
 SUBJECT_KEY_BYTES = 32
 
-_PURPOSE = b"authz payload 1"
+_PURPOSE = b"authz payload 1"  # at most 16 bytes
 # Each key encrypts one payload, once (NIST SP 800-38D 8.3 asks for unique pairs of key and nonce).
 _NONCE = bytes(12)
 
@@ -53,5 +53,6 @@ def unseal(key: bytes, seed: bytes, digest: bytes, sealed: bytes) -> Opened:
 def _derive(key: bytes, seed: bytes) -> tuple[bytes, bytes]:
     if len(key) != SUBJECT_KEY_BYTES or len(seed) != SEED_BYTES:
         raise ValueError(f"a subject's key and a seed have {SEED_BYTES} bytes")
-    derived = hmac.digest(key, _PURPOSE + seed, "sha512")
+    # HMAC of the standard library takes four times as many instructions, which every payload would pay.
+    derived = blake2b(seed, key=key, person=_PURPOSE).digest()
     return derived[:32], derived[32:]
