@@ -25,10 +25,11 @@ _PROSE = {
 _CLEARED = frozenset(
     (
         *("logprobs", "prompt_logprobs", "completion_probabilities"),  # but those of a choice
-        *("token_ids", "prompt_token_ids", "tokens", "hidden_states", "audio"),
+        *("token_ids", "prompt_token_ids", "tokens", "hidden_states"),
+        *("audio", "images", "image_url", "b64_json"),
     )
 )
-"""Text in a form that is not read here (tokens, bytes, alternatives, sound): replaced by null."""
+"""Text in a form that is not read here (tokens, bytes, alternatives, sound, images): replaced by null."""
 
 _TELLING = 1_000_000
 """Numbers beside the choices from which on one is looked at: below are counts of tokens, and timings."""
