@@ -16,7 +16,8 @@ _UNANCHORED = _RE2.Anchor.UNANCHORED
 _MEMORY = 16 << 20
 """Bytes that one compiled pattern may use for its automaton; beyond them RE2 goes on, more slowly."""
 
-_GATE_MEMORY = 64 << 20
+_GATE_MEMORY = (16 << 20, 64 << 20)
+"""The larger one for patterns that do not fit into the smaller together."""
 
 _NONE: frozenset[int] = frozenset()
 
@@ -61,10 +62,10 @@ class Gate:
     def __init__(self, patterns: Sequence[str]) -> None:
         self._all = frozenset(range(len(patterns)))
         self._witness = len(patterns)
-        compiled = re2.Set.SearchSet(_options(_GATE_MEMORY))
-        for pattern in (*patterns, r"\A"):
-            compiled.Add(pattern.encode())
-        compiled.Compile()
+        try:
+            compiled = _compile_set(patterns, _GATE_MEMORY[0])
+        except re2.error:
+            compiled = _compile_set(patterns, _GATE_MEMORY[1])
         self._match: Callable[[bytes], list[int]] = compiled._set.Match
 
     def hits(self, text: bytes) -> frozenset[int]:
@@ -77,6 +78,15 @@ class Gate:
         if self._witness not in found:
             return self._all
         return frozenset(found) - {self._witness} if len(found) > 1 else _NONE
+
+
+def _compile_set(patterns: Sequence[str], memory: int) -> re2.Set:
+    """The patterns, and a witness that matches every text."""
+    compiled = re2.Set.SearchSet(_options(memory))
+    for pattern in (*patterns, r"\A"):
+        compiled.Add(pattern.encode())
+    compiled.Compile()
+    return compiled
 
 
 def _options(memory: int) -> re2.Options:
