@@ -18,6 +18,9 @@ from authz_service.audit.merkle import HASH_BYTES
 ED25519 = b"\x01"
 """The signature type of a plain Ed25519 key (signed-note, "Signatures")."""
 
+SESSION = "record.log"
+"""What entries about the log itself are filed under, so that they are found without reading the others."""
+
 LARGEST_NOTE = 64 * 1024
 _DASH = "\u2014"
 

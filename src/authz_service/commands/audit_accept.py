@@ -7,6 +7,7 @@ import getpass
 from dataclasses import dataclass
 from functools import partial
 
+from authz_service.audit.checkpoint import SESSION
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.kept import KeptCheckpoint
 from authz_service.config.model import Config
@@ -87,6 +88,7 @@ def _accepted(found: SignedHead, last: KeptCheckpoint | None, *, was_signed: boo
     kept_size = 0 if last is None else last.checkpoint.size
     return EntryDraft(
         Kind.RECORD_ACCEPTED,
+        SESSION,
         data={
             "found_size": found.size,
             "found_root": found.root.hex(),

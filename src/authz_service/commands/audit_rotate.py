@@ -8,7 +8,7 @@ import getpass
 import os
 from pathlib import Path
 
-from authz_service.audit.checkpoint import VerifierKey
+from authz_service.audit.checkpoint import SESSION, VerifierKey
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.config.model import Config
 from authz_service.errors import Misconfigured
@@ -68,6 +68,7 @@ async def _record(config: Config, data: DataDir, old: LogKey, new: LogKey, reaso
 def _rotated(old: LogKey, new: LogKey, reason: str) -> EntryDraft:
     return EntryDraft(
         Kind.LOG_KEY_ROTATED,
+        SESSION,
         data={
             "previous": str(old.vkey),
             "key": str(new.vkey),

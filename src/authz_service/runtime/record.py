@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from authz_service.audit.checkpoint import SESSION
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.config.model import Config
 from authz_service.errors import Misconfigured
@@ -63,7 +64,7 @@ async def open_record(config: Config, data: DataDir, *, instance: str, pseudonym
     except BaseException:
         await store.close()
         raise
-    created = EntryDraft(Kind.LOG_KEY_CREATED, data={"key": str(key.vkey)})
+    created = EntryDraft(Kind.LOG_KEY_CREATED, SESSION, data={"key": str(key.vkey)})
     return Record(store, checkpoints, (created,) if is_new else ())
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from sqlalchemy import select
 
-from authz_service.audit.checkpoint import VerifierKey
+from authz_service.audit.checkpoint import SESSION, VerifierKey
 from authz_service.audit.draft import Kind
 from authz_service.audit.entry import decode
 from authz_service.keys.log_key import is_ed25519_signature
@@ -36,7 +36,7 @@ def with_rotated(reader: RecordReader, known: Sequence[VerifierKey]) -> list[Ver
 def _exchanges(reader: RecordReader) -> list[tuple[VerifierKey, VerifierKey]]:
     """Old and new key of each exchange that the old one has signed, in order."""
     found: list[tuple[VerifierKey, VerifierKey]] = []
-    query = select(entries.c.body).where(entries.c.session.is_(None)).order_by(entries.c.seq)
+    query = select(entries.c.body).where(entries.c.session == SESSION).order_by(entries.c.seq)
     for row in reader.read(query):
         with suppress(ValueError, KeyError, TypeError, AttributeError):
             entry = decode(bytes(row.body))

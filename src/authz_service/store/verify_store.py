@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from authz_service.audit.checkpoint import SESSION as LOG_SESSION
 from authz_service.audit.checkpoint import Checkpoint, VerifierKey, is_signed_by
 from authz_service.audit.draft import Kind
 from authz_service.audit.entry import decode, microseconds
@@ -91,7 +92,7 @@ def verify_store(
 def _given_up(reader: RecordReader) -> list[tuple[int, int]]:
     """What entries say of checkpoints that were given up; the entries themselves are verified later."""
     given_up: list[tuple[int, int]] = []
-    for row in reader.read(select(entries.c.body).where(entries.c.session.is_(None))):
+    for row in reader.read(select(entries.c.body).where(entries.c.session == LOG_SESSION)):
         with suppress(ValueError, KeyError, TypeError):
             entry = decode(bytes(row.body))
             if entry.kind == Kind.RECORD_ACCEPTED:
