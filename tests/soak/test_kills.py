@@ -21,7 +21,9 @@ from tests.soak.load import Call, Load, slow_answer
 from tests.store.conftest import PostgresForTests
 
 from authz_service.core.ports import Entry, HoldQuery, HoldState, SessionQuery
+from authz_service.keys.master_key import master_key_from_file
 from authz_service.store.open import open_store
+from authz_service.store.open_keys import open_keyring
 
 pytestmark = pytest.mark.soak
 
@@ -72,7 +74,7 @@ def _soak(apart: Apart, url: str, *, kill_database: Callable[[], None] | None) -
             approver.join()
         upstream = list(stack.upstream.requests)
         stack.stop()
-        record = asyncio.run(_read(url))
+        record = asyncio.run(_read(url, stack.data))
     print(f"\nkilled: {', '.join(f'{name} {n}' for name, n in sorted(kills.items()))}")
     _compare(load.calls, upstream, record)
 
@@ -136,9 +138,11 @@ class Record:
         ]
 
 
-async def _read(url: str) -> Record:
+async def _read(url: str, data: Path) -> Record:
     record = Record()
-    store = await open_store(url, instance="reader", pseudonym=lambda identity: "reader")
+    master = master_key_from_file(data / "master.key")
+    keyring = open_keyring(f"sqlite:///{data}/keys.db", lambda may_create: master)
+    store = await open_store(url, instance="reader", pseudonym=lambda identity: "reader", keyring=keyring)
     try:
         token = ""
         while True:
