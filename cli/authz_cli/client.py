@@ -101,6 +101,12 @@ class Client:
         only = _only("session", name, (session.id for session in listed))
         return self._call(lambda m: self._read_session(only, m))
 
+    def policy(self, digest: str) -> bytes | None:
+        """The configuration file that a decision names; None when it is not kept."""
+        request = sessions_pb2.GetPolicyRequest(digest=digest)
+        found = self._found(lambda m: self.sessions_api.GetPolicy(request, timeout=PATIENCE, metadata=m))
+        return None if found is None else found.file
+
     def tail(self, cursor: str, session: str) -> Iterator[sessions_pb2.TailSessionsResponse]:
         """One stream, until the server ends it; raises `grpc.RpcError` as it comes."""
         request = sessions_pb2.TailSessionsRequest(cursor=cursor, session=session)

@@ -248,6 +248,15 @@ class MemoryStore:
         self._answer()
         return [ToEnd(s.id, "because") for s in self.past.values() if s.status == "killing"]
 
+    async def policy_file(self, digest: str) -> bytes | None:
+        self._answer()
+        files = [
+            d.payloads["file"]
+            for d in self.recorded
+            if d.data.get("policy") == digest and "file" in d.payloads
+        ]
+        return files[-1] if files else None
+
     async def last_sequence(self) -> int:
         self._answer()
         return len(self.recorded)

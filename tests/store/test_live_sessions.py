@@ -82,3 +82,17 @@ def test_entries_are_told_in_order_from_a_number_on_with_payloads_of_a_named_ses
             assert await store.entries_after(300) == []
 
     run(scenario())
+
+
+def test_the_file_of_a_policy_is_found_by_its_digest(place: Any, make: Any, run: Any) -> None:
+    def activated(digest: str, file: bytes) -> EntryDraft:
+        return EntryDraft(Kind.POLICY_ACTIVATED, data={"policy": digest}, payloads={"file": file})
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            await store.append(activated("d1", b"one"), activated("d2", b"two"), make.received("s1"))
+            assert await store.policy_file("d1") == b"one"
+            assert await store.policy_file("d2") == b"two"
+            assert await store.policy_file("d") is None
+
+    run(scenario())

@@ -1,4 +1,4 @@
-"""`authz policy`: check a configuration, and try its rules on cases."""
+"""`authz policy`: check a configuration, try its rules on cases, explain what they decided."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+from authz_cli.options import Target, json_option, target_options
 
 if TYPE_CHECKING:
     from authz_service.config.faults import BadConfiguration
@@ -21,7 +23,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 
 @click.group()
 def command() -> None:
-    """Check and test the rules of a configuration."""
+    """Check and test the rules of a configuration, and explain what they decided."""
 
 
 @command.command()
@@ -88,6 +90,20 @@ def test(file: Path, cases: Path | None, as_json: bool) -> None:
         click.echo(f"{len(results) - len(failed)} of {len(results)} cases as expected")
     if failed:
         raise SystemExit(FAILED)
+
+
+@command.command()
+@click.argument("session")
+@json_option
+@target_options
+def explain(target: Target, session: str, as_json: bool) -> None:
+    """Say why SESSION was decided so: every rule of that time, what it said, and the values that it read.
+
+    For auditors; your reading is recorded.
+    """
+    from authz_service.commands.policy_session import explain_session
+
+    explain_session(target, session, as_json=as_json)
 
 
 def _load(file: Path, *, as_json: bool) -> Loaded:

@@ -25,6 +25,10 @@ BATCH_BYTES = 1024 * 1024  # of payloads, after which a message is sent; one ent
 class ReviewStore(Store, LiveSessions, Protocol):
     """What this API asks of the store."""
 
+    async def policy_file(self, digest: str) -> bytes | None:
+        """The file of the policy with this digest; None when it is not on record (any more)."""
+        ...
+
 
 class Index(Protocol):
     """The search index, which follows the record."""
@@ -123,6 +127,16 @@ class SessionReview(SessionServiceServicer):
                     cursor=str(cursor), entries=[entry_message(entry) for entry in entries]
                 )
             raise Unavailable("the service is stopping; tail on when it is back", code="stopping")
+
+    async def GetPolicy(self, request: pb.GetPolicyRequest, context: Context) -> pb.GetPolicyResponse:
+        """The file, which has no personal data but what its author put there."""
+        async with answering(context):
+            (await self.calls.standing(context)).require_auditor()
+            file = await self.store.policy_file(request.digest) if request.digest else None
+            if file is None:
+                message = "no policy with this digest is on record, or it is not kept any more"
+                raise NotFound(message, code="policy_not_found")
+            return pb.GetPolicyResponse(file=file)
 
     async def KillSession(self, request: pb.KillSessionRequest, context: Context) -> pb.KillSessionResponse:
         """Mark it; whichever gateway has it ends it."""

@@ -30,6 +30,7 @@ from authz_service.store import (
     ending,
     live_sessions,
     opening,
+    policies,
     queries,
     recovery,
     revocation_rows,
@@ -134,6 +135,10 @@ class SqlStore:
     async def to_end(self) -> Sequence[ToEnd]:
         """See `LiveSessions.to_end`."""
         return await self._read(live_sessions.to_end)
+
+    async def policy_file(self, digest: str) -> bytes | None:
+        """The file of the policy with this digest; None when it is not on record (any more)."""
+        return await self._read(lambda reader: policies.policy_file(reader, digest))
 
     async def last_sequence(self) -> int:
         """See `LiveSessions.last_sequence`."""
