@@ -37,20 +37,28 @@ CALLING: dict[str, Any] = (
     }
 )
 
+TOKENS: dict[str, Any] = {"logprobs": True, "top_logprobs": 2}
+STREAMED: dict[str, Any] = {"stream": True}
+
 RECORDED = {
     "/v1/chat/completions": {
         "llamacpp_answer_text.json": chat("Hello", **SAYS_HELLO),
         "llamacpp_answer_verbose.json": chat("Hello", **SAYS_HELLO, verbose=True),
         "llamacpp_stream_text.sse": chat("Hello", **SAYS_HELLO, **USAGE),
+        "llamacpp_answer_logprobs.json": chat("Hello", **SAYS_HELLO, **TOKENS),
+        "llamacpp_stream_logprobs.sse": chat("Hello", **SAYS_HELLO, **TOKENS, **STREAMED),
         "llamacpp_stream_tools.sse": chat("Mail John", **TOOLS, **USAGE),
     },
     "/v1/completions": {
         "llamacpp_completion_text.json": COMPLETION,
         "llamacpp_completion_text.sse": COMPLETION | {"stream": True},
+        "llamacpp_completion_logprobs.json": COMPLETION | {"logprobs": 2},
     },
     "/completion": {
         "llamacpp_native_text.json": NATIVE,
         "llamacpp_native_text.sse": NATIVE | {"stream": True},
+        "llamacpp_native_logprobs.json": NATIVE | {"n_probs": 2},
+        "llamacpp_native_logprobs.sse": NATIVE | {"n_probs": 2, "post_sampling_probs": True, "stream": True},
         "llamacpp_native_two.json": NATIVE | {"prompt": ["Hello", "Good day"]},
     },
     "/v1/messages": {

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path as File
 from typing import Any
 
 import pytest
 
+from authz_service.model_apis.base import ModelApi
+from authz_service.model_apis.llamacpp import LlamaCpp
 from authz_service.model_apis.logprobs import beside, beside_message, echoes_of
+from authz_service.model_apis.openai_chat import OpenAiChat
+from authz_service.model_apis.openai_completions import OpenAiCompletions
 from authz_service.view.answer import AnswerField, Echo
-from authz_service.view.request import Path
+from authz_service.view.request import Path, RequestView
+
+WIRE = File(__file__).parent / "wire"
 
 
 @dataclass
@@ -127,3 +135,27 @@ def test_nothing_is_nothing() -> None:
         beside(value, ("l",), [("t",)], frame)
     assert frame.cleared == []
     assert cut_as([entry("abc")], "") is None
+
+
+RECORDED: dict[str, tuple[ModelApi, str]] = {
+    "llamacpp_answer_logprobs.json": (OpenAiChat(), "chat_completions"),
+    "llamacpp_stream_logprobs.sse": (OpenAiChat(), "chat_completions"),
+    "llamacpp_completion_logprobs.json": (OpenAiCompletions(), "completions"),
+    "llamacpp_native_logprobs.json": (LlamaCpp(), "completion"),
+    "llamacpp_native_logprobs.sse": (LlamaCpp(), "completion"),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_every_token_of_a_recorded_answer_stands_for_its_characters(name: str) -> None:
+    api, operation = RECORDED[name]
+    reader = api.answer_reader(RequestView(api.name, operation, "m", True, ()))
+    text = (WIRE / name).read_text()
+    lines = [line.removeprefix("data: ") for line in text.split("\n")]
+    frames = [reader.read(json.loads(line)) for line in lines if line.startswith("{")]
+    assert [path for frame in frames for path in frame.cleared] == []
+    told = [
+        (f.text, e) for frame in frames for f in frame.fields for e in f.echoes if e.path and not f.is_whole
+    ]
+    assert "".join(text[echo.start : echo.end] for text, echo in told).startswith("Hello there")
+    assert all({path[-1] for path in echo.shadows} >= {"bytes", "id"} for _, echo in told)
