@@ -203,6 +203,18 @@ def test_a_request_may_not_have_more_than_so_much_that_is_not_read() -> None:
         chat([part] * (MOST_UNREAD + 1))
 
 
+def test_what_stands_within_what_is_unread_is_measured_once() -> None:
+    """A digest for each of sixty levels would take as much longer as the body is deep."""
+    nested: Any = ["a secret", 1]
+    for _ in range(20):
+        nested = [1, {"new": nested, "conversation": {"conversation": {"id": "c"}}}]
+    view = chat(new=nested)
+    assert [unread.kind for unread in view.unread].count(Kind.TOKENS) == 1
+    assert [unread.kind for unread in view.unread].count(Kind.REFERENCE) == 20
+    assert "a secret" in said(view)
+    assert [text for text in said(view) if text == "c"] == ["c"] * 20
+
+
 def test_media_count_as_what_the_field_says_and_as_what_they_show() -> None:
     def needs(data: str) -> frozenset[Kind]:
         return one(chat([{"type": "image_url", "image_url": f"data:image/png;base64,{data}"}])).needs

@@ -63,6 +63,7 @@ class RequestReader:
         self.texts: list[TextField] = []
         self.tools: list[str] = []
         self.unread: list[Unread] = []
+        self._within: frozenset[Kind] = frozenset()
 
     def refuse(self, code: str, path: Path, why: str) -> NoReturn:
         """Stop the request: `why` completes a sentence that begins with where it stands."""
@@ -223,7 +224,7 @@ class RequestReader:
         before = len(self.unread)
         self._leave(kind, value, path, speaker, declared)
         noted = self.unread[before:]
-        if not noted:
+        if not noted and kind not in self._within:
             self.refuse(code, path, why)
         if len(self.unread) > MOST_UNREAD:
             self.refuse(code, path, f"more than {MOST_UNREAD} values of this request are not text")
@@ -266,9 +267,15 @@ class RequestReader:
             for i, item in enumerate(value):
                 self._leave(kind, item, (*path, i), speaker, declared)
         elif kind not in MEDIA:
+            if kind in self._within:
+                # Its digest is in that of what is around it; one for each level would take too long.
+                self._strings(value, path, speaker)
+                return
             self.note(measured_value(kind, value), path)
             if kind in _AS_TEXT:
+                around, self._within = self._within, self._within | {kind}
                 self._strings(value, path, speaker)
+                self._within = around
 
     def _described(self, kind: Kind, value: object, path: Path, speaker: Speaker, declared: str) -> None:
         """An object that has a content in one member and says in others what it is."""
