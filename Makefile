@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers soak clean e2e-llama e2e-frameworks
+.PHONY: setup run test check format lock bench bench-peers soak clean e2e-llama e2e-oidc e2e-frameworks
 
 setup: $(STAMP)
 
@@ -57,6 +57,11 @@ e2e-llama: setup
 e2e-frameworks: setup
 	$(BIN)/python tests/frameworks/setup_frameworks.py
 	build/frameworks/env/bin/python -m pytest -m frameworks tests/frameworks $(PYTEST_ARGS)
+
+# Tokens of a real OpenID provider, in its flows; needs Node.js, and installs the provider first.
+e2e-oidc: setup
+	$(BIN)/python tests/oidc/setup_provider.py
+	$(BIN)/python -m pytest -m oidc tests/oidc $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""A gateway for the callers of a real OpenID provider. These tests run when `-m oidc` asks for them."""
+"""A gateway for the callers of a real OpenID provider."""
 
 from __future__ import annotations
 
@@ -11,20 +11,12 @@ from tests.e2e.stack import Stack
 from tests.oidc.provider_process import AUDIENCE, OidcProvider
 
 FOLDER = Path(__file__).parent
-MARKER = "oidc: needs Node.js; tests/oidc/setup_provider.py installs the provider first"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", MARKER)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    ours = [item for item in items if FOLDER in item.path.parents]
-    for item in ours:
-        item.add_marker(pytest.mark.oidc)
-    if "oidc" not in config.option.markexpr:
-        items[:] = [item for item in items if item not in ours]
-        config.hook.pytest_deselected(items=ours)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if FOLDER in item.path.parents:
+            item.add_marker(pytest.mark.oidc)
 
 
 @pytest.fixture(scope="module")
