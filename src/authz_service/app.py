@@ -83,7 +83,7 @@ def rules_of(loaded: Loaded, mask_key: bytes = b"") -> Rules:
 
 def _mask_key(data: DataDir) -> bytes:
     """32 bytes: the key of masks that hash."""
-    return load_or_create(data.root / "mask.key", _random_key)
+    return load_or_create(data.mask_key, _random_key)
 
 
 class Service:

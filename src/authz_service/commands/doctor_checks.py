@@ -26,7 +26,10 @@ from authz_service.proxy.validate import validate
 
 ENVOY = "1.40."
 FILES = 8192
-PRIVATE = ("authz.db", "issuer.pem", "seal.key", "pseudonym.key", "envoy.yaml", "authz.yaml", "up.json")
+PRIVATE = (
+    *("authz.db", "keys.db", "checkpoints", "envoy.yaml", "authz.yaml", "up.json"),
+    *("issuer.pem", "seal.key", "pseudonym.key", "mask.key", "log.key", "master.key"),
+)
 
 
 class Status(StrEnum):

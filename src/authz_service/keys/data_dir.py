@@ -97,6 +97,11 @@ class DataDir:
         return self.root / "keys.db"
 
     @property
+    def mask_key(self) -> Path:
+        """32 bytes: what masks that hash a value hash it with."""
+        return self.root / "mask.key"
+
+    @property
     def envoy_config(self) -> Path:
         """The rendered Envoy configuration that `authz up` runs."""
         return self.root / "envoy.yaml"
