@@ -125,7 +125,7 @@ def test_those_of_a_message_go_by_its_keys() -> None:
     assert [len(field.echoes) for field in frame.fields] == [1, 1]
     beside_message({"content": [entry("x")], "refusal": None}, ("l",), ("m",), frame)
     beside_message({"content": None, "reasoning": [entry("x")]}, ("l",), ("m",), frame)
-    assert frame.cleared == [("l", "content"), ("l",)]
+    assert frame.cleared == [("l",), ("l",)]
 
 
 def test_nothing_is_nothing() -> None:

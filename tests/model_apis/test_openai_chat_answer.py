@@ -107,7 +107,7 @@ def test_a_streams_pieces_make_up_each_choices_text(wire: Wire) -> None:
     assert texts["choices/0/content"] == "Hello there"
     assert texts["choices/1/content"] == "Other words"
     assert read[-1].usage == Usage(prompt_tokens=5, completion_tokens=4)
-    assert read[2].cleared == (("choices", 0, "logprobs", "content"),)
+    assert read[2].cleared == (("choices", 0, "logprobs"),)
     assert [frame.paused for frame in read] == [()] * len(read)
 
 
@@ -215,7 +215,7 @@ def test_a_whole_answer_names_the_same_channels(wire: Wire) -> None:
     assert texts["choices/0/tool_calls/0/arguments"] == '{"city":"Bern"}'
     assert texts["choices/0/tool_calls/1/input"] == "ls"
     assert "https://example.com/a" in texts.values()
-    assert frame.cleared == (("choices", 0, "logprobs", "content"),)
+    assert frame.cleared == (("choices", 0, "logprobs"),)
     assert frame.usage == Usage(prompt_tokens=12, completion_tokens=9)
     assert unseen(document, frame) == []
 

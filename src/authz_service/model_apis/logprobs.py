@@ -33,15 +33,18 @@ def beside(value: object, path: Path, said: Sequence[Path], frame: Collecting) -
 
     They are cleared where they say none of these.
     """
-    if not value:
-        return
+    if value and not _is_given(value, path, said, frame):
+        frame.cleared.append(path)
+
+
+def _is_given(value: object, path: Path, said: Sequence[Path], frame: Collecting) -> bool:
     for at, piece in enumerate(frame.fields):
         if piece.path in said and not piece.is_key:
             echoes = echoes_of(value, path, piece.text, frame)
             if echoes is not None:
                 frame.fields[at] = piece._replace(echoes=(*piece.echoes, *echoes))
-                return
-    frame.cleared.append(path)
+                return True
+    return False
 
 
 def beside_message(value: object, path: Path, message: Path, frame: Collecting) -> None:
@@ -49,8 +52,9 @@ def beside_message(value: object, path: Path, message: Path, frame: Collecting) 
     if not isinstance(value, dict) or value.keys() - {"content", "refusal"}:
         frame.cleared.append(path)
         return
-    for key, entries in value.items():
-        beside(entries, (*path, key), [(*message, key)], frame)
+    said = [(key, entries) for key, entries in value.items() if entries]
+    if not all(_is_given(entries, (*path, key), [(*message, key)], frame) for key, entries in said):
+        frame.cleared.append(path)
 
 
 def echoes_of(value: object, path: Path, text: str, frame: Collecting) -> tuple[Echo, ...] | None:
