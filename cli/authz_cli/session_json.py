@@ -69,6 +69,7 @@ def entry_object(entry: sessions_pb2.Entry) -> Object:
         "sequence": entry.sequence,
         "data": entry_data(entry),
         "payloads": [{"name": p.name} | body_member("body", p.body) for p in entry.payloads],
+        "missing": [{"name": p.name, "why": p.why} for p in entry.missing],
     }
 
 

@@ -59,7 +59,8 @@ def entry_lines(entry: sessions_pb2.Entry, width: int | None) -> Iterator[str]:
     """One entry: when, what, its data, and the sizes of its payloads."""
     at = local(entry.at).astimezone()
     data = " ".join(f"{name}={_short(value)}" for name, value in entry_data(entry).items())
-    payloads = " ".join(f"[{p.name}: {len(p.body)} bytes]" for p in entry.payloads)
+    told = [f"[{p.name}: {len(p.body)} bytes]" for p in entry.payloads]
+    payloads = " ".join([*told, *(f"[{p.name}: {p.why}]" for p in entry.missing)])
     line = safe_line(f"{at:%H:%M:%S.%f}  {entry.kind:<18} {data} {payloads}".rstrip())
     pieces = wrapped(line, max(width - 6, 20)) if width else [line]
     yield from (("  " if index == 0 else "    ") + piece for index, piece in enumerate(pieces))

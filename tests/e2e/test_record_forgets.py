@@ -54,7 +54,11 @@ def test_a_person_is_erased_while_the_service_is_stopped_and_the_others_stay(sta
         told = record(stack, "erase", "--subject", subject, "--reason", "asked for it", "--yes", "--json")
         assert json.loads(told)["sessions"] == 1
     stack.start()
-    assert SECRET not in str(stack.session(amy))
+    shown = stack.session(amy)
+    assert SECRET not in str(shown)
+    (caller, *_) = shown["events"][0]["missing"]
+    assert caller["name"] == "caller"
+    assert caller["why"].startswith("erased on ")
     assert stack.cli_json("session", "list", "--caller", "amy") == []
     assert any(SECRET in body for body in bodies(stack, "ben"))
     verified = stack.cli("audit", "verify", "--config", str(stack.config_file), "--json").stdout

@@ -17,7 +17,14 @@ from authz_service.audit.retention import Retention
 SESSION = "record.retention"
 """The session that these entries are filed under; no exchange has a name with a dot."""
 
-_OF_OTHERS = frozenset({(Kind.HOLD_VOTED.value, "voter"), (Kind.SESSION_READ.value, "reader")})
+_OF_OTHERS = frozenset(
+    {
+        (Kind.HOLD_VOTED.value, "voter"),
+        (Kind.SESSION_READ.value, "reader"),
+        (Kind.SESSION_KILLED.value, "operator"),
+        (Kind.SESSION_KILLED.value, "reason"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

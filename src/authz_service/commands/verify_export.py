@@ -149,13 +149,16 @@ class Tombstones:
         session, kind = document["session"], document["kind"]
         if (kind, name) == ("hold.voted", "voter"):
             subject = document["data"].get("voter")
-        elif (kind, name) == ("session.read", "reader"):
-            return any(sequence < ordered for ordered in self.erased.values())
+        elif kind in ("session.read", "session.searched", "session.killed"):
+            # About whoever did that, whom no entry names: it may be any of those who were erased.
+            subject = max(self.erased, key=lambda name: self.erased[name], default=None)
         else:
             subject = self.callers.get(session)
         if sequence < self.erased.get(subject, 0):
             return True
         kept_as = "originals" if name == "original" else "payloads"
+        if kind == "policy.activated":
+            kept_as = "entries"
         return any(
             sequence < p["seq"]
             and p["class"] in (kept_as, "entries")

@@ -138,4 +138,5 @@ class HoldReview(HoldServiceServicer):
 
 def _reading(hold: Hold, reader: Caller) -> EntryDraft:
     """Whoever looks at a hold reads what its caller sent: an entry of that session, the reader a payload."""
-    return EntryDraft(Kind.SESSION_READ, hold.session, {"hold": hold.id}, {"reader": caller_payload(reader)})
+    payloads = {"reader": caller_payload(reader)}
+    return EntryDraft(Kind.SESSION_READ, hold.session, {"hold": hold.id}, payloads, reader.identity)

@@ -93,6 +93,10 @@ def entry_message(entry: Entry) -> sessions_pb2.Entry:
         payloads=[
             sessions_pb2.Payload(name=_text(name), body=body) for name, body in sorted(entry.payloads.items())
         ],
+        missing=[
+            sessions_pb2.MissingPayload(name=_text(name), why=_text(why))
+            for name, why in sorted(entry.missing.items())
+        ],
     )
 
 
