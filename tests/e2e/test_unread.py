@@ -6,8 +6,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
+import anthropic
+import ollama
 import openai
 import pytest
 from tests.e2e.people import in_background
@@ -137,6 +140,44 @@ def test_an_image_that_a_rule_permits_goes_on_and_the_text_beside_it_is_masked(s
     assert look(stack, "viewers").choices[0].message.content == "A cat."
     content = stack.upstream.requests[-1].json()["messages"][0]["content"]
     assert content == [{"type": "text", "text": "Ask [EMAIL_ADDRESS]"}, IMAGE]
+
+
+def test_images_for_anthropics_and_ollamas_clients_are_noted_and_permitted_alike(stack: Stack) -> None:
+    encoded = base64.b64encode(PNG).decode()
+    source = {"type": "base64", "media_type": "image/png", "data": encoded}
+    said: Any = [{"role": "user", "content": [{"type": "image", "source": source}]}]
+
+    def by_anthropic(group: str) -> Any:
+        with anthropic.Anthropic(
+            base_url=stack.url, api_key=stack.token("alice", group), max_retries=0
+        ) as client:
+            return client.messages.create(model="llama", max_tokens=9, messages=said).content[0]
+
+    def by_ollama(group: str) -> Any:
+        client = ollama.Client(
+            host=stack.url, headers={"authorization": f"Bearer {stack.token('alice', group)}"}
+        )
+        with ExitStack() as opened:
+            opened.callback(client.close)
+            return client.chat("llama", [{"role": "user", "content": "What?", "images": [encoded]}]).message
+
+    before = len(stack.upstream.requests)
+    with pytest.raises(anthropic.BadRequestError, match="a block of type image is not text"):
+        by_anthropic("staff")
+    with pytest.raises(ollama.ResponseError, match="it holds media"):
+        by_ollama("staff")
+    assert len(stack.upstream.requests) == before
+    blocks = [{"type": "text", "text": "A cat."}]
+    usage = {"input_tokens": 3, "output_tokens": 5}
+    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "llama", "usage": usage}
+    stack.upstream.answer_with(
+        whole(head | {"content": blocks, "stop_reason": "end_turn", "stop_sequence": None}),
+        whole({"model": "llama", "message": {"role": "assistant", "content": "A cat."}, "done": True}),
+    )
+    assert by_anthropic("viewers").text == "A cat."
+    assert stack.upstream.requests[-1].json()["messages"] == said
+    assert by_ollama("viewers").content == "A cat."
+    assert stack.upstream.requests[-1].json()["messages"][0]["images"] == [encoded]
 
 
 @pytest.mark.parametrize(("asking", "kind"), [(transcribe, "audio"), (look, "image")])
