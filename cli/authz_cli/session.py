@@ -11,6 +11,8 @@ from authz_cli.exits import EXIT_CODES
 from authz_cli.options import Target, json_option, target_options
 from authz_cli.session_filters import Filters, filter_options
 
+FORMATS = ("jsonl", "har", "otlp", "ocsf", "asciicast")
+
 
 @click.group("session", epilog=EXIT_CODES)
 def command() -> None:
@@ -90,26 +92,40 @@ def replay(
 
 
 @command.command("export")
-@click.argument("session")
-@click.option("--format", "form", type=click.Choice(("asciicast",)), default="asciicast", show_default=True)
-@click.option("--max-wait", type=click.FloatRange(min=0), default=10.0, show_default=True, metavar="SECONDS")
-@click.option("--what", type=click.Choice(("all", "prompt", "answer")), default="all", show_default=True)
+@click.argument("session", default="")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="jsonl", show_default=True)
+@filter_options
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, not overwritten."
+    "--max-wait", type=click.FloatRange(min=0), default=10.0, metavar="SECONDS", help="asciicast: cut."
 )
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A new file (0600).")
+@click.option("--otlp-endpoint", metavar="URL", help="otlp: send to a collector, such as http://host:4318.")
 @target_options
 def export(
     target: Target,
     session: str,
     form: str,
+    filters: Filters,
     max_wait: float,
-    what: Literal["all", "prompt", "answer"],
     output: Path | None,
+    otlp_endpoint: str | None,
 ) -> None:
-    """Write a replay to a file, as an asciicast (version 2). Your reading is recorded."""
+    """Write one SESSION, or all that the options choose, newest first, for other programs.
+
+    jsonl has all that `show --json` has, har the bodies, otlp and ocsf neither prompt nor answer; asciicast
+    is the replay of one SESSION. Each session's reading is recorded.
+    """
+    from authz_cli.session_export import export_sessions
     from authz_cli.session_plays import record
 
-    record(target, session, longest=max_wait, what=what, output=output)
+    if form == "asciicast" and session:
+        record(target, session, longest=max_wait, what="all", output=output)
+    elif form == "asciicast":
+        raise click.UsageError("an asciicast is of one SESSION: name it")
+    elif otlp_endpoint is not None and (form != "otlp" or output is not None):
+        raise click.UsageError("--otlp-endpoint goes with --format otlp, and without -o")
+    else:
+        export_sessions(target, session, filters, form=form, output=output, endpoint=otlp_endpoint)
 
 
 @command.command("tail")

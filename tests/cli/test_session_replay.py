@@ -163,7 +163,12 @@ def test_a_recording_is_an_asciicast_in_a_file_that_is_closed_to_others(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     file = tmp_path / "one.cast"
-    assert terminal.type("session", "export", "ses_1", "-o", str(file), person="ada").exit_code == 0
+    assert (
+        terminal.type(
+            "session", "export", "ses_1", "--format", "asciicast", "-o", str(file), person="ada"
+        ).exit_code
+        == 0
+    )
     header, *events = map(json.loads, file.read_text().splitlines())
     assert (header["version"], header["width"], header["timestamp"]) == (2, 100, int(NOW))
     assert all(kind == "o" and isinstance(at, float) for at, kind, _ in events)
@@ -172,5 +177,7 @@ def test_a_recording_is_an_asciicast_in_a_file_that_is_closed_to_others(
     assert "over: completed\r\n" in text
     assert "\n" not in text.replace("\r\n", "")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    again = terminal.type("session", "export", "ses_1", "-o", str(file), person="ada")
+    again = terminal.type(
+        "session", "export", "ses_1", "--format", "asciicast", "-o", str(file), person="ada"
+    )
     assert (again.exit_code, "cannot write" in again.stderr) == (2, True)

@@ -100,5 +100,5 @@ def test_a_session_is_found_by_what_was_said_and_the_search_is_followed_on_recor
         assert found["caller"]["subject"] == "searcher"
     assert stack.cli_json("session", "list", "--text", "w@example.com walruses") == []
     assert [s["id"] for s in stack.cli_json("session", "list", "--entity", "EMAIL_ADDRESS")] == [found["id"]]
-    stack.cli("session", "export", found["id"], "-o", str(tmp_path / "one.cast"))
+    stack.cli("session", "export", found["id"], "--format", "asciicast", "-o", str(tmp_path / "one.cast"))
     assert "walruses" in (tmp_path / "one.cast").read_text()

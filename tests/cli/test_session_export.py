@@ -1,0 +1,196 @@
+"""What is exported has the shape that other programs read, and one session is in memory at a time."""
+
+from __future__ import annotations
+
+import json
+import stat
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import Terminal
+from tests.servers.review_fakes import NOW, PEOPLE, Review, make_session
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.entries import caller_payload
+
+REQUEST = b'{"model":"llama","messages":[{"role":"user","content":"Hello"}]}'
+HEADERS = b'{"content-type":"application/json"}'
+
+
+@pytest.fixture(autouse=True)
+def _record(review: Review) -> None:
+    review.store.past = {
+        "ses_1": make_session("ses_1", hold="hld_1"),
+        "ses_2": make_session("ses_2", decision="deny", status="denied", rule="no-keys", caller=None),
+        "ses_3": make_session(
+            "ses_3", ended_at=None, status="open", prompt_tokens=None, completion_tokens=None
+        ),
+    }
+    caller = {"caller": caller_payload(PEOPLE["alice"]), "headers": HEADERS}
+    review.store.recorded = [
+        EntryDraft(Kind.REQUEST_RECEIVED, "ses_1", {"size": 70}, caller),
+        EntryDraft(Kind.REQUEST_DECIDED, "ses_1", {"effect": "hold", "findings": {"PERSON": 2}}),
+        EntryDraft(Kind.HOLD_OPENED, "ses_1", {"hold": "hld_1"}, {"forward": REQUEST}),
+        EntryDraft(Kind.HOLD_APPROVED, "ses_1", {"hold": "hld_1"}),
+        EntryDraft(Kind.REQUEST_RELEASED, "ses_1", {}, {"body": REQUEST}),
+        EntryDraft(Kind.ANSWER_STARTED, "ses_1", {"status": 200, "headers": {"content-type": "text/plain"}}),
+        EntryDraft(Kind.ANSWER_RELEASED, "ses_1", {"masked": {}}, {"body": b"Hi \xff"}),
+        EntryDraft(Kind.EXCHANGE_ENDED, "ses_1", {"outcome": "completed"}),
+        EntryDraft(Kind.REQUEST_REFUSED, "ses_2", {"code": "request_denied", "status": 403}),
+    ]
+
+
+def exported(terminal: Terminal, form: str, *words: str) -> str:
+    result = terminal.type("session", "export", "--format", form, *words, person="ada")
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def lines(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_lines_of_json_are_what_show_prints_and_each_reading_is_recorded(
+    terminal: Terminal, review: Review
+) -> None:
+    third, second, first = lines(exported(terminal, "jsonl"))
+    assert [s["id"] for s in (third, second, first)] == ["ses_3", "ses_2", "ses_1"]
+    assert first["request"] == REQUEST.decode()
+    read = [d.session for d in review.store.recorded if d.kind is Kind.SESSION_READ]
+    assert read == ["ses_3", "ses_2", "ses_1"]
+
+
+def test_filters_and_names_choose(terminal: Terminal) -> None:
+    assert [s["id"] for s in lines(exported(terminal, "jsonl", "--decision", "deny"))] == ["ses_2"]
+    assert [s["id"] for s in lines(exported(terminal, "jsonl", "ses_1"))] == ["ses_1"]
+
+
+# HAR 1.2: the members that its specification does not call optional.
+HAR_ENTRY = {"startedDateTime", "time", "request", "response", "cache", "timings"}
+HAR_REQUEST = {"method", "url", "httpVersion", "cookies", "headers", "queryString", "headersSize", "bodySize"}
+HAR_RESPONSE = {
+    *("status", "statusText", "httpVersion", "cookies", "headers", "content", "redirectURL"),
+    *("headersSize", "bodySize"),
+}
+
+
+def test_an_archive_has_every_member_that_har_requires(terminal: Terminal) -> None:
+    log = json.loads(exported(terminal, "har"))["log"]
+    assert (log["version"], set(log["creator"])) == ("1.2", {"name", "version"})
+    assert len(log["entries"]) == 3
+    for entry in log["entries"]:
+        assert entry.keys() >= HAR_ENTRY
+        assert entry["request"].keys() >= HAR_REQUEST
+        assert entry["response"].keys() >= HAR_RESPONSE
+        assert entry["response"]["content"].keys() >= {"size", "mimeType"}
+        timings = entry["timings"]
+        assert timings.keys() >= {"send", "wait", "receive"}
+        assert entry["time"] == sum(value for value in timings.values() if value != -1)
+    first = log["entries"][-1]
+    assert first["request"]["postData"] == {
+        "mimeType": "application/json",
+        "params": [],
+        "text": REQUEST.decode(),
+    }
+    assert first["response"]["content"] == {
+        "size": 4,
+        "mimeType": "text/plain",
+        "text": "SGkg/w==",
+        "encoding": "base64",
+    }
+    assert [entry["response"]["status"] for entry in log["entries"]] == [0, 403, 200]
+
+
+def test_an_archive_of_nothing_is_one(terminal: Terminal, review: Review) -> None:
+    review.store.past = {}
+    assert json.loads(exported(terminal, "har"))["log"]["entries"] == []
+
+
+def test_spans_have_the_names_of_generative_ai_and_nothing_that_was_said(terminal: Terminal) -> None:
+    text = exported(terminal, "otlp")
+    open_, denied, held = [line["resourceSpans"][0]["scopeSpans"][0]["spans"] for line in lines(text)]
+    exchange, hold = held
+    named = {a["key"]: next(iter(a["value"].values())) for a in exchange["attributes"]}
+    assert (named["gen_ai.request.model"], named["gen_ai.usage.input_tokens"]) == ("llama", "3")
+    assert (len(exchange["traceId"]), len(exchange["spanId"])) == (32, 16)
+    assert exchange["startTimeUnixNano"] == str(int(NOW) * 10**9)
+    assert exchange["endTimeUnixNano"] == str(int(NOW + 2) * 10**9)
+    assert (hold["parentSpanId"], hold["traceId"]) == (exchange["spanId"], exchange["traceId"])
+    assert [spans[0]["status"]["code"] for spans in (open_, denied, held)] == [2, 2, 1]
+    assert "Hello" not in text
+
+
+# OCSF 1.5, class 6003: what is required of it and of its objects.
+OCSF = {
+    *("activity_id", "actor", "api", "category_uid", "class_uid", "metadata", "severity_id"),
+    *("src_endpoint", "time", "type_uid"),
+}
+
+
+def test_events_have_what_ocsf_requires_and_nothing_that_was_said(terminal: Terminal) -> None:
+    text = exported(terminal, "ocsf")
+    for event in lines(text):
+        assert event.keys() >= OCSF
+        assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
+        assert event["metadata"].keys() >= {"version", "product"}
+        assert "operation" in event["api"]
+    _, denied, held = lines(text)
+    assert (denied["action_id"], denied["status_id"]) == (2, 2)
+    assert (held["actor"]["user"]["uid"], held["unmapped"]["findings"]) == ("alice", {"PERSON": 2})
+    assert "Hello" not in text
+
+
+def test_a_file_is_new_and_closed_to_others(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "all.jsonl"
+    assert exported(terminal, "jsonl", "-o", str(file)) == ""
+    assert (len(lines(file.read_text())), stat.S_IMODE(file.stat().st_mode)) == (3, 0o600)
+    again = terminal.type("session", "export", "-o", str(file), person="ada")
+    assert (again.exit_code, "cannot write" in again.stderr) == (2, True)
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list[Any]]]:
+    """The address of something that takes spans, and what it got; it refuses any other path."""
+    got: list[Any] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200 if self.path == "/v1/traces" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", got
+        server.shutdown()
+        thread.join()
+
+
+def test_spans_are_sent_to_a_collector(terminal: Terminal, collector: tuple[str, list[Any]]) -> None:
+    url, got = collector
+    assert exported(terminal, "otlp", "--otlp-endpoint", url) == ""
+    assert len(got) == 3
+    refused = terminal.type(
+        "session", "export", "--format", "otlp", "--otlp-endpoint", f"{url}/x", person="ada"
+    )
+    assert (refused.exit_code, "did not take" in refused.stderr) == (6, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--format", "asciicast"),
+        ("--otlp-endpoint", "http://localhost"),
+        ("--format", "otlp", "--otlp-endpoint", "file:///etc/passwd"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(terminal: Terminal, words: tuple[str, ...]) -> None:
+    assert terminal.type("session", "export", *words, person="ada").exit_code == 2
