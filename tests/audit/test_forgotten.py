@@ -78,6 +78,21 @@ def test_an_erasure_takes_what_came_before_it_and_ends_with_its_tombstone() -> N
     assert not known.took_payloads(9, "s", "")
 
 
+def test_what_is_known_already_stays_as_it_was_when_more_is_read() -> None:
+    placed = (1, Kind.RECORD_KEPT, {"keep": "k", "session": "s", "subject": None})
+    ordered = (2, Kind.RECORD_ERASURE_ORDERED, {"subject": "p"})
+    later = [
+        (3, 30, Kind.RECORD_ERASED.value, {"ordered": 2, "keys": ["k1"]}),
+        (4, 40, Kind.RECORD_KEEP_LIFTED.value, {"keep": "k"}),
+        (5, 50, Kind.RECORD_PURGED.value, purge(1, 2)),
+    ]
+    known = of(placed, ordered)
+    more = known.followed_by(later)
+    assert (known.last, more.last) == (2, 5)
+    assert known == of(placed, ordered)
+    assert more == of(placed, ordered, *((n, kind, data) for n, _, kind, data in later))
+
+
 def test_a_legal_hold_is_in_force_until_it_is_lifted() -> None:
     placed = (1, Kind.RECORD_KEPT, {"keep": "k", "session": "s", "subject": None})
     of_all = (2, Kind.RECORD_KEPT, {"keep": "l", "session": None, "subject": "p"})

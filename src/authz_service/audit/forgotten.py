@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from authz_service.audit.draft import Kind
@@ -74,24 +74,37 @@ class Keep:
 
 @dataclass(slots=True)
 class Forgotten:
-    """Made from the entries of `SESSION`, in order."""
+    """Made from the entries of `SESSION`, in order; `last` is the number of the last one."""
 
     purges: list[Purge] = field(default_factory=list)
     erasures: list[Erasure] = field(default_factory=list)
     keeps: dict[str, Keep] = field(default_factory=dict)
+    last: int = 0
     _ranges: dict[Retention, list[Purge]] = field(default_factory=dict)
     _of_sessions: dict[tuple[Retention, str], list[Purge]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Iterable[tuple[int, int, str, Mapping[str, Any]]]) -> Forgotten:
         """From number, time (microseconds), kind and data; raises `ValueError` for data of another form."""
-        forgotten = cls()
+        return cls().followed_by(entries)
+
+    def followed_by(self, entries: Iterable[tuple[int, int, str, Mapping[str, Any]]]) -> Forgotten:
+        """With entries that came after these, as in `of`; this one stays as it is."""
+        new = Forgotten(
+            list(self.purges),
+            [replace(erasure) for erasure in self.erasures],
+            dict(self.keeps),
+            self.last,
+            {of: list(purges) for of, purges in self._ranges.items()},
+            {of: list(purges) for of, purges in self._of_sessions.items()},
+        )
         try:
             for sequence, at, kind, data in entries:
-                forgotten._take(sequence, at, kind, data)
+                new._take(sequence, at, kind, data)
+                new.last = sequence
         except (KeyError, TypeError) as error:
             raise ValueError("an entry about retention has another form") from error
-        return forgotten
+        return new
 
     def purged_up_to(self, retention: Retention) -> int:
         """The last entry that a purge of this class has come to."""

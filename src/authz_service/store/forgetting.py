@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from authz_service.audit.forgotten import Erasure, Keep
+from authz_service.audit.forgotten import Erasure, Forgotten, Keep
 from authz_service.core.forgetting import Erased, Kept, Order, Person, Purged, PurgeRequest
 from authz_service.store import erasing, keeping, purging
 from authz_service.store.forgotten_rows import read_forgotten
@@ -38,10 +38,15 @@ class Forgetting:
     def __init__(self, units: Units, keyring: Keyring | None) -> None:
         self._units = units
         self._keyring = keyring
+        self._known = Forgotten()
 
     async def purge(self, request: PurgeRequest) -> Purged:
         """See `ForgettingStore.purge`."""
-        return await self._units.change(lambda t: purging.purge(t, request))
+        # Read before the transaction, which others wait for: there may be many tombstones.
+        self._known = known = await self._units.ask(
+            lambda reader: read_forgotten(reader, self._known), patience=PREVIEW_SECONDS
+        )
+        return await self._units.change(lambda t: purging.purge(t, request, known))
 
     async def purge_preview(self, request: PurgeRequest) -> Purged:
         """See `ForgettingStore.purge_preview`."""

@@ -20,17 +20,23 @@ class Reads(Protocol):
         ...
 
 
-def read_forgotten(reader: Reads) -> Forgotten:
-    """All that was purged, erased and kept; raises `Unavailable` where that cannot be read."""
+def read_forgotten(reader: Reads, known: Forgotten | None = None) -> Forgotten:
+    """All that was purged, erased and kept; raises `Unavailable` where that cannot be read.
+
+    What is `known`, from entries that are committed, is not read again.
+    """
+    known = known or Forgotten()
     try:
-        return Forgotten.of((e.sequence, e.at, e.kind, e.data) for e in retention_entries(reader))
+        new = retention_entries(reader, after=known.last)
+        return known.followed_by((e.sequence, e.at, e.kind, e.data) for e in new) if new else known
     except ValueError as error:
         raise Unavailable(
             "what the record says of its retention is damaged", code="record_damaged"
         ) from error
 
 
-def retention_entries(reader: Reads) -> list[ReadEntry]:
-    """The entries themselves, in order; raises `ValueError`."""
-    query = select(entries.c.body).where(entries.c.session == SESSION).order_by(entries.c.seq)
+def retention_entries(reader: Reads, *, after: int = 0) -> list[ReadEntry]:
+    """The entries themselves above a number, in order; raises `ValueError`."""
+    filed = (entries.c.session == SESSION) & (entries.c.seq > after)
+    query = select(entries.c.body).where(filed).order_by(entries.c.seq)
     return [decode(bytes(body)) for body in reader.read(query).scalars()]

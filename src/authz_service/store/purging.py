@@ -42,9 +42,9 @@ class Batch:
     has_more: bool = False
 
 
-def purge(transaction: Transaction, request: PurgeRequest) -> Purged:
-    """Take the next batch, with its tombstone."""
-    forgotten = read_forgotten(transaction)
+def purge(transaction: Transaction, request: PurgeRequest, known: Forgotten | None = None) -> Purged:
+    """Take the next batch, with its tombstone; `known` as in `read_forgotten`."""
+    forgotten = read_forgotten(transaction, known)
     after = forgotten.purged_up_to(request.retention)
     batch = next_batch(transaction, request, forgotten, after=after)
     if batch is None:
