@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.inspection.dialects.anthropic import ANTHROPIC
 from tests.inspection.dialects.base import Dialect, Said
@@ -93,6 +93,7 @@ def masks_like_the_whole(kit: Any, dialect: Dialect, story: Story, scanner: Any)
 
 
 @each_dialect
+@settings(deadline=None)
 @given(st.data())
 def test_any_cut_of_the_texts_gives_the_masking_of_the_whole(kit: Any, dialect: Dialect, data: Any) -> None:
     masks_like_the_whole(kit, dialect, data.draw(stories(dialect)), kit.scanner())
@@ -108,6 +109,7 @@ def test_a_scanner_that_settles_too_early_breaks_that_property(kit: Any, dialect
 
 
 @each_dialect
+@settings(deadline=None)
 @given(st.data())
 def test_any_cut_of_the_bytes_gives_the_same_bytes_and_counts(kit: Any, dialect: Dialect, data: Any) -> None:
     stream = dialect.tell(data.draw(stories(dialect))[1])
@@ -116,6 +118,7 @@ def test_any_cut_of_the_bytes_gives_the_same_bytes_and_counts(kit: Any, dialect:
 
 
 @each_dialect
+@settings(deadline=None)
 @given(st.data())
 def test_where_nothing_is_masked_the_bytes_are_those_of_the_model_server(
     kit: Any, dialect: Dialect, data: Any
@@ -126,6 +129,7 @@ def test_where_nothing_is_masked_the_bytes_are_those_of_the_model_server(
 
 
 @each_dialect
+@settings(deadline=None)
 @given(st.data())
 def test_what_is_told_several_times_is_counted_once(kit: Any, dialect: Dialect, data: Any) -> None:
     wholes, pieces = data.draw(stories(dialect))
@@ -144,6 +148,7 @@ ARGUMENTS = json.dumps({"to": "john.smith@example.com", "note": 'say "hi" to j\u
 
 
 @with_arguments
+@settings(deadline=None)
 @given(st.data())
 def test_the_arguments_of_a_tool_call_stay_json_however_they_were_cut(
     kit: Any, dialect: Dialect, data: Any

@@ -193,6 +193,12 @@ def test_what_stands_beside_the_texts_is_looked_at() -> None:
     assert frame.closes
 
 
+def test_every_number_that_a_tool_is_called_with_is_looked_at() -> None:
+    call = {"type": "tool_search_call", "id": "t", "arguments": {"pin": 1234, "deep": [{"n": 5}]}}
+    (frame,) = frames([completed(call)])
+    assert {"1234", "5", "pin", "deep"} <= {field.text for field in frame.fields}
+
+
 def test_media_and_what_is_encrypted_are_cleared() -> None:
     image = {"type": "image_generation_call", "id": "g", "result": "iVBORw0"}
     sealed = {"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "gAAAA"}

@@ -143,6 +143,14 @@ def test_a_tool_that_brings_content_from_elsewhere_stops_the_request(tool: Any) 
     assert refusal(tools=[tool]).code == "unsupported_field"
 
 
+def test_the_tools_of_an_mcp_server_are_read_as_tools_are() -> None:
+    schema = {"type": "object", "properties": {"image": {"type": "string", "description": "TEXT"}}}
+    tools = [{"name": "draw", "input_schema": schema, "description": "draws"}]
+    view = read(input=[{"type": "mcp_list_tools", "id": "x", "server_label": "s", "tools": tools}])
+    assert view.tools == ("draw",)
+    assert {"TEXT", "draws"} <= {field.text for field in view.texts}
+
+
 def test_what_a_rule_may_permit_is_noted_by_its_kind() -> None:
     png = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUg=="
     parts = [{"type": "input_image", "image_url": png}, {"type": "input_text", "text": "what is it?"}]

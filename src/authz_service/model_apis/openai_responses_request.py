@@ -21,7 +21,7 @@ _CARRIERS = {
 }
 """The types of parts that are read, and the key under which each has its text."""
 
-_SCHEMAS = frozenset(("parameters", "format", "output_schema"))
+_SCHEMAS = frozenset(("parameters", "format", "output_schema", "input_schema"))
 _FREE_FORM = frozenset(("metadata", "text", "structured_outputs"))
 """Top-level fields in which any key and any list of numbers is ordinary."""
 

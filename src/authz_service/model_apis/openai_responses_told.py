@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, unreadable
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, TELLING, FrameTexts, unreadable
 from authz_service.model_apis.logprobs import echoes_of
 from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
 from authz_service.view.answer import AnswerField
@@ -23,7 +23,8 @@ UNREAD = frozenset(
 _GO_ON = frozenset(("text", "refusal", "arguments", "input", "code"))
 """Strings that the deltas go on with, where an item or a part begins with some."""
 
-_JSON_ARGUMENTS = frozenset(("function_call", "mcp_call", "mcp_approval_request"))
+_OF_TOOLS = frozenset(("arguments", "input", "action", "operation"))
+"""What a tool is called with: every number of it is looked at, as in arguments that come in pieces."""
 
 
 def is_media(name: str) -> bool:
@@ -117,7 +118,6 @@ class ToldTexts(FrameTexts):
     places: Places = field(default_factory=Places)
     _root: str = ""
     _above: int = 0
-    _is_json: bool = False
     _begins: bool = False
 
     def tell(
@@ -159,8 +159,6 @@ class ToldTexts(FrameTexts):
     def item(self, item: Mapping[str, Any], path: Path, number: int, *, begins: bool = False) -> None:
         """All of an item, as far as it goes. Where it `begins`, its deltas go on with it."""
         root = f"items/{number}"
-        kind = item.get("type", "function_call")
-        is_json = isinstance(kind, str) and kind in _JSON_ARGUMENTS
         for key, value in item.items():
             if key in ("content", "summary") and isinstance(value, list):
                 for i, part in enumerate(value):
@@ -168,8 +166,8 @@ class ToldTexts(FrameTexts):
             elif key == "result" and item.get("type") == "image_generation_call" and value:
                 self.cleared.append((*path, key))
             else:
-                self._within(root, len(path), begins=begins, is_json=is_json)
-                self.aside(value, (*path, key))
+                self._within(root, len(path), begins=begins)
+                self.aside(value, (*path, key), telling=0 if key in _OF_TOOLS else TELLING)
                 self._within("", 0)
 
     def part(self, part: object, path: Path, place: str, *, begins: bool = False) -> None:
@@ -188,8 +186,8 @@ class ToldTexts(FrameTexts):
                 self.aside(value, here)
                 self._within("", 0)
 
-    def _within(self, root: str, above: int, *, begins: bool = False, is_json: bool = False) -> None:
-        self._root, self._above, self._begins, self._is_json = root, above, begins, is_json
+    def _within(self, root: str, above: int, *, begins: bool = False) -> None:
+        self._root, self._above, self._begins = root, above, begins
 
     def say_whole(self, path: Path, text: str, *, is_key: bool = False) -> None:
         """A text that is complete in this frame; within an item, told at its place."""
@@ -197,6 +195,6 @@ class ToldTexts(FrameTexts):
             FrameTexts.say_whole(self, path, text, is_key=is_key)
             return
         inner = path[self._above :]
-        kind = TextKind.JSON if self._is_json and inner == ("arguments",) else TextKind.PLAIN
+        kind = TextKind.JSON if inner == ("arguments",) else TextKind.PLAIN
         goes_on = self._begins and (inner[0] in _GO_ON or inner[:2] == ("action", "commands"))
         self.tell("/".join((self._root, *map(str, inner))), path, text, kind, goes_on=goes_on)
