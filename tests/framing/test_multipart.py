@@ -193,3 +193,10 @@ def test_what_is_read_of_any_changed_body_is_written_back_the_same(at: int, cut:
     assert isinstance(form, Form)
     for found in form.parts:
         assert changed[found.start : found.end] == found.data
+
+
+@pytest.mark.parametrize("name", ["_charset_", "_Charset_"])
+def test_a_field_that_says_how_others_are_decoded_is_refused(name: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        read_form(body(part(b"utf-7", name=f'name="{name}"'), part(b"+AEA-", name='name="prompt"')), B)
+    assert refused.value.code == "invalid_form"

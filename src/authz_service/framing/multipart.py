@@ -39,6 +39,8 @@ _MEDIA_TYPE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _TEXT = re.compile(r'text/plain(; *charset="?utf-8"?)?', re.IGNORECASE | re.ASCII)
+_CHARSET = "_charset_"
+"""A field by which some readers decode all others (RFC 7578 4.6): ours would have judged other words."""
 _FILENAME = b'filename="'
 _KNOWN = frozenset({"content-disposition", "content-type", "content-length"})
 
@@ -102,8 +104,8 @@ def read_form(body: bytes, boundary: str) -> Form:
     """The parts of `body`; raises `Unreadable` with the code `invalid_form`, and never quotes the body.
 
     Refused are: anything before the first boundary or after the last, a boundary anywhere else, folded,
-    repeated or unknown header lines, encodings, charsets but UTF-8, parts within parts, and names that
-    need quoting. A name may come twice only when it ends with `[]`.
+    repeated or unknown header lines, encodings, charsets but UTF-8, a field `_charset_`, parts within
+    parts, and names that need quoting. A name may come twice only when it ends with `[]`.
     """
     parts = tuple(_plain(body, boundary))
     if [(p.name, p.filename, p.data) for p in parts] != _parsed(body, boundary):
@@ -111,6 +113,8 @@ def read_form(body: bytes, boundary: str) -> Form:
     names = [part.name for part in parts if not part.name.endswith("[]")]
     if len(set(names)) != len(names):
         _refuse("a field is there twice")
+    if any(name.casefold() == _CHARSET for name in names):
+        _refuse("a field says how the others are to be decoded")
     return Form(boundary, parts)
 
 
