@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from tests.e2e.plain import Plain, staff
 from tests.e2e.raw_client import Reply
-from tests.e2e.stack import Stack
+from tests.e2e.stack import CONFIG, Stack
 from tests.e2e.upstream import Upstream
 from tests.e2e.upstream_answers import SSE_TYPE, Answer, Received, event, whole
 
@@ -105,7 +105,9 @@ class Dialects(Upstream):
     """A model server that answers each path in its own API."""
 
     def next_answer(self, request: Received) -> Answer:
-        """The sample's answer."""
+        """What is queued, or the sample's answer."""
+        if self._queue:
+            return super().next_answer(request)
         named = (sample.answer for sample in SAMPLES if sample.path == request.path)
         return next(named, whole({"ok": True}))
 
@@ -149,9 +151,9 @@ def at_once(attack: Callable[[Sample], T]) -> list[tuple[Sample, T]]:
         return list(zip(SAMPLES, pool.map(attack, SAMPLES), strict=True))
 
 
-def attacker(folder: Path) -> Iterator[Attacker]:
+def attacker(folder: Path, config: str = CONFIG) -> Iterator[Attacker]:
     """One, with a gateway of its own in front of a model server that speaks every API."""
-    with Stack(folder, upstream=Dialects()) as stack:
+    with Stack(folder, upstream=Dialects(), config=config) as stack:
         yield Attacker(staff(stack, "mallory"))
 
 

@@ -27,6 +27,17 @@ _STREAMS = (
     b"\xef\xbb\xbfdata: a\n\n", b"\n\ndata: \xf0\x9f\x98\x80\n\n", b"data:  two\n\nretry: 5\n\n",
 )  # fmt: skip
 
+_FIELD = b'--cut\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+_FILE = _FIELD.replace(b'"%b"', b'"file"; filename="a.wav"\r\nContent-Type: audio/wav', 1)
+_FORMS = (
+    _FILE % b"RIFF\r\n\0\xff" + _FIELD % (b"model", b"llama")
+    + _FIELD % (b"prompt", b"Hello\r\nthere") + b"--cut--\r\n",
+    _FIELD % (b"a[]", b"") + _FIELD % (b"a[]", b"1\n--cut2") + b"--cut--",
+    _FIELD % (b"a", b"--cut") + _FIELD % (b"b", b"x\r--cut--") + b"--cut--\r\n",
+    _FIELD % (b"a", b"1") + b"--cut--\r\nafter",
+    b"before\r\n" + _FIELD % (b"a", b"1") + b"--cut --\r\n",
+)  # fmt: skip
+
 
 def documents() -> Iterator[Any]:
     """Every document of the wire traffic, each a whole body or one frame of a stream."""
@@ -50,6 +61,8 @@ def seeds(target: str) -> Iterator[bytes]:
             yield from (_EVEN + file.read_bytes()[:2000] for file in sorted(WIRE.glob("*.sse")))
         case "ndjson":
             yield from (_EVEN + json.dumps(d).encode() + b"\n{}\r\n\n1" for d in _distinct())
+        case "form":
+            yield from _FORMS
         case "request" | "answer":
             for number in range(len(operations())):
                 for i, document in enumerate((*_requests(), *_distinct())):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.fuzz import bodies, decoders, texts
+from tests.fuzz import bodies, decoders, forms, texts
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "json": decoders.json_document,
     "sse": decoders.sse,
     "ndjson": decoders.ndjson,
+    "form": forms.form,
     "request": bodies.request,
     "answer": bodies.answer,
     "text": texts.plain,

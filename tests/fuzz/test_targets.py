@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.fuzz import bodies, decoders, texts
+from tests.fuzz import bodies, decoders, forms, texts
 from tests.fuzz.seeds import seeds
 from tests.fuzz.targets import TARGETS
 
 from authz_service.errors import Unreadable
 from authz_service.framing.json_document import read_json
+from authz_service.framing.multipart import Form, read_form
 from authz_service.framing.ndjson import NdjsonDecoder
 from authz_service.framing.sse import SseDecoder
 from authz_service.masking.detectors import build_scanner
@@ -58,6 +60,15 @@ def test_a_decoder_that_ends_lines_where_bytes_were_cut_is_found(monkeypatch: py
 
     monkeypatch.setattr(decoders, "NdjsonDecoder", Hasty)
     finds("ndjson")
+
+
+def test_a_form_that_is_taken_apart_by_line_feeds_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lax(body: bytes, boundary: str) -> Form:
+        form = read_form(body, boundary)
+        return Form(boundary, tuple(replace(p, data=p.data.partition(b"\n")[0]) for p in form.parts))
+
+    monkeypatch.setattr(forms, "read_form", lax)
+    finds("form")
 
 
 @pytest.mark.parametrize("target", ["request", "answer"])
