@@ -214,6 +214,11 @@ def test_media_and_what_is_encrypted_are_cleared() -> None:
     assert not [f for frame in read for f in frame.fields if f.text.startswith(("iVB", "gAAAA", "UklGR"))]
 
 
+def test_a_media_event_without_media_has_nothing_to_clear() -> None:
+    (frame,) = frames([{"type": "response.audio.delta", "sequence_number": 1}])
+    assert frame.cleared == ()
+
+
 def test_log_probabilities_go_with_their_text() -> None:
     tokens = [{"token": "jo", "logprob": -0.1, "bytes": [106, 111], "top_logprobs": []}, {"token": "hn"}]
     (frame,) = frames([delta(text="john", logprobs=tokens)])

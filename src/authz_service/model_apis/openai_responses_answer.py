@@ -142,10 +142,11 @@ class ResponsesAnswerReader:
         """Of a kind that nobody named, or of several texts: each goes on by its place in the event."""
         number = self._places.item(event.get("item_id"), event.get("output_index"), texts)
         indexes = [str(value) for key, value in sorted(event.items()) if _is_index(key, value)]
-        if is_media(name):
+        value = event.get("delta")
+        if is_media(name) and value is not None:
             texts.cleared.append(("delta",))
         else:
-            texts.go_on(event.get("delta"), ("delta",), "/".join(("items", str(number), name, *indexes)))
+            texts.go_on(value, ("delta",), "/".join(("items", str(number), name, *indexes)))
         self._aside(event, texts, "delta")
 
     def _aside(self, event: Mapping[str, Any], texts: ToldTexts, *read: str) -> None:
