@@ -5,6 +5,9 @@
 - `hold`, `session`, `completion`: the nouns; what runs on this machine is in `authz_service.commands`
 - `client`, `login`: calls of the review API; who calls it from which address
 - `hold_text`, `hold_json`, `session_text`, `session_json`: how things are shown
+- `session_story`, `session_facts`: what a session's entries tell; `session_filters`, `when`: choosing them
+- `session_replay`, `typist`, `asciicast`: an exchange as it happened; `session_tail`: the record as it grows
+- `session_export`, `session_har`, `session_otlp`, `session_ocsf`: sessions for other programs
 - `conversation`, `outline`, `streamed`: a body, decoded, as lines
 - `safe_text`, `moments`, `table`: what a terminal may be told; times; columns
 

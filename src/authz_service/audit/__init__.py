@@ -5,5 +5,5 @@
 - `retention`: the classes of what is kept, each for its time
 - `forgotten`: what entries say of what was purged or erased, and of what is kept
 - `merkle`: the RFC 6962 tree over the entries, grown from its frontier
-- `columns`: the query columns of a session, derived from its entries
+- `columns`: the query columns of a session, derived from its entries; `words`: what a search finds a body by
 """

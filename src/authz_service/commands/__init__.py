@@ -4,6 +4,7 @@
 - `serve`: the service alone
 - `token`: a token from the embedded issuer
 - `policy`, `policy_cases`: check a configuration, and test its rules on cases
+- `policy_session`, `policy_explain`: why a session was decided as it was
 - `envoy`: render and validate Envoy's file
 - `certs`: certificates for Envoy and a service on another host
 - `store`: the database's schema

@@ -3,5 +3,5 @@
 - `exchange`: every transition of an exchange, in one file; `states`, `events` and `commands` are its words
 - `request`, `entries`, `replies`: what it is about, what it puts on record, what it tells callers
 - `holds`: approvals, stages and votes, and where a hold stands by them
-- `ports`: what is asked of the store
+- `ports`: what is asked of the store; `live_sessions`: the same about exchanges that still run
 """

@@ -5,5 +5,6 @@
 - `judging`, `answers`: a request, and an answer, by the rules of this moment
 - `threads`: large bodies, off the event loop
 - `waiting`: the lines in front of holds; `resuming`: exchanges that an earlier process was holding
+- `killing`: exchanges that an operator has ended; `indexing`: the search index follows the record
 - `recorder`: entries that nothing waits for
 """
