@@ -59,7 +59,7 @@ def master_key_from_file(path: Path, *, may_create: bool = False) -> MasterKey:
     if content is None:
         raise Misconfigured(
             f"the record's master key {path} is missing, without which nothing on record can be read;"
-            " restore it from a backup, or point record.master_key to where it is"
+            " restore it from a backup, or name where it is in record.keys.master"
         )
     return _read(content, f"the file {path}")
 

@@ -20,5 +20,5 @@ def require_keys(connection: Connection, keyring: Keyring | None) -> None:
     if not keyring.knows(last):
         raise Misconfigured(
             "the key store is not that of this record, or older than it (a keys.db that is missing is made"
-            " anew, empty); restore its latest backup, or point record.keys to it"
+            " anew, empty); restore its latest backup, or name it in record.keys.url"
         )

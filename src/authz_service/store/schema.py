@@ -1,4 +1,7 @@
-"""The tables. Times are microseconds since the epoch; `entries` and `votes` are only ever inserted into."""
+"""The tables. Times are microseconds since the epoch.
+
+`entries` are only ever inserted into, but for bytes that go when their time is over.
+"""
 
 from __future__ import annotations
 
