@@ -37,8 +37,13 @@ class Run:
     contractor: str
     reviewer: str
 
+    @property
+    def export(self) -> Path:
+        """The record as an auditor gets it: what is sealed in the database is in clear there."""
+        return self.stack.folder / "export"
+
     def files(self) -> dict[Path, bytes]:
-        """Every file of the data directory, the database's log among them, and what was printed."""
+        """Every file of the data directory and of the export, and what was printed."""
         found = [path for path in self.stack.folder.rglob("*") if path.is_file()]
         return {path.relative_to(self.stack.folder): path.read_bytes() for path in found}
 
@@ -51,6 +56,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         ask_and_be_answered(run)
         ask_beside_the_point(run)
         ask_and_be_held(run)
+        stack.cli("audit", "export", str(run.export), "--config", str(stack.config_file))
         yield run
 
 
@@ -105,10 +111,19 @@ def ask_and_be_held(run: Run) -> None:
             assert isinstance(waiting.exception(20), openai.PermissionDeniedError)
 
 
+TEXTS = ("The harmless text. I am [EMAIL_ADDRESS]", "Write to [EMAIL_ADDRESS]", "Held, from [EMAIL")
+
+
 def test_the_search_finds_what_is_on_record(run: Run) -> None:
     everything = b"".join(run.files().values())
-    for text in ("The harmless text. I am [EMAIL_ADDRESS]", "Write to [EMAIL_ADDRESS]", "Held, from [EMAIL"):
+    for text in TEXTS:
         assert text.encode() in everything
+
+
+def test_what_was_asked_and_answered_is_in_clear_in_the_export_alone(run: Run) -> None:
+    for path, content in run.files().items():
+        if run.export.name not in path.parts:
+            assert not [text for text in TEXTS if text.encode() in content], path
 
 
 def test_no_secret_is_in_any_file(run: Run) -> None:
