@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, delete, text
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.ports import SessionQuery
 from authz_service.errors import Unreadable
-from authz_service.store import session_queries
+from authz_service.store import search_index, session_queries
+from authz_service.store.schema import payloads
 
 START = 1_800_000_000.0
 
@@ -228,6 +229,29 @@ def test_the_index_of_a_session_goes_with_its_payloads(place: Any, make: Any, ru
             await store.append(EntryDraft(Kind.EXCHANGE_RECOVERED, "s5", {}))
             await index(store)
             assert await found(store, group="staff") == []
+            assert await found(store, entity="EMAIL_ADDRESS") == ["s5"]
+
+    run(scenario())
+    assert rows(place, "SELECT * FROM search_sources") == []
+
+
+def test_what_is_purged_while_it_is_read_for_the_index_never_gets_there(
+    place: Any, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking = search_index.take
+
+    def take(transaction: Any, step: Any) -> None:
+        transaction.change(delete(payloads))
+        taking(transaction, step)
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            await fill(store, make, place.clock)
+            monkeypatch.setattr(search_index, "take", take)
+            await index(store)
+            assert await found(store, text="number") == []
+            assert await found(store, group="staff") == []
+            assert await found(store, reviewer="rita") == []
             assert await found(store, entity="EMAIL_ADDRESS") == ["s5"]
 
     run(scenario())

@@ -14,7 +14,7 @@ from authz_service.errors import AuthzError
 POLL_SECONDS = 0.5
 PATIENCE = 2.0
 """Seconds that a search waits for the index to be up to date."""
-REST = 3.0
+REST = 9.0
 """Times as long as a step took, the next one waits: traffic comes first."""
 
 _log = structlog.get_logger(__name__)

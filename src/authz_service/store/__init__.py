@@ -11,7 +11,7 @@
 - `transaction`, `ledger`: what a unit may do; the entries of one transaction; `prepared`: its SQL, made once
 - `opening`, `voting`, `ending`, `recovery`: units of work that change holds and sessions
 - `hold_rows`, `loading`: a hold and its votes as rows; `queries`, `paging`: reading
-- `session_queries`, `search_index`, `search_texts`, `search_schema`: lists of sessions, and the index for them
+- `session_queries`, `search_index`, `search_texts`, `search_schema`: lists of sessions, and their index
 - `live_sessions`, `policies`: what is new, what is to end; the configurations that were in force
 - `faults`: what a database error means to whoever waits
 """

@@ -19,11 +19,11 @@ from authz_service.audit.words import texts_of, words
 from authz_service.errors import Unavailable
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, payloads, sessions
-from authz_service.store.search_schema import marks, sources, state
+from authz_service.store.search_schema import PERSONAL, marks, sources, state
 from authz_service.store.search_texts import indexed, table_of
 from authz_service.store.transaction import Reader, Transaction
 
-ENTRIES_AT_ONCE = 256
+ENTRIES_AT_ONCE = 64  # a step is one transaction, for which whoever records waits
 BYTES_AT_ONCE = 8 * 1024 * 1024  # of payloads
 SOURCES_AT_ONCE = 200
 
@@ -109,7 +109,9 @@ def _replace(transaction: Transaction, item: Indexed) -> None:
     for table, column in ((marks, marks.c.session), (sources, sources.c.session), (texts, key)):
         transaction.change(delete(table).where(column == item.session))
     if not _are_there(transaction, item.sources):
-        return  # purged since the step was computed; the entry about that comes, and brings us back
+        # Purged since the step was computed: what was made from payloads is gone with them.
+        left = frozenset(mark for mark in item.marks if not mark.startswith(PERSONAL))
+        item = Indexed(item.session, left, frozenset())
     if item.marks:
         rows = [{"mark": mark, "session": item.session} for mark in sorted(item.marks)]
         transaction.change(insert(marks), rows)
