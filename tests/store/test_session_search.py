@@ -241,7 +241,8 @@ def test_what_is_purged_while_it_is_read_for_the_index_never_gets_there(
     taking = search_index.take
 
     def take(transaction: Any, step: Any) -> None:
-        transaction.change(delete(payloads))
+        if step.items:  # the first step of all only empties the index
+            transaction.change(delete(payloads))
         taking(transaction, step)
 
     async def scenario() -> None:
