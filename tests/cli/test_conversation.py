@@ -61,7 +61,8 @@ def test_every_string_of_a_body_is_shown_whole(body: Any) -> None:
     known = {"messages", "content", "role", "type", "text"}
     for text in values(body):
         for line in text.split("\n"):
-            assert text in known or safe_line(line) in page
+            # A combining mark that begins a text stands on whatever the page has before it.
+            assert text in known or safe_line(line) in page or safe_line(f"x{line}")[1:] in page
 
 
 @given(BODY, st.none() | st.integers(24, 60))
