@@ -271,6 +271,31 @@ def test_a_callers_groups_are_completed_and_never_guessed(
     play(scene)
 
 
+def test_an_address_that_nobody_verified_brings_nobody_elses_groups(
+    play: Callable[[Scene], None], provider: Provider, clock: Clock
+) -> None:
+    async def scene(answers: Answers, cache: GroupCache) -> None:
+        answers.groups["boss@example.com"] = ("admins",)
+
+        async def groups(lookup: Lookup, **claims: Any) -> tuple[tuple[str, ...], bool]:
+            verifier = Verifier(
+                [provider.trusted(lookup=lookup)], review_audience=provider.review, clock=clock
+            )
+            token = provider.token("ed", email="boss@example.com", groups=None, **claims)
+            caller = await verifier.verify_gateway(token)
+            return caller.groups, caller.groups_complete
+
+        by_email, trusting = Lookup(cache, "email"), Lookup(cache, "email", is_email_trusted=True)
+        for said in ({}, {"email_verified": False}):
+            assert await groups(by_email, **said) == ((), False)
+        assert await groups(trusting, email_verified=False) == ((), False)
+        assert answers.asked == []
+        assert await groups(by_email, email_verified=True) == (("admins",), True)
+        assert await groups(trusting) == (("admins",), True)
+
+    play(scene)
+
+
 def test_a_remembered_token_follows_the_directory(
     play: Callable[[Scene], None], provider: Provider, clock: Clock
 ) -> None:

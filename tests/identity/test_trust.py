@@ -159,6 +159,15 @@ def test_a_lookup_is_wired_to_its_directory_and_needs_its_secret(provider: Provi
                 assert (caller.groups, caller.groups_complete) == (("g1", "g2"), True)
             finally:
                 await verifier.close()
+            graph.members["alice@example.com"] = ["g3"]
+            by_email = replace(issuer, lookup=Lookup(entra, "email"), person="email", unverified_email=True)
+            trusting = Identity(embedded=False, issuers=(by_email,))
+            verifier = verifier_from(trusting, Review(), embedded=None, clock=lambda: NOW)
+            try:
+                token = provider.token("ed", **overage, email="alice@example.com")
+                assert (await verifier.verify_gateway(token)).groups == ("g3",)
+            finally:
+                await verifier.close()
 
     asyncio.run(scenario())
 

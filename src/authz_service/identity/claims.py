@@ -50,13 +50,20 @@ class PersonClaim:
         if value is None:
             # Without it one person would be several, and could approve their own requests.
             raise malformed(f'"{self.name}", which names the person, is missing')
-        # Whoever may choose an unverified address could choose somebody else's (OpenID Connect Core 5.1).
-        if self.name == "email" and claims.get("email_verified", self.is_trusted) not in (True, "true"):
+        if is_unverified(self.name, claims, is_trusted=self.is_trusted):
             raise Unauthenticated(
                 'the issuer has not verified the token\'s "email"', code="unverified_person"
             )
         name = name_in(value, self.name)
         return name.casefold() if "@" in name else name  # providers differ in the case of the same address
+
+
+def is_unverified(name: str, claims: Mapping[str, Any], *, is_trusted: bool) -> bool:
+    """Whether the claim is an address that the issuer has not verified; `is_trusted` as in `PersonClaim`.
+
+    Whoever may choose an unverified address could choose somebody else's (OpenID Connect Core 5.1).
+    """
+    return name == "email" and claims.get("email_verified", is_trusted) not in (True, "true")
 
 
 def caller(

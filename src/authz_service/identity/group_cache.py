@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from authz_service.errors import Misconfigured
+from authz_service.identity.claims import is_unverified
 from authz_service.identity.directory import Directory, Unusable
 from authz_service.identity.download import NotServed, reason
 from authz_service.view.caller import Caller
@@ -38,15 +39,21 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Completes callers by what the directory says; `member` is the claim that names a person to it."""
+    """Completes callers by what the directory says; `member` is the claim that names a person to it.
+
+    `is_email_trusted`: an `email` counts without `email_verified`, as in `PersonClaim`.
+    """
 
     cache: GroupCache
     member: str
+    is_email_trusted: bool = False
 
     async def completed(self, caller: Caller) -> Caller:
         """The caller with all groups, or unchanged where these cannot be had."""
         member = caller.claims.get(self.member)
         if not isinstance(member, str) or not member:
+            return caller
+        if is_unverified(self.member, caller.claims, is_trusted=self.is_email_trusted):
             return caller
         groups = await self.cache.groups_of(member)
         return caller if groups is None else replace(caller, groups=groups, groups_complete=True)

@@ -80,7 +80,7 @@ def _trusted(issuer: Issuer, client: httpx.AsyncClient) -> TrustedIssuer:
         keys=_key_source(issuer, client),
         groups=GroupClaim(issuer.groups, issuer.groups_cut, issuer.groups_without_slash),
         person=person,
-        lookup=_lookup(issuer.lookup, client) if issuer.lookup else None,
+        lookup=_lookup(issuer.lookup, issuer, client) if issuer.lookup else None,
         max_lifetime=issuer.max_lifetime,
     )
 
@@ -108,9 +108,9 @@ def key_server(issuer: Issuer, client: httpx.AsyncClient) -> KeyServer | None:
     return JwksUrl(issuer.jwks, client) if issuer.jwks else Discovery(issuer.url, client)
 
 
-def _lookup(settings: Settings, client: httpx.AsyncClient) -> Lookup:
+def _lookup(settings: Settings, issuer: Issuer, client: httpx.AsyncClient) -> Lookup:
     cache = GroupCache(directory_of(settings, client), fresh=settings.fresh, stale=settings.stale)
-    return Lookup(cache, settings.member)
+    return Lookup(cache, settings.member, is_email_trusted=issuer.unverified_email)
 
 
 def _key_source(issuer: Issuer, client: httpx.AsyncClient) -> KeySource:
