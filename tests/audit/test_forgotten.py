@@ -15,7 +15,7 @@ from authz_service.audit.retention import Retention
 
 def purge(first: int, last: int, *, but: list[str] | None = None, only: list[str] | None = None) -> Any:
     told = {"class": "payloads", "first": first, "last": last, "but": but or [], "only": only or []}
-    return {**told, "policy": "record.keep.payloads: 90d"}
+    return {**told, "policy": "record.keep.payloads: 90d", "entries": 5}
 
 
 def of(*entries: tuple[int, str, dict[str, Any]]) -> Forgotten:
@@ -58,6 +58,16 @@ def test_looking_up_a_purge_finds_what_looking_at_each_finds(
     known = of(*entries)
     expected = any(one.has(sequence, session) for one in known.purges)
     assert (known.purge_of(Retention.PAYLOADS, sequence, session) is not None) == expected
+
+
+def test_entries_that_lost_their_bytes_are_counted_by_purges_of_entries_alone() -> None:
+    of_entries = {**purge(1, 50), "class": "entries", "entries": 7}
+    known = of(
+        (100, Kind.RECORD_PURGED, purge(1, 50)),
+        (101, Kind.RECORD_PURGED, of_entries),
+        (102, Kind.RECORD_PURGED, {**of_entries, "first": 51, "last": 60, "entries": 2}),
+    )
+    assert known.emptied() == 9
 
 
 def test_an_erasure_takes_what_came_before_it_and_ends_with_its_tombstone() -> None:

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from authz_cli.main import cli
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
+from authz_service.commands import verify_export
 from authz_service.config.starter import starter_text
 from authz_service.core.entries import caller_payload
 from authz_service.keys.data_dir import DataDir
@@ -135,6 +136,52 @@ def test_an_export_of_what_was_purged_and_erased_verifies_by_itself(stopped: Sto
     assert verify(out).returncode == 1
     tombstones.write_bytes(kept.replace(b"by hand", b"by Hand"))
     assert verify(out).returncode == 1
+
+
+def test_an_export_in_which_what_was_purged_came_back_is_not_whole(stopped: Stopped, tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    assert stopped.run("audit", "export", str(before)).exit_code == 0
+    purge = ("record", "purge", "--older-than", "0h", "--reason", "tidy", "--yes")
+    assert stopped.run(*purge).exit_code == 0
+    assert stopped.run("audit", "export", str(after)).exit_code == 0
+    assert verify(after).returncode == 0
+    (after / "payloads/000").write_bytes((before / "payloads/000").read_bytes())
+    said = verify(after)
+    assert said.returncode == 1
+    assert "is there, and a tombstone says that it was taken" in said.stdout
+
+
+def test_a_tombstone_that_lost_its_order_is_missed_in_an_export(stopped: Stopped, tmp_path: Path) -> None:
+    """No later tombstone accounts for it: nothing is ever taken from one."""
+    purge = ("record", "purge", "--older-than", "0h", "--reason", "tidy", "--yes")
+    assert stopped.run(*purge).exit_code == 0
+    for _ in range(2):
+        assert stopped.run(*purge, "--class", "entries").exit_code == 0
+    out = tmp_path / "out"
+    assert stopped.run("audit", "export", str(out)).exit_code == 0
+    assert verify(out).returncode == 0
+    (out / "payloads/000").unlink()
+    said = verify(out)
+    assert said.returncode == 1
+    assert "payload order of entry" in said.stdout
+
+
+def test_entries_that_lost_their_bytes_in_an_export_are_counted(stopped: Stopped, tmp_path: Path) -> None:
+    keep = ("record", "keep", "ses_alice", "--reason", "case 7")
+    assert stopped.run(*keep).exit_code == 0
+    purge = ("record", "purge", "--older-than", "0h", "--reason", "tidy", "--yes")
+    assert stopped.run(*purge, "--class", "entries").exit_code == 0
+    out = tmp_path / "out"
+    assert stopped.run("audit", "export", str(out)).exit_code == 0
+    assert verify(out).returncode == 0, verify(out).stdout
+    (file,) = (out / "tile/entries").rglob("000*/*")
+    bodies = list(verify_export.unbundle(file.read_bytes()))
+    kept = next(place for place, body in enumerate(bodies) if b'"session":"ses_alice"' in body)
+    bodies[kept] = b""
+    file.write_bytes(b"".join(len(body).to_bytes(2, "big") + body for body in bodies))
+    said = verify(out)
+    assert said.returncode == 1
+    assert "have lost their bytes, tombstones tell of" in said.stdout
 
 
 def verify(out: Path) -> subprocess.CompletedProcess[str]:

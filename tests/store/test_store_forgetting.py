@@ -209,6 +209,31 @@ def test_what_is_kept_open_or_held_is_not_erased(sealed: Any, make: Any, run: An
     run(scenario())
 
 
+@pytest.mark.parametrize("of", ["session", "subject"])
+def test_who_voted_on_what_is_kept_or_read_it_is_not_erased(
+    sealed: Any, make: Any, run: Any, of: str
+) -> None:
+    async def scenario() -> None:
+        async with sealed.store() as store:
+            alice, bob = sealed.pseudonym(ALICE), sealed.pseudonym(("https://issuer.example", "bob"))
+            draft = make.hold("s1")
+            asked = replace(draft.entries[0], subject=alice, data={**draft.entries[0].data, "caller": alice})
+            hold = (await store.open_hold(replace(draft, entries=(asked,)), make.limits)).hold
+            await store.vote(make.ballot(hold, "bob", Verdict.REJECT), HoldLimits())
+            read = EntryDraft(Kind.SESSION_READ, "s1", {}, {"reader": b"{}"}, "p-dora")
+            await store.append(make.ended("s1"), read)
+            name, other = ("s1", None) if of == "session" else (None, alice)
+            keep = await store.forgetting.keep(session=name, subject=other, order=ORDER)
+            for subject in (bob, "p-dora"):
+                with pytest.raises(Conflict, match=keep.id):
+                    await store.forgetting.erase(subject, ORDER)
+            await store.forgetting.erase("p-eve", ORDER)
+            await store.forgetting.lift(keep.id, ORDER)
+            assert (await store.forgetting.erase(bob, ORDER)).votes == 1
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("step", ["take_sessions", "take_votes", "finish"])
 def test_an_erasure_that_a_crash_interrupts_is_completed_at_the_next_start(
     sealed: Any, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch, step: str

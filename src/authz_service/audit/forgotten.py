@@ -39,6 +39,8 @@ class Purge:
     but: frozenset[str]
     only: frozenset[str]
     policy: str
+    entries: int
+    """How many it took something from."""
 
     def has(self, sequence: int, session: str | None) -> bool:
         """Whether this batch took what an entry has of its class."""
@@ -109,6 +111,10 @@ class Forgotten:
     def purged_up_to(self, retention: Retention) -> int:
         """The last entry that a purge of this class has come to."""
         return max((purge.last for purge in self.purges if purge.retention is retention), default=0)
+
+    def emptied(self) -> int:
+        """How many entries have lost their bytes: of one that has, nothing vouches for its session."""
+        return sum(purge.entries for purge in self.purges if purge.retention is Retention.ENTRIES)
 
     def left_over(self, retention: Retention) -> set[str]:
         """The sessions that purges of this class passed over, and that none has taken since."""
@@ -193,4 +199,5 @@ def _purge(sequence: int, at: int, data: Mapping[str, Any]) -> Purge:
         frozenset(data["but"]),
         frozenset(data["only"]),
         str(data["policy"]),
+        int(data["entries"]),
     )

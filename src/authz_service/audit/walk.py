@@ -16,6 +16,7 @@ import orjson
 
 from authz_service.audit.entry import FORMAT
 from authz_service.audit.merkle import EMPTY_ROOT, Frontier
+from authz_service.audit.retention import STANDING
 from authz_service.audit.tiles import WIDTH, perfect_root
 
 _TEXT_OR_NONE = (str, type(None))  # a union would be made anew for each entry
@@ -72,6 +73,8 @@ class Walk:
     notes: list[str] = field(default_factory=list)
     size: int = 0
     last_at: str = ""
+    emptied: int = 0
+    """How many entries were taken for purged."""
     agreed: int = 0
     """Up to where the tree is that of a kept checkpoint."""
     _trees: list[_Tree] = field(default_factory=lambda: [_Tree(Frontier(), from_bytes=True)])
@@ -93,6 +96,7 @@ class Walk:
                 computed, stored = [], []
                 self._skip_to(sequence)
             is_purged = not body and self.is_purged(sequence, session)
+            self.emptied += is_purged
             found = leaf if is_purged else sha256(b"\x00" + body).digest()
             computed.append(found)
             stored.append(leaf)
@@ -100,6 +104,8 @@ class Walk:
                 self._say(f"entry {sequence}", "its bytes and its leaf hash do not fit each other")
             document = None if is_purged else self._read(sequence, session, body)
             if document is not None:
+                if document["kind"] not in STANDING and self.is_purged(sequence, session):
+                    self._say(f"entry {sequence}", "has bytes, and a tombstone says that they were taken")
                 seen.append(Seen(sequence, document))
         self._grow(computed, stored)
         return seen

@@ -34,6 +34,20 @@ PROOF = "c2sp.org/tlog-proof@v1"
 WIDTH = 256
 MOST_LISTED = 10_000
 PIECE = 1 << 20
+STANDING = {
+    "log.key_created",
+    "log.key_rotated",
+    "token.revoked",
+    "token.restored",
+    "record.accepted",
+    "record.master_key_rotated",
+    "record.purged",
+    "record.kept",
+    "record.keep_lifted",
+    "record.erasure_ordered",
+    "record.erased",
+}
+"""Kinds of entries that no purge takes anything from."""
 
 
 class CannotVerify(Exception):
@@ -141,12 +155,38 @@ class Tombstones:
             self.callers[document["session"]] = document["data"]["caller"]
 
     def took_entry(self, sequence: int) -> bool:
-        """Whether a purge of entries came after this one."""
-        return any(p["class"] == "entries" and sequence < p["seq"] for p in self.purges)
+        """Whether a purge of entries may have taken this one; its session is not known any more."""
+        return any(
+            p["class"] == "entries"
+            and (sequence < p["seq"] if p["only"] else p["first"] <= sequence <= p["last"])
+            for p in self.purges
+        )
 
-    def took_payload(self, sequence: int, name: str, document: dict[str, Any]) -> bool:
-        """Whether a payload of this entry was purged, or erased with the person whom it is about."""
+    def says_taken(self, sequence: int, document: dict[str, Any]) -> bool:
+        """Whether a purge of entries took this one, whose bytes are there."""
+        session = document["session"]
+        return document["kind"] not in STANDING and any(
+            p["class"] == "entries"
+            and session not in p["but"]
+            and (
+                session in p["only"] and sequence < p["seq"]
+                if p["only"]
+                else p["first"] <= sequence <= p["last"]
+            )
+            for p in self.purges
+        )
+
+    def emptied(self) -> int:
+        """How many entries have lost their bytes: what covers one says nothing of its session."""
+        return sum(p["entries"] for p in self.purges if p["class"] == "entries")
+
+    def took_payload(self, sequence: int, name: str, document: dict[str, Any]) -> str:
+        """`purged`; `erased`, when it may have gone with the person whom it is about; or empty."""
         session, kind = document["session"], document["kind"]
+        if kind in STANDING:
+            return ""
+        if self._purged_payload(sequence, name, document):
+            return "purged"
         if (kind, name) == ("hold.voted", "voter"):
             subject = document["data"].get("voter")
         elif kind in ("session.read", "session.searched", "session.killed"):
@@ -154,10 +194,12 @@ class Tombstones:
             subject = max(self.erased, key=lambda name: self.erased[name], default=None)
         else:
             subject = self.callers.get(session)
-        if sequence < self.erased.get(subject, 0):
-            return True
+        return "erased" if sequence < self.erased.get(subject, 0) else ""
+
+    def _purged_payload(self, sequence: int, name: str, document: dict[str, Any]) -> bool:
+        session = document["session"]
         kept_as = "originals" if name == "original" else "payloads"
-        if kind == "policy.activated":
+        if document["kind"] == "policy.activated":
             kept_as = "entries"
         return any(
             sequence < p["seq"]
@@ -169,7 +211,8 @@ class Tombstones:
 
     def _take(self, sequence: int, kind: str, data: dict[str, Any]) -> None:
         if kind == "record.purged":
-            self.purges.append({**data, "seq": sequence, "only": set(data["only"]), "but": set(data["but"])})
+            told = {"seq": sequence, "entries": int(data["entries"])}
+            self.purges.append({**data, **told, "only": set(data["only"]), "but": set(data["but"])})
         elif kind == "record.erasure_ordered":
             self.erased[data["subject"]] = sequence
 
@@ -199,7 +242,7 @@ class Walk:
         self.former: list[Key] = []
         self.given_up: list[tuple[int, int]] = []
         self.tombstones = Tombstones(folder)
-        self.gone = 0
+        self.gone = self.emptied = 0
 
     def run(self, progress: Progress) -> None:
         """Everything, in the order of the entries; what depends on all of them comes last."""
@@ -214,6 +257,9 @@ class Walk:
         if (self.first, self.last) != (1, size):
             what = f"entries {self.first} to {self.last} of {size}"
             self.report.notes.append(f"the export has {what}; of the others only their hashes")
+        told = self.tombstones.emptied()
+        if self.emptied > told or (self.emptied < told and (self.first, self.last) == (1, size)):
+            self.report.add("entries", f"{self.emptied} have lost their bytes, tombstones tell of {told}")
         if self.gone:
             what = "entries and payloads were purged or erased, as entries about retention say"
             self.report.notes.append(f"{self.gone} {what}")
@@ -309,11 +355,12 @@ class Walk:
             self.report.add(name, f"has {len(bodies)} entries, expected {width}")
             return None
         found = [leaf_hash(body) for body in bodies]
-        payloads: dict[bytes, list[tuple[str, int, bool]]] = {}
+        payloads: dict[bytes, list[tuple[str, int, str]]] = {}
         for offset, body in enumerate(bodies):
             if not body and stored is not None and self.tombstones.took_entry(start + offset + 1):
                 found[offset] = stored[offset]
                 self.gone += 1
+                self.emptied += 1
                 continue
             if stored is not None and found[offset] != stored[offset]:
                 self.report.add(f"entry {start + offset + 1}", "its bytes are not those of the tree")
@@ -323,7 +370,7 @@ class Walk:
         self.report.entries += width
         return found
 
-    def _entry(self, sequence: int, body: bytes, payloads: dict[bytes, list[tuple[str, int, bool]]]) -> None:
+    def _entry(self, sequence: int, body: bytes, payloads: dict[bytes, list[tuple[str, int, str]]]) -> None:
         record = f"entry {sequence}"
         try:
             document = json.loads(body)
@@ -338,11 +385,13 @@ class Walk:
             if at < self.at:
                 self.report.add(record, f"is older than the one before it: {at}")
             self.at = max(self.at, at)
+            if self.tombstones.says_taken(sequence, document):
+                self.report.add(record, "has bytes, and a tombstone says that they were taken")
             self.tombstones.follow(document)
             for name, reference in document["payloads"].items():
                 digest = bytes.fromhex(reference["digest"])
-                is_gone = self.tombstones.took_payload(sequence, name, document)
-                told = (f"payload {name} of {record}", reference["size"], is_gone)
+                gone = self.tombstones.took_payload(sequence, name, document)
+                told = (f"payload {name} of {record}", reference["size"], gone)
                 payloads.setdefault(digest, []).append(told)
             if kind == "log.key_rotated":
                 self._rotated(record, document["data"])
@@ -363,7 +412,7 @@ class Walk:
             self.keys.append(new)
         self.former.append(old)
 
-    def _payloads(self, number: int, expected: dict[bytes, list[tuple[str, int, bool]]]) -> None:
+    def _payloads(self, number: int, expected: dict[bytes, list[tuple[str, int, str]]]) -> None:
         name = f"payloads/{numbered(number)}"
         missing = dict(expected)
         try:
@@ -376,7 +425,9 @@ class Walk:
                     continue
                 missing.pop(digest, None)
                 self.report.payloads += 1
-                for record, told, _ in references:
+                for record, told, gone in references:
+                    if gone == "purged":
+                        self.report.add(record, "is there, and a tombstone says that it was taken")
                     if told != size:
                         self.report.add(record, f"has {size} bytes, its entry says {told}")
         except FileNotFoundError:
@@ -384,8 +435,8 @@ class Walk:
         except (OSError, ValueError) as error:
             self.report.add(name, f"cannot be read to its end ({said(error)})")
         for references in missing.values():
-            for record, _, is_gone in references:
-                if is_gone:
+            for record, _, gone in references:
+                if gone:
                     self.gone += 1
                 else:
                     self.report.add(record, "is not there, or not with these bytes")

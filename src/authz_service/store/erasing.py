@@ -9,17 +9,17 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import Select, delete, or_, select, update
 
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
 from authz_service.audit.entry import decode
-from authz_service.audit.forgotten import SESSION, Erasure, is_about_another
+from authz_service.audit.forgotten import SESSION, Erasure, Keep, is_about_another
 from authz_service.core.forgetting import Erased, Order, Person
 from authz_service.errors import Conflict
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.hold_rows import OPEN, identity_text, requester_of
-from authz_service.store.purging import WIPED, forget_holds, order_payload
+from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, order_payload
 from authz_service.store.schema import entries, holds, payloads, sessions, votes
 from authz_service.store.transaction import Reader, Transaction
 
@@ -47,6 +47,7 @@ def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasu
         keep.id
         for keep in forgotten.keeps.values()
         if _is_of(transaction, keep.session, keep.subject, subject)
+        or _has_a_part_in(transaction, keep, subject)
     ]
     if kept:
         raise Conflict(f"a legal hold is on this: lift {', '.join(kept)} first", code="kept")
@@ -61,6 +62,33 @@ def _is_of(reader: Reader, session: str | None, kept: str | None, subject: str) 
     if session is None:
         return kept == subject
     return reader.read(select(sessions.c.caller).where(sessions.c.id == session)).scalar() == subject
+
+
+def _has_a_part_in(transaction: Transaction, keep: Keep, subject: str) -> bool:
+    """Whether a vote of theirs, or their reading of it, is on what somebody else asked for and is kept."""
+    kept = select(sessions.c.id).where(
+        sessions.c.id == keep.session if keep.session is not None else sessions.c.caller == keep.subject
+    )
+    there = select(holds.c.id).where(holds.c.session.in_(kept))
+    voted = select(votes.c.voter, votes.c.account).where(votes.c.hold.in_(there)).distinct()
+    return subject in _pseudonyms(transaction, transaction.read(voted).all()) or _is_sealed_for(
+        transaction, kept, subject
+    )
+
+
+def _is_sealed_for(transaction: Transaction, kept: Select[Any], subject: str) -> bool:
+    """Whether anything in these sessions could not be opened any more once the subject's key is gone."""
+    key_id = None if transaction.keyring is None else transaction.keyring.live_id(subject)
+    if key_id is None:
+        return False
+    bodies = transaction.read(select(entries.c.body).where(entries.c.session.in_(kept))).scalars().all()
+    digests = [ref.digest for body in bodies if body for ref in decode(bytes(body)).payloads.values()]
+    for start in range(0, len(digests), AT_ONCE):
+        some = payloads.c.digest.in_(digests[start : start + AT_ONCE])
+        query = select(payloads.c.digest).where(some, payloads.c.key == key_id).limit(1)
+        if transaction.read(query).first() is not None:
+            return True
+    return False
 
 
 def _refuse_open(transaction: Transaction, subject: str) -> None:

@@ -74,6 +74,12 @@ class Keyring:
             self._bounded(self._opened)[key_id] = _Remembered(key, self._clock() + REMEMBERED_SECONDS)
             return key.key
 
+    def live_id(self, subject: str) -> str | None:
+        """The id of the key that seals what is new of `subject`; None while there is none."""
+        with self._lock:
+            row = self._store.live(subject)
+        return None if row is None else row.id
+
     def knows(self, key_id: str) -> bool:
         """Whether the key of that id was made in this key store, destroyed since or not."""
         with self._lock:

@@ -84,15 +84,26 @@ class RecordReader:
             yield from self.read(select(payloads).where(payloads.c.digest.in_(group)))
 
     def first_since(self, at: int) -> int:
-        """The number of the first entry at or after a time (microseconds); size + 1 when there is none."""
+        """The number of the first entry at or after a time (microseconds); size + 1 when there is none.
+
+        Entries that were purged count as those after them: their own time is gone.
+        """
         low, high = 1, self.largest() + 1
         while low < high:
             middle = (low + high) // 2
             body = self.read(select(entries.c.body).where(entries.c.seq == middle)).scalar()
             if body is None:
                 raise Misconfigured(f"entry {middle} is missing; run: authz audit verify --live")
-            low, high = (low, middle) if decode(bytes(body)).at >= at else (middle + 1, high)
+            body = body or self._body_after(middle)
+            low, high = (low, middle) if not body or decode(bytes(body)).at >= at else (middle + 1, high)
         return low
+
+    def _body_after(self, sequence: int) -> bytes | None:
+        """The bytes of the next entry that has some."""
+        has_bytes = (entries.c.seq > sequence) & (func.length(entries.c.body) > 0)
+        query = select(entries.c.body).where(has_bytes).order_by(entries.c.seq).limit(1)
+        found = self.read(query).scalar()
+        return None if found is None else bytes(found)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from authz_service.audit.entry import SALT_BYTES, microseconds, payload_digest
 from authz_service.audit.forgotten import Forgotten
-from authz_service.audit.retention import retention_of
+from authz_service.audit.retention import STANDING, retention_of
 from authz_service.audit.walk import Seen
 from authz_service.errors import Unavailable
 from authz_service.store.missing import subject_of
@@ -44,6 +44,9 @@ class PayloadsCheck:
             places = references[bytes(row.digest)]
             missing.discard(bytes(row.digest))
             self.count += 1
+            for sequence, name, _ in places:
+                if self._is_purged(sequence, name, by_sequence[sequence]):
+                    self._say(_record(sequence, name), "is there, and a tombstone says that it was taken")
             if self._forgotten.destroyed(row.key):
                 continue
             body = self._opened(row)
@@ -82,10 +85,16 @@ class PayloadsCheck:
         self, sequence: int, name: str, entry: Mapping[str, Any], callers: Mapping[str, str]
     ) -> bool:
         kind, session = entry["kind"], entry["session"]
-        if self._forgotten.purge_of(retention_of(kind, name), sequence, session) is not None:
+        if self._is_purged(sequence, name, entry):
             return True
         subject = subject_of(kind, entry["data"], name, callers.get(session or "", ""))
         return bool(subject) and self._forgotten.erasure_of(subject, sequence) is not None
+
+    def _is_purged(self, sequence: int, name: str, entry: Mapping[str, Any]) -> bool:
+        kind = entry["kind"]
+        if kind in STANDING:
+            return False
+        return self._forgotten.purge_of(retention_of(kind, name), sequence, entry["session"]) is not None
 
     def _opened(self, row: Any) -> bytes | None:
         """The bytes that the digest of the row is over; None where they are others."""

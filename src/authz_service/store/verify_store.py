@@ -139,6 +139,9 @@ def _walk(
     if with_payloads:
         payloads.end()
         revocations.end(_time(walk))
+    if walk.emptied != forgotten.emptied():
+        what = f"{walk.emptied} have lost their bytes, and tombstones tell of {forgotten.emptied()}"
+        report.say("entries", what)
     report.payloads = payloads.count
     return walk
 
