@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -53,6 +54,7 @@ from authz_service.core.ports import (
 from authz_service.core.request import Request
 from authz_service.core.states import Closed
 from authz_service.errors import Unavailable, Unreadable
+from authz_service.framing.prefer import Prefer
 from authz_service.inspection.results import AnswerStep
 from authz_service.policy.decision import Decision, Effect
 
@@ -416,6 +418,38 @@ def test_a_store_that_goes_away_in_mid_answer_aborts_it(request_of_alice: Reques
     ]
     _, commands = play(request_of_alice, *events, StoreFailed(AWAY, answer_begun=True))
     assert names(commands) == ["LeaveHold", "RecordLater", "Abort"]
+
+
+def test_who_prefers_not_to_wait_is_told_at_once_how_to_come_back(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    request = replace(request_of_alice, prefer=Prefer(is_async=True))
+    opened = HoldAnswered(Opened(hold_in(HoldState.PENDING)))
+    _, commands = play(request, BodyRead(b"body"), judged(Effect.HOLD), opened)
+    assert names(commands) == ["LeaveHold", "Record", "Reply"]
+    reply = reply_of(commands)
+    assert (reply.error.code, reply.headers["x-should-retry"]) == ("approval_pending", "false")
+    assert reply.headers["preference-applied"] == "respond-async"
+
+
+def test_who_prefers_not_to_wait_still_uses_an_approval_that_is_there(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    request = replace(request_of_alice, prefer=Prefer(is_async=True))
+    attached = HoldAnswered(Attached(hold_in(HoldState.APPROVED)))
+    _, commands = play(request, BodyRead(b"body"), judged(Effect.HOLD), attached)
+    assert commands == [WatchHold("hold_1")]
+
+
+def test_a_caller_chooses_how_long_to_wait(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    request = replace(request_of_alice, prefer=Prefer(wait=30))
+    opened = HoldAnswered(Opened(hold_in(HoldState.PENDING)))
+    exchange, commands = play(request, BodyRead(b"body"), judged(Effect.HOLD), opened)
+    assert commands == [WatchHold("hold_1", 30)]
+    reply = reply_of(exchange.handle(WaitElapsed()))
+    assert reply.headers["preference-applied"] == "wait=30"
 
 
 def test_an_event_that_cannot_happen_raises(request_of_alice: Request) -> None:

@@ -60,6 +60,32 @@ def test_beyond_the_wait_the_caller_is_told_to_come_back(stack: Stack) -> None:
     assert (session["status"], session["hold"], session["request"]) == ("pending", hold["id"], None)
 
 
+def test_who_prefers_an_answer_at_once_asks_for_the_state_and_comes_back_when_it_is_approved(
+    stack: Stack,
+) -> None:
+    client = stack.sdk("uma", "contractors", default_headers={"prefer": "respond-async"})
+    with pytest.raises(openai.ConflictError) as told:
+        ask(client, "Buy a raft")  # with the retries of the SDK, which it is told not to make
+    assert told.value.response.headers["preference-applied"] == "respond-async"
+    hold = hold_of(stack, "uma", waiting=0)
+    assert len(stack.cli_json("session", "list", "--caller", "uma")) == 1
+    approve(stack, hold)
+    assert own_hold(stack, hold, "uma").json()["state"] == "approved"
+    assert said(ask(client, "Buy a raft")) == "Hello from upstream."
+    assert own_hold(stack, hold, "uma").json()["released_to"]
+    assert len(received(stack, "Buy a raft")) == 1
+
+
+def test_a_caller_may_wait_longer_than_usual(stack: Stack) -> None:
+    client = stack.sdk("vic", "contractors", max_retries=0, default_headers={"prefer": "wait=60"})
+    usual = asking(stack, "wim", "Buy a canoe")
+    waiting = in_background(lambda: ask(client, "Buy a kayak"))
+    with pytest.raises(openai.ConflictError):
+        usual.result(20)
+    approve(stack, hold_of(stack, "vic"))
+    assert said(waiting.result(20)) == "Hello from upstream."
+
+
 def test_the_retry_of_the_sdk_itself_gets_the_answer_after_the_approval(stack: Stack) -> None:
     client = stack.sdk("ben", "contractors")  # with the number of retries that it comes with
     waiting = in_background(lambda: ask(client, "Buy a bike"))

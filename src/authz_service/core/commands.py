@@ -46,9 +46,13 @@ class OpenHold:
 
 @value
 class WatchHold:
-    """Wait for the hold in the background: HoldApproved, HoldEnded or WaitElapsed."""
+    """Wait for the hold in the background: HoldApproved, HoldEnded or WaitElapsed.
+
+    `seconds` are those that the caller prefers; None for the usual wait (`holds.wait`).
+    """
 
     hold: str
+    seconds: int | None = None
 
 
 @value

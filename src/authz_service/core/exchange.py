@@ -228,8 +228,10 @@ class Exchange:
     def _opening(self, state: Opening, event: Event) -> list[Command]:
         match event:
             case HoldAnswered(Opened(hold) | Attached(hold)):
+                if self._goes_at_once(hold):
+                    return self._wait_elapsed(hold)
                 self.state = Waiting(state.body, hold)
-                return [WatchHold(hold.id)]
+                return [self._watch(hold)]
             case HoldAnswered(opening):
                 return self._refuse(self._not_held(opening))
             case _:
@@ -246,6 +248,15 @@ class Exchange:
                 raise IllegalEvent("a hold that is open was taken for a refusal")
             case _ as never:
                 assert_never(never)
+
+    def _goes_at_once(self, hold: Hold) -> bool:
+        """Whether the caller prefers not to wait; for an approval that is there it need not."""
+        prefer = self.request.prefer
+        is_at_once = prefer.wait == 0 or (prefer.is_async and prefer.wait is None)
+        return is_at_once and hold.state is HoldState.PENDING
+
+    def _watch(self, hold: Hold) -> WatchHold:
+        return WatchHold(hold.id, self.request.prefer.wait or None)
 
     def _waiting(self, state: Waiting, event: Event) -> list[Command]:
         match event:
@@ -283,7 +294,7 @@ class Exchange:
         return [LeaveHold(), Judge(body, self.request.caller)]
 
     def _wait_elapsed(self, hold: Hold) -> list[Command]:
-        reply = replies.pending(hold, session=self.request.session)
+        reply = replies.pending(hold, session=self.request.session, prefer=self.request.prefer)
         ended = entries.ended(self.request, "pending")
         return self._close(LeaveHold(), self._record(ended), reply)
 

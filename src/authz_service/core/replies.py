@@ -6,6 +6,7 @@ from authz_service.core.commands import Reply
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import Hold, HoldState
 from authz_service.errors import AuthzError
+from authz_service.framing.prefer import NOTHING_PREFERRED, Prefer
 from authz_service.model_apis.base import ApiError
 from authz_service.policy.decision import Decision
 
@@ -27,15 +28,22 @@ def denied(decision: Decision, *, session: str) -> Reply:
     return Reply(error, retry(False))
 
 
-def pending(hold: Hold, *, session: str) -> Reply:
-    """The wait on the connection is over, the hold is not: the same request again attaches to it."""
+def pending(hold: Hold, *, session: str, prefer: Prefer = NOTHING_PREFERRED) -> Reply:
+    """The wait on the connection is over, the hold is not: the same request again attaches to it.
+
+    Who prefers `respond-async` asks for the state, and sends the request again once that is approved.
+    """
+    way_on = "once it is approved" if prefer.is_async else "to go on waiting"
     message = (
         f"This request waits for approval (hold {hold.id}, rule {hold.rule}). "
-        "Send the same request again to go on waiting; its state is at "
+        f"Send the same request again {way_on}; its state is at "
         f"/.well-known/authz/holds/{hold.id}."
     )
     error = ApiError(409, "approval_pending", message, session, {"hold": hold.id, "rule": hold.rule})
-    return Reply(error, {**retry(True), "retry-after": str(RETRY_AFTER_SECONDS)})
+    headers = {**retry(not prefer.is_async), "retry-after": str(RETRY_AFTER_SECONDS)}
+    if prefer.applied:
+        headers["preference-applied"] = prefer.applied
+    return Reply(error, headers)
 
 
 def superseded(hold: Hold, *, session: str) -> Reply:

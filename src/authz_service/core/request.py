@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
+from authz_service.framing.prefer import NOTHING_PREFERRED, Prefer
 from authz_service.values import value
 from authz_service.view.caller import Caller
 
@@ -14,7 +15,8 @@ class Request:
     """One request by a verified caller. `session` names the exchange; `path` has no query.
 
     `api` is the name of the model API that owns the path, "" where none does. `pseudonym` stands for
-    the caller in entries. `headers` are those that may go on to the model.
+    the caller in entries. `headers` are those that may go on to the model;
+    `prefer` is what the caller says about waiting.
     """
 
     session: str
@@ -24,3 +26,4 @@ class Request:
     path: str
     api: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    prefer: Prefer = NOTHING_PREFERRED

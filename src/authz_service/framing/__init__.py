@@ -5,5 +5,6 @@
 - `json_canonical`: canonical bytes for recognising the same document
 - `multipart`: a strict reading of forms, and edits of single fields
 - `sse`: an incremental decoder of server-sent events
+- `prefer`: what a caller says about waiting
 - `encoding`: which content types and encodings are read at all
 """

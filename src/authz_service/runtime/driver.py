@@ -203,7 +203,7 @@ class Driver:
             case Abort():
                 self.transport.abort(command.reason)
             case WatchHold():
-                self._wait(command.hold)
+                self._wait(command)
             case LeaveHold():
                 self._leave()
             case RecordLater():
@@ -236,11 +236,11 @@ class Driver:
         except AuthzError as error:
             return StoreFailed(error, self.transport.answer_begun)
 
-    def _wait(self, hold: str) -> None:
+    def _wait(self, command: WatchHold) -> None:
         self._inspection = None  # what waits is judged anew; its texts need not stay in memory
         self.mailbox.read_ahead()
-        seconds = self.gateway.rules.config.holds.wait
-        self._watch = self.gateway.waiting.watch(hold, self.mailbox.put, seconds=seconds)
+        seconds = command.seconds or self.gateway.rules.config.holds.wait
+        self._watch = self.gateway.waiting.watch(command.hold, self.mailbox.put, seconds=seconds)
         self._has_waited = True
 
     async def _judge(self, command: Judge) -> Event:

@@ -18,6 +18,7 @@ from authz_service.core.exchange import Exchange
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError
 from authz_service.framing.headers import REQUEST_ALLOWED
+from authz_service.framing.prefer import NOTHING_PREFERRED, read_prefer
 from authz_service.inspection.spans import SpanMerger, mask
 from authz_service.keys.ids import new_id
 from authz_service.masking.seams import Progress, Scanner
@@ -139,6 +140,7 @@ class ProcessServer:
             path=incoming.path if is_ours else _masked_path(rules.scanner, incoming.path),
             api=route.api.name if route else "",
             headers=self._crossing.of(incoming.headers, REQUEST_ALLOWED, rules.scanner),
+            prefer=read_prefer(prefer) if (prefer := incoming.headers.get("prefer")) else NOTHING_PREFERRED,
         )
 
 

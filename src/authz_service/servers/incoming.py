@@ -19,7 +19,7 @@ from authz_service.values import value
 Context = grpc.aio.ServicerContext[ProcessingRequest, ProcessingResponse]
 
 SEAL_NAMESPACE = "envoy.filters.http.ext_authz"
-READ = REQUEST_ALLOWED | {":method", ":path", ":authority", "content-encoding"}
+READ = REQUEST_ALLOWED | {":method", ":path", ":authority", "content-encoding", "prefer"}
 """The request headers of which the values are read."""
 BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 

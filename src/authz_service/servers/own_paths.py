@@ -34,7 +34,7 @@ async def own_reply(gateway: Gateway, caller: Caller, method: str, path: str) ->
             return OwnReply(200, models_list([*names, *aliases], created=0))
         if method == "GET" and path.startswith(OWN_HOLDS):
             hold = await gateway.store.hold(path.removeprefix(OWN_HOLDS))
-            return OwnReply(200, _hold_state(gateway, _own(hold, caller)))
+            return OwnReply(200, _hold_state(gateway, _own(hold, caller), await gateway.store.now()))
     except AuthzError as error:
         return OwnReply(
             error.status, error_shape(path).error_body(ApiError(error.status, error.code, str(error)))
@@ -49,7 +49,7 @@ def _own(hold: Hold | None, caller: Caller) -> Hold:
     return hold
 
 
-def _hold_state(gateway: Gateway, hold: Hold) -> bytes:
+def _hold_state(gateway: Gateway, hold: Hold, now: float) -> bytes:
     reasons = [{"verdict": v.verdict.value, "reason": v.reason} for v in hold.votes]
     return orjson.dumps(
         {
@@ -61,5 +61,7 @@ def _hold_state(gateway: Gateway, hold: Hold) -> bytes:
             "deadline": rfc3339(int(hold.deadline * 1e6)),
             "waiting": gateway.waiting.count(hold.id),
             "votes": reasons,
+            "released_to": hold.released_to,
+            "as_of": rfc3339(int(now * 1e6)),
         }
     )
