@@ -143,6 +143,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             recheck=verifier.recheck,
         )
         stack.push_async_callback(_end, store, gateway.recorder)
+        store.news.subscribe(gateway.waiting.heard)
         revoking = Revoking(store, verifier.revoked.replace)
         await revoking.refresh()
         indexing = Indexing(store, has_texts=config.record.search_texts)
@@ -152,6 +153,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             gateway.waiting.run(),
             gateway.recorder.run(),
             revoking.run(),
+            store.listen(),
             record.checkpoints.run(),
             Retaining(store.forgetting, config.record.keeping.keep, now=store.now).run(),
         )
@@ -171,6 +173,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             waiting=gateway.waiting.count,
             limits=lambda: gateway.hold_limits,
             recheck=verifier.revoked.check,
+            news=store.news.subscribe,
             index=indexing,
             tokens=lambda calls: TokenReview(store, calls, verifier.issuers, revoking.refresh, store.now),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import structlog
@@ -94,6 +94,11 @@ class Waiting:
         """Look at this hold now rather than at the next poll."""
         self._dirty.add(hold)
         self._wake.set()
+
+    def heard(self, holds: Collection[str]) -> None:
+        """The store says that these changed: look at those that somebody waits for here."""
+        for hold in self._lines.keys() & set(holds):
+            self.nudge(hold)
 
     async def run(self) -> None:
         """Follow the changes of holds in the store; goes on when the store was away."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,8 @@ class ReviewServer:
     """What the review API needs. `roles`, `limits` and `waiting` are asked anew for each call.
 
     Without `tokens` none can be withdrawn, without `index` no text be searched.
-    `recheck` refuses one that was, while its call still runs.
+    `recheck` refuses one that was, while its call still runs. `news` takes what is to be called when holds
+    have changed.
 
     `clock` is the one that tokens expire by; `poll` the seconds between two looks for changed holds.
     """
@@ -67,6 +68,7 @@ class ReviewServer:
     poll: float = 0.5
     tokens: Callable[[Calls], TokenReview] | None = None
     recheck: Callable[[Caller], None] = nothing_withdrawn
+    news: Callable[[Callable[[Collection[str]], None]], None] | None = None
     index: Index = _Unindexed()  # noqa: RUF009 - it has no state
 
     @asynccontextmanager
@@ -77,6 +79,8 @@ class ReviewServer:
         `Misconfigured` for plain TCP, an open directory, an address in use, or unreadable PEM files.
         """
         feed = HoldFeed(self.store, every=self.poll)
+        if self.news is not None:
+            self.news(lambda _holds: feed.nudge())
         calls = Calls(self.verifier, self.roles, self.clock, self.recheck)
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
         holds = HoldReview(self.store, calls, self.waiting, self.limits, feed)

@@ -10,6 +10,7 @@
 - `writer`: one thread and its queue; `waits`: how long its callers wait; `batch`: a group as one transaction
 - `transaction`, `ledger`: what a unit may do; the entries of one transaction; `prepared`: its SQL, made once
 - `opening`, `voting`, `ending`, `recovery`: units of work that change holds and sessions
+- `news`: which holds have changed, told at once
 - `hold_rows`, `loading`: a hold and its votes as rows; `queries`, `paging`: reading
 - `session_queries`, `search_index`, `search_texts`, `search_schema`: lists of sessions, and their index
 - `live_sessions`, `policies`: what is new, what is to end; the configurations that were in force

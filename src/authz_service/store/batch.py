@@ -16,6 +16,7 @@ from authz_service.store.faults import is_fault, is_lost, unavailable, without_v
 from authz_service.store.heads import Heads
 from authz_service.store.keyring import Keyring
 from authz_service.store.ledger import Ledger
+from authz_service.store.news import HoldNews
 from authz_service.store.sealing import Pseudonym, Sealing
 from authz_service.store.transaction import Transaction
 
@@ -64,6 +65,7 @@ class Committer:
         high_water: HighWater,
         heads: Heads,
         keyring: Keyring | None = None,
+        news: HoldNews | None = None,
     ) -> None:
         self._database = database
         self._instance = instance
@@ -72,6 +74,7 @@ class Committer:
         self._sealing = Sealing(keyring, pseudonym)
         self._high_water = high_water
         self._heads = heads
+        self._news = news or HoldNews()
         self._connection: Connection | None = None
 
     def commit_all(self, works: Sequence[Work[Any]]) -> Sequence[Answer]:
@@ -121,7 +124,8 @@ class Committer:
         """One transaction. Raises `_Lost`, `_Away` or `_Spoiled`, each with the cause, rolled back."""
         connection, ledger = self._begin()
         try:
-            answers = [_run(work, self._transaction(connection, ledger)) for work in works]
+            changed: set[str] = set()
+            answers = [_run(work, self._transaction(connection, ledger, changed)) for work in works]
             ledger.close(connection)
         except BaseException as error:
             self._roll_back(connection, error)
@@ -134,10 +138,20 @@ class Committer:
             self.disconnect()  # whatever the outcome was, this connection is in no state to go on
             raise _Away from error
         self._heads.committed()
+        if changed:
+            self._tell(connection, changed)
         return answers
 
-    def _transaction(self, connection: Connection, ledger: Ledger) -> Transaction:
-        return Transaction(connection, ledger, self._pseudonym, self._keyring)
+    def _tell(self, connection: Connection, changed: set[str]) -> None:
+        """After the commit, never with it: NOTIFY takes a lock of the whole server when it commits."""
+        self._news.tell(changed)
+        try:
+            self._database.announce(connection, changed)
+        except (SQLAlchemyError, OSError):
+            self.disconnect()
+
+    def _transaction(self, connection: Connection, ledger: Ledger, changed: set[str]) -> Transaction:
+        return Transaction(connection, ledger, self._pseudonym, self._keyring, changed)
 
     def _begin(self) -> tuple[Connection, Ledger]:
         try:

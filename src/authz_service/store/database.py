@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Row, select
 
 from authz_service.store.heads import Head
+from authz_service.store.news import HoldNews
 from authz_service.store.schema import head
 
 HostClock = Callable[[], float]
@@ -78,6 +79,12 @@ class Database(ABC):
     @abstractmethod
     def check_durability(self, connection: Connection) -> None:
         """Raise `Misconfigured` where a commit would not survive a loss of power."""
+
+    def announce(self, connection: Connection, holds: Collection[str]) -> None:  # noqa: B027
+        """Tell other processes, outside of any transaction, which holds changed; there may be none."""
+
+    async def listen(self, news: HoldNews) -> None:  # noqa: B027
+        """Pass on what other processes announce, until cancelled; returns where there are none."""
 
     def close(self) -> None:
         """Close all connections; readers first, so that the writer is the one that checkpoints."""

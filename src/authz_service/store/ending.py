@@ -78,4 +78,5 @@ def move(transaction: Transaction, row: Row[Any], seq: int, values: dict[str, An
     values |= {"version": row.version + 1, "changed": seq}
     if transaction.change(update(holds).where(unchanged).values(values)) != 1:
         raise RuntimeError(f"hold {row.id} changed within a transaction that no other interleaves with")
+    transaction.changed_holds.add(row.id)
     return True

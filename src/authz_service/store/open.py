@@ -20,6 +20,7 @@ from authz_service.store.faults import without_values
 from authz_service.store.heads import Head, Heads, is_whole
 from authz_service.store.keyring import Keyring
 from authz_service.store.migrate import SchemaState, state_of, upgrade
+from authz_service.store.news import HoldNews
 from authz_service.store.schema import entries
 from authz_service.store.sealing import Pseudonym
 from authz_service.store.sql_store import SqlStore
@@ -63,6 +64,7 @@ async def open_store(
         prepare = partial(_prepare, database, high_water, heads, keyring, must_migrate=must_migrate)
         size = await asyncio.to_thread(prepare, is_first=is_first_signer, accepts=accepts_head)
         opened.pop_all()
+    news = HoldNews()
     committer = Committer(
         database,
         instance=instance,
@@ -70,6 +72,7 @@ async def open_store(
         high_water=high_water,
         heads=heads,
         keyring=keyring,
+        news=news,
     )
     return SqlStore(
         database,
@@ -79,6 +82,7 @@ async def open_store(
         size_at_start=size,
         patience=limits.patience,
         keyring=keyring,
+        news=news,
     )
 
 

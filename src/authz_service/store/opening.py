@@ -100,6 +100,7 @@ def _open(transaction: Transaction, draft: HoldDraft, before: Row[Any] | None) -
     recorded = transaction.record(*draft.entries, _opened(draft, row, transaction))
     row |= {"seq": recorded.last, "changed": recorded.last, "forward": recorded.digests["forward"]}
     transaction.change(insert(holds).values(row))
+    transaction.changed_holds.add(draft.id)
     return Opened(_as_opened(draft, row))
 
 

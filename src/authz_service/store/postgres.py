@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Connection, create_engine
 
 from authz_service.errors import Misconfigured
 from authz_service.store.database import READERS, Database, HeadRow, HostClock, host_microseconds
+from authz_service.store.news import CHANNEL, HoldNews, listen, payloads
 
 _CLOCK = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 _HEAD = f"SELECT size, frontier, root, last_at, {_CLOCK}, signature FROM head WHERE id = 1 FOR UPDATE"  # noqa: S608
@@ -19,6 +22,7 @@ class Postgres(Database):
     def __init__(self, url: URL, *, clock: HostClock | None, patience: float) -> None:
         """`patience` is how many seconds a statement, a lock or a connection may take."""
         self._host_clock = clock
+        self._url = url
         url = url.set(drivername="postgresql+psycopg")
         milliseconds = max(1, round(patience * 1000))
         arguments = {
@@ -79,6 +83,13 @@ class Postgres(Database):
             return host_microseconds(self._host_clock)
         clock = connection.exec_driver_sql(f"SELECT {_CLOCK}").scalar_one()
         return int(clock)
+
+    def announce(self, connection: Connection, holds: Collection[str]) -> None:
+        for payload in payloads(holds):
+            connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
+
+    async def listen(self, news: HoldNews) -> None:
+        await listen(self._url, news)
 
     def check_durability(self, connection: Connection) -> None:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):

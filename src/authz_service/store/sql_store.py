@@ -42,6 +42,7 @@ from authz_service.store.database import READERS, Database, HighWater, read_head
 from authz_service.store.faults import is_fault, unavailable, without_values
 from authz_service.store.forgetting import Forgetting
 from authz_service.store.keyring import Keyring
+from authz_service.store.news import HoldNews
 from authz_service.store.queries import Snapshot
 from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head
 from authz_service.store.transaction import Transaction
@@ -63,6 +64,7 @@ class SqlStore:
         size_at_start: int,
         patience: float,
         keyring: Keyring | None = None,
+        news: HoldNews | None = None,
     ) -> None:
         self._database = database
         self._writer = writer
@@ -71,6 +73,8 @@ class SqlStore:
         self._size_at_start = size_at_start
         self._patience = patience
         self._keyring = keyring
+        self.news = news or HoldNews()
+        """Which holds have changed, as soon as that is committed."""
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._is_closed = False
 
@@ -115,6 +119,10 @@ class SqlStore:
     async def hold_changes(self, after: int) -> Sequence[HoldChange]:
         """See `Store.hold_changes`."""
         return await self._read(lambda reader: queries.hold_changes(reader, after))
+
+    async def listen(self) -> None:
+        """Pass on into `news` what other processes say, until cancelled; returns where none can be."""
+        await self._database.listen(self.news)
 
     async def holds(self, query: HoldQuery) -> Page[Hold]:
         """See `Store.holds`."""

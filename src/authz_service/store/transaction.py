@@ -42,7 +42,12 @@ class Transaction:
     """
 
     def __init__(
-        self, connection: Connection, ledger: Ledger, pseudonym: Pseudonym, keyring: Keyring | None = None
+        self,
+        connection: Connection,
+        ledger: Ledger,
+        pseudonym: Pseudonym,
+        keyring: Keyring | None = None,
+        changed_holds: set[str] | None = None,
     ) -> None:
         self._connection = connection
         self._ledger = ledger
@@ -50,6 +55,8 @@ class Transaction:
         self.pseudonym = pseudonym
         self.changes = 0
         """How many entries and changes were made so far; a refusal that made none is harmless."""
+        self.changed_holds: set[str] = set() if changed_holds is None else changed_holds
+        """Whom to tell of once this is committed; see `news`."""
 
     @property
     def now(self) -> int:
