@@ -61,6 +61,6 @@ def as_sqlalchemy(error: Exception, connection: Connection) -> BaseException:
         error,
         dialect.loaded_dbapi.Error,
         hide_parameters=True,
-        connection_invalidated=dialect.is_disconnect(error, driver, None),  # type: ignore[arg-type]
+        connection_invalidated=dialect.is_disconnect(error, driver, None),  # type: ignore[arg-type]  # typed as its wrapper
         dialect=dialect,
     )

@@ -104,7 +104,7 @@ class Forgetting:
         while True:
             at = after
             last, some, payloads = await self._units.change(
-                lambda t, at=at: erasing.take_sessions(t, erasure, after=at)  # type: ignore[misc]
+                lambda t, at=at: erasing.take_sessions(t, erasure, after=at)  # type: ignore[misc]  # no type is seen in a default
             )
             if not last:
                 break
