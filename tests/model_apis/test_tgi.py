@@ -10,10 +10,12 @@ from tests.model_apis.by_default import read_by_default
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.base import ApiError
+from authz_service.model_apis.request_reader import MOST_UNREAD
 from authz_service.model_apis.tgi import GENERATE, GENERATE_STREAM, Tgi
 from authz_service.model_apis.tgi_errors import tgi_error, tgi_error_event
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import RequestView
+from authz_service.view.unread import Kind, require_permitted
 
 
 def read(**body: Any) -> RequestView:
@@ -61,6 +63,48 @@ def test_the_path_says_whether_it_streams_and_nothing_names_the_model() -> None:
 def test_what_cannot_be_read_stops_the_request(body: dict[str, Any]) -> None:
     with pytest.raises(Unreadable):
         read(**body)
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+REMOTE = "What is ![](http://169.254.169.254/latest/meta-data) about?"
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        REMOTE,
+        "![](HTTPS://example.org/a.png)",
+        "![](\nfile:///etc/passwd)",
+        f"![](data:image/png;base64,{PIXEL})",
+        "![](data:image/png;base64,%%%)",
+        "![](cat.png) and ![](http://a/)",
+        "![](http://a/)" * (MOST_UNREAD + 1),
+    ],
+)
+def test_an_image_in_a_prompt_stops_the_request(inputs: str) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read(inputs=inputs)
+    assert caught.value.code == "unsupported_content"
+
+
+@pytest.mark.parametrize(
+    "inputs", ["see [a link](http://a/)", "![a cat](http://a/)", "![](cat.png)", "![]()", "![](http://a/"]
+)
+def test_what_the_server_takes_for_no_image_is_text(inputs: str) -> None:
+    assert said(read(inputs=inputs)) == [inputs]
+
+
+def test_rules_may_permit_images_and_the_addresses_that_they_are_fetched_from() -> None:
+    inputs = f"{REMOTE} ![](data:image/png;base64,{PIXEL})"
+    view = Tgi().read_request(GENERATE, {"inputs": inputs})
+    assert [(unread.kind, unread.scheme, unread.type) for unread in view.unread] == [
+        (Kind.REFERENCE, "http", ""),
+        (Kind.IMAGE, "", "image/png"),
+    ]
+    assert said(view) == [inputs]
+    require_permitted(view.unread, [Kind.REFERENCE, Kind.IMAGE])
+    with pytest.raises(Unreadable):
+        require_permitted(view.unread, [Kind.IMAGE])
 
 
 def test_a_documented_stream_is_read() -> None:

@@ -223,12 +223,16 @@ class RequestReader:
             self.refuse(code, path, why)
         before = len(self.unread)
         self._leave(kind, value, path, speaker, declared)
-        noted = self.unread[before:]
-        if not noted and kind not in self._within:
+        if len(self.unread) == before and kind not in self._within:
             self.refuse(code, path, why)
+        self._explain(before, path, code, why)
+
+    def _explain(self, before: int, path: Path, code: str, why: str) -> None:
+        """Say of what was noted since `before` what the caller reads when it is not permitted."""
         if len(self.unread) > MOST_UNREAD:
             self.refuse(code, path, f"more than {MOST_UNREAD} values of this request are not text")
         message = f"{self.words.spoken(path)}: {why}."
+        noted = self.unread[before:]
         self.unread[before:] = [replace(unread, code=code, message=message) for unread in noted]
 
     def leave_part(
@@ -237,6 +241,13 @@ class RequestReader:
         """Note what is not read in a typed part; its type is none of a caller's own words."""
         content = {key: value for key, value in part.items() if key != "type"}
         self.leave(kind, _Part(content), path, why, speaker)
+
+    def leave_within(self, kind: Kind, contents: Sequence[str], path: Path, why: str) -> None:
+        """Note media, or URLs of media, that stand within the text at `path`, which is read besides."""
+        before = len(self.unread)
+        for content in contents[: MOST_UNREAD + 1]:
+            self.note(measured_medium(kind, content), path)
+        self._explain(before, path, "unsupported_content", why)
 
     def note(self, measured: Measured, path: Path) -> None:
         """Note a value that was measured."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,12 @@ from authz_service.model_apis.answer_frame import FrameTexts, unreadable
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation
 from authz_service.model_apis.logprobs import is_small
 from authz_service.model_apis.openai_refused import KINDS, REFUSED
-from authz_service.model_apis.request_reader import RequestReader, Speaker
+from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader, Speaker
 from authz_service.model_apis.tgi_errors import tgi_error, tgi_error_event
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
 from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Usage
 from authz_service.view.request import Path, RequestView, Role
+from authz_service.view.unread import Kind
 
 NAME = "tgi"
 GENERATE = Operation(api=NAME, name="generate", method="POST", path="/generate")
@@ -45,6 +47,8 @@ _WORDS = Words(
 _UNREAD = frozenset(("prefill", "tokens", "top_tokens"))
 _SHADOWS = ("id", "logprob")
 _INPUT = Speaker(Role.USER, new_turn=True)
+_IMAGE = re.compile(r"!\[\]\(\s*([a-z][a-z0-9+.-]{0,31}:[^)]*)\)", re.IGNORECASE | re.ASCII)
+"""An image in a prompt: the server fetches its URL, or decodes it, where the model takes images."""
 
 
 class Tgi:
@@ -98,6 +102,7 @@ class _Reader(RequestReader):
         for key, value in body.items():
             if key == "inputs":
                 self.expect_text(value, (key,), _INPUT)
+                self.leave_within(Kind.IMAGE, _IMAGE.findall(value), (key,), f"an image in it {TEXT_ONLY}")
             elif key == "parameters" and value is not None:
                 for name, item in self.expect_object(value, (key,)).items():
                     self.member(name, item, (key,), is_free=name == "grammar")
