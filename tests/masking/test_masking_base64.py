@@ -70,7 +70,12 @@ def test_values_in_base64_are_found_when_split_anywhere(run: Run) -> None:
         ("data:text/plain;base64," + _standard("jane@example.com"), "data:text/plain;base64,[EMAIL_ADDRESS]"),
         ("I" + _standard("WCOIRPLAHQOYVN1 jane@example.com"), "IV0NPSVJQTEFIUU9ZVk4xI[EMAIL_ADDRESS]"),
         ("jane" + _standard("jane@example.com"), "jane" + _standard("jane@example.com")),
-        (_standard(_standard("jane@example.com")), _standard(_standard("jane@example.com"))),
+        (_standard(_standard("jane@example.com")), "[EMAIL_ADDRESS]"),
+        (_standard(_standard(_standard("jane@example.com"))), "[EMAIL_ADDRESS]"),
+        (
+            _standard("a jane%40example.com b"),
+            _standard("a j")[:2] + "[EMAIL_ADDRESS]" + _standard("a jane%40example.com b")[27:],
+        ),
         (_standard("\u00e9 jane@example.com"), _standard("\u00e9 jane@example.com")),
     ],
 )
@@ -106,9 +111,53 @@ def test_binary_data_is_left_alone() -> None:
         assert [f for f in _ALL.scan(text) if len(f.value) != f.end - f.start] == []
 
 
+def _wrapped(encoded: str, width: int, end: str) -> str:
+    return end.join(encoded[at : at + width] for at in range(0, len(encoded), width))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n    ", "\r\n\t"])
+@pytest.mark.parametrize("width", [60, 64, 72, 76])
+def test_a_run_in_lines_is_one_wherever_a_line_ends_in_the_value(width: int, end: str, run: Run) -> None:
+    for lead in range(0, 76, 3):
+        encoded = _standard("." * lead + " jane.doe.of.somewhere@example.com, or so and so on and on ")
+        text = f"see\n{_wrapped(encoded, width, end)}{end}there"
+        whole = _ALL.scan(text)
+        assert [finding.value for finding in whole] == ["jane.doe.of.somewhere@example.com"]
+        assert run(_ALL.incremental(), list(text))[0] == whole
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_key_in_lines_of_base64_is_masked_to_its_end_however_it_is_cut(layers: int, run: Run) -> None:
+    generator = random.Random(7)
+    key = _wrapped(base64.b64encode(generator.randbytes(300)).decode(), 64, "\n")
+    text = f"-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n"
+    for _ in range(layers):
+        text = _wrapped(_standard(text), 76, "\n") + "\n"
+    whole = _ALL.scan(f"key:\n{text}.")
+    assert [(finding.entity, finding.start) for finding in whole] == [("PRIVATE_KEY", 5)]
+    assert whole[0].end >= 5 + len(text) - 8 * layers  # the line end behind the key is none of it
+    for size in (1, 7, 76, 77, 78, 500):
+        pieces = [f"key:\n{text}."[at : at + size] for at in range(0, len(text) + 6, size)]
+        assert run(_ALL.incremental(), pieces)[0] == whole
+
+
+def test_lines_that_are_split_anywhere_are_one(run: Run) -> None:
+    encoded = _standard("." * 40 + " jane.doe@example.com " + "." * 40)
+    text = f"a\n{_wrapped(encoded, 76, chr(13) + chr(10))}\r\nb"
+    whole = _ALL.scan(text)
+    assert len(whole) == 1
+    for at in range(len(text) + 1):
+        assert run(_ALL.incremental(), [text[:at], text[at:]])[0] == whole
+
+
+def test_short_lines_are_lines_of_their_own() -> None:
+    for text in ("jane@example.com\norg", "4111 1111\n1111 1111", "x" * 59 + "\n" + "4" * 3, "-" * 70 + "\nA"):
+        assert _masked(text) == _masked(text.partition("\n")[0]) + "\n" + text.partition("\n")[2]
+
+
 def test_a_long_run_is_looked_into_up_to_the_limit_and_held_back_no_further(run: Run) -> None:
     prose = "All work and no play makes Jack a dull boy. " * 200
-    for at, is_found in ((100, True), (2_900, True), (3_200, False)):
+    for at, is_found in ((100, True), (6_000, True), (6_300, False)):
         text = f"see {_standard(prose[:at] + ' jane@example.com ' + prose)}, or so"
         whole = _ALL.scan(text)
         assert bool(whole) == is_found

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.parse
 from collections.abc import Callable
@@ -62,6 +63,12 @@ def _percent(text: str) -> str:
 
 def _quoted(text: str) -> str:
     return urllib.parse.quote(text, safe="éü")
+
+
+def _encoded_in_lines(text: str) -> str:
+    """What is not ASCII stays as it is: no such text is looked for in base64."""
+    encoded = base64.b64encode(text.encode()).decode() if text.isascii() else text
+    return "\r\n".join(encoded[at : at + 60] for at in range(0, len(encoded), 60))
 
 
 _WAYS = [_full_width, _mathematical, _cyrillic, _arabic_digits, _zero_width, _soft_hyphens, _percent, _quoted]
@@ -145,8 +152,11 @@ def test_clean_text_is_left_alone(text: str, run: Run) -> None:
 @pytest.fixture(scope="session")
 def hidden(texts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Texts of which parts are written in other ways, and what stands between."""
-    odd = st.sampled_from(["\u200b", "½", "%", "%4", "％", "ﬁ", "é", "…", "\ufe0f", "👩‍👩", "%41", "。", " "])
-    part = st.one_of(texts, odd, st.builds(lambda text, way: way(text), texts, st.sampled_from(_WAYS)))
+    signs = ["\u200b", "½", "%", "%4", "％", "ﬁ", "é", "…", "\ufe0f", "👩‍👩", "%41", "。", " "]
+    breaks = ["\n", "\r", "\r\n", "\n  ", "\n" + " " * 33, "QUFB" * 15, "x" * 59]
+    odd = st.sampled_from(signs + breaks)
+    ways = st.sampled_from([*_WAYS, _encoded_in_lines])
+    part = st.one_of(texts, odd, st.builds(lambda text, way: way(text), texts, ways))
     return st.lists(part, max_size=4).map("".join)
 
 
@@ -237,7 +247,7 @@ def test_views_are_closed_when_they_show_nothing_else_any_more() -> None:
     stream.feed("½ of %20 is ")
     assert len([s for s in stream._streams if s]) == 2
     stream.feed("plain text, and more of it, until what stood before is forgotten by all " * 2)
-    assert stream._streams == [None, None]
+    assert stream._streams == [None, None, None]
     step = stream.feed("jane%40example.com, ")
     assert [(finding.entity, finding.start) for finding in step.findings] == [("EMAIL_ADDRESS", 156)]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from functools import cache
 from typing import Protocol
 
-from authz_service.masking.engine import compile_prefixes, compile_regex
+from authz_service.masking.engine import Regex, compile_prefixes, compile_regex
+from authz_service.masking.finding import Finding
 from authz_service.masking.prefix import prefix_pattern
 from authz_service.masking.steps import Span, Step
 
@@ -21,8 +23,12 @@ _SHORTEST = 4
 
 _PATTERN = rf"(?:{_QUANTUM}){{{_SHORTEST},}}(?:{_FIRST}{_SECOND}(?:{_THIRD}=?|={{0,2}}))?"
 
-LONGEST = 4096
-"""Characters of a run that are looked into; so much a stream may hold back."""
+LONGEST = 8192
+"""Characters of a run that are looked into (an RSA key of 4,096 bits has 4,400); so much a stream may hold
+back."""
+
+LAYERS = 3
+"""How often a text may be encoded one over the other."""
 
 _LEAD = 3
 """Characters of the alphabet before the text begins, at most, as after `x` in `xSGVsbG8`."""
@@ -36,13 +42,13 @@ class Decoded(Protocol):
 
     entities: frozenset[str]
 
-    def spans(self, window: bytes) -> list[Span]: ...
+    def scan(self, text: str) -> tuple[Finding, ...]: ...
 
 
 class Base64Detector:
     """Runs of base64 at whose beginning, or up to three characters later, text begins.
 
-    What comes after the first byte that is no ASCII text is not looked at, nor what is base64 again.
+    What comes after the first byte that is no ASCII text is not looked at.
     """
 
     family = "base64"
@@ -53,9 +59,7 @@ class Base64Detector:
         self.sign = f"(?:{_QUANTUM}){{{_SHORTEST}}}"
         self.prefixes = prefix_pattern(_PATTERN)
         self._within = within
-        self._matches = compile_regex(_PATTERN)
-        self._live = compile_prefixes(self.prefixes)
-        self._ends = compile_regex(r"[^A-Za-z0-9+/_-]")
+        self._matches, self._live, self._ends = _compiled(self.prefixes)
 
     def step(self, window: bytes, at: int, *, is_last: bool, is_inside: bool = False) -> Step:
         """See `Detector.step`."""
@@ -91,7 +95,12 @@ class Base64Detector:
         """The values that a run says, on the characters that say them."""
         run = window[start:end].rstrip(b"=").translate(_STANDARD)
         text = b64decode(run + b"=" * (-len(run) % 4))
-        return [_on_run(span, start, end, len(text)) for span in self._within.spans(text)]
+        return [_on_run(finding, start, end, len(text)) for finding in self._within.scan(text.decode())]
+
+
+@cache  # by each layer
+def _compiled(prefixes: str) -> tuple[Regex, Regex, Regex]:
+    return compile_regex(_PATTERN), compile_prefixes(prefixes), compile_regex(r"[^A-Za-z0-9+/_-]")
 
 
 def _is_within_run(window: bytes, at: int) -> bool:
@@ -99,7 +108,7 @@ def _is_within_run(window: bytes, at: int) -> bool:
     return at > _LEAD and all(byte in _ALPHABET for byte in window[at - _LEAD - 1 : at])
 
 
-def _on_run(span: Span, start: int, end: int, length: int) -> Span:
-    """The first character that has a bit of the span, and the last; padding belongs to the end."""
-    last = end if span.end == length else start + -(-span.end * 4 // 3)
-    return Span(start + span.start * 4 // 3, last, span.entity, span.value)
+def _on_run(found: Finding, start: int, end: int, length: int) -> Span:
+    """The first character that has a bit of the finding, and the last; padding belongs to the end."""
+    last = end if found.end == length else start + -(-found.end * 4 // 3)
+    return Span(start + found.start * 4 // 3, last, found.entity, found.value.encode())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from contextlib import suppress
+from itertools import accumulate, pairwise
 
 from authz_service.errors import Unreadable
 from authz_service.masking import characters
-from authz_service.masking.base64_detector import Base64Detector
+from authz_service.masking.base64_detector import LAYERS, Base64Detector
 from authz_service.masking.characters import LOOKBACK
 from authz_service.masking.embedded import EmbeddedJsonStream
 from authz_service.masking.family import Family, families_of
@@ -16,7 +17,7 @@ from authz_service.masking.seams import IncrementalScanner
 from authz_service.masking.steps import Detector, Span
 from authz_service.masking.union import Union
 from authz_service.masking.viewed import ViewedStream
-from authz_service.masking.views import Folded, PercentDecoded, moved
+from authz_service.masking.views import View, moved, views
 
 _PIECE = 4096
 _LARGE = 4 * _PIECE
@@ -34,27 +35,28 @@ class DetectorScanner:
         self._families = families_of(detectors) if families is None else tuple(families)
 
     def with_base64(self) -> DetectorScanner:
-        """One that finds the same in base64 too."""
-        encoded = Base64Detector(self)
-        family = Family([(len(self.detectors), encoded)])
-        return DetectorScanner([*self.detectors, encoded], [*self._families, family])
+        """One that finds the same in base64 too, and in base64 within that."""
+        scanner = self
+        for _ in range(LAYERS):
+            encoded = Base64Detector(scanner)
+            family = Family([(len(self.detectors), encoded)])
+            scanner = DetectorScanner([*self.detectors, encoded], [*self._families, family])
+        return scanner
 
     def scan(self, text: str, *, embedded_json: bool = False) -> tuple[Finding, ...]:
         """See `Scanner.scan`. Findings come by start, then entity, then end."""
         if embedded_json:
             stream = self.incremental(embedded_json=True)
             return join_pieces((step.findings, step.more) for step in (stream.feed(text), stream.finish()))
-        folded, decoded = Folded(), PercentDecoded()
-        seen = folded.feed(text)
-        through = decoded.feed(seen) + decoded.finish()
-        if through != text and len(text) > _LARGE:
+        through = views()
+        shown = list(accumulate(through, _shown, initial=text))
+        if len(text) > _LARGE and any(seen != text for seen in shown):
             with suppress(Unreadable):  # more would be held back than a stream may: nothing is here
                 return self._in_pieces(text)
         found = self._plain(text)
-        if seen != text:
-            found += [moved(finding, folded) for finding in self._plain(seen)]
-        if through != seen:
-            found += [moved(finding, decoded, folded) for finding in self._plain(through)]
+        for index, (below, seen) in enumerate(pairwise(shown)):
+            if seen != below:
+                found += [moved(finding, *through[index::-1]) for finding in self._plain(seen)]
         if not found:
             return ()
         return join_pieces([Union().take((finding, False) for finding in sorted(found, key=in_order))])
@@ -107,3 +109,7 @@ class DetectorScanner:
             if least < live:
                 live = least
         return live
+
+
+def _shown(text: str, view: View) -> str:
+    return view.feed(text) + view.finish()

@@ -30,7 +30,7 @@ class Union:
             goes_on = continues or finding.start < covered
             if goes_on and finding.entity in last:
                 index = last[finding.entity]
-                findings[index] = replace(findings[index], end=finding.end)
+                findings[index] = _longer(findings[index], finding)
                 continue
             last[finding.entity] = len(findings)
             if goes_on:
@@ -38,3 +38,9 @@ class Union:
                 finding = replace(finding, start=min(finding.start, covered))
             findings.append(finding)
         return tuple(findings), frozenset(more)
+
+
+def _longer(known: Finding, other: Finding) -> Finding:
+    """Both as one, which says what the other says where that begins with it and goes on."""
+    value = other.value if other.start == known.start else known.value
+    return replace(known, end=other.end, value=value)

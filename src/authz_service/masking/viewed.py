@@ -10,9 +10,7 @@ from authz_service.masking.finding import Finding, in_order
 from authz_service.masking.seams import Progress
 from authz_service.masking.stream import Detectors, PlainStream, check_held
 from authz_service.masking.union import Union
-from authz_service.masking.views import Folded, PercentDecoded, moved
-
-_View = Folded | PercentDecoded
+from authz_service.masking.views import moved, views
 
 
 class ViewedStream:
@@ -20,8 +18,7 @@ class ViewedStream:
 
     def __init__(self, detectors: Detectors) -> None:
         self._text = PlainStream(detectors)
-        # Each is a view of what the one before it shows.
-        self._views: tuple[_View, ...] = (Folded(), PercentDecoded())
+        self._views = views()
         self._streams: list[PlainStream | None] = [None for _ in self._views]
         self._length = 0
         self._pending: list[tuple[Finding, bool]] = []
@@ -37,18 +34,17 @@ class ViewedStream:
     def finish(self, text: str = "") -> Progress:
         """See `IncrementalScanner.finish`."""
         self._length += len(text)
-        shown = self._show(text)
-        shown[-1] += self._views[-1].finish()
+        shown = self._show(text, is_last=True)
         seen = [s.finish(view) if s else None for s, view in zip(self._streams, shown, strict=True)]
         return self._progress(self._text.finish(text), seen, is_last=True)
 
-    def _show(self, text: str) -> list[str]:
+    def _show(self, text: str, *, is_last: bool = False) -> list[str]:
         """What each view shows of the piece; its stream is opened with the first that differs."""
         shown: list[str] = []
         below = self._text
         for index, view in enumerate(self._views):
             length = view.offsets.length
-            seen = view.feed(text)
+            seen = view.feed(text) + view.finish() if is_last else view.feed(text)
             stream = self._streams[index]
             if stream is None and (view.pending or seen != text):
                 stream = self._streams[index] = below.fork(length - below.length)

@@ -1,4 +1,5 @@
-"""Views of a text in which hidden values show: what looks alike folded, what is percent-encoded decoded."""
+"""Views of a text in which hidden values show: what looks alike folded, what is percent-encoded decoded, what
+is wrapped unwrapped."""
 
 from __future__ import annotations
 
@@ -12,6 +13,16 @@ from authz_service.masking.offsets import OffsetMap
 _ENCODED = re.compile("%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
 _SLICE = 256
 _BEGUN = re.compile(r"%[2-7]?\Z")
+
+LINE = 60
+"""Characters of base64 in a line from which on it is taken for a wrapped one: 64 in PEM, 76 in MIME."""
+
+_LINE = rf"[A-Za-z0-9+/_-]{{{LINE}}}"
+_BREAK = re.compile(rf"\n(?:(?<={_LINE}\n)|(?<={_LINE}\r\n))[ \t]{{0,32}}(?=[A-Za-z0-9+/_-])")
+_BREAK_BEGUN = re.compile(r"\n[ \t]{0,32}\Z|\r\Z")
+_FULL_LINE = re.compile(_LINE)
+_RULERS = frozenset(4 * sign for sign in "+/_-")
+"""How lines end that are drawn, not said."""
 
 
 class Folded:
@@ -90,7 +101,67 @@ class PercentDecoded:
         return "".join(parts)
 
 
-def moved(finding: Finding, *views: Folded | PercentDecoded) -> Finding:
+class Unwrapped:
+    """A run of base64, or of any token, that is wrapped into lines is one (RFC 2045 6.8)."""
+
+    def __init__(self) -> None:
+        self.offsets = OffsetMap()
+        self.pending = ""
+        self._line = ""
+
+    def feed(self, text: str) -> str:
+        """The view of the next piece, but for the beginning of a line break at its end."""
+        if not self.pending and "\n" not in text and "\r" not in text:
+            self._line = (self._line + text)[-LINE:]
+            self.offsets.copied(len(text))
+            return text
+        text = self._line + self.pending + text
+        begun = _BREAK_BEGUN.search(text, max(len(self._line), len(text) - 34))
+        end = len(text) if begun is None else self._line_end(text, begun.start())
+        if begun is not None and not self._is_full(text, end):
+            end = len(text)
+        shown = self._joined(text, len(self._line), end)
+        self.pending, self._line = text[end:], text[max(0, end - LINE) : end]
+        return shown
+
+    def finish(self) -> str:
+        """The text is over, and with it the line."""
+        rest, self.pending = self.pending, ""
+        self.offsets.copied(len(rest))
+        return rest
+
+    def _joined(self, text: str, at: int, end: int) -> str:
+        parts: list[str] = []
+        for match in _BREAK.finditer(text, at, end):
+            start = self._line_end(text, match.start())
+            if start >= at and text[start - 4 : start] not in _RULERS:
+                parts.append(text[at:start])
+                self.offsets.copied(start - at)
+                self.offsets.replaced(match.end() - start, 0)
+                at = match.end()
+        parts.append(text[at:end])
+        self.offsets.copied(end - at)
+        return "".join(parts)
+
+    def _line_end(self, text: str, feed: int) -> int:
+        """Where the line ends, whose line feed this is."""
+        return feed - 1 if feed and text[feed - 1] == "\r" else feed
+
+    def _is_full(self, text: str, end: int) -> bool:
+        if end < LINE or text[end - 4 : end] in _RULERS:
+            return False
+        return _FULL_LINE.match(text, end - LINE, end) is not None
+
+
+View = Folded | PercentDecoded | Unwrapped
+
+
+def views() -> tuple[View, ...]:
+    """Each is a view of what the one before it shows."""
+    return Folded(), PercentDecoded(), Unwrapped()
+
+
+def moved(finding: Finding, *views: View) -> Finding:
     """A finding of the first view as one of the text from which the last was made."""
     start, end = finding.start, finding.end
     for view in views:
