@@ -151,7 +151,12 @@ def test_lines_that_are_split_anywhere_are_one(run: Run) -> None:
 
 
 def test_short_lines_are_lines_of_their_own() -> None:
-    for text in ("jane@example.com\norg", "4111 1111\n1111 1111", "x" * 59 + "\n" + "4" * 3, "-" * 70 + "\nA"):
+    for text in (
+        "jane@example.com\norg",
+        "4111 1111\n1111 1111",
+        "x" * 59 + "\n" + "4" * 3,
+        "-" * 70 + "\nA",
+    ):
         assert _masked(text) == _masked(text.partition("\n")[0]) + "\n" + text.partition("\n")[2]
 
 
