@@ -42,12 +42,29 @@ def token(result: Result) -> str:
 
 def test_a_token_for_the_gateway_carries_subject_groups_and_owner(directory: DataDir) -> None:
     options = ["--subject", "build", "--group", "staff", "--group", "security", "--owner", "alice"]
+    options += ["--scope", "model:llama", "--scope", "api:openai_chat"]
     caller = asyncio.run(verifier(directory).verify_gateway(token(run(directory.root, *options))))
     assert (caller.subject, caller.groups, caller.claims["owner"]) == (
         "build",
         ("staff", "security"),
         "alice",
     )
+    assert caller.scope == ("model:llama", "api:openai_chat")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--owner", "alice"), "add one"),
+        (("--scope", "model:llama"), "give --owner"),
+        (("--owner", "alice", "--scope", "model:llama", "--review"), "give --owner"),
+    ],
+)
+def test_a_service_account_and_its_scope_go_together(
+    directory: DataDir, options: tuple[str, ...], message: str
+) -> None:
+    refused = run(directory.root, "--subject", "build", *options)
+    assert (refused.exit_code, message in refused.output) == (2, True)
 
 
 def test_a_token_is_good_for_an_hour_unless_said_otherwise(directory: DataDir) -> None:

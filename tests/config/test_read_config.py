@@ -20,6 +20,7 @@ from authz_service.config.model import (
     Limits,
     Listen,
     Lookup,
+    ServiceAccounts,
     Tls,
 )
 from authz_service.config.read import Loaded, Surroundings, read_config
@@ -345,6 +346,10 @@ ISSUER = "{url: 'https://i.example', audience: gw, algorithms: [RS256], jwks: ke
         ("jwks: keys.json", "unverified_email: true", "person: email"),
         ("audience: gw", "audience: authz-review", "tokens have one use"),
         ("jwks: keys.json", "jwks: keys.json, max_lifetime: 90d", "from 1m to 30d"),
+        ("jwks: keys.json", "service_accounts: {with: [x], without: [y]}", "name either"),
+        ("jwks: keys.json", "service_accounts: {value: app}", "means nothing without with"),
+        ("jwks: keys.json", "service_accounts: {with: client_id}", "must be a list"),
+        ("jwks: keys.json", "service_accounts: {claim: [x]}", "unknown key"),
     ],
 )
 def test_an_issuer_that_could_be_impersonated_is_refused(
@@ -365,6 +370,20 @@ def test_an_issuer_without_a_key_set_is_asked_for_it_where_nobody_can_answer_in_
     found = faults(f"{smallest}identity: {{issuers: [{bare.replace('https:', 'http:')}]}}")
     assert any("must come over https" in words for _, _, words in found), found
     load(f"{smallest}identity: {{issuers: [{bare.replace('https://i.example', 'http://127.0.0.1:8080')}]}}")
+
+
+def test_service_accounts_are_told_by_the_usual_signs_unless_an_issuer_has_its_own(
+    load: Load, smallest: str
+) -> None:
+    def services(more: str) -> ServiceAccounts:
+        text = ISSUER.replace("jwks: keys.json", f"jwks: keys.json{more}")
+        return load(f"{smallest}identity: {{issuers: [{text}]}}").config.identity.issuers[0].services
+
+    assert services("") == ServiceAccounts((), None, (), ("scope",))
+    entra = ", service_accounts: {with: [idtyp], value: app, scopes: [roles]}"
+    assert services(entra) == ServiceAccounts(("idtyp",), "app", (), ("roles",))
+    okta = ", service_accounts: {without: [uid], scopes: [scp]}"
+    assert services(okta) == ServiceAccounts((), None, ("uid",), ("scp",))
 
 
 ENTRA = "{directory: entra, tenant: corp.example, client: app-1, secret: graph.secret}"

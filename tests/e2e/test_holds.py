@@ -84,7 +84,8 @@ def test_nobody_approves_their_own_request_whatever_their_role(stack: Stack) -> 
 
 
 def test_the_owner_of_a_service_account_does_not_approve_its_requests(stack: Stack) -> None:
-    signed = stack.cli("token", "--subject", "robot", "--group", "contractors", "--owner", "olga")
+    service = ("--owner", "olga", "--scope", "model:*")
+    signed = stack.cli("token", "--subject", "robot", "--group", "contractors", *service)
     client = stack.sdk(api_key=signed.stdout.strip(), max_retries=0)
     waiting = in_background(lambda: ask(client, "Deploy on Friday"))
     hold = hold_of(stack, "robot")

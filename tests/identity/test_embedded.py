@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from authz_service.config.model import Review
-from authz_service.errors import Misconfigured, Unauthenticated
+from authz_service.errors import Forbidden, Misconfigured, Unauthenticated
 from authz_service.identity.embedded import EMBEDDED_ISSUER, GATEWAY_AUDIENCE, LONGEST_TTL, EmbeddedIssuer
 from authz_service.identity.trust import trusted_embedded
 from authz_service.identity.verifier import Verifier
@@ -35,11 +35,19 @@ def signed(issuer: EmbeddedIssuer, **changes: Any) -> str:
 
 
 def test_a_token_of_ours_verifies_with_all_that_it_says(issuer: EmbeddedIssuer, clock: Clock) -> None:
-    caller = asyncio.run(verifier_of(issuer, clock).verify_gateway(signed(issuer, owner="bob")))
+    caller = asyncio.run(
+        verifier_of(issuer, clock).verify_gateway(signed(issuer, owner="bob", scope=("model:llama",)))
+    )
     assert (caller.issuer, caller.subject, caller.groups) == (EMBEDDED_ISSUER, "alice", ("staff", "security"))
     assert caller.groups_complete
     assert caller.expires_at == NOW + 3600
-    assert caller.claims["owner"] == "bob"
+    assert (caller.claims["owner"], caller.scope) == ("bob", ("model:llama",))
+
+
+def test_a_service_account_without_a_scope_gets_nothing(issuer: EmbeddedIssuer, clock: Clock) -> None:
+    with pytest.raises(Forbidden) as refused:
+        asyncio.run(verifier_of(issuer, clock).verify_gateway(signed(issuer, owner="bob")))
+    assert refused.value.code == "no_scope"
 
 
 def test_somebody_without_groups_is_known_to_have_none(issuer: EmbeddedIssuer, clock: Clock) -> None:
@@ -117,4 +125,10 @@ def test_a_name_that_the_verifier_would_refuse_is_not_signed(issuer: EmbeddedIss
     with pytest.raises(ValueError, match="printable"):
         issuer.sign("alice", (name,), audience="a", ttl=60, now=NOW)
     with pytest.raises(ValueError, match="printable"):
-        signed(issuer, owner=name)
+        signed(issuer, owner=name, scope=("model:*",))
+
+
+@pytest.mark.parametrize("word", ["", "llama", "model:", "model:a b", "tokens:5", "openid"])
+def test_a_word_that_no_scope_has_is_not_signed(issuer: EmbeddedIssuer, word: str) -> None:
+    with pytest.raises(ValueError, match="a scope has words"):
+        signed(issuer, owner="bob", scope=("model:llama", word))

@@ -34,6 +34,8 @@ CALLERS = st.builds(
     groups_complete=st.booleans(),
     person=st.none() | WORDS,
     claims=st.dictionaries(WORDS, JSON, max_size=4),
+    key=WORDS,
+    scope=st.none() | st.lists(WORDS, max_size=3).map(tuple),
 )
 SEALED = st.builds(Sealed, exchange=WORDS, caller=CALLERS, method=WORDS, path=WORDS, host=WORDS)
 ALICE = Sealed(

@@ -75,9 +75,9 @@ class OidcProvider:
             self._process.wait()
             self._process = None
 
-    def by_client_credentials(self) -> str:
+    def by_client_credentials(self, scope: str = "model:llama") -> str:
         """The access token of a service, `batch.staff`."""
-        form = {"grant_type": "client_credentials"}
+        form = {"grant_type": "client_credentials", "scope": scope}
         return self._token(form, auth=("batch.staff", "batch-secret"))
 
     def by_code(self, name: str, *, kind: str = "access_token") -> str:

@@ -29,6 +29,11 @@ def test_a_service_is_served_by_its_client_credentials(stack: Stack, provider: O
     assert caller_of(stack, answer) == ("batch.staff", ["staff"])
 
 
+def test_a_service_whose_scope_has_nothing_of_ours_gets_nothing(stack: Stack, provider: OidcProvider) -> None:
+    answer = ask(stack, provider.by_client_credentials("chat"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "no_scope")
+
+
 def test_a_person_is_served_by_the_code_flow(stack: Stack, provider: OidcProvider) -> None:
     answer = ask(stack, provider.by_code("alice.staff.leads"))
     assert answer.status_code == 200

@@ -35,6 +35,13 @@ class Ttl(click.ParamType[int]):
 @click.option("--subject", required=True, metavar="NAME", help="Whom the token speaks for.")
 @click.option("--group", "groups", multiple=True, metavar="G", help="A group of theirs; may be repeated.")
 @click.option("--owner", metavar="NAME", help="Who answers for NAME, when that is a service account.")
+@click.option(
+    "--scope",
+    "scope",
+    multiple=True,
+    metavar="WORD",
+    help="What NAME may ask for, with --owner: model:NAME, api:NAME, path:PATH, * for all. May be repeated.",
+)
 @click.option("--ttl", type=Ttl(), default="1h", show_default=True, help="How long it is good for: 30m, 12h.")
 @click.option("--review", is_flag=True, help="For the review API instead of the gateway.")
 @click.option(
@@ -49,6 +56,7 @@ def command(
     subject: str,
     groups: tuple[str, ...],
     owner: str | None,
+    scope: tuple[str, ...],
     ttl: int,
     review: bool,
     audience: str,
@@ -68,6 +76,10 @@ def command(
     from authz_service.identity.embedded import GATEWAY_AUDIENCE, EmbeddedIssuer
     from authz_service.keys.data_dir import DataDir
 
+    if scope and (owner is None or review):
+        raise click.UsageError("--scope is for a service account at the gateway: give --owner, not --review")
+    if owner is not None and not review and not scope:
+        raise click.UsageError("a service account may ask for what --scope says: add one, such as model:NAME")
     key = DataDir(data_dir.absolute()).issuer_key
     if not key.is_file():
         # Not made here: in a mistyped directory it would be a key that no gateway knows.
@@ -75,8 +87,8 @@ def command(
     issuer = EmbeddedIssuer.load(key)
     for_whom, now = audience if review else GATEWAY_AUDIENCE, time.time()
     try:
-        token = issuer.sign(subject, groups, audience=for_whom, ttl=ttl, now=now, owner=owner)
+        token = issuer.sign(subject, groups, audience=for_whom, ttl=ttl, now=now, owner=owner, scope=scope)
     except ValueError as error:
-        raise Misconfigured(f"{error}; give --subject, --group and --owner other values") from error
+        raise Misconfigured(f"{error}; give --subject, --group, --owner and --scope other values") from error
     told = {"token": token, "audience": for_whom, "expires_at": int(now) + ttl}
     click.echo(json.dumps(told) if as_json else token)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from authz_service.config import scalars
 from authz_service.config.directories import read_lookup
-from authz_service.config.model import Identity, Issuer
+from authz_service.config.model import Identity, Issuer, ServiceAccounts
 from authz_service.config.section import Read, Refused, Section
 from authz_service.config.tree import Node
 
@@ -56,6 +56,7 @@ def _read_issuer(section: Section, base: Path) -> Issuer:
         person=section.optional("person", scalars.line, default.person),
         unverified_email=section.optional("unverified_email", scalars.boolean, False),
         max_lifetime=section.optional("max_lifetime", scalars.duration(60, 30 * _DAY), default.max_lifetime),
+        services=_read_services(section.section_or_empty("service_accounts")),
     )
     if not section.has("jwks") and not _is_safe(issuer.url or "https://"):
         section.refuse_value("url", f"{_PLAIN_HTTP}; without jwks they are found by this URL")
@@ -63,6 +64,22 @@ def _read_issuer(section: Section, base: Path) -> Issuer:
         section.refuse_value("unverified_email", "means nothing without person: email")
     section.close()
     return issuer
+
+
+def _read_services(section: Section) -> ServiceAccounts:
+    default = ServiceAccounts()
+    services = ServiceAccounts(
+        having=section.optional("with", scalars.list_of(scalars.line), default.having),
+        value=section.optional("value", scalars.line, default.value),
+        lacking=section.optional("without", scalars.list_of(scalars.line), default.lacking),
+        scopes=section.optional("scopes", scalars.list_of(scalars.line), default.scopes),
+    )
+    if services.having and services.lacking:
+        section.refuse_value("without", "a service's token has one claim or lacks another: name either")
+    if services.value is not None and not services.having:
+        section.refuse_value("value", "means nothing without with: the claim that has it")
+    section.close()
+    return services
 
 
 def _algorithm(node: Node) -> str:

@@ -103,6 +103,19 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceAccounts:
+    """Which tokens are a service's: those with the claim `having` (and `value`), or without `lacking`.
+
+    Neither given: by the usual signs. `scopes` is the path of the claim with the words of its scope.
+    """
+
+    having: tuple[str, ...] = ()
+    value: str | None = None
+    lacking: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ("scope",)
+
+
+@dataclass(frozen=True, slots=True)
 class Issuer:
     """Who signs callers' tokens. Keys come from `jwks` (a URL or a file), never from the token.
 
@@ -122,6 +135,7 @@ class Issuer:
     person: str | None = None
     unverified_email: bool = False
     max_lifetime: float = 86_400.0
+    services: ServiceAccounts = ServiceAccounts()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from authz_service.identity.keys import VerifyingKey, verifying_key
 from authz_service.identity.token import LONGEST_NAME
 from authz_service.keys.files import load_or_create
 from authz_service.keys.ids import new_id
+from authz_service.view.scope import is_word
 
 EMBEDDED_ISSUER = "urn:authz:embedded"
 GATEWAY_AUDIENCE = "authz-gateway"
@@ -59,17 +60,20 @@ class EmbeddedIssuer:
         ttl: float,
         now: float,
         owner: str | None = None,
+        scope: Sequence[str] = (),
     ) -> str:
         """A token for `subject`, valid from `now` for `ttl` seconds (at most a day).
 
-        `owner` is the person who answers for a service account. Raises `ValueError` for a name that
-        the verifier would refuse and for a `ttl` out of bounds.
+        `owner` is the person who answers for a service account, and `scope` what that may ask for. Raises
+        `ValueError` for a name or a word that the verifier would refuse and for a `ttl` out of bounds.
         """
         if not 1 <= ttl <= LONGEST_TTL:
             raise ValueError(f"a token is valid for 1 second to {LONGEST_TTL:.0f}, not {ttl:.0f}")
         for name in (subject, *groups, *([owner] if owner is not None else [])):
             if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
                 raise ValueError(f"a name has 1 to {LONGEST_NAME} printable characters")
+        if not all(map(is_word, scope)):
+            raise ValueError("a scope has words such as model:llama, api:openai_chat or path:/health")
         claims: dict[str, object] = {
             "iss": EMBEDDED_ISSUER,
             "aud": audience,
@@ -81,6 +85,8 @@ class EmbeddedIssuer:
         }
         if owner is not None:
             claims["owner"] = owner
+        if scope:
+            claims["scope"] = " ".join(scope)
         return jwt.encode(claims, self._private, algorithm=ALGORITHM, headers={"kid": self.key.kid})
 
 

@@ -10,6 +10,7 @@ from authz_service.identity.group_cache import Lookup
 from authz_service.identity.groups import GroupClaim
 from authz_service.identity.key_sources import KeySource
 from authz_service.identity.keys import KEY_TYPES
+from authz_service.identity.service_accounts import ServiceAccounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class TrustedIssuer:
     person: PersonClaim | None = None
     lookup: Lookup | None = None
     max_lifetime: float = 86_400.0
+    services: ServiceAccounts = field(default_factory=ServiceAccounts)
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.algorithms if name not in KEY_TYPES]

@@ -11,6 +11,7 @@ import httpx
 
 from authz_service.config.model import EntraDirectory, GoogleDirectory, Identity, Issuer, Review
 from authz_service.config.model import Lookup as Settings
+from authz_service.config.model import ServiceAccounts as Settled
 from authz_service.errors import Misconfigured
 from authz_service.identity.claims import PersonClaim
 from authz_service.identity.directory import Directory, read_secret
@@ -31,6 +32,7 @@ from authz_service.identity.jwks_file import JwksFile
 from authz_service.identity.jwks_url import Discovery, JwksUrl
 from authz_service.identity.key_cache import KeyCache, KeyServer
 from authz_service.identity.key_sources import FixedKeys, KeySource
+from authz_service.identity.service_accounts import ServiceAccounts
 from authz_service.identity.verifier import Verifier
 
 
@@ -82,7 +84,12 @@ def _trusted(issuer: Issuer, client: httpx.AsyncClient) -> TrustedIssuer:
         person=person,
         lookup=_lookup(issuer.lookup, issuer, client) if issuer.lookup else None,
         max_lifetime=issuer.max_lifetime,
+        services=_services(issuer.services),
     )
+
+
+def _services(settings: Settled) -> ServiceAccounts:
+    return ServiceAccounts(settings.having, settings.value, settings.lacking, settings.scopes)
 
 
 def directory_of(settings: Settings, client: httpx.AsyncClient) -> Directory:

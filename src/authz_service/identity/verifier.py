@@ -143,7 +143,9 @@ class Verifier:
         self._check_single_use(claims["aud"], is_review=is_review)
         expires_at = check_times(claims, now=self._clock(), max_lifetime=issuer.max_lifetime)
         found = caller(claims, expires_at=expires_at, groups=issuer.groups, person=issuer.person)
-        return _Verified(replace(found, key=key.digest), issuer, key)
+        # A scope is for what is asked of models; who may review, the roles say.
+        scope = None if is_review else issuer.services.scope(claims)
+        return _Verified(replace(found, key=key.digest, scope=scope), issuer, key)
 
     def _check_single_use(self, audience: str | list[str], *, is_review: bool) -> None:
         """Refuse a token that is good for both doors: an agent that holds its user's could vote."""

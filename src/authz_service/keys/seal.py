@@ -21,7 +21,7 @@ LARGEST_SEAL = 128 * 1024  # bytes of UTF-8; headers of a request may take 60 Ki
 CLOCK_SKEW = 5.0
 """How far apart the clocks of two replicas may be, in seconds: one checks, another processes."""
 # The purpose parts this use of the key from every other; the number is that of the layout below.
-_PURPOSE = b"authz seal 3"
+_PURPOSE = b"authz seal 4"
 _MAC_DIGITS = 64
 
 
@@ -100,14 +100,25 @@ def _encode(sealed: Sealed, *, sealed_at: float, run: str) -> bytes:
             caller.person,
             caller.claims,
             caller.key,
+            caller.scope,
         ]
     )
 
 
 def _decode(body: bytes, *, run: str) -> tuple[float, Sealed]:
     sealed_at, sealed_in, exchange, method, path, host, *identity = orjson.loads(body)
-    issuer, subject, token_expires_at, groups, groups_complete, person, claims, key = identity
-    caller = Caller(issuer, subject, token_expires_at, tuple(groups), groups_complete, person, claims, key)
+    issuer, subject, token_expires_at, groups, groups_complete, person, claims, key, scope = identity
+    caller = Caller(
+        issuer,
+        subject,
+        token_expires_at,
+        tuple(groups),
+        groups_complete,
+        person,
+        claims,
+        key,
+        None if scope is None else tuple(scope),
+    )
     return sealed_at, Sealed(exchange, caller, method, path, host, is_of_this_run=sealed_in == run)
 
 

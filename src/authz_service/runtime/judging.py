@@ -8,7 +8,7 @@ from functools import partial
 
 from authz_service.core.events import RequestFailed, RequestJudged
 from authz_service.core.request import Request
-from authz_service.errors import AuthzError, NotFound, Unreadable
+from authz_service.errors import AuthzError, Forbidden, NotFound, Unreadable
 from authz_service.inspection.request import inspect_request
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import ModelApi, Operation
@@ -17,6 +17,7 @@ from authz_service.policy.decision import RequestFacts
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
 from authz_service.view.caller import Caller
+from authz_service.view.scope import Scope
 from authz_service.view.unread import require_permitted
 
 LARGEST_INLINE = 32 * 1024
@@ -56,6 +57,7 @@ def _judge_path(
     rules: Rules, request: Request, *, caller: Caller, now: float, new_hold: str
 ) -> RequestJudged:
     decision = rules.policy.decide_path(method=request.method, path=request.path, caller=caller, now=now)
+    require_path(caller, request.path)
     listed = [p for p in rules.config.paths if (p.method, p.path) == (request.method, request.path)]
     if decision is None or not listed:
         message = (
@@ -78,6 +80,8 @@ def _judge_body(
     inspection = inspect(
         rules, route, body, partial(_head, request), content_type=request.headers.get("content-type")
     )
+    asked = inspection.view.model
+    require_scope(caller, (asked, rules.models[asked]), api=route.api.name, path=request.path)
     decision = rules.policy.decide_request(RequestFacts(caller, inspection.view, inspection.findings, now))
     judged = RequestJudged(
         decision=decision,
@@ -93,6 +97,31 @@ def _judge_body(
     except Unreadable as error:
         return RequestFailed(error, judged)
     return judged
+
+
+def require_scope(caller: Caller, models: tuple[str, ...], *, api: str, path: str) -> None:
+    """Raise `Forbidden` where the scope of a key or service account has not this model, or this way to it.
+
+    It comes before the rules, which cannot give what the scope has not.
+    """
+    if caller.scope is None:
+        return
+    scope = Scope.of(caller.scope)
+    if not scope.has_model(*models):
+        raise _out_of_scope(f"the model {models[0]}")
+    if not scope.has_way(api, path):
+        raise _out_of_scope(f"{path} ({api})")
+
+
+def require_path(caller: Caller, path: str) -> None:
+    """Raise `Forbidden` where the scope has not this path, which passes unread."""
+    if caller.scope is not None and not Scope.of(caller.scope).has_path(path):
+        raise _out_of_scope(path)
+
+
+def _out_of_scope(what: str) -> Forbidden:
+    message = f"This key or service account may not ask for {what}: that is not in its scope."
+    return Forbidden(message, code="out_of_scope")
 
 
 def inspect(

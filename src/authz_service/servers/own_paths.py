@@ -13,6 +13,7 @@ from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import MODELS_PATH, error_shape, models_list
 from authz_service.runtime.gateway import Gateway
 from authz_service.view.caller import Caller
+from authz_service.view.scope import Scope
 
 OWN_HOLDS = "/.well-known/authz/holds/"
 
@@ -29,9 +30,7 @@ async def own_reply(gateway: Gateway, caller: Caller, method: str, path: str) ->
     """The answer when the path is one of ours, else None."""
     try:
         if method == "GET" and path == MODELS_PATH:
-            names = [model.name for model in gateway.rules.config.models]
-            aliases = [alias for model in gateway.rules.config.models for alias in model.aliases]
-            return OwnReply(200, models_list([*names, *aliases], created=0))
+            return OwnReply(200, models_list(_models(gateway, caller), created=0))
         if method == "GET" and path.startswith(OWN_HOLDS):
             hold = await gateway.store.hold(path.removeprefix(OWN_HOLDS))
             return OwnReply(200, _hold_state(gateway, _own(hold, caller), await gateway.store.now()))
@@ -40,6 +39,16 @@ async def own_reply(gateway: Gateway, caller: Caller, method: str, path: str) ->
             error.status, error_shape(path).error_body(ApiError(error.status, error.code, str(error)))
         )
     return None
+
+
+def _models(gateway: Gateway, caller: Caller) -> list[str]:
+    """Names, then aliases; of a caller with a scope those that are in it."""
+    models = gateway.rules.models
+    names = [*dict.fromkeys(models.values()), *(alias for alias, name in models.items() if alias != name)]
+    if caller.scope is None:
+        return names
+    scope = Scope.of(caller.scope)
+    return [name for name in names if scope.has_model(name, models[name])]
 
 
 def _own(hold: Hold | None, caller: Caller) -> Hold:

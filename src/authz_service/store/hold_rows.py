@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row
@@ -47,6 +48,7 @@ def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[st
     detail = {
         "caller": caller_document(caller),
         "claims": dict(caller.claims),
+        "scope": None if caller.scope is None else list(caller.scope),
         "expires_at": caller.expires_at,
         "api": draft.api,
         "operation": draft.operation,
@@ -137,7 +139,7 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], now: int)
     return Hold(
         row.id,
         row.session,
-        read_caller(detail["caller"], claims=detail["claims"], expires_at=detail["expires_at"]),
+        _caller_of(detail),
         row.fingerprint,
         detail["changes"],
         row.digest,
@@ -159,6 +161,12 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], now: int)
         row.released_to,
         open_stages(row, approvals, votes, now) if state is HoldState.PENDING else (),
     )
+
+
+def _caller_of(detail: Mapping[str, Any]) -> Caller:
+    caller = read_caller(detail["caller"], claims=detail["claims"], expires_at=detail["expires_at"])
+    scope = detail.get("scope")  # holds of before there were scopes have none
+    return caller if scope is None else replace(caller, scope=tuple(scope))
 
 
 def state_at(row: Row[Any], now: int) -> HoldState:

@@ -15,7 +15,8 @@ class Caller:
 
     `person` is the value of the claim that the issuer's `person` names, when it names one.
     `groups_complete` is false where the provider may have left groups out. `key` is the digest of the key
-    that signed the token, "" where it is not known any more.
+    that signed the token, "" where it is not known any more. `scope` are the words of what a key or a
+    service account may ask for at most (see `Scope`); None for people, whom the rules alone bound.
     """
 
     issuer: str
@@ -26,6 +27,7 @@ class Caller:
     person: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""
+    scope: tuple[str, ...] | None = None
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -12,7 +12,7 @@ const issuer = `http://127.0.0.1:${port}`;
 const groupsOf = (name) => name.split('.').slice(1);
 
 const resource = {
-  scope: 'chat',
+  scope: 'chat model:llama',
   audience,
   accessTokenFormat: 'jwt',
   accessTokenTTL: 600,
