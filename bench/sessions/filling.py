@@ -1,17 +1,26 @@
-"""Fills a store with sessions that look like traffic: few callers ask most, few requests are denied."""
+"""Fills a store with sessions that look like traffic: few callers ask most, few requests are denied.
+
+What is recorded of a number is always the same, so that a store that was left half filled is filled on.
+"""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.core.ports import SessionQuery
 from authz_service.store.sql_store import SqlStore
 
 AT_ONCE = 64  # exchanges in one call
 VOCABULARY = 20_000
 WORDS_SAID = 120
+CALLERS = 5_000
+_SEED = 7
+
+Progress = Callable[[int], None]
+"""Told how many sessions are recorded and indexed."""
 
 
 def name_of(number: int) -> str:
@@ -19,10 +28,21 @@ def name_of(number: int) -> str:
     return f"ses_{number:026d}"
 
 
-def exchange(number: int, chance: random.Random) -> Iterator[EntryDraft]:
+def number_of(name: str) -> int:
+    """The inverse of `name_of`."""
+    return int(name.removeprefix("ses_"))
+
+
+def exchange(number: int) -> Iterator[EntryDraft]:
     """The entries of one exchange, with about 1.5 KB of text."""
+    chance = random.Random(_SEED + number)
     name = name_of(number)
-    caller = int(chance.paretovariate(0.6)) % 5000
+    caller = int(chance.paretovariate(0.6)) % CALLERS
+    subject = f"p{caller}"
+
+    def entry(kind: Kind, data: dict[str, Scalar | dict[str, Scalar]], **payloads: bytes) -> EntryDraft:
+        return EntryDraft(kind, name, data, payloads, subject)
+
     identity = {
         "issuer": "https://id.example",
         "subject": f"user{caller}",
@@ -30,17 +50,16 @@ def exchange(number: int, chance: random.Random) -> Iterator[EntryDraft]:
         "groups_complete": True,
         "person": f"user{caller}@example.com",
     }
-    yield EntryDraft(
+    yield entry(
         Kind.REQUEST_RECEIVED,
-        name,
         {
             "api": "openai.chat",
             "method": "POST",
             "path": "/v1/chat/completions",
-            "caller": f"p{caller}",
+            "caller": subject,
             "size": 900,
         },
-        {"caller": json.dumps(identity).encode()},
+        caller=json.dumps(identity).encode(),
     )
     is_denied = chance.random() < 0.01
     rule = "no-keys" if is_denied else f"rule{int(chance.paretovariate(1.2)) % 50}"
@@ -56,29 +75,38 @@ def exchange(number: int, chance: random.Random) -> Iterator[EntryDraft]:
     body = json.dumps({"model": "llama", "messages": [{"role": "user", "content": _said(chance)}]}).encode()
     model = f"model{int(chance.paretovariate(1.5)) % 20}"
     if is_denied:
-        yield EntryDraft(Kind.REQUEST_DECIDED, name, {**decided, "model": model}, {"body": body})
-        yield EntryDraft(Kind.REQUEST_REFUSED, name, {"code": "request_denied", "status": 403})
-        yield EntryDraft(Kind.EXCHANGE_ENDED, name, {"outcome": "denied"})
+        yield entry(Kind.REQUEST_DECIDED, {**decided, "model": model}, body=body)
+        yield entry(Kind.REQUEST_REFUSED, {"code": "request_denied", "status": 403})
+        yield entry(Kind.EXCHANGE_ENDED, {"outcome": "denied"})
         return
-    yield EntryDraft(Kind.REQUEST_DECIDED, name, {**decided, "model": model})
-    yield EntryDraft(Kind.REQUEST_RELEASED, name, {"model": model, "hold": None}, {"body": body})
-    yield EntryDraft(Kind.ANSWER_STARTED, name, {"status": 200, "headers": {}})
+    yield entry(Kind.REQUEST_DECIDED, {**decided, "model": model})
+    yield entry(Kind.REQUEST_RELEASED, {"model": model, "hold": None}, body=body)
+    yield entry(Kind.ANSWER_STARTED, {"status": 200, "headers": {}})
     answer = json.dumps({"choices": [{"index": 0, "message": {"content": _said(chance)}}]}).encode()
-    yield EntryDraft(Kind.ANSWER_RELEASED, name, {"masked": {}}, {"body": answer})
+    yield entry(Kind.ANSWER_RELEASED, {"masked": {}}, body=answer)
     tokens = {"prompt_tokens": 200, "completion_tokens": 180}
-    yield EntryDraft(Kind.EXCHANGE_ENDED, name, {"outcome": "completed", **tokens})
+    yield entry(Kind.EXCHANGE_ENDED, {"outcome": "completed", **tokens})
 
 
-async def fill(store: SqlStore, count: int, *, seed: int = 7) -> None:
-    """Put `count` exchanges on record, and index them."""
-    chance = random.Random(seed)
-    for start in range(0, count, AT_ONCE):
-        drafts = [
-            draft
-            for number in range(start, min(start + AT_ONCE, count))
-            for draft in exchange(number, chance)
-        ]
-        await store.append(*drafts)
+async def fill(store: SqlStore, count: int, progress: Progress = lambda done: None) -> int:
+    """Have `count` exchanges on record, and indexed; how many there were already."""
+    there = await recorded(store)
+    for start in range(there, count, AT_ONCE):
+        end = min(start + AT_ONCE, count)
+        await store.append(*(draft for number in range(start, end) for draft in exchange(number)))
+        await _index(store)
+        progress(end)
+    await _index(store)
+    return there
+
+
+async def recorded(store: SqlStore) -> int:
+    """How many of the exchanges are on record: they are recorded in the order of their numbers."""
+    newest = await store.sessions(SessionQuery(page_size=1))
+    return number_of(newest.items[0].id) + 1 if newest.items else 0
+
+
+async def _index(store: SqlStore) -> None:
     while await store.index_step(has_texts=True):
         pass
 

@@ -1,5 +1,5 @@
 """Service, Envoy and database are killed at random moments under a streaming load, and the record is held
-against what both sides received. `SOAK_KILLS` says how often on each database; 50 by default."""
+against what both sides received. `SOAK_KILLS` says how often on each database; 150 by default."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from authz_service.store.open_keys import open_keyring
 
 pytestmark = pytest.mark.soak
 
-KILLS = int(os.environ.get("SOAK_KILLS", "50"))
+KILLS = int(os.environ.get("SOAK_KILLS", "150"))
 
 
 @pytest.fixture
@@ -73,10 +73,21 @@ def _soak(apart: Apart, url: str, *, kill_database: Callable[[], None] | None) -
             load.stop()
             approver.join()
         upstream = list(stack.upstream.requests)
+        _restart_once_more(stack)
+        verified = json.loads(
+            stack.cli("audit", "verify", "--json", "--config", str(stack.config_file)).stdout
+        )
         stack.stop()
         record = asyncio.run(_read(url, stack.data))
     print(f"\nkilled: {', '.join(f'{name} {n}' for name, n in sorted(kills.items()))}")
+    assert verified["wrong"] == [], verified
     _compare(load.calls, upstream, record)
+
+
+def _restart_once_more(stack: Apart) -> None:
+    """What was under way when it was killed last is ended by the next start."""
+    stack.kill_service()
+    stack.start_service()
 
 
 def _kill_again_and_again(stack: Apart, kill_database: Callable[[], None] | None) -> Counter[str]:
@@ -95,9 +106,11 @@ def _kill_again_and_again(stack: Apart, kill_database: Callable[[], None] | None
         victims["database"] = kill_database
     chance = random.Random(7)
     kills: Counter[str] = Counter()
+    left: list[str] = []
     for number in range(KILLS):
         time.sleep(chance.uniform(0.05, 2.0))
-        name = chance.choice(sorted(victims))
+        left = left or chance.sample(sorted(victims), len(victims))
+        name = left.pop()
         victims[name]()
         kills[name] += 1
         print(f"\rkill {number + 1} of {KILLS}", end="", flush=True)
@@ -182,15 +195,22 @@ def _compare(calls: list[Call], upstream: list[Received], record: Record) -> Non
         seen[mark] += 1
         assert by_mark[mark].group != "strangers", "a denied request came through"
         assert b"jane@example.com" not in request.body
+    assert set(seen.values()) == {1}, "what was released once came through twice"
+    for session, entries in record.entries.items():
+        kinds = [entry.kind for entry in entries]
+        assert kinds.count("request.released") <= 1, f"{session} was released twice"
+        ends = [kind for kind in kinds if kind in ("exchange.ended", "exchange.recovered")]
+        assert len(ends) == 1, f"{session} has the ends {ends}"
     held = {mark: n for mark, n in seen.items() if by_mark[mark].group == "contractors"}
-    assert len(held) == sum(held.values()), "a held request came through twice"
     used = list(record.released_holds.values())
     assert len(held) <= len(used), "a held request came through without a released hold"
     assert len(answered) > KILLS, "the load did not get far enough to say anything"
     assert held, "no held request was approved and came through"
+    recovered = [e for es in record.entries.values() for e in es if e.kind == "exchange.recovered"]
+    assert recovered, "no exchange was under way when the service was killed"
     cut = [call for call in answered if call.received != record.released_answer(call.session)]
     print(
         f"\n{KILLS} kills, {len(calls)} calls, {len(answered)} answered, {len(cut)} of them cut short, "
-        f"{len(upstream)} at the model, {len(held)} of them approved, "
+        f"{len(upstream)} at the model, {len(held)} of them approved, {len(recovered)} recovered, "
         f"{sum(len(c.received) for c in answered)} bytes received"
     )
