@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers soak clean e2e-llama e2e-oidc e2e-frameworks
+.PHONY: setup run test check format lock bench bench-peers bench-sessions soak clean e2e-llama e2e-oidc e2e-frameworks
 
 setup: $(STAMP)
 
@@ -43,6 +43,10 @@ bench: setup
 # The same beside other gateways, each in an environment of its own under build/peers (0.9 GB, once).
 bench-peers: setup
 	$(BIN)/python -m bench --peers $(BENCH_ARGS)
+
+# Lists, searches and pages in a store of a million sessions, on both databases; the stores stay there.
+bench-sessions: setup
+	$(BIN)/python -m bench.sessions --folder build/sessions $(BENCH_ARGS)
 
 soak: setup
 	$(BIN)/python tests/fuzz/setup_fuzz.py
