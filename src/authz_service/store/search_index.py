@@ -6,25 +6,20 @@ the payloads that it was made from are still there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import orjson
 from sqlalchemy import delete, func, insert, select, update
 
-from authz_service.audit.columns import clean
 from authz_service.audit.draft import Kind
-from authz_service.audit.words import texts_of, words
-from authz_service.errors import Unavailable
-from authz_service.store.payload_rows import read_payloads
-from authz_service.store.schema import entries, payloads, sessions
+from authz_service.store.schema import entries, payloads
 from authz_service.store.search_schema import PERSONAL, marks, sources, state
+from authz_service.store.search_sessions import Indexed, look_at
 from authz_service.store.search_texts import indexed, table_of
 from authz_service.store.transaction import Reader, Transaction
 
 ENTRIES_AT_ONCE = 64  # a step is one transaction, for which whoever records waits
-BYTES_AT_ONCE = 8 * 1024 * 1024  # of payloads
 SOURCES_AT_ONCE = 200
 
 _TELLING = frozenset(
@@ -40,25 +35,6 @@ _TELLING = frozenset(
     }
 )
 """Kinds after which a session is looked at again: pieces of an answer wait for its end."""
-
-_ANSWER = Kind.ANSWER_RELEASED.value
-_PROMPTS = {
-    Kind.REQUEST_RELEASED.value: "body",
-    Kind.REQUEST_DECIDED.value: "body",
-    Kind.REQUEST_REFUSED.value: "body",
-    Kind.HOLD_OPENED.value: "forward",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """What the index shall have of a session, and the payloads that it is from."""
-
-    session: int
-    marks: frozenset[str]
-    sources: frozenset[bytes]
-    prompt: list[str] = field(default_factory=list)
-    answer: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +59,7 @@ def next_step(reader: Reader, *, has_texts: bool) -> Step | None:
     if not rows:
         return None
     told = dict.fromkeys(row.session for row in rows if row.session is not None and _is_telling(row.body))
-    items = [item for name in told if (item := _attempt(reader, name, has_texts=has_texts)) is not None]
+    items = look_at(reader, list(told), has_texts=has_texts)
     size = sum(len(word) + 1 for item in items for word in (*item.prompt, *item.answer))
     return Step(stands.seq, rows[-1].seq, has_texts, items, size=size)
 
@@ -91,40 +67,55 @@ def next_step(reader: Reader, *, has_texts: bool) -> Step | None:
 def take(transaction: Transaction, step: Step) -> None:
     """Commit a step, unless another process was first."""
     current = transaction.read(select(state.c.seq, state.c.has_texts).where(state.c.id == 1)).one()
-    texts = table_of(transaction.dialect)
     if step.forgets_all:
-        for table in (marks, sources, texts):
+        for table in (marks, sources, table_of(transaction.dialect)):
             transaction.change(delete(table))
     elif (current.seq, bool(current.has_texts)) != (step.after, step.has_texts):
         return
-    for item in step.items:
-        _replace(transaction, item)
+    if step.items:
+        _replace(transaction, step.items)
     moved = update(state).where(state.c.id == 1)
     transaction.change(moved.values(seq=step.through, has_texts=step.has_texts))
 
 
-def _replace(transaction: Transaction, item: Indexed) -> None:
+def _replace(transaction: Transaction, items: Sequence[Indexed]) -> None:
     texts = table_of(transaction.dialect)
     key = texts.c.rowid if transaction.dialect == "sqlite" else texts.c.session
     for table, column in ((marks, marks.c.session), (sources, sources.c.session), (texts, key)):
-        transaction.change(delete(table).where(column == item.session))
-    if not _are_there(transaction, item.sources):
-        # Purged since the step was computed: what was made from payloads is gone with them.
-        left = frozenset(mark for mark in item.marks if not mark.startswith(PERSONAL))
-        item = Indexed(item.session, left, frozenset())
-    if item.marks:
-        rows = [{"mark": mark, "session": item.session} for mark in sorted(item.marks)]
-        transaction.change(insert(marks), rows)
-    if item.sources:
-        rows = [{"digest": digest, "session": item.session} for digest in sorted(item.sources)]
+        transaction.change(delete(table).where(column.in_([item.session for item in items])))
+    left = _whole(transaction, items)
+    pairs = [{"mark": mark, "session": item.session} for item in left for mark in sorted(item.marks)]
+    if pairs:
+        transaction.change(insert(marks), pairs)
+    rows = [{"digest": digest, "session": item.session} for item in left for digest in sorted(item.sources)]
+    if rows:
         transaction.change(insert(sources), rows)
-    if item.prompt or item.answer:
-        transaction.change(
-            insert(texts).values(indexed(transaction.dialect, item.session, item.prompt, item.answer))
-        )
+    said = [
+        indexed(transaction.dialect, item.session, item.prompt, item.answer)
+        for item in left
+        if item.prompt or item.answer
+    ]
+    if said:
+        transaction.change(insert(texts), said)
 
 
-def _are_there(transaction: Transaction, digests: frozenset[bytes]) -> bool:
+def _whole(transaction: Transaction, items: Sequence[Indexed]) -> Sequence[Indexed]:
+    """What may be put in: of payloads purged since the step was computed, what was made from them is gone."""
+    if _are_there(transaction, {digest for item in items for digest in item.sources}):
+        return items
+    return [
+        item
+        if _are_there(transaction, item.sources)
+        else Indexed(item.session, _impersonal(item), frozenset())
+        for item in items
+    ]
+
+
+def _impersonal(item: Indexed) -> frozenset[str]:
+    return frozenset(mark for mark in item.marks if not mark.startswith(PERSONAL))
+
+
+def _are_there(transaction: Transaction, digests: Iterable[bytes]) -> bool:
     wanted = sorted(digests)
     for start in range(0, len(wanted), SOURCES_AT_ONCE):
         some = wanted[start : start + SOURCES_AT_ONCE]
@@ -136,77 +127,3 @@ def _are_there(transaction: Transaction, digests: frozenset[bytes]) -> bool:
 
 def _is_telling(body: bytes) -> bool:
     return bool(body) and orjson.loads(bytes(body)).get("kind") in _TELLING
-
-
-def _attempt(reader: Reader, name: str, *, has_texts: bool) -> Indexed | None:
-    """A session that cannot be read is not found, and keeps no other from being found."""
-    try:
-        return _look_at(reader, name, has_texts=has_texts)
-    except Unavailable as error:
-        if error.code != "record_damaged":
-            raise
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        pass
-    return None
-
-
-def _look_at(reader: Reader, name: str, *, has_texts: bool) -> Indexed | None:
-    """All that is known of a session now."""
-    number = reader.read(select(sessions.c.seq).where(sessions.c.id == name)).scalar()
-    if number is None:
-        return None
-    query = select(entries.c.body).where(entries.c.session == name).order_by(entries.c.seq)
-    documents = [orjson.loads(bytes(body)) for body in reader.read(query).scalars() if body]
-    is_over = any(d["kind"] in (Kind.EXCHANGE_ENDED.value, Kind.EXCHANGE_RECOVERED.value) for d in documents)
-    wanted = list(_wanted(documents, has_texts=has_texts, is_over=is_over))
-    opened = read_payloads(reader, {digest for _, digest in wanted})
-    bodies: dict[str, list[bytes]] = {"caller": [], "voter": [], "prompt": [], "answer": []}
-    for part, digest in wanted:
-        if digest in opened:
-            bodies[part].append(opened[digest].body)
-    return Indexed(
-        number,
-        frozenset({*_entities(documents), *_groups(bodies["caller"]), *_reviewers(bodies["voter"])}),
-        frozenset(digest for _, digest in wanted if digest in opened),
-        words("\n".join(texts_of(body) for body in bodies["prompt"][-1:])),
-        words(texts_of(b"".join(bodies["answer"]))) if bodies["answer"] else [],
-    )
-
-
-def _wanted(documents: Sequence[Any], *, has_texts: bool, is_over: bool) -> Iterator[tuple[str, bytes]]:
-    """The payloads that the index is made from, each with the part that it plays."""
-    size = 0
-    for document in documents:
-        kind, references = document["kind"], document["payloads"]
-        parts = {"caller": "caller"} if kind == Kind.REQUEST_RECEIVED.value else {}
-        if kind == Kind.HOLD_VOTED.value:
-            parts = {"voter": "voter"}
-        if has_texts and kind in _PROMPTS:
-            parts = {_PROMPTS[kind]: "prompt"}
-        if has_texts and is_over and kind == _ANSWER:
-            parts = {"body": "answer"}
-        for name, part in parts.items():
-            reference = references.get(name)
-            if reference is not None and size <= BYTES_AT_ONCE:
-                size += reference["size"]
-                yield part, bytes.fromhex(reference["digest"])
-
-
-def _entities(documents: Sequence[Any]) -> Iterator[str]:
-    for document in documents:
-        for name in ("findings", "masked"):
-            found = document["data"].get(name)
-            if isinstance(found, dict):
-                yield from (f"entity:{clean(entity)}" for entity, count in found.items() if count)
-
-
-def _groups(callers: Sequence[bytes]) -> Iterator[str]:
-    for caller in callers:
-        yield from (f"group:{clean(group)}" for group in orjson.loads(caller).get("groups", ()))
-
-
-def _reviewers(voters: Sequence[bytes]) -> Iterator[str]:
-    for body in voters:
-        voter = orjson.loads(body)
-        names = (voter["voter"][-1], voter.get("account", [""])[-1], voter.get("name"))
-        yield from (f"reviewer:{clean(name)}" for name in names if name)
