@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers bench-sessions soak clean e2e-llama e2e-oidc e2e-frameworks
+.PHONY: setup run test check format lock bench bench-peers bench-sessions soak clean e2e-llama e2e-oidc e2e-oip e2e-frameworks
 
 setup: $(STAMP)
 
@@ -61,6 +61,11 @@ e2e-llama: setup
 e2e-frameworks: setup
 	$(BIN)/python tests/frameworks/setup_frameworks.py
 	build/frameworks/env/bin/python -m pytest -m frameworks tests/frameworks $(PYTEST_ARGS)
+
+# The Open Inference Protocol to a real MLServer, in an environment of its own (230 MB, once).
+e2e-oip: setup
+	$(BIN)/python tests/oip/setup_oip.py
+	$(BIN)/python -m pytest -m oip tests/oip $(PYTEST_ARGS)
 
 # Tokens of a real OpenID provider, in its flows; needs Node.js, and installs the provider first.
 e2e-oidc: setup

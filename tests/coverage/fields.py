@@ -152,7 +152,9 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         "tensor's parameters": {"inputs": [_tensor(parameters={"a": HOLE})]},
         "parameters": {"inputs": [_tensor()], "parameters": {"a": HOLE}},
     },
+    f"{_V2}/infer_stream": {"tensor": {"inputs": [_tensor(data=[HOLE])]}},
     f"{_V2}/generate": {
+        "tensor": {"inputs": [_tensor(data=[HOLE])]},
         "text_input": {"text_input": HOLE},
         "parameters": {"text_input": "Hello", "parameters": {"stop_words": HOLE}},
     },

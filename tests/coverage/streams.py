@@ -14,7 +14,7 @@ from authz_service.model_apis.ollama import Ollama
 from authz_service.model_apis.open_inference import OpenInference
 
 _VARIANTS = {"-tokens": ", with log probabilities", "bare_": ", without a response around it"}
-_PATHS = {"generate_stream": "/v2/models/llama/generate_stream"}
+_PATHS = {name: f"/v2/models/llama/{name}" for name in ("generate_stream", "infer_stream")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from tests.inspection.dialects.chat import CHAT
 from tests.inspection.dialects.completions import COMPLETIONS
 from tests.inspection.dialects.llamacpp import LLAMACPP
 from tests.inspection.dialects.ollama import OLLAMA
+from tests.inspection.dialects.open_inference import TENSORS
 from tests.inspection.dialects.responses import BARE_RESPONSES, RESPONSES
 from tests.inspection.dialects.tgi import TGI
 from tests.inspection.dialects.tokens import WITH_TOKENS
@@ -24,7 +25,18 @@ from tests.inspection.dialects.tokens import WITH_TOKENS
 from authz_service.inspection.answer import AnswerPipe, answer_pipe
 from authz_service.masking.detectors import build_scanner
 
-DIALECTS = (CHAT, COMPLETIONS, RESPONSES, BARE_RESPONSES, ANTHROPIC, LLAMACPP, TGI, OLLAMA, *WITH_TOKENS)
+DIALECTS = (
+    CHAT,
+    COMPLETIONS,
+    RESPONSES,
+    BARE_RESPONSES,
+    ANTHROPIC,
+    LLAMACPP,
+    TGI,
+    OLLAMA,
+    TENSORS,
+    *WITH_TOKENS,
+)
 MASKED = frozenset({"NUMBER", "BLOCK", "ADDRESS"})
 SCRAPS = [
     "1234",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,8 @@ def texts(frame: AnswerFrame) -> list[str]:
         ("/v2/models/llama/versions/3/infer", "infer"),
         ("/v2/models/llama/generate", "generate"),
         ("/v2/models/llama/versions/12/generate_stream", "generate_stream"),
+        ("/v2/models/llama/infer_stream", "infer_stream"),
+        ("/v2/models/llama/versions/1/infer_stream", "infer_stream"),
     ],
 )
 def test_the_path_names_the_model_and_the_operation(path: str, operation: str) -> None:
@@ -165,3 +168,48 @@ def test_errors_have_the_shape_of_the_protocol() -> None:
     body = {"rule": "r", "session": "ses_1", "error": "No.", "code": "request_denied"}
     assert json.loads(inference_error(error)) == body
     assert inference_error_event(error) == b"data: " + inference_error(error) + b"\n\n"
+
+
+def recorded(name: str) -> list[Any]:
+    """The documents of an answer that MLServer gave."""
+    body = (Path(__file__).parent / "wire" / name).read_text()
+    if name.endswith(".json"):
+        return [json.loads(body)]
+    return [json.loads(line.removeprefix("data: ")) for line in body.split("\n\n") if line]
+
+
+def by_channel(frames: list[AnswerFrame]) -> dict[str, str]:
+    """What goes on from frame to frame, joined."""
+    joined: dict[str, str] = {}
+    for field in (field for frame in frames for field in frame.fields if not field.is_whole):
+        joined[field.channel] = joined.get(field.channel, "") + field.text
+    return joined
+
+
+SAYS = "Write to john.doe@example.org, or pay with 4111 1111 1111 1111 today."
+
+
+def test_an_answer_of_mlserver_is_read() -> None:
+    frames = answered(*recorded("mlserver_infer.json"))
+    assert list(by_channel(frames).values()) == [SAYS, "Hello", "there"]
+
+
+@pytest.mark.parametrize("operation", ["infer_stream", "generate_stream"])
+def test_a_text_of_mlserver_goes_on_from_event_to_event(operation: str) -> None:
+    frames = answered(*recorded("mlserver_stream.sse"), operation=operation)
+    assert len(frames) > 20
+    assert list(by_channel(frames).values()) == [SAYS]
+
+
+def test_texts_go_on_under_the_name_of_their_tensor_wherever_it_stands() -> None:
+    one, two = tensor("a"), {**tensor("b"), "name": "other"}
+    frames = answered({"outputs": [one, two]}, {"outputs": [two, one]}, {"outputs": [one, one]})
+    assert sorted(by_channel(frames).values()) == ["a", "aaa", "bb"]
+
+
+def test_tensors_may_be_asked_to_generate() -> None:
+    view = read("/v2/models/llama/generate_stream", inputs=[tensor("Hello")])
+    assert (said(view), view.stream) == (["Hello"], True)
+    with pytest.raises(Unreadable):
+        read("/v2/models/llama/generate", inputs=[tensor(5, 6, datatype="INT64")])
+    assert said(read("/v2/models/llama/generate", inputs=["Hello"])) == ["Hello"]

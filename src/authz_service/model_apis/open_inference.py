@@ -1,6 +1,9 @@
-"""The Open Inference Protocol, version 2, over HTTP (KServe, Triton), with Triton's generate extension."""
+"""The Open Inference Protocol, version 2, over HTTP (KServe, Triton, MLServer), with the streams of two."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation
@@ -14,6 +17,9 @@ _MODEL = "/v2/models/{model}"
 _VERSION = "/v2/models/{model}/versions/{version}"
 
 
+_TENSORS = ("infer", "infer_stream")
+
+
 def _operation(name: str, path: str) -> Operation:
     return Operation(api=NAME, name=name, method="POST", path=path)
 
@@ -25,6 +31,8 @@ class OpenInference:
     operations: tuple[Operation, ...] = (
         _operation("infer", f"{_MODEL}/infer"),
         _operation("infer", f"{_VERSION}/infer"),
+        _operation("infer_stream", f"{_MODEL}/infer_stream"),
+        _operation("infer_stream", f"{_VERSION}/infer_stream"),
         _operation("generate", f"{_MODEL}/generate"),
         _operation("generate", f"{_VERSION}/generate"),
         _operation("generate_stream", f"{_MODEL}/generate_stream"),
@@ -39,7 +47,7 @@ class OpenInference:
         """The request as it is; every string of it that is not one of the API's words is a text."""
         reader = InferenceReader()
         body = reader.expect_object(document, ())
-        if operation.name == "infer":
+        if operation.name in _TENSORS or _has_tensors(body):
             reader.infer(body)
         else:
             reader.generate(body)
@@ -47,7 +55,7 @@ class OpenInference:
             api=self.name,
             operation=operation.name,
             model=operation.model,
-            stream=operation.name == "generate_stream",
+            stream=operation.name.endswith("_stream"),
             texts=tuple(reader.texts),
             parameters=reader.parameters(body),
             token_estimate=reader.token_estimate(),
@@ -60,7 +68,7 @@ class OpenInference:
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader of tensors, or of generated text."""
-        return InferAnswerReader() if request.operation == "infer" else GenerateAnswerReader()
+        return InferAnswerReader() if request.operation in _TENSORS else GenerateAnswerReader()
 
     def error_body(self, error: ApiError) -> bytes:
         """`{"error": message}`."""
@@ -69,3 +77,9 @@ class OpenInference:
     def error_event(self, error: ApiError) -> bytes:
         """The same object as a data event."""
         return inference_error_event(error)
+
+
+def _has_tensors(body: Mapping[str, Any]) -> bool:
+    """Whether a request to generate is one of MLServer, to which it is another name of infer."""
+    inputs = body.get("inputs")
+    return isinstance(inputs, list) and bool(inputs) and all(isinstance(item, dict) for item in inputs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from authz_service.model_apis.answer_frame import TELLING, FrameTexts, is_number, unreadable
@@ -14,44 +15,63 @@ _UNREAD = frozenset(("tokens", "token_ids", "output_ids", "logprobs"))
 
 
 class InferAnswerReader:
-    """One frame. Floats pass, since they are no tokens; several whole numbers may be, and become null."""
+    """Tensors of one frame, or of each of a stream, in which a text goes on under the name of its tensor.
+
+    Floats pass, since they are no tokens; several whole numbers may be, and become null.
+    """
+
+    def __init__(self) -> None:
+        self._frames = 0
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of all tensors."""
         if not isinstance(document, dict) or not ("outputs" in document or "error" in document):
             unreadable(INFERENCE_WORDS, (), "an object with outputs or an error was expected")
-        texts = FrameTexts(0, INFERENCE_WORDS, _UNREAD)
+        texts = FrameTexts(self._frames, INFERENCE_WORDS, _UNREAD)
+        self._frames += 1
         for key, value in document.items():
             if key == "outputs" and isinstance(value, list):
-                for i, tensor in enumerate(value):
-                    self._tensor(tensor, (key, i), texts)
+                _tensors(value, (key,), texts)
             else:
                 texts.aside(value, (key,))
-        texts.closes = True
+        texts.closes = "error" in document
         return texts.frame()
 
-    def _tensor(self, tensor: object, path: Path, texts: FrameTexts) -> None:
-        if not isinstance(tensor, dict):
-            unreadable(INFERENCE_WORDS, path, "an object was expected")
-        datatype = tensor.get("datatype")
-        passes = isinstance(datatype, str) and datatype in FLOATS
-        for key, value in tensor.items():
-            if key == "shape" and _is_shape(value):
-                continue
-            if key == "data":
-                self._data(value, (*path, key), texts, passes=passes)
-            else:
-                texts.aside(value, (*path, key))
 
-    def _data(self, value: object, path: Path, texts: FrameTexts, *, passes: bool) -> None:
-        if isinstance(value, list):
-            if not passes and len(value) > 1 and any(is_number(item) for item in value):
-                texts.cleared.append(path)
-                return
-            for i, item in enumerate(value):
-                self._data(item, (*path, i), texts, passes=passes)
-        elif not (is_number(value) and passes):
-            texts.aside(value, path)
+def _tensors(tensors: Sequence[object], path: Path, texts: FrameTexts) -> None:
+    names: Counter[str] = Counter()
+    for i, tensor in enumerate(tensors):
+        if not isinstance(tensor, dict):
+            unreadable(INFERENCE_WORDS, (*path, i), "an object was expected")
+        name = tensor.get("name")
+        name = name if isinstance(name, str) else ""
+        _tensor(tensor, (*path, i), texts, channel=f"tensor/{names[name]}/{name}")
+        names[name] += 1
+
+
+def _tensor(tensor: Mapping[str, Any], path: Path, texts: FrameTexts, channel: str) -> None:
+    datatype = tensor.get("datatype")
+    passes = isinstance(datatype, str) and datatype in FLOATS
+    for key, value in tensor.items():
+        if key == "shape" and _is_shape(value):
+            continue
+        if key == "data":
+            _data(value, (*path, key), texts, channel, passes=passes)
+        else:
+            texts.aside(value, (*path, key))
+
+
+def _data(value: object, path: Path, texts: FrameTexts, channel: str, *, passes: bool) -> None:
+    if isinstance(value, str):
+        texts.say(channel, path, value)
+    elif isinstance(value, list):
+        if not passes and len(value) > 1 and any(is_number(item) for item in value):
+            texts.cleared.append(path)
+            return
+        for i, item in enumerate(value):
+            _data(item, (*path, i), texts, f"{channel}/{i}", passes=passes)
+    elif not (is_number(value) and passes):
+        texts.aside(value, path)
 
 
 def _is_shape(value: object) -> bool:
@@ -60,7 +80,7 @@ def _is_shape(value: object) -> bool:
 
 
 class GenerateAnswerReader:
-    """Each string at the root goes on from event to event, on a channel by its key."""
+    """Triton's text goes on from event to event, and so do tensors, which MLServer has in its place."""
 
     def __init__(self) -> None:
         self._frames = 0
@@ -79,6 +99,8 @@ class GenerateAnswerReader:
     def _member(self, key: str, value: object, document: Mapping[str, Any], texts: FrameTexts) -> None:
         if key == "text_output" and isinstance(value, str):
             texts.say(key, (key,), value)
+        elif key == "outputs" and isinstance(value, list) and value and isinstance(value[0], dict):
+            _tensors(value, (key,), texts)
         elif key == "triton_final_response":
             texts.closes = texts.closes or value is True
         else:
