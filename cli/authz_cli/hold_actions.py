@@ -117,7 +117,8 @@ def _ask(hold: holds_pb2.Hold, decision: Decision, *, as_json: bool) -> None:
     if as_json or not terminal.is_interactive():
         raise Failure("there is no terminal to ask on; say --yes to approve without a question", Exit.USAGE)
     bytes_shown = f"these bytes (sha256 {hold.digest[:12]}...)"
-    question = f"Send {bytes_shown} to {safe_line(hold.model)}?"
+    is_answer = hold.HasField("answer")
+    question = f"Send {bytes_shown} to {'the caller' if is_answer else safe_line(hold.model)}?"
     if decision.verdict == "reject":
         question = f"Reject {bytes_shown}, and tell the caller why?"
     if not click.confirm(f"\n{question}"):

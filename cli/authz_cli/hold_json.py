@@ -36,6 +36,7 @@ def hold_object(hold: holds_pb2.Hold) -> Object:
         "may_vote_in": [_ref(ref) for ref in hold.may_vote_in],
         "previous": hold.previous or None,
         "released_to": hold.released_to or None,
+        "answer": _answer(hold.answer) if hold.HasField("answer") else None,
     }
 
 
@@ -78,6 +79,10 @@ def state_word(state: int) -> str:
 def time_text(at: Timestamp) -> str:
     """RFC 3339 in UTC."""
     return at.ToJsonString()
+
+
+def _answer(answer: holds_pb2.Answer) -> Object:
+    return {"status": answer.status, "content_type": answer.content_type, "masked": dict(answer.masked)}
 
 
 def _unread(value: holds_pb2.Unread) -> Object:

@@ -42,8 +42,9 @@ def hold_page(hold: holds_pb2.Hold, *, now: datetime, width: int | None) -> Iter
     """Everything about a hold: the body first, whole, so that what is to be decided stands last."""
     yield f"Hold {safe_line(hold.id)}: {state_word(hold.state)}"
     yield ""
-    yield "What would go to the model, whole, as it would go"
-    yield from conversation(hold.forward, width=width)
+    is_answer = hold.HasField("answer")
+    yield f"What would go to the {'caller' if is_answer else 'model'}, whole, as it would go"
+    yield from conversation(hold.forward, width=width, is_answer=is_answer)
     yield ""
     facts = [*_who(hold), *_why(hold), *_when(hold, now)]
     for name, text in facts:
@@ -60,6 +61,8 @@ def _who(hold: holds_pb2.Hold) -> Iterator[tuple[str, str]]:
     person = f", person {caller.person}" if caller.person else ""
     yield "Caller", safe_line(f"{caller.subject} ({groups}{more}) of {caller.issuer}{person}")
     yield "Asks", safe_line(f"{hold.model} by {hold.api} {hold.operation}")
+    if hold.HasField("answer"):
+        yield "Answer", safe_line(f"status {hold.answer.status}, {hold.answer.content_type}; {_masked(hold)}")
     yield "Session", safe_line(hold.session)
 
 
@@ -71,6 +74,11 @@ def _why(hold: holds_pb2.Hold) -> Iterator[tuple[str, str]]:
         yield "Unread", safe_line(_unread(value))
     if hold.previous:
         yield "Before", safe_line(f"the same request had hold {hold.previous}; see: authz hold show")
+
+
+def _masked(hold: holds_pb2.Hold) -> str:
+    masked = ", ".join(f"{name} x{count}" for name, count in sorted(hold.answer.masked.items()))
+    return f"masked in it: {masked}" if masked else "nothing is masked in it"
 
 
 def _unread(value: holds_pb2.Unread) -> str:

@@ -238,7 +238,7 @@ def test_a_key_that_nobody_honours_is_refused_at_every_level(
         ("record: {keep: {payloads: 5h}}", 27, "from 1d"),
         ("record: {keys: {url: 'postgresql://u:p@h/d'}}", 22, "must not have the password"),
         ("record: {keys: {master: {file: a, environment: B}}}", 48, "not both"),
-        ("answers: {rules: [{name: a, when: 'true', effect: hold}]}", 51, "hold is not supported yet"),
+        ("answers: {rules: [{name: a, when: 'true', effect: hold}]}", 19, "names its approval"),
         (
             "answers: {rules: [{name: a, when: 'true', effect: deny, whole: true}]}",
             57,

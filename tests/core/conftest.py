@@ -9,7 +9,7 @@ import pytest
 
 from authz_service.core.events import RequestJudged
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import Hold, HoldState
+from authz_service.core.ports import AnswerHead, Hold, HoldState
 from authz_service.core.request import Request
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import Operation
@@ -35,6 +35,7 @@ def judged() -> Callable[..., RequestJudged]:
         forward: bytes = b"forward",
         changes: bytes | None = None,
         approval: Approval = SECURITY,
+        holds_answers: bool = False,
     ) -> RequestJudged:
         view = RequestView("openai.chat", "chat", "llama", False, ())
         operation = Operation("openai.chat", "chat", "POST", "/v1/chat/completions")
@@ -45,14 +46,20 @@ def judged() -> Callable[..., RequestJudged]:
         approvals = (approval,) if effect is Effect.HOLD else ()
         names = tuple(a.name for a in approvals)
         decision = Decision(effect, "the-rule", "because", "digest", names)
-        return RequestJudged(decision, "llama", "hold_new", NOW, inspection, approvals)
+        return RequestJudged(decision, "llama", "hold_new", NOW, inspection, approvals, holds_answers)
 
     return make
 
 
 @pytest.fixture
 def hold_in() -> Callable[..., Hold]:
-    def make(state: HoldState, *, approval: Approval = SECURITY, hold_id: str = "hold_1") -> Hold:
+    def make(
+        state: HoldState,
+        *,
+        approval: Approval = SECURITY,
+        hold_id: str = "hold_1",
+        answer: AnswerHead | None = None,
+    ) -> Hold:
         caller = Caller(issuer="https://id", subject="alice", expires_at=NOW - 1)
         return Hold(
             id=hold_id,
@@ -75,6 +82,7 @@ def hold_in() -> Callable[..., Hold]:
             version=1,
             created_at=NOW,
             deadline=NOW + 600,
+            answer=answer,
         )
 
     return make

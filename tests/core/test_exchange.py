@@ -335,25 +335,6 @@ def test_an_answer_denied_later_is_cut_off_before_the_offending_text(
     assert not any(b"secret" in p for d in getattr(record, "drafts", ()) for p in d.payloads.values())
 
 
-def test_a_held_answer_waits_whole_and_goes_out_as_it_was_approved(
-    request_of_alice: Request, judged: Judged, hold_in: HoldIn
-) -> None:
-    decision = Decision(Effect.HOLD, "review-answers", "", "digest", ("security",))
-    approval = Approval("security", (Stage("true", 1, 600.0),))
-    exchange, _ = play(request_of_alice, BodyRead(b"body"), judged(Effect.ALLOW), ANSWER)
-    assert exchange.handle(AnswerRead(step(b"one"), decision, (approval,), "hold_2", NOW)) == []
-    (opened,) = exchange.handle(AnswerRead(step(b"two", is_last=True)))
-    assert isinstance(opened, OpenHold)
-    assert opened.draft.forward == b"onetwo"
-    hold = hold_in(HoldState.PENDING, hold_id="hold_2")
-    assert exchange.handle(HoldAnswered(Opened(hold))) == [WatchHold("hold_2")]
-    (consume,) = exchange.handle(HoldApproved(hold_in(HoldState.APPROVED, hold_id="hold_2"), NOW))
-    assert isinstance(consume, Consume)
-    assert [d.kind for d in consume.entries] == [Kind.ANSWER_RELEASED, Kind.EXCHANGE_ENDED]
-    done = exchange.handle(HoldConsumed(is_ours=True))
-    assert done == [LeaveHold(), ForwardAnswer(b"forward", is_last=True)]
-
-
 def test_an_answer_that_cannot_be_read_is_never_passed_on(request_of_alice: Request, judged: Judged) -> None:
     failed = AnswerFailed(Unreadable("not JSON", code="unreadable_answer"))
     _, commands = play(request_of_alice, BodyRead(b""), judged(Effect.ALLOW), ANSWER, failed)

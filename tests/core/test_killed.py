@@ -18,6 +18,7 @@ from authz_service.core.commands import (
     Reply,
 )
 from authz_service.core.events import (
+    AnswerFound,
     AnswerRead,
     AnswerStarted,
     BodyRead,
@@ -114,7 +115,8 @@ def test_a_held_answer_never_goes_out(
     first = piece(b"secret", decision=decision)
     rest: list[Event] = [piece(b" thing", is_last=True)] if is_complete else []
     rest += [HoldAnswered(Opened(hold_in(HoldState.PENDING)))] if is_complete else []
-    commands = run(request_of_alice, BodyRead(b"body"), judged(Effect.ALLOW), STARTED, first, *rest, KILLED)
+    asked: list[Event] = [BodyRead(b"body"), judged(Effect.ALLOW, holds_answers=True), AnswerFound(None)]
+    commands = run(request_of_alice, *asked, STARTED, first, *rest, KILLED)
     assert isinstance(commands[-1], Reply)
     assert not any(isinstance(c, Forward | ForwardAnswer) for c in commands)
 

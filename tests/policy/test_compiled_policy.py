@@ -90,6 +90,12 @@ def test_answers_need_a_decision_when_a_rule_or_the_default_might_deny(policy: M
     assert policy(answer_rules=[rule("trial", Effect.DENY, shadow=True)]).reads_answers
 
 
+def test_answers_are_kept_back_only_where_a_rule_in_force_may_hold_them(policy: Make, rule: Make) -> None:
+    assert policy(answer_rules=[rule("review", Effect.HOLD)]).holds_answers
+    assert not policy(answer_rules=[rule("trial", Effect.HOLD, shadow=True)]).holds_answers
+    assert not policy(answer_rules=[rule("never", Effect.DENY)]).holds_answers
+
+
 def test_answers_are_judged_by_their_own_rules(policy: Make, rule: Make, answer_facts: AnswerFacts) -> None:
     strict = policy(rule("staff", Effect.ALLOW), answer_rules=[rule("no-tokens", Effect.DENY)])
     decision = strict.decide_answer(answer_facts)

@@ -39,6 +39,7 @@ class Judging:
     """Rules that remember what they were asked about."""
 
     reads_answers: bool = True
+    holds_answers: bool = False
     asked: list[dict[str, int]] = field(default_factory=list)
 
     def approvals_of(self, names: Any) -> tuple[()]:
@@ -76,7 +77,9 @@ def read(rules: Judging, pieces: int, *steps: AnswerStep | Unreadable) -> list[A
     """What an answer tells of so many pieces, the last of which is its end."""
     request: Any = type("Asked", (), {"caller": None})
     answer: Any = Answer
-    answer = answer(rules, request, Seen(), Told(list(steps)), clock=lambda: 0.0, new_id=str, threads=None)
+    answer = answer(
+        rules, request, Seen(), Told(list(steps)), clock=lambda: 0.0, new_id=str, threads=None, reserve=None
+    )
 
     async def run() -> list[AnswerRead | AnswerFailed]:
         return [await answer.read(b"x", is_last=i == pieces - 1) for i in range(pieces)]

@@ -17,6 +17,7 @@ class Asked:
     """A policy that notes what had been found each time it was asked."""
 
     reads_answers = True
+    holds_answers = False
 
     def __init__(self) -> None:
         self.found: list[dict[str, int]] = []
@@ -56,6 +57,7 @@ def read(*pieces: AnswerStep, end: AnswerStep) -> tuple[Asked, list[Any]]:
         clock=lambda: 0.0,
         new_id=lambda prefix: prefix,
         threads=Threads(),
+        reserve=lambda size: None,
     )
 
     async def scenario() -> list[Any]:

@@ -31,6 +31,7 @@ class Watched:
 
     policy: Policy
     threads: list[int] = field(default_factory=list)
+    holds_answers: bool = False
 
     def decide_request(self, facts: RequestFacts) -> Decision:
         self.threads.append(threading.get_ident())

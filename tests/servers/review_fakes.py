@@ -25,6 +25,7 @@ from authz_service.core.holds import (
 )
 from authz_service.core.live_sessions import ToEnd
 from authz_service.core.ports import (
+    AnswerWanted,
     Attached,
     Ballot,
     Entry,
@@ -136,6 +137,9 @@ class MemoryStore:
             if hold.fingerprint == draft.fingerprint and hold.state in OPEN:
                 return Attached(hold)
         return Opened(self.put(hold_of(draft, at=self.time)))
+
+    async def attach_answer(self, wanted: AnswerWanted) -> None:
+        raise NotImplementedError
 
     async def hold(self, hold_id: str) -> Hold | None:
         self._answer()
@@ -326,7 +330,9 @@ def _page(items: Sequence[Item], size: int, token: str) -> Page[Item]:
 def hold_of(draft: HoldDraft, *, at: float) -> Hold:
     """A pending hold as a store would make it."""
     first = tuple(StageRef(approval.name, 0) for approval in draft.approvals)
-    values = {name: getattr(draft, name) for name in HoldDraft.__slots__ if name != "entries"}
+    values = {
+        name: getattr(draft, name) for name in HoldDraft.__slots__ if name not in ("entries", "replaces")
+    }
     return Hold(
         **values,
         state=HoldState.PENDING,

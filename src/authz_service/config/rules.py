@@ -53,8 +53,7 @@ def _read_rule(
 ) -> Rule | None:
     name = section.required("name", scalars.refused_unless(scalars.name, _not_reserved), None)
     condition = conditions.required(section, "when", phase)
-    effects = _EFFECTS if phase is Phase.REQUESTS else _FINAL_EFFECTS
-    effect = section.required("effect", scalars.one_of(effects, [*(_EFFECTS.keys() - effects.keys())]), None)
+    effect = section.required("effect", scalars.one_of(_EFFECTS), None)
     approval = section.optional("approval", scalars.name, None)
     if effect is Effect.HOLD and approval is None and not section.has("approval"):
         section.refuse(section.node.place, "a rule that holds names its approval")

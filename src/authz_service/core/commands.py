@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from authz_service.audit.draft import EntryDraft
-from authz_service.core.ports import HoldDraft
+from authz_service.core.ports import AnswerHead, AnswerWanted, Hold, HoldDraft
 from authz_service.model_apis.base import ApiError
 from authz_service.values import value
 from authz_service.view.caller import Caller
@@ -45,14 +45,31 @@ class OpenHold:
 
 
 @value
+class FindAnswer:
+    """Look for the answer to this request that people are asked about: AnswerFound."""
+
+    wanted: AnswerWanted
+
+
+@value
+class JudgeAnswer:
+    """Evaluate the rules for answers of this moment over a held answer: AnswerJudged or AnswerFailed."""
+
+    hold: Hold
+    caller: Caller
+
+
+@value
 class WatchHold:
     """Wait for the hold in the background: HoldApproved, HoldEnded or WaitElapsed.
 
-    `seconds` are those that the caller prefers; None for the usual wait (`holds.wait`).
+    `seconds` are those that the caller prefers; None for the usual wait (`holds.wait`). With `is_answer`
+    what is known of the request is needed again.
     """
 
     hold: str
     seconds: int | None = None
+    is_answer: bool = False
 
 
 @value
@@ -103,6 +120,14 @@ class ForwardAnswer:
 
 
 @value
+class GiveAnswer:
+    """Answer the caller in place of the model, with a whole answer that was approved."""
+
+    head: AnswerHead
+    body: bytes
+
+
+@value
 class CutAnswer:
     """End an answer that has begun with an error in the API's streaming shape; drop the rest."""
 
@@ -121,6 +146,8 @@ Command = (
     | Record
     | RecordLater
     | OpenHold
+    | FindAnswer
+    | JudgeAnswer
     | WatchHold
     | LeaveHold
     | Consume
@@ -128,6 +155,7 @@ Command = (
     | Reply
     | ReadAnswer
     | ForwardAnswer
+    | GiveAnswer
     | CutAnswer
     | Abort
 )

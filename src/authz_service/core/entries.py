@@ -78,11 +78,14 @@ def answer_decided(request: Request, decision: Decision, findings: Mapping[str, 
     return EntryDraft(Kind.ANSWER_DECIDED, request.session, _decision(decision, findings))
 
 
-def answer_released(request: Request, *, body: bytes, masked: Mapping[str, int]) -> EntryDraft:
+def answer_released(
+    request: Request, *, body: bytes, masked: Mapping[str, int], hold: str | None = None
+) -> EntryDraft:
     """`body` is about to go to the caller; `masked` counts what was taken out of it."""
-    return EntryDraft(
-        Kind.ANSWER_RELEASED, request.session, {"masked": dict(masked)}, {"body": body}, request.pseudonym
-    )
+    data: dict[str, Scalar | dict[str, Scalar]] = {"masked": dict(masked)}
+    if hold is not None:
+        data["hold"] = hold
+    return EntryDraft(Kind.ANSWER_RELEASED, request.session, {**data}, {"body": body}, request.pseudonym)
 
 
 def answer_refused(request: Request, *, code: str) -> EntryDraft:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 
 from authz_service.core.holds import Approval
-from authz_service.core.ports import Hold, Opening
+from authz_service.core.ports import AlreadyRejected, Attached, Hold, Opening
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import AnswerStep, RequestInspection
 from authz_service.policy.decision import Decision
@@ -25,6 +26,7 @@ class RequestJudged:
 
     `approvals` are the definitions that the decision names, `new_hold` an id for a hold that may be
     opened, `now` seconds since the epoch; `model` is the name of the model that would be asked.
+    With `holds_answers` a rule may have the answer wait.
     """
 
     decision: Decision
@@ -33,6 +35,7 @@ class RequestJudged:
     now: float
     inspection: RequestInspection | None = None
     approvals: tuple[Approval, ...] = ()
+    holds_answers: bool = False
 
 
 @value
@@ -51,6 +54,13 @@ class HoldAnswered:
     """The store opened a hold, attached to one, or refused to."""
 
     opening: Opening
+
+
+@value
+class AnswerFound:
+    """The store has looked for an answer that waits, or was withheld; None where there is none."""
+
+    opening: Attached | AlreadyRejected | None
 
 
 @value
@@ -96,7 +106,8 @@ class AnswerStarted:
 class AnswerRead:
     """A piece of the answer was read. `decision` is set where a rule had something new to judge.
 
-    `approvals`, `new_hold` and `now` are as in RequestJudged, for a decision to hold.
+    `approvals`, `new_hold` and `now` are as in RequestJudged, for a decision to hold. `found` counts all
+    findings up to here.
     """
 
     step: AnswerStep
@@ -104,6 +115,22 @@ class AnswerRead:
     approvals: tuple[Approval, ...] = ()
     new_hold: str = ""
     now: float = 0.0
+    found: Mapping[str, int] = field(default_factory=dict)
+
+
+@value
+class AnswerJudged:
+    """The rules of this moment judged an answer that waits. `body` is it, as the masks of now have it.
+
+    `found` counts its findings; the others are as in RequestJudged.
+    """
+
+    body: bytes
+    decision: Decision
+    found: Mapping[str, int]
+    masked: Mapping[str, int]
+    new_hold: str
+    approvals: tuple[Approval, ...] = ()
 
 
 @value
@@ -141,12 +168,14 @@ Event = (
     | RequestFailed
     | RequestJudged
     | HoldAnswered
+    | AnswerFound
     | HoldApproved
     | HoldEnded
     | WaitElapsed
     | HoldConsumed
     | AnswerStarted
     | AnswerRead
+    | AnswerJudged
     | AnswerFailed
     | StoreFailed
     | Killed

@@ -3,10 +3,15 @@
     READING ──body──> JUDGING ──allow────────────────────────> FORWARDED ──> ANSWERING ──> CLOSED
                        │  ▲                                        ▲             │ hold
                   hold │  │ gone, or another's                     │             ▼
-                       ▼  │                                        │        ANSWER_HELD ──> CLOSED
-                     OPENING ──> WAITING ──approved──> REJUDGING ──> CONSUMING
-                                    │ rejected, expired, wait over
-                                    └──────────> CLOSED  (as every refusal, from any state)
+                       ▼  │                                        │        ANSWER_HELD ──approved──┐
+                     OPENING ──> WAITING ──approved──> REJUDGING ──> CONSUMING     ▲         ANSWER_REJUDGING
+                                    │ rejected, expired, wait over                 │               │
+                                    └──────────> CLOSED  (as every refusal)        │        ANSWER_CONSUMING
+                                                                                   │               │
+                     JUDGING ──answers may be held──> SEEKING ──there already──────┘            CLOSED
+
+Where a rule may hold answers, JUDGING and FORWARDED lead over SEEKING: the answer may be there already, and
+the whole of one that comes is kept back until it is judged as a whole.
 
 What holds in every state: nothing is forwarded without a `Record` (or a `Consume`, which records)
 before it in the same list; a failed command drops the rest of its list and comes back as an event;
@@ -32,9 +37,12 @@ from authz_service.core.commands import (
     Command,
     Consume,
     CutAnswer,
+    FindAnswer,
     Forward,
     ForwardAnswer,
+    GiveAnswer,
     Judge,
+    JudgeAnswer,
     LeaveHold,
     OpenHold,
     ReadAnswer,
@@ -45,6 +53,8 @@ from authz_service.core.commands import (
 )
 from authz_service.core.events import (
     AnswerFailed,
+    AnswerFound,
+    AnswerJudged,
     AnswerRead,
     AnswerStarted,
     BodyRead,
@@ -63,6 +73,8 @@ from authz_service.core.events import (
 from authz_service.core.holds import Approval
 from authz_service.core.ports import (
     AlreadyRejected,
+    AnswerHead,
+    AnswerWanted,
     Attached,
     Hold,
     HoldDraft,
@@ -75,8 +87,11 @@ from authz_service.core.ports import (
 )
 from authz_service.core.request import Request
 from authz_service.core.states import (
+    AnswerConsuming,
     AnswerHeld,
     Answering,
+    AnswerRejudging,
+    Asked,
     Closed,
     Consuming,
     Forwarded,
@@ -84,14 +99,15 @@ from authz_service.core.states import (
     Opening,
     Reading,
     Rejudging,
+    Seeking,
     State,
     Undecided,
     Waiting,
 )
-from authz_service.errors import AuthzError
+from authz_service.errors import AuthzError, Unavailable
 from authz_service.model_apis.base import ApiError
 from authz_service.policy.decision import Decision, Effect
-from authz_service.view.answer import Usage
+from authz_service.view.caller import Caller
 
 
 class IllegalEvent(RuntimeError):
@@ -129,7 +145,7 @@ class Exchange:
             return self._left()
         if isinstance(event, Killed):
             return self._killed(event)
-        if isinstance(self.state, Answering):  # first, since an answer comes in many pieces
+        if isinstance(self.state, Answering):  # before others, since an answer comes in many pieces
             return self._answering(self.state, event)
         if isinstance(self.state, Undecided):
             if isinstance(event, AnswerStarted):
@@ -143,6 +159,8 @@ class Exchange:
                 return self._reading(event)
             case Judging() as state:
                 return self._judging(state, event)
+            case Seeking() as state:
+                return self._seeking(state, event)
             case Opening() as state:
                 return self._opening(state, event)
             case Waiting() as state:
@@ -151,10 +169,14 @@ class Exchange:
                 return self._rejudging(state, event)
             case Consuming() as state:
                 return self._consuming(state, event)
-            case Forwarded():
-                return self._forwarded(event)
+            case Forwarded() as state:
+                return self._forwarded(state, event)
             case AnswerHeld() as state:
                 return self._answer_held(state, event)
+            case AnswerRejudging() as state:
+                return self._answer_rejudging(state, event)
+            case AnswerConsuming() as state:
+                return self._answer_consuming(state, event)
             case _ as never:
                 assert_never(never)
 
@@ -171,11 +193,42 @@ class Exchange:
     def _judging(self, state: Judging, event: Event) -> list[Command]:
         match event:
             case RequestJudged(decision=decision):
-                if decision.effect is Effect.ALLOW:
-                    return self._allow(state.body, event)
                 if decision.effect is Effect.DENY:
                     return self._deny(state.body, event)
-                return self._open_hold(state.body, event, event.approvals, previous=state.previous)
+                if event.holds_answers:
+                    return self._seek(state, event)
+                return self._allow_or_hold(state.body, event, previous=state.previous)
+            case _:
+                raise self._illegal(event)
+
+    def _allow_or_hold(self, body: bytes, judged: RequestJudged, *, previous: str | None) -> list[Command]:
+        if judged.decision.effect is Effect.ALLOW:
+            return self._allow(body, judged)
+        return self._open_hold(body, judged, judged.approvals, previous=previous)
+
+    def _seek(self, state: Judging, judged: RequestJudged) -> list[Command]:
+        """Before the model is asked: its answer to the same request may be there, waiting for people."""
+        asked = _asked(judged)
+        if asked is None:
+            raise self._illegal(judged)
+        self.state = Seeking(state.body, judged, state.previous, was_recorded=self.is_recorded)
+        drafts = self._drafts(self._decided(judged), size=len(state.body))
+        wanted = AnswerWanted(
+            self.request.session, self.request.caller, _answer_fingerprint(asked), asked.changes, drafts
+        )
+        return [FindAnswer(wanted)]
+
+    def _seeking(self, state: Seeking, event: Event) -> list[Command]:
+        match event:
+            case AnswerFound(None):
+                self.is_recorded = state.was_recorded
+                return self._allow_or_hold(state.body, state.judged, previous=state.previous)
+            case AnswerFound(AlreadyRejected(hold)):
+                return self._refuse(replies.ended(hold, session=self.request.session))
+            case AnswerFound(Attached(hold)):
+                asked = _asked(state.judged)
+                assert asked is not None  # or nothing would have been sought
+                return self._wait_for_answer(AnswerHeld(asked, None), hold)
             case _:
                 raise self._illegal(event)
 
@@ -183,7 +236,7 @@ class Exchange:
         forward = judged.inspection.forward if judged.inspection else body
         released = entries.released(self.request, model=judged.model, body=forward)
         decided = self._decided(judged)
-        self.state = Forwarded()
+        self.state = Forwarded(_asked(judged))
         return [self._record(decided, released, size=len(body)), Forward(forward, judged.model)]
 
     def _deny(self, body: bytes, judged: RequestJudged) -> list[Command]:
@@ -270,12 +323,18 @@ class Exchange:
                 raise self._illegal(event)
 
     def _approved(self, body: bytes, hold: Hold, now: float) -> list[Command]:
-        is_snapshot = all(approval.snapshot for approval in hold.approvals)
-        if not is_snapshot and self.request.caller.expires_at <= now:
+        caller = self._releases_to(hold, now)
+        if caller is None:
             reply = replies.token_expired(hold, session=self.request.session)
             return [LeaveHold(), *self._refuse(reply, outcome="token_expired")]
         self.state = Rejudging(body, hold)
-        return [Judge(body, hold.caller if is_snapshot else self.request.caller)]
+        return [Judge(body, caller)]
+
+    def _releases_to(self, hold: Hold, now: float) -> Caller | None:
+        """The identity that the rules are asked about at a release; None where its token has expired."""
+        if all(approval.snapshot for approval in hold.approvals):
+            return hold.caller
+        return self.request.caller if self.request.caller.expires_at > now else None
 
     def _hold_ended(self, body: bytes, hold: Hold) -> list[Command]:
         if hold.state in (HoldState.REJECTED, HoldState.EXPIRED):
@@ -294,9 +353,8 @@ class Exchange:
         return [LeaveHold(), Judge(body, self.request.caller)]
 
     def _wait_elapsed(self, hold: Hold) -> list[Command]:
-        reply = replies.pending(hold, session=self.request.session, prefer=self.request.prefer)
         ended = entries.ended(self.request, "pending")
-        return self._close(LeaveHold(), self._record(ended), reply)
+        return self._close(LeaveHold(), self._record(ended), self._pending(hold))
 
     def _rejudging(self, state: Rejudging, event: Event) -> list[Command]:
         match event:
@@ -315,13 +373,13 @@ class Exchange:
         hold = state.hold
         released = entries.released(self.request, model=hold.model, body=hold.forward, hold=hold.id)
         drafts = self._drafts(self._decided(judged), released, size=len(state.body))
-        self.state = Consuming(state.body, hold)
+        self.state = Consuming(state.body, hold, _asked(judged))
         return [Consume(hold.id, hold.digest, drafts)]
 
     def _consuming(self, state: Consuming, event: Event) -> list[Command]:
         match event:
             case HoldConsumed(is_ours=True):
-                self.state = Forwarded()
+                self.state = Forwarded(state.asked)
                 return [LeaveHold(), Forward(state.hold.forward, state.hold.model)]
             case HoldConsumed(is_ours=False):
                 return self._judge_anew(state.body, state.hold)
@@ -330,11 +388,11 @@ class Exchange:
 
     # The answer's side.
 
-    def _forwarded(self, event: Event) -> list[Command]:
+    def _forwarded(self, state: Forwarded, event: Event) -> list[Command]:
         self._is_answered = True
         match event:
             case AnswerStarted(status, headers, is_last):
-                self.state = Answering(status, headers)
+                self.state = Answering(status, headers, asked=state.asked)
                 return [ReadAnswer(status, headers, is_last)]
             case AnswerFailed(error):
                 return self._answer_failed(error, is_begun=False)
@@ -349,10 +407,13 @@ class Exchange:
         decision = event.decision
         if decision is not None and decision.effect is Effect.DENY:
             return self._deny_answer(state, event, decision)
-        if state.hold is not None:
-            return self._collect(state, state.hold, event)
+        if state.asked is not None:
+            return self._collect(state, state.asked, event)
         if decision is not None and decision.effect is Effect.HOLD:
-            return self._collect(state, event, event)
+            # A rule that was not there when the request was judged: what people would see is not all there.
+            message = "The rules for answers have changed while this one came; send the request again."
+            error = Unavailable(message, code="rules_changed")
+            return self._answer_failed(error, is_begun=state.is_started)
         return self._release_answer(state, event)
 
     def _release_answer(self, state: Answering, event: AnswerRead) -> list[Command]:
@@ -377,7 +438,8 @@ class Exchange:
         if not state.is_started:
             drafts.append(entries.answer_started(self.request, status=state.status, headers=state.headers))
         if event.decision is not None:
-            drafts.append(entries.answer_decided(self.request, event.decision, event.step.found))
+            found = event.found or event.step.found
+            drafts.append(entries.answer_decided(self.request, event.decision, found))
         return drafts
 
     def _deny_answer(self, state: Answering, event: AnswerRead, decision: Decision) -> list[Command]:
@@ -388,69 +450,190 @@ class Exchange:
         ending = CutAnswer(error) if state.is_started else Reply(error, replies.retry(False))
         return self._close(Record(tuple(drafts)), ending)
 
-    def _collect(self, state: Answering, first: AnswerRead, event: AnswerRead) -> list[Command]:
-        """Keep back an answer that is to be held; it is held as a whole, once it has ended."""
-        if state.is_started:
-            raise IllegalEvent("an answer that may be held was released in part")
+    def _collect(self, state: Answering, asked: Asked, event: AnswerRead) -> list[Command]:
+        """Keep back an answer that may be held, until all of it is there and was judged."""
         step = event.step
         collected = (*state.collected, step.release)
         usage = step.usage or state.usage
+        masked = _sum(state.masked, step.masked)
+        is_to_hold = event.decision is not None and event.decision.effect is Effect.HOLD
+        hold = event if is_to_hold else state.hold
         if not step.is_last:
-            self.state = replace(state, hold=first, collected=collected, usage=usage)
+            self.state = replace(state, hold=hold, collected=collected, usage=usage, masked=masked)
             return []
-        self.state = AnswerHeld(None, usage)
-        return [OpenHold(self._answer_draft(first, b"".join(collected), state, event))]
+        body = b"".join(collected)
+        if hold is not None:
+            head = AnswerHead(state.status, state.headers, masked)
+            return self._hold_answer(AnswerHeld(asked, None, head, usage), hold, body)
+        whole = replace(state, usage=usage, masked=masked)
+        return self._release_answer(whole, replace(event, step=step._replace(release=body, masked={})))
 
-    def _answer_draft(self, first: AnswerRead, body: bytes, state: Answering, event: AnswerRead) -> HoldDraft:
-        decision = first.decision
-        if decision is None or not first.approvals:
+    def _hold_answer(self, held: AnswerHeld, judged: AnswerRead, body: bytes) -> list[Command]:
+        if judged.decision is None or held.head is None:
+            raise self._illegal(judged)
+        started = entries.answer_started(self.request, status=held.head.status, headers=held.head.headers)
+        decided = entries.answer_decided(self.request, judged.decision, judged.found)
+        self.state = held
+        draft = self._answer_draft(
+            held.asked,
+            held.head,
+            body,
+            judged.decision,
+            judged.approvals,
+            id=judged.new_hold,
+            found=judged.found,
+            drafts=(started, decided),
+        )
+        return [OpenHold(draft)]
+
+    def _answer_draft(
+        self,
+        asked: Asked,
+        head: AnswerHead,
+        body: bytes,
+        decision: Decision,
+        approvals: tuple[Approval, ...],
+        *,
+        id: str,
+        found: Mapping[str, int],
+        drafts: tuple[EntryDraft, ...],
+        replaces: Hold | None = None,
+    ) -> HoldDraft:
+        if not approvals:
             raise IllegalEvent("an answer is to be held without a decision that names an approval")
-        drafts = self._answer_drafts(state, replace(event, decision=decision))
         return HoldDraft(
-            id=first.new_hold,
+            id=id,
             session=self.request.session,
             caller=self.request.caller,
-            fingerprint=_digest(b"answer\0" + self.request.session.encode()),
-            changes=_digest(body),
+            fingerprint=_answer_fingerprint(asked),
+            changes=asked.changes,
             digest=_digest(body),
             forward=body,
             api=self.request.api,
-            operation="answer",
-            model="",
-            rule=decision.rule,
+            operation=asked.operation,
+            model=asked.model,
+            rule=replaces.rule if replaces and decision.effect is Effect.ALLOW else decision.rule,
             reason=decision.reason,
             policy=decision.policy,
-            approvals=first.approvals,
-            entries=tuple(drafts),
+            approvals=approvals,
+            findings=found,
+            entries=drafts,
+            answer=head,
+            replaces=replaces.id if replaces else None,
         )
 
     def _answer_held(self, state: AnswerHeld, event: Event) -> list[Command]:
-        session = self.request.session
         match event:
-            case HoldAnswered(Opened(hold) | Attached(hold)):
-                self.state = AnswerHeld(hold, state.usage)
-                return [WatchHold(hold.id)]
+            case HoldAnswered(Opened(hold)):
+                return self._wait_for_answer(state, hold)
+            case HoldAnswered(Attached(hold)):
+                if not _is_alike(state.head, hold.answer):
+                    return self._withhold(state, self._pending(hold), "pending")
+                return self._wait_for_answer(state, hold)
             case HoldAnswered(opening):
-                return self._withhold(self._not_held(opening), "answer_not_held", state.usage)
-            case HoldApproved(hold):
-                self.state = AnswerHeld(hold, state.usage)
-                released = entries.answer_released(self.request, body=hold.forward, masked={})
-                ended = entries.ended(self.request, "completed", state.usage)
-                return [Consume(hold.id, hold.digest, (released, ended))]
-            case HoldConsumed(is_ours=True) if state.hold is not None:
-                return self._close(LeaveHold(), ForwardAnswer(state.hold.forward, is_last=True))
-            case HoldConsumed(is_ours=False) if state.hold is not None:
-                return self._withhold(replies.ended(state.hold, session=session), "expired", state.usage)
+                return self._withhold(state, self._not_held(opening), "answer_not_held")
+            case HoldApproved(hold, now):
+                return self._answer_approved(state, hold, now)
             case HoldEnded(hold):
-                return self._withhold(replies.ended(hold, session=session), hold.state.value, state.usage)
+                return self._withhold(state, self._answer_ended(hold), hold.state.value)
             case WaitElapsed() if state.hold is not None:
-                return self._withhold(replies.pending(state.hold, session=session), "pending", state.usage)
+                return self._withhold(state, self._pending(state.hold), "pending")
+            case AnswerStarted() if state.head is None:
+                return self._envoy_replied(event)
             case _:
                 raise self._illegal(event)
 
-    def _withhold(self, reply: Reply, outcome: str, usage: Usage | None) -> list[Command]:
+    def _wait_for_answer(self, held: AnswerHeld, hold: Hold) -> list[Command]:
+        if self._goes_at_once(hold):
+            return self._withhold(held, self._pending(hold), "pending")
+        self.state = replace(held, hold=hold)
+        return [replace(self._watch(hold), is_answer=True)]
+
+    def _pending(self, hold: Hold) -> Reply:
+        return replies.pending(hold, session=self.request.session, prefer=self.request.prefer)
+
+    def _answer_ended(self, hold: Hold) -> Reply:
+        session = self.request.session
+        if hold.state in (HoldState.REJECTED, HoldState.EXPIRED):
+            return replies.ended(hold, session=session)
+        if hold.state is HoldState.SUPERSEDED:
+            return replies.superseded(hold, session=session)
+        return replies.answer_given(hold, session=session)
+
+    def _answer_approved(self, held: AnswerHeld, hold: Hold, now: float) -> list[Command]:
+        caller = self._releases_to(hold, now)
+        if caller is None:
+            reply = replies.token_expired(hold, session=self.request.session)
+            return self._withhold(held, reply, "token_expired")
+        self.state = AnswerRejudging(held, hold)
+        return [JudgeAnswer(hold, caller)]
+
+    def _answer_rejudging(self, state: AnswerRejudging, event: Event) -> list[Command]:
+        held, hold, session = state.held, state.hold, self.request.session
+        match event:
+            case AnswerFailed(error):
+                return self._withhold(held, replies.refused(error, session=session), "refused")
+            case AnswerJudged(decision=decision):
+                decided = entries.answer_decided(self.request, decision, event.found)
+                if decision.effect is Effect.DENY:
+                    reply = Reply(replies.answer_denied(decision, session=session), replies.retry(False))
+                    return self._withhold(held, reply, "answer_denied", decided)
+                is_covered = decision.effect is Effect.ALLOW or event.approvals == hold.approvals
+                if not is_covered or event.body != hold.forward or hold.answer is None:
+                    return self._hold_answer_anew(held, hold, event, decided)
+                return self._consume_answer(held, hold, hold.answer, decided)
+            case _:
+                raise self._illegal(event)
+
+    def _hold_answer_anew(
+        self, held: AnswerHeld, hold: Hold, event: AnswerJudged, decided: EntryDraft
+    ) -> list[Command]:
+        """The approval was of other bytes, or by other people than the rules of now ask for."""
+        if hold.answer is None:
+            raise self._illegal(event)
+        self.state = replace(held, hold=None)
+        draft = self._answer_draft(
+            held.asked,
+            replace(hold.answer, masked=_sum(hold.answer.masked, event.masked)),
+            event.body,
+            event.decision,
+            event.approvals or hold.approvals,
+            id=event.new_hold,
+            found=event.found,
+            drafts=(decided,),
+            replaces=hold,
+        )
+        return [LeaveHold(), OpenHold(draft)]
+
+    def _consume_answer(
+        self, held: AnswerHeld, hold: Hold, head: AnswerHead, decided: EntryDraft
+    ) -> list[Command]:
+        released = entries.answer_released(self.request, body=hold.forward, masked=head.masked, hold=hold.id)
+        drafts = [decided, released, entries.ended(self.request, "completed", held.usage)]
+        if held.head is None:
+            drafts.insert(0, entries.answer_started(self.request, status=head.status, headers=head.headers))
+        self.state = AnswerConsuming(held, hold)
+        return [Consume(hold.id, hold.digest, tuple(drafts))]
+
+    def _answer_consuming(self, state: AnswerConsuming, event: Event) -> list[Command]:
+        hold = state.hold
+        match event:
+            case HoldConsumed(is_ours=True) if hold.answer is not None:
+                is_own = state.held.head is not None
+                body = hold.forward
+                give = ForwardAnswer(body, is_last=True) if is_own else GiveAnswer(hold.answer, body)
+                return self._close(LeaveHold(), give)
+            case HoldConsumed(is_ours=False):
+                reply = replies.answer_given(hold, session=self.request.session)
+                return self._withhold(state.held, reply, "approval_lost")
+            case _:
+                raise self._illegal(event)
+
+    def _withhold(self, held: AnswerHeld, reply: Reply, outcome: str, *drafts: EntryDraft) -> list[Command]:
+        if held.head is None:
+            return [LeaveHold(), *self._refuse(reply, *drafts, outcome=outcome)]
         refused = entries.answer_refused(self.request, code=reply.error.code)
-        record = Record((refused, entries.ended(self.request, outcome, usage)))
+        record = Record((*drafts, refused, entries.ended(self.request, outcome, held.usage)))
         return self._close(LeaveHold(), record, reply)
 
     def _answer_failed(self, error: AuthzError, *, is_begun: bool, status: int = 200) -> list[Command]:
@@ -464,6 +647,21 @@ class Exchange:
 
     # What can happen anywhere.
 
+    @property
+    def can_be_resumed(self) -> bool:
+        """Nothing was forwarded and nothing answered: another process may begin it anew."""
+        held = self._held_answer()
+        return held.head is None if held is not None else isinstance(self.state, Undecided)
+
+    def _held_answer(self) -> AnswerHeld | None:
+        match self.state:
+            case AnswerHeld() as held:
+                return held
+            case AnswerRejudging(held=held) | AnswerConsuming(held=held):
+                return held
+            case _:
+                return None
+
     def _left(self) -> list[Command]:
         """Envoy ended the stream. While the model has the request, Envoy does not say who broke it off:
         the caller or the model."""
@@ -473,11 +671,14 @@ class Exchange:
     def _killed(self, event: Killed) -> list[Command]:
         """An operator ended it. That order is on record before this; here its effect is."""
         reply = replies.killed(event.reason, session=self.request.session)
+        held = self._held_answer()
+        if held is not None:
+            return self._withhold(held, reply, "killed")
         if isinstance(self.state, Undecided):
             return [LeaveHold(), *self._refuse(reply, outcome="killed", size=self._size())]
         self._is_answered = True
         is_begun = isinstance(self.state, Answering) and self.state.is_started
-        usage = self.state.usage if isinstance(self.state, Answering | AnswerHeld) else None
+        usage = self.state.usage if isinstance(self.state, Answering) else None
         refused = entries.answer_refused(self.request, code=reply.error.code)
         record = Record((refused, entries.ended(self.request, "killed", usage)))
         return self._close(LeaveHold(), record, CutAnswer(reply.error) if is_begun else reply)
@@ -555,6 +756,29 @@ def _is_covered(hold: Hold, judged: RequestJudged) -> bool:
     if _digest(inspection.changes) != hold.changes:
         return False
     return judged.decision.effect is Effect.ALLOW or judged.approvals == hold.approvals
+
+
+def _asked(judged: RequestJudged) -> Asked | None:
+    """What recognises the request, where its answer may have to wait: to make it takes its time."""
+    inspection = judged.inspection
+    if not judged.holds_answers or inspection is None:
+        return None
+    fingerprint, changes = _digest(inspection.fingerprint), _digest(inspection.changes)
+    return Asked(fingerprint, changes, inspection.operation.name, judged.model)
+
+
+def _answer_fingerprint(asked: Asked) -> str:
+    return _digest(b"answer\0" + asked.fingerprint.encode())
+
+
+def _is_alike(head: AnswerHead | None, other: AnswerHead | None) -> bool:
+    """Whether the one's body can follow upon the other's head."""
+    if head is None or other is None:
+        return head is None
+    return (head.status, head.headers.get("content-type")) == (
+        other.status,
+        other.headers.get("content-type"),
+    )
 
 
 def _digest(data: bytes) -> str:

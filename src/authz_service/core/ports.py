@@ -26,12 +26,26 @@ class HoldState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class HoldDraft:
-    """A request that is to wait. `forward` are the bytes that reviewers see and that will go out.
+class AnswerHead:
+    """What stands before the body of an answer that waits: its status, and the headers that go with it.
 
+    `masked` counts what was taken out of the body, by entity type.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    masked: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDraft:
+    """A request that is to wait, or with `answer` the whole answer to one.
+
+    `forward` are the bytes that reviewers see and that will go out.
     `fingerprint` (hex SHA-256) recognises the same request, and with `changes` (the same) the same
     bytes to forward, whatever their noise; `digest` (hex SHA-256) is that of
     `forward`. `entries` are recorded in the transaction that opens the hold, or attaches to one.
+    It takes the place of the hold `replaces`, as that of other bytes, whatever else is the same.
     """
 
     id: str
@@ -51,14 +65,17 @@ class HoldDraft:
     findings: Mapping[str, int] = field(default_factory=dict)
     previous: str | None = None
     entries: tuple[EntryDraft, ...] = ()
+    answer: AnswerHead | None = None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A hold as the store has it. `deadline` is when it ends by itself in its present state.
+    """A hold as the store has it. With `answer`, `forward` goes to the caller, not to the model.
 
-    While pending that is the open stages' deadline, while approved the end of `use_within`, and for
-    a rejected hold the time until which it answers the same request.
+    `deadline` is when it ends by itself in its present state. While pending that is the open stages'
+    deadline, while approved the end of `use_within`, and for a rejected hold the time until which it
+    answers the same request.
     """
 
     id: str
@@ -84,6 +101,21 @@ class Hold:
     votes: tuple[Vote, ...] = ()
     released_to: str | None = None
     open_stages: tuple[StageRef, ...] = ()
+    answer: AnswerHead | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerWanted:
+    """The request of `session`, whose answer may be there already; `entries` are recorded if it is.
+
+    `fingerprint` is that of the answer's hold, `changes` that of the request.
+    """
+
+    session: str
+    caller: Caller
+    fingerprint: str
+    changes: str
+    entries: tuple[EntryDraft, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +290,13 @@ class Store(Protocol):
 
         A pending or approved hold with other `changes` or other approvals is superseded by the new one.
         A new hold links to the last one of the same person and fingerprint, whatever became of it.
+        """
+        ...
+
+    async def attach_answer(self, wanted: AnswerWanted) -> Attached | AlreadyRejected | None:
+        """Find the open or lately withheld answer to the same person's same request.
+
+        None, and nothing recorded, where there is none: then the model is to be asked.
         """
         ...
 

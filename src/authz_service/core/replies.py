@@ -34,8 +34,9 @@ def pending(hold: Hold, *, session: str, prefer: Prefer = NOTHING_PREFERRED) -> 
     Who prefers `respond-async` asks for the state, and sends the request again once that is approved.
     """
     way_on = "once it is approved" if prefer.is_async else "to go on waiting"
+    what = "This request" if hold.answer is None else "The answer to this request"
     message = (
-        f"This request waits for approval (hold {hold.id}, rule {hold.rule}). "
+        f"{what} waits for approval (hold {hold.id}, rule {hold.rule}). "
         f"Send the same request again {way_on}; its state is at "
         f"/.well-known/authz/holds/{hold.id}."
     )
@@ -70,10 +71,23 @@ def ended(hold: Hold, *, session: str) -> Reply:
     details = {"hold": hold.id, "rule": hold.rule}
     if hold.state is HoldState.REJECTED:
         reason = next((v.reason for v in hold.votes if v.verdict is Verdict.REJECT), "")
-        message = f"A reviewer rejected this request (hold {hold.id}): {reason}"
+        what = "rejected this request" if hold.answer is None else "withheld the answer to this request"
+        message = f"A reviewer {what} (hold {hold.id}): {reason}"
         return Reply(ApiError(403, "request_rejected", message, session, details), retry(False))
     message = f"Nobody approved this request in time (hold {hold.id}); without approval it does not run."
+    if hold.answer is not None:
+        message = f"Nobody approved the answer to this request in time (hold {hold.id})."
     return Reply(ApiError(403, "approval_expired", message, session, details), retry(False))
+
+
+def answer_given(hold: Hold, *, session: str) -> Reply:
+    """The answer that was waited for went to another exchange, or its approval could not be used."""
+    message = (
+        f"The answer that this request waited for (hold {hold.id}) went to another request of yours, or "
+        "could not be released any more. Send the same request again: it is taken as a new one."
+    )
+    error = ApiError(409, "answer_given", message, session, {"hold": hold.id, "rule": hold.rule})
+    return Reply(error, {**retry(True), "retry-after": str(RETRY_AFTER_SECONDS)})
 
 
 def too_many(limit: int, *, session: str) -> Reply:

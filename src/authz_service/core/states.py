@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from authz_service.core.events import AnswerRead
-from authz_service.core.ports import Hold
+from authz_service.core.events import AnswerRead, RequestJudged
+from authz_service.core.ports import AnswerHead, Hold
 from authz_service.values import value
 from authz_service.view.answer import Usage
 
@@ -22,6 +22,16 @@ class Judging:
 
     body: bytes
     previous: str | None = None
+
+
+@value
+class Seeking:
+    """The store is asked whether the answer is there already; `was_recorded` before it was."""
+
+    body: bytes
+    judged: RequestJudged
+    previous: str | None
+    was_recorded: bool
 
 
 @value
@@ -53,20 +63,35 @@ class Consuming:
 
     body: bytes
     hold: Hold
+    asked: Asked | None = None
+
+
+@value
+class Asked:
+    """The request that an answer belongs to, where the answer may have to wait; digests in hex."""
+
+    fingerprint: str
+    changes: str
+    operation: str
+    model: str
 
 
 @value
 class Forwarded:
-    """The model has the request."""
+    """The model has the request. With `asked` its answer is kept back until it is judged as a whole."""
+
+    asked: Asked | None = None
 
 
 @value
 class Answering:
-    """The model answers. `collected` is what waits for the end since a rule wants the answer held."""
+    """The model answers. With `asked`, `collected` is all of it so far, and `hold` what a rule said last
+    that wants it held."""
 
     status: int
     headers: Mapping[str, str]
     is_started: bool = False
+    asked: Asked | None = None
     hold: AnswerRead | None = None
     collected: tuple[bytes, ...] = ()
     usage: Usage | None = None
@@ -75,10 +100,32 @@ class Answering:
 
 @value
 class AnswerHeld:
-    """The whole answer waits for people; the caller has received nothing of it. `hold` once opened."""
+    """The whole answer waits for people; the caller has received nothing of it. `hold` once opened.
 
+    `head` is that of the answer that came on this very stream, with its `usage`; None for who waits for
+    the answer to an earlier request.
+    """
+
+    asked: Asked
     hold: Hold | None
-    usage: Usage | None
+    head: AnswerHead | None = None
+    usage: Usage | None = None
+
+
+@value
+class AnswerRejudging:
+    """The answer is approved; the rules of this moment are asked before the approval is used."""
+
+    held: AnswerHeld
+    hold: Hold
+
+
+@value
+class AnswerConsuming:
+    """The approval of the answer is about to be used, once, for this exchange."""
+
+    held: AnswerHeld
+    hold: Hold
 
 
 @value
@@ -89,6 +136,7 @@ class Closed:
 State = (
     Reading
     | Judging
+    | Seeking
     | Opening
     | Waiting
     | Rejudging
@@ -96,6 +144,9 @@ State = (
     | Forwarded
     | Answering
     | AnswerHeld
+    | AnswerRejudging
+    | AnswerConsuming
     | Closed
 )
-Undecided = Reading | Judging | Opening | Waiting | Rejudging | Consuming
+Undecided = Reading | Judging | Seeking | Opening | Waiting | Rejudging | Consuming
+HeldAnswer = AnswerHeld | AnswerRejudging | AnswerConsuming

@@ -71,6 +71,11 @@ class CompiledPolicy:
         """Whether answers need a decision: there are rules for them, or the default denies."""
         return bool(self.answer_rules.rules) or self.answer_rules.default is not Effect.ALLOW
 
+    @property
+    def holds_answers(self) -> bool:
+        """Whether a rule may have an answer wait for people."""
+        return any(rule.effect is Effect.HOLD and not rule.shadow for rule in self.answer_rules.rules)
+
     def decide_request(self, facts: RequestFacts) -> Decision:
         """Judge a request that was read."""
         return self.request_rules.decide(facts, facts.caller, policy=self.digest, subject="request")

@@ -86,6 +86,11 @@ class Policy(Protocol):
         """Whether answers need a decision at all."""
         ...
 
+    @property
+    def holds_answers(self) -> bool:
+        """Whether a rule may have an answer wait: then the whole of it is kept back until it has ended."""
+        ...
+
     def decide_request(self, facts: RequestFacts) -> Decision:
         """Judge a request that was read."""
         ...

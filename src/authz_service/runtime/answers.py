@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from authz_service.core.events import AnswerFailed, AnswerRead
+from authz_service.core.events import AnswerFailed, AnswerJudged, AnswerRead
+from authz_service.core.ports import Hold
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Unreadable
 from authz_service.inspection.answer import AnswerPipe, answer_pipe
@@ -15,6 +16,7 @@ from authz_service.policy.decision import AnswerFacts, Decision
 from authz_service.runtime.judging import LARGEST_INLINE, Route
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
+from authz_service.view.caller import Caller
 
 
 class UnreadPipe:
@@ -40,14 +42,17 @@ class Answer:
     clock: Callable[[], float]
     new_id: Callable[[str], str]
     threads: Threads
+    reserve: Callable[[int], None]
     _found: dict[str, int] = field(default_factory=dict)
     _is_judged: bool = False
     _unread: int = 0
+    _kept: int = 0
 
     async def read(self, data: bytes, *, is_last: bool) -> AnswerRead | AnswerFailed:
         """Take the next bytes; a large piece is read in a thread."""
         self._unread += len(data)
         try:
+            self._keep(len(data))
             if self._unread > LARGEST_INLINE and (is_last or len(data) > LARGEST_INLINE):
                 step = await self.threads.run(partial(self._step, data, is_last=is_last))
             else:
@@ -62,6 +67,17 @@ class Answer:
         is_large = self.inspection.view.token_estimate * 4 > LARGEST_INLINE
         return await self.threads.run(work) if is_large else work()
 
+    def _keep(self, size: int) -> None:
+        """Account for what is kept back; raises `Unreadable` (502) and `Unavailable` for too much of it."""
+        if not self.rules.policy.holds_answers or self.inspection is None:
+            return
+        self.reserve(size)
+        self._kept += size
+        limit = self.rules.config.limits.body
+        if self._kept > limit:
+            message = f"The answer is larger than {limit} bytes, and must be whole to be held."
+            raise Unreadable(message, code="answer_too_large", status=502)
+
     def _step(self, data: bytes, *, is_last: bool) -> AnswerStep:
         step = self.pipe.feed(data)
         return _merged(step, self.pipe.finish()) if is_last else step
@@ -71,22 +87,29 @@ class Answer:
         if step.found:
             self._found = _sum(self._found, step.found)
         elif self._is_judged or not (step.release or step.is_last):
-            return False
+            return step.is_last and self.rules.policy.holds_answers
         self._is_judged = True
         return self.rules.policy.reads_answers
 
     def _judged(self, step: AnswerStep, inspection: RequestInspection) -> AnswerRead:
-        now = self.clock()
-        facts = AnswerFacts(
-            caller=self.request.caller,
-            request=inspection.view,
-            findings=inspection.findings,
-            answer_findings=dict(self._found),
-            now=now,
-        )
-        decision: Decision = self.rules.policy.decide_answer(facts)
+        now, found = self.clock(), dict(self._found)
+        decision = _decide(self.rules, self.request.caller, inspection, found, now)
         approvals = self.rules.approvals_of(decision.approvals)
-        return AnswerRead(step, decision, approvals, self.new_id("hold") if approvals else "", now)
+        new_hold = self.new_id("hold") if approvals else ""
+        return AnswerRead(step, decision, approvals, new_hold, now, found)
+
+
+def _decide(
+    rules: Rules, caller: Caller, inspection: RequestInspection, found: Mapping[str, int], now: float
+) -> Decision:
+    facts = AnswerFacts(
+        caller=caller,
+        request=inspection.view,
+        findings=inspection.findings,
+        answer_findings=found,
+        now=now,
+    )
+    return rules.policy.decide_answer(facts)
 
 
 def start_answer(
@@ -100,23 +123,61 @@ def start_answer(
     clock: Callable[[], float],
     new_id: Callable[[str], str],
     threads: Threads,
+    reserve: Callable[[int], None],
 ) -> Answer:
     """A reader for the answer with these headers; raises `Unreadable` for what cannot be read."""
-    pipe: AnswerPipe
     if route is None or inspection is None:
-        pipe = UnreadPipe()
-    else:
-        pipe = answer_pipe(
-            api=route.api,
-            request=inspection.view,
-            content_type=_content_type(headers, status),
-            scanner=rules.scanner,
-            masked_entities=rules.answer_masks,
-            max_body=rules.config.limits.body,
-            max_depth=rules.config.limits.depth,
-            is_error=status >= 400,
-        )
-    return Answer(rules, request, inspection, pipe, clock, new_id, threads)
+        return Answer(rules, request, inspection, UnreadPipe(), clock, new_id, threads, reserve)
+    pipe = _pipe(rules, route, inspection, status=status, headers=headers)
+    return Answer(rules, request, inspection, pipe, clock, new_id, threads, reserve)
+
+
+def _pipe(
+    rules: Rules, route: Route, inspection: RequestInspection, *, status: int, headers: Mapping[str, str]
+) -> AnswerPipe:
+    return answer_pipe(
+        api=route.api,
+        request=inspection.view,
+        content_type=_content_type(headers, status),
+        scanner=rules.scanner,
+        masked_entities=rules.answer_masks,
+        max_body=rules.config.limits.body,
+        max_depth=rules.config.limits.depth,
+        is_error=status >= 400,
+    )
+
+
+async def judge_held(
+    rules: Rules,
+    route: Route,
+    inspection: RequestInspection,
+    hold: Hold,
+    *,
+    caller: Caller,
+    now: float,
+    new_hold: str,
+    threads: Threads,
+) -> AnswerJudged:
+    """What the rules of `now` say to an answer that was approved; raises what the pipe does.
+
+    Under other rules than those that it was held by it is read and masked again.
+    """
+    head = hold.answer
+    if head is None:
+        raise ValueError("a hold of a request has no answer to judge")
+    step = AnswerStep(release=hold.forward, found=hold.findings, masked={}, is_last=True)
+    if hold.policy != rules.policy.digest:
+        pipe = _pipe(rules, route, inspection, status=head.status, headers=head.headers)
+        step = await threads.run(lambda: _merged(pipe.feed(hold.forward), pipe.finish()))
+        step = step._replace(found=_most(step.found, hold.findings))
+    decision = _decide(rules, caller, inspection, step.found, now)
+    approvals = rules.approvals_of(decision.approvals)
+    return AnswerJudged(step.release, decision, step.found, step.masked, new_hold, approvals)
+
+
+def _most(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    """What was masked before is found no more, and was found all the same."""
+    return {name: max(left.get(name, 0), right.get(name, 0)) for name in left.keys() | right.keys()}
 
 
 def _content_type(headers: Mapping[str, str], status: int) -> str:

@@ -13,9 +13,12 @@ from authz_service.core.commands import (
     Command,
     Consume,
     CutAnswer,
+    FindAnswer,
     Forward,
     ForwardAnswer,
+    GiveAnswer,
     Judge,
+    JudgeAnswer,
     LeaveHold,
     OpenHold,
     ReadAnswer,
@@ -26,6 +29,7 @@ from authz_service.core.commands import (
 )
 from authz_service.core.events import (
     AnswerFailed,
+    AnswerFound,
     CallerLeft,
     Event,
     HoldAnswered,
@@ -33,12 +37,14 @@ from authz_service.core.events import (
     Killed,
     RequestFailed,
     StoreFailed,
+    WaitElapsed,
 )
 from authz_service.core.exchange import Exchange
+from authz_service.core.ports import AnswerHead
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import ApiError
-from authz_service.runtime.answers import Answer, start_answer
+from authz_service.runtime.answers import Answer, judge_held, start_answer
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.judging import Route, judge
 from authz_service.runtime.mailbox import AnswerChunk, Mail, Mailbox, ServiceStops
@@ -64,6 +70,10 @@ class Transport(Protocol):
         """Answer in place of the model."""
         ...
 
+    async def give(self, head: AnswerHead, body: bytes) -> None:
+        """Answer in place of the model, with a whole answer."""
+        ...
+
     async def answer(self, body: bytes, *, is_last: bool) -> None:
         """Let a piece of the answer through."""
         ...
@@ -75,6 +85,10 @@ class Transport(Protocol):
     def abort(self, reason: str) -> None:
         """Fail the stream when the driver returns."""
         ...
+
+
+def _unlimited(_size: int) -> None:
+    """Where nobody counts what is kept in memory."""
 
 
 class LetGo(Exception):
@@ -91,6 +105,7 @@ class Driver:
     transport: Transport
     new_id: Callable[[str], str]
     mailbox: Mailbox
+    reserve: Callable[[int], None] = _unlimited
     _watch: Watch | None = None
     _has_waited: bool = False
     _inspection: RequestInspection | None = None
@@ -164,7 +179,10 @@ class Driver:
 
     async def _handle_mail(self, mail: Mail) -> None:
         if isinstance(mail, ServiceStops):
-            raise LetGo
+            if self.exchange.can_be_resumed:
+                raise LetGo
+            await self._handle(WaitElapsed())  # the model has answered; the same request attaches to that
+            return
         if isinstance(mail, CallerLeft):
             self.caller_left()  # the stream is about to be cancelled: no time to wait for the store
         elif not isinstance(mail, AnswerChunk):
@@ -194,8 +212,12 @@ class Driver:
                 await self.transport.forward(command.body, command.model)
             case ReadAnswer():
                 return await self._read_answer(command)
-            case OpenHold() | Consume():
+            case OpenHold() | FindAnswer() | Consume():
                 return await self._hold(command)
+            case JudgeAnswer():
+                return await self._judge_answer(command)
+            case GiveAnswer():
+                await self.transport.give(command.head, command.body)
             case Reply():
                 await self.transport.reply(command.error, command.headers)
             case CutAnswer():
@@ -222,12 +244,14 @@ class Driver:
             return StoreFailed(error, self.transport.answer_begun)
         return None
 
-    async def _hold(self, command: OpenHold | Consume) -> Event:
+    async def _hold(self, command: OpenHold | FindAnswer | Consume) -> Event:
         store = self.gateway.store
         try:
             if isinstance(command, OpenHold):
                 work = store.open_hold(command.draft, self.gateway.hold_limits)
                 return HoldAnswered(await self._to_the_end(work))
+            if isinstance(command, FindAnswer):
+                return AnswerFound(await self._to_the_end(store.attach_answer(command.wanted)))
             session = self.exchange.request.session
             is_ours = await store.consume(
                 command.hold, digest=command.digest, session=session, entries=command.entries
@@ -237,7 +261,8 @@ class Driver:
             return StoreFailed(error, self.transport.answer_begun)
 
     def _wait(self, command: WatchHold) -> None:
-        self._inspection = None  # what waits is judged anew; its texts need not stay in memory
+        if not command.is_answer:
+            self._inspection = None  # what waits is judged anew; its texts need not stay in memory
         self.mailbox.read_ahead()
         seconds = command.seconds or self.gateway.rules.config.holds.wait
         self._watch = self.gateway.waiting.watch(command.hold, self.mailbox.put, seconds=seconds)
@@ -264,6 +289,24 @@ class Driver:
         self._inspection = judged.inspection
         return replace(judged, new_hold=self.new_id("hold")) if judged.approvals else judged
 
+    async def _judge_answer(self, command: JudgeAnswer) -> Event:
+        if self.route is None or self._inspection is None:
+            raise RuntimeError("an answer is held without the request that it belongs to")
+        try:
+            await self._recheck(command.caller)
+            return await judge_held(
+                self.gateway.rules,
+                self.route,
+                self._inspection,
+                command.hold,
+                caller=command.caller,
+                now=self.gateway.clock(),
+                new_hold=self.new_id("hold"),
+                threads=self.gateway.answer_threads,
+            )
+        except AuthzError as error:
+            return AnswerFailed(error)
+
     async def _recheck(self, caller: Caller) -> None:
         """Of the token that the connection came with, and of the one that opened the hold."""
         await self.gateway.recheck(self.exchange.request.caller)
@@ -282,6 +325,7 @@ class Driver:
                 clock=self.gateway.clock,
                 new_id=self.new_id,
                 threads=self.gateway.answer_threads,
+                reserve=self.reserve,
             )
         except AuthzError as error:
             return AnswerFailed(error)

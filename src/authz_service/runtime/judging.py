@@ -91,6 +91,7 @@ def _judge_body(
         # What may be asked for later is made there, and later is on the event loop.
         inspection=inspection if len(body) <= LARGEST_INLINE else inspection.in_full(),
         approvals=rules.approvals_of(decision.approvals),
+        holds_answers=rules.policy.holds_answers,
     )
     try:
         require_permitted(inspection.view.unread, decision.permits)

@@ -15,6 +15,7 @@ from authz_service.keys.seal import Sealed
 from authz_service.runtime.gateway import Gateway
 
 HELD = {Kind.HOLD_OPENED.value, Kind.HOLD_ATTACHED.value}
+RELEASED = {Kind.REQUEST_RELEASED.value, Kind.ANSWER_RELEASED.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ async def past_of(gateway: Gateway, sealed: Sealed) -> Past:
         return Past()
     kinds = {entry.kind for entry in await gateway.store.entries(sealed.exchange)}
     refusal = None
-    if kinds.isdisjoint(HELD) or Kind.REQUEST_RELEASED.value in kinds:
+    if kinds.isdisjoint(HELD) or not kinds.isdisjoint(RELEASED):
         message = "The gateway was restarted while it handled this request; send it again."
         refusal = Unavailable(message, code="restarted")
     return Past(is_recorded=bool(kinds), refusal=refusal)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import grpc
 
+from authz_service.core.ports import AnswerHead
 from authz_service.core.replies import refused
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError
-from authz_service.framing.headers import SESSION_HEADER, to_remove
+from authz_service.framing.headers import ANSWER_ALLOWED, SESSION_HEADER, to_remove
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import error_shape
 from authz_service.servers.ext_proc_messages import (
@@ -69,6 +70,11 @@ class EnvoyStream:
             return
         self.is_done = True  # first: Envoy cancels the stream as soon as it has read this
         await self.context.write(immediate(status, headers=headers, body=body))
+
+    async def give(self, head: AnswerHead, body: bytes) -> None:
+        """A whole answer, as it was approved."""
+        crossing = {name: text for name, text in head.headers.items() if name in ANSWER_ALLOWED}
+        await self.immediate(head.status, {**crossing, SESSION_HEADER: self.request.session}, body)
 
     async def answer(self, body: bytes, *, is_last: bool) -> None:
         """A piece of the answer, its headers before the first."""

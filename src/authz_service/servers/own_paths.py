@@ -64,6 +64,7 @@ def _hold_state(gateway: Gateway, hold: Hold, now: float) -> bytes:
         {
             "id": hold.id,
             "state": hold.state.value,
+            "waits": "request" if hold.answer is None else "answer",
             "rule": hold.rule,
             "model": hold.model,
             "created_at": rfc3339(int(hold.created_at * 1e6)),

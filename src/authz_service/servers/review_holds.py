@@ -62,7 +62,12 @@ class HoldReview(HoldServiceServicer):
             hold = standing.visible(await self.store.hold(request.id))
             await self.store.append(_reading(hold, standing.person))
             # From the very bytes that an approval would send; a large body takes its time.
-            unread = await asyncio.to_thread(unread_in, hold.api, hold.operation, hold.forward)
+            is_request = hold.answer is None
+            unread = (
+                await asyncio.to_thread(unread_in, hold.api, hold.operation, hold.forward)
+                if is_request
+                else ()
+            )
             message = self._message(hold, standing, with_body=True, unread=unread)
             return pb.GetHoldResponse(hold=message, as_of=timestamp(await self.store.now()))
 

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import common_pb2, holds_pb2, sessions_pb2
 from authz_service.core.holds import StageRef, Verdict, Vote
-from authz_service.core.ports import Entry, Hold, HoldState, Session
+from authz_service.core.ports import AnswerHead, Entry, Hold, HoldState, Session
 from authz_service.view.caller import Caller
 from authz_service.view.unread import Unread
 
@@ -58,6 +58,7 @@ def hold_message(
         released_to=_text(hold.released_to or ""),
         may_vote_in=[_ref(ref) for ref in may_vote_in],
         unread=[_unread(value) for value in unread],
+        answer=None if hold.answer is None else _answer(hold.answer),
     )
 
 
@@ -114,6 +115,14 @@ def _caller(caller: Caller) -> common_pb2.Caller:
         groups=[_text(group) for group in caller.groups],
         groups_complete=caller.groups_complete,
         person=_text(caller.person or ""),
+    )
+
+
+def _answer(head: AnswerHead) -> holds_pb2.Answer:
+    return holds_pb2.Answer(
+        status=head.status,
+        content_type=_text(head.headers.get("content-type", "")),
+        masked={_text(entity): count for entity, count in head.masked.items()},
     )
 
 

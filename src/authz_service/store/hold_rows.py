@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from authz_service.audit.columns import clean
 from authz_service.core.holds import Approval, Pending, Stage, StageRef, Verdict, Vote, standing
-from authz_service.core.ports import Ballot, Hold, HoldDraft, HoldState
+from authz_service.core.ports import AnswerHead, Ballot, Hold, HoldDraft, HoldState
 from authz_service.errors import Unavailable
 from authz_service.view.caller import Caller
 
@@ -63,6 +63,8 @@ def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[st
         "digest": draft.digest,
         "fingerprint": draft.fingerprint,
     }
+    if draft.answer is not None:
+        detail["answer"] = answer_document(draft.answer)
     return {
         "id": draft.id,
         "seq": seq,
@@ -160,6 +162,7 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], now: int)
         tuple(votes),
         row.released_to,
         open_stages(row, approvals, votes, now) if state is HoldState.PENDING else (),
+        read_answer(detail["answer"]) if "answer" in detail else None,
     )
 
 
@@ -217,6 +220,16 @@ def approvals_document(approvals: Sequence[Approval]) -> list[dict[str, Any]]:
 def read_approvals(document: Sequence[Any]) -> tuple[Approval, ...]:
     """The inverse of `approvals_document`."""
     return tuple(Approval(a["name"], tuple(Stage(*s) for s in a["stages"]), a["snapshot"]) for a in document)
+
+
+def answer_document(answer: AnswerHead) -> dict[str, Any]:
+    """The head of an answer as JSON."""
+    return {"status": answer.status, "headers": dict(answer.headers), "masked": dict(answer.masked)}
+
+
+def read_answer(document: Any) -> AnswerHead:
+    """The inverse of `answer_document`."""
+    return AnswerHead(document["status"], document["headers"], document["masked"])
 
 
 def caller_document(caller: Caller) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import StageRef
 from authz_service.core.ports import (
     AlreadyRejected,
+    AnswerWanted,
     Attached,
     Hold,
     HoldDraft,
@@ -37,17 +39,19 @@ from authz_service.store.hold_rows import approvals_document as document
 from authz_service.store.loading import load_hold
 from authz_service.store.schema import holds
 from authz_service.store.transaction import Transaction
+from authz_service.view.caller import Caller
 
 
 def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) -> Opening:
     """Open, attach, or say why not; the draft's entries are recorded whatever the outcome."""
     if hashlib.sha256(draft.forward).hexdigest() != draft.digest:
         raise ValueError("the digest of a hold is that of the bytes to forward")
-    found = _latest(transaction, draft)
+    found = _latest(transaction, draft.caller, draft.fingerprint)
     if found is not None:
+        replaced = found.id == draft.replaces
         match state_at(found, transaction.now):
-            case HoldState.PENDING | HoldState.APPROVED if _is_same(found, draft):
-                return _attach(transaction, found, draft)
+            case HoldState.PENDING | HoldState.APPROVED if _is_same(found, draft) and not replaced:
+                return _attach(transaction, found, session=draft.session, entries=draft.entries)
             case HoldState.REJECTED if found.deadline > transaction.now:
                 transaction.record(*draft.entries)
                 return AlreadyRejected(load_hold(transaction, found))
@@ -60,11 +64,24 @@ def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) ->
     return _open(transaction, draft, found)
 
 
-def _latest(transaction: Transaction, draft: HoldDraft) -> Row[Any] | None:
+def attach_answer(transaction: Transaction, wanted: AnswerWanted) -> Attached | AlreadyRejected | None:
+    """See `Store.attach_answer`."""
+    found = _latest(transaction, wanted.caller, wanted.fingerprint)
+    if found is None or json.loads(found.detail)["changes"] != wanted.changes:
+        return None
+    match state_at(found, transaction.now):
+        case HoldState.PENDING | HoldState.APPROVED:
+            return _attach(transaction, found, session=wanted.session, entries=wanted.entries)
+        case HoldState.REJECTED if found.deadline > transaction.now:
+            transaction.record(*wanted.entries)
+            return AlreadyRejected(load_hold(transaction, found))
+        case _:
+            return None
+
+
+def _latest(transaction: Transaction, caller: Caller, fingerprint: str) -> Row[Any] | None:
     """The last hold of this request: an open one, if any, is the last, as nothing opens beside it."""
-    mine = (holds.c.identity == identity_text(draft.caller.identity)) & (
-        holds.c.fingerprint == draft.fingerprint
-    )
+    mine = (holds.c.identity == identity_text(caller.identity)) & (holds.c.fingerprint == fingerprint)
     return transaction.read(select(holds).where(mine).order_by(holds.c.seq.desc()).limit(1)).one_or_none()
 
 
@@ -85,9 +102,11 @@ def _pending(transaction: Transaction, draft: HoldDraft, *, but: Row[Any] | None
     return int(transaction.read(query).scalar_one())
 
 
-def _attach(transaction: Transaction, row: Row[Any], draft: HoldDraft) -> Attached:
+def _attach(
+    transaction: Transaction, row: Row[Any], *, session: str, entries: Sequence[EntryDraft]
+) -> Attached:
     data: dict[str, Scalar] = {"hold": row.id, "digest": bytes_held(row)}
-    transaction.record(*draft.entries, EntryDraft(Kind.HOLD_ATTACHED, draft.session, data))
+    transaction.record(*entries, EntryDraft(Kind.HOLD_ATTACHED, session, data))
     return Attached(load_hold(transaction, row))
 
 
@@ -155,4 +174,5 @@ def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> Hold:
         created_at=seconds(row["created_at"]),
         deadline=seconds(row["deadline"]),
         open_stages=first,
+        answer=draft.answer,
     )

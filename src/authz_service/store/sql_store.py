@@ -12,6 +12,9 @@ from authz_service.audit.draft import EntryDraft
 from authz_service.audit.merkle import Frontier
 from authz_service.core.live_sessions import ToEnd
 from authz_service.core.ports import (
+    AlreadyRejected,
+    AnswerWanted,
+    Attached,
     Ballot,
     Entry,
     Hold,
@@ -90,6 +93,10 @@ class SqlStore:
         """See `Store.open_hold`."""
         size = _size(draft.entries) + len(draft.forward)
         return await self._writer.run(lambda t: opening.open_hold(t, draft, limits), size=size)
+
+    async def attach_answer(self, wanted: AnswerWanted) -> Attached | AlreadyRejected | None:
+        """See `Store.attach_answer`."""
+        return await self._writer.run(lambda t: opening.attach_answer(t, wanted), size=_size(wanted.entries))
 
     async def hold(self, hold_id: str) -> Hold | None:
         """See `Store.hold`."""
