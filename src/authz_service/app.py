@@ -5,32 +5,35 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 import structlog
+from prometheus_client.registry import Collector
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
 from authz_service.config.model import Config, Tls
 from authz_service.config.read import Loaded
 from authz_service.core.holds import Approval, StageRef
-from authz_service.core.ports import Store
+from authz_service.core.ports import HoldLimits, Store
 from authz_service.errors import AuthzError, Misconfigured
 from authz_service.identity.embedded import EmbeddedIssuer
 from authz_service.identity.trust import verifier_from
+from authz_service.identity.verifier import Verifier
+from authz_service.keys.crew import Duty, Part
 from authz_service.keys.data_dir import DataDir
 from authz_service.keys.files import load_or_create
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
-from authz_service.runtime.gateway import Gateway
+from authz_service.runtime.gateway import Gateway, limits_of
 from authz_service.runtime.indexing import Indexing
 from authz_service.runtime.killing import follow_kills
-from authz_service.runtime.record import open_record
+from authz_service.runtime.record import Record, open_kept_record, open_record
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.retention import Retaining
 from authz_service.runtime.revoking import Revoking
@@ -40,9 +43,12 @@ from authz_service.servers.checkpoint_metrics import CheckpointMetrics
 from authz_service.servers.ext_authz import ExtAuthz
 from authz_service.servers.ext_proc import ProcessServer
 from authz_service.servers.gateway import serve_gateway
-from authz_service.servers.metrics import serve_metrics
+from authz_service.servers.metrics import ExchangeMetrics, serve_metrics
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_tokens import TokenReview
+from authz_service.store.crew import require_possible
+from authz_service.store.recovery import Heritage
+from authz_service.store.sql_store import SqlStore
 from authz_service.view.caller import Caller
 
 log = structlog.get_logger(__name__)
@@ -58,7 +64,8 @@ SWEEP_SECONDS = 1.0
 class ServeSettings:
     """What `authz serve` is told. `metrics` is a port, 0 chooses.
 
-    `review` is `unix:PATH`, or HOST:PORT, which needs `review_tls`.
+    `review` is `unix:PATH`, or HOST:PORT, which needs `review_tls`. `part` is what this process does where
+    the service is several.
     """
 
     config: Path
@@ -66,11 +73,12 @@ class ServeSettings:
     review: str
     metrics: int = 0
     review_tls: Tls | None = None
+    part: Part = Part()  # noqa: RUF009 - a frozen value
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A running service's addresses."""
+    """A running service's addresses; `review` is empty where another process serves that."""
 
     review: str
     metrics: str
@@ -87,11 +95,14 @@ def _mask_key(data: DataDir) -> bytes:
 
 
 class Service:
-    """A running service; `reload` takes in the file again."""
+    """A running service; `reload` takes in the file again. One that only keeps has no `gateway`."""
 
-    def __init__(self, settings: ServeSettings, loaded: Loaded, gateway: Gateway) -> None:
+    def __init__(
+        self, settings: ServeSettings, loaded: Loaded, store: Store, gateway: Gateway | None = None
+    ) -> None:
         self._settings = settings
         self._loaded = loaded
+        self._store = store
         self._gateway = gateway
         self._reloading = asyncio.Lock()
 
@@ -100,6 +111,11 @@ class Service:
         """The configuration in force."""
         return self._loaded
 
+    @property
+    def hold_limits(self) -> HoldLimits:
+        """Those of the configuration in force."""
+        return limits_of(self._loaded.config)
+
     async def reload(self) -> None:
         """Put the file's rules in force, or keep the last good ones and say why in the log."""
         async with self._reloading:
@@ -107,92 +123,143 @@ class Service:
                 loaded = load_config(self._settings.config)
                 _refuse_restart_only(self._loaded.config, loaded.config)
                 rules = rules_of(loaded, _mask_key(self._settings.data))
-                await self._gateway.store.append(_activated(loaded))
+                await self._store.append(_activated(loaded, self._settings.part))
             except AuthzError as error:
                 log.error("policy.kept", policy=self._loaded.digest, error=str(error))
                 return
-            self._gateway.rules = rules
+            if self._gateway is not None:
+                self._gateway.rules = rules
             self._loaded = loaded
             log.info("policy.activated", policy=loaded.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What both halves of a service need. `record` is there where this process keeps it."""
+
+    settings: ServeSettings
+    loaded: Loaded
+    store: SqlStore
+    record: Record | None
+    verifier: Verifier
+    revoking: Revoking
+    pseudonym: Callable[[tuple[str, str]], str]
+    stack: AsyncExitStack
+
+    def run(self, *works: Coroutine[None, None, None]) -> None:
+        """Have these done in the background until the service ends."""
+        for work in works:
+            task = asyncio.create_task(work)
+            task.add_done_callback(_stop_if_failed)
+            self.stack.push_async_callback(_cancelled, task)
 
 
 @asynccontextmanager
 async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Serving]]:
     """The service within the context: it serves when this yields, and has stopped when it returns."""
     loaded = load_config(settings.config)
-    data, config = settings.data, loaded.config
-    pseudonym = Pseudonyms(load_or_create(data.pseudonym_key, _random_key)).of
-    instance = load_or_create(data.root / "instance", lambda: secrets.token_hex(8).encode()).decode()
-    embedded = EmbeddedIssuer.load(data.issuer_key) if config.identity.embedded else None
-    verifier = verifier_from(config.identity, config.review, embedded=embedded)
+    require_possible(loaded.config, settings.data, settings.part.workers)
     async with AsyncExitStack() as stack:
-        record = await open_record(config, data, instance=instance, pseudonym=pseudonym)
-        store = record.store
-        stack.push_async_callback(store.close)
-        stack.push_async_callback(verifier.close)
-        await _begin(store, loaded, record.first)
-        stack.push_async_callback(record.checkpoints.take)
-        gateway = Gateway(
-            store=store,
-            rules=rules_of(loaded, _mask_key(data)),
-            # A held stream that Envoy sends again, since this process was restarted, has its old seal.
-            sealer=Sealer(load_or_create(data.seal_key, _random_key), life=config.holds.wait + 60.0),
-            pseudonym=pseudonym,
-            waiting=Waiting(store),
-            recorder=Recorder(store),
-            recheck=verifier.recheck,
-        )
-        stack.push_async_callback(_end, store, gateway.recorder)
-        store.news.subscribe(gateway.waiting.heard)
-        revoking = Revoking(store, verifier.revoked.replace)
-        await revoking.refresh()
-        indexing = Indexing(store, has_texts=config.record.search_texts)
-        works = (
-            indexing.run(),
-            follow_kills(store, gateway),
-            gateway.waiting.run(),
-            gateway.recorder.run(),
-            revoking.run(),
-            store.listen(),
-            record.checkpoints.run(),
-            Retaining(store.forgetting, config.record.keeping.keep, now=store.now).run(),
-        )
-        for work in (*works, _sweep(store)):
-            task = asyncio.create_task(work)
-            task.add_done_callback(_stop_if_failed)
-            stack.push_async_callback(_cancelled, task)
+        base = await _opened(settings, loaded, stack)
+        has_gateway = settings.part.duty is not Duty.KEEP
+        gateway = _gateway(base) if has_gateway else None
+        service = Service(settings, loaded, base.store, gateway)
+        if gateway is not None:
+            stack.push_async_callback(gateway.recorder.drain, with_counts=True)
+            base.store.news.subscribe(gateway.waiting.heard)
+        await base.revoking.refresh()
+        base.run(base.revoking.run(), base.store.listen())
+        if gateway is not None:
+            base.run(follow_kills(base.store, gateway), gateway.waiting.run(), gateway.recorder.run())
         try:
-            await verifier.warm()
+            await base.verifier.warm()
         except AuthzError as error:
             log.warning("identity.keys_away", error=str(error))
-        service = Service(settings, loaded, gateway)
-        review = ReviewServer(
-            store=store,
-            verifier=verifier,
-            roles=LiveRoles(service),
-            waiting=gateway.waiting.count,
-            limits=lambda: gateway.hold_limits,
-            recheck=verifier.revoked.check,
-            news=store.news.subscribe,
-            index=indexing,
-            tokens=lambda calls: TokenReview(store, calls, verifier.issuers, revoking.refresh, store.now),
-        )
-        address = await stack.enter_async_context(review.serve(settings.review, tls=settings.review_tls))
-        metrics = await stack.enter_async_context(
-            serve_metrics(
-                settings.metrics,
-                live=lambda: len(gateway.live),
-                waiting=lambda: gateway.waiting.total,
-                more=[CheckpointMetrics(record.checkpoints)],
-            )
-        )
-        check = ExtAuthz(verifier=verifier, sealer=gateway.sealer, refusals=gateway.recorder)
-        handlers = (check.handler(), ProcessServer(gateway).handler())
-        drain = partial(gateway.drain, seconds=DRAIN_SECONDS)
-        await stack.enter_async_context(
-            serve_gateway(data.service_socket, handlers, drain=drain, link=config.link)
-        )
+        collectors: list[Collector] = [] if gateway is None else [ExchangeMetrics(gateway)]
+        address = ""
+        if base.record is not None:
+            collectors.append(CheckpointMetrics(base.record.checkpoints))
+            address = await _keep(base, base.record, service)
+        metrics = await stack.enter_async_context(serve_metrics(settings.metrics, collectors))
+        if gateway is not None:
+            await _answer(base, gateway)
         yield service, Serving(review=address, metrics=metrics)
+
+
+async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack) -> _Base:
+    data, config, part = settings.data, loaded.config, settings.part
+    pseudonym = Pseudonyms(load_or_create(data.pseudonym_key, _random_key)).of
+    name = load_or_create(data.root / "instance", lambda: secrets.token_hex(8).encode()).decode()
+    instance = part.instance(name)
+    heritage = Heritage(instance, name if part.inherits else "", part.instances(name))
+    embedded = EmbeddedIssuer.load(data.issuer_key) if config.identity.embedded else None
+    verifier = verifier_from(config.identity, config.review, embedded=embedded)
+    stack.push_async_callback(verifier.close)
+    record: Record | None = None
+    if part.duty is Duty.ANSWER:
+        store = await open_kept_record(
+            config, data, instance=instance, pseudonym=pseudonym, heritage=heritage
+        )
+    else:
+        record = await open_record(config, data, instance=instance, pseudonym=pseudonym, heritage=heritage)
+        store = record.store
+    stack.push_async_callback(store.close)
+    await _begin(store, loaded, part, () if record is None else record.first)
+    if record is not None:
+        stack.push_async_callback(record.checkpoints.take)
+    stack.push_async_callback(_end, store, part)
+    revoking = Revoking(store, verifier.revoked.replace)
+    return _Base(settings, loaded, store, record, verifier, revoking, pseudonym, stack)
+
+
+def _gateway(base: _Base) -> Gateway:
+    data, config = base.settings.data, base.loaded.config
+    return Gateway(
+        store=base.store,
+        rules=rules_of(base.loaded, _mask_key(data)),
+        # A held stream that Envoy sends again, since a process has ended, has its old seal.
+        sealer=Sealer(load_or_create(data.seal_key, _random_key), life=config.holds.wait + 60.0),
+        pseudonym=base.pseudonym,
+        waiting=Waiting(base.store),
+        recorder=Recorder(base.store),
+        recheck=base.verifier.recheck,
+    )
+
+
+async def _keep(base: _Base, record: Record, service: Service) -> str:
+    """What is needed once for all workers; the address of the review API."""
+    store, config, settings = base.store, base.loaded.config, base.settings
+    indexing = Indexing(store, has_texts=config.record.search_texts)
+    base.run(
+        indexing.run(),
+        record.checkpoints.run(),
+        Retaining(store.forgetting, config.record.keeping.keep, now=store.now).run(),
+        _sweep(store),
+    )
+    verifier, revoking = base.verifier, base.revoking
+    review = ReviewServer(
+        store=store,
+        verifier=verifier,
+        roles=LiveRoles(service),
+        limits=lambda: service.hold_limits,
+        recheck=verifier.revoked.check,
+        news=store.news.subscribe,
+        index=indexing,
+        tokens=lambda calls: TokenReview(store, calls, verifier.issuers, revoking.refresh, store.now),
+    )
+    return await base.stack.enter_async_context(review.serve(settings.review, tls=settings.review_tls))
+
+
+async def _answer(base: _Base, gateway: Gateway) -> None:
+    settings, link = base.settings, base.loaded.config.link
+    check = ExtAuthz(verifier=base.verifier, sealer=gateway.sealer, refusals=gateway.recorder)
+    handlers = (check.handler(), ProcessServer(gateway).handler())
+    drain = partial(gateway.drain, seconds=DRAIN_SECONDS)
+    if link is not None:
+        host, port = link.listen
+        link = replace(link, listen=(host, settings.part.port(port)))
+    socket = settings.part.socket(settings.data)
+    await base.stack.enter_async_context(serve_gateway(socket, handlers, drain=drain, link=link))
 
 
 class LiveRoles:
@@ -218,27 +285,36 @@ class LiveRoles:
         return self._service.loaded.roles.stages_for(person, approvals)
 
 
-async def _begin(store: Store, loaded: Loaded, first: Sequence[EntryDraft]) -> None:
+async def _begin(store: Store, loaded: Loaded, part: Part, first: Sequence[EntryDraft]) -> None:
     recovered = await store.recover()
     four_eyes = not loaded.config.identity.embedded
     started = EntryDraft(
         Kind.SERVICE_STARTED,
-        data={"version": metadata.version("authz-service"), "recovered": recovered, "four_eyes": four_eyes},
+        data={
+            "version": metadata.version("authz-service"),
+            "recovered": recovered,
+            "four_eyes": four_eyes,
+            **_named(part),
+        },
     )
-    await store.append(started, *first, _activated(loaded))
+    await store.append(started, *first, _activated(loaded, part))
     if recovered:
         log.warning("record.recovered", sessions=recovered)
-    if not four_eyes:
+    if not four_eyes and part.duty is not Duty.ANSWER:
         log.warning(
             "identity.embedded",
             note="whoever reads the issuer's key can be anybody: four-eyes is not in force",
         )
 
 
-async def _end(store: Store, recorder: Recorder) -> None:
-    await recorder.drain(with_counts=True)
+async def _end(store: Store, part: Part) -> None:
     with suppress(AuthzError):
-        await store.append(EntryDraft(Kind.SERVICE_STOPPED))
+        await store.append(EntryDraft(Kind.SERVICE_STOPPED, data=_named(part)))
+
+
+def _named(part: Part) -> dict[str, str]:
+    """Which process of several an entry is about."""
+    return {} if part.duty is Duty.ALL else {"process": part.name}
 
 
 async def _sweep(store: Store) -> None:
@@ -265,9 +341,10 @@ def _stop_if_failed(task: asyncio.Task[None]) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _activated(loaded: Loaded) -> EntryDraft:
+def _activated(loaded: Loaded, part: Part) -> EntryDraft:
     file = loaded.text.encode()
-    return EntryDraft(Kind.POLICY_ACTIVATED, data={"policy": loaded.digest}, payloads={"file": file})
+    data = {"policy": loaded.digest, **_named(part)}
+    return EntryDraft(Kind.POLICY_ACTIVATED, data=data, payloads={"file": file})
 
 
 def _refuse_restart_only(old: Config, new: Config) -> None:

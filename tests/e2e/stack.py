@@ -92,6 +92,8 @@ class Stack:
     votes: int = 1
     store: str = "sqlite:///authz.db"
     config: str = CONFIG
+    workers: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
     upstream: Upstream = field(default_factory=Upstream)
     _up: subprocess.Popen[bytes] | None = None
     _clients: list[openai.OpenAI] = field(default_factory=list)
@@ -144,10 +146,10 @@ class Stack:
         """Run `authz up` and wait until the gateway answers."""
         command = [sys.executable, "-m", "authz_cli.main", "up"]
         command += ["--config", str(self.config_file), "--data-dir", str(self.data)]
+        command += ["--workers", str(self.workers)] if self.workers > 1 else []
         with (self.folder / "up.log").open("ab") as log:
-            self._up = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
-            )
+            env = {**environment(), **self.environment}
+            self._up = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
         deadline = time.monotonic() + START_SECONDS
         while not self._is_up():
             if self._up.poll() is not None or time.monotonic() > deadline:

@@ -163,5 +163,6 @@ def test_what_programs_write_is_for_this_user_only(tmp_path: Path) -> None:
         await Supervisor((one.program,), lambda _line: None).run(stop, stop.set)
 
     asyncio.run(scenario())
+    assert one.program.log is not None
     assert one.program.log.stat().st_mode & 0o077 == 0
     assert one.file.stat().st_mode & 0o077 == 0

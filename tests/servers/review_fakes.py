@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -197,6 +197,9 @@ class MemoryStore:
         self._answer()
         later = [change for change in self.changed.values() if change.cursor > after]
         return sorted(later, key=lambda change: change.cursor)[:3]
+
+    async def waiting_for(self, holds: Collection[str]) -> dict[str, int]:
+        return {hold: 2 for hold in holds if hold == "hld_1"}
 
     async def holds(self, query: HoldQuery) -> Page[Hold]:
         self._answer()
@@ -452,7 +455,6 @@ def running(
         store,
         verifier or people,
         GroupRoles(),
-        waiting=lambda hold: 2 if hold == "hld_1" else 0,
         limits=HoldLimits,
         clock=lambda: store.time,
         poll=0.01,

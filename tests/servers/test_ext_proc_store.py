@@ -86,7 +86,7 @@ async def held(service: Service, play: Play, session: str) -> None:
     reading = asyncio.create_task(play.next())
     while not reading.done():
         pending = (await service.gateway.store.holds(HoldQuery(states=(HoldState.PENDING,)))).items
-        if pending and service.gateway.waiting.count(pending[0].id):
+        if pending and service.gateway.waiting.total:
             ballot = Ballot(
                 hold=pending[0].id,
                 voter=("https://id", "rita"),

@@ -30,7 +30,7 @@ async def approved(service: Service) -> None:
     async with asyncio.timeout(10):
         while True:
             pending = [hold for hold in await holds(service) if hold.state is HoldState.PENDING]
-            if pending and service.gateway.waiting.count(pending[0].id):
+            if pending and service.gateway.waiting.total:
                 break
             await asyncio.sleep(0.005)
     (hold,) = pending

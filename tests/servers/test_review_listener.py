@@ -64,9 +64,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 
 def server() -> ReviewServer:
-    return ReviewServer(
-        MemoryStore(), People(), GroupRoles(), waiting=lambda _: 0, limits=HoldLimits, clock=lambda: NOW
-    )
+    return ReviewServer(MemoryStore(), People(), GroupRoles(), limits=HoldLimits, clock=lambda: NOW)
 
 
 async def serve_briefly(address: str, tls: Tls | None = None) -> str:

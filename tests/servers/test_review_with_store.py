@@ -39,9 +39,7 @@ def served(thread: LoopThread, folder: Path) -> Iterator[tuple[SqlStore, str]]:
 
     folder.chmod(0o700)
     store = thread.run(opened())
-    review = ReviewServer(
-        store, People(), GroupRoles(), waiting=lambda _: 0, limits=HoldLimits, clock=lambda: NOW, poll=0.01
-    )
+    review = ReviewServer(store, People(), GroupRoles(), limits=HoldLimits, clock=lambda: NOW, poll=0.01)
     serving = review.serve(f"unix:{folder / 'review.sock'}")
     try:
         yield store, thread.run(serving.__aenter__())

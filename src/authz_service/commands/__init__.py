@@ -1,7 +1,7 @@
 """What runs on this machine; each module has a Click command named `command`, joined lazily by the CLI.
 
 - `up`, `up_config`, `up_run`, `up_try`: Envoy, the service and a demo model together; what to try
-- `serve`: the service alone
+- `serve`: the service alone; `serve_workers`: as several processes
 - `token`: a token from the embedded issuer
 - `policy`, `policy_cases`: check a configuration, and test its rules on cases
 - `policy_session`, `policy_explain`: why a session was decided as it was

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from authz_service.commands.options import data_dir_option
+from authz_service.commands.options import data_dir_option, workers_option
 
 FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
@@ -21,6 +21,7 @@ def command() -> None:
 @click.option("--config", type=FILE, help="An authz.yaml; without one, that of the data directory.")
 @data_dir_option("Where the service's socket lies.")
 @click.option("--envoy-file", type=FILE, help="An envoy.yaml that you tuned, to fill in.")
+@workers_option
 @click.option("--insecure", is_flag=True, help="Listen without TLS beyond this machine.")
 @click.option(
     "-o",
@@ -29,7 +30,12 @@ def command() -> None:
     help="Write to this file instead of standard output.",
 )
 def render(
-    config: Path | None, data_dir: Path, envoy_file: Path | None, insecure: bool, output: Path | None
+    config: Path | None,
+    data_dir: Path,
+    envoy_file: Path | None,
+    workers: int,
+    insecure: bool,
+    output: Path | None,
 ) -> None:
     """Fill addresses, paths and models into envoy.yaml, check the result and print it.
 
@@ -48,7 +54,7 @@ def render(
         raise Misconfigured(f"there is no {path}; name a configuration with --config")
     template = template_text(envoy_file)
     text = checked_envoy_text(
-        load_config(path).config, data, template, access_log="/dev/stdout", insecure=insecure
+        load_config(path).config, data, template, access_log="/dev/stdout", insecure=insecure, workers=workers
     )
     if output is None:
         click.echo(text, nl=False)

@@ -21,3 +21,12 @@ def data_dir_option(meaning: str) -> Callable[[Command], Command]:
         show_default=True,
         help=meaning,
     )
+
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that answer Envoy; more than one needs a PostgreSQL store.",
+)

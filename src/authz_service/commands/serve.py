@@ -8,12 +8,13 @@ import logging
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
-from authz_service.commands.options import data_dir_option
+from authz_service.commands.options import data_dir_option, workers_option
 
 if TYPE_CHECKING:
     from authz_service.app import ServeSettings
@@ -48,6 +49,8 @@ LOG_LEVELS = ["debug", "info", "warning", "error"]
 @click.option(
     "--metrics", type=click.IntRange(0, 65535), default=0, help="Port for metrics on 127.0.0.1; 0 chooses."
 )
+@workers_option
+@click.option("--part", type=click.IntRange(-1), hidden=True, help="One process of several; -1 keeps.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
 def command(
     config: Path,
@@ -56,9 +59,15 @@ def command(
     review_cert: Path | None,
     review_key: Path | None,
     metrics: int,
+    workers: int,
+    part: int | None,
     log_level: str,
 ) -> None:
     """Serve ext_authz and ext_proc on the data directory's socket, and the review API.
+
+    With several workers each is a process with a socket of its own (or the next port of service.listen), all
+    on one PostgreSQL; one more process serves the review API and keeps the record. What ends is started
+    again. Render Envoy's file with the same --workers.
 
     SIGHUP reads the configuration again; a file with faults changes nothing. SIGTERM and SIGINT stop.
     Prints one JSON line with its addresses when it serves.
@@ -69,13 +78,21 @@ def command(
 
     from authz_service.app import ServeSettings
     from authz_service.config.model import Tls
+    from authz_service.keys.crew import Part
     from authz_service.keys.data_dir import DataDir
 
     log_to_stderr(log_level)
     data = DataDir.open(data_dir)
     address = review or f"unix:{data.review_socket}"
     tls = Tls(review_cert, review_key) if review_cert and review_key else None
-    uvloop.run(_serve(ServeSettings(config.absolute(), data, address, metrics, tls)))
+    settings = ServeSettings(config.absolute(), data, address, metrics, tls)
+    if workers > 1 and part is None:
+        from authz_service.commands.serve_workers import serve_workers
+
+        serve_workers(settings, workers, log_level)
+        return
+    duty = Part(workers, None if part is None or part < 0 else part)
+    uvloop.run(_serve(replace(settings, part=duty)))
 
 
 async def _serve(settings: ServeSettings) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authz_service.commands.options import data_dir_option
+from authz_service.commands.options import data_dir_option, workers_option
 
 if TYPE_CHECKING:
     from authz_service.commands.up_config import Chosen
@@ -40,6 +40,7 @@ class Address(click.ParamType[tuple[str, int]]):
 @click.option("--listen", type=Address(), metavar="HOST:PORT", help="Where applications connect.")
 @data_dir_option("Where everything that this machine keeps lies.")
 @click.option("--envoy-file", type=FILE, help="An envoy.yaml that you tuned, to fill in and run.")
+@workers_option
 @click.option("--insecure", is_flag=True, help="Listen without TLS beyond this machine.")
 def command(
     config: Path | None,
@@ -47,6 +48,7 @@ def command(
     listen: tuple[str, int] | None,
     data_dir: Path,
     envoy_file: Path | None,
+    workers: int,
     insecure: bool,
 ) -> None:
     """Run Envoy and the service together, and start again what ends, until Ctrl-C.
@@ -67,10 +69,11 @@ def command(
             chosen = _listening(chosen, *listen)
         _require_tls(chosen, insecure=insecure)
         click.echo(f"starting with {shown(chosen.path)}; logs are in {shown(data.logs)}")
-        write_envoy_config(chosen.config, data, template_text(envoy_file), insecure=insecure)
+        write_envoy_config(chosen.config, data, template_text(envoy_file), insecure=insecure, workers=workers)
         run_until_stopped(
             chosen,
             data,
+            workers=workers,
             say=lambda line: click.echo(line, err=True),
             when_ready=lambda running: _announce(chosen, data, running.gateway),
         )

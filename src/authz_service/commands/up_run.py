@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from authz_service.commands.serve_workers import WORKERS_STOP_WITHIN, worker_serves
 from authz_service.commands.up_config import Chosen
 from authz_service.config.model import Config
 from authz_service.errors import AuthzError, Misconfigured
+from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.binary import envoy_path
 from authz_service.proxy.credentials import write_credentials
@@ -32,6 +34,7 @@ from authz_service.proxy.render import render
 from authz_service.proxy.settings import LONGEST_HOLD, envoy_settings
 from authz_service.proxy.supervise import Program, Supervisor
 from authz_service.proxy.validate import validate
+from authz_service.store.crew import require_possible
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,12 @@ def only_one(data: DataDir) -> Iterator[None]:
 
 
 def checked_envoy_text(
-    config: Config, data: DataDir, template: str, *, access_log: str, insecure: bool
+    config: Config, data: DataDir, template: str, *, access_log: str, insecure: bool, workers: int = 1
 ) -> str:
     """Envoy's file, filled in; raises `Misconfigured` with every fault of it. Writes the credentials."""
+    require_possible(config, data, workers)
     write_credentials(config, data)
-    text = render(template, envoy_settings(config, data, access_log=access_log))
+    text = render(template, envoy_settings(config, data, access_log=access_log, workers=workers))
     faults = validate(text, insecure=insecure)
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
@@ -76,17 +80,24 @@ def checked_envoy_text(
     return text
 
 
-def write_envoy_config(config: Config, data: DataDir, template: str, *, insecure: bool) -> None:
+def write_envoy_config(
+    config: Config, data: DataDir, template: str, *, insecure: bool, workers: int = 1
+) -> None:
     """Fill in, check and write the file that Envoy is started with."""
     log = data.logs / "access.log"
     data.logs.mkdir(mode=0o700, exist_ok=True)
     log.touch(mode=0o600)  # Envoy opens it to check the file, and would let others read it
-    text = checked_envoy_text(config, data, template, access_log=str(log), insecure=insecure)
+    text = checked_envoy_text(config, data, template, access_log=str(log), insecure=insecure, workers=workers)
     write_private(data.envoy_config, text)
 
 
 def run_until_stopped(
-    chosen: Chosen, data: DataDir, *, say: Callable[[str], None], when_ready: Callable[[Running], None]
+    chosen: Chosen,
+    data: DataDir,
+    *,
+    workers: int = 1,
+    say: Callable[[str], None],
+    when_ready: Callable[[Running], None],
 ) -> None:
     """Run everything until SIGINT or SIGTERM, with up.json in place meanwhile; SIGHUP reloads.
 
@@ -102,7 +113,7 @@ def run_until_stopped(
         review=f"unix:{data.review_socket}",
         metrics=f"http://127.0.0.1:{metrics}/metrics",
     )
-    supervisor = Supervisor(programs(chosen, data, metrics=metrics), say)
+    supervisor = Supervisor(programs(chosen, data, metrics=metrics, workers=workers), say)
 
     def ready() -> None:
         addresses = {"gateway": running.gateway, "review": running.review, "metrics": running.metrics}
@@ -115,16 +126,17 @@ def run_until_stopped(
         data.up.unlink(missing_ok=True)
 
 
-def programs(chosen: Chosen, data: DataDir, *, metrics: int) -> tuple[Program, ...]:
+def programs(chosen: Chosen, data: DataDir, *, metrics: int, workers: int = 1) -> tuple[Program, ...]:
     """What runs, in the order in which it starts."""
     python = (sys.executable, "-m")
     serve = ("authz_cli.main", "serve", "--config", str(chosen.path), "--data-dir", str(data.root))
+    several = () if workers == 1 else ("--workers", str(workers))
     service = Program(
         name="service",
-        command=(*python, *serve, "--metrics", str(metrics)),
+        command=(*python, *serve, "--metrics", str(metrics), *several),
         log=data.logs / "service.log",
-        is_ready=lambda: _serves(chosen.config, data),
-        stops_within=15.0,
+        is_ready=lambda: serves(chosen.config, data, workers) and accepts_unix(data.review_socket),
+        stops_within=15.0 if workers == 1 else WORKERS_STOP_WITHIN,
     )
     both = (service, _envoy(chosen.config, data))
     port = chosen.demo_port
@@ -139,14 +151,10 @@ def programs(chosen: Chosen, data: DataDir, *, metrics: int) -> tuple[Program, .
     return (demo, *both)
 
 
-def _serves(config: Config, data: DataDir) -> bool:
-    link = config.link
-    serves = (
-        accepts_unix(data.service_socket)
-        if link is None
-        else accepts(reachable(link.listen[0]), link.listen[1])
-    )
-    return serves and accepts_unix(data.review_socket)
+def serves(config: Config, data: DataDir, workers: int) -> bool:
+    """Whether all workers of the service listen to Envoy."""
+    parts = [Part(workers, worker) for worker in range(workers)]
+    return all(worker_serves(config, data, part) for part in parts)
 
 
 def _envoy(config: Config, data: DataDir) -> Program:

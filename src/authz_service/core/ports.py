@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -329,6 +329,10 @@ class Store(Protocol):
 
     async def hold_changes(self, after: int) -> Sequence[HoldChange]:
         """Changes of holds with a cursor above `after`, oldest first (at most 1,000)."""
+        ...
+
+    async def waiting_for(self, holds: Collection[str]) -> Mapping[str, int]:
+        """How many exchanges wait for each of these holds, in all processes; absent where none does."""
         ...
 
     async def holds(self, query: HoldQuery) -> Page[Hold]:

@@ -1,6 +1,7 @@
 """Secrets and names that this machine makes for itself.
 
 - `certificates`: those by which Envoy and a service on another host know each other
+- `crew`: a service as one process or several
 - `data_dir`: where the files lie
 - `files`: secret files, written once and closed to other users
 - `ids`: names for sessions, holds and votes that sort by time

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from authz_service.config.model import Config, Credential, Link, Model, Tls
 from authz_service.errors import Misconfigured
+from authz_service.keys.crew import service_sockets
 from authz_service.keys.data_dir import DataDir
 
 LONGEST_HOLD = 4200.0  # seconds: an hour, and time for the answer's first byte
@@ -76,14 +77,19 @@ class EnvoySettings:
     link: Link | None = None
 
 
-def envoy_settings(config: Config, data: DataDir, *, access_log: str = "/dev/stdout") -> EnvoySettings:
-    """The settings for one machine; raises `Misconfigured` where https has no authorities to trust."""
+def envoy_settings(
+    config: Config, data: DataDir, *, access_log: str = "/dev/stdout", workers: int = 1
+) -> EnvoySettings:
+    """The settings for one machine, with so many workers of the service.
+
+    Raises `Misconfigured` where https has no authorities to trust.
+    """
     models = tuple(_target(model, data) for model in config.models)
     return EnvoySettings(
         host=config.listen.host,
         port=config.listen.port,
         tls=config.listen.tls,
-        service_sockets=(data.service_socket,),
+        service_sockets=service_sockets(data, workers),
         admin_socket=data.admin_socket,
         models=models,
         access_log=access_log,

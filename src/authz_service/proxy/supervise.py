@@ -25,15 +25,18 @@ _POLL = 0.05
 class Program:
     """A program to run. `is_ready` is asked, on a thread, until it is true; it must not wait long.
 
-    `starts_within` and `stops_within` are in seconds; what has not stopped by then is killed.
+    `starts_within` and `stops_within` are in seconds; what has not stopped by then is killed. Without a
+    `log` it writes to our own standard error. One that is `beside` starts and stops at the same time as the
+    one before it.
     """
 
     name: str
     command: tuple[str, ...]
-    log: Path
+    log: Path | None
     is_ready: Callable[[], bool]
     starts_within: float = 60.0
     stops_within: float = 10.0
+    beside: bool = False
 
 
 @dataclass(slots=True)
@@ -74,20 +77,28 @@ class Supervisor:
                 process.send_signal(number)
 
     async def _start_and_keep(self, when_ready: Callable[[], None]) -> None:
-        for program in self.programs:
-            await self._start(program)
-            await self._until_ready(program)
+        for group in self._groups():
+            for program in group:
+                await self._start(program)
+            for program in group:
+                await self._until_ready(program)
         when_ready()
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as tasks:
             for program in self.programs:
-                group.create_task(self._keep(program))
+                tasks.create_task(self._keep(program))
+
+    def _groups(self) -> list[list[Program]]:
+        groups: list[list[Program]] = []
+        for program in self.programs:
+            if program.beside and groups:
+                groups[-1].append(program)
+            else:
+                groups.append([program])
+        return groups
 
     async def _start(self, program: Program) -> None:
-        program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if program.log.exists() and program.log.stat().st_size > LARGEST_LOG:
-            program.log.replace(program.log.with_suffix(".log.1"))
         wrapper = (sys.executable, "-m", "authz_service.proxy.child", str(os.getpid()))
-        descriptor = os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = os.dup(sys.stderr.fileno()) if program.log is None else _opened(program.log)
         try:
             # A session of its own: Ctrl-C in a terminal is for us, who stop the programs in order.
             starting = asyncio.create_subprocess_exec(
@@ -112,11 +123,11 @@ class Supervisor:
                     await asyncio.sleep(_POLL)
         except TimeoutError:
             raise Misconfigured(
-                f"{program.name} was not ready within {program.starts_within:g} s; see {program.log}"
+                f"{program.name} was not ready within {program.starts_within:g} s; see {_place(program)}"
             ) from None
+        said = "" if program.log is None else f": {last_line(program.log)}"
         raise Misconfigured(
-            f"{program.name} ended at once (exit code {process.returncode}): {last_line(program.log)}; "
-            f"see {program.log}"
+            f"{program.name} ended at once (exit code {process.returncode}){said}; see {_place(program)}"
         )
 
     async def _keep(self, program: Program) -> None:
@@ -126,26 +137,40 @@ class Supervisor:
             began = clock()
             code = await self._running[program.name].wait()
             delay = self.first_delay if clock() - began > STEADY else delay
-            self.say(
-                f"{program.name} {ended(code)}; starting it again in {delay:g} s (its log: {program.log})"
-            )
+            where = "" if program.log is None else f" (its log: {program.log})"
+            self.say(f"{program.name} {ended(code)}; starting it again in {delay:g} s{where}")
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
             await self._start(program)
 
     async def _stop_all(self) -> None:
-        for program in reversed(self.programs):
-            process = self._running.get(program.name)
-            if process is None or process.returncode is not None:
-                continue
+        for group in reversed(self._groups()):
+            await asyncio.gather(*(self._stop(program) for program in group))
+
+    async def _stop(self, program: Program) -> None:
+        process = self._running.get(program.name)
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), program.stops_within)
+        except TimeoutError:
             with suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), program.stops_within)
-            except TimeoutError:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+                process.kill()
+            await process.wait()
+
+
+def _opened(log: Path) -> int:
+    """The log file, to append to; one that has become large is put aside first."""
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LARGEST_LOG:
+        log.replace(log.with_suffix(".log.1"))
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def _place(program: Program) -> str:
+    return "what it said above" if program.log is None else str(program.log)
 
 
 def ended(code: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from authz_service.config.model import Config
 from authz_service.core.ports import HoldLimits, Store
 from authz_service.errors import Unavailable
 from authz_service.keys.seal import Sealer
@@ -53,8 +54,7 @@ class Gateway:
     @property
     def hold_limits(self) -> HoldLimits:
         """The limits of holds by the configuration in force."""
-        holds = self.rules.config.holds
-        return HoldLimits(pending_per_caller=holds.pending_per_caller, use_within=holds.use_within)
+        return limits_of(self.rules.config)
 
     async def drain(self, *, seconds: float) -> None:
         """Take no new exchange, let go who waits for people, and give the others `seconds` to end."""
@@ -64,6 +64,11 @@ class Gateway:
             async with asyncio.timeout(seconds):
                 while self.live:  # noqa: ASYNC110 - an event would cost every exchange, for the last
                     await asyncio.sleep(DRAIN_POLL_SECONDS)
+
+
+def limits_of(config: Config) -> HoldLimits:
+    """The limits of holds by a configuration."""
+    return HoldLimits(pending_per_caller=config.holds.pending_per_caller, use_within=config.holds.use_within)
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from authz_service.runtime.checkpoints import Checkpoints
 from authz_service.store.location import store_url
 from authz_service.store.open import open_store
 from authz_service.store.record_keys import open_record_keys
+from authz_service.store.recovery import Heritage
 from authz_service.store.sql_store import SqlStore
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,14 @@ class Record:
     first: tuple[EntryDraft, ...]
 
 
-async def open_record(config: Config, data: DataDir, *, instance: str, pseudonym: Pseudonym) -> Record:
+async def open_record(
+    config: Config,
+    data: DataDir,
+    *,
+    instance: str,
+    pseudonym: Pseudonym,
+    heritage: Heritage | None = None,
+) -> Record:
     """Open the configured store; `await record.store.close()` when done.
 
     Raises `Misconfigured` when its head is not signed by this machine's key, or it does not contain what
@@ -46,15 +54,7 @@ async def open_record(config: Config, data: DataDir, *, instance: str, pseudonym
     """
     is_new = not data.log_key.exists()
     key = log_key(config, data)
-    keyring = await asyncio.to_thread(open_record_keys, config, data)
-    store = await open_store(
-        store_url(config, data),
-        instance=instance,
-        pseudonym=pseudonym,
-        signer=key,
-        is_first_signer=is_new,
-        keyring=keyring,
-    )
+    store = await _opened(config, data, key, instance, pseudonym, heritage, is_first_signer=is_new)
     try:
         checkpoints = checkpoints_of(config, data, store, key)
         await checkpoints.compare()
@@ -66,6 +66,40 @@ async def open_record(config: Config, data: DataDir, *, instance: str, pseudonym
         raise
     created = EntryDraft(Kind.LOG_KEY_CREATED, SESSION, data={"key": str(key.vkey)})
     return Record(store, checkpoints, (created,) if is_new else ())
+
+
+async def open_kept_record(
+    config: Config, data: DataDir, *, instance: str, pseudonym: Pseudonym, heritage: Heritage | None = None
+) -> SqlStore:
+    """The store of a record that another process of this data directory keeps, and has opened before.
+
+    Nothing is compared with checkpoints here, and none are taken. Raises as `open_record`.
+    """
+    return await _opened(
+        config, data, log_key(config, data), instance, pseudonym, heritage, is_first_signer=False
+    )
+
+
+async def _opened(
+    config: Config,
+    data: DataDir,
+    key: LogKey,
+    instance: str,
+    pseudonym: Pseudonym,
+    heritage: Heritage | None,
+    *,
+    is_first_signer: bool,
+) -> SqlStore:
+    keyring = await asyncio.to_thread(open_record_keys, config, data)
+    return await open_store(
+        store_url(config, data),
+        instance=instance,
+        pseudonym=pseudonym,
+        signer=key,
+        is_first_signer=is_first_signer,
+        keyring=keyring,
+        heritage=heritage,
+    )
 
 
 def log_key(config: Config, data: DataDir) -> LogKey:

@@ -51,10 +51,6 @@ class Waiting:
     _dirty: set[str] = field(default_factory=set)
     _is_stopping: bool = False
 
-    def count(self, hold: str) -> int:
-        """How many exchanges wait for a hold in this process."""
-        return len(self._lines.get(hold, ()))
-
     @property
     def total(self) -> int:
         """How many exchanges wait for any hold in this process."""

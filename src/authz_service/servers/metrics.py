@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -10,32 +10,29 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from authz_service.errors import Misconfigured
+from authz_service.runtime.gateway import Gateway
 
 
-class _Live(Collector):
-    """Reads the numbers when it is asked for them."""
+class ExchangeMetrics(Collector):
+    """What is in flight in this process; reads the numbers when it is asked for them."""
 
-    def __init__(self, live: Callable[[], int], waiting: Callable[[], int]) -> None:
-        self._live = live
-        self._waiting = waiting
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     def collect(self) -> list[GaugeMetricFamily]:
         """One sample of each gauge."""
+        live, waiting = len(self._gateway.live), self._gateway.waiting.total
         return [
-            GaugeMetricFamily("authz_exchanges_live", "Exchanges in flight.", value=self._live()),
-            GaugeMetricFamily(
-                "authz_exchanges_waiting", "Exchanges that wait for a hold.", value=self._waiting()
-            ),
+            GaugeMetricFamily("authz_exchanges_live", "Exchanges in flight.", value=live),
+            GaugeMetricFamily("authz_exchanges_waiting", "Exchanges that wait for a hold.", value=waiting),
         ]
 
 
 @asynccontextmanager
-async def serve_metrics(
-    port: int, *, live: Callable[[], int], waiting: Callable[[], int], more: Sequence[Collector] = ()
-) -> AsyncIterator[str]:
+async def serve_metrics(port: int, collectors: Sequence[Collector]) -> AsyncIterator[str]:
     """Serve on 127.0.0.1 within the context (`port` 0 chooses one); yields the URL."""
     registry = CollectorRegistry()
-    for collector in (_Live(live, waiting), *more):
+    for collector in collectors:
         registry.register(collector)
     try:
         server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)

@@ -33,7 +33,7 @@ async def own_reply(gateway: Gateway, caller: Caller, method: str, path: str) ->
             return OwnReply(200, models_list(_models(gateway, caller), created=0))
         if method == "GET" and path.startswith(OWN_HOLDS):
             hold = await gateway.store.hold(path.removeprefix(OWN_HOLDS))
-            return OwnReply(200, _hold_state(gateway, _own(hold, caller), await gateway.store.now()))
+            return OwnReply(200, await _hold_state(gateway, _own(hold, caller)))
     except AuthzError as error:
         return OwnReply(
             error.status, error_shape(path).error_body(ApiError(error.status, error.code, str(error)))
@@ -58,7 +58,9 @@ def _own(hold: Hold | None, caller: Caller) -> Hold:
     return hold
 
 
-def _hold_state(gateway: Gateway, hold: Hold, now: float) -> bytes:
+async def _hold_state(gateway: Gateway, hold: Hold) -> bytes:
+    now = await gateway.store.now()
+    waiting = await gateway.store.waiting_for([hold.id])
     reasons = [{"verdict": v.verdict.value, "reason": v.reason} for v in hold.votes]
     return orjson.dumps(
         {
@@ -69,7 +71,7 @@ def _hold_state(gateway: Gateway, hold: Hold, now: float) -> bytes:
             "model": hold.model,
             "created_at": rfc3339(int(hold.created_at * 1e6)),
             "deadline": rfc3339(int(hold.deadline * 1e6)),
-            "waiting": gateway.waiting.count(hold.id),
+            "waiting": waiting.get(hold.id, 0),
             "votes": reasons,
             "released_to": hold.released_to,
             "as_of": rfc3339(int(now * 1e6)),

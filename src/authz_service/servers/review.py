@@ -50,7 +50,7 @@ class _Unindexed:
 
 @dataclass(frozen=True, slots=True)
 class ReviewServer:
-    """What the review API needs. `roles`, `limits` and `waiting` are asked anew for each call.
+    """What the review API needs. `roles` and `limits` are asked anew for each call.
 
     Without `tokens` none can be withdrawn, without `index` no text be searched.
     `recheck` refuses one that was, while its call still runs. `news` takes what is to be called when holds
@@ -62,7 +62,6 @@ class ReviewServer:
     store: ReviewStore
     verifier: ReviewVerifier
     roles: Roles
-    waiting: Callable[[str], int]
     limits: Callable[[], HoldLimits]
     clock: Callable[[], float] = time.time
     poll: float = 0.5
@@ -83,7 +82,7 @@ class ReviewServer:
             self.news(lambda _holds: feed.nudge())
         calls = Calls(self.verifier, self.roles, self.clock, self.recheck)
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
-        holds = HoldReview(self.store, calls, self.waiting, self.limits, feed)
+        holds = HoldReview(self.store, calls, self.limits, feed)
         add_HoldServiceServicer_to_server(holds, server)
         add_SessionServiceServicer_to_server(
             SessionReview(self.store, calls, self.index, self.poll, lambda: feed.is_closed), server

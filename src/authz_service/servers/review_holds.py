@@ -28,11 +28,10 @@ MAX_PAGES_FOR_ONE = 20  # of the store's, for one of ours: holds that are not fo
 
 @dataclass(frozen=True, slots=True)
 class HoldReview(HoldServiceServicer):
-    """`waiting` says how many exchanges wait on a hold, `limits` what an approval is good for now."""
+    """`limits` says what an approval is good for now."""
 
     store: Store
     calls: Calls
-    waiting: Callable[[str], int]
     limits: Callable[[], HoldLimits]
     feed: HoldFeed
 
@@ -49,8 +48,9 @@ class HoldReview(HoldServiceServicer):
                 if holds or not page.next_page_token:
                     break
                 query = hold_query(request, page_token=page.next_page_token)
+            waiting = await self.store.waiting_for([hold.id for hold in holds])
             return pb.ListHoldsResponse(
-                holds=[self._message(hold, standing) for hold in holds],
+                holds=[_message(hold, standing, waiting.get(hold.id, 0)) for hold in holds],
                 next_page_token=page.next_page_token,
                 as_of=timestamp(await self.store.now()),
             )
@@ -68,7 +68,8 @@ class HoldReview(HoldServiceServicer):
                 if is_request
                 else ()
             )
-            message = self._message(hold, standing, with_body=True, unread=unread)
+            waiting = await self._waiting(hold)
+            message = _message(hold, standing, waiting, with_body=True, unread=unread)
             return pb.GetHoldResponse(hold=message, as_of=timestamp(await self.store.now()))
 
     async def WatchHolds(
@@ -82,7 +83,9 @@ class HoldReview(HoldServiceServicer):
                 self.store, self.feed, standing, after=cursor, clock=self.calls.clock
             ):
                 self.calls.recheck(standing.person)
-                hold = self._message(told.hold, standing) if told.hold else None
+                hold = None
+                if told.hold is not None:
+                    hold = _message(told.hold, standing, await self._waiting(told.hold))
                 response = pb.WatchHoldsResponse(
                     hold=hold, cursor=told.cursor, as_of=timestamp(await self.store.now())
                 )
@@ -127,18 +130,22 @@ class HoldReview(HoldServiceServicer):
         )
         voted = await self.store.vote(ballot, self.limits())
         self.feed.nudge()
-        return self._message(voted, standing)
+        return _message(voted, standing, await self._waiting(voted))
 
-    def _message(
-        self, hold: Hold, standing: Standing, *, with_body: bool = False, unread: Sequence[Unread] = ()
-    ) -> pb.Hold:
-        return hold_message(
-            hold,
-            waiting=self.waiting(hold.id),
-            may_vote_in=standing.stages(hold),
-            with_body=with_body,
-            unread=unread,
-        )
+    async def _waiting(self, hold: Hold) -> int:
+        return (await self.store.waiting_for([hold.id])).get(hold.id, 0)
+
+
+def _message(
+    hold: Hold,
+    standing: Standing,
+    waiting: int,
+    *,
+    with_body: bool = False,
+    unread: Sequence[Unread] = (),
+) -> pb.Hold:
+    stages = standing.stages(hold)
+    return hold_message(hold, waiting=waiting, may_vote_in=stages, with_body=with_body, unread=unread)
 
 
 def _reading(hold: Hold, reader: Caller) -> EntryDraft:

@@ -2,6 +2,7 @@
 
 - `open`: opens a store by URL; `sql_store`: the `Store` of core/ports
 - `schema`, `migrate`, `migrations/`: the tables, and how a database gets them
+- `crew`: whether several processes can share what is configured
 - `connecting`, `database`, `sqlite`, `postgres`: connections as durable as we promise, and their clock
 - `open_keys`, `keyring`, `key_store`, `key_schema`: the keys of subjects, in a database of their own
 - `sealing`, `payload_rows`, `binding`: payloads sealed and opened with them; whether they are the record's

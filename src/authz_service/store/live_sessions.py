@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind
@@ -20,6 +20,7 @@ from authz_service.store.session_queries import session
 from authz_service.store.transaction import Reader, Transaction
 
 KILLING = "killing"
+HELD = "held"
 TO_END_AT_ONCE = 100
 ENTRIES_AT_ONCE = 200
 BYTES_AT_ONCE = 16 * 1024 * 1024  # of payloads, after the first entry
@@ -43,6 +44,17 @@ def to_end(reader: Reader) -> Sequence[ToEnd]:
     marked = (sessions.c.status == KILLING) & (sessions.c.status != "completed")
     query = select(sessions.c.id).where(marked).order_by(sessions.c.seq).limit(TO_END_AT_ONCE)
     return [ToEnd(name, _reason(reader, name)) for name in reader.read(query).scalars()]
+
+
+def waiting_for(reader: Reader, holds: Collection[str]) -> Mapping[str, int]:
+    """How many sessions wait for each of `holds`, whichever process has them; a few hundred holds at most."""
+    wait = (
+        sessions.c.hold.in_([clean(hold) for hold in holds])
+        & (sessions.c.status == HELD)
+        & (sessions.c.status != "completed")  # leads to the index, as above
+    )
+    query = select(sessions.c.hold, func.count().label("number")).where(wait).group_by(sessions.c.hold)
+    return {str(row.hold): int(row.number) for row in reader.read(query)}
 
 
 def entries_after(reader: Reader, sequence: int, session_id: str) -> Sequence[Entry]:

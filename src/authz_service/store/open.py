@@ -21,6 +21,7 @@ from authz_service.store.heads import Head, Heads, is_whole
 from authz_service.store.keyring import Keyring
 from authz_service.store.migrate import SchemaState, state_of, upgrade
 from authz_service.store.news import HoldNews
+from authz_service.store.recovery import Heritage
 from authz_service.store.schema import entries
 from authz_service.store.sealing import Pseudonym
 from authz_service.store.sql_store import SqlStore
@@ -42,6 +43,7 @@ async def open_store(
     is_first_signer: bool = False,
     accepts_head: bool = False,
     keyring: Keyring | None = None,
+    heritage: Heritage | None = None,
 ) -> SqlStore:
     """Open `sqlite:///FILE` or `postgresql://...`; `await store.close()` when done.
 
@@ -50,8 +52,9 @@ async def open_store(
     anything may wait. `signer` signs each head; a head without its signature is refused, unless there is
     none yet and `is_first_signer`, or it `accepts_head` whoever signed it. Without a signer heads are
     neither signed nor checked. `keyring` seals payloads, and is closed with the store, or at once when that
-    cannot be opened; without one they lie in clear. Raises `Misconfigured` where the schema, the durability,
-    the head or the keys are not as they must be, and `Unavailable` when the database is away.
+    cannot be opened; without one they lie in clear. `heritage` says
+    whose sessions `recover` ends, by default those of `instance`. Raises `Misconfigured` where the schema,
+    the durability, the head or the keys are not as they must be, and `Unavailable` when the database is away.
     """
     with ExitStack() as opened:
         if keyring is not None:
@@ -77,7 +80,7 @@ async def open_store(
     return SqlStore(
         database,
         Writer(committer, limits),
-        instance=instance,
+        heritage=heritage or Heritage(instance),
         high_water=high_water,
         size_at_start=size,
         patience=limits.patience,

@@ -1,8 +1,11 @@
-"""After a crash: an entry for each session of this instance that has no end on record."""
+"""After a crash: an entry for each session of this process that has no end on record."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, or_, select
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import decode
@@ -12,7 +15,30 @@ from authz_service.store.transaction import Transaction
 RECOVERED_AT_ONCE = 128
 
 
-def recover(transaction: Transaction, *, instance: str, up_to: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Heritage:
+    """Whose sessions are found unended by whom. `own` is this process's instance.
+
+    Where `of` is set, also those of processes that a service with that name once had and has no more: of
+    `of` itself and of what begins with it and a hyphen, but for the `living`.
+    """
+
+    own: str
+    of: str = ""
+    living: Collection[str] = ()
+
+    def sessions(self) -> ColumnElement[bool]:
+        """The sessions that are this process's to recover."""
+        own = sessions.c.instance == self.own
+        if not self.of:
+            return own
+        named = or_(
+            sessions.c.instance == self.of, sessions.c.instance.startswith(f"{self.of}-", autoescape=True)
+        )
+        return or_(own, named & sessions.c.instance.not_in(sorted(self.living)))
+
+
+def recover(transaction: Transaction, *, heritage: Heritage, up_to: int) -> int:
     """End sessions that began at or before entry `up_to`, at most 128; how many there were.
 
     The entry says what the record shows to have been released, and by its kind that it is not
@@ -20,7 +46,7 @@ def recover(transaction: Transaction, *, instance: str, up_to: int) -> int:
     """
     query = (
         select(sessions.c.id)
-        .where(sessions.c.instance == instance, sessions.c.ended_at.is_(None), sessions.c.seq <= up_to)
+        .where(heritage.sessions(), sessions.c.ended_at.is_(None), sessions.c.seq <= up_to)
         .order_by(sessions.c.seq)
         .limit(RECOVERED_AT_ONCE)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -47,6 +47,7 @@ from authz_service.store.forgetting import Forgetting
 from authz_service.store.keyring import Keyring
 from authz_service.store.news import HoldNews
 from authz_service.store.queries import Snapshot
+from authz_service.store.recovery import Heritage
 from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head
 from authz_service.store.transaction import Transaction
 from authz_service.store.writer import Writer
@@ -62,7 +63,7 @@ class SqlStore:
         database: Database,
         writer: Writer,
         *,
-        instance: str,
+        heritage: Heritage,
         high_water: HighWater,
         size_at_start: int,
         patience: float,
@@ -71,7 +72,7 @@ class SqlStore:
     ) -> None:
         self._database = database
         self._writer = writer
-        self._instance = instance
+        self._heritage = heritage
         self._high_water = high_water
         self._size_at_start = size_at_start
         self._patience = patience
@@ -135,6 +136,10 @@ class SqlStore:
         """See `Store.holds`."""
         return await self._read(lambda reader: queries.list_holds(reader, query))
 
+    async def waiting_for(self, holds: Collection[str]) -> Mapping[str, int]:
+        """See `Store.waiting_for`."""
+        return await self._read(lambda reader: live_sessions.waiting_for(reader, holds))
+
     async def sessions(self, query: SessionQuery) -> Page[Session]:
         """See `Store.sessions`."""
         return await self._read(lambda reader: session_queries.list_sessions(reader, query))
@@ -184,7 +189,7 @@ class SqlStore:
         """See `Store.recover`; sessions that began after this store was opened are left alone."""
         total = 0
         while ended := await self._writer.run(
-            lambda t: recovery.recover(t, instance=self._instance, up_to=self._size_at_start)
+            lambda t: recovery.recover(t, heritage=self._heritage, up_to=self._size_at_start)
         ):
             total += ended
         return total

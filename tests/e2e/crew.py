@@ -1,0 +1,51 @@
+"""A gateway with several workers on a PostgreSQL, and what its tests ask of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.people import until
+from tests.e2e.stack import CONFIG, Stack
+from tests.store.conftest import PostgresForTests
+
+WORKERS = 2
+KEYS = 'record: {{keys: {{url: "{keys}"}}}}\n'
+
+
+def crew_of(server: PostgresForTests, folder: Path, *, workers: int = WORKERS, **more: Any) -> Stack:
+    """A gateway that is not started yet, with databases of its own."""
+    keys = server.url(server.create(template="template1"))
+    config = more.pop("config", CONFIG) + KEYS.replace("{keys}", keys.replace("{", "{{"))
+    return Stack(folder, store=server.url(server.create()), config=config, workers=workers, **more)
+
+
+def processes(stack: Stack) -> dict[str, int]:
+    """The processes of the service by their part: `-1` is the keeper, `0` the first worker."""
+    found = {}
+    for pid, command in stack.processes().items():
+        part = re.search(r"serve .*--part (-?\d+)", command)
+        if part is not None:
+            found[part[1]] = pid
+    return found
+
+
+def owner_of(stack: Stack, hold: dict[str, Any]) -> str:
+    """The part that has the exchange which opened this hold, by its session's first entry."""
+    first = stack.session(hold["session"])["events"][0]
+    return str(first["data"]["instance"]).rpartition("-")[2]
+
+
+def kill(stack: Stack, part: str) -> int:
+    """SIGKILL; the process that was killed."""
+    pid = processes(stack)[part]
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def until_back(stack: Stack, part: str, killed: int) -> None:
+    """Until another process has taken that part."""
+    until(lambda: processes(stack).get(part) not in (None, killed), f"another process for {part}")

@@ -1,0 +1,161 @@
+"""Several workers on one PostgreSQL behind one Envoy: one gateway, whichever of them answers, or dies."""
+
+from __future__ import annotations
+
+import re
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.e2e.crew import WORKERS, crew_of, kill, processes, until_back
+from tests.e2e.people import (
+    approve,
+    ask,
+    asking,
+    chat,
+    connection_of,
+    hold_of,
+    in_background,
+    received,
+    reject,
+    said,
+    until,
+)
+from tests.e2e.stack import Stack
+from tests.store.conftest import PostgresForTests
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresForTests]:
+    server = PostgresForTests(Path(tempfile.mkdtemp(prefix="authz-postgres-")))
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def stack(server: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with crew_of(server, tmp_path_factory.mktemp("crew")) as running:
+        yield running
+
+
+def instances(stack: Stack) -> set[str]:
+    """The workers that have answered somebody, by the record."""
+    sessions = [stack.session(found["id"]) for found in stack.cli_json("session", "list", "--limit", "40")]
+    return {str(session["events"][0]["data"]["instance"]).rpartition("-")[2] for session in sessions}
+
+
+def test_each_worker_answers_and_all_write_one_record(stack: Stack) -> None:
+    client = stack.sdk("ann", "staff")
+    for _ in range(6):
+        answers = [in_background(lambda: ask(client, "Hello")) for _ in range(4)]
+        assert [said(answer.result(20)) for answer in answers] == ["Hello from upstream."] * 4
+    assert instances(stack) == {str(worker) for worker in range(WORKERS)}
+    assert set(processes(stack)) == {"-1", *(str(worker) for worker in range(WORKERS))}
+    stack.cli("audit", "verify", "--config", str(stack.config_file))
+
+
+def test_one_hold_for_one_person_s_request_whichever_worker_gets_it(stack: Stack) -> None:
+    waiting = [asking(stack, "bo", "Plan a party") for _ in range(4)]
+    hold = hold_of(stack, "bo", waiting=4)
+    approve(stack, hold)
+    fresh = hold_of(stack, "bo", waiting=3, but=hold["id"])
+    assert len(received(stack, "Plan a party")) == 1
+    reject(stack, fresh, "one party is enough")
+    outcomes = sorted(type(future.exception(20)).__name__ for future in waiting)
+    assert outcomes == ["NoneType", "PermissionDeniedError", "PermissionDeniedError", "PermissionDeniedError"]
+
+
+def test_an_operator_ends_an_exchange_on_whatever_worker_has_it(stack: Stack) -> None:
+    waiting = [asking(stack, f"kim{number}", "Stop me") for number in range(4)]
+    for number in range(4):
+        hold = hold_of(stack, f"kim{number}")
+        stack.cli("session", "kill", hold["session"], "--reason", "enough", "--yes")
+    ended = [future.exception(20) for future in waiting]
+    assert [type(error).__name__ for error in ended] == ["PermissionDeniedError"] * 4
+    assert received(stack, "Stop me") == []
+
+
+def test_the_metrics_of_all_processes_are_at_one_address(stack: Stack) -> None:
+    waiting = connection_of(stack, "mia", "Count me")
+    hold = hold_of(stack, "mia")
+    page = httpx.get(stack.info["metrics"]).text
+    up = dict(re.findall(r'authz_process_up\{process="([^"]+)"\} (\S+)', page))
+    assert up == dict.fromkeys(("keeper", *(f"worker {n}" for n in range(WORKERS))), "1.0")
+    held = re.findall(r'authz_exchanges_waiting\{process="worker \d"\} (\S+)', page)
+    assert sum(map(float, held)) >= 1
+    assert 'authz_checkpoint_consistent{process="keeper"} 1.0' in page
+    waiting.close()
+    reject(stack, hold, "counted")
+
+
+def test_a_reload_reaches_every_worker(stack: Stack) -> None:
+    good = stack.config_file.read_text()
+    allows = "'staff' in caller.groups\", effect: allow"
+    assert allows in good
+    reload(stack, good.replace(allows, 'false", effect: allow'))
+    assert {stack.post(chat("x"), "staff").status_code for _ in range(12)} == {403}
+    reload(stack, good)
+    assert {stack.post(chat("x"), "staff").status_code for _ in range(12)} == {200}
+
+
+def reload(stack: Stack, text: str) -> None:
+    """Put a file in force in all processes."""
+    before = len(stack.service_log("policy.activated"))
+    stack.config_file.write_text(text)
+    stack.process.send_signal(signal.SIGHUP)
+    until(lambda: len(stack.service_log("policy.activated")) == before + WORKERS + 1, "all reload")
+
+
+def test_a_keeper_that_dies_comes_back_and_nobody_who_waits_notices(stack: Stack) -> None:
+    waiting = asking(stack, "kit", "Keep me")
+    hold = hold_of(stack, "kit")
+    killed = kill(stack, "-1")
+    assert said(ask(stack.sdk("ann", "staff"), "Meanwhile")) == "Hello from upstream."
+    until_back(stack, "-1", killed)
+    until(lambda: stack.cli("hold", "list", check=None).returncode == 0, "the review API")
+    approve(stack, hold)
+    assert said(waiting.result(20)) == "Hello from upstream."
+    assert len(received(stack, "Keep me")) == 1
+
+
+@pytest.fixture
+def on_sqlite(tmp_path: Path) -> Iterator[Stack]:
+    """A configuration that one process can serve; nothing runs."""
+    stack = Stack(tmp_path)
+    with stack.upstream:
+        stack.write_config()
+        yield stack
+
+
+def test_sqlite_with_several_workers_is_refused_with_what_to_do(on_sqlite: Stack) -> None:
+    for command in (("serve",), ("up",), ("envoy", "render")):
+        refused = on_sqlite.cli(*command, *two_of(on_sqlite), check=2)
+        assert "set store.url to postgresql://..." in refused.stderr, command
+
+
+def test_a_key_store_that_only_one_process_can_have_is_refused(on_sqlite: Stack) -> None:
+    on_sqlite.write_config(store="postgresql://nobody@127.0.0.1:9/none")
+    refused = on_sqlite.cli("serve", *two_of(on_sqlite), check=2)
+    assert "record.keys.url to postgresql://..." in refused.stderr
+
+
+def two_of(stack: Stack) -> tuple[str, ...]:
+    return ("--config", str(stack.config_file), "--workers", "2")
+
+
+def test_a_stop_leaves_no_process_and_neither_does_a_killed_up(
+    server: PostgresForTests, tmp_path: Path
+) -> None:
+    with crew_of(server, tmp_path) as stack:
+        assert len(processes(stack)) == WORKERS + 1
+        stack.process.send_signal(signal.SIGKILL)
+        stack.process.wait(10)
+        until(lambda: not stack.processes(), "the end of all processes")
+        stack.start()
+        stack.stop()
+        assert stack.processes() == {}
