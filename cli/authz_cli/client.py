@@ -92,14 +92,19 @@ class Client:
                 return
             request.page_token = page.next_page_token
 
-    def session(self, name: str) -> tuple[sessions_pb2.Session, list[sessions_pb2.Entry]]:
-        """One session and its entries, by its id or by a beginning of it that no other has."""
-        found = self._found(lambda m: self._read_session(name, m))
+    def session(
+        self, name: str, *, why: str | None = None
+    ) -> tuple[sessions_pb2.Session, list[sessions_pb2.Entry]]:
+        """One session and its entries, by its id or by a beginning of it that no other has.
+
+        With `why`, the reason, what was there before masking is among them.
+        """
+        found = self._found(lambda m: self._read_session(name, why, m))
         if found is not None:
             return found
         listed = self.sessions(sessions_pb2.ListSessionsRequest(id_prefix=name))
         only = _only("session", name, (session.id for session in listed))
-        return self._call(lambda m: self._read_session(only, m))
+        return self._call(lambda m: self._read_session(only, why, m))
 
     def policy(self, digest: str) -> bytes | None:
         """The configuration file that a decision names; None when it is not kept."""
@@ -120,9 +125,9 @@ class Client:
         ).session
 
     def _read_session(
-        self, session: str, metadata: Metadata
+        self, session: str, why: str | None, metadata: Metadata
     ) -> tuple[sessions_pb2.Session, list[sessions_pb2.Entry]]:
-        request = sessions_pb2.GetSessionRequest(id=session)
+        request = sessions_pb2.GetSessionRequest(id=session, before_masking=why is not None, reason=why or "")
         parts = list(self.sessions_api.GetSession(request, timeout=LONG_PATIENCE, metadata=metadata))
         return parts[0].session, [entry for part in parts for entry in part.entries]
 

@@ -10,6 +10,7 @@ import click
 from authz_cli.exits import EXIT_CODES
 from authz_cli.options import Target, json_option, target_options
 from authz_cli.session_filters import Filters, filter_options
+from authz_cli.session_why import before_masking_options
 
 FORMATS = ("jsonl", "har", "otlp", "ocsf", "asciicast")
 
@@ -45,19 +46,27 @@ def list_sessions(
     type=click.Choice(("request", "answer")),
     help="Only the bytes of this body, as they crossed; not to a terminal.",
 )
+@before_masking_options
 @json_option
 @target_options
-def show(target: Target, session: str, raw: Literal["request", "answer"] | None, as_json: bool) -> None:
+def show(
+    target: Target,
+    session: str,
+    raw: Literal["request", "answer"] | None,
+    why: str | None,
+    as_json: bool,
+) -> None:
     """One session: who asked, who decided what and why, and the bodies as they crossed.
 
-    Your reading is recorded.
+    Your reading is recorded. With --before-masking the bodies are those that came, as far as
+    record.keep.originals has them kept.
     """
     from authz_cli.session_actions import show_one, show_raw
 
     if raw is not None:
-        show_raw(target, session, raw)
+        show_raw(target, session, raw, why=why)
     else:
-        show_one(target, session, as_json=as_json)
+        show_one(target, session, as_json=as_json, why=why)
 
 
 @command.command("replay")
@@ -78,17 +87,23 @@ def show(target: Target, session: str, raw: Literal["request", "answer"] | None,
     help="The longest wait, of a hold too; what is cut is said.",
 )
 @click.option("--what", type=click.Choice(("all", "prompt", "answer")), default="all", show_default=True)
+@before_masking_options
 @target_options
 def replay(
-    target: Target, session: str, speed: float, max_wait: float, what: Literal["all", "prompt", "answer"]
+    target: Target,
+    session: str,
+    speed: float,
+    max_wait: float,
+    what: Literal["all", "prompt", "answer"],
+    why: str | None,
 ) -> None:
     """Play one exchange at its own pace: prompt, decision, wait, who decided, the answer as it came.
 
-    As it crossed, after masking. Your reading is recorded.
+    As it crossed, after masking, unless --before-masking is said. Your reading is recorded.
     """
     from authz_cli.session_plays import play
 
-    play(target, session, speed=speed, longest=max_wait, what=what)
+    play(target, session, speed=speed, longest=max_wait, what=what, why=why)
 
 
 @command.command("export")
@@ -100,6 +115,7 @@ def replay(
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A new file (0600).")
 @click.option("--otlp-endpoint", metavar="URL", help="otlp: send to a collector, such as http://host:4318.")
+@before_masking_options
 @target_options
 def export(
     target: Target,
@@ -109,6 +125,7 @@ def export(
     max_wait: float,
     output: Path | None,
     otlp_endpoint: str | None,
+    why: str | None,
 ) -> None:
     """Write one SESSION, or all that the options choose, newest first, for other programs.
 
@@ -119,13 +136,13 @@ def export(
     from authz_cli.session_plays import record
 
     if form == "asciicast" and session:
-        record(target, session, longest=max_wait, what="all", output=output)
+        record(target, session, longest=max_wait, what="all", output=output, why=why)
     elif form == "asciicast":
         raise click.UsageError("an asciicast is of one SESSION: name it")
     elif otlp_endpoint is not None and (form != "otlp" or output is not None):
         raise click.UsageError("--otlp-endpoint goes with --format otlp, and without -o")
     else:
-        export_sessions(target, session, filters, form=form, output=output, endpoint=otlp_endpoint)
+        export_sessions(target, session, filters, form=form, output=output, endpoint=otlp_endpoint, why=why)
 
 
 @command.command("tail")

@@ -14,6 +14,7 @@ from authz_cli.client import connect, first_of
 from authz_cli.exits import Exit, Failure
 from authz_cli.options import Target
 from authz_cli.safe_text import safe_line
+from authz_cli.session_before import shown_before_masking
 from authz_cli.session_filters import Filters
 from authz_cli.session_json import (
     ANSWER_RELEASED,
@@ -22,6 +23,7 @@ from authz_cli.session_json import (
     session_object,
     session_with_bodies,
 )
+from authz_cli.session_story import Story
 from authz_cli.session_text import session_page, sessions_table
 
 
@@ -39,18 +41,22 @@ def show_list(
         click.echo(sessions_table(sessions, now=datetime.now(UTC), is_wide=output == "wide"))
 
 
-def show_one(target: Target, name: str, *, as_json: bool) -> None:
-    """Print one session."""
+def show_one(target: Target, name: str, *, as_json: bool, why: str | None = None) -> None:
+    """Print one session; with `why` as it was before masking."""
     with connect(target) as client:
-        session, entries = client.session(name)
+        session, entries = client.session(name, why=why)
+    bodies = entries if why is None else shown_before_masking(entries)
     if as_json:
-        click.echo(json.dumps(session_with_bodies(session, entries), indent=2))
+        click.echo(json.dumps(session_with_bodies(session, entries, bodies=bodies), indent=2))
         return
-    for line in session_page(session, entries, now=datetime.now(UTC), width=terminal.width()):
+    story = Story.of(bodies, is_before_masking=why is not None)
+    for line in session_page(session, entries, story, now=datetime.now(UTC), width=terminal.width()):
         click.echo(line)
 
 
-def show_raw(target: Target, name: str, which: Literal["request", "answer"]) -> None:
+def show_raw(
+    target: Target, name: str, which: Literal["request", "answer"], *, why: str | None = None
+) -> None:
     """Write one body, byte for byte."""
     out = sys.stdout.buffer
     if sys.stdout.isatty():
@@ -59,7 +65,8 @@ def show_raw(target: Target, name: str, which: Literal["request", "answer"]) -> 
             "raw bytes are not written to a terminal: redirect them, or leave out --raw", Exit.USAGE
         )
     with connect(target) as client:
-        _, entries = client.session(name)
+        _, entries = client.session(name, why=why)
+    entries = entries if why is None else shown_before_masking(entries)
     body = body_of(entries, REQUEST_FORWARDED if which == "request" else ANSWER_RELEASED)
     if body is None:
         raise Failure(f"no {which} of this session crossed, or it is not kept any more", Exit.NOT_FOUND)

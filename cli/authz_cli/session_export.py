@@ -19,6 +19,7 @@ from authz_cli.client import Client, connect
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import Object
 from authz_cli.options import Target
+from authz_cli.session_before import shown_before_masking
 from authz_cli.session_filters import Filters
 from authz_cli.session_har import HEAD, TAIL, har_entry
 from authz_cli.session_json import session_with_bodies
@@ -29,23 +30,35 @@ from authz_cli.session_story import Story
 SHOWN_EVERY = 25  # sessions, on a terminal
 PATIENCE = 30.0  # seconds for a collector
 
-Read = tuple[sessions_pb2.Session, list[sessions_pb2.Entry]]
+Entries = list[sessions_pb2.Entry]
+Read = tuple[sessions_pb2.Session, Entries, Entries]
+"""A session, its entries, and those that its bodies are taken from."""
 
 _FORMATS: dict[str, Callable[[Read], Object]] = {
-    "jsonl": lambda read: session_with_bodies(*read),
-    "har": lambda read: har_entry(read[0], Story.of(read[1])),
-    "otlp": lambda read: otlp_request(read[0], Story.of(read[1])),
-    "ocsf": lambda read: ocsf_event(read[0], Story.of(read[1])),
+    "jsonl": lambda read: session_with_bodies(read[0], read[1], bodies=read[2]),
+    "har": lambda read: har_entry(read[0], Story.of(read[2])),
+    "otlp": lambda read: otlp_request(read[0], Story.of(read[2])),
+    "ocsf": lambda read: ocsf_event(read[0], Story.of(read[2])),
 }
 
 
 def export_sessions(
-    target: Target, name: str, filters: Filters, *, form: str, output: Path | None, endpoint: str | None
+    target: Target,
+    name: str,
+    filters: Filters,
+    *,
+    form: str,
+    output: Path | None,
+    endpoint: str | None,
+    why: str | None = None,
 ) -> None:
-    """Write one session, or all that `filters` choose; a file that is there is not overwritten."""
+    """Write one session, or all that `filters` choose; a file that is there is not overwritten.
+
+    With `why`, the reason, bodies are those from before masking.
+    """
     made = _FORMATS[form]
     with connect(target) as client:
-        objects = (made(read) for read in _progress(_read(client, name, filters)))
+        objects = (made(read) for read in _progress(_read(client, name, filters, why)))
         if endpoint is not None:
             for item in objects:
                 _send(endpoint, item)
@@ -55,12 +68,11 @@ def export_sessions(
                 write(piece)
 
 
-def _read(client: Client, name: str, filters: Filters) -> Iterator[Read]:
-    if name:
-        yield client.session(name)
-        return
-    for session in client.sessions(filters.request()):
-        yield client.session(session.id)
+def _read(client: Client, name: str, filters: Filters, why: str | None) -> Iterator[Read]:
+    names = [name] if name else (session.id for session in client.sessions(filters.request()))
+    for each in names:
+        session, entries = client.session(each, why=why)
+        yield session, entries, entries if why is None else shown_before_masking(entries)
 
 
 def _lines(objects: Iterator[Object]) -> Iterator[str]:

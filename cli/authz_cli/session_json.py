@@ -33,13 +33,22 @@ def session_object(session: sessions_pb2.Session) -> Object:
     }
 
 
-def session_with_bodies(session: sessions_pb2.Session, entries: Sequence[sessions_pb2.Entry]) -> Object:
-    """`request` is the body as it went to the model, `answer` what went to the caller; null if none did."""
+def session_with_bodies(
+    session: sessions_pb2.Session,
+    entries: Sequence[sessions_pb2.Entry],
+    *,
+    bodies: Sequence[sessions_pb2.Entry] | None = None,
+) -> Object:
+    """`request` is the body as it went to the model, `answer` what went to the caller; null if none did.
+
+    They are those of `bodies`, where others than the entries have them.
+    """
+    shown = entries if bodies is None else bodies
     return (
         session_object(session)
         | {"events": [entry_object(entry) for entry in entries]}
-        | _body("request", body_of(entries, REQUEST_FORWARDED))
-        | _body("answer", body_of(entries, ANSWER_RELEASED))
+        | _body("request", body_of(shown, REQUEST_FORWARDED))
+        | _body("answer", body_of(shown, ANSWER_RELEASED))
     )
 
 

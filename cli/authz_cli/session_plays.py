@@ -10,11 +10,13 @@ from typing import Literal
 
 import click
 
+from authz_api.v1 import sessions_pb2
 from authz_cli import terminal
 from authz_cli.asciicast import asciicast
-from authz_cli.client import connect
+from authz_cli.client import Client, connect
 from authz_cli.exits import Exit, Failure
 from authz_cli.options import Target
+from authz_cli.session_before import shown_before_masking
 from authz_cli.session_replay import Shown, frames, paced, started
 from authz_cli.session_story import Story
 
@@ -31,24 +33,26 @@ def play(
     speed: float,
     longest: float,
     what: What,
+    why: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Print an exchange at its own pace."""
     with connect(target) as client:
-        session, entries = client.session(name)
+        session, story = _read(client, name, why)
     width = terminal.width() or WIDTH
-    shown = frames(session, Story.of(entries), width=width, shown=_shown(what))
+    shown = frames(session, story, width=width, shown=_shown(what))
     for wait, frame in paced(shown, speed=speed, longest=longest):
         if wait > 0:
             sleep(wait)
         click.echo(frame.text, nl=False)
 
 
-def record(target: Target, name: str, *, longest: float, what: What, output: Path | None) -> None:
+def record(
+    target: Target, name: str, *, longest: float, what: What, output: Path | None, why: str | None = None
+) -> None:
     """Write a recording to a file of its own, or to the standard output."""
     with connect(target) as client:
-        session, entries = client.session(name)
-    story = Story.of(entries)
+        session, story = _read(client, name, why)
     lines = asciicast(
         paced(frames(session, story, width=WIDTH, shown=_shown(what)), speed=1.0, longest=longest),
         width=WIDTH,
@@ -61,6 +65,13 @@ def record(target: Target, name: str, *, longest: float, what: What, output: Pat
             click.echo(line)
     else:
         _write(output, lines)
+
+
+def _read(client: Client, name: str, why: str | None) -> tuple[sessions_pb2.Session, Story]:
+    session, entries = client.session(name, why=why)
+    if why is None:
+        return session, Story.of(entries)
+    return session, Story.of(shown_before_masking(entries), is_before_masking=True)
 
 
 def _write(output: Path, lines: Iterable[str]) -> None:

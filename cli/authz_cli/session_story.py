@@ -41,14 +41,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """The events of a session, in order."""
+    """The events of a session, in order; `is_before_masking` where their bodies are as they came."""
 
     events: Sequence[Event] = field(default_factory=tuple)
+    is_before_masking: bool = False
 
     @classmethod
-    def of(cls, entries: Sequence[sessions_pb2.Entry]) -> Story:
+    def of(cls, entries: Sequence[sessions_pb2.Entry], *, is_before_masking: bool = False) -> Story:
         """From the entries of one session."""
-        return cls([event_of(entry) for entry in entries])
+        return cls([event_of(entry) for entry in entries], is_before_masking)
 
     def all(self, *kinds: str) -> list[Event]:
         """The events of these kinds."""
@@ -68,7 +69,7 @@ class Story:
         for kind, payload, words in _BODIES:
             event = self.last(kind)
             if event is not None and payload in event.payloads:
-                return words, event.payloads[payload]
+                return BEFORE if self.is_before_masking else words, event.payloads[payload]
         return None
 
     @property
@@ -92,6 +93,7 @@ class Story:
         return total
 
 
+BEFORE = "The request, as it came, before masking"
 _BODIES = (
     ("request.released", "body", "The request, as it went to the model"),
     ("hold.opened", "forward", "The request, as it would have gone to the model"),

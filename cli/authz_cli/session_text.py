@@ -30,12 +30,12 @@ def sessions_table(sessions: Sequence[sessions_pb2.Session], *, now: datetime, i
 def session_page(
     session: sessions_pb2.Session,
     entries: Sequence[sessions_pb2.Entry],
+    story: Story,
     *,
     now: datetime,
     width: int | None,
 ) -> Iterator[str]:
-    """Who asked, why what was decided, who decided, the bodies as they crossed, whole, and every entry."""
-    story = Story.of(entries)
+    """Who asked, why what was decided, who decided, the bodies of `story`, whole, and every entry."""
     yield f"Session {safe_line(session.id)}: {safe_line(session.status)}"
     for name, text in facts(session, story, now):
         # Wrapped here, or a name with many spaces in it could put words of its own below ours.
@@ -47,7 +47,11 @@ def session_page(
     yield heading
     yield from _crossing(body, width, is_answer=False)
     yield ""
-    yield "The answer, as it went to the caller"
+    yield (
+        "The answer, as the model sent it"
+        if story.is_before_masking
+        else "The answer, as it went to the caller"
+    )
     yield from _crossing(story.answer, width, is_answer=True)
     yield ""
     yield "What happened"

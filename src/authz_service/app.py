@@ -280,6 +280,10 @@ class LiveRoles:
         """Whether `review.operators` names this person."""
         return self._service.loaded.roles.is_operator(person)
 
+    def may_read_originals(self, person: Caller) -> bool:
+        """Whether `review.originals` names this person."""
+        return self._service.loaded.roles.may_read_originals(person)
+
     def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
         """The stages whose condition names this person."""
         return self._service.loaded.roles.stages_for(person, approvals)

@@ -27,7 +27,10 @@ def test_a_range_takes_what_is_in_it_but_for_the_sessions_that_it_names() -> Non
     assert known.purge_of(Retention.PAYLOADS, 50, "s") is not None
     assert known.purge_of(Retention.PAYLOADS, 51, "s") is None
     assert known.purge_of(Retention.PAYLOADS, 7, "kept") is None
-    assert known.purge_of(Retention.ORIGINALS, 7, "s") is None
+    assert known.purge_of(Retention.ORIGINALS, 7, "s") is not None, "with payloads goes what came before them"
+    assert known.purge_of(Retention.ENTRIES, 7, "s") is None
+    of_originals = {**purge(1, 50), "class": "originals"}
+    assert of((100, Kind.RECORD_PURGED, of_originals)).purge_of(Retention.PAYLOADS, 7, "s") is None
     assert known.purged_up_to(Retention.PAYLOADS) == 50
     assert known.purged_up_to(Retention.ENTRIES) == 0
     assert known.left_over(Retention.PAYLOADS) == {"kept"}

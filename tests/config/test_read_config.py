@@ -232,7 +232,8 @@ def test_a_key_that_nobody_honours_is_refused_at_every_level(
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("record: {keep: {originals: 1d}}", 28, "not recorded yet"),
+        ("record: {keep: {originals: 91d}}", 28, "kept longer than payloads"),
+        ("record: {keep: {originals: -1d}}", 28, "must be a time"),
         ("record: {keep: {entries: 30d}}", 26, "kept longer than the entries"),
         ("record: {keep: {payloads: 500d}}", 27, "kept longer than the entries"),
         ("record: {keep: {payloads: 5h}}", 27, "from 1d"),

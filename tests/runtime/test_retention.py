@@ -38,22 +38,26 @@ async def now() -> float:
 
 
 def retaining(store: Any) -> Retaining:
-    return Retaining(store, Keep(entries=400 * DAY, payloads=36 * 3600.0), now=now)
+    return Retaining(store, Keep(entries=400 * DAY, payloads=36 * 3600.0, originals=3600.0), now=now)
 
 
-def test_each_class_goes_by_its_own_time_payloads_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_class_goes_by_its_own_time_and_what_is_kept_least_goes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(retention, "PAUSE_SECONDS", 0.0)
-    store = Batches([Purged(3, 2, 10, has_more=True), Purged(1, 1, 5), Purged(4, 0, 0)])
+    store = Batches([Purged(), Purged(3, 2, 10, has_more=True), Purged(1, 1, 5), Purged(4, 0, 0)])
     task = retaining(store)
     asyncio.run(task.purge())
     assert [request.retention for request in store.asked] == [
+        Retention.ORIGINALS,
         Retention.PAYLOADS,
         Retention.PAYLOADS,
         Retention.ENTRIES,
     ]
-    assert store.asked[0].before == round((1_000 - 1.5) * DAY * 1_000_000)
-    assert store.asked[0].policy == "record.keep.payloads: 36h"
-    assert store.asked[2].before == round(600 * DAY * 1_000_000)
+    assert store.asked[0].policy == "record.keep.originals: 1h"
+    assert store.asked[1].before == round((1_000 - 1.5) * DAY * 1_000_000)
+    assert store.asked[1].policy == "record.keep.payloads: 36h"
+    assert store.asked[3].before == round(600 * DAY * 1_000_000)
     assert (task.purged.entries, task.purged.payloads, task.purged.size) == (8, 3, 15)
 
 

@@ -65,6 +65,8 @@ PEOPLE = {
     "rob": person("rob", "reviewers", "security"),
     "lea": person("lea", "reviewers", "legal"),
     "ada": person("ada", "auditors"),
+    "pia": person("pia", "auditors", "originals"),
+    "ina": person("ina", "reviewers", "originals"),
     "bob": person("bob", "staff"),
 }
 SECURITY = Approval("security", (Stage("security", 1, 1800.0),))
@@ -96,6 +98,9 @@ class GroupRoles:
 
     def is_operator(self, person: Caller) -> bool:
         return "operators" in person.groups
+
+    def may_read_originals(self, person: Caller) -> bool:
+        return "originals" in person.groups
 
     def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
         return tuple(

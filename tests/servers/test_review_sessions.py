@@ -105,6 +105,68 @@ def test_who_reads_a_session_is_on_record_before_its_contents_are_given(
     assert json.loads(draft.payloads["reader"])["subject"] == "ada"
 
 
+def before_masking(api: SessionServiceStub, name: str, reason: str) -> pb.GetSessionResponse:
+    request = pb.GetSessionRequest(id="ses_1", before_masking=True, reason=reason)
+    (message,) = api.GetSession(request, metadata=as_(name))
+    return message
+
+
+def names(message: pb.GetSessionResponse | pb.TailSessionsResponse) -> set[str]:
+    return {payload.name for entry in message.entries for payload in entry.payloads}
+
+
+@pytest.fixture
+def masked(review: Review) -> Review:
+    payloads = {"body": b"[EMAIL_ADDRESS]", "original": b"joe@example.com"}
+    review.store.recorded.append(EntryDraft(Kind.ANSWER_RELEASED, "ses_1", {}, payloads))
+    return review
+
+
+def test_what_was_there_before_masking_is_read_with_a_reason_that_is_on_record_first(
+    masked: Review, api: SessionServiceStub
+) -> None:
+    message = before_masking(api, "pia", "case 7")
+    assert "original" in names(message)
+    assert message.entries[-1].kind == "session.read", "before it was read"
+    draft = masked.store.recorded[-1]
+    assert (draft.kind, dict(draft.data)) == (Kind.SESSION_READ, {"before_masking": True})
+    assert draft.payloads["reason"] == b"case 7"
+    assert draft.subject == ("https://issuer.test", "pia")
+
+
+def test_who_does_not_ask_for_it_is_not_given_it_whatever_their_role(
+    masked: Review, api: SessionServiceStub
+) -> None:
+    for name in ("ada", "pia"):
+        (message,) = read(api, name)
+        assert names(message) == {"body", "reader"}
+    tail = api.TailSessions(pb.TailSessionsRequest(session="ses_1", cursor="0"), metadata=as_("pia"))
+    shown: set[str] = set()
+    for told in tail:
+        shown |= names(told)
+        if "body" in shown:
+            break
+    assert "original" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "code"),
+    [
+        ("ada", "case 7", grpc.StatusCode.PERMISSION_DENIED),
+        ("ina", "case 7", grpc.StatusCode.PERMISSION_DENIED),
+        ("pia", " ", grpc.StatusCode.INVALID_ARGUMENT),
+        ("pia", "x" * 4097, grpc.StatusCode.INVALID_ARGUMENT),
+    ],
+)
+def test_without_the_role_or_a_reason_nothing_is_given_and_nothing_recorded(
+    masked: Review, api: SessionServiceStub, name: str, reason: str, code: grpc.StatusCode
+) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        before_masking(api, name, reason)
+    assert status(error) is code
+    assert not [draft for draft in masked.store.recorded if draft.kind is Kind.SESSION_READ]
+
+
 def test_what_cannot_be_recorded_is_not_given(thread: LoopThread, tmp_path: Path) -> None:
     class ReadOnly(MemoryStore):
         async def append(self, *drafts: EntryDraft) -> None:

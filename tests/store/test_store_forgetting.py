@@ -209,6 +209,71 @@ def test_what_is_kept_open_or_held_is_not_erased(sealed: Any, make: Any, run: An
     run(scenario())
 
 
+def masked_exchange(make: Any, session: str, *, end: bool = True) -> list[EntryDraft]:
+    """One that values before masking are kept of, on both sides."""
+    received = make.received(session)
+    received = replace(received, payloads={**received.payloads, "original": b"jane@example.com"})
+    answered = EntryDraft(
+        Kind.ANSWER_RELEASED, session, {}, {"body": b"[EMAIL_ADDRESS]", "original": b"joe@example.com"}
+    )
+    drafts = [received, make.released(session, b"[EMAIL_ADDRESS]"), answered]
+    return [*drafts, make.ended(session)] if end else drafts
+
+
+def originals(place: Any) -> int:
+    return int(rows(place, "SELECT count(*) FROM payloads WHERE retention = 'originals'")[0][0])
+
+
+def test_values_before_masking_go_before_the_rest_and_leave_no_tombstones_where_there_are_none(
+    sealed: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with sealed.store() as store:
+            await store.append(*[d for number in range(150) for d in exchange(make, f"before {number}")])
+            sealed.clock.time += 1
+            await store.append(*masked_exchange(make, "masked"))
+            await store.append(*masked_exchange(make, "open", end=False))
+            sealed.clock.time += 1
+            await store.append(*[d for number in range(150) for d in exchange(make, f"after {number}")])
+            sealed.clock.time += 2 * DAY
+            what = request(sealed, 1, Retention.ORIGINALS)
+            assert (await store.forgetting.purge_preview(what)).payloads == 2
+            assert (await purge_all(store, what)).payloads == 2
+            masked = await store.entries("masked")
+            assert [sorted(entry.payloads) for entry in masked[:3]] == [["caller"], ["body"], ["body"]]
+            assert masked[0].missing["original"].startswith("purged on ")
+            assert (await store.session("masked")).caller is not None
+            assert originals(sealed) == 2
+            tombstones = await store.entries("record.retention")
+            assert tombstones[0].data["first"] == 751
+            assert [t.data["but"] for t in tombstones] == [["open"]]
+            await store.append(*[d for number in range(90) for d in exchange(make, f"later {number}")])
+            sealed.clock.time += 2 * DAY
+            again = request(sealed, 1, Retention.ORIGINALS)
+            assert await purge_all(store, again) == Purged(), "nothing is left but what is open"
+            assert len(await store.entries("record.retention")) == 1
+            await store.append(make.ended("open"))
+            sealed.clock.time += 2 * DAY
+            assert (await purge_all(store, request(sealed, 1, Retention.ORIGINALS))).payloads == 2
+            assert originals(sealed) == 0
+
+    run(scenario())
+    require_whole(sealed)
+
+
+@pytest.mark.parametrize("of", [Retention.PAYLOADS, Retention.ENTRIES])
+def test_with_payloads_go_the_values_before_masking(sealed: Any, make: Any, run: Any, of: Retention) -> None:
+    async def scenario() -> None:
+        async with sealed.store() as store:
+            await store.append(*masked_exchange(make, "masked"))
+            sealed.clock.time += 2 * DAY
+            await purge_all(store, request(sealed, 1, of))
+
+    run(scenario())
+    assert originals(sealed) == 0
+    require_whole(sealed)
+
+
 @pytest.mark.parametrize("of", ["session", "subject"])
 def test_who_voted_on_what_is_kept_or_read_it_is_not_erased(
     sealed: Any, make: Any, run: Any, of: str

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from authz_service.audit.draft import Kind
-from authz_service.audit.retention import Retention
+from authz_service.audit.retention import TAKEN_WITH, Retention
 
 SESSION = "record.retention"
 """The session that these entries are filed under; no exchange has a name with a dot."""
@@ -21,6 +21,7 @@ _OF_OTHERS = frozenset(
     {
         (Kind.HOLD_VOTED.value, "voter"),
         (Kind.SESSION_READ.value, "reader"),
+        (Kind.SESSION_READ.value, "reason"),
         (Kind.SESSION_KILLED.value, "operator"),
         (Kind.SESSION_KILLED.value, "reason"),
     }
@@ -125,8 +126,8 @@ class Forgotten:
         return left
 
     def purge_of(self, retention: Retention, sequence: int, session: str | None) -> Purge | None:
-        """The purge that took what the entry has of this class, or of entries as a whole."""
-        for of in (retention, Retention.ENTRIES):
+        """The purge that took what the entry has of this class."""
+        for of in TAKEN_WITH[retention]:
             ranges = self._ranges.get(of, [])
             index = bisect_left(ranges, sequence, key=lambda purge: purge.last)
             near = [*ranges[index : index + 1], *self._of_sessions.get((of, session or ""), ())]

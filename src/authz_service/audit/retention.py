@@ -38,6 +38,14 @@ STANDING = frozenset(
 _OF_THE_SERVICE = STANDING | {Kind.POLICY_ACTIVATED}
 
 
+TAKEN_WITH = {
+    Retention.ORIGINALS: (Retention.ORIGINALS, Retention.PAYLOADS, Retention.ENTRIES),
+    Retention.PAYLOADS: (Retention.PAYLOADS, Retention.ENTRIES),
+    Retention.ENTRIES: (Retention.ENTRIES,),
+}
+"""The purges that take what is of a class: with payloads goes what was there before masking."""
+
+
 def retention_of(kind: str, name: str) -> Retention:
     """The class of the payload `name` of an entry of `kind`.
 

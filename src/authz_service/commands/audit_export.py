@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 from sqlalchemy import select
 
 from authz_service.audit.checkpoint import Checkpoint, note
-from authz_service.audit.entry import decode
+from authz_service.audit.entry import PayloadRef, decode
 from authz_service.audit.forgotten import SESSION
 from authz_service.audit.merkle import leaf_hash
+from authz_service.audit.retention import ORIGINAL
 from authz_service.audit.tiles import WIDTH, TileWriter, bundle, bundle_path, payloads_path
 from authz_service.commands import verify_export
 from authz_service.errors import AuthzError, Misconfigured
@@ -117,7 +118,9 @@ class _Writer:
             self._write_payloads(number, bodies)
 
     def _write_payloads(self, number: int, bodies: Sequence[bytes]) -> None:
-        sizes = {ref.digest: ref.size for body in bodies for ref in _references(body)}
+        references = [reference for body in bodies for reference in _references(body)]
+        # Values before masking are for whom a role names, which no file asks for.
+        sizes = {ref.digest: ref.size for name, ref in references if name != ORIGINAL}
         file: BinaryIO | None = None
         try:
             for _, salt, body in self._reader.payloads(sizes.items()):
@@ -175,9 +178,9 @@ def _leaf(body: bytes, stored: bytes) -> Leaf:
     return body, (leaf_hash(body) if body else stored)
 
 
-def _references(body: bytes) -> list[Any]:
+def _references(body: bytes) -> list[tuple[str, PayloadRef]]:
     try:
-        return list(decode(body).payloads.values())
+        return list(decode(body).payloads.items())
     except ValueError:
         return []  # a damaged entry is exported as it is: whoever verifies the export will name it
 

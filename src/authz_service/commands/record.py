@@ -49,7 +49,7 @@ def command() -> None:
 @click.option(
     "--class",
     "retention",
-    type=click.Choice(["payloads", "entries"]),
+    type=click.Choice(["originals", "payloads", "entries"]),
     default="payloads",
     show_default=True,
     help="What goes.",
@@ -73,6 +73,7 @@ def purge(
 ) -> None:
     """Take payloads or whole entries of sessions that ended before a time.
 
+    originals are the values before masking alone; payloads have them with them, entries everything.
     Legal holds stand, and so do the leaf hashes: the rest of the record verifies as before.
     """
     from authz_service.audit.retention import Retention

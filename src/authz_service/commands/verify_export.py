@@ -48,6 +48,8 @@ STANDING = {
     "record.erased",
 }
 """Kinds of entries that no purge takes anything from."""
+ORIGINAL = "original"
+"""The name of a payload that has what was there before masking; no export has any."""
 
 
 class CannotVerify(Exception):
@@ -181,12 +183,14 @@ class Tombstones:
         return sum(p["entries"] for p in self.purges if p["class"] == "entries")
 
     def took_payload(self, sequence: int, name: str, document: dict[str, Any]) -> str:
-        """`purged`; `erased`, when it may have gone with the person whom it is about; or empty."""
+        """Why a payload of this entry is not there: `purged`, `left out`, `erased` as far as can be known."""
         session, kind = document["session"], document["kind"]
         if kind in STANDING:
             return ""
         if self._purged_payload(sequence, name, document):
             return "purged"
+        if name == ORIGINAL:
+            return "left out"
         if (kind, name) == ("hold.voted", "voter"):
             subject = document["data"].get("voter")
         elif kind in ("session.read", "session.searched", "session.killed"):
@@ -198,12 +202,12 @@ class Tombstones:
 
     def _purged_payload(self, sequence: int, name: str, document: dict[str, Any]) -> bool:
         session = document["session"]
-        kept_as = "originals" if name == "original" else "payloads"
+        taken_with = ["payloads", "entries", "originals" if name == ORIGINAL else ""]
         if document["kind"] == "policy.activated":
-            kept_as = "entries"
+            taken_with = ["entries"]
         return any(
             sequence < p["seq"]
-            and p["class"] in (kept_as, "entries")
+            and p["class"] in taken_with
             and (session in p["only"] if p["only"] else p["first"] <= sequence <= p["last"])
             and session not in p["but"]
             for p in self.purges
@@ -242,7 +246,7 @@ class Walk:
         self.former: list[Key] = []
         self.given_up: list[tuple[int, int]] = []
         self.tombstones = Tombstones(folder)
-        self.gone = self.emptied = 0
+        self.gone = self.emptied = self.left_out = 0
 
     def run(self, progress: Progress) -> None:
         """Everything, in the order of the entries; what depends on all of them comes last."""
@@ -263,6 +267,8 @@ class Walk:
         if self.gone:
             what = "entries and payloads were purged or erased, as entries about retention say"
             self.report.notes.append(f"{self.gone} {what}")
+        if self.left_out:
+            self.report.notes.append(f"{self.left_out} values before masking are not part of an export")
         for sequence in self.tombstones.leaves:
             self.report.add(f"tombstones.jsonl, entry {sequence}", "is not an entry of the tree")
         if not self.has_payloads:
@@ -436,7 +442,9 @@ class Walk:
             self.report.add(name, f"cannot be read to its end ({said(error)})")
         for references in missing.values():
             for record, _, gone in references:
-                if gone:
+                if gone == "left out":
+                    self.left_out += 1
+                elif gone:
                     self.gone += 1
                 else:
                     self.report.add(record, "is not there, or not with these bytes")

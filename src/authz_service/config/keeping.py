@@ -28,17 +28,16 @@ def _read_keep(record: Section) -> Keep:
     keep = Keep(
         entries=section.optional("entries", a_time, default.entries),
         payloads=section.optional("payloads", a_time, default.payloads),
+        originals=section.optional("originals", scalars.duration(0, _LONGEST), default.originals),
     )
-    section.optional("originals", scalars.refused_unless(scalars.duration(0, _LONGEST), _no_originals), 0.0)
     if keep.payloads > keep.entries:
         key = "payloads" if section.has("payloads") else "entries"
         section.refuse_value(key, "payloads cannot be kept longer than the entries that account for them")
+    if keep.originals > keep.payloads:
+        message = "values before masking cannot be kept longer than payloads, with which they go"
+        section.refuse_value("originals", message)
     section.close()
     return keep
-
-
-def _no_originals(seconds: float) -> str | None:
-    return "values before masking are not recorded yet; only 0d is possible" if seconds else None
 
 
 def _read_keys(record: Section, base: Path) -> KeyPlace:

@@ -11,10 +11,11 @@ _DAY: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How long, in seconds, entries and payloads are kept."""
+    """How long, in seconds, entries, payloads and values before masking are kept; the last 0 for never."""
 
     entries: float = 400 * _DAY
     payloads: float = 90 * _DAY
+    originals: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

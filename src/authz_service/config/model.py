@@ -149,12 +149,16 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The review API: its tokens' audience, and who may use it (CEL over `person`)."""
+    """The review API: its tokens' audience, and who may use it (CEL over `person`).
+
+    `originals` are those among the auditors who may read values before masking.
+    """
 
     audience: str = "authz-review"
     reviewers: str = "'reviewers' in person.groups"
     auditors: str = "'auditors' in person.groups"
     operators: str = "'operators' in person.groups"
+    originals: str = "false"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from authz_service.config.roles import RoleConditions
 from authz_service.config.section import Section
 from authz_service.policy.conditions import Phase
 
-NOBODY: Final = "false"
+NOBODY: Final = Review().originals
 
 
 def read_review(
@@ -28,11 +28,12 @@ def read_review(
     auditors = conditions.optional(section, "auditors", Phase.PEOPLE, default.auditors)
     anybody = NOBODY if conditions.has_several_issuers else default.operators
     operators = conditions.optional(section, "operators", Phase.PEOPLE, anybody)
+    originals = conditions.optional(section, "originals", Phase.PEOPLE, default.originals)
     if audience in {issuer.audience for issuer in identity.issuers}:
         # An agent that holds its user's gateway token must not be able to vote.
         section.refuse_value("audience", "must differ from every issuer's audience: tokens have one use")
     section.close()
-    if reviewers is None or auditors is None or operators is None:
+    if reviewers is None or auditors is None or operators is None or originals is None:
         return Review(audience), None
-    review = Review(audience, reviewers.text, auditors.text, operators.text)
-    return review, RoleConditions(reviewers, auditors, operators)
+    review = Review(audience, reviewers.text, auditors.text, operators.text, originals.text)
+    return review, RoleConditions(reviewers, auditors, operators, originals)

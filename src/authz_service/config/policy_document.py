@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from authz_service.config.model import Config
+from authz_service.config.model import Config, Review
 from authz_service.masking.options import Options
 from authz_service.policy.compiled import RuleSet
 from authz_service.policy.rules import Rule
@@ -29,7 +29,12 @@ def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any
             }
             for approval in config.approvals
         },
-        "review": [config.review.reviewers, config.review.auditors, config.review.operators],
+        "review": [
+            config.review.reviewers,
+            config.review.auditors,
+            config.review.operators,
+            *([] if config.review.originals == Review().originals else [config.review.originals]),
+        ],
         "noise": [list(path) for path in config.holds.noise],
     }
 

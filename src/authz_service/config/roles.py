@@ -22,6 +22,7 @@ class RoleConditions:
     reviewers: Condition
     auditors: Condition
     operators: Condition
+    originals: Condition
 
 
 class FileRoles:
@@ -37,6 +38,7 @@ class FileRoles:
         self._reviewers = PersonTest(compiler, conditions.reviewers)
         self._auditors = PersonTest(compiler, conditions.auditors)
         self._operators = PersonTest(compiler, conditions.operators)
+        self._originals = PersonTest(compiler, conditions.originals)
         self._stages: dict[str, PersonTest | None] = {}
 
     def is_reviewer(self, person: Caller) -> bool:
@@ -50,6 +52,10 @@ class FileRoles:
     def is_operator(self, person: Caller) -> bool:
         """Whether `review.operators` names this person."""
         return self._operators.names(person)
+
+    def may_read_originals(self, person: Caller) -> bool:
+        """Whether `review.originals` names this person."""
+        return self._originals.names(person)
 
     def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
         """The stages of `approvals`, as they were when the hold was opened, that name this person."""

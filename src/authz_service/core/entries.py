@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import orjson
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.audit.retention import ORIGINAL
 from authz_service.core.request import Request
 from authz_service.policy.decision import Decision, Effect
 from authz_service.view.answer import Usage
@@ -31,6 +33,12 @@ def received(request: Request, *, size: int) -> EntryDraft:
         {"caller": caller_payload(request.caller), "headers": _json(dict(request.headers))},
         request.pseudonym,
     )
+
+
+def with_original(received: EntryDraft, body: bytes | None) -> EntryDraft:
+    """The same where values before masking are kept; `body` as it came, None where nothing was masked."""
+    payloads = received.payloads if body is None else {**received.payloads, ORIGINAL: body}
+    return replace(received, data={**received.data, "originals": True}, payloads=payloads)
 
 
 def decided(
@@ -73,24 +81,41 @@ def answer_started(request: Request, *, status: int, headers: Mapping[str, str])
     return EntryDraft(Kind.ANSWER_STARTED, request.session, data)
 
 
-def answer_decided(request: Request, decision: Decision, findings: Mapping[str, int]) -> EntryDraft:
-    """A rule for answers judged what was found so far."""
-    return EntryDraft(Kind.ANSWER_DECIDED, request.session, _decision(decision, findings))
+def answer_decided(
+    request: Request, decision: Decision, findings: Mapping[str, int], original: bytes | None = None
+) -> EntryDraft:
+    """A rule for answers judged what was found so far.
+
+    `original` is the whole answer as the model sent it, where it is to be held and something was masked.
+    """
+    payloads = {} if original is None else {ORIGINAL: original}
+    data = _decision(decision, findings)
+    return EntryDraft(Kind.ANSWER_DECIDED, request.session, data, payloads, request.pseudonym)
 
 
 def answer_released(
-    request: Request, *, body: bytes, masked: Mapping[str, int], hold: str | None = None
+    request: Request,
+    *,
+    body: bytes,
+    masked: Mapping[str, int],
+    hold: str | None = None,
+    original: bytes | None = None,
 ) -> EntryDraft:
-    """`body` is about to go to the caller; `masked` counts what was taken out of it."""
+    """`body` is about to go to the caller; `masked` counts what was taken out of it.
+
+    `original` is what the model sent since the segment before, where that is kept and not the same.
+    """
+    payloads = {"body": body} if original is None else {"body": body, ORIGINAL: original}
     data: dict[str, Scalar | dict[str, Scalar]] = {"masked": dict(masked)}
     if hold is not None:
         data["hold"] = hold
-    return EntryDraft(Kind.ANSWER_RELEASED, request.session, {**data}, {"body": body}, request.pseudonym)
+    return EntryDraft(Kind.ANSWER_RELEASED, request.session, {**data}, payloads, request.pseudonym)
 
 
-def answer_refused(request: Request, *, code: str) -> EntryDraft:
-    """Nothing more of the answer goes to the caller."""
-    return EntryDraft(Kind.ANSWER_REFUSED, request.session, {"code": code})
+def answer_refused(request: Request, *, code: str, original: bytes | None = None) -> EntryDraft:
+    """Nothing more of the answer goes to the caller. `original` is what the model sent of it, if kept."""
+    payloads = {} if original is None else {ORIGINAL: original}
+    return EntryDraft(Kind.ANSWER_REFUSED, request.session, {"code": code}, payloads, request.pseudonym)
 
 
 def ended(request: Request, outcome: str, usage: Usage | None = None) -> EntryDraft:

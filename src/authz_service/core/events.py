@@ -107,7 +107,9 @@ class AnswerRead:
     """A piece of the answer was read. `decision` is set where a rule had something new to judge.
 
     `approvals`, `new_hold` and `now` are as in RequestJudged, for a decision to hold. `found` counts all
-    findings up to here.
+    findings up to here. `original` is what the model sent since the last piece that could go on: with one
+    that can, with the last, and with a decision to deny; None where that is not kept, or is what `step`
+    releases.
     """
 
     step: AnswerStep
@@ -116,6 +118,7 @@ class AnswerRead:
     new_hold: str = ""
     now: float = 0.0
     found: Mapping[str, int] = field(default_factory=dict)
+    original: bytes | None = None
 
 
 @value

@@ -118,11 +118,14 @@ class Exchange:
     """One exchange's state. Not thread-safe; `handle` is called with one event after another.
 
     `is_recorded`: the request's own entry exists; set before the first event where an earlier process
-    recorded it and died while it was held.
+    recorded it and died while it was held. `keeps_originals`: what was there before masking goes on record
+    too.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, keeps_originals: bool = False) -> None:
         self.request = request
+        self._keeps_originals = keeps_originals
+        self._original: bytes | None = None
         self.state: State = Reading()
         self.is_recorded = False
         self._is_record_in_flight = False
@@ -193,6 +196,8 @@ class Exchange:
     def _judging(self, state: Judging, event: Event) -> list[Command]:
         match event:
             case RequestJudged(decision=decision):
+                if self._keeps_originals:
+                    self._original = _before_masking(state.body, event)
                 if decision.effect is Effect.DENY:
                     return self._deny(state.body, event)
                 if event.holds_answers:
@@ -424,8 +429,12 @@ class Exchange:
             self.state = Answering(state.status, state.headers, state.is_started, usage=usage, masked=masked)
             return []
         drafts = self._answer_drafts(state, event)
-        if step.release:
-            drafts.append(entries.answer_released(self.request, body=step.release, masked=masked))
+        if step.release or event.original:
+            drafts.append(
+                entries.answer_released(
+                    self.request, body=step.release, masked=masked, original=event.original
+                )
+            )
         if step.is_last:
             drafts.append(entries.ended(self.request, "completed", usage))
             self.state = Closed()
@@ -445,7 +454,8 @@ class Exchange:
     def _deny_answer(self, state: Answering, event: AnswerRead, decision: Decision) -> list[Command]:
         error = replies.answer_denied(decision, session=self.request.session)
         drafts = self._answer_drafts(state, event)
-        drafts.append(entries.answer_refused(self.request, code=error.code))
+        original = _joined(state.originals, event.original)
+        drafts.append(entries.answer_refused(self.request, code=error.code, original=original))
         drafts.append(entries.ended(self.request, "answer_denied", event.step.usage or state.usage))
         ending = CutAnswer(error) if state.is_started else Reply(error, replies.retry(False))
         return self._close(Record(tuple(drafts)), ending)
@@ -453,26 +463,34 @@ class Exchange:
     def _collect(self, state: Answering, asked: Asked, event: AnswerRead) -> list[Command]:
         """Keep back an answer that may be held, until all of it is there and was judged."""
         step = event.step
-        collected = (*state.collected, step.release)
+        collected, originals = (*state.collected, step.release), state.originals
+        if self._keeps_originals:
+            originals = (*originals, step.release if event.original is None else event.original)
         usage = step.usage or state.usage
         masked = _sum(state.masked, step.masked)
         is_to_hold = event.decision is not None and event.decision.effect is Effect.HOLD
         hold = event if is_to_hold else state.hold
         if not step.is_last:
-            self.state = replace(state, hold=hold, collected=collected, usage=usage, masked=masked)
+            self.state = replace(
+                state, hold=hold, collected=collected, originals=originals, usage=usage, masked=masked
+            )
             return []
-        body = b"".join(collected)
+        body, sent = b"".join(collected), b"".join(originals)
+        original = sent if self._keeps_originals and sent != body else None
         if hold is not None:
             head = AnswerHead(state.status, state.headers, masked)
-            return self._hold_answer(AnswerHeld(asked, None, head, usage), hold, body)
+            return self._hold_answer(AnswerHeld(asked, None, head, usage), hold, body, original)
         whole = replace(state, usage=usage, masked=masked)
-        return self._release_answer(whole, replace(event, step=step._replace(release=body, masked={})))
+        step = step._replace(release=body, masked={})
+        return self._release_answer(whole, replace(event, step=step, original=original))
 
-    def _hold_answer(self, held: AnswerHeld, judged: AnswerRead, body: bytes) -> list[Command]:
+    def _hold_answer(
+        self, held: AnswerHeld, judged: AnswerRead, body: bytes, original: bytes | None
+    ) -> list[Command]:
         if judged.decision is None or held.head is None:
             raise self._illegal(judged)
         started = entries.answer_started(self.request, status=held.head.status, headers=held.head.headers)
-        decided = entries.answer_decided(self.request, judged.decision, judged.found)
+        decided = entries.answer_decided(self.request, judged.decision, judged.found, original)
         self.state = held
         draft = self._answer_draft(
             held.asked,
@@ -736,7 +754,10 @@ class Exchange:
         if self.is_recorded:
             return drafts
         self.is_recorded = self._is_record_in_flight = True
-        return (entries.received(self.request, size=size), *drafts)
+        received = entries.received(self.request, size=size)
+        if self._keeps_originals:
+            received = entries.with_original(received, self._original)
+        return (received, *drafts)
 
     def _size(self) -> int:
         return len(getattr(self.state, "body", b""))
@@ -779,6 +800,21 @@ def _is_alike(head: AnswerHead | None, other: AnswerHead | None) -> bool:
         other.status,
         other.headers.get("content-type"),
     )
+
+
+def _before_masking(body: bytes, judged: RequestJudged) -> bytes | None:
+    """The body as it came, where what is kept of it is not that."""
+    inspection = judged.inspection
+    if inspection is None:
+        return None
+    if judged.decision.effect is Effect.DENY:
+        return body if inspection.redacted != body else None
+    return body if inspection.masked else None
+
+
+def _joined(originals: tuple[bytes, ...], last: bytes | None) -> bytes | None:
+    """What the model sent of an answer of which nothing more goes on; None where that is not kept."""
+    return b"".join((*originals, last or b"")) if originals or last else None
 
 
 def _digest(data: bytes) -> str:

@@ -86,7 +86,7 @@ class Forwarded:
 @value
 class Answering:
     """The model answers. With `asked`, `collected` is all of it so far, and `hold` what a rule said last
-    that wants it held."""
+    that wants it held; `originals` is the same as the model sent it, where that is kept."""
 
     status: int
     headers: Mapping[str, str]
@@ -94,6 +94,7 @@ class Answering:
     asked: Asked | None = None
     hold: AnswerRead | None = None
     collected: tuple[bytes, ...] = ()
+    originals: tuple[bytes, ...] = ()
     usage: Usage | None = None
     masked: Mapping[str, int] = field(default_factory=dict)
 

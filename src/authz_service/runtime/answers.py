@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from authz_service.core.events import AnswerFailed, AnswerJudged, AnswerRead
@@ -12,7 +12,7 @@ from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Unreadable
 from authz_service.inspection.answer import AnswerPipe, answer_pipe
 from authz_service.inspection.results import AnswerStep, RequestInspection
-from authz_service.policy.decision import AnswerFacts, Decision
+from authz_service.policy.decision import AnswerFacts, Decision, Effect
 from authz_service.runtime.judging import LARGEST_INLINE, Route
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
@@ -47,10 +47,14 @@ class Answer:
     _is_judged: bool = False
     _unread: int = 0
     _kept: int = 0
+    _sent: bytearray | None = None
+    """What the model sent since the last piece that could go on, where that is kept."""
 
     async def read(self, data: bytes, *, is_last: bool) -> AnswerRead | AnswerFailed:
         """Take the next bytes; a large piece is read in a thread."""
         self._unread += len(data)
+        if self._sent is not None:
+            self._sent += data
         try:
             self._keep(len(data))
             if self._unread > LARGEST_INLINE and (is_last or len(data) > LARGEST_INLINE):
@@ -61,17 +65,27 @@ class Answer:
             return AnswerFailed(error)
         self._unread = 0 if step.release else self._unread
         if self.inspection is None or not self._asks_rules(step):
-            return AnswerRead(step)
+            return AnswerRead(step) if self._sent is None else self._with_original(AnswerRead(step))
         work = partial(self._judged, step, self.inspection)
         # Rules for answers may read the request's texts.
         is_large = self.inspection.view.token_estimate * 4 > LARGEST_INLINE
-        return await self.threads.run(work) if is_large else work()
+        read = await self.threads.run(work) if is_large else work()
+        return read if self._sent is None else self._with_original(read)
+
+    def _with_original(self, read: AnswerRead) -> AnswerRead:
+        """With what was sent for it, once something becomes of that."""
+        is_denied = read.decision is not None and read.decision.effect is Effect.DENY
+        if self._sent is None or not (read.step.release or read.step.is_last or is_denied):
+            return read
+        sent = bytes(self._sent)
+        self._sent.clear()
+        return read if sent == read.step.release and not is_denied else replace(read, original=sent)
 
     def _keep(self, size: int) -> None:
         """Account for what is kept back; raises `Unreadable` (502) and `Unavailable` for too much of it."""
         if not self.rules.policy.holds_answers or self.inspection is None:
             return
-        self.reserve(size)
+        self.reserve(size if self._sent is None else 2 * size)
         self._kept += size
         limit = self.rules.config.limits.body
         if self._kept > limit:
@@ -129,7 +143,8 @@ def start_answer(
     if route is None or inspection is None:
         return Answer(rules, request, inspection, UnreadPipe(), clock, new_id, threads, reserve)
     pipe = _pipe(rules, route, inspection, status=status, headers=headers)
-    return Answer(rules, request, inspection, pipe, clock, new_id, threads, reserve)
+    sent = bytearray() if rules.keeps_originals else None
+    return Answer(rules, request, inspection, pipe, clock, new_id, threads, reserve, _sent=sent)
 
 
 def _pipe(

@@ -69,8 +69,15 @@ async def purge_all(
 
 
 def times(keep: Keep) -> tuple[tuple[Retention, float], ...]:
-    """Each class and its seconds; payloads before the entries that account for them."""
-    return (Retention.PAYLOADS, keep.payloads), (Retention.ENTRIES, keep.entries)
+    """Each class and its seconds; payloads before the entries that account for them.
+
+    Values before masking are among them where none are kept: there may be some of an earlier time.
+    """
+    return (
+        (Retention.ORIGINALS, keep.originals),
+        (Retention.PAYLOADS, keep.payloads),
+        (Retention.ENTRIES, keep.entries),
+    )
 
 
 def duration(seconds: float) -> str:

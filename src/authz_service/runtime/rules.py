@@ -35,6 +35,11 @@ class Rules:
     answer_masks: Masks
     approvals: Mapping[str, Approval]
 
+    @property
+    def keeps_originals(self) -> bool:
+        """Whether what was there before masking goes on record."""
+        return self.config.record.keeping.keep.originals > 0
+
     @classmethod
     def of(cls, config: Config, policy: Policy, scanner: Scanner, mask_key: bytes = b"") -> Rules:
         """The rules of a valid configuration; raises ValueError where a mask hashes and there is no key."""

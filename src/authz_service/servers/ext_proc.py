@@ -86,7 +86,8 @@ class ProcessServer:
         request = self._request(incoming, route)
         stream = EnvoyStream(context, incoming.names, request, request_has_body=incoming.has_body)
         mailbox = Mailbox(EnvoyMail(stream, self._gateway, self._crossing).read)
-        driver = Driver(self._gateway, Exchange(request), route, stream, new_id, mailbox, reservation.add)
+        exchange = Exchange(request, keeps_originals=self._gateway.rules.keeps_originals)
+        driver = Driver(self._gateway, exchange, route, stream, new_id, mailbox, reservation.add)
         try:
             await self._drive(driver, stream, incoming, reservation)
         except asyncio.CancelledError:

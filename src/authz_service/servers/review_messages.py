@@ -9,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import common_pb2, holds_pb2, sessions_pb2
+from authz_service.audit.retention import ORIGINAL
 from authz_service.core.holds import StageRef, Verdict, Vote
 from authz_service.core.ports import AnswerHead, Entry, Hold, HoldState, Session
 from authz_service.view.caller import Caller
@@ -82,8 +83,12 @@ def session_message(session: Session) -> sessions_pb2.Session:
     )
 
 
-def entry_message(entry: Entry) -> sessions_pb2.Entry:
-    """An entry with its payloads, in the order of their names."""
+def entry_message(entry: Entry, *, before_masking: bool = False) -> sessions_pb2.Entry:
+    """An entry with its payloads, in the order of their names; those from before masking only if asked."""
+
+    def is_shown(name: str) -> bool:
+        return before_masking or name != ORIGINAL
+
     return sessions_pb2.Entry(
         sequence=entry.sequence,
         kind=_text(entry.kind),
@@ -92,11 +97,14 @@ def entry_message(entry: Entry) -> sessions_pb2.Entry:
         data=json.dumps(dict(entry.data), sort_keys=True),
         body=entry.body,
         payloads=[
-            sessions_pb2.Payload(name=_text(name), body=body) for name, body in sorted(entry.payloads.items())
+            sessions_pb2.Payload(name=_text(name), body=body)
+            for name, body in sorted(entry.payloads.items())
+            if is_shown(name)
         ],
         missing=[
             sessions_pb2.MissingPayload(name=_text(name), why=_text(why))
             for name, why in sorted(entry.missing.items())
+            if is_shown(name)
         ],
     )
 

@@ -100,6 +100,14 @@ def kill_reason(text: str) -> str:
     return text
 
 
+def reading_reason(text: str) -> str:
+    """Why values before masking are read; raises `Unreadable` for none, and for one that is too long."""
+    if not text.strip() or len(text) > MAX_REASON:
+        message = f"say why values before masking are read, in at most {MAX_REASON} characters"
+        raise Unreadable(message, code="reason_required")
+    return text
+
+
 def _searched(text: str) -> str:
     if len(text) > MAX_SEARCH:
         raise Unreadable(f"a search has at most {MAX_SEARCH} characters", code="text_unreadable")

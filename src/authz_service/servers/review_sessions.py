@@ -16,7 +16,7 @@ from authz_service.errors import Conflict, NotFound, Unavailable
 from authz_service.servers.review_calls import Calls, Context, answering
 from authz_service.servers.review_live import follow
 from authz_service.servers.review_messages import entry_message, session_message
-from authz_service.servers.review_requests import kill_reason, read_cursor, session_query
+from authz_service.servers.review_requests import kill_reason, read_cursor, reading_reason, session_query
 from authz_service.view.caller import Caller
 
 BATCH_BYTES = 1024 * 1024  # of payloads, after which a message is sent; one entry is never divided
@@ -87,14 +87,18 @@ class SessionReview(SessionServiceServicer):
         async with answering(context):
             standing = await self.calls.standing(context)
             standing.require_auditor()
+            why = None
+            if request.before_masking:
+                standing.require_originals()
+                why = reading_reason(request.reason)
             session = await self.store.session(request.id)
             if session is None:
                 raise NotFound("there is no such session", code="session_not_found")
-            await self.store.append(_reading(session.id, standing.person))
+            await self.store.append(_reading(session.id, standing.person, why))
             response = pb.GetSessionResponse(session=session_message(session))
             size = 0
             for entry in await self.store.entries(session.id):
-                response.entries.append(entry_message(entry))
+                response.entries.append(entry_message(entry, before_masking=request.before_masking))
                 size += len(entry.body) + sum(len(body) for body in entry.payloads.values())
                 if size >= BATCH_BYTES:
                     yield response
@@ -158,7 +162,13 @@ def _searching(text: str, reader: Caller) -> EntryDraft:
     return EntryDraft(Kind.SESSION_SEARCHED, payloads=payloads, subject=reader.identity)
 
 
-def _reading(session: str, reader: Caller) -> EntryDraft:
-    """The reader is a payload: entries themselves carry no personal data."""
+def _reading(session: str, reader: Caller, before_masking: str | None = None) -> EntryDraft:
+    """The reader is a payload: entries themselves carry no personal data.
+
+    `before_masking` is why what was there before masking is read, None where it is not.
+    """
     payloads = {"reader": caller_payload(reader)}
-    return EntryDraft(Kind.SESSION_READ, session=session, payloads=payloads, subject=reader.identity)
+    if before_masking is None:
+        return EntryDraft(Kind.SESSION_READ, session, {}, payloads, reader.identity)
+    payloads["reason"] = before_masking.encode(errors="replace")
+    return EntryDraft(Kind.SESSION_READ, session, {"before_masking": True}, payloads, reader.identity)

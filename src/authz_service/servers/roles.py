@@ -27,6 +27,10 @@ class Roles(Protocol):
         """Whether `review.operators` names this person."""
         ...
 
+    def may_read_originals(self, person: Caller) -> bool:
+        """Whether `review.originals` names this person."""
+        ...
+
     def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
         """The stages of `approvals` whose condition names this person, open or not."""
         ...
@@ -80,3 +84,12 @@ class Standing:
         """Raises `Forbidden` for whoever is no auditor."""
         if not self.is_auditor:
             raise Forbidden("only auditors may read sessions", code="not_auditor")
+
+    def require_originals(self) -> None:
+        """Raises `Forbidden` for whoever may not read values before masking; an auditor may not by that."""
+        self.require_auditor()
+        if not self.roles.may_read_originals(self.person):
+            message = (
+                "values before masking may be read by auditors whom review.originals names, and by no other"
+            )
+            raise Forbidden(message, code="not_originals")

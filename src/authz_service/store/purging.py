@@ -10,13 +10,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
 from authz_service.audit.entry import ReadEntry, decode, rfc3339
 from authz_service.audit.forgotten import SESSION, Forgotten
-from authz_service.audit.retention import STANDING, Retention, retention_of
+from authz_service.audit.retention import STANDING, TAKEN_WITH, Retention, retention_of
 from authz_service.core.forgetting import Order, Purged, PurgeRequest
+from authz_service.store.first_since import first_since, time_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.hold_rows import OPEN
 from authz_service.store.schema import entries, holds, payloads, sessions, votes
@@ -45,7 +46,7 @@ class Batch:
 def purge(transaction: Transaction, request: PurgeRequest, known: Forgotten | None = None) -> Purged:
     """Take the next batch, with its tombstone; `known` as in `read_forgotten`."""
     forgotten = read_forgotten(transaction, known)
-    after = forgotten.purged_up_to(request.retention)
+    after = _begin_after(transaction, request, forgotten)
     batch = next_batch(transaction, request, forgotten, after=after)
     if batch is None:
         return Purged()
@@ -53,19 +54,23 @@ def purge(transaction: Transaction, request: PurgeRequest, known: Forgotten | No
     transaction.record(_tombstone(request, batch, digests, size))
     _delete_payloads(transaction, digests)
     gone = {entry.session for entry in batch.taken if entry.session is not None}
-    _forget_holds(transaction, batch.taken)
-    if request.retention is Retention.ENTRIES:
-        _empty(transaction, [entry.sequence for entry in batch.taken])
-        _delete_sessions(transaction, gone)
-    else:
-        _wipe_sessions(transaction, gone)
+    match request.retention:
+        case Retention.ENTRIES:
+            _forget_holds(transaction, batch.taken)
+            _empty(transaction, [entry.sequence for entry in batch.taken])
+            _delete_sessions(transaction, gone)
+        case Retention.PAYLOADS:
+            _forget_holds(transaction, batch.taken)
+            _wipe_sessions(transaction, gone)
+        case Retention.ORIGINALS:
+            pass
     return Purged(len(batch.taken), len(digests), size, batch.has_more)
 
 
 def preview(reader: Reader, request: PurgeRequest) -> Purged:
     """What all batches would take."""
     forgotten = read_forgotten(reader)
-    after = forgotten.purged_up_to(request.retention)
+    after = _begin_after(reader, request, forgotten)
     total = Purged()
     while (batch := next_batch(reader, request, forgotten, after=after)) is not None:
         digests, size = _payloads_of(batch.taken, request.retention)
@@ -74,6 +79,18 @@ def preview(reader: Reader, request: PurgeRequest) -> Purged:
             forgotten = _without(forgotten, request.retention, batch.only)
         after = max(after, batch.last)
     return total
+
+
+def _begin_after(reader: Reader, request: PurgeRequest, forgotten: Forgotten) -> int:
+    """The number after which to look: of values before masking there may be few, and long after the last."""
+    after = forgotten.purged_up_to(request.retention)
+    if request.retention is not Retention.ORIGINALS:
+        return after
+    last = reader.read(select(func.max(entries.c.seq))).scalar() or 0
+    is_old = (payloads.c.retention == Retention.ORIGINALS.value) & (payloads.c.at < request.before)
+    is_next = is_old & (payloads.c.at >= time_of(reader, after))  # those before it were passed over, or kept
+    oldest = reader.read(select(func.min(payloads.c.at)).where(is_next)).scalar()
+    return max(after, last if oldest is None else first_since(reader, oldest, last) - 1)
 
 
 def next_batch(reader: Reader, request: PurgeRequest, forgotten: Forgotten, *, after: int) -> Batch | None:
@@ -155,7 +172,7 @@ def _payloads_of(taken: Iterable[ReadEntry], retention: Retention) -> tuple[list
     digests: dict[bytes, int] = {}
     for entry in taken:
         for name, ref in entry.payloads.items():
-            if retention is Retention.ENTRIES or retention_of(entry.kind, name) is retention:
+            if retention in TAKEN_WITH[retention_of(entry.kind, name)]:
                 digests[ref.digest] = ref.size
     return sorted(digests), sum(digests.values())
 

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Engine, Executable, Result, bindparam, event,
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from authz_service.audit.entry import decode
 from authz_service.errors import Misconfigured, Unavailable
 from authz_service.store.connecting import open_database
 from authz_service.store.faults import without_values
+from authz_service.store.first_since import first_since
 from authz_service.store.migrate import SchemaState, state_of
 from authz_service.store.payload_rows import Keys, open_payload
 from authz_service.store.read_only import read_only_engine
@@ -84,26 +84,8 @@ class RecordReader:
             yield from self.read(select(payloads).where(payloads.c.digest.in_(group)))
 
     def first_since(self, at: int) -> int:
-        """The number of the first entry at or after a time (microseconds); size + 1 when there is none.
-
-        Entries that were purged count as those after them: their own time is gone.
-        """
-        low, high = 1, self.largest() + 1
-        while low < high:
-            middle = (low + high) // 2
-            body = self.read(select(entries.c.body).where(entries.c.seq == middle)).scalar()
-            if body is None:
-                raise Misconfigured(f"entry {middle} is missing; run: authz audit verify --live")
-            body = body or self._body_after(middle)
-            low, high = (low, middle) if not body or decode(bytes(body)).at >= at else (middle + 1, high)
-        return low
-
-    def _body_after(self, sequence: int) -> bytes | None:
-        """The bytes of the next entry that has some."""
-        has_bytes = (entries.c.seq > sequence) & (func.length(entries.c.body) > 0)
-        query = select(entries.c.body).where(has_bytes).order_by(entries.c.seq).limit(1)
-        found = self.read(query).scalar()
-        return None if found is None else bytes(found)
+        """See `first_since`: the number of the first entry at or after a time (microseconds)."""
+        return first_since(self, at, self.largest())
 
 
 @contextmanager
