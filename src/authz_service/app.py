@@ -19,8 +19,8 @@ from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
 from authz_service.config.model import Config, Tls
 from authz_service.config.read import Loaded
-from authz_service.core.holds import Approval, StageRef
-from authz_service.core.ports import HoldLimits, Store
+from authz_service.core.holds import StageRef
+from authz_service.core.ports import Hold, HoldLimits, Store
 from authz_service.errors import AuthzError, Misconfigured
 from authz_service.identity.embedded import EmbeddedIssuer
 from authz_service.identity.trust import verifier_from
@@ -284,9 +284,13 @@ class LiveRoles:
         """Whether `review.originals` names this person."""
         return self._service.loaded.roles.may_read_originals(person)
 
-    def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
+    def may_break_glass(self, person: Caller) -> bool:
+        """Whether `review.break_glass` names this person."""
+        return self._service.loaded.roles.may_break_glass(person)
+
+    def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
         """The stages whose condition names this person."""
-        return self._service.loaded.roles.stages_for(person, approvals)
+        return self._service.loaded.roles.stages_for(person, hold)
 
 
 async def _begin(store: Store, loaded: Loaded, part: Part, first: Sequence[EntryDraft]) -> None:

@@ -51,6 +51,8 @@ def test_a_fault_on_a_later_line_has_that_line(faults: Check) -> None:
         (Phase.PATHS, "request.model == 'llama'"),
         (Phase.PATHS, "findings.JWT.count > 0"),
         (Phase.PEOPLE, "caller.subject == 'x'"),
+        (Phase.STAGES, "now > timestamp('2026-01-01T00:00:00Z')"),
+        (Phase.STAGES, "request.new_turn == ''"),
         (Phase.PEOPLE, "now > timestamp('2026-01-01T00:00:00Z')"),
         (Phase.REQUESTS, "person.subject == 'x'"),
         (Phase.ANSWERS, "answer.text.contains('x')"),

@@ -34,6 +34,7 @@ def surroundings() -> Surroundings:
         ),
         check_pattern=check_pattern,
         check_options=check_options,
+        has_zone=lambda name: name == "Europe/Berlin",
         noise_roots=frozenset({"metadata"}),
         owned_paths=frozenset({"/v1/chat/completions"}),
     )

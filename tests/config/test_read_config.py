@@ -25,6 +25,8 @@ from authz_service.config.model import (
 )
 from authz_service.config.read import Loaded, Surroundings, read_config
 from authz_service.config.starter import starter_text
+from authz_service.core.business_hours import Hours
+from authz_service.core.holds import Escalation, Stage
 from authz_service.errors import Misconfigured
 
 Faults = Callable[[str], list[tuple[int, int, str]]]
@@ -60,16 +62,26 @@ masks:
   - {name: cards, in: [answers], entities: [CREDIT_CARD]}
 detectors:
   - {name: EMPLOYEE_ID, pattern: 'E-\d{6}'}
-holds: {wait: 90s, use_within: 1h, pending_per_caller: 3, noise: [/metadata/nonce, /metadata/a~1b]}
+holds: {wait: 90s, use_within: 1h, pending_per_caller: 3, noise: [/metadata/nonce, /metadata/a~1b], claim: 5m}
 approvals:
   security:
     snapshot: true
     stages:
       - {reviewers: "'security' in person.groups", votes: 2, within: 30m, on_timeout: reject}
       - {reviewers: "'leads' in person.groups", within: 1d}
+      - reviewers: "'leads' in person.groups && caller.subject != 'boss'"
+        within: 8h
+        on_timeout: escalate
+        escalate: {reviewers: "request.model == 'llama'", within: 2h}
+        remind: 10m
+        service_accounts: true
+        hours: {zone: Europe/Berlin, days: [mon-thu, sat], from: "09:00", to: "17:30"}
 limits: {body: 2MiB, depth: 32}
 store: {url: "postgresql://authz@db.example/authz"}
 """
+
+
+STAGE = "approvals: {{a: {{stages: [{{reviewers: 'true', within: 1m, {}}}]}}}}"
 
 
 def test_every_key_of_a_whole_file_arrives(load: Load) -> None:
@@ -101,10 +113,19 @@ def test_every_key_of_a_whole_file_arrives(load: Load) -> None:
     ]
     assert config.detectors[0].pattern == r"E-\d{6}"
     assert (config.paths[0].path, config.paths[0].model) == ("/health", "qwen")
-    assert config.holds == Holds(90.0, 3600.0, 3, (("metadata", "nonce"), ("metadata", "a/b")))
+    assert config.holds == Holds(90.0, 3600.0, 3, (("metadata", "nonce"), ("metadata", "a/b")), 300.0)
     (approval,) = config.approvals
     assert approval.snapshot
-    assert [(stage.votes, stage.within) for stage in approval.stages] == [(2, 1800.0), (1, 86_400.0)]
+    assert [(stage.votes, stage.within) for stage in approval.stages] == [
+        (2, 1800.0),
+        (1, 86_400.0),
+        (1, 28_800.0),
+    ]
+    last = approval.stages[2]
+    assert last.escalate == Escalation("request.model == 'llama'", 7200.0)
+    assert (last.remind, last.service_accounts) == (600.0, True)
+    assert last.hours == Hours("Europe/Berlin", (0, 1, 2, 3, 5), 32_400, 63_000)
+    assert approval.stages[0] == Stage(approval.stages[0].reviewers, 2, 1800.0)
     assert config.limits == Limits(2 * 1024 * 1024, 32)
     assert config.store_url == "postgresql://authz@db.example/authz"
 
@@ -248,8 +269,26 @@ def test_a_key_that_nobody_honours_is_refused_at_every_level(
         (
             "approvals: {a: {stages: [{reviewers: 'true', within: 1m, on_timeout: escalate}]}}",
             70,
-            "escalate is not",
+            "name who votes then",
         ),
+        (
+            STAGE.format("escalate: {reviewers: 'true', within: 1m}"),
+            68,
+            "only with on_timeout: escalate",
+        ),
+        (
+            STAGE.format("on_timeout: escalate, escalate: {within: 1m}"),
+            90,
+            "reviewers is missing",
+        ),
+        ("approvals: {a: {stages: [{reviewers: 'true', within: 1m, remind: 1m}]}}", 66, "less than within"),
+        ("approvals: {a: {stages: [{reviewers: 'now == now', within: 1m}]}}", 39, "now"),
+        (
+            "approvals: {a: {stages: [{reviewers: 'true', within: 1m, hours: {zone: Mars}}]}}",
+            72,
+            "no time zone",
+        ),
+        ("review: {break_glass: 'caller.subject'}", 30, "undeclared"),
         ("masks: [{name: a, in: [answers], entities: [US_SSN], with: pseudonym}]", 60, "pseudonym is not"),
         ("masks: [{name: a, in: [answers], entities: [US_SN]}]", 45, "did you mean US_SSN?"),
         ("masks: [{name: a, in: [], entities: [US_SSN]}]", 23, "must not be empty"),

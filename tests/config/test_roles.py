@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from authz_service.config.read import Loaded
-from authz_service.core.holds import Approval, Stage, StageRef
+from authz_service.core.holds import Approval, Escalation, Stage, StageRef
+from authz_service.core.ports import Hold, HoldState
 from authz_service.view.caller import Caller
 
 Load = Callable[[str], Loaded]
@@ -23,6 +24,35 @@ approvals:
 """
 
 
+ALICE = Caller("urn:authz:embedded", "alice", 2e9, ("contractors",))
+
+
+def held(*approvals: Approval, caller: Caller = ALICE, **findings: int) -> Hold:
+    """What waits for these approvals."""
+    return Hold(
+        id="hld_1",
+        session="ses_1",
+        caller=caller,
+        fingerprint="f",
+        changes="c",
+        digest="d",
+        forward=b"{}",
+        api="openai",
+        operation="chat.completions",
+        model="llama",
+        rule="contractors",
+        reason="",
+        policy="p",
+        approvals=approvals,
+        findings=findings,
+        previous=None,
+        state=HoldState.PENDING,
+        version=1,
+        created_at=0.0,
+        deadline=60.0,
+    )
+
+
 @pytest.fixture
 def loaded(load: Load, smallest: str) -> Loaded:
     return load(smallest + RULES)
@@ -34,16 +64,16 @@ def person() -> Caller:
 
 
 def test_reviewers_auditors_and_stages_are_those_that_the_file_names(loaded: Loaded, person: Caller) -> None:
-    roles, approvals = loaded.roles, loaded.config.approvals
+    roles, hold = loaded.roles, held(*loaded.config.approvals)
     assert roles.is_reviewer(person)
     assert roles.is_auditor(person)
-    assert roles.stages_for(person, approvals) == (StageRef("security", 0),)
+    assert roles.stages_for(person, hold) == (StageRef("security", 0),)
     boss = replace(person, subject="boss", groups=("contractors",))
     assert not roles.is_reviewer(boss)
     assert not roles.is_auditor(boss)
     assert not roles.is_operator(person)
     assert roles.is_operator(replace(person, groups=("operators",)))
-    assert roles.stages_for(boss, approvals) == (StageRef("security", 1),)
+    assert roles.stages_for(boss, hold) == (StageRef("security", 1),)
 
 
 def test_groups_that_may_be_missing_give_no_role(loaded: Loaded, person: Caller) -> None:
@@ -51,30 +81,39 @@ def test_groups_that_may_be_missing_give_no_role(loaded: Loaded, person: Caller)
     assert not loaded.roles.is_reviewer(partial)
     assert not loaded.roles.is_auditor(partial)
     assert not loaded.roles.is_operator(replace(partial, groups=("operators",)))
-    assert loaded.roles.stages_for(partial, loaded.config.approvals) == ()
+    assert loaded.roles.stages_for(partial, held(*loaded.config.approvals)) == ()
 
 
 @pytest.mark.parametrize(
     "condition",
-    ["person.grops == 1", "caller.subject == 'ann'", "person.claims.level > 2", "'x'", "", "person.subject"],
+    [
+        "person.grops == 1",
+        "caller.sub == 'ann'",
+        "request.user_text == 'x'",
+        "findings.NONE.count > 0",
+        "person.claims.level > 2",
+        "'x'",
+        "",
+        "person.subject",
+    ],
 )
 def test_a_stage_of_an_earlier_file_that_cannot_be_judged_names_nobody(
     loaded: Loaded, person: Caller, condition: str
 ) -> None:
     old = Approval("old", (Stage(condition, 1, 60.0),))
-    assert loaded.roles.stages_for(person, [old]) == ()
+    assert loaded.roles.stages_for(person, held(old)) == ()
 
 
 def test_a_stage_of_an_earlier_file_that_can_be_judged_still_counts(loaded: Loaded, person: Caller) -> None:
     old = Approval("old", (Stage("person.subject == 'ann'", 1, 60.0),))
-    assert loaded.roles.stages_for(person, [old]) == (StageRef("old", 0),)
+    assert loaded.roles.stages_for(person, held(old)) == (StageRef("old", 0),)
 
 
 def test_many_earlier_conditions_do_not_pile_up(loaded: Loaded, person: Caller) -> None:
     for index in range(600):
         old = Approval("old", (Stage(f"person.subject == 'p{index}'", 1, 60.0),))
-        assert loaded.roles.stages_for(person, [old]) == ()
-    assert loaded.roles.stages_for(person, loaded.config.approvals) == (StageRef("security", 0),)
+        assert loaded.roles.stages_for(person, held(old)) == ()
+    assert loaded.roles.stages_for(person, held(*loaded.config.approvals)) == (StageRef("security", 0),)
 
 
 def test_with_two_issuers_an_earlier_stage_that_trusts_any_issuers_group_names_nobody(
@@ -86,4 +125,72 @@ identity: {{issuers: [{issuer.format("a")}, {issuer.format("b")}]}}
 review: {{reviewers: "person.issuer == 'https://a' && 'r' in person.groups", auditors: "false"}}
 """
     old = Approval("old", (Stage("'security' in person.groups", 1, 60.0),))
-    assert load(text).roles.stages_for(person, [old]) == ()
+    assert load(text).roles.stages_for(person, held(old)) == ()
+
+
+@pytest.mark.parametrize(
+    ("condition", "names"),
+    [
+        ("'contractors' in caller.groups && 'security' in person.groups", True),
+        ("caller.subject != person.subject && request.model == 'llama'", True),
+        ("request.rule == 'contractors' && request.api == 'openai'", True),
+        ("request.operation.startswith('chat') && findings.EMAIL_ADDRESS.count == 2", False),
+        ("request.operation.startsWith('chat') && findings.EMAIL_ADDRESS.count == 2", True),
+        ("has(findings.IBAN_CODE)", False),
+        ("'staff' in caller.groups", False),
+    ],
+)
+def test_a_stage_knows_the_reviewer_and_what_waits(
+    loaded: Loaded, person: Caller, condition: str, *, names: bool
+) -> None:
+    hold = held(Approval("old", (Stage(condition, 1, 60.0),)), EMAIL_ADDRESS=2)
+    assert loaded.roles.stages_for(person, hold) == ((StageRef("old", 0),) if names else ())
+
+
+def test_a_stage_that_reads_the_callers_groups_names_nobody_while_some_may_be_missing(
+    loaded: Loaded, person: Caller
+) -> None:
+    partial = replace(ALICE, groups_complete=False)
+    reads = Approval("old", (Stage("!('staff' in caller.groups)", 1, 60.0),))
+    asks = Approval("old", (Stage("!('staff' in caller.groups) && !caller.groups_complete", 1, 60.0),))
+    assert loaded.roles.stages_for(person, held(reads, caller=partial)) == ()
+    assert loaded.roles.stages_for(person, held(reads)) == (StageRef("old", 0),)
+    assert loaded.roles.stages_for(person, held(asks, caller=partial)) == (StageRef("old", 0),)
+
+
+def test_an_escalation_names_its_own_people_for_the_same_stage(loaded: Loaded, person: Caller) -> None:
+    stage = Stage("person.subject == 'boss'", 1, 60.0, Escalation("'security' in person.groups", 60.0))
+    assert loaded.roles.stages_for(person, held(Approval("old", (stage,)))) == (StageRef("old", 0, True),)
+
+
+SERVICES = [
+    {"owner": "ann"},
+    {"idtyp": "app"},
+    {"gty": "client-credentials"},
+    {"client_id": "robot"},
+    {"azp": "robot"},
+    {"preferred_username": "service-account-robot"},
+    {"email": "robot@project.iam.gserviceaccount.com"},
+]
+
+
+@pytest.mark.parametrize("claims", SERVICES)
+def test_an_account_of_a_service_votes_only_where_the_stage_says_so(
+    loaded: Loaded, claims: dict[str, str]
+) -> None:
+    robot = Caller("urn:authz:embedded", "robot", 2e9, ("reviewers", "security"), claims=claims)
+    closed = Approval("closed", (Stage("true", 1, 60.0),))
+    opened = Approval("open", (Stage("true", 1, 60.0, service_accounts=True),))
+    assert loaded.roles.stages_for(robot, held(closed, opened)) == (StageRef("open", 0),)
+    human = replace(robot, claims={"azp": "a-client", "email": "robot@example.com"})
+    assert len(loaded.roles.stages_for(human, held(closed, opened))) == 2
+
+
+def test_break_glass_is_for_whom_the_file_names_and_never_for_a_service(
+    load: Load, smallest: str, person: Caller
+) -> None:
+    assert not load(smallest).roles.may_break_glass(person)
+    glass = load(smallest + "review: {break_glass: \"'security' in person.groups\"}\n").roles
+    assert glass.may_break_glass(person)
+    assert not glass.may_break_glass(replace(person, claims={"idtyp": "app"}))
+    assert not glass.may_break_glass(replace(person, groups_complete=False))

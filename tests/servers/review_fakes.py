@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from authz_service.audit.draft import EntryDraft
+from authz_service.core.acts import Act, ActDraft, ActKind, claim_of
 from authz_service.core.holds import (
     Approval,
     Approved,
@@ -102,10 +103,13 @@ class GroupRoles:
     def may_read_originals(self, person: Caller) -> bool:
         return "originals" in person.groups
 
-    def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
+    def may_break_glass(self, person: Caller) -> bool:
+        return "glass" in person.groups
+
+    def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
         return tuple(
             StageRef(approval.name, index)
-            for approval in approvals
+            for approval in hold.approvals
             for index, stage in enumerate(approval.stages)
             if stage.reviewers in person.groups
         )
@@ -180,6 +184,25 @@ class MemoryStore:
         )
         self.by_key[key] = vote
         return self.put(self._decided(replace(hold, votes=(*hold.votes, vote)), limits))
+
+    async def act(self, draft: ActDraft, limits: HoldLimits) -> Hold:
+        self._answer()
+        hold = self._now(self.held[draft.hold])
+        until = self.time + limits.claim if draft.kind is ActKind.CLAIM else None
+        made = Act(
+            f"act_{len(hold.acts)}",
+            draft.kind,
+            draft.person,
+            draft.account,
+            draft.name,
+            self.time,
+            draft.text,
+            (),
+            until,
+        )
+        acts = (*hold.acts, made)
+        claim = claim_of(acts, hold.votes, now=self.time)
+        return self.put(replace(hold, acts=acts, claim=claim, version=hold.version + 1))
 
     async def consume(
         self, hold_id: str, *, digest: str, session: str, entries: Sequence[EntryDraft]

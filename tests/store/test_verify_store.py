@@ -26,8 +26,10 @@ from sqlalchemy.types import BigInteger
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.audit.walk import Kept
-from authz_service.core.holds import Approval, Stage, Verdict
-from authz_service.core.ports import HoldLimits
+from authz_service.core.acts import ActDraft, ActKind
+from authz_service.core.business_hours import Hours
+from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verdict
+from authz_service.core.ports import Hold, HoldLimits
 from authz_service.core.revocations import Revocation, Revoked, RevokedBy
 from authz_service.errors import Misconfigured
 from authz_service.keys.log_key import LogKey
@@ -36,6 +38,7 @@ from authz_service.store.record_reader import reading
 from authz_service.store.schema import (
     entries,
     head,
+    hold_acts,
     holds,
     metadata,
     payloads,
@@ -47,7 +50,7 @@ from authz_service.store.verify_store import Verified, verify_store
 from authz_service.view.caller import Caller
 
 KEY = LogKey.create("example.com/log")
-TABLES = (entries, payloads, head, sessions, holds, votes, revocations)
+TABLES = (entries, payloads, head, sessions, holds, votes, hold_acts, revocations)
 COLUMNS = [(t.name, c.name) for t in TABLES for c in t.c if (t.name, c.name) != ("head", "id")]
 LIMITS = HoldLimits()
 
@@ -101,7 +104,45 @@ async def fill(place: Any, make: Any) -> None:
         await store.open_hold(make.hold("s8", request="eight", forward=b"one"), LIMITS)
         await store.open_hold(make.hold("s9", request="eight", forward=b"two"), LIMITS)
         await store.open_hold(make.hold("s10", request="eight", forward=b"two"), LIMITS)
+        await act(place, make, store)
         await withdraw(place, store)
+
+
+async def act(place: Any, make: Any, store: Any) -> None:
+    """Turns of stages, claims, comments, votes taken back, and decisions made alone."""
+    hours = Hours("Europe/Berlin", (0, 1, 2, 3, 4, 5, 6), 0, 86_400)
+    escalating = Approval("esc", (Stage("a", 2, 60.0, Escalation("b", 60.0), 20.0, hours),))
+
+    async def does(hold: Hold, kind: ActKind, who: str, text: str = "") -> None:
+        identity = ("https://issuer.example", who)
+        await store.act(ActDraft(hold.id, kind, identity, identity, who, text, f"{kind}{who}"), LIMITS)
+
+    staged = (await store.open_hold(make.hold("s11", request="a", approvals=(escalating,)), LIMITS)).hold
+    waits = make.hold("s12", request="b", approvals=(replace(escalating, name="slow"),))
+    await store.open_hold(waits, LIMITS)
+    await store.vote(make.ballot(staged), LIMITS)
+    await does(staged, ActKind.CLAIM, "rob")
+    await does(staged, ActKind.COMMENT, "rob", "What for?")
+    place.clock.time += 45
+    await store.expire_overdue()
+    await does(staged, ActKind.WITHDRAW, "rita", "too fast")
+    await does(staged, ActKind.UNCLAIM, "rob")
+    place.clock.time += 30
+    after = StageRef("esc", 0, is_escalated=True)
+    await store.vote(make.ballot(staged, "lea", stages=(after,)), LIMITS)
+    alone = replace(make.ballot(staged, "gus"), is_break_glass=True, may_vote_in=())
+    await store.vote(alone, LIMITS)
+    await does(staged, ActKind.REVIEW, "rob", "it was right")
+    for number in range(3):
+        more = (await store.open_hold(make.hold(f"s2{number}", request=f"c{number}"), LIMITS)).hold
+        await store.vote(replace(make.ballot(more, "gus"), is_break_glass=True, may_vote_in=()), LIMITS)
+        if number:
+            await does(more, ActKind.WITHDRAW, "gus", "after all not")
+    late = (await store.open_hold(make.hold("s24", request="d", approvals=(escalating,)), LIMITS)).hold
+    await store.vote(make.ballot(late, "rita"), LIMITS)
+    await store.vote(make.ballot(late, "rob"), LIMITS)
+    place.clock.time += 125
+    await does(late, ActKind.WITHDRAW, "rob")
 
 
 async def withdraw(place: Any, store: Any) -> None:

@@ -27,6 +27,14 @@ class Kind(StrEnum):
     HOLD_REJECTED = "hold.rejected"
     HOLD_EXPIRED = "hold.expired"
     HOLD_SUPERSEDED = "hold.superseded"
+    HOLD_REMINDED = "hold.reminded"
+    HOLD_ESCALATED = "hold.escalated"
+    HOLD_BREAK_GLASS = "hold.break_glass"
+    HOLD_WITHDRAWN = "hold.withdrawn"
+    HOLD_CLAIMED = "hold.claimed"
+    HOLD_UNCLAIMED = "hold.unclaimed"
+    HOLD_COMMENTED = "hold.commented"
+    HOLD_REVIEWED = "hold.reviewed"
     ANSWER_STARTED = "answer.started"
     ANSWER_DECIDED = "answer.decided"
     ANSWER_RELEASED = "answer.released"
@@ -48,6 +56,19 @@ class Kind(StrEnum):
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a name
     TOKEN_RESTORED = "token.restored"  # noqa: S105 - a name
 
+
+BY_REVIEWERS = frozenset(
+    {
+        Kind.HOLD_VOTED,
+        Kind.HOLD_BREAK_GLASS,
+        Kind.HOLD_WITHDRAWN,
+        Kind.HOLD_CLAIMED,
+        Kind.HOLD_UNCLAIMED,
+        Kind.HOLD_COMMENTED,
+        Kind.HOLD_REVIEWED,
+    }
+)
+"""What reviewers did: `voter` in the data is their pseudonym, the payload `voter` says who that is."""
 
 Scalar = str | int | bool | None
 Subject = str | tuple[str, str]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from authz_service.audit.draft import Kind
+from authz_service.audit.draft import BY_REVIEWERS, Kind
 from authz_service.audit.retention import TAKEN_WITH, Retention
 
 SESSION = "record.retention"
@@ -19,7 +19,7 @@ SESSION = "record.retention"
 
 _OF_OTHERS = frozenset(
     {
-        (Kind.HOLD_VOTED.value, "voter"),
+        *((kind.value, "voter") for kind in BY_REVIEWERS),
         (Kind.SESSION_READ.value, "reader"),
         (Kind.SESSION_READ.value, "reason"),
         (Kind.SESSION_KILLED.value, "operator"),

@@ -10,7 +10,7 @@ from cel_expr_python import cel
 from authz_service.cel.analysis import Analysis
 from authz_service.cel.checked import CheckedTree, TooComplex
 from authz_service.cel.evaluation import CelCondition, CelConditions
-from authz_service.cel.facts import answer_facts, path_facts, person_facts, request_facts
+from authz_service.cel.facts import answer_facts, path_facts, person_facts, request_facts, stage_facts
 from authz_service.cel.faults import ABSENT, UNSUITABLE, compile_faults
 from authz_service.cel.schema import VARIABLES, schema
 from authz_service.policy.conditions import (
@@ -21,6 +21,7 @@ from authz_service.policy.conditions import (
     Failed,
     PathFacts,
     Phase,
+    StageFacts,
     TextFault,
 )
 from authz_service.policy.decision import AnswerFacts, RequestFacts
@@ -81,6 +82,11 @@ class CelCompiler:
         build = person_facts(self._schema, _reads(conditions))
         return CelConditions(self._schema.environments[Phase.PEOPLE], conditions, build)
 
+    def stages(self, conditions: Sequence[Condition]) -> Conditions[StageFacts]:
+        """Bundle conditions that `check` gave for STAGES."""
+        build = stage_facts(self._schema, _reads(conditions))
+        return CelConditions(self._schema.environments[Phase.STAGES], conditions, build)
+
     def _analyse(self, phase: Phase, text: str, expression: Any) -> frozenset[str]:
         environment = self._schema.environments[phase]
 
@@ -124,6 +130,9 @@ class CelCompiler:
                 return self.paths([condition]).evaluate(PathFacts(caller, "GET", "/path", _NOW))[0]
             case Phase.PEOPLE:
                 return self.people([condition]).evaluate(caller)[0]
+            case Phase.STAGES:
+                facts = StageFacts(caller, caller, request.api, request.operation, request.model, "rule", {})
+                return self.stages([condition]).evaluate(facts)[0]
             case _ as never:
                 assert_never(never)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 from authz_service.cel.schema import Schema
-from authz_service.policy.conditions import PathFacts
+from authz_service.policy.conditions import PathFacts, StageFacts
 from authz_service.policy.decision import AnswerFacts, RequestFacts
 from authz_service.view.caller import Caller
 from authz_service.view.request import RequestView, Role
@@ -37,6 +37,12 @@ REQUEST: Final[Mapping[str, Callable[[RequestView], Any]]] = {
     "tool_text": lambda request: request.text(Role.TOOL),
     "other_text": lambda request: request.text(Role.OTHER),
     "new_turn": lambda request: request.new_turn,
+}
+HELD: Final[Mapping[str, Callable[[StageFacts], Any]]] = {
+    "api": lambda facts: facts.api,
+    "operation": lambda facts: facts.operation,
+    "model": lambda facts: facts.model,
+    "rule": lambda facts: facts.rule,
 }
 CALL: Final[Mapping[str, Callable[[PathFacts], Any]]] = {
     "method": lambda facts: facts.method,
@@ -109,6 +115,20 @@ def path_facts(schema: Schema, reads: frozenset[str]) -> Callable[[PathFacts], d
 def person_facts(schema: Schema, reads: frozenset[str]) -> Callable[[Caller], dict[str, Any]]:
     """The same for people who review."""
     return _build({"person": Part(schema.messages["Person"], "person", PERSON, reads)}, reads)
+
+
+def stage_facts(schema: Schema, reads: frozenset[str]) -> Callable[[StageFacts], dict[str, Any]]:
+    """The same for those who may vote on what is held."""
+    person = Part(schema.messages["Person"], "person", PERSON, reads)
+    caller = Part(schema.messages["Person"], "caller", PERSON, reads)
+    findings = FindingsPart(schema, "findings", reads)
+    makers: dict[str, Callable[[StageFacts], Any]] = {
+        "person": lambda facts: person(facts.person),
+        "caller": lambda facts: caller(facts.caller),
+        "request": Part(schema.messages["Held"], "request", HELD, reads),
+        "findings": lambda facts: findings(facts.findings),
+    }
+    return _build(makers, reads)
 
 
 def _judged(schema: Schema, reads: frozenset[str]) -> dict[str, Callable[[RequestFacts | AnswerFacts], Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from authz_service.cel.compiler import CelCompiler
 from authz_service.config.faults import BadConfiguration, Fault, Place
@@ -40,4 +41,14 @@ def surroundings() -> Surroundings:
         check_options=check_options,
         noise_roots=frozenset(root for api in ADAPTERS for root in api.noise_roots),
         owned_paths=OwnedPaths({MODELS_PATH}),
+        has_zone=has_zone,
     )
+
+
+def has_zone(name: str) -> bool:
+    """Whether this is a time zone's name (IANA), such as Europe/Berlin."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a path, a folder, a name that is too long
+        return False
+    return True

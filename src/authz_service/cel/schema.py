@@ -58,6 +58,12 @@ UNREAD_FIELDS: Final[Mapping[str, Any]] = {
     "sha256": STRING,
     "path": STRING,
 }
+HELD_FIELDS: Final[Mapping[str, Any]] = {
+    "api": STRING,
+    "operation": STRING,
+    "model": STRING,
+    "rule": STRING,
+}
 CALL_FIELDS: Final[Mapping[str, Any]] = {"method": STRING, "path": STRING}
 
 VARIABLES: Final[Mapping[Phase, Mapping[str, str | None]]] = {
@@ -71,6 +77,7 @@ VARIABLES: Final[Mapping[Phase, Mapping[str, str | None]]] = {
     },
     Phase.PATHS: {"caller": "Person", "call": "Call", "now": None},
     Phase.PEOPLE: {"person": "Person"},
+    Phase.STAGES: {"person": "Person", "caller": "Person", "request": "Held", "findings": "Findings"},
 }
 """The message of each variable; None is a timestamp."""
 
@@ -95,6 +102,7 @@ def schema(entities: Iterable[str]) -> Schema:
         "Request": REQUEST_FIELDS,
         "Unread": UNREAD_FIELDS,
         "Call": CALL_FIELDS,
+        "Held": HELD_FIELDS,
         "Found": {"count": INTEGER},
         "Findings": dict.fromkeys(sorted(entities), f".{PACKAGE}.Found"),
         "Answer": {"findings": f".{PACKAGE}.Findings"},

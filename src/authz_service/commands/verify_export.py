@@ -191,7 +191,7 @@ class Tombstones:
             return "purged"
         if name == ORIGINAL:
             return "left out"
-        if (kind, name) == ("hold.voted", "voter"):
+        if kind.startswith("hold.") and name == "voter":
             subject = document["data"].get("voter")
         elif kind in ("session.read", "session.searched", "session.killed"):
             # About whoever did that, whom no entry names: it may be any of those who were erased.

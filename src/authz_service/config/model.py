@@ -159,6 +159,7 @@ class Review:
     auditors: str = "'auditors' in person.groups"
     operators: str = "'operators' in person.groups"
     originals: str = "false"
+    break_glass: str = "false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +193,15 @@ class DetectorOptions:
 class Holds:
     """How long a caller waits on the connection, how long an approval may be used, how many pend.
 
-    `noise` are paths ("/metadata/nonce") whose values do not make a request another request.
+    `noise` are paths ("/metadata/nonce") whose values do not make a request another request. A reviewer's
+    claim lasts `claim`.
     """
 
     wait: float = 180.0
     use_within: float = 900.0
     pending_per_caller: int = 20
     noise: tuple[tuple[str, ...], ...] = ()
+    claim: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)

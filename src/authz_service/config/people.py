@@ -29,11 +29,12 @@ def read_review(
     anybody = NOBODY if conditions.has_several_issuers else default.operators
     operators = conditions.optional(section, "operators", Phase.PEOPLE, anybody)
     originals = conditions.optional(section, "originals", Phase.PEOPLE, default.originals)
+    break_glass = conditions.optional(section, "break_glass", Phase.PEOPLE, default.break_glass)
     if audience in {issuer.audience for issuer in identity.issuers}:
         # An agent that holds its user's gateway token must not be able to vote.
         section.refuse_value("audience", "must differ from every issuer's audience: tokens have one use")
     section.close()
-    if reviewers is None or auditors is None or operators is None or originals is None:
+    if reviewers is None or auditors is None or operators is None or originals is None or break_glass is None:
         return Review(audience), None
-    review = Review(audience, reviewers.text, auditors.text, operators.text, originals.text)
-    return review, RoleConditions(reviewers, auditors, operators, originals)
+    found = (reviewers, auditors, operators, originals, break_glass)
+    return Review(audience, *(condition.text for condition in found)), RoleConditions(*found)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from authz_service.config.model import Config, Review
+from authz_service.core.holds import Stage
+from authz_service.core.stage_terms import terms
 from authz_service.masking.options import Options
 from authz_service.policy.compiled import RuleSet
 from authz_service.policy.rules import Rule
@@ -25,18 +27,26 @@ def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any
         "approvals": {
             approval.name: {
                 "snapshot": approval.snapshot,
-                "stages": [[stage.reviewers, stage.votes, int(stage.within)] for stage in approval.stages],
+                "stages": [_stage(stage) for stage in approval.stages],
             }
             for approval in config.approvals
         },
-        "review": [
-            config.review.reviewers,
-            config.review.auditors,
-            config.review.operators,
-            *([] if config.review.originals == Review().originals else [config.review.originals]),
-        ],
+        "review": _review(config.review),
         "noise": [list(path) for path in config.holds.noise],
     }
+
+
+def _review(review: Review) -> list[object]:
+    """Without what the file leaves out, so that a file has the digest that it had before there was more."""
+    default = Review()
+    originals = [] if review.originals == default.originals else [review.originals]
+    alone = [] if review.break_glass == default.break_glass else [{"break_glass": review.break_glass}]
+    return [review.reviewers, review.auditors, review.operators, *originals, *alone]
+
+
+def _stage(stage: Stage) -> list[object]:
+    more = terms(stage)
+    return [stage.reviewers, stage.votes, int(stage.within), *([more] if more else [])]
 
 
 def _options(options: Options) -> list[object]:

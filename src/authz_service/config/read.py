@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from authz_service.config import scalars
+from authz_service.config.approvals import read_approvals
 from authz_service.config.conditions import ConditionReader
 from authz_service.config.faults import BadConfiguration, Report
 from authz_service.config.gateway import read_limits, read_listen, read_models, read_store
-from authz_service.config.holds import read_approvals, read_holds
+from authz_service.config.holds import read_holds
 from authz_service.config.issuers import read_identity
 from authz_service.config.link import read_link
 from authz_service.config.masks import OptionsCheck, PatternCheck, read_detectors, read_masks
@@ -40,13 +41,14 @@ class Surroundings:
     """What a file may refer to, as the rest of the program provides it.
 
     `entities` are the built-in detectors' names, `owned_paths` those that model APIs read (lower case),
-    `noise_roots` the keys of a body under which noise may be named.
+    `noise_roots` the keys of a body under which noise may be named, `has_zone` knows the time zones.
     """
 
     compiler: MakeCompiler
     entities: frozenset[str]
     check_pattern: PatternCheck
     check_options: OptionsCheck
+    has_zone: Callable[[str], bool]
     noise_roots: frozenset[str] = frozenset()
     owned_paths: frozenset[str] = frozenset()
 
@@ -98,7 +100,7 @@ def _read_root(
     conditions = ConditionReader(compiler, tuple(text.splitlines()), several)
     review, roles = read_review(root, conditions, identity)
     models = read_models(root, base)
-    approvals = read_approvals(root, conditions)
+    approvals = read_approvals(root, conditions, surroundings.has_zone)
     request_default, request_rules = read_rules(root, Phase.REQUESTS, conditions, approvals.keys())
     answer_default, answer_rules = read_rules(root, Phase.ANSWERS, conditions, approvals.keys())
     paths, path_conditions = read_paths(root, conditions, models, surroundings.owned_paths)

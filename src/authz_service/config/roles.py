@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
-from authz_service.core.holds import Approval, StageRef
-from authz_service.policy.conditions import BadCondition, Compiler, Condition, Conditions, Phase
+from authz_service.core.holds import Stage, StageRef
+from authz_service.core.people import is_service_account
+from authz_service.core.ports import Hold
+from authz_service.policy.conditions import (
+    BadCondition,
+    Compiler,
+    Condition,
+    Conditions,
+    Phase,
+    StageFacts,
+)
 from authz_service.policy.rules import depends_on_groups, lacks_issuer
 from authz_service.view.caller import Caller
 
@@ -23,6 +32,7 @@ class RoleConditions:
     auditors: Condition
     operators: Condition
     originals: Condition
+    break_glass: Condition
 
 
 class FileRoles:
@@ -39,7 +49,8 @@ class FileRoles:
         self._auditors = PersonTest(compiler, conditions.auditors)
         self._operators = PersonTest(compiler, conditions.operators)
         self._originals = PersonTest(compiler, conditions.originals)
-        self._stages: dict[str, PersonTest | None] = {}
+        self._break_glass = PersonTest(compiler, conditions.break_glass)
+        self._stages: dict[str, StageTest | None] = {}
 
     def is_reviewer(self, person: Caller) -> bool:
         """Whether `review.reviewers` names this person."""
@@ -57,31 +68,47 @@ class FileRoles:
         """Whether `review.originals` names this person."""
         return self._originals.names(person)
 
-    def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
-        """The stages of `approvals`, as they were when the hold was opened, that name this person."""
+    def may_break_glass(self, person: Caller) -> bool:
+        """Whether `review.break_glass` names this person; an account of a service is none."""
+        return self._break_glass.names(person) and not is_service_account(person)
+
+    def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
+        """The stages of a hold, as they were when it was opened, that name this person, escalated or not."""
+        facts = StageFacts(
+            person, hold.caller, hold.api, hold.operation, hold.model, hold.rule, hold.findings
+        )
+        is_service = is_service_account(person)
         return tuple(
-            StageRef(approval.name, index)
-            for approval in approvals
+            ref
+            for approval in hold.approvals
             for index, stage in enumerate(approval.stages)
-            if self._stage_names(stage.reviewers, person)
+            if stage.service_accounts or not is_service
+            for ref, text in _conditions_of(StageRef(approval.name, index), stage)
+            if self._stage_names(text, facts)
         )
 
-    def _stage_names(self, text: str, person: Caller) -> bool:
+    def _stage_names(self, text: str, facts: StageFacts) -> bool:
         if text not in self._stages:
             if len(self._stages) >= _KEPT:
                 self._stages.clear()
             self._stages[text] = self._compiled(text)
         test = self._stages[text]
-        return test is not None and test.names(person)
+        return test is not None and test.names(facts)
 
-    def _compiled(self, text: str) -> PersonTest | None:
+    def _compiled(self, text: str) -> StageTest | None:
         try:
-            condition = self._compiler.check(Phase.PEOPLE, text)
+            condition = self._compiler.check(Phase.STAGES, text)
         except BadCondition:
             return None
         if self._has_several_issuers and lacks_issuer(condition):
             return None
-        return PersonTest(self._compiler, condition)
+        return StageTest(self._compiler, condition)
+
+
+def _conditions_of(ref: StageRef, stage: Stage) -> Iterator[tuple[StageRef, str]]:
+    yield ref, stage.reviewers
+    if stage.escalate is not None:
+        yield replace(ref, is_escalated=True), stage.escalate.reviewers
 
 
 class PersonTest:
@@ -96,3 +123,20 @@ class PersonTest:
         if self._needs_all_groups and not person.groups_complete:
             return False
         return list(self._conditions.evaluate(person)) == [True]
+
+
+class StageTest:
+    """One condition over a person and what waits for them."""
+
+    def __init__(self, compiler: Compiler, condition: Condition) -> None:
+        self._conditions: Conditions[StageFacts] = compiler.stages([condition])
+        self._needs_persons_groups = depends_on_groups(condition, "person")
+        self._needs_callers_groups = depends_on_groups(condition, "caller")
+
+    def names(self, facts: StageFacts) -> bool:
+        """Whether the condition is true of these, beyond doubt."""
+        if self._needs_persons_groups and not facts.person.groups_complete:
+            return False
+        if self._needs_callers_groups and not facts.caller.groups_complete:
+            return False
+        return list(self._conditions.evaluate(facts)) == [True]

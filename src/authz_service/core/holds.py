@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
+
+from authz_service.core.business_hours import Hours, Zones, passed_at
 
 
 class Verdict(StrEnum):
@@ -16,21 +18,42 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Who may vote (a CEL condition over the reviewer), how many must, within how many seconds.
+class Escalation:
+    """Who may vote in a stage instead, once its time is over, and for how many seconds more."""
 
-    Silence rejects: when `within` has passed without the votes, the hold expires.
+    reviewers: str
+    within: float
+
+    def __post_init__(self) -> None:
+        if not self.within > 0:
+            raise ValueError(f"an escalation needs a time above zero, got {self.within}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Who may vote (a CEL condition over the reviewer and the request), how many must, within how long.
+
+    Silence rejects: when `within` seconds, and those of an escalation, have passed without the votes, the
+    hold expires. An escalation changes who may vote and not how many must; what was voted before counts.
+    With `hours` only business hours count. `remind` is how many seconds before the end of either time
+    those who may vote are to be reminded (0: not at all). Accounts of services vote only if the stage says.
     """
 
     reviewers: str
     votes: int
     within: float
+    escalate: Escalation | None = None
+    remind: float = 0.0
+    hours: Hours | None = None
+    service_accounts: bool = False
 
     def __post_init__(self) -> None:
         if self.votes < 1:
             raise ValueError(f"a stage needs at least one vote, got {self.votes}")
         if not self.within > 0:
             raise ValueError(f"a stage needs a time above zero, got {self.within}")
+        if self.remind < 0:
+            raise ValueError(f"a reminder comes before the end, got {self.remind}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +71,19 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class StageRef:
-    """One stage of one approval, by name and position from 0."""
+    """One stage of one approval, by name and position from 0; escalated or before."""
 
     approval: str
     stage: int
+    is_escalated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
     """One person's word on the bytes with `digest`, for the stages that they may vote in.
 
-    `at` is in seconds since the epoch, by the store's clock. `voter` is `Caller.identity`.
+    `at` is in seconds since the epoch, by the store's clock. `voter` is `Caller.identity`. With
+    `is_break_glass` it decides alone. What was withdrawn stays, and counts no longer.
     """
 
     id: str
@@ -69,14 +94,38 @@ class Vote:
     counts_for: tuple[StageRef, ...]
     name: str = ""
     reason: str = ""
+    is_break_glass: bool = False
+    withdrawn_at: float | None = None
+
+
+class Turn(StrEnum):
+    """What happens to an open stage by itself."""
+
+    REMINDED = "reminded"
+    ESCALATED = "escalated"
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A turn of a stage, due `at`."""
+
+    at: float
+    turn: Turn
+    stage: StageRef
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """More votes are needed, in `open_stages`, before `deadline`."""
+    """More votes are needed, in `open_stages`, before `deadline`.
+
+    `counted` are the ids of the votes that count in them so far; `turns` all of theirs, past and to come,
+    in order.
+    """
 
     open_stages: tuple[StageRef, ...]
     deadline: float
+    counted: tuple[str, ...] = field(default=(), compare=False)
+    turns: tuple[Timed, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +154,47 @@ Standing = Pending | Approved | Rejected | Expired
 
 
 def standing(
-    approvals: Sequence[Approval], votes: Sequence[Vote], *, opened_at: float, now: float
+    approvals: Sequence[Approval],
+    votes: Sequence[Vote],
+    *,
+    opened_at: float,
+    now: float,
+    zones: Zones | None = None,
 ) -> Standing:
     """Where a hold stands at `now`, from nothing but its definitions and its votes.
 
     All approvals must be satisfied, each stage by its number of distinct people, in order; a stage's
     time begins when the one before it was satisfied. The first valid rejection ends the hold. A vote
-    counts only in a stage that was open when it was cast.
+    counts only in a stage that was open when it was cast, and until it is withdrawn. `zones` are the
+    rules of the zones that the stages' hours name.
     """
     if not approvals:
         raise ValueError("a hold without approvals could never be decided by anyone")
-    results = [_approval_standing(a, votes, opened_at=opened_at, now=now) for a in approvals]
-    return _combined(results)
+    times = _Times(opened_at, now, zones or {})
+    standing_votes = sorted((vote for vote in votes if vote.withdrawn_at is None), key=lambda v: v.at)
+    for index, vote in enumerate(standing_votes):
+        if vote.is_break_glass:
+            before = _together(approvals, standing_votes[:index], replace(times, now=vote.at))
+            if isinstance(before, Pending):
+                return Approved(vote.at) if vote.verdict is Verdict.APPROVE else Rejected(vote)
+    return _together(approvals, standing_votes, times)
 
 
-def _combined(results: Sequence[Standing]) -> Standing:
+@dataclass(frozen=True, slots=True)
+class _Times:
+    opened_at: float
+    now: float
+    zones: Zones
+
+    def after(self, begin: float, seconds: float, hours: Hours | None) -> float:
+        if hours is None:
+            return begin + seconds
+        return passed_at(begin, seconds, hours, self.zones.get(hours.zone, ()))
+
+
+def _together(approvals: Sequence[Approval], votes: Sequence[Vote], times: _Times) -> Standing:
+    """Where the approvals stand together; `votes` in their order."""
+    results = [_approval_standing(approval, votes, times) for approval in approvals]
     ended: list[Rejected | Expired] = []
     pending: list[Pending] = []
     approved_at = 0.0
@@ -136,30 +211,67 @@ def _combined(results: Sequence[Standing]) -> Standing:
     if ended:
         return min(ended, key=lambda e: e.vote.at if isinstance(e, Rejected) else e.at)
     if pending:
-        stages = tuple(stage for p in pending for stage in p.open_stages)
-        return Pending(stages, min(p.deadline for p in pending))
+        return _all_pending(pending)
     return Approved(approved_at)
 
 
-def _approval_standing(
-    approval: Approval, votes: Sequence[Vote], *, opened_at: float, now: float
-) -> Standing:
-    begin = opened_at
+def _all_pending(pending: Sequence[Pending]) -> Pending:
+    stages = tuple(stage for p in pending for stage in p.open_stages)
+    counted = tuple(vote for p in pending for vote in p.counted)
+    turns = sorted((turn for p in pending for turn in p.turns), key=lambda turn: turn.at)
+    return Pending(stages, min(p.deadline for p in pending), counted, tuple(turns))
+
+
+def _approval_standing(approval: Approval, votes: Sequence[Vote], times: _Times) -> Standing:
+    begin = times.opened_at
     for index, stage in enumerate(approval.stages):
-        ref = StageRef(approval.name, index)
-        deadline = begin + stage.within
-        voters: set[tuple[str, str]] = set()
-        satisfied_at: float | None = None
-        for vote in sorted(votes, key=lambda v: v.at):
-            if ref not in vote.counts_for or not begin <= vote.at < deadline:
-                continue
-            if vote.verdict is Verdict.REJECT:
-                return Rejected(vote)
-            voters.add(vote.voter)
-            if len(voters) >= stage.votes:
-                satisfied_at = vote.at
-                break
-        if satisfied_at is None:
-            return Expired(deadline, ref) if now >= deadline else Pending((ref,), deadline)
-        begin = satisfied_at
+        result = _stage_standing(StageRef(approval.name, index), stage, votes, begin, times)
+        if not isinstance(result, Approved):
+            return result
+        begin = result.at
     return Approved(begin)
+
+
+def _stage_standing(
+    ref: StageRef, stage: Stage, votes: Sequence[Vote], begin: float, times: _Times
+) -> Standing:
+    parts = _parts(ref, stage, begin, times)
+    counted: list[Vote] = []
+    for vote in votes:
+        if not any(p.ref in vote.counts_for and p.begin <= vote.at < p.end for p in parts):
+            continue
+        if vote.verdict is Verdict.REJECT:
+            return Rejected(vote)
+        counted.append(vote)
+        if len({vote.voter for vote in counted}) >= stage.votes:
+            return Approved(vote.at)
+    current = next((part for part in parts if times.now < part.end), None)
+    if current is None:
+        return Expired(parts[-1].end, parts[-1].ref)
+    ids = tuple(vote.id for vote in counted)
+    return Pending((current.ref,), parts[-1].end, ids, tuple(_turns(stage, parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A time in which a stage takes votes: its own, or its escalation's."""
+
+    ref: StageRef
+    begin: float
+    end: float
+
+
+def _parts(ref: StageRef, stage: Stage, begin: float, times: _Times) -> tuple[_Part, ...]:
+    first = _Part(ref, begin, times.after(begin, stage.within, stage.hours))
+    if stage.escalate is None:
+        return (first,)
+    end = times.after(first.end, stage.escalate.within, stage.hours)
+    return first, _Part(replace(ref, is_escalated=True), first.end, end)
+
+
+def _turns(stage: Stage, parts: Sequence[_Part]) -> Iterator[Timed]:
+    for part in parts:
+        if part.ref.is_escalated:
+            yield Timed(part.begin, Turn.ESCALATED, part.ref)
+        if stage.remind and part.begin < part.end - stage.remind:
+            yield Timed(part.end - stage.remind, Turn.REMINDED, part.ref)

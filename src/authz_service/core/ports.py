@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from authz_service.audit.draft import EntryDraft
-from authz_service.core.holds import Approval, StageRef, Verdict, Vote
+from authz_service.core.acts import Act, ActDraft, Review
+from authz_service.core.business_hours import Zones
+from authz_service.core.holds import Approval, StageRef, Timed, Verdict, Vote
 from authz_service.view.caller import Caller
 
 Item = TypeVar("Item")
@@ -75,7 +77,9 @@ class Hold:
 
     `deadline` is when it ends by itself in its present state. While pending that is the open stages'
     deadline, while approved the end of `use_within`, and for a rejected hold the time until which it
-    answers the same request.
+    answers the same request. `turns` are those of the open stages, past and to come,
+    `counted` the ids of the votes that count in them so far. `review` says whether somebody has to look at
+    a decision that was made alone, `zones` are the rules of the stages' time zones.
     """
 
     id: str
@@ -102,6 +106,13 @@ class Hold:
     released_to: str | None = None
     open_stages: tuple[StageRef, ...] = ()
     answer: AnswerHead | None = None
+    turns: tuple[Timed, ...] = ()
+    counted: tuple[str, ...] = ()
+    acts: tuple[Act, ...] = ()
+    claim: Act | None = None
+    is_due_soon: bool = False
+    review: Review = Review.NONE
+    zones: Zones = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +164,13 @@ Opening = Opened | Attached | AlreadyRejected | TooManyHolds
 class HoldLimits:
     """`pending_per_caller` holds at most; an approval is good for `use_within` seconds.
 
-    A rejection answers the same request for `rejection_answers` seconds.
+    A rejection answers the same request for `rejection_answers` seconds, a claim lasts `claim`.
     """
 
     pending_per_caller: int = 20
     use_within: float = 900.0
     rejection_answers: float = 600.0
+    claim: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +180,8 @@ class Ballot:
     `digest` is that of the bytes the reviewer was shown. The same `idempotency_key` of the same
     voter is one vote: sent again, it yields the hold as it stands. `account` is the reviewer's
     (issuer, subject) where `voter` is a person's: one account never counts as two people, nor as
-    another than the requester, because one of its tokens lacked the person claim.
+    another than the requester, because one of its tokens lacked the person claim. One with
+    `is_break_glass` decides alone, in no stage, and has to be reviewed afterwards.
     """
 
     hold: str
@@ -180,6 +193,7 @@ class Ballot:
     reason: str = ""
     idempotency_key: str = ""
     account: tuple[str, str] | None = None
+    is_break_glass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +222,7 @@ class HoldQuery:
     caller: str = ""
     model: str = ""
     rule: str = ""
+    review: Review | None = None
     page_size: int = 50
     page_token: str = ""
 
@@ -313,6 +328,15 @@ class Store(Protocol):
         """
         ...
 
+    async def act(self, draft: ActDraft, limits: HoldLimits) -> Hold:
+        """Do what a reviewer does beside voting, in one compare-and-set with its entry.
+
+        Raises `NotFound`; `Forbidden` for the requester's claim, and for a review by the requester or by
+        whom it is about; `Conflict` when somebody else has claimed the hold, when it is too late, or when
+        there is nothing to take back or to review.
+        """
+        ...
+
     async def consume(
         self, hold_id: str, *, digest: str, session: str, entries: Sequence[EntryDraft]
     ) -> bool:
@@ -324,7 +348,7 @@ class Store(Protocol):
         ...
 
     async def expire_overdue(self) -> int:
-        """Sweep: give overdue holds their final state and entry; how many there were."""
+        """Sweep: give overdue holds their final state and entry, and stages their turns; how many of both."""
         ...
 
     async def hold_changes(self, after: int) -> Sequence[HoldChange]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
@@ -24,6 +24,7 @@ class Phase(StrEnum):
     ANSWERS = "answers"
     PATHS = "paths"
     PEOPLE = "people"
+    STAGES = "stages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,19 @@ class PathFacts:
     method: str
     path: str
     now: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageFacts:
+    """What the conditions of a stage may know: who would vote, and what waits for the vote."""
+
+    person: Caller
+    caller: Caller
+    api: str
+    operation: str
+    model: str
+    rule: str
+    findings: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +124,8 @@ class Compiler(Protocol):
 
     def people(self, conditions: Sequence[Condition]) -> Conditions[Caller]:
         """Bundle conditions that `check` gave for PEOPLE."""
+        ...
+
+    def stages(self, conditions: Sequence[Condition]) -> Conditions[StageFacts]:
+        """Bundle conditions that `check` gave for STAGES."""
         ...

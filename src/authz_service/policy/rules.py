@@ -55,11 +55,15 @@ def outcome_of(rule: Rule, answer: Answer, *, groups_complete: bool) -> RuleOutc
     return RuleOutcome(rule.name, rule.effect, matched=answer, shadow=rule.shadow, permits=permits)
 
 
-def depends_on_groups(condition: Condition) -> bool:
-    """Whether a condition relies on groups being complete without asking whether they are."""
+def depends_on_groups(condition: Condition, *whose: str) -> bool:
+    """Whether a condition relies on groups being complete without asking whether they are.
+
+    `whose` narrows it to `caller` or `person`.
+    """
     reads = condition.reads
     return any(
-        f"{who}.groups" in reads and f"{who}.groups_complete" not in reads for who in ("caller", "person")
+        f"{who}.groups" in reads and f"{who}.groups_complete" not in reads
+        for who in whose or ("caller", "person")
     )
 
 

@@ -68,7 +68,10 @@ class Gateway:
 
 def limits_of(config: Config) -> HoldLimits:
     """The limits of holds by a configuration."""
-    return HoldLimits(pending_per_caller=config.holds.pending_per_caller, use_within=config.holds.use_within)
+    holds = config.holds
+    return HoldLimits(
+        pending_per_caller=holds.pending_per_caller, use_within=holds.use_within, claim=holds.claim
+    )
 
 
 @dataclass(slots=True)

@@ -6,18 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceServicer
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import Ballot, Hold, HoldLimits, Store
-from authz_service.errors import Forbidden
+from authz_service.core.ports import Hold, HoldLimits, Store
+from authz_service.errors import AuthzError
 from authz_service.inspection.unread import unread_in
 from authz_service.servers.review_calls import Calls, Context, answering
+from authz_service.servers.review_deciding import Deciding, VoteRequest
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_messages import hold_message, timestamp
-from authz_service.servers.review_requests import hold_query, read_cursor, read_vote
+from authz_service.servers.review_requests import hold_query, read_cursor, read_votes
 from authz_service.servers.review_watch import watch_holds
 from authz_service.servers.roles import Standing
 from authz_service.view.caller import Caller
@@ -98,39 +101,80 @@ class HoldReview(HoldServiceServicer):
     async def ApproveHold(self, request: pb.ApproveHoldRequest, context: Context) -> pb.ApproveHoldResponse:
         """One vote for; PENDING afterwards when more are needed."""
         async with answering(context):
-            hold = await self._vote(request, Verdict.APPROVE, context)
-            return pb.ApproveHoldResponse(hold=hold, as_of=timestamp(await self.store.now()))
+            standing = await self.calls.standing(context)
+            hold = await self._deciding.vote(standing, request, Verdict.APPROVE)
+            return pb.ApproveHoldResponse(hold=await self._told(hold, standing), as_of=await self._now())
 
     async def RejectHold(self, request: pb.RejectHoldRequest, context: Context) -> pb.RejectHoldResponse:
         """One vote against, which ends the hold."""
         async with answering(context):
-            hold = await self._vote(request, Verdict.REJECT, context)
-            return pb.RejectHoldResponse(hold=hold, as_of=timestamp(await self.store.now()))
+            standing = await self.calls.standing(context)
+            hold = await self._deciding.vote(standing, request, Verdict.REJECT)
+            return pb.RejectHoldResponse(hold=await self._told(hold, standing), as_of=await self._now())
 
-    async def _vote(
-        self, request: pb.ApproveHoldRequest | pb.RejectHoldRequest, verdict: Verdict, context: Context
-    ) -> pb.Hold:
-        standing = await self.calls.standing(context)
-        word = read_vote(request, verdict)
-        hold = standing.visible(await self.store.hold(request.id))
-        stages = standing.stages(hold)
-        if not stages:
-            raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
-        person = standing.person
-        ballot = Ballot(
-            hold=hold.id,
-            voter=person.identity,
-            account=(person.issuer, person.subject),
-            name=person.person or person.subject,
-            verdict=verdict,
-            digest=word.digest,
-            may_vote_in=stages,
-            reason=word.reason,
-            idempotency_key=word.idempotency_key,
-        )
-        voted = await self.store.vote(ballot, self.limits())
-        self.feed.nudge()
-        return _message(voted, standing, await self._waiting(voted))
+    async def DecideHolds(self, request: pb.DecideHoldsRequest, context: Context) -> pb.DecideHoldsResponse:
+        """Each vote for itself; a refused one keeps no other from counting."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            verdict, votes = read_votes(request)
+            outcomes = [await self._outcome(standing, vote, verdict) for vote in votes]
+            return pb.DecideHoldsResponse(outcomes=outcomes, as_of=await self._now())
+
+    async def WithdrawVote(
+        self, request: pb.WithdrawVoteRequest, context: Context
+    ) -> pb.WithdrawVoteResponse:
+        """The hold as it stands without their votes."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            hold = await self._deciding.withdraw(standing, request)
+            return pb.WithdrawVoteResponse(hold=await self._told(hold, standing), as_of=await self._now())
+
+    async def ClaimHold(self, request: pb.ClaimHoldRequest, context: Context) -> pb.ClaimHoldResponse:
+        """The hold with their claim, or FAILED_PRECONDITION with somebody else's."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            hold = await self._deciding.claim(standing, request)
+            return pb.ClaimHoldResponse(hold=await self._told(hold, standing), as_of=await self._now())
+
+    async def ReleaseClaim(
+        self, request: pb.ReleaseClaimRequest, context: Context
+    ) -> pb.ReleaseClaimResponse:
+        """The hold without their claim."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            hold = await self._deciding.release_claim(standing, request)
+            return pb.ReleaseClaimResponse(hold=await self._told(hold, standing), as_of=await self._now())
+
+    async def CommentHold(self, request: pb.CommentHoldRequest, context: Context) -> pb.CommentHoldResponse:
+        """The hold with their comment."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            hold = await self._deciding.comment(standing, request)
+            return pb.CommentHoldResponse(hold=await self._told(hold, standing), as_of=await self._now())
+
+    async def ReviewHold(self, request: pb.ReviewHoldRequest, context: Context) -> pb.ReviewHoldResponse:
+        """The hold with their review, off the list."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            hold = await self._deciding.review(standing, request)
+            return pb.ReviewHoldResponse(hold=await self._told(hold, standing), as_of=await self._now())
+
+    @property
+    def _deciding(self) -> Deciding:
+        return Deciding(self.store, self.limits, self.feed.nudge)
+
+    async def _outcome(self, standing: Standing, vote: VoteRequest, verdict: Verdict) -> pb.Outcome:
+        try:
+            hold = await self._deciding.vote(standing, vote, verdict)
+        except AuthzError as refused:
+            return pb.Outcome(id=vote.id, code=refused.code, message=str(refused))
+        return pb.Outcome(id=vote.id, hold=await self._told(hold, standing))
+
+    async def _now(self) -> Timestamp:
+        return timestamp(await self.store.now())
+
+    async def _told(self, hold: Hold, standing: Standing) -> pb.Hold:
+        return _message(hold, standing, await self._waiting(hold))
 
     async def _waiting(self, hold: Hold) -> int:
         return (await self.store.waiting_for([hold.id])).get(hold.id, 0)

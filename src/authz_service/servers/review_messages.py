@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import common_pb2, holds_pb2, sessions_pb2
 from authz_service.audit.retention import ORIGINAL
-from authz_service.core.holds import StageRef, Verdict, Vote
+from authz_service.core.acts import Act, ActKind, Review
+from authz_service.core.business_hours import Hours
+from authz_service.core.holds import Stage, StageRef, Turn, Verdict, Vote
 from authz_service.core.ports import AnswerHead, Entry, Hold, HoldState, Session
 from authz_service.view.caller import Caller
 from authz_service.view.unread import Unread
@@ -22,6 +25,18 @@ STATES: dict[HoldState, holds_pb2.HoldState.ValueType] = {
     HoldState.REJECTED: holds_pb2.HOLD_STATE_REJECTED,
     HoldState.EXPIRED: holds_pb2.HOLD_STATE_EXPIRED,
     HoldState.SUPERSEDED: holds_pb2.HOLD_STATE_SUPERSEDED,
+}
+REVIEWS: dict[Review, holds_pb2.ReviewState.ValueType] = {
+    Review.NONE: holds_pb2.REVIEW_STATE_UNSPECIFIED,
+    Review.DUE: holds_pb2.REVIEW_STATE_DUE,
+    Review.DONE: holds_pb2.REVIEW_STATE_DONE,
+}
+_ACTS = {
+    ActKind.CLAIM: holds_pb2.ACT_KIND_CLAIM,
+    ActKind.UNCLAIM: holds_pb2.ACT_KIND_UNCLAIM,
+    ActKind.COMMENT: holds_pb2.ACT_KIND_COMMENT,
+    ActKind.WITHDRAW: holds_pb2.ACT_KIND_WITHDRAW,
+    ActKind.REVIEW: holds_pb2.ACT_KIND_REVIEW,
 }
 _VERDICTS = {Verdict.APPROVE: holds_pb2.VERDICT_APPROVE, Verdict.REJECT: holds_pb2.VERDICT_REJECT}
 
@@ -60,6 +75,10 @@ def hold_message(
         may_vote_in=[_ref(ref) for ref in may_vote_in],
         unread=[_unread(value) for value in unread],
         answer=None if hold.answer is None else _answer(hold.answer),
+        acts=[_act(act) for act in hold.acts],
+        claim=_act(hold.claim) if hold.claim else None,
+        review=REVIEWS[hold.review],
+        is_due_soon=hold.is_due_soon,
     )
 
 
@@ -148,17 +167,52 @@ def _unread(value: Unread) -> holds_pb2.Unread:
 
 
 def _stages(hold: Hold) -> list[holds_pb2.Stage]:
-    refs = [(StageRef(a.name, index), stage) for a in hold.approvals for index, stage in enumerate(a.stages)]
     return [
-        holds_pb2.Stage(
-            ref=_ref(ref),
-            reviewers=_text(stage.reviewers),
-            votes=stage.votes,
-            within=_duration(stage.within),
-            is_open=ref in hold.open_stages,
-        )
-        for ref, stage in refs
+        _stage(hold, StageRef(approval.name, index), stage)
+        for approval in hold.approvals
+        for index, stage in enumerate(approval.stages)
     ]
+
+
+def _stage(hold: Hold, ref: StageRef, stage: Stage) -> holds_pb2.Stage:
+    later = replace(ref, is_escalated=True)
+    is_open = ref in hold.open_stages
+    message = holds_pb2.Stage(
+        ref=_ref(ref),
+        reviewers=_text(stage.reviewers),
+        votes=stage.votes,
+        within=_duration(stage.within),
+        is_open=is_open or later in hold.open_stages,
+        is_escalated=later in hold.open_stages,
+        service_accounts=stage.service_accounts,
+        counted=_counted(hold, ref),
+    )
+    if stage.escalate is not None:
+        message.escalation.reviewers = _text(stage.escalate.reviewers)
+        message.escalation.within.CopyFrom(_duration(stage.escalate.within))
+    if stage.hours is not None:
+        message.hours.CopyFrom(_hours(stage.hours))
+    for turn in hold.turns:
+        if is_open and turn.turn is Turn.ESCALATED and turn.stage == later:
+            message.escalates_at.CopyFrom(timestamp(turn.at))
+    return message
+
+
+def _counted(hold: Hold, ref: StageRef) -> int:
+    """How many people's votes count in an open stage; by name and position, escalated or not."""
+    voters = {
+        vote.voter
+        for vote in hold.votes
+        if vote.id in hold.counted
+        and any((r.approval, r.stage) == (ref.approval, ref.stage) for r in vote.counts_for)
+    }
+    return len(voters)
+
+
+def _hours(hours: Hours) -> holds_pb2.BusinessHours:
+    message = holds_pb2.BusinessHours(zone=_text(hours.zone), days=hours.days, to=hours.end)
+    setattr(message, "from", hours.start)  # a word of Python's
+    return message
 
 
 def _vote(vote: Vote) -> holds_pb2.Vote:
@@ -173,11 +227,28 @@ def _vote(vote: Vote) -> holds_pb2.Vote:
         reason=_text(vote.reason),
         at=timestamp(vote.at),
         counts_for=[_ref(ref) for ref in vote.counts_for],
+        break_glass=vote.is_break_glass,
+        withdrawn_at=None if vote.withdrawn_at is None else timestamp(vote.withdrawn_at),
+    )
+
+
+def _act(act: Act) -> holds_pb2.Act:
+    issuer, subject = act.person
+    return holds_pb2.Act(
+        id=_text(act.id),
+        kind=_ACTS[act.kind],
+        person_issuer=_text(issuer),
+        person_subject=_text(subject),
+        name=_text(act.name),
+        at=timestamp(act.at),
+        text=_text(act.text),
+        votes=[_text(vote) for vote in act.votes],
+        until=None if act.until is None else timestamp(act.until),
     )
 
 
 def _ref(ref: StageRef) -> holds_pb2.StageRef:
-    return holds_pb2.StageRef(approval=_text(ref.approval), stage=ref.stage)
+    return holds_pb2.StageRef(approval=_text(ref.approval), stage=ref.stage, is_escalated=ref.is_escalated)
 
 
 def _duration(seconds: float) -> Duration:

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1 import sessions_pb2
+from authz_service.core.acts import Review
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import HoldQuery, HoldState, SessionQuery
 from authz_service.errors import Unreadable
@@ -21,6 +22,15 @@ MAX_KEY = 128
 MAX_SEARCH = 1024
 
 _STATE_OF: dict[int, HoldState] = {number: state for state, number in STATES.items()}
+_VERDICT_OF: dict[int, Verdict] = {
+    pb.VERDICT_APPROVE: Verdict.APPROVE,
+    pb.VERDICT_REJECT: Verdict.REJECT,
+}
+_REVIEW_OF: dict[int, Review | None] = {
+    pb.REVIEW_STATE_UNSPECIFIED: None,
+    pb.REVIEW_STATE_DUE: Review.DUE,
+    pb.REVIEW_STATE_DONE: Review.DONE,
+}
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CURSOR = re.compile(r"[0-9]{1,18}")
 
@@ -32,6 +42,7 @@ class Word:
     digest: str
     reason: str
     idempotency_key: str
+    is_break_glass: bool = False
 
 
 def hold_query(request: pb.ListHoldsRequest, *, page_token: str | None = None) -> HoldQuery:
@@ -45,6 +56,7 @@ def hold_query(request: pb.ListHoldsRequest, *, page_token: str | None = None) -
         caller=request.caller,
         model=request.model,
         rule=request.rule,
+        review=_review(request.review),
         page_size=_page_size(request.page_size),
         page_token=request.page_token if page_token is None else page_token,
     )
@@ -81,15 +93,43 @@ def read_cursor(cursor: str) -> int | None:
 
 def read_vote(request: pb.ApproveHoldRequest | pb.RejectHoldRequest, verdict: Verdict) -> Word:
     """Raises `Unreadable` for a digest that is none, a text over its limit, a rejection without reason."""
+    if request.break_glass and not request.reason.strip():
+        raise Unreadable("a decision that is made alone needs a reason", code="reason_required")
     if not _DIGEST.fullmatch(request.digest):
         raise Unreadable("name what you decide by `digest`: 64 lower-case hex digits", code="digest_required")
     if verdict is Verdict.REJECT and not request.reason.strip():
         raise Unreadable("a rejection needs a reason: the caller reads it", code="reason_required")
-    if len(request.reason) > MAX_REASON:
+    reason = read_text(request.reason, request.idempotency_key)
+    return Word(request.digest, reason, request.idempotency_key, is_break_glass=request.break_glass)
+
+
+def read_text(text: str, idempotency_key: str, *, needed_for: str = "") -> str:
+    """A reason or a comment, within its limits; raises `Unreadable`, also for none that is `needed_for`."""
+    if needed_for and not text.strip():
+        raise Unreadable(f"{needed_for} needs words", code="reason_required")
+    if len(text) > MAX_REASON:
         raise Unreadable(f"a reason has at most {MAX_REASON} characters", code="reason_too_long")
-    if len(request.idempotency_key) > MAX_KEY:
+    if len(idempotency_key) > MAX_KEY:
         raise Unreadable(f"an idempotency key has at most {MAX_KEY} characters", code="key_too_long")
-    return Word(request.digest, request.reason, request.idempotency_key)
+    return text
+
+
+def read_votes(
+    request: pb.DecideHoldsRequest,
+) -> tuple[Verdict, list[pb.ApproveHoldRequest | pb.RejectHoldRequest]]:
+    """Each vote as if it were cast alone; raises `Unreadable` for none, too many, and one hold twice."""
+    if not 1 <= len(request.holds) <= MAX_PAGE:
+        raise Unreadable(f"name 1 to {MAX_PAGE} holds", code="holds_required")
+    if len({shown.id for shown in request.holds}) < len(request.holds):
+        raise Unreadable("a hold stands there twice", code="holds_required")
+    if request.verdict not in _VERDICT_OF:
+        raise Unreadable("say whether to approve or to reject", code="verdict_required")
+    verdict = _VERDICT_OF[request.verdict]
+    kind = pb.ApproveHoldRequest if verdict is Verdict.APPROVE else pb.RejectHoldRequest
+    reason, key = request.reason, request.idempotency_key
+    return verdict, [
+        kind(id=shown.id, digest=shown.digest, reason=reason, idempotency_key=key) for shown in request.holds
+    ]
 
 
 def kill_reason(text: str) -> str:
@@ -106,6 +146,12 @@ def reading_reason(text: str) -> str:
         message = f"say why values before masking are read, in at most {MAX_REASON} characters"
         raise Unreadable(message, code="reason_required")
     return text
+
+
+def _review(number: int) -> Review | None:
+    if number not in _REVIEW_OF:
+        raise Unreadable(f"there is no review state number {number}", code="unknown_state")
+    return _REVIEW_OF[number]
 
 
 def _searched(text: str) -> str:

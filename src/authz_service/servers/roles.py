@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from authz_service.core.holds import Approval, StageRef
+from authz_service.core.acts import Review
+from authz_service.core.holds import StageRef
 from authz_service.core.ports import Hold
 from authz_service.errors import Forbidden, NotFound
 from authz_service.view.caller import Caller
@@ -31,8 +31,12 @@ class Roles(Protocol):
         """Whether `review.originals` names this person."""
         ...
 
-    def stages_for(self, person: Caller, approvals: Sequence[Approval]) -> tuple[StageRef, ...]:
-        """The stages of `approvals` whose condition names this person, open or not."""
+    def may_break_glass(self, person: Caller) -> bool:
+        """Whether `review.break_glass` names this person."""
+        ...
+
+    def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
+        """The stages of a hold whose condition names this person, open or not."""
         ...
 
 
@@ -45,11 +49,17 @@ class Standing:
     is_reviewer: bool
     is_auditor: bool
     is_operator: bool
+    may_break_glass: bool
 
     @classmethod
     def of(cls, person: Caller, roles: Roles) -> Standing:
         """Raises `Forbidden` for whoever has none of the roles."""
-        has = (roles.is_reviewer(person), roles.is_auditor(person), roles.is_operator(person))
+        has = (
+            roles.is_reviewer(person),
+            roles.is_auditor(person),
+            roles.is_operator(person),
+            roles.may_break_glass(person),
+        )
         standing = cls(person, roles, *has)
         if not any(has):
             message = "you have none of the roles of `review` in the server's configuration"
@@ -58,11 +68,16 @@ class Standing:
 
     def stages(self, hold: Hold) -> tuple[StageRef, ...]:
         """The stages of the hold that this person may vote in: none for who is no reviewer."""
-        return self.roles.stages_for(self.person, hold.approvals) if self.is_reviewer else ()
+        return self.roles.stages_for(self.person, hold) if self.is_reviewer else ()
 
     def sees(self, hold: Hold) -> bool:
-        """Auditors see every hold, reviewers those of which any stage names them."""
-        return self.is_auditor or bool(self.stages(hold))
+        """Auditors see every hold, reviewers those of which any stage names them, or that they may review.
+
+        Who may decide alone sees all: it is not known before in which it will be needed.
+        """
+        if self.is_auditor or self.may_break_glass or (self.is_reviewer and hold.review is Review.DUE):
+            return True
+        return bool(self.stages(hold))
 
     def visible(self, hold: Hold | None) -> Hold:
         """The hold, or `NotFound`: the same words whether it is missing or not for this person."""

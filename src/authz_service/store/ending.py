@@ -10,10 +10,10 @@ from sqlalchemy import Row, select, update
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
-from authz_service.core.holds import Approved, standing
+from authz_service.core.holds import Approved
 from authz_service.core.ports import HoldState
-from authz_service.store.hold_rows import OPEN, approvals_of, bytes_held, seconds
-from authz_service.store.loading import load_votes
+from authz_service.store.hold_rows import OPEN, bytes_held
+from authz_service.store.loading import standing_of
 from authz_service.store.schema import holds
 from authz_service.store.transaction import Transaction
 
@@ -41,9 +41,7 @@ def consume(
 
 def is_approved(transaction: Transaction, row: Row[Any]) -> bool:
     """Whether the votes on record, all on the hold's own bytes, satisfy what it asks for."""
-    votes = [vote for vote in load_votes(transaction, row.id) if vote.digest == row.digest]
-    opened_at, now = seconds(row.created_at), seconds(transaction.now)
-    return isinstance(standing(approvals_of(row), votes, opened_at=opened_at, now=now), Approved)
+    return isinstance(standing_of(transaction, row), Approved)
 
 
 def expire_overdue(transaction: Transaction) -> int:
@@ -76,6 +74,8 @@ def move(transaction: Transaction, row: Row[Any], seq: int, values: dict[str, An
     """Compare and set; True, since a row that changed within our transaction is a fault of ours."""
     unchanged = (holds.c.id == row.id) & (holds.c.version == row.version) & (holds.c.state == row.state)
     values |= {"version": row.version + 1, "changed": seq}
+    if values.get("state", row.state) != HoldState.PENDING.value:
+        values["turn_at"] = None
     if transaction.change(update(holds).where(unchanged).values(values)) != 1:
         raise RuntimeError(f"hold {row.id} changed within a transaction that no other interleaves with")
     transaction.changed_holds.add(row.id)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, or_, select, update
+from sqlalchemy import Select, Table, delete, or_, select, union, update
 
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
@@ -20,7 +20,7 @@ from authz_service.errors import Conflict
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.hold_rows import OPEN, identity_text, requester_of
 from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, order_payload
-from authz_service.store.schema import entries, holds, payloads, sessions, votes
+from authz_service.store.schema import entries, hold_acts, holds, payloads, sessions, votes
 from authz_service.store.transaction import Reader, Transaction
 
 SESSIONS_AT_ONCE = 50
@@ -70,7 +70,7 @@ def _has_a_part_in(transaction: Transaction, keep: Keep, subject: str) -> bool:
         sessions.c.id == keep.session if keep.session is not None else sessions.c.caller == keep.subject
     )
     there = select(holds.c.id).where(holds.c.session.in_(kept))
-    voted = select(votes.c.voter, votes.c.account).where(votes.c.hold.in_(there)).distinct()
+    voted = union(*(select(t.c.voter, t.c.account).where(t.c.hold.in_(there)) for t in (votes, hold_acts)))
     return subject in _pseudonyms(transaction, transaction.read(voted).all()) or _is_sealed_for(
         transaction, kept, subject
     )
@@ -97,7 +97,8 @@ def _refuse_open(transaction: Transaction, subject: str) -> None:
         raise Conflict("an exchange of theirs is still open; wait for its end", code="still_open")
     is_open = holds.c.state.in_([state.value for state in OPEN])
     for row in transaction.read(select(holds).where(is_open)).all():
-        voted = transaction.read(select(votes.c.voter, votes.c.account).where(votes.c.hold == row.id)).all()
+        there = (select(t.c.voter, t.c.account).where(t.c.hold == row.id) for t in (votes, hold_acts))
+        voted = transaction.read(union(*there)).all()
         if subject in {transaction.pseudonym(requester_of(row)), *_pseudonyms(transaction, voted)}:
             raise Conflict(f"hold {row.id} waits with their request or vote; let it end", code="still_held")
 
@@ -146,15 +147,21 @@ def _theirs(reader: Reader, names: Sequence[str], erasure: Erasure) -> tuple[lis
 
 def take_votes(transaction: Transaction, erasure: Erasure) -> tuple[int, int]:
     """Take their name from the votes that they cast on others' requests: votes, payloads."""
-    pairs = transaction.read(select(votes.c.voter, votes.c.account).distinct()).all()
+    count, gone = _take_from(transaction, erasure, votes)
+    _, others = _take_from(transaction, erasure, hold_acts)
+    return count, gone + others
+
+
+def _take_from(transaction: Transaction, erasure: Erasure, table: Table) -> tuple[int, int]:
+    pairs = transaction.read(select(table.c.voter, table.c.account).distinct()).all()
     theirs = [p for p in pairs if erasure.subject in _pseudonyms(transaction, [p]) and p.voter != NOBODY]
     count = gone = 0
     for pair in theirs:
-        is_theirs = (votes.c.voter == pair.voter) & (votes.c.account == pair.account)
-        for row in transaction.read(select(votes.c.seq, votes.c.detail).where(is_theirs)).all():
+        is_theirs = (table.c.voter == pair.voter) & (table.c.account == pair.account)
+        for row in transaction.read(select(table.c.seq, table.c.detail).where(is_theirs)).all():
             detail = json.dumps({**json.loads(row.detail), "name": ""})
             wiped = {"voter": NOBODY, "account": NOBODY, "detail": detail}
-            count += transaction.change(update(votes).where(votes.c.seq == row.seq).values(wiped))
+            count += transaction.change(update(table).where(table.c.seq == row.seq).values(wiped))
             gone += _take_voter(transaction, row.seq)
     return count, gone
 

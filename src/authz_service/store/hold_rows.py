@@ -11,9 +11,22 @@ from typing import Any
 from sqlalchemy import Row
 
 from authz_service.audit.columns import clean
-from authz_service.core.holds import Approval, Pending, Stage, StageRef, Verdict, Vote, standing
+from authz_service.core.acts import Act, ActDraft, ActKind, Review, claim_of
+from authz_service.core.holds import (
+    Approval,
+    Pending,
+    Stage,
+    StageRef,
+    Standing,
+    Turn,
+    Verdict,
+    Vote,
+    standing,
+)
 from authz_service.core.ports import AnswerHead, Ballot, Hold, HoldDraft, HoldState
+from authz_service.core.stage_terms import stage_with, terms
 from authz_service.errors import Unavailable
+from authz_service.store.zone_rules import zones_of
 from authz_service.view.caller import Caller
 
 OPEN = (HoldState.PENDING, HoldState.APPROVED)
@@ -41,7 +54,8 @@ def key_text(idempotency_key: str) -> str:
 
 def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[str, Any]:
     """The row of a hold that opens at `now`; `forward` is the digest of its payload."""
-    waiting = standing(draft.approvals, (), opened_at=seconds(now), now=seconds(now))
+    zones = zones_of(draft.approvals, seconds(now))
+    waiting = standing(draft.approvals, (), opened_at=seconds(now), now=seconds(now), zones=zones)
     if not isinstance(waiting, Pending):
         raise ValueError("a hold begins pending")
     caller = draft.caller
@@ -65,6 +79,8 @@ def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[st
     }
     if draft.answer is not None:
         detail["answer"] = answer_document(draft.answer)
+    if zones:
+        detail["zones"] = zones
     return {
         "id": draft.id,
         "seq": seq,
@@ -84,6 +100,8 @@ def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[st
         "rule": clean(draft.rule),
         "detail": json.dumps(detail),
         "released_to": None,
+        "turn_at": next_turn(waiting, now),
+        "review": Review.NONE.value,
     }
 
 
@@ -91,7 +109,7 @@ def vote_row(
     ballot: Ballot, counts_for: Sequence[StageRef], *, id: str, seq: int, now: int
 ) -> dict[str, Any]:
     """The row of a vote cast at `now`, which counts in the stages given and in no other."""
-    detail = vote_detail(ballot.name, ballot.reason, counts_for)
+    detail = vote_detail(ballot.name, ballot.reason, counts_for, is_break_glass=ballot.is_break_glass)
     return {
         "seq": seq,
         "id": id,
@@ -106,17 +124,70 @@ def vote_row(
     }
 
 
-def vote_detail(name: str, reason: str, counts_for: Sequence[StageRef]) -> dict[str, Any]:
+def vote_detail(
+    name: str, reason: str, counts_for: Sequence[StageRef], *, is_break_glass: bool
+) -> dict[str, Any]:
     """What the column `detail` of a vote has, as JSON."""
+    detail = {"name": name, "reason": reason, "counts_for": [_ref_document(ref) for ref in counts_for]}
+    return detail | ({"break_glass": True} if is_break_glass else {})
+
+
+def _ref_document(ref: StageRef) -> list[Any]:
+    return [ref.approval, ref.stage, *([True] if ref.is_escalated else [])]
+
+
+def stage_text(ref: StageRef) -> str:
+    """A stage as entries name it: `security/0`, `security/0/escalated`."""
+    return f"{ref.approval}/{ref.stage}" + ("/escalated" if ref.is_escalated else "")
+
+
+def read_stage(text: str) -> StageRef:
+    """The inverse of `stage_text`; no name of an approval has a slash."""
+    approval, stage, *more = text.split("/")
+    if more not in ([], ["escalated"]):
+        raise ValueError("this names no stage")
+    return StageRef(approval, int(stage), bool(more))
+
+
+def act_row(draft: ActDraft, act: Act, *, seq: int) -> dict[str, Any]:
+    """The row of what a reviewer did."""
     return {
-        "name": name,
-        "reason": reason,
-        "counts_for": [[ref.approval, ref.stage] for ref in counts_for],
+        "seq": seq,
+        "id": act.id,
+        "hold": draft.hold,
+        "kind": act.kind.value,
+        "voter": identity_text(act.person),
+        "account": identity_text(act.account),
+        "idempotency_key": key_text(draft.idempotency_key) if draft.idempotency_key else None,
+        "at": micro(act.at),
+        "detail": json.dumps(act_detail(act.name, act.text, act.votes, act.until)),
     }
 
 
-def read_vote(row: Row[Any]) -> Vote:
-    """A row of `votes`."""
+def act_detail(name: str, text: str, votes: Sequence[str], until: float | None) -> dict[str, Any]:
+    """What the column `detail` of an act has, as JSON."""
+    return {"name": name, "text": text, "votes": list(votes), "until": until}
+
+
+def read_act(row: Row[Any]) -> Act:
+    """A row of `hold_acts`."""
+    detail = json.loads(row.detail)
+    voter, account = json.loads(row.voter), json.loads(row.account)
+    return Act(
+        row.id,
+        ActKind(row.kind),
+        (voter[0], voter[1]),
+        (account[0], account[1]),
+        detail["name"],
+        seconds(row.at),
+        detail["text"],
+        tuple(detail["votes"]),
+        detail["until"],
+    )
+
+
+def read_vote(row: Row[Any], withdrawn: Mapping[str, float]) -> Vote:
+    """A row of `votes`; `withdrawn` has the ids of those that were taken back, and when."""
     detail = json.loads(row.detail)
     issuer, subject = json.loads(row.voter)
     return Vote(
@@ -125,19 +196,26 @@ def read_vote(row: Row[Any]) -> Vote:
         Verdict.APPROVE if row.approves else Verdict.REJECT,
         row.digest,
         seconds(row.at),
-        tuple(StageRef(approval, stage) for approval, stage in detail["counts_for"]),
+        tuple(StageRef(*ref) for ref in detail["counts_for"]),
         detail["name"],
         detail["reason"],
+        bool(detail.get("break_glass")),
+        withdrawn.get(row.id),
     )
 
 
-def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], now: int) -> Hold:
+def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], acts: Sequence[Act], now: int) -> Hold:
     """A row of `holds` as it stands at `now`; raises `Unavailable` when `forward` was altered."""
     if hashlib.sha256(forward).hexdigest() != row.digest:
         raise Unavailable(f"the stored bytes of hold {row.id} are damaged", code="record_damaged")
     detail = json.loads(row.detail)
     approvals = read_approvals(detail["approvals"])
     state = state_at(row, now)
+    zones = detail.get("zones", {})
+    stands = None
+    if state is HoldState.PENDING:
+        stands = standing(approvals, votes, opened_at=seconds(row.created_at), now=seconds(now), zones=zones)
+    pending = stands if isinstance(stands, Pending) else None
     return Hold(
         row.id,
         row.session,
@@ -161,8 +239,22 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], now: int)
         seconds(row.deadline),
         tuple(votes),
         row.released_to,
-        open_stages(row, approvals, votes, now) if state is HoldState.PENDING else (),
-        read_answer(detail["answer"]) if "answer" in detail else None,
+        answer=read_answer(detail["answer"]) if "answer" in detail else None,
+        open_stages=pending.open_stages if pending else (),
+        turns=pending.turns if pending else (),
+        counted=pending.counted if pending else (),
+        acts=tuple(acts),
+        claim=claim_of(acts, votes, now=seconds(now)) if pending else None,
+        is_due_soon=pending is not None and _is_due_soon(pending, now),
+        review=Review(row.review),
+        zones=zones,
+    )
+
+
+def _is_due_soon(pending: Pending, now: int) -> bool:
+    return any(
+        turn.turn is Turn.REMINDED and turn.stage in pending.open_stages and micro(turn.at) <= now
+        for turn in pending.turns
     )
 
 
@@ -178,12 +270,21 @@ def state_at(row: Row[Any], now: int) -> HoldState:
     return HoldState.EXPIRED if state in OPEN and row.deadline <= now else state
 
 
-def open_stages(
-    row: Row[Any], approvals: Sequence[Approval], votes: Sequence[Vote], now: int
-) -> tuple[StageRef, ...]:
-    """The stages in which a pending hold takes votes at `now`."""
-    stands = standing(approvals, votes, opened_at=seconds(row.created_at), now=seconds(now))
-    return stands.open_stages if isinstance(stands, Pending) else ()
+def stands_at(row: Row[Any], votes: Sequence[Vote], now: int) -> Standing:
+    """Where a row of `holds` stands at `now` by these votes, whatever its column says."""
+    detail = json.loads(row.detail)
+    return standing(
+        read_approvals(detail["approvals"]),
+        votes,
+        opened_at=seconds(row.created_at),
+        now=seconds(now),
+        zones=detail.get("zones", {}),
+    )
+
+
+def next_turn(stands: Pending, now: int) -> int | None:
+    """When the next turn after `now` is due; None when there is none."""
+    return next((micro(turn.at) for turn in stands.turns if micro(turn.at) > now), None)
 
 
 def bytes_held(row: Row[Any]) -> str:
@@ -211,15 +312,22 @@ def approvals_document(approvals: Sequence[Approval]) -> list[dict[str, Any]]:
         {
             "name": a.name,
             "snapshot": a.snapshot,
-            "stages": [[s.reviewers, s.votes, s.within] for s in a.stages],
+            "stages": [_stage_document(stage) for stage in a.stages],
         }
         for a in approvals
     ]
 
 
+def _stage_document(stage: Stage) -> list[Any]:
+    more = terms(stage)
+    return [stage.reviewers, stage.votes, stage.within, *([more] if more else [])]
+
+
 def read_approvals(document: Sequence[Any]) -> tuple[Approval, ...]:
     """The inverse of `approvals_document`."""
-    return tuple(Approval(a["name"], tuple(Stage(*s) for s in a["stages"]), a["snapshot"]) for a in document)
+    return tuple(
+        Approval(a["name"], tuple(stage_with(*s) for s in a["stages"]), a["snapshot"]) for a in document
+    )
 
 
 def answer_document(answer: AnswerHead) -> dict[str, Any]:

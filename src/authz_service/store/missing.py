@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from authz_service.audit.draft import Kind
+from authz_service.audit.draft import BY_REVIEWERS, Kind
 from authz_service.audit.entry import ReadEntry, rfc3339
 from authz_service.audit.forgotten import Forgotten, is_about_another
 from authz_service.audit.retention import retention_of
@@ -48,7 +48,7 @@ def _why(reader: Reader, forgotten: Forgotten, entry: ReadEntry, name: str, call
 
 def subject_of(kind: str, data: Mapping[str, object], name: str, caller: str) -> str:
     """The pseudonym of whom a payload is about, where entries tell; `caller` is that of the session."""
-    if kind == Kind.HOLD_VOTED.value and name == "voter":
+    if kind in BY_REVIEWERS and name == "voter":
         return str(data.get("voter", ""))
     return "" if is_about_another(kind, name) else caller
 

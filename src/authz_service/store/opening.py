@@ -12,7 +12,7 @@ from sqlalchemy import Row, func, insert, select
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
-from authz_service.core.holds import StageRef
+from authz_service.core.holds import Pending, standing
 from authz_service.core.ports import (
     AlreadyRejected,
     AnswerWanted,
@@ -151,7 +151,10 @@ def _opened(draft: HoldDraft, row: dict[str, Any], transaction: Transaction) -> 
 
 
 def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> Hold:
-    first = tuple(StageRef(approval.name, 0) for approval in draft.approvals)
+    zones = json.loads(row["detail"]).get("zones", {})
+    at = seconds(row["created_at"])
+    stands = standing(draft.approvals, (), opened_at=at, now=at, zones=zones)
+    assert isinstance(stands, Pending)
     return Hold(
         id=draft.id,
         session=draft.session,
@@ -173,6 +176,8 @@ def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> Hold:
         version=1,
         created_at=seconds(row["created_at"]),
         deadline=seconds(row["deadline"]),
-        open_stages=first,
         answer=draft.answer,
+        open_stages=stands.open_stages,
+        turns=stands.turns,
+        zones=zones,
     )

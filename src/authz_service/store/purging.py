@@ -16,11 +16,12 @@ from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
 from authz_service.audit.entry import ReadEntry, decode, rfc3339
 from authz_service.audit.forgotten import SESSION, Forgotten
 from authz_service.audit.retention import STANDING, TAKEN_WITH, Retention, retention_of
+from authz_service.core.acts import Review
 from authz_service.core.forgetting import Order, Purged, PurgeRequest
 from authz_service.store.first_since import first_since, time_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.hold_rows import OPEN
-from authz_service.store.schema import entries, holds, payloads, sessions, votes
+from authz_service.store.schema import entries, hold_acts, holds, payloads, sessions, votes
 from authz_service.store.transaction import Reader, Transaction
 
 ENTRIES_AT_ONCE = 400
@@ -157,8 +158,8 @@ def _sessions_that_stand(
 
 
 def _is_held(reader: Reader, session: str) -> bool:
-    """Whether what the session asked for may still be released."""
-    is_open = holds.c.state.in_([state.value for state in OPEN])
+    """Whether what the session asked for may still be released, or its release be reviewed."""
+    is_open = holds.c.state.in_([state.value for state in OPEN]) | (holds.c.review == Review.DUE.value)
     return reader.read(select(holds.c.id).where(holds.c.session == session, is_open)).first() is not None
 
 
@@ -218,6 +219,7 @@ def forget_holds(transaction: Transaction, names: Sequence[str]) -> None:
     for start in range(0, len(names), AT_ONCE):
         some = names[start : start + AT_ONCE]
         transaction.change(delete(votes).where(votes.c.hold.in_(some)))
+        transaction.change(delete(hold_acts).where(hold_acts.c.hold.in_(some)))
         transaction.change(delete(holds).where(holds.c.id.in_(some)))
 
 

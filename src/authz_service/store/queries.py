@@ -63,12 +63,16 @@ def hold(reader: Reader, hold_id: str) -> Hold | None:
 def list_holds(reader: Reader, query: HoldQuery) -> Page[Hold]:
     """See `Store.holds`."""
     filters = ["holds", [s.value for s in query.states], query.caller, query.model, query.rule]
+    if query.review is not None:
+        filters.append(query.review.value)
     statement = select(holds)
     if query.states:
         statement = statement.where(or_(false(), *(_reads_as(state, reader.now) for state in query.states)))
     if query.caller:
         person = identity_text(("person", query.caller))
         statement = statement.where(or_(holds.c.subject == clean(query.caller), holds.c.identity == person))
+    if query.review is not None:
+        statement = statement.where(holds.c.review == query.review.value)
     statement = _where_equal(statement, (holds.c.model, query.model), (holds.c.rule, query.rule))
     rows, next_token = _page(reader, statement, holds.c.seq, filters, query.page_token, query.page_size)
     shown = _within_bytes(rows)

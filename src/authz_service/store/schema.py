@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -116,6 +116,8 @@ sessions = Table(
 )
 
 _OPEN = "state IN ('pending', 'approved')"
+_TURNING = "turn_at IS NOT NULL"
+_TO_REVIEW = "review = 'due'"
 
 holds = Table(
     "holds",
@@ -138,6 +140,9 @@ holds = Table(
     Column("rule", String, nullable=False),
     Column("detail", Text, nullable=False),
     Column("released_to", String),
+    # When the next turn of an open stage is due; NULL when none is.
+    Column("turn_at", BigInteger),
+    Column("review", String, nullable=False, server_default=""),
     Index("holds_seq", "seq", unique=True),
     Index("holds_changed", "changed"),
     Index("holds_request", "identity", "fingerprint", "seq"),
@@ -151,6 +156,8 @@ holds = Table(
         postgresql_where=text(_OPEN),
     ),
     Index("holds_deadline", "deadline", sqlite_where=text(_OPEN), postgresql_where=text(_OPEN)),
+    Index("holds_turn", "turn_at", sqlite_where=text(_TURNING), postgresql_where=text(_TURNING)),
+    Index("holds_review", "seq", sqlite_where=text(_TO_REVIEW), postgresql_where=text(_TO_REVIEW)),
 )
 
 votes = Table(
@@ -169,6 +176,22 @@ votes = Table(
     Index("votes_hold", "hold", "seq"),
     # No key is NULL, and NULLs are distinct: then every vote is one of its own.
     Index("votes_once", "hold", "voter", "idempotency_key", unique=True),
+)
+
+hold_acts = Table(
+    "hold_acts",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False),
+    Column("hold", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("voter", String, nullable=False),
+    Column("account", String, nullable=False),
+    Column("idempotency_key", String),
+    Column("at", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("hold_acts_hold", "hold", "seq"),
+    Index("hold_acts_once", "hold", "voter", "idempotency_key", unique=True),
 )
 
 revocations = Table(

@@ -30,6 +30,7 @@ _TELLING = frozenset(
         Kind.REQUEST_REFUSED.value,
         Kind.HOLD_OPENED.value,
         Kind.HOLD_VOTED.value,
+        Kind.HOLD_BREAK_GLASS.value,
         Kind.EXCHANGE_ENDED.value,
         Kind.EXCHANGE_RECOVERED.value,
     }

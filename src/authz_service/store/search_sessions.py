@@ -125,7 +125,7 @@ def _wanted(documents: Sequence[Any], *, has_texts: bool) -> Iterator[tuple[str,
     for document in documents:
         kind, references = document["kind"], document["payloads"]
         parts = {"caller": "caller"} if kind == Kind.REQUEST_RECEIVED.value else {}
-        if kind == Kind.HOLD_VOTED.value:
+        if kind in (Kind.HOLD_VOTED.value, Kind.HOLD_BREAK_GLASS.value):
             parts = {"voter": "voter"}
         if has_texts and kind in _PROMPTS:
             parts = {_PROMPTS[kind]: "prompt"}

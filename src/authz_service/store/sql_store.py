@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.audit.merkle import Frontier
+from authz_service.core.acts import ActDraft
 from authz_service.core.live_sessions import ToEnd
 from authz_service.core.ports import (
     AlreadyRejected,
@@ -30,6 +31,7 @@ from authz_service.core.ports import (
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked
 from authz_service.errors import Unavailable
 from authz_service.store import (
+    acting,
     ending,
     live_sessions,
     opening,
@@ -39,6 +41,7 @@ from authz_service.store import (
     revocation_rows,
     search_index,
     session_queries,
+    turning,
     voting,
 )
 from authz_service.store.database import READERS, Database, HighWater, read_head
@@ -108,6 +111,13 @@ class SqlStore:
         vote_id = uuid.uuid4().hex
         return await self._writer.run(lambda t: voting.vote(t, ballot, limits, vote_id=vote_id))
 
+    async def act(self, draft: ActDraft, limits: HoldLimits) -> Hold:
+        """See `Store.act`."""
+        act_id = uuid.uuid4().hex
+        return await self._writer.run(
+            lambda t: acting.act(t, draft, limits, act_id=act_id), size=len(draft.text)
+        )
+
     async def consume(
         self, hold_id: str, *, digest: str, session: str, entries: Sequence[EntryDraft]
     ) -> bool:
@@ -122,6 +132,8 @@ class SqlStore:
         total = 0
         while swept := await self._writer.run(ending.expire_overdue):
             total += swept
+        while turned := await self._writer.run(turning.take_all):
+            total += turned
         return total
 
     async def hold_changes(self, after: int) -> Sequence[HoldChange]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Integer, func, select, type_coerce
+from sqlalchemy import Integer, Select, Table, func, select, type_coerce
 
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import Kind
@@ -19,21 +19,37 @@ from authz_service.audit.entry import microseconds
 from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen
-from authz_service.core.holds import Approval, Pending, StageRef, Verdict, Vote, standing
+from authz_service.core.acts import ActKind, Review
+from authz_service.core.business_hours import Zones
+from authz_service.core.holds import (
+    Approval,
+    Approved,
+    Pending,
+    StageRef,
+    Standing,
+    Turn,
+    Verdict,
+    Vote,
+    standing,
+)
 from authz_service.core.ports import HoldState
 from authz_service.store.hold_rows import (
+    OPEN,
+    act_detail,
     identity_text,
     micro,
+    next_turn,
     read_approvals,
     read_caller,
+    read_stage,
     seconds,
     vote_detail,
 )
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
-from authz_service.store.schema import holds, votes
+from authz_service.store.schema import hold_acts, holds, votes
 from authz_service.store.verify_payloads import Say, Wanted
 
-_CHANGING = ("version", "changed", "state", "deadline", "released_to")
+_CHANGING = ("version", "changed", "state", "deadline", "released_to", "turn_at", "review")
 # As stored: read as a Boolean, any number would do for true.
 _VOTES = select(
     *(c for c in votes.c if c.name != "approves"), type_coerce(votes.c.approves, Integer).label("approves")
@@ -43,6 +59,14 @@ _ENDS = {
     Kind.HOLD_REJECTED.value: HoldState.REJECTED,
     Kind.HOLD_EXPIRED.value: HoldState.EXPIRED,
     Kind.HOLD_SUPERSEDED.value: HoldState.SUPERSEDED,
+}
+_TURNS = {Kind.HOLD_REMINDED.value: Turn.REMINDED, Kind.HOLD_ESCALATED.value: Turn.ESCALATED}
+_ACTS = {
+    Kind.HOLD_CLAIMED.value: ActKind.CLAIM,
+    Kind.HOLD_UNCLAIMED.value: ActKind.UNCLAIM,
+    Kind.HOLD_COMMENTED.value: ActKind.COMMENT,
+    Kind.HOLD_WITHDRAWN.value: ActKind.WITHDRAW,
+    Kind.HOLD_REVIEWED.value: ActKind.REVIEW,
 }
 
 
@@ -56,12 +80,40 @@ class _Hold:
     forward: str
     digest: str | None
     approvals: tuple[Approval, ...] | None
+    zones: Zones
+    turn_at: int | None = None
     is_gone: bool = False
     """Whether a tombstone says that its row, and those of its votes, were taken."""
     version: int = 1
     state: HoldState = HoldState.PENDING
     released_to: str | None = None
+    review: str = ""
     votes: list[Vote] = field(default_factory=list)
+
+    def stands(self, at: int) -> Standing | None:
+        """Where it stands; None where nothing says what it was opened under."""
+        if self.approvals is None:
+            return None
+        opened_at = seconds(self.opened_at)
+        return standing(self.approvals, self.votes, opened_at=opened_at, now=seconds(at), zones=self.zones)
+
+    def is_known(self, column: str) -> bool:
+        """Whether what a column should have can be derived."""
+        if column == "turn_at":
+            return self.approvals is not None or self.state is not HoldState.PENDING
+        return column != "deadline" or self.deadline is not None
+
+    def wait(self, at: int) -> None:
+        """It pends, as its votes say at that moment."""
+        stands = self.stands(at)
+        if isinstance(stands, Pending):
+            self.deadline, self.turn_at = micro(stands.deadline), next_turn(stands, at)
+        elif stands is None:
+            self.deadline = None
+
+    def end(self, state: HoldState) -> None:
+        """It pends no longer."""
+        self.state, self.turn_at = state, None
 
 
 class HoldsCheck:
@@ -71,22 +123,24 @@ class HoldsCheck:
         self._reader, self._say, self._forgotten = reader, say, forgotten
         self._has_purged_entries = any(p.retention is Retention.ENTRIES for p in forgotten.purges)
         self._holds: dict[str, _Hold] = {}
-        self._votes = 0
+        self._votes = self._acts = 0
         self._releasing: tuple[str, str, str] | None = None
 
     def page(self, seen: Sequence[Seen], payloads: Mapping[Wanted, bytes]) -> None:
         """Follow what these entries do to holds; compare the rows that begin with them."""
         opened: dict[str, dict[str, Any]] = {}
         voted: dict[int, dict[str, Any]] = {}
+        acted: dict[int, dict[str, Any]] = {}
         for entry in seen:
             try:
-                self._follow(entry, payloads, opened, voted)
+                self._follow(entry, payloads, opened, voted, acted)
             except (KeyError, ValueError, TypeError):
                 if self._has_purged_entries and _hold_of(entry) not in self._holds:
                     continue  # the entry that it was opened with has gone before
                 self._say(f"entry {entry.sequence}", "does not say what became of its hold")
         self._compare_opened(opened)
-        self._compare_votes(voted)
+        self._votes += self._compare_said(_VOTES, votes, "vote", voted)
+        self._acts += self._compare_said(select(hold_acts), hold_acts, "act", acted)
 
     def end(self) -> None:
         """Compare how holds stand; there may be no other rows."""
@@ -96,16 +150,15 @@ class HoldsCheck:
                 self._say(_named(row.id), "has a row, and no entry that it opens with")
                 continue
             for column in _CHANGING:
-                value = getattr(derived, column)
-                is_known = value is not None or column != "deadline"
-                if is_known and getattr(row, column) != value:
+                if derived.is_known(column) and getattr(row, column) != getattr(derived, column):
                     self._say(_named(row.id), f"its column {column} is not what its entries make of it")
         for name, hold in self._holds.items():
             if not hold.is_gone:
                 self._say(_named(name), "has entries, and no row")
-        there = self._reader.read(select(func.count()).select_from(votes)).scalar_one()
-        if there > self._votes:
-            self._say("votes", f"{there - self._votes} are there that no entry tells of")
+        for table, told in ((votes, self._votes), (hold_acts, self._acts)):
+            there = self._reader.read(select(func.count()).select_from(table)).scalar_one()
+            if there > told:
+                self._say(table.name, f"{there - told} are there that no entry tells of")
 
     def _follow(
         self,
@@ -113,6 +166,7 @@ class HoldsCheck:
         payloads: Mapping[Wanted, bytes],
         opened: dict[str, dict[str, Any]],
         voted: dict[int, dict[str, Any]],
+        acted: dict[int, dict[str, Any]],
     ) -> None:
         document = entry.document
         kind, session, data, at = document["kind"], document["session"], document["data"], document["at"]
@@ -124,8 +178,13 @@ class HoldsCheck:
                 self._releasing = None
         if kind == Kind.HOLD_OPENED:
             opened[data["hold"]] = self._opened(entry, payloads)
-        elif kind == Kind.HOLD_VOTED:
+        elif kind in (Kind.HOLD_VOTED, Kind.HOLD_BREAK_GLASS):
             voted[entry.sequence] = self._voted(entry, payloads)
+        elif kind in _ACTS:
+            self._releasing = None
+            acted[entry.sequence] = self._acted(entry, payloads)
+        elif kind in _TURNS:
+            self._turned(entry, self._holds[data["hold"]])
         elif kind in _ENDS:
             self._ended(entry, self._holds[data["hold"]])
         elif kind in (Kind.REQUEST_RELEASED, Kind.ANSWER_RELEASED) and data.get("hold"):
@@ -144,7 +203,7 @@ class HoldsCheck:
             "forward_size": forward["size"],
             "rule": clean(data["rule"]),
         }
-        approvals = None
+        approvals, zones = None, {}
         detail = payloads.get((entry.sequence, "detail"))
         if detail is not None:
             told = json.loads(detail)
@@ -158,17 +217,22 @@ class HoldsCheck:
                 "digest": told["digest"],
             }
             approvals = read_approvals(told["approvals"])
+            zones = told.get("zones", {})
         is_gone = self._forgotten.took_payloads(entry.sequence, document["session"], data["person"])
-        self._holds[data["hold"]] = _Hold(
-            at, entry.sequence, deadline, forward["digest"], row.get("digest"), approvals, is_gone
-        )
+        hold = _Hold(at, entry.sequence, deadline, forward["digest"], row.get("digest"), approvals, zones)
+        hold.is_gone = is_gone
+        stands = hold.stands(at)
+        if isinstance(stands, Pending):
+            hold.turn_at = next_turn(stands, at)
+        self._holds[data["hold"]] = hold
         return row
 
     def _voted(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> dict[str, Any]:
         document, data = entry.document, entry.document["data"]
         at = microseconds(document["at"])
         approves = data["verdict"] == Verdict.APPROVE.value
-        stages = tuple(_stage(text) for text in data["stages"])
+        stages = tuple(read_stage(text) for text in data["stages"])
+        is_break_glass = document["kind"] == Kind.HOLD_BREAK_GLASS
         row = {
             "id": data["vote"],
             "hold": data["hold"],
@@ -187,36 +251,77 @@ class HoldsCheck:
             told = json.loads(voter)
             row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
             reason = payloads.get((entry.sequence, "reason"), b"").decode()
-            row["detail"] = json.dumps(vote_detail(told["name"], reason, stages))
-        self._count_vote(entry.sequence, hold, data, at, approves, stages)
+            detail = vote_detail(told["name"], reason, stages, is_break_glass=is_break_glass)
+            row["detail"] = json.dumps(detail)
+        self._count_vote(entry, hold, stages)
         return row
 
-    def _count_vote(
-        self,
-        sequence: int,
-        hold: _Hold,
-        data: Mapping[str, Any],
-        at: int,
-        approves: bool,
-        stages: tuple[StageRef, ...],
-    ) -> None:
+    def _count_vote(self, entry: Seen, hold: _Hold, stages: tuple[StageRef, ...]) -> None:
         """The vote moves the hold's row, or the decision that comes of it and follows does."""
-        verdict = Verdict.APPROVE if approves else Verdict.REJECT
-        hold.votes.append(
-            Vote(data["vote"], ("", data["voter"]), verdict, data["digest"], seconds(at), stages, "", "")
-        )
+        data, at = entry.document["data"], microseconds(entry.document["at"])
+        verdict = Verdict.APPROVE if data["verdict"] == Verdict.APPROVE.value else Verdict.REJECT
+        is_break_glass = entry.document["kind"] == Kind.HOLD_BREAK_GLASS
+        vote = Vote(data["vote"], ("", data["voter"]), verdict, data["digest"], seconds(at), stages)
+        hold.votes.append(replace(vote, is_break_glass=is_break_glass))
         hold.version += 1
-        hold.changed = sequence
-        if hold.approvals is None:
-            hold.deadline = None
+        hold.changed = entry.sequence
+        if is_break_glass:
+            hold.review = Review.DUE.value
+        hold.wait(at)
+
+    def _acted(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> dict[str, Any]:
+        document, data = entry.document, entry.document["data"]
+        at, kind = microseconds(document["at"]), _ACTS[document["kind"]]
+        hold = self._holds[data["hold"]]
+        if data["digest"] != hold.forward:
+            raise ValueError("an act is on the bytes that its hold has")
+        row = {"id": data["act"], "hold": data["hold"], "kind": kind.value, "at": at}
+        row["idempotency_key"] = data["key"]
+        voter = payloads.get((entry.sequence, "voter"))
+        if voter is not None:
+            told = json.loads(voter)
+            row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
+            name = "comment" if kind is ActKind.COMMENT else "reason"
+            text = payloads.get((entry.sequence, name), b"").decode()
+            until = seconds(microseconds(data["until"])) if "until" in data else None
+            row["detail"] = json.dumps(act_detail(told["name"], text, data.get("votes", ()), until))
+        hold.version += 1
+        hold.changed = entry.sequence
+        if kind is ActKind.REVIEW:
+            hold.review = Review.DONE.value
+        if kind is ActKind.WITHDRAW:
+            self._withdrawn(hold, data, at)
+        return row
+
+    def _withdrawn(self, hold: _Hold, data: Mapping[str, Any], at: int) -> None:
+        taken = set(data["votes"])
+        if not taken <= {vote.id for vote in hold.votes}:
+            raise ValueError("a vote that was taken back was cast before")
+        hold.votes = [
+            replace(vote, withdrawn_at=seconds(at)) if vote.id in taken else vote for vote in hold.votes
+        ]
+        if data["state"] == HoldState.PENDING.value and hold.state in OPEN:
+            hold.state, hold.deadline = HoldState.PENDING, microseconds(data["deadline"])
+            if isinstance(hold.stands(at), Approved):
+                raise ValueError("what still has its votes does not pend")
+            hold.wait(at)
+
+    def _turned(self, entry: Seen, hold: _Hold) -> None:
+        document, data = entry.document, entry.document["data"]
+        hold.version += 1
+        hold.changed = entry.sequence
+        stands = hold.stands(microseconds(document["at"]))
+        if not isinstance(stands, Pending):
             return
-        stands = standing(hold.approvals, hold.votes, opened_at=seconds(hold.opened_at), now=seconds(at))
-        if isinstance(stands, Pending):
-            hold.deadline = micro(stands.deadline)
+        this = (_TURNS[document["kind"]], read_stage(data["stage"]), microseconds(data["due"]))
+        told = [(turn.turn, turn.stage, micro(turn.at)) for turn in stands.turns]
+        later = told[told.index(this) + 1 :]
+        hold.turn_at = later[0][2] if later else None
 
     def _ended(self, entry: Seen, hold: _Hold) -> None:
         kind, data = entry.document["kind"], entry.document["data"]
-        hold.state, hold.changed = _ENDS[kind], entry.sequence
+        hold.end(_ENDS[kind])
+        hold.changed = entry.sequence
         if kind in (Kind.HOLD_APPROVED, Kind.HOLD_REJECTED):
             hold.deadline = microseconds(data["deadline"])
         else:
@@ -224,11 +329,8 @@ class HoldsCheck:
 
     def _released(self, entry: Seen, name: str) -> None:
         hold = self._holds[name]
-        hold.state, hold.released_to, hold.changed = (
-            HoldState.RELEASED,
-            entry.document["session"],
-            entry.sequence,
-        )
+        hold.end(HoldState.RELEASED)
+        hold.released_to, hold.changed = entry.document["session"], entry.sequence
         hold.version += 1
         self._releasing = (name, entry.document["session"], entry.document["at"])
 
@@ -239,20 +341,25 @@ class HoldsCheck:
             for row in self._reader.read(query):
                 self._say_differing(_named(row.id), dict(row._mapping), opened[row.id])
 
-    def _compare_votes(self, voted: Mapping[int, dict[str, Any]]) -> None:
-        numbers = list(voted)
+    def _compare_said(
+        self, query: Select[Any], table: Table, what: str, derived: Mapping[int, dict[str, Any]]
+    ) -> int:
+        """Compare the rows of these entries; how many there are."""
+        numbers = list(derived)
+        there = 0
         for start in range(0, len(numbers), DIGESTS_AT_ONCE):
             some = numbers[start : start + DIGESTS_AT_ONCE]
-            rows = {row.seq: row for row in self._reader.read(_VOTES.where(votes.c.seq.in_(some)))}
-            self._votes += len(rows)
+            rows = {row.seq: row for row in self._reader.read(query.where(table.c.seq.in_(some)))}
+            there += len(rows)
             for number in some:
-                name = f"vote of entry {number}"
-                if number not in rows and self._holds[voted[number]["hold"]].is_gone:
+                name = f"{what} of entry {number}"
+                if number not in rows and self._holds[derived[number]["hold"]].is_gone:
                     continue
                 if number not in rows:
                     self._say(name, "has an entry, and no row")
                     continue
-                self._say_differing(name, dict(rows[number]._mapping), voted[number])
+                self._say_differing(name, dict(rows[number]._mapping), derived[number])
+        return there
 
     def _say_differing(self, name: str, row: Mapping[str, Any], derived: Mapping[str, Any]) -> None:
         for column, value in derived.items():
@@ -272,11 +379,6 @@ class HoldsCheck:
 def _hold_of(entry: Seen) -> Any:
     """The hold that an entry names, as far as it does."""
     return entry.document["data"].get("hold")
-
-
-def _stage(text: str) -> StageRef:
-    approval, _, stage = text.rpartition("/")
-    return StageRef(approval, int(stage))
 
 
 def _named(hold: str) -> str:

@@ -11,63 +11,50 @@ from sqlalchemy import Row, insert, select
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
-from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Vote, standing
+from authz_service.core.acts import Review
+from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
 from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldState
 from authz_service.errors import Conflict, Forbidden
+from authz_service.store.eligibility import refuse_requester
 from authz_service.store.ending import move
 from authz_service.store.hold_rows import (
-    approvals_of,
     bytes_held,
     identity_text,
     key_text,
     micro,
-    open_stages,
+    next_turn,
     requester_of,
-    seconds,
+    stage_text,
+    stands_at,
     state_at,
     vote_row,
 )
-from authz_service.store.loading import hold_with_id, load_hold, load_votes
+from authz_service.store.loading import hold_with_id, load_hold, load_votes, standing_of
 from authz_service.store.schema import votes
 from authz_service.store.transaction import Transaction
+from authz_service.store.turning import take as take_turns
 
 
 def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_id: str) -> Hold:
     """Cast a vote and apply what follows; see `Store.vote` for what it raises."""
     row = hold_with_id(transaction, ballot.hold)
-    _refuse_requester(row, ballot)
+    refuse_requester(row, ballot.voter, ballot.account or ballot.voter)
     if _is_repeated(transaction, ballot):
         return load_hold(transaction, row)
     cast = load_votes(transaction, row.id)
-    _refuse_decided(row, cast, transaction.now)
+    refuse_decided(row, cast, transaction.now)
     if ballot.digest != row.digest:
         raise Conflict(
             "the request is not the one that you were shown; look at the hold again", code="digest_changed"
         )
-    counts_for = _counted_stages(transaction, row, cast, ballot)
+    counts_for = () if ballot.is_break_glass else _counted_stages(transaction, row, cast, ballot)
+    row = take_turns(transaction, row)
     recorded = transaction.record(_voted(transaction, row, ballot, counts_for, vote_id))
     new = vote_row(ballot, counts_for, id=vote_id, seq=recorded.last, now=transaction.now)
     transaction.change(insert(votes).values(new))
-    _apply(transaction, row, recorded.last, limits)
+    also = {"review": Review.DUE.value} if ballot.is_break_glass else {}
+    _apply(transaction, row, recorded.last, limits, also)
     return load_hold(transaction, hold_with_id(transaction, row.id))
-
-
-def _refuse_requester(row: Row[Any], ballot: Ballot) -> None:
-    """Four eyes, whatever the role: neither the requester's person, account nor owner may vote."""
-    detail = json.loads(row.detail)
-    issuer = detail["caller"]["issuer"]
-    requester = {row.identity, identity_text((issuer, detail["caller"]["subject"]))}
-    for owner in _owners(detail["claims"]):
-        requester |= {identity_text((issuer, owner)), identity_text(("person", owner))}
-    if requester & {identity_text(ballot.voter), identity_text(ballot.account or ballot.voter)}:
-        raise Forbidden("whoever sent a request cannot vote on it", code="own_request")
-
-
-def _owners(claims: Mapping[str, Any]) -> set[str]:
-    """Who answers for a service account; an address also as a person's identity has it."""
-    named = claims.get("owner")
-    names = [name for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)]
-    return {*names, *(name.casefold() for name in names if "@" in name)}
 
 
 def _is_repeated(transaction: Transaction, ballot: Ballot) -> bool:
@@ -82,12 +69,15 @@ def _is_repeated(transaction: Transaction, ballot: Ballot) -> bool:
     before = transaction.read(select(votes).where(same)).one_or_none()
     if before is None:
         return False
-    if before.digest != ballot.digest or before.approves != (ballot.verdict.value == "approve"):
+    is_alone = bool(json.loads(before.detail).get("break_glass"))
+    is_same = (before.digest, before.approves) == (ballot.digest, ballot.verdict is Verdict.APPROVE)
+    if not is_same or is_alone != ballot.is_break_glass:
         raise Conflict("this idempotency key was used for another vote", code="idempotency_key_reused")
     return True
 
 
-def _refuse_decided(row: Row[Any], cast: Sequence[Vote], now: int) -> None:
+def refuse_decided(row: Row[Any], cast: Sequence[Vote], now: int) -> None:
+    """Raise `Conflict`, which says who decided what, unless the hold is pending."""
     state = state_at(row, now)
     match state:
         case HoldState.PENDING:
@@ -108,22 +98,26 @@ def _refuse_decided(row: Row[Any], cast: Sequence[Vote], now: int) -> None:
 
 
 def _names(cast: Sequence[Vote]) -> str:
-    return ", ".join(vote.name or vote.voter[1] for vote in cast)
+    counted = [vote for vote in cast if vote.withdrawn_at is None]
+    return ", ".join(vote.name or vote.voter[1] for vote in counted)
 
 
 def _counted_stages(
     transaction: Transaction, row: Row[Any], cast: Sequence[Vote], ballot: Ballot
 ) -> tuple[StageRef, ...]:
     """The stages that are open now, that the voter may vote in and has not voted in."""
-    opened = open_stages(row, approvals_of(row), cast, transaction.now)
+    stands = stands_at(row, cast, transaction.now)
+    opened = stands.open_stages if isinstance(stands, Pending) else ()
     mine = tuple(stage for stage in opened if stage in ballot.may_vote_in)
     if not mine:
         raise Forbidden("you are not among the reviewers whose vote is open here", code="not_a_reviewer")
     voter, account = identity_text(ballot.voter), identity_text(ballot.account or ballot.voter)
     query = select(votes.c.id, votes.c.voter, votes.c.account).where(votes.c.hold == row.id)
     own = {found.id for found in transaction.read(query) if found.voter == voter or found.account == account}
-    done = {stage for vote in cast if vote.id in own for stage in vote.counts_for}
-    left = tuple(stage for stage in mine if stage not in done)
+    counted = own.intersection(stands.counted if isinstance(stands, Pending) else ())
+    # By name and position: an escalation opens no second vote to those who have voted before it.
+    done = {(ref.approval, ref.stage) for vote in cast if vote.id in counted for ref in vote.counts_for}
+    left = tuple(ref for ref in mine if (ref.approval, ref.stage) not in done)
     if not left:
         raise Conflict("you have voted on this hold already", code="already_voted")
     return left
@@ -143,34 +137,39 @@ def _voted(
         "verdict": ballot.verdict.value,
         "digest": bytes_held(row),
         "voter": transaction.pseudonym(ballot.voter),
-        "stages": [f"{stage.approval}/{stage.stage}" for stage in counts_for],
+        "stages": [stage_text(stage) for stage in counts_for],
         "key": key_text(ballot.idempotency_key) if ballot.idempotency_key else None,
     }
     subjects: dict[str, Subject] = {"voter": ballot.voter}
-    return EntryDraft(Kind.HOLD_VOTED, row.session, {**data}, payloads, requester_of(row), subjects)
+    kind = Kind.HOLD_BREAK_GLASS if ballot.is_break_glass else Kind.HOLD_VOTED
+    return EntryDraft(kind, row.session, {**data}, payloads, requester_of(row), subjects)
 
 
-def _apply(transaction: Transaction, row: Row[Any], seq: int, limits: HoldLimits) -> None:
+def _apply(
+    transaction: Transaction, row: Row[Any], seq: int, limits: HoldLimits, also: Mapping[str, Any]
+) -> None:
     """What the votes, the new one included, make of the hold."""
     now = transaction.now
-    cast = load_votes(transaction, row.id)
-    stands = standing(approvals_of(row), cast, opened_at=seconds(row.created_at), now=seconds(now))
+    stands = standing_of(transaction, row)
     match stands:
         case Pending(deadline=deadline):
-            move(transaction, row, seq, {"deadline": micro(deadline)})
+            turn_at = next_turn(stands, now)
+            move(transaction, row, seq, {"deadline": micro(deadline), "turn_at": turn_at, **also})
         case Approved():
-            deadline = now + micro(limits.use_within)
-            _decide(transaction, row, HoldState.APPROVED, Kind.HOLD_APPROVED, deadline)
+            values = {"state": HoldState.APPROVED.value, "deadline": now + micro(limits.use_within), **also}
+            _decide(transaction, row, Kind.HOLD_APPROVED, values)
         case Rejected():
             deadline = now + micro(limits.rejection_answers)
-            _decide(transaction, row, HoldState.REJECTED, Kind.HOLD_REJECTED, deadline)
+            values = {"state": HoldState.REJECTED.value, "deadline": deadline, **also}
+            _decide(transaction, row, Kind.HOLD_REJECTED, values)
         case Expired():
             raise RuntimeError("a hold that was pending has expired within one transaction")
         case _ as never:
             assert_never(never)
 
 
-def _decide(transaction: Transaction, row: Row[Any], state: HoldState, kind: Kind, deadline: int) -> None:
-    data: dict[str, Scalar] = {"hold": row.id, "digest": bytes_held(row), "deadline": rfc3339(deadline)}
+def _decide(transaction: Transaction, row: Row[Any], kind: Kind, values: dict[str, Any]) -> None:
+    ends = rfc3339(values["deadline"])
+    data: dict[str, Scalar] = {"hold": row.id, "digest": bytes_held(row), "deadline": ends}
     recorded = transaction.record(EntryDraft(kind, row.session, data))
-    move(transaction, row, recorded.last, {"state": state.value, "deadline": deadline})
+    move(transaction, row, recorded.last, values)

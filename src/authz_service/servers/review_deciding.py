@@ -1,0 +1,115 @@
+"""What reviewers do to holds, once it is known who they are: votes, claims, comments, reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from authz_api.v1 import holds_pb2 as pb
+from authz_service.core.acts import ActDraft, ActKind
+from authz_service.core.holds import Verdict
+from authz_service.core.ports import Ballot, Hold, HoldLimits, Store
+from authz_service.errors import Forbidden
+from authz_service.servers.review_requests import Word, read_text, read_vote
+from authz_service.servers.roles import Standing
+
+VoteRequest = pb.ApproveHoldRequest | pb.RejectHoldRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """`changed` is called after each change, for those who watch."""
+
+    store: Store
+    limits: Callable[[], HoldLimits]
+    changed: Callable[[], None]
+
+    async def vote(self, standing: Standing, request: VoteRequest, verdict: Verdict) -> Hold:
+        """The hold after one vote."""
+        word = read_vote(request, verdict)
+        hold = await self._visible(standing, request.id)
+        ballot = _ballot(standing, hold, word, verdict)
+        voted = await self.store.vote(ballot, self.limits())
+        self.changed()
+        return voted
+
+    async def withdraw(self, standing: Standing, request: pb.WithdrawVoteRequest) -> Hold:
+        """The hold without their votes."""
+        hold = await self._visible(standing, request.id)
+        text = read_text(request.reason, request.idempotency_key)
+        return await self._act(standing, hold, ActKind.WITHDRAW, request.idempotency_key, text)
+
+    async def claim(self, standing: Standing, request: pb.ClaimHoldRequest) -> Hold:
+        """The hold with their claim; for those who may vote."""
+        hold = await self._visible(standing, request.id)
+        _require_part(standing, hold)
+        read_text("", request.idempotency_key)
+        return await self._act(standing, hold, ActKind.CLAIM, request.idempotency_key)
+
+    async def release_claim(self, standing: Standing, request: pb.ReleaseClaimRequest) -> Hold:
+        """The hold without their claim."""
+        hold = await self._visible(standing, request.id)
+        read_text("", request.idempotency_key)
+        return await self._act(standing, hold, ActKind.UNCLAIM, request.idempotency_key)
+
+    async def comment(self, standing: Standing, request: pb.CommentHoldRequest) -> Hold:
+        """The hold with their comment; for those who may vote on it or review it."""
+        hold = await self._visible(standing, request.id)
+        _require_part(standing, hold)
+        text = read_text(request.text, request.idempotency_key, needed_for="a comment")
+        return await self._act(standing, hold, ActKind.COMMENT, request.idempotency_key, text)
+
+    async def review(self, standing: Standing, request: pb.ReviewHoldRequest) -> Hold:
+        """The hold with their review; for reviewers."""
+        if not standing.is_reviewer:
+            raise Forbidden("only reviewers may review what was decided alone", code="not_reviewer")
+        hold = await self._visible(standing, request.id)
+        text = read_text(request.reason, request.idempotency_key, needed_for="a review")
+        return await self._act(standing, hold, ActKind.REVIEW, request.idempotency_key, text)
+
+    async def _visible(self, standing: Standing, hold_id: str) -> Hold:
+        return standing.visible(await self.store.hold(hold_id))
+
+    async def _act(
+        self, standing: Standing, hold: Hold, kind: ActKind, idempotency_key: str, text: str = ""
+    ) -> Hold:
+        person = standing.person
+        draft = ActDraft(
+            hold=hold.id,
+            kind=kind,
+            person=person.identity,
+            account=(person.issuer, person.subject),
+            name=person.person or person.subject,
+            text=text,
+            idempotency_key=idempotency_key,
+        )
+        acted = await self.store.act(draft, self.limits())
+        self.changed()
+        return acted
+
+
+def _ballot(standing: Standing, hold: Hold, word: Word, verdict: Verdict) -> Ballot:
+    stages = standing.stages(hold)
+    if word.is_break_glass and not standing.may_break_glass:
+        raise Forbidden("only those whom review.break_glass names decide alone", code="not_break_glass")
+    if not stages and not word.is_break_glass:
+        raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
+    person = standing.person
+    return Ballot(
+        hold=hold.id,
+        voter=person.identity,
+        account=(person.issuer, person.subject),
+        name=person.person or person.subject,
+        verdict=verdict,
+        digest=word.digest,
+        may_vote_in=stages,
+        reason=word.reason,
+        idempotency_key=word.idempotency_key,
+        is_break_glass=word.is_break_glass,
+    )
+
+
+def _require_part(standing: Standing, hold: Hold) -> None:
+    """Whoever only reads has no say."""
+    if not (standing.stages(hold) or standing.may_break_glass or standing.is_reviewer):
+        raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")

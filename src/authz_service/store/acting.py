@@ -1,0 +1,205 @@
+"""What reviewers do to a hold beside voting: its row, its entry and what follows, as one compare-and-set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, assert_never
+
+from sqlalchemy import Row, insert, select
+
+from authz_service.audit.columns import clean
+from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
+from authz_service.audit.entry import rfc3339
+from authz_service.core.acts import Act, ActDraft, ActKind, Review, claim_of
+from authz_service.core.holds import Approved, Expired, Pending, Rejected, Vote
+from authz_service.core.ports import Hold, HoldLimits, HoldState
+from authz_service.errors import Conflict, Forbidden
+from authz_service.store.eligibility import refuse_requester
+from authz_service.store.ending import expire, move
+from authz_service.store.hold_rows import (
+    OPEN,
+    act_row,
+    bytes_held,
+    identity_text,
+    key_text,
+    micro,
+    next_turn,
+    requester_of,
+    seconds,
+    stands_at,
+    state_at,
+)
+from authz_service.store.loading import hold_with_id, load_acts, load_hold, load_votes
+from authz_service.store.schema import hold_acts, votes
+from authz_service.store.transaction import Transaction
+from authz_service.store.turning import take as take_turns
+from authz_service.store.voting import refuse_decided
+
+_KINDS = {
+    ActKind.CLAIM: Kind.HOLD_CLAIMED,
+    ActKind.UNCLAIM: Kind.HOLD_UNCLAIMED,
+    ActKind.COMMENT: Kind.HOLD_COMMENTED,
+    ActKind.WITHDRAW: Kind.HOLD_WITHDRAWN,
+    ActKind.REVIEW: Kind.HOLD_REVIEWED,
+}
+
+
+def act(transaction: Transaction, draft: ActDraft, limits: HoldLimits, *, act_id: str) -> Hold:
+    """Do it and apply what follows; see `Store.act` for what it raises."""
+    row = hold_with_id(transaction, draft.hold)
+    if _is_repeated(transaction, draft):
+        return load_hold(transaction, row)
+    now = seconds(transaction.now)
+    new = Act(act_id, draft.kind, draft.person, draft.account, draft.name, now, draft.text)
+    match draft.kind:
+        case ActKind.CLAIM:
+            _refuse_claim(transaction, row, draft)
+            _act(transaction, row, draft, replace(new, until=now + limits.claim))
+        case ActKind.UNCLAIM:
+            _refuse_unclaim(transaction, row, draft)
+            _act(transaction, row, draft, new)
+        case ActKind.COMMENT:
+            _act(transaction, row, draft, new)
+        case ActKind.WITHDRAW:
+            _withdraw(transaction, row, draft, new)
+        case ActKind.REVIEW:
+            _refuse_review(transaction, row, draft)
+            _act(transaction, row, draft, new, {"review": Review.DONE.value})
+        case _ as never:
+            assert_never(never)
+    return load_hold(transaction, hold_with_id(transaction, row.id))
+
+
+def _is_repeated(transaction: Transaction, draft: ActDraft) -> bool:
+    """Whether this very act was done before, by its key; the same key for another one is refused."""
+    if not draft.idempotency_key:
+        return False
+    same = (
+        (hold_acts.c.hold == clean(draft.hold))
+        & (hold_acts.c.voter == identity_text(draft.person))
+        & (hold_acts.c.idempotency_key == key_text(draft.idempotency_key))
+    )
+    before = transaction.read(select(hold_acts).where(same)).one_or_none()
+    if before is None:
+        return False
+    if before.kind != draft.kind.value or json.loads(before.detail)["text"] != draft.text:
+        raise Conflict("this idempotency key was used for something else", code="idempotency_key_reused")
+    return True
+
+
+def _refuse_claim(transaction: Transaction, row: Row[Any], draft: ActDraft) -> None:
+    refuse_requester(row, draft.person, draft.account)
+    refuse_decided(row, load_votes(transaction, row.id), transaction.now)
+    claim = _claim(transaction, row)
+    if claim is not None and not _is_theirs(claim, draft):
+        raise Conflict(
+            f"{claim.name or claim.person[1]} has claimed this hold, until {_moment(claim)}", code="claimed"
+        )
+
+
+def _refuse_unclaim(transaction: Transaction, row: Row[Any], draft: ActDraft) -> None:
+    claim = _claim(transaction, row)
+    if claim is None or not _is_theirs(claim, draft):
+        who = f"{claim.name or claim.person[1]} has" if claim else "nobody has"
+        raise Conflict(f"you have not claimed this hold; {who}", code="not_claimed")
+
+
+def _refuse_review(transaction: Transaction, row: Row[Any], draft: ActDraft) -> None:
+    if row.review != Review.DUE.value:
+        raise Conflict("this hold needs no review, or has had it", code="nothing_to_review")
+    refuse_requester(row, draft.person, draft.account)
+    alone = [vote.id for vote in load_votes(transaction, row.id) if vote.is_break_glass]
+    if set(alone) & _votes_of(transaction, row, draft):
+        raise Forbidden("somebody else has to review what you decided alone", code="own_decision")
+
+
+def _claim(transaction: Transaction, row: Row[Any]) -> Act | None:
+    acts, cast = load_acts(transaction, row.id), load_votes(transaction, row.id)
+    return claim_of(acts, cast, now=seconds(transaction.now))
+
+
+def _is_theirs(claim: Act, draft: ActDraft) -> bool:
+    return claim.person == draft.person or claim.account == draft.account
+
+
+def _moment(claim: Act) -> str:
+    return rfc3339(micro(claim.until or claim.at))
+
+
+def _withdraw(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) -> None:
+    cast = load_votes(transaction, row.id)
+    if state_at(row, transaction.now) not in OPEN:
+        refuse_decided(row, cast, transaction.now)
+    own = _votes_of(transaction, row, draft)
+    mine = tuple(vote.id for vote in cast if vote.id in own and vote.withdrawn_at is None)
+    if not mine:
+        raise Conflict("you have no vote on this hold that could be taken back", code="no_vote")
+    row = take_turns(transaction, row)
+    new = replace(new, votes=mine)
+    stands = stands_at(row, _without(cast, mine, row), transaction.now)
+    match stands:
+        case Pending(deadline=deadline):
+            turn_at = next_turn(stands, transaction.now)
+            values = {"state": HoldState.PENDING.value, "deadline": micro(deadline), "turn_at": turn_at}
+            _act(transaction, row, draft, new, values)
+        case Approved():
+            _act(transaction, row, draft, new)
+        case Expired():
+            _act(transaction, row, draft, new)
+            expire(transaction, hold_with_id(transaction, row.id))
+        case Rejected():
+            raise RuntimeError("a hold that was open is rejected by taking a vote back")
+        case _ as never:
+            assert_never(never)
+
+
+def _without(cast: Sequence[Vote], withdrawn: Sequence[str], row: Row[Any]) -> list[Vote]:
+    return [vote for vote in cast if vote.id not in withdrawn and vote.digest == row.digest]
+
+
+def _votes_of(transaction: Transaction, row: Row[Any], draft: ActDraft) -> set[str]:
+    """The ids of a person's votes, by whichever of their identities."""
+    query = select(votes.c.id, votes.c.voter, votes.c.account).where(votes.c.hold == row.id)
+    person, account = identity_text(draft.person), identity_text(draft.account)
+    found = transaction.read(query)
+    return {vote.id for vote in found if vote.voter == person or vote.account == account}
+
+
+def _act(
+    transaction: Transaction,
+    row: Row[Any],
+    draft: ActDraft,
+    new: Act,
+    values: Mapping[str, Any] | None = None,
+) -> None:
+    """The entry, its row, and what becomes of the hold."""
+    changes = dict(values or {})
+    recorded = transaction.record(_entry(transaction, row, draft, new, changes))
+    transaction.change(insert(hold_acts).values(act_row(draft, new, seq=recorded.last)))
+    move(transaction, row, recorded.last, changes)
+
+
+def _entry(
+    transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act, changes: Mapping[str, Any]
+) -> EntryDraft:
+    voter = {"voter": list(new.person), "account": list(new.account), "name": new.name}
+    payloads = {"voter": json.dumps(voter).encode()}
+    if new.text:
+        name = "comment" if new.kind is ActKind.COMMENT else "reason"
+        payloads[name] = new.text.encode(errors="replace")
+    data: dict[str, Scalar | list[Scalar]] = {
+        "hold": row.id,
+        "act": new.id,
+        "digest": bytes_held(row),
+        "voter": transaction.pseudonym(new.person),
+        "key": key_text(draft.idempotency_key) if draft.idempotency_key else None,
+    }
+    if new.until is not None:
+        data["until"] = rfc3339(micro(new.until))
+    if new.kind is ActKind.WITHDRAW:
+        data |= {"votes": [*new.votes], "state": changes.get("state", row.state)}
+        data["deadline"] = rfc3339(changes.get("deadline", row.deadline))
+    subjects: dict[str, Subject] = {"voter": new.person}
+    return EntryDraft(_KINDS[new.kind], row.session, {**data}, payloads, requester_of(row), subjects)
