@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers bench-sessions soak clean e2e-llama e2e-oidc e2e-oip e2e-frameworks
+.PHONY: setup run test check format lock bench bench-peers bench-sessions soak clean e2e-llama e2e-oidc e2e-oip e2e-presidio e2e-frameworks
 
 setup: $(STAMP)
 
@@ -66,6 +66,11 @@ e2e-frameworks: setup
 e2e-oip: setup
 	$(BIN)/python tests/oip/setup_oip.py
 	$(BIN)/python -m pytest -m oip tests/oip $(PYTEST_ARGS)
+
+# Presidio's own recognisers on requests, in an environment of its own (300 MB, once).
+e2e-presidio: setup
+	$(BIN)/python tests/presidio/setup_presidio.py
+	build/presidio/env/bin/python -m pytest -m presidio tests/presidio $(PYTEST_ARGS)
 
 # Tokens of a real OpenID provider, in its flows; needs Node.js, and installs the provider first.
 e2e-oidc: setup

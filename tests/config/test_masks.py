@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from authz_service.config.model import PresidioDetector
 from authz_service.config.read import Loaded
 from authz_service.masking.options import Options
 
+_PERSON = "detectors: [{name: PERSON, presidio: {}}]\n"
 _ONE_MASK = "{name: a, in: [answers], entities: [UK_NHS]}"
 _TWO_MASKS = f"masks: [{_ONE_MASK}, {{name: b, in: [answers], entities: [UK_NHS], with: drop}}]"
 
@@ -125,3 +127,49 @@ def test_what_cannot_be_honoured_is_refused_with_its_place(
     found = faults(smallest + text + "\n")
     assert (3, column) in [(line, at) for line, at, _ in found]
     assert any(said in message for _, _, message in found), found
+
+
+def test_detectors_of_presidio_are_read(load: Load, smallest: str) -> None:
+    text = (
+        smallest
+        + """\
+detectors:
+  - {name: PERSON, presidio: {}}
+  - {name: LOCATION, presidio: {language: de, model: de_core_news_lg}, threshold: 0.7}
+masks:
+  - {name: names, in: [requests], entities: [PERSON]}
+requests:
+  rules: [{name: a, when: "findings.LOCATION.count > 0", effect: deny}]
+answers:
+  rules: [{name: b, when: "findings.PERSON.count > 0", effect: deny}]
+"""
+    )
+    loaded = load(text)
+    assert loaded.config.presidio == (
+        PresidioDetector("PERSON", "en", "en_core_web_lg", 0.5),
+        PresidioDetector("LOCATION", "de", "de_core_news_lg", 0.7),
+    )
+    assert loaded.digest != load(text.replace("0.7", "0.8")).digest
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("detectors: [{name: PERSON, presidio: {}, allow: [x]}]", "Presidio finds PERSON in its own way"),
+        ("detectors: [{name: PERSON, presidio: {}, pattern: x}]", "Presidio finds PERSON in its own way"),
+        ("detectors: [{name: PERSON, presidio: {language: de}}]", "model"),
+        ("detectors: [{name: PERSON, presidio: {model: ../x}}]", "a model of spaCy"),
+        ("detectors: [{name: PERSON, presidio: {way: 1}}]", "way"),
+        ("detectors: [{name: US_SSN, presidio: {}}]", "presidio"),
+        (
+            _PERSON + "masks: [{name: a, in: [requests, answers], entities: [PERSON]}]",
+            "reads whole texts only, and answers come in pieces",
+        ),
+        (
+            _PERSON + "answers: {rules: [{name: a, when: 'answer.findings.PERSON.count > 0', effect: deny}]}",
+            "reads whole texts only, and answers come in pieces",
+        ),
+    ],
+)
+def test_what_presidio_cannot_do_is_refused(faults: Faults, smallest: str, lines: str, said: str) -> None:
+    assert any(said in message for _, _, message in faults(smallest + lines + "\n"))

@@ -111,9 +111,24 @@ def _load(file: Path, *, as_json: bool) -> Loaded:
     from authz_service.config.faults import BadConfiguration
 
     try:
-        return load_config(file)
+        loaded = load_config(file)
+        if loaded.config.presidio:
+            _check_presidio(file, loaded)
+        return loaded
     except BadConfiguration as bad:
         _refuse(bad, as_json=as_json)
+
+
+def _check_presidio(file: Path, loaded: Loaded) -> None:
+    """Whether what the file asks of Presidio is there; raises `BadConfiguration`."""
+    from authz_service.config.faults import BadConfiguration, Fault, Place
+    from authz_service.errors import Misconfigured
+    from authz_service.runtime.rules import request_scanner_of, scanner_of
+
+    try:
+        request_scanner_of(loaded.config, scanner_of(loaded.config))
+    except Misconfigured as error:
+        raise BadConfiguration(str(file), [Fault(Place(1, 1), str(error))]) from error
 
 
 def _refuse(bad: BadConfiguration, *, as_json: bool) -> NoReturn:

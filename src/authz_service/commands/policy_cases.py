@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 
 from authz_service.config.cases import REFUSED, Case
 from authz_service.config.read import Loaded
-from authz_service.errors import Unreadable
+from authz_service.errors import Unavailable, Unreadable
 from authz_service.identity.embedded import EMBEDDED_ISSUER
 from authz_service.inspection.request import inspect_request
 from authz_service.inspection.results import RequestInspection
 from authz_service.masking.seams import Scanner
 from authz_service.model_apis.registry import OPENAI_CHAT
 from authz_service.policy.decision import AnswerFacts, Decision, RequestFacts
-from authz_service.runtime.rules import scanner_of
+from authz_service.runtime.rules import request_scanner_of, scanner_of
 from authz_service.view.caller import Caller
 from authz_service.view.unread import require_permitted
 
@@ -61,14 +61,15 @@ class CaseResult:
 def run_cases(loaded: Loaded, cases: Sequence[Case], *, now: float) -> list[CaseResult]:
     """Judge every case; `now` (seconds since the epoch) is the time of those that name none."""
     scanner = scanner_of(loaded.config)
-    return [_run(loaded, scanner, case, now) for case in cases]
+    request_scanner = request_scanner_of(loaded.config, scanner)
+    return [_run(loaded, scanner, request_scanner, case, now) for case in cases]
 
 
-def _run(loaded: Loaded, scanner: Scanner, case: Case, now: float) -> CaseResult:
+def _run(loaded: Loaded, scanner: Scanner, request_scanner: Scanner, case: Case, now: float) -> CaseResult:
     moment = now if case.at is None else case.at
     caller = _caller(loaded, case, moment)
     try:
-        read = _inspect(loaded, scanner, case)
+        read = _inspect(loaded, request_scanner, case)
         view = replace(read.view, unread=(*read.view.unread, *case.unread))
         if case.answer is None:
             found: Mapping[str, int] = read.findings
@@ -78,7 +79,7 @@ def _run(loaded: Loaded, scanner: Scanner, case: Case, now: float) -> CaseResult
             found = Counter(finding.entity for finding in scanner.scan(case.answer))
             facts = AnswerFacts(caller, view, read.findings, found, moment)
             decision = loaded.policy.decide_answer(facts)
-    except Unreadable as error:
+    except (Unreadable, Unavailable) as error:
         return _result(case, REFUSED, "", f"{error} ({error.code})", {}, {})
     errors = {outcome.rule: outcome.error for outcome in decision.outcomes if outcome.error is not None}
     return _result(case, _word(decision), decision.rule, decision.reason, found, errors)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from authz_service.config import scalars
 from authz_service.config.faults import Place, with_caret
+from authz_service.config.masks import WHOLE_ONLY
 from authz_service.config.section import Section
 from authz_service.policy.conditions import BadCondition, Compiler, Condition, Phase, TextFault
 from authz_service.policy.rules import lacks_issuer
@@ -15,12 +16,14 @@ from authz_service.policy.rules import lacks_issuer
 class ConditionReader:
     """Compiles the conditions of one file. `lines` are the file's, for finding columns in them.
 
-    With several issuers a condition that reads groups has to read the issuer too.
+    With several issuers a condition that reads groups has to read the issuer too. Entity types of
+    `whole_only` are never found in an answer, so a condition that asks for them there is refused.
     """
 
     compiler: Compiler
     lines: tuple[str, ...]
     has_several_issuers: bool
+    whole_only: frozenset[str] = frozenset()
 
     def required(self, section: Section, key: str, phase: Phase) -> Condition | None:
         """The condition under a key; None when it is missing or faulty, which is reported."""
@@ -43,6 +46,10 @@ class ConditionReader:
             return None
         if self.has_several_issuers and lacks_issuer(condition):
             section.refuse_value(key, "with more than one issuer, say whose groups: compare the issuer too")
+            return None
+        unknown = [name for name in sorted(self.whole_only) if f"answer.findings.{name}" in condition.reads]
+        if unknown:
+            section.refuse_value(key, f"{unknown[0]} {WHOLE_ONLY}")
             return None
         return condition
 

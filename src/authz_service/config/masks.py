@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from authz_service.config import scalars
 from authz_service.config.faults import with_caret
-from authz_service.config.model import CustomDetector, DetectorOptions, Mask
+from authz_service.config.model import CustomDetector, DetectorOptions, Mask, PresidioDetector
 from authz_service.config.section import Refused, Section, described, shortened
 from authz_service.config.tree import Node, Scalar
 from authz_service.errors import Misconfigured
@@ -23,14 +23,18 @@ OptionsCheck = Callable[[str, Options], None]
 
 _MOST_WORDS = 100
 
+_LANGUAGE = "en"
+_MODEL = "en_core_web_lg"
+
 _OPERATORS = {name: name for name in ("type", "partial", "hash", "drop")}
 
 
 def read_detectors(
     root: Section, builtin: Collection[str], check: PatternCheck, check_options: OptionsCheck
-) -> tuple[tuple[CustomDetector, ...], tuple[DetectorOptions, ...]]:
-    """`detectors`: entity types of the operator's own, and options of these and of built-in ones."""
+) -> tuple[tuple[CustomDetector, ...], tuple[DetectorOptions, ...], tuple[PresidioDetector, ...]]:
+    """`detectors`: entity types of the operator's own, options of these and of built-in ones, Presidio's."""
     detectors: list[CustomDetector] = []
+    presidio: list[PresidioDetector] = []
     options: list[DetectorOptions] = []
     seen: set[str] = set()
     for section in root.sections("detectors"):
@@ -41,6 +45,9 @@ def read_detectors(
         is_builtin = name in builtin
         if is_builtin and section.has("pattern"):
             section.refuse_value("name", f"there is a detector called {name} already, built in")
+        if section.has("presidio") and not is_builtin:
+            presidio.append(_read_presidio(section, name))
+            continue
         given = _read_options(section, is_builtin=is_builtin)
         pattern = section.optional("pattern", _pattern(check), "")
         if not is_builtin and not section.has("pattern"):
@@ -52,8 +59,32 @@ def read_detectors(
             detectors.append(CustomDetector(name, pattern))
         if given != Options():
             options.append(DetectorOptions(name, given))
-    return tuple(detectors), tuple(options)
+    return tuple(detectors), tuple(options), tuple(presidio)
 
+
+def _read_presidio(section: Section, name: str) -> PresidioDetector:
+    """An entity type that Presidio finds; it knows none of our options but a threshold."""
+    for key in ("pattern", "context", "within", "allow", "allow_patterns"):
+        if section.has(key):
+            section.refuse_value(key, f"is for detectors of ours; Presidio finds {name} in its own way")
+            section.optional(key, lambda _: None, None)
+    threshold = section.optional("threshold", _share, Options().threshold)
+    inner = section.section_or_empty("presidio")
+    language = inner.optional("language", _language, _LANGUAGE)
+    if language == _LANGUAGE:
+        model = inner.optional("model", _model, _MODEL)
+    else:
+        model = inner.required("model", _model, _MODEL)
+    inner.close()
+    section.close()
+    return PresidioDetector(name, language, model, threshold)
+
+
+_language = scalars.word(r"[a-z]{2}", "a language of two letters, as in en")
+_model = scalars.word(r"[a-z][a-z0-9_]{0,99}", "a model of spaCy, as in en_core_web_lg, or none")
+
+
+WHOLE_ONLY = "is found by Presidio, which reads whole texts only, and answers come in pieces"
 
 _entity = scalars.word(r"[A-Z][A-Z0-9_]{0,63}", "an entity type in capitals, as in EMPLOYEE_ID")
 
@@ -131,8 +162,10 @@ def _hint(name: str, builtin: Collection[str]) -> str:
     return f"did you mean {close[0]}, which is built in?" if close else f"{name} is not built in"
 
 
-def read_masks(root: Section, entities: Collection[str]) -> tuple[Mask, ...]:
-    """`masks`: which entity types never cross, in which direction."""
+def read_masks(
+    root: Section, entities: Collection[str], whole_only: Collection[str] = ()
+) -> tuple[Mask, ...]:
+    """`masks`: which entity types never cross, in which direction; those of `whole_only` in requests only."""
     masks: list[Mask] = []
     known = _known_entity(entities)
     places = scalars.list_of(scalars.one_of({"requests": "requests", "answers": "answers"}))
@@ -146,6 +179,9 @@ def read_masks(root: Section, entities: Collection[str]) -> tuple[Mask, ...]:
         mask = Mask(name, types, "requests" in where, "answers" in where, operator)
         for other in masks:
             _refuse_both(section, mask, other)
+        for entity in types if mask.in_answers else ():
+            if entity in whole_only:
+                section.refuse_value("in", f"{entity} {WHOLE_ONLY}: name it in a mask in: [requests]")
         section.close()
         masks.append(mask)
     return tuple(masks)

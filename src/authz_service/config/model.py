@@ -182,6 +182,19 @@ class CustomDetector:
 
 
 @dataclass(frozen=True, slots=True)
+class PresidioDetector:
+    """One of Presidio's entity types, found in requests by its recognisers for a language, from a score on.
+
+    `model` is a model of spaCy, or "none": then there are no names, and recognisers have patterns only.
+    """
+
+    name: str
+    language: str
+    model: str
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class DetectorOptions:
     """On which terms an entity type is found, where the operator says so."""
 
@@ -239,4 +252,5 @@ class Config:
     store_url: str
     record: Record = field(default_factory=Record)
     detector_options: tuple[DetectorOptions, ...] = ()
+    presidio: tuple[PresidioDetector, ...] = ()
     link: Link | None = None

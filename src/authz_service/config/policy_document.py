@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from authz_service.config.model import Config, Review
+from authz_service.config.model import Config, PresidioDetector, Review
 from authz_service.core.holds import Stage
 from authz_service.core.stage_terms import terms
 from authz_service.masking.options import Options
@@ -24,6 +24,7 @@ def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any
         ],
         "detectors": [[detector.name, detector.pattern] for detector in config.detectors],
         "detector_options": [[given.name, *_options(given.options)] for given in config.detector_options],
+        **({"presidio": [_presidio(found) for found in config.presidio]} if config.presidio else {}),
         "approvals": {
             approval.name: {
                 "snapshot": approval.snapshot,
@@ -47,6 +48,10 @@ def _review(review: Review) -> list[object]:
 def _stage(stage: Stage) -> list[object]:
     more = terms(stage)
     return [stage.reviewers, stage.votes, int(stage.within), *([more] if more else [])]
+
+
+def _presidio(detector: PresidioDetector) -> list[object]:
+    return [detector.name, detector.language, detector.model, f"{detector.threshold:g}"]
 
 
 def _options(options: Options) -> list[object]:

@@ -91,13 +91,14 @@ def _read_root(
         return None
     root.required("version", _version, VERSION)
     identity = read_identity(root, base)
-    detectors, options = read_detectors(
+    detectors, options, presidio = read_detectors(
         root, surroundings.entities, surroundings.check_pattern, surroundings.check_options
     )
-    entities = surroundings.entities | {detector.name for detector in detectors if detector.name}
+    whole_only = frozenset(detector.name for detector in presidio if detector.name)
+    entities = surroundings.entities | {detector.name for detector in detectors if detector.name} | whole_only
     several = len(identity.issuers) + (identity.embedded and identity.embedded_votes) > 1
     compiler = surroundings.compiler(entities, _group_claims(identity))
-    conditions = ConditionReader(compiler, tuple(text.splitlines()), several)
+    conditions = ConditionReader(compiler, tuple(text.splitlines()), several, whole_only)
     review, roles = read_review(root, conditions, identity)
     models = read_models(root, base)
     approvals = read_approvals(root, conditions, surroundings.has_zone)
@@ -109,7 +110,7 @@ def _read_root(
         models=models,
         identity=identity,
         review=review,
-        masks=read_masks(root, entities),
+        masks=read_masks(root, entities, whole_only),
         detectors=detectors,
         paths=paths,
         holds=read_holds(root, surroundings.noise_roots),
@@ -118,6 +119,7 @@ def _read_root(
         store_url=read_store(root),
         record=read_record(root, base),
         detector_options=options,
+        presidio=presidio,
         link=read_link(root, base),
     )
     root.close()

@@ -48,7 +48,8 @@ async def judge(
         if route is None:
             return _judge_path(rules, request, caller=caller, now=now, new_hold=new_hold)
         work = partial(_judge_body, rules, request, route, body, caller=caller, now=now, new_hold=new_hold)
-        return work() if len(body) <= LARGEST_INLINE else await threads.run(work)
+        is_quick = len(body) <= LARGEST_INLINE and rules.request_scanner is rules.scanner
+        return work() if is_quick else await threads.run(work)
     except AuthzError as error:
         return RequestFailed(error)
 
@@ -133,7 +134,7 @@ def inspect(
         body,
         api=route.api,
         operation=route.operation,
-        scanner=rules.scanner,
+        scanner=rules.request_scanner,
         masked_entities=rules.request_masks,
         models=rules.models,
         noise=rules.config.holds.noise,

@@ -11,6 +11,7 @@ from authz_service.masking.detectors import build_scanner
 from authz_service.masking.operators import Masks, Operator, by_type, drop, keyed_hash, partial
 from authz_service.masking.seams import Scanner
 from authz_service.policy.decision import Policy
+from authz_service.runtime.presidio import with_presidio
 
 _OPERATORS: Mapping[str, Operator] = {"type": by_type, "partial": partial, "drop": drop}
 
@@ -23,13 +24,25 @@ def scanner_of(config: Config) -> Scanner:
     )
 
 
+def request_scanner_of(config: Config, scanner: Scanner) -> Scanner:
+    """`scanner` of the same configuration, with what Presidio finds where the file asks for it.
+
+    Raises `Misconfigured` where Presidio has not what the file asks for.
+    """
+    return with_presidio(scanner, config.presidio) if config.presidio else scanner
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything that judging needs. `models` maps each name and alias to the model's name."""
+    """Everything that judging needs. `models` maps each name and alias to the model's name.
+
+    `request_scanner` is `scanner`, unless requests are read by Presidio as well.
+    """
 
     config: Config
     policy: Policy
     scanner: Scanner
+    request_scanner: Scanner
     models: Mapping[str, str]
     request_masks: Masks
     answer_masks: Masks
@@ -42,11 +55,15 @@ class Rules:
 
     @classmethod
     def of(cls, config: Config, policy: Policy, scanner: Scanner, mask_key: bytes = b"") -> Rules:
-        """The rules of a valid configuration; raises ValueError where a mask hashes and there is no key."""
+        """The rules of a valid configuration; raises ValueError where a mask hashes and there is no key.
+
+        `Misconfigured` as `request_scanner_of` does.
+        """
         return cls(
             config=config,
             policy=policy,
             scanner=scanner,
+            request_scanner=request_scanner_of(config, scanner),
             models={name: m.name for m in config.models for name in (m.name, *m.aliases)},
             request_masks=_masks((mask for mask in config.masks if mask.in_requests), mask_key),
             answer_masks=_masks((mask for mask in config.masks if mask.in_answers), mask_key),
