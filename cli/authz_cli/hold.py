@@ -7,7 +7,7 @@ import click
 from authz_cli.exits import EXIT_CODES
 from authz_cli.options import Target, json_option, target_options
 
-STATES = ("pending", "approved", "released", "rejected", "expired", "superseded")
+STATES = ("pending", "approved", "released", "rejected", "expired", "superseded", "killed")
 OPEN = ("pending", "approved")
 
 

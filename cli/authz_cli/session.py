@@ -169,7 +169,8 @@ def tail(target: Target, session: str, limit: int | None, as_json: bool) -> None
 def kill(target: Target, session: str, reason: str, yes: bool, as_json: bool) -> None:
     """End an exchange that still runs (SESSION is its whole id); for operators.
 
-    Its caller gets an error with the reason. A request that waits for people is refused; its hold stays.
+    Its caller gets an error with the reason. A request that waits for people is refused, and its hold
+    ended with it, unless the same request waits in it again.
     """
     from authz_cli.session_actions import end
 

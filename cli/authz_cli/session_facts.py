@@ -18,6 +18,7 @@ _HOLD_ENDS = {
     "hold.rejected": "rejected",
     "hold.expired": "expired: nobody decided in time",
     "hold.superseded": "superseded by the same request of the same person",
+    "hold.killed": "ended: an operator ended the request",
 }
 
 

@@ -15,7 +15,14 @@ from authz_cli.session_story import Event, Story
 SCHEMA = "https://opentelemetry.io/schemas/1.37.0"
 _SERVER, _INTERNAL = 2, 1
 _OK, _ERROR = 1, 2
-_WAITS = ("hold.approved", "hold.rejected", "hold.expired", "hold.superseded", "exchange.ended")
+_WAITS = (
+    "hold.approved",
+    "hold.rejected",
+    "hold.expired",
+    "hold.superseded",
+    "hold.killed",
+    "exchange.ended",
+)
 
 
 def otlp_request(session: sessions_pb2.Session, story: Story) -> Object:

@@ -24,6 +24,7 @@ _TOLD = {
     "hold.rejected": "rejected",
     "hold.expired": "expired: nobody decided in time",
     "hold.superseded": "superseded by the same request, sent again",
+    "hold.killed": "ended: an operator ended the request",
     "request.released": "released to the model",
     "exchange.recovered": "the process died with it; the rest is not known",
 }

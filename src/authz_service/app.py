@@ -126,11 +126,19 @@ class Service:
                 await self._store.append(_activated(loaded, self._settings.part))
             except AuthzError as error:
                 log.error("policy.kept", policy=self._loaded.digest, error=str(error))
+                await self._record_refusal(error)
                 return
             if self._gateway is not None:
                 self._gateway.rules = rules
             self._loaded = loaded
             log.info("policy.activated", policy=loaded.digest)
+
+    async def _record_refusal(self, error: AuthzError) -> None:
+        """That somebody wanted other rules, and why they did not get them; not while the store is away."""
+        data = {"policy": self._loaded.digest, "code": error.code, **_named(self._settings.part)}
+        draft = EntryDraft(Kind.POLICY_REFUSED, data=data, payloads={"error": str(error).encode()})
+        with suppress(AuthzError):
+            await self._store.append(draft)
 
 
 @dataclass(frozen=True, slots=True)

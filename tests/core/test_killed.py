@@ -25,6 +25,7 @@ from authz_service.core.events import (
     Event,
     HoldAnswered,
     HoldApproved,
+    HoldEnded,
     Killed,
     RequestJudged,
     StoreFailed,
@@ -83,6 +84,18 @@ def test_one_that_waits_for_people_is_refused_and_leaves_its_hold(
     assert (reply.error.status, reply.error.code) == (403, "ended_by_operator")
     assert "It loops." in reply.error.message
     assert reply.headers["x-should-retry"] == "false"
+
+
+def test_that_its_hold_has_ended_is_no_news_to_it_and_no_reason_to_ask_the_rules_again(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    exchange = Exchange(request_of_alice)
+    exchange.handle(BodyRead(b"body"))
+    exchange.handle(judged(Effect.HOLD))
+    exchange.handle(HoldAnswered(Opened(hold_in(HoldState.PENDING))))
+    assert exchange.handle(HoldEnded(hold_in(HoldState.KILLED))) == []
+    commands = exchange.handle(KILLED)
+    assert recorded(commands)[0] == (Kind.REQUEST_REFUSED, "ended_by_operator")
 
 
 @pytest.mark.parametrize("before", [[], [STARTED], [STARTED, piece(b"")]])

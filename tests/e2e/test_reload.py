@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
 import openai
 import pytest
@@ -38,6 +42,14 @@ def stack(gateway: Stack) -> Iterator[Stack]:
 def line_of(stack: Stack, text: str) -> int:
     lines = stack.config_file.read_text().splitlines()
     return next(number for number, line in enumerate(lines, start=1) if text in line)
+
+
+def recorded(stack: Stack, kind: str) -> list[dict[str, Any]]:
+    """The entries of a kind, in order."""
+    with closing(sqlite3.connect(f"file:{stack.data / 'authz.db'}?mode=ro", uri=True)) as database:
+        rows = database.execute("SELECT body FROM entries ORDER BY seq").fetchall()
+    entries = [json.loads(body) for (body,) in rows]
+    return [entry for entry in entries if entry["kind"] == kind]
 
 
 def test_new_rules_are_in_force_without_a_restart(stack: Stack) -> None:
@@ -78,6 +90,9 @@ def test_a_file_with_three_mistakes_keeps_the_last_good_rules_and_names_all_thre
         assert place in kept["error"]
         assert place in checked.stdout + checked.stderr
     assert kept["error"].count("authz.yaml:") == 3
+    refused = until(lambda: recorded(stack, "policy.refused"), "an entry")[-1]
+    assert (refused["data"]["policy"], refused["data"]["code"]) == (kept["policy"], "bad_configuration")
+    assert list(refused["payloads"]) == ["error"]
     # The rules as they were, guests and all.
     assert said(ask(stack.sdk("ike", "staff"), "I am ike@example.org")) == "Hello from upstream."
     assert stack.upstream.requests[-1].json()["messages"][0]["content"] == "I am [EMAIL_ADDRESS]"

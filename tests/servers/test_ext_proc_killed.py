@@ -114,6 +114,6 @@ def test_one_that_waits_for_people_is_ended(tmp_path: Path) -> None:
             assert said(play) == "ended_by_operator"
             assert not play.is_released
             kinds = await service.kinds(session)
-            assert kinds[-3:] == ["session.killed", "request.refused", "exchange.ended"]
+            assert kinds[-4:] == ["session.killed", "hold.killed", "request.refused", "exchange.ended"]
 
     asyncio.run(scenario())

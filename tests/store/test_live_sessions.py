@@ -7,8 +7,15 @@ from typing import Any
 import pytest
 
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.audit.walk import Wrong
 from authz_service.core.live_sessions import ToEnd
+from authz_service.core.ports import Attached, HoldState, Opened
 from authz_service.errors import Conflict, NotFound
+from authz_service.keys.log_key import LogKey
+from authz_service.store.record_reader import reading
+from authz_service.store.verify_store import verify_store
+
+KEY = LogKey.create("example.com/log")
 
 
 def order(session: str, reason: bytes = b"It loops.") -> EntryDraft:
@@ -32,6 +39,51 @@ def test_a_session_that_runs_is_marked_and_is_no_more_once_it_has_ended(
             session = await store.session("s1")
             assert session is not None
             assert session.status == "killed"
+
+    run(scenario())
+
+
+def test_the_hold_of_a_request_that_is_ended_ends_with_it_and_takes_no_votes(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = (await store.open_hold(make.hold("s1"), make.limits)).hold
+            cursor = (await store.hold_changes(0))[-1].cursor
+            await store.kill("s1", order("s1"))
+            assert [(c.hold, c.state) for c in await store.hold_changes(cursor)] == [(hold.id, "killed")]
+            ended = (await store.entries("s1"))[-1]
+            assert (ended.kind, ended.data["hold"]) == ("hold.killed", hold.id)
+            with pytest.raises(Conflict) as conflict:
+                await store.vote(make.ballot(hold), make.limits)
+            assert conflict.value.code == "hold_killed"
+            await store.kill("s1", order("s1", b"Again."))
+            kinds = [entry.kind for entry in await store.entries("s1")]
+            assert kinds.count("hold.killed") == 1
+            await store.append(make.ended("s1", "killed"))
+            assert isinstance(await store.open_hold(make.hold("s2"), make.limits), Opened)
+
+    run(scenario())
+    with reading(place.url) as reader:
+        assert verify_store(reader, keys=[KEY.vkey], kept=[]).wrong == [Wrong("head", "is not signed")]
+
+
+def test_a_hold_in_which_the_same_request_waits_again_stays_until_the_last_is_ended(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = (await store.open_hold(make.hold("s1"), make.limits)).hold
+            assert isinstance(await store.open_hold(make.hold("s2"), make.limits), Attached)
+            await store.kill("s1", order("s1"))
+            assert (await store.hold(hold.id)).state is HoldState.PENDING
+            await store.append(make.ended("s1", "killed"))
+            approved = await store.vote(make.ballot(hold), make.limits)
+            assert approved.state is HoldState.APPROVED
+            await store.kill("s2", order("s2"))
+            assert (await store.hold(hold.id)).state is HoldState.KILLED
+            released = make.released("s2")
+            assert not await store.consume(hold.id, digest=hold.digest, session="s2", entries=[released])
 
     run(scenario())
 

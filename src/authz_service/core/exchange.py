@@ -342,6 +342,8 @@ class Exchange:
         return self.request.caller if self.request.caller.expires_at > now else None
 
     def _hold_ended(self, body: bytes, hold: Hold) -> list[Command]:
+        if hold.state is HoldState.KILLED:
+            return []  # with the order to end the one exchange that waited, which comes with its reason
         if hold.state in (HoldState.REJECTED, HoldState.EXPIRED):
             reply = replies.ended(hold, session=self.request.session)
             return [LeaveHold(), *self._refuse(reply, outcome=hold.state.value)]
@@ -553,6 +555,8 @@ class Exchange:
             case HoldApproved(hold, now):
                 return self._answer_approved(state, hold, now)
             case HoldEnded(hold):
+                if hold.state is HoldState.KILLED:
+                    return []  # as for a request
                 return self._withhold(state, self._answer_ended(hold), hold.state.value)
             case WaitElapsed() if state.hold is not None:
                 return self._withhold(state, self._pending(state.hold), "pending")

@@ -24,6 +24,8 @@ class LiveSessions(Protocol):
     async def kill(self, session_id: str, entry: EntryDraft) -> Session:
         """Mark a session that has not ended as to be ended, with its entry; again is an entry more.
 
+        The hold that it waits in ends in the same transaction, unless others wait in it too.
+
         Raises `NotFound`, and `Conflict` (`session_ended`) with nothing recorded.
         """
         ...

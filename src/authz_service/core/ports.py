@@ -25,6 +25,7 @@ class HoldState(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
+    KILLED = "killed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ STATES: dict[HoldState, holds_pb2.HoldState.ValueType] = {
     HoldState.REJECTED: holds_pb2.HOLD_STATE_REJECTED,
     HoldState.EXPIRED: holds_pb2.HOLD_STATE_EXPIRED,
     HoldState.SUPERSEDED: holds_pb2.HOLD_STATE_SUPERSEDED,
+    HoldState.KILLED: holds_pb2.HOLD_STATE_KILLED,
 }
 REVIEWS: dict[Review, holds_pb2.ReviewState.ValueType] = {
     Review.NONE: holds_pb2.REVIEW_STATE_UNSPECIFIED,

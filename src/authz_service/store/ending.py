@@ -12,9 +12,9 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Approved
 from authz_service.core.ports import HoldState
-from authz_service.store.hold_rows import OPEN, bytes_held
+from authz_service.store.hold_rows import OPEN, bytes_held, state_at
 from authz_service.store.loading import standing_of
-from authz_service.store.schema import holds
+from authz_service.store.schema import holds, sessions
 from authz_service.store.transaction import Transaction
 
 SWEPT_AT_ONCE = 256
@@ -68,6 +68,19 @@ def expire(transaction: Transaction, row: Row[Any]) -> None:
     }
     recorded = transaction.record(EntryDraft(Kind.HOLD_EXPIRED, row.session, data))
     move(transaction, row, recorded.last, {"state": HoldState.EXPIRED.value})
+
+
+def kill_hold(transaction: Transaction, hold_id: str, *, session: str) -> None:
+    """Close the hold that a session waits in, which an operator ended, unless others wait in it too."""
+    row = transaction.read(select(holds).where(holds.c.id == hold_id)).one_or_none()
+    if row is None or state_at(row, transaction.now) not in OPEN:
+        return
+    others = (sessions.c.hold == hold_id) & (sessions.c.id != session) & sessions.c.ended_at.is_(None)
+    if transaction.read(select(sessions.c.id).where(others).limit(1)).first() is not None:
+        return
+    data: dict[str, Scalar] = {"hold": row.id, "digest": bytes_held(row), "state": row.state}
+    recorded = transaction.record(EntryDraft(Kind.HOLD_KILLED, row.session, data))
+    move(transaction, row, recorded.last, {"state": HoldState.KILLED.value})
 
 
 def move(transaction: Transaction, row: Row[Any], seq: int, values: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from authz_service.audit.entry import decode
 from authz_service.core.live_sessions import ToEnd
 from authz_service.core.ports import Entry, Session
 from authz_service.errors import Conflict, NotFound
+from authz_service.store.ending import kill_hold
 from authz_service.store.hold_rows import seconds
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.queries import list_entries
@@ -34,6 +35,8 @@ def kill(transaction: Transaction, session_id: str, entry: EntryDraft) -> Sessio
     if found.ended_at is not None:
         raise Conflict(f"this session has ended before ({found.status})", code="session_ended")
     transaction.record(entry)
+    if found.hold is not None:
+        kill_hold(transaction, found.hold, session=found.id)
     marked = session(transaction, session_id)
     return found if marked is None else marked
 

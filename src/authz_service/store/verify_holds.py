@@ -59,6 +59,7 @@ _ENDS = {
     Kind.HOLD_REJECTED.value: HoldState.REJECTED,
     Kind.HOLD_EXPIRED.value: HoldState.EXPIRED,
     Kind.HOLD_SUPERSEDED.value: HoldState.SUPERSEDED,
+    Kind.HOLD_KILLED.value: HoldState.KILLED,
 }
 _TURNS = {Kind.HOLD_REMINDED.value: Turn.REMINDED, Kind.HOLD_ESCALATED.value: Turn.ESCALATED}
 _ACTS = {

@@ -92,6 +92,8 @@ def refuse_decided(row: Row[Any], cast: Sequence[Vote], now: int) -> None:
             said += f" after its approval by {_names(cast)}" if row.state == HoldState.APPROVED.value else ""
         case HoldState.SUPERSEDED:
             said = "was superseded by a newer request of the same caller"
+        case HoldState.KILLED:
+            said = "was ended: an operator ended the request that it was for"
         case _ as never:
             assert_never(never)
     raise Conflict(f"hold {row.id} {said}", code=f"hold_{state.value}")
