@@ -66,15 +66,59 @@ class Client:
         request.id = _only("hold", name, (hold.id for hold, _ in listed))
         return self._call(lambda m: self.holds_api.GetHold(request, timeout=PATIENCE, metadata=m))
 
-    def approve(self, hold: str, *, digest: str, reason: str) -> holds_pb2.ApproveHoldResponse:
+    def hold_id(self, name: str) -> str:
+        """The id of the hold that `name` is, or is a beginning of, without reading what it holds."""
+        request = holds_pb2.ListHoldsRequest(id_prefix=name)
+        found = (hold.id for hold, _ in self.holds(request))
+        return _only("hold", name, found, whole=True)
+
+    def approve(
+        self, hold: str, *, digest: str, reason: str, break_glass: bool = False
+    ) -> holds_pb2.ApproveHoldResponse:
         """Vote for; sent again when the server does not answer."""
-        request = holds_pb2.ApproveHoldRequest(id=hold, digest=digest, reason=reason, idempotency_key=_key())
+        request = holds_pb2.ApproveHoldRequest(
+            id=hold, digest=digest, reason=reason, idempotency_key=_key(), break_glass=break_glass
+        )
         return self._vote(lambda m: self.holds_api.ApproveHold(request, timeout=PATIENCE, metadata=m))
 
-    def reject(self, hold: str, *, digest: str, reason: str) -> holds_pb2.RejectHoldResponse:
+    def reject(
+        self, hold: str, *, digest: str, reason: str, break_glass: bool = False
+    ) -> holds_pb2.RejectHoldResponse:
         """Vote against; sent again when the server does not answer."""
-        request = holds_pb2.RejectHoldRequest(id=hold, digest=digest, reason=reason, idempotency_key=_key())
+        request = holds_pb2.RejectHoldRequest(
+            id=hold, digest=digest, reason=reason, idempotency_key=_key(), break_glass=break_glass
+        )
         return self._vote(lambda m: self.holds_api.RejectHold(request, timeout=PATIENCE, metadata=m))
+
+    def decide(self, request: holds_pb2.DecideHoldsRequest) -> holds_pb2.DecideHoldsResponse:
+        """The same vote on many holds; sent again when the server does not answer."""
+        request.idempotency_key = _key()
+        return self._vote(lambda m: self.holds_api.DecideHolds(request, timeout=LONG_PATIENCE, metadata=m))
+
+    def withdraw(self, hold: str, *, reason: str) -> holds_pb2.WithdrawVoteResponse:
+        """Take one's votes back."""
+        request = holds_pb2.WithdrawVoteRequest(id=hold, reason=reason, idempotency_key=_key())
+        return self._vote(lambda m: self.holds_api.WithdrawVote(request, timeout=PATIENCE, metadata=m))
+
+    def claim(self, hold: str) -> holds_pb2.ClaimHoldResponse:
+        """Say that one looks at it."""
+        request = holds_pb2.ClaimHoldRequest(id=hold, idempotency_key=_key())
+        return self._vote(lambda m: self.holds_api.ClaimHold(request, timeout=PATIENCE, metadata=m))
+
+    def release_claim(self, hold: str) -> holds_pb2.ReleaseClaimResponse:
+        """Say that one looks at it no longer."""
+        request = holds_pb2.ReleaseClaimRequest(id=hold, idempotency_key=_key())
+        return self._vote(lambda m: self.holds_api.ReleaseClaim(request, timeout=PATIENCE, metadata=m))
+
+    def comment(self, hold: str, *, text: str) -> holds_pb2.CommentHoldResponse:
+        """Write to the other reviewers."""
+        request = holds_pb2.CommentHoldRequest(id=hold, text=text, idempotency_key=_key())
+        return self._vote(lambda m: self.holds_api.CommentHold(request, timeout=PATIENCE, metadata=m))
+
+    def review(self, hold: str, *, reason: str) -> holds_pb2.ReviewHoldResponse:
+        """Review what somebody decided alone."""
+        request = holds_pb2.ReviewHoldRequest(id=hold, reason=reason, idempotency_key=_key())
+        return self._vote(lambda m: self.holds_api.ReviewHold(request, timeout=PATIENCE, metadata=m))
 
     def watch(self, cursor: str) -> Iterator[holds_pb2.WatchHoldsResponse]:
         """One stream, until the server ends it; raises `grpc.RpcError` as it comes."""
@@ -222,14 +266,21 @@ def _call_of(error: object) -> grpc.Call | None:
     return error if isinstance(error, grpc.Call) else None
 
 
-def _only(noun: str, name: str, ids: Iterator[str]) -> str:
+def _only(noun: str, name: str, ids: Iterator[str], *, whole: bool = False) -> str:
+    """The one id that begins with `name`; with `whole`, one that is `name` itself comes first."""
     # The server filters; what it names must still begin with what was typed, or another thing is decided.
-    matches = list(islice((i for i in ids if name and i.startswith(name)), 2))
+    matches = [i for i in ids if i.startswith(name)] if whole and name else _two(name, ids)
+    if whole and name in matches:
+        return name
     if not matches:
         raise Failure(f"there is no {noun} {name} that you may see; try: authz {noun} list", Exit.NOT_FOUND)
     if len(matches) > 1:
         raise Failure(f"several {noun}s begin with {name}: say more of the id", Exit.USAGE)
     return matches[0]
+
+
+def _two(name: str, ids: Iterator[str]) -> list[str]:
+    return list(islice((i for i in ids if name and i.startswith(name)), 2))
 
 
 def _key() -> str:

@@ -19,6 +19,7 @@ class Exit(IntEnum):
     CONFLICT = 4
     NOT_PERMITTED = 5
     AWAY = 6
+    UNDECIDED = 7
 
 
 EXIT_CODES = """\b
@@ -29,7 +30,8 @@ Exit codes:
   3  not found
   4  conflict: decided before, changed, or too late
   5  not permitted, or no valid token
-  6  the server is away"""
+  6  the server is away
+  7  undecided in the time that was given"""
 
 _BY_STATUS = {
     401: Exit.NOT_PERMITTED,

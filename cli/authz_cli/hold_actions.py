@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
 
 import click
 
@@ -14,80 +13,95 @@ from authz_cli import terminal
 from authz_cli.client import Client, connect, first_of
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import hold_object, hold_with_body, state_word
+from authz_cli.hold_options import Decision, Filters
 from authz_cli.hold_text import hold_page, holds_table, local
 from authz_cli.moments import moment
 from authz_cli.options import Target
 from authz_cli.safe_text import safe_line
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which holds to list; empty means any."""
-
-    states: tuple[str, ...]
-    caller: str
-    model: str
-    rule: str
-
-    def request(self) -> holds_pb2.ListHoldsRequest:
-        """The first page of them."""
-        states = [holds_pb2.HoldState.Value(f"HOLD_STATE_{state.upper()}") for state in self.states]
-        return holds_pb2.ListHoldsRequest(states=states, caller=self.caller, model=self.model, rule=self.rule)
+def list_request(filters: Filters) -> holds_pb2.ListHoldsRequest:
+    """The first page of what the server filters."""
+    states = [holds_pb2.HoldState.Value(f"HOLD_STATE_{state.upper()}") for state in filters.states]
+    return holds_pb2.ListHoldsRequest(
+        states=states,
+        caller=filters.caller,
+        model=filters.model,
+        rule=filters.rule,
+        review=holds_pb2.REVIEW_STATE_DUE if filters.to_review else holds_pb2.REVIEW_STATE_UNSPECIFIED,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What the reviewer wants. `digest` is the one they name; `is_sure` asks no question."""
+def is_chosen(hold: holds_pb2.Hold, filters: Filters) -> bool:
+    """Whether a hold is one of those that the filters choose; the server has not looked at all of them."""
+    caller = (hold.caller.subject, hold.caller.person)
+    return (
+        (not filters.states or state_word(hold.state) in filters.states)
+        and filters.caller in ("", *caller)
+        and filters.model in ("", hold.model)
+        and filters.rule in ("", hold.rule)
+        and (not filters.is_mine or is_asked_for(hold))
+        and (not filters.is_due_soon or hold.is_due_soon)
+        and (not filters.to_review or hold.review == holds_pb2.REVIEW_STATE_DUE)
+    )
 
-    verdict: Literal["approve", "reject"]
-    reason: str
-    digest: str | None
-    is_sure: bool
+
+def is_asked_for(hold: holds_pb2.Hold) -> bool:
+    """Whether a stage that is open now asks for the vote of whoever asks."""
+    mine = {(ref.approval, ref.stage, ref.is_escalated) for ref in hold.may_vote_in}
+    return any(
+        stage.is_open and (stage.ref.approval, stage.ref.stage, stage.is_escalated) in mine
+        for stage in hold.stages
+    )
 
 
-def show_list(target: Target, filters: Filters, *, limit: int, as_json: bool) -> None:
+def show_list(target: Target, filters: Filters, *, limit: int, as_json: bool, is_wide: bool = False) -> None:
     """Print a list of holds."""
     with connect(target) as client:
-        found = first_of(client.holds(filters.request()), limit)
+        found = client.holds(list_request(filters))
+        chosen = first_of((item for item in found if is_chosen(item[0], filters)), limit)
     if as_json:
-        click.echo(json.dumps([hold_object(hold) for hold, _ in found], indent=2))
-    elif not found:
+        click.echo(json.dumps([hold_object(hold) for hold, _ in chosen], indent=2))
+    elif not chosen:
         click.echo("no holds")
     else:
-        now = local(found[0][1].as_of)
-        click.echo(holds_table([hold for hold, _ in found], now=now))
+        now = local(chosen[0][1].as_of)
+        click.echo(holds_table([hold for hold, _ in chosen], now=now, is_wide=is_wide))
 
 
 def show_one(target: Target, name: str, *, as_json: bool) -> None:
     """Print one hold."""
     with connect(target) as client:
         answer = client.hold(name)
-    _require_shown_bytes(answer.hold)
+    require_shown_bytes(answer.hold)
     if as_json:
         click.echo(json.dumps(hold_with_body(answer.hold), indent=2))
     else:
-        _print_page(answer)
+        print_page(answer)
 
 
-def decide(target: Target, name: str, decision: Decision, *, as_json: bool) -> None:
+def decide(
+    target: Target, name: str, decision: Decision, *, as_json: bool, break_glass: bool = False
+) -> None:
     """Show what is decided, ask, and vote on exactly that."""
     with connect(target) as client:
         answer = client.hold(name)
         hold = answer.hold
-        _require_shown_bytes(hold)
+        require_shown_bytes(hold)
         _require_decidable(hold, decision)
         if not as_json and (decision.verdict == "approve" or not decision.is_sure):
-            _print_page(answer)
+            print_page(answer)
         if not decision.is_sure:
-            _ask(hold, decision, as_json=as_json)
-        voted = _vote(client, hold, decision)
+            _ask(hold, decision, as_json=as_json, break_glass=break_glass)
+        voted = _vote(client, hold, decision, break_glass=break_glass)
     if as_json:
         click.echo(json.dumps(hold_object(voted.hold), indent=2))
     else:
-        click.echo(_outcome(voted))
+        click.echo(outcome(voted.hold, now=local(voted.as_of)))
 
 
-def _require_shown_bytes(hold: holds_pb2.Hold) -> None:
+def require_shown_bytes(hold: holds_pb2.Hold) -> None:
+    """Refuse what is not the bytes that it says it is."""
     # An approval names a digest: it must be that of the bytes on the screen, whatever the server says.
     if hashlib.sha256(hold.forward).hexdigest() != hold.digest:
         raise Failure(
@@ -113,37 +127,45 @@ def _decided_by(hold: holds_pb2.Hold) -> str:
     return f"votes by {voters}" if voters else "there is nothing to decide"
 
 
-def _ask(hold: holds_pb2.Hold, decision: Decision, *, as_json: bool) -> None:
-    if as_json or not terminal.is_interactive():
-        raise Failure("there is no terminal to ask on; say --yes to approve without a question", Exit.USAGE)
+def _ask(hold: holds_pb2.Hold, decision: Decision, *, as_json: bool, break_glass: bool) -> None:
+    require_terminal(as_json=as_json)
     bytes_shown = f"these bytes (sha256 {hold.digest[:12]}...)"
     is_answer = hold.HasField("answer")
     question = f"Send {bytes_shown} to {'the caller' if is_answer else safe_line(hold.model)}?"
     if decision.verdict == "reject":
         question = f"Reject {bytes_shown}, and tell the caller why?"
+    if break_glass:
+        question = f"{question} You decide this alone, and somebody else has to review it."
     if not click.confirm(f"\n{question}"):
         raise Failure("nothing was decided", Exit.REFUSED)
 
 
+def require_terminal(*, as_json: bool) -> None:
+    """Nothing is asked where nobody could answer."""
+    if as_json or not terminal.is_interactive():
+        raise Failure("there is no terminal to ask on; say --yes to approve without a question", Exit.USAGE)
+
+
 def _vote(
-    client: Client, hold: holds_pb2.Hold, decision: Decision
+    client: Client, hold: holds_pb2.Hold, decision: Decision, *, break_glass: bool
 ) -> holds_pb2.ApproveHoldResponse | holds_pb2.RejectHoldResponse:
     if decision.verdict == "approve":
-        return client.approve(hold.id, digest=hold.digest, reason=decision.reason)
-    return client.reject(hold.id, digest=hold.digest, reason=decision.reason)
+        return client.approve(hold.id, digest=hold.digest, reason=decision.reason, break_glass=break_glass)
+    return client.reject(hold.id, digest=hold.digest, reason=decision.reason, break_glass=break_glass)
 
 
-def _outcome(answer: holds_pb2.ApproveHoldResponse | holds_pb2.RejectHoldResponse) -> str:
-    hold = answer.hold
+def outcome(hold: holds_pb2.Hold, *, now: datetime) -> str:
+    """What became of it, in one line."""
     if hold.state == holds_pb2.HOLD_STATE_PENDING:
         stages = ", ".join(f"{s.ref.approval} {s.ref.stage + 1}" for s in hold.stages if s.is_open)
         return f"your vote on {hold.id} counts; more votes are needed in {stages}"
     ends = ""
     if hold.state == holds_pb2.HOLD_STATE_APPROVED:
-        ends = f"; it may be used until {moment(local(hold.deadline), now=local(answer.as_of))}"
+        ends = f"; it may be used until {moment(local(hold.deadline), now=now)}"
     return f"{hold.id} is {state_word(hold.state)} (sha256 {hold.digest[:12]}...){ends}"
 
 
-def _print_page(answer: holds_pb2.GetHoldResponse) -> None:
+def print_page(answer: holds_pb2.GetHoldResponse) -> None:
+    """A whole hold, for people."""
     for line in hold_page(answer.hold, now=local(answer.as_of), width=terminal.width()):
         click.echo(line)

@@ -11,6 +11,16 @@ from authz_api.v1 import common_pb2, holds_pb2
 
 Object = dict[str, Any]
 
+_REVIEWS = {holds_pb2.REVIEW_STATE_DUE: "due", holds_pb2.REVIEW_STATE_DONE: "done"}
+_ACTS = {
+    holds_pb2.ACT_KIND_CLAIM: "claim",
+    holds_pb2.ACT_KIND_UNCLAIM: "unclaim",
+    holds_pb2.ACT_KIND_COMMENT: "comment",
+    holds_pb2.ACT_KIND_WITHDRAW: "withdraw",
+    holds_pb2.ACT_KIND_REVIEW: "review",
+}
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
 
 def hold_object(hold: holds_pb2.Hold) -> Object:
     """One hold without its body. Times are RFC 3339 in UTC; `findings` are counts."""
@@ -36,6 +46,10 @@ def hold_object(hold: holds_pb2.Hold) -> Object:
         "may_vote_in": [_ref(ref) for ref in hold.may_vote_in],
         "previous": hold.previous or None,
         "released_to": hold.released_to or None,
+        "claim": _act(hold.claim) if hold.HasField("claim") else None,
+        "acts": [_act(act) for act in hold.acts],
+        "review": _REVIEWS.get(hold.review),
+        "is_due_soon": hold.is_due_soon,
         "answer": _answer(hold.answer) if hold.HasField("answer") else None,
     }
 
@@ -104,11 +118,48 @@ def _stage(stage: holds_pb2.Stage) -> Object:
         "votes": stage.votes,
         "within_seconds": stage.within.ToMicroseconds() / 1_000_000,
         "is_open": stage.is_open,
+        "counted": stage.counted,
+        "escalation": _escalation(stage),
+        "hours": _hours(stage.hours) if stage.HasField("hours") else None,
+        "service_accounts": stage.service_accounts,
+    }
+
+
+def _escalation(stage: holds_pb2.Stage) -> Object | None:
+    if not stage.HasField("escalation"):
+        return None
+    return {
+        "reviewers": stage.escalation.reviewers,
+        "within_seconds": stage.escalation.within.ToMicroseconds() / 1_000_000,
+        "is_escalated": stage.is_escalated,
+        "escalates_at": time_text(stage.escalates_at) if stage.HasField("escalates_at") else None,
+    }
+
+
+def _hours(hours: holds_pb2.BusinessHours) -> Object:
+    clocks = {name: f"{at // 3600:02}:{at % 3600 // 60:02}" for name, at in _span(hours)}
+    return {"zone": hours.zone, "days": [_DAYS[day] for day in hours.days if day < len(_DAYS)], **clocks}
+
+
+def _span(hours: holds_pb2.BusinessHours) -> tuple[tuple[str, int], tuple[str, int]]:
+    return ("from", getattr(hours, "from")), ("to", hours.to)
+
+
+def _act(act: holds_pb2.Act) -> Object:
+    return {
+        "id": act.id,
+        "kind": _ACTS.get(act.kind, "unknown"),
+        "person": [act.person_issuer, act.person_subject],
+        "name": act.name,
+        "at": time_text(act.at),
+        "text": act.text,
+        "votes": list(act.votes),
+        "until": time_text(act.until) if act.HasField("until") else None,
     }
 
 
 def _ref(ref: holds_pb2.StageRef) -> Object:
-    return {"approval": ref.approval, "stage": ref.stage}
+    return {"approval": ref.approval, "stage": ref.stage, "is_escalated": ref.is_escalated}
 
 
 def _vote(vote: holds_pb2.Vote) -> Object:
@@ -121,4 +172,6 @@ def _vote(vote: holds_pb2.Vote) -> Object:
         "reason": vote.reason,
         "at": time_text(vote.at),
         "counts_for": [_ref(ref) for ref in vote.counts_for],
+        "break_glass": vote.break_glass,
+        "withdrawn_at": time_text(vote.withdrawn_at) if vote.HasField("withdrawn_at") else None,
     }

@@ -15,7 +15,15 @@ from authz_cli.safe_text import safe_line, wrapped
 from authz_cli.table import table
 
 HEADS = ("ID", "STATE", "CALLER", "MODEL", "RULE", "ENDS", "WAITING")
+WIDE = (*HEADS, "VOTES", "CLAIMED", "OPENED", "SESSION", "DIGEST")
 
+_ACTS = {
+    holds_pb2.ACT_KIND_CLAIM: "Claim",
+    holds_pb2.ACT_KIND_UNCLAIM: "Unclaim",
+    holds_pb2.ACT_KIND_COMMENT: "Comment",
+    holds_pb2.ACT_KIND_WITHDRAW: "Withdrew",
+    holds_pb2.ACT_KIND_REVIEW: "Reviewed",
+}
 _SILENCE = {
     "pending": "without the votes by then it is refused: silence is no consent",
     "approved": "not used by then, the approval lapses",
@@ -28,8 +36,10 @@ def local(at: Timestamp) -> datetime:
     return at.ToDatetime(tzinfo=UTC)
 
 
-def holds_table(holds: Sequence[holds_pb2.Hold], *, now: datetime) -> str:
-    """One line for each hold."""
+def holds_table(holds: Sequence[holds_pb2.Hold], *, now: datetime, is_wide: bool = False) -> str:
+    """One line for each hold; `is_wide` adds columns."""
+    if is_wide:
+        return table(WIDE, [(*_row(hold, now), *_more(hold, now)) for hold in holds])
     return table(HEADS, [_row(hold, now) for hold in holds])
 
 
@@ -95,8 +105,22 @@ def _when(hold: holds_pb2.Hold, now: datetime) -> Iterator[tuple[str, str]]:
         yield "Stage", _stage(stage, hold)
     for vote in hold.votes:
         yield "Vote", _vote(vote, now)
+    for act in hold.acts:
+        yield _ACTS.get(act.kind, "Act"), _act(act, now)
+    if hold.HasField("claim"):
+        until = moment(local(hold.claim.until), now=now)
+        yield "Claimed", f"by {safe_line(hold.claim.name or hold.claim.person_subject)}, until {until}"
+    if hold.review == holds_pb2.REVIEW_STATE_DUE:
+        yield (
+            "Review",
+            safe_line(f"it was decided alone; somebody else has to review it: authz hold review {hold.id}"),
+        )
     if state in _SILENCE:
-        yield "Ends", f"{moment(local(hold.deadline), now=now)}; {_SILENCE[state]}"
+        soon = "soon, " if hold.is_due_soon else ""
+        yield "Ends", f"{soon}{moment(local(hold.deadline), now=now)}; {_SILENCE[state]}"
+    for stage in hold.stages:
+        if stage.HasField("escalates_at"):
+            yield "Then", _escalation(stage, now)
     if hold.released_to:
         yield "Released", safe_line(f"to session {hold.released_to}")
     if state in ("pending", "approved"):
@@ -105,12 +129,25 @@ def _when(hold: holds_pb2.Hold, now: datetime) -> Iterator[tuple[str, str]]:
 
 
 def _stage(stage: holds_pb2.Stage, hold: holds_pb2.Hold) -> str:
-    mine = ", yours" if stage.ref in hold.may_vote_in else ""
+    mine = ", yours" if _is_mine(stage, hold) else ""
     is_open = "open" if stage.is_open else "not open"
     voters = "1 person" if stage.votes == 1 else f"{stage.votes} people"
+    has = f", {stage.counted} so far" if stage.counted else ""
+    reviewers, within = stage.reviewers, stage.within
+    if stage.is_escalated:
+        is_open, reviewers, within = "escalated", stage.escalation.reviewers, stage.escalation.within
+    hours = f" of business hours in {stage.hours.zone}" if stage.HasField("hours") else ""
     return safe_line(
-        f"{stage.ref.approval} {stage.ref.stage + 1} ({is_open}{mine}): {voters} for whom "
-        f"{stage.reviewers}, within {length(stage.within.ToTimedelta())}"
+        f"{stage.ref.approval} {stage.ref.stage + 1} ({is_open}{mine}): {voters}{has} for whom "
+        f"{reviewers}, within {length(within.ToTimedelta())}{hours}"
+    )
+
+
+def _escalation(stage: holds_pb2.Stage, now: datetime) -> str:
+    at = moment(local(stage.escalates_at), now=now)
+    return safe_line(
+        f"from {at} on, {stage.ref.approval} {stage.ref.stage + 1} is for whom "
+        f"{stage.escalation.reviewers}, for {length(stage.escalation.within.ToTimedelta())}"
     )
 
 
@@ -118,11 +155,34 @@ def _vote(vote: holds_pb2.Vote, now: datetime) -> str:
     verdict = "for" if vote.verdict == holds_pb2.VERDICT_APPROVE else "against"
     reason = f", saying: {vote.reason}" if vote.reason else ""
     who = vote.name or vote.voter_subject
-    return f"{verdict}, by {safe_line(who)}, {moment(local(vote.at), now=now)}{safe_line(reason)}"
+    alone = ", alone" if vote.break_glass else ""
+    back = ", taken back since" if vote.HasField("withdrawn_at") else ""
+    at = moment(local(vote.at), now=now)
+    return f"{verdict}{alone}, by {safe_line(who)}, {at}{back}{safe_line(reason)}"
+
+
+def _is_mine(stage: holds_pb2.Stage, hold: holds_pb2.Hold) -> bool:
+    this = (stage.ref.approval, stage.ref.stage, stage.is_escalated)
+    return any((ref.approval, ref.stage, ref.is_escalated) == this for ref in hold.may_vote_in)
+
+
+def _act(act: holds_pb2.Act, now: datetime) -> str:
+    text = f": {act.text}" if act.text else ""
+    who = act.name or act.person_subject
+    return f"{safe_line(who)}, {moment(local(act.at), now=now)}{safe_line(text)}"
 
 
 def _row(hold: holds_pb2.Hold, now: datetime) -> tuple[str, ...]:
     is_ending = state_word(hold.state) in _SILENCE
     ends = distance(local(hold.deadline), now=now) if is_ending else "-"
     caller = hold.caller.person or hold.caller.subject
+    if hold.is_due_soon:
+        ends += ", soon"
     return (hold.id, state_word(hold.state), caller, hold.model, hold.rule, ends, str(hold.waiting))
+
+
+def _more(hold: holds_pb2.Hold, now: datetime) -> tuple[str, ...]:
+    votes = ", ".join(f"{stage.counted}/{stage.votes}" for stage in hold.stages if stage.is_open)
+    claimed = hold.claim.name or hold.claim.person_subject
+    opened = distance(local(hold.created_at), now=now)
+    return (votes, claimed, opened, hold.session, hold.digest)

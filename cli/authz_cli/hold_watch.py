@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import click
 import grpc
 
 from authz_api.v1 import holds_pb2
 from authz_cli.client import AWAY, Client, code_of, connect, failure, status_of
+from authz_cli.hold_actions import is_chosen
 from authz_cli.hold_json import hold_object
+from authz_cli.hold_options import OPEN, Filters
 from authz_cli.hold_text import hold_line, local
 from authz_cli.options import Target
 
@@ -19,13 +22,20 @@ FIRST_PAUSE = 0.5  # seconds before calling again; doubled each time
 LONGEST_PAUSE = 15.0
 
 
-def show_changes(target: Target, *, count: int | None, as_json: bool) -> None:
-    """Print each hold that is open and each change, until Ctrl-C or `count` lines."""
+def show_changes(target: Target, filters: Filters, *, count: int | None, as_json: bool) -> None:
+    """Print each hold that is open and each change, until Ctrl-C or `count` lines.
+
+    Of whatever state when the filters name those that are open: a change is how something ceases to be so.
+    """
+    if filters.states == OPEN:
+        filters = replace(filters, states=())
     left = count
     with connect(target) as client:
         try:
             for answer in follow(client, pause=time.sleep, tell=lambda text: click.echo(text, err=True)):
                 hold, now = answer.hold, local(answer.as_of)
+                if not is_chosen(hold, filters):
+                    continue
                 click.echo(json.dumps(hold_object(hold)) if as_json else hold_line(hold, now=now))
                 left = None if left is None else left - 1
                 if left == 0:

@@ -28,3 +28,18 @@ class When(click.ParamType[datetime]):
             return datetime.fromisoformat(text).astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail("say a time (2026-11-21T14:00), a day (2026-11-21), or how long ago (90min, 3h, 7d)")
+
+
+class Span(click.ParamType[float]):
+    """`90s`, `10min`, `3h`, `7d`, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Fails with what can be typed."""
+        if isinstance(value, float):
+            return value
+        span = _AGO.fullmatch(str(value).strip())
+        if span is None:
+            self.fail("say how long: 90s, 10min, 3h, 7d")
+        return float(int(span[1]) * _UNITS[span[2]])
