@@ -27,6 +27,7 @@ NOUNS = {
     "serve": Noun("authz_service.commands.serve", "Run the service alone, for an Envoy of your own."),
     "doctor": Noun("authz_service.commands.doctor", "Check this machine, the configuration and the models."),
     "token": Noun("authz_cli.token", "Sign a token with the embedded issuer, or withdraw anybody's."),
+    "key": Noun("authz_cli.key", "Make, rotate and revoke API keys of the gateway's own."),
     "hold": Noun("authz_cli.hold", "List, read, approve and reject requests that wait."),
     "session": Noun("authz_cli.session", "Read the record of exchanges."),
     "record": Noun("authz_service.commands.record", "Purge, erase or keep what is on record."),

@@ -22,14 +22,18 @@ from authz_service.config.read import Loaded
 from authz_service.core.holds import StageRef
 from authz_service.core.ports import Hold, HoldLimits, Store
 from authz_service.errors import AuthzError, Misconfigured
+from authz_service.identity.api_keys import ApiKeys
 from authz_service.identity.embedded import EmbeddedIssuer
 from authz_service.identity.trust import verifier_from
 from authz_service.identity.verifier import Verifier
+from authz_service.keys.api_key import ApiKeyHashes
 from authz_service.keys.crew import Duty, Part
 from authz_service.keys.data_dir import DataDir
 from authz_service.keys.files import load_or_create
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
+from authz_service.model_apis.registry import ADAPTERS
+from authz_service.runtime.following_keys import FollowingKeys
 from authz_service.runtime.gateway import Gateway, limits_of
 from authz_service.runtime.indexing import Indexing
 from authz_service.runtime.killing import follow_kills
@@ -45,6 +49,8 @@ from authz_service.servers.ext_proc import ProcessServer
 from authz_service.servers.gateway import serve_gateway
 from authz_service.servers.metrics import ExchangeMetrics, serve_metrics
 from authz_service.servers.review import ReviewServer
+from authz_service.servers.review_calls import Calls
+from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.store.crew import require_possible
 from authz_service.store.recovery import Heritage
@@ -143,7 +149,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What both halves of a service need. `record` is there where this process keeps it."""
+    """What both halves of a service need. `record` is there where this process keeps it.
+
+    `following` is there where API keys count.
+    """
 
     settings: ServeSettings
     loaded: Loaded
@@ -151,6 +160,8 @@ class _Base:
     record: Record | None
     verifier: Verifier
     revoking: Revoking
+    hashes: ApiKeyHashes
+    following: FollowingKeys | None
     pseudonym: Callable[[tuple[str, str]], str]
     stack: AsyncExitStack
 
@@ -177,6 +188,9 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             base.store.news.subscribe(gateway.waiting.heard)
         await base.revoking.refresh()
         base.run(base.revoking.run(), base.store.listen())
+        if base.following is not None:
+            await base.following.refresh()
+            base.run(base.following.run())
         if gateway is not None:
             base.run(follow_kills(base.store, gateway), gateway.waiting.run(), gateway.recorder.run())
         try:
@@ -201,7 +215,9 @@ async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack
     instance = part.instance(name)
     heritage = Heritage(instance, name if part.inherits else "", part.instances(name))
     embedded = EmbeddedIssuer.load(data.issuer_key) if config.identity.embedded else None
-    verifier = verifier_from(config.identity, config.review, embedded=embedded)
+    hashes = ApiKeyHashes(load_or_create(data.api_key_key, _random_key))
+    api_keys = ApiKeys(hashes) if config.identity.api_keys else None
+    verifier = verifier_from(config.identity, config.review, embedded=embedded, api_keys=api_keys)
     stack.push_async_callback(verifier.close)
     record: Record | None = None
     if part.duty is Duty.ANSWER:
@@ -217,7 +233,8 @@ async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack
         stack.push_async_callback(record.checkpoints.take)
     stack.push_async_callback(_end, store, part)
     revoking = Revoking(store, verifier.revoked.replace)
-    return _Base(settings, loaded, store, record, verifier, revoking, pseudonym, stack)
+    following = None if api_keys is None else FollowingKeys(store, api_keys.take)
+    return _Base(settings, loaded, store, record, verifier, revoking, hashes, following, pseudonym, stack)
 
 
 def _gateway(base: _Base) -> Gateway:
@@ -253,9 +270,23 @@ async def _keep(base: _Base, record: Record, service: Service) -> str:
         recheck=verifier.revoked.check,
         news=store.news.subscribe,
         index=indexing,
+        keys=_key_review(base, service),
         tokens=lambda calls: TokenReview(store, calls, verifier.issuers, revoking.refresh, store.now),
     )
     return await base.stack.enter_async_context(review.serve(settings.review, tls=settings.review_tls))
+
+
+def _key_review(base: _Base, service: Service) -> Callable[[Calls], KeyReview] | None:
+    """What operators make API keys with; None where none count."""
+    following, store, hashes = base.following, base.store, base.hashes
+    if following is None:
+        return None
+    apis = frozenset(adapter.name for adapter in ADAPTERS)
+
+    def models() -> set[str]:
+        return {name for m in service.loaded.config.models for name in (m.name, *m.aliases)}
+
+    return lambda calls: KeyReview(store, calls, hashes, following.refresh, store.now, models, apis)
 
 
 async def _answer(base: _Base, gateway: Gateway) -> None:

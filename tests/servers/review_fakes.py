@@ -46,6 +46,7 @@ from authz_service.core.ports import (
 from authz_service.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unreadable
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_withdrawn
+from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.view.caller import Caller
 
@@ -476,6 +477,7 @@ def running(
     verifier: ReviewVerifier | None = None,
     tokens: Callable[[Calls], TokenReview] | None = None,
     recheck: Callable[[Caller], None] = nothing_withdrawn,
+    keys: Callable[[Calls], KeyReview] | None = None,
 ) -> Iterator[Review]:
     """A server on a Unix socket in `folder`; nobody waits but on hld_1, on which two do."""
     store, people, index = store or MemoryStore(), People(), MemoryIndex()
@@ -487,6 +489,7 @@ def running(
         clock=lambda: store.time,
         poll=0.01,
         tokens=tokens,
+        keys=keys,
         recheck=recheck,
         index=index,
     )

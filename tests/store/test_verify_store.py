@@ -22,20 +22,24 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.types import BigInteger
+from tests.servers.key_fakes import api_key
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.audit.walk import Kept
 from authz_service.core.acts import ActDraft, ActKind
 from authz_service.core.business_hours import Hours
+from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verdict
 from authz_service.core.ports import Hold, HoldLimits
 from authz_service.core.revocations import Revocation, Revoked, RevokedBy
 from authz_service.errors import Misconfigured
 from authz_service.keys.log_key import LogKey
+from authz_service.servers.review_keys import _made
 from authz_service.servers.review_tokens import _entry
 from authz_service.store.record_reader import reading
 from authz_service.store.schema import (
+    api_keys,
     entries,
     head,
     hold_acts,
@@ -50,7 +54,7 @@ from authz_service.store.verify_store import Verified, verify_store
 from authz_service.view.caller import Caller
 
 KEY = LogKey.create("example.com/log")
-TABLES = (entries, payloads, head, sessions, holds, votes, hold_acts, revocations)
+TABLES = (entries, payloads, head, sessions, holds, votes, hold_acts, revocations, api_keys)
 COLUMNS = [(t.name, c.name) for t in TABLES for c in t.c if (t.name, c.name) != ("head", "id")]
 LIMITS = HoldLimits()
 
@@ -106,6 +110,7 @@ async def fill(place: Any, make: Any) -> None:
         await store.open_hold(make.hold("s10", request="eight", forward=b"two"), LIMITS)
         await act(place, make, store)
         await withdraw(place, store)
+        await give_keys(place, store)
 
 
 async def act(place: Any, make: Any, store: Any) -> None:
@@ -154,6 +159,21 @@ async def withdraw(place: Any, store: Any) -> None:
     lifted, entry = revocation(Kind.TOKEN_RESTORED, 0, None)
     assert await store.restore(lifted.what, entry)
     await store.revoke(*revocation(Kind.TOKEN_REVOKED, 4, None))
+
+
+async def give_keys(place: Any, store: Any) -> None:
+    """API keys: one as it was made, one that was rotated, one that was revoked."""
+    ends, oscar = place.clock.time + 3600.5, Caller("https://issuer.example", "oscar", 0.0)
+    for number in range(3):
+        made = api_key(f"key_{number}", expires_at=ends)
+        await store.create_key(made, _made(Kind.API_KEY_CREATED, made, oscar))
+    new = api_key("key_3", name="key_1", replaces="key_1", expires_at=ends)
+    until = place.clock.time + 60.5
+    rotated = _made(Kind.API_KEY_ROTATED, new, oscar, replaced_until=int(until))
+    await store.rotate_key(new, rotated, until=until)
+    payloads = {"operator": caller_payload(oscar), "reason": b'{"reason": "lost"}'}
+    revoked = EntryDraft(Kind.API_KEY_REVOKED, data={"key": "key_2"}, payloads=payloads)
+    await store.revoke_key("key_2", revoked, by="oscar", reason="lost")
 
 
 def revocation(kind: Kind, number: int, until: float | None) -> tuple[Revocation, EntryDraft]:

@@ -34,6 +34,7 @@ NEW_SESSION: Mapping[str, Value] = {
     "ended_at": None,
     "prompt_tokens": None,
     "completion_tokens": None,
+    "key": None,
 }
 
 
@@ -96,6 +97,8 @@ def _received(draft: EntryDraft, at: int) -> Change:
         "status": "open",
         "started_at": at,
     }
+    if "key" in data:
+        columns["key"] = clean(data["key"])
     detail = draft.payloads.get("caller")
     if detail is not None:
         caller = orjson.loads(detail)

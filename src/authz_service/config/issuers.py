@@ -24,6 +24,7 @@ def read_identity(root: Section, base: Path) -> Identity:
     issuers = tuple(_read_issuer(item, base) for item in section.sections("issuers"))
     embedded = section.optional("embedded", scalars.boolean, not section.has("issuers"))
     embedded_votes = section.optional("embedded_votes", scalars.boolean, False)
+    api_keys = section.optional("api_keys", scalars.boolean, True)
     urls = [issuer.url for issuer in issuers if issuer.url]
     if len(set(urls)) != len(urls):
         section.refuse_value("issuers", "two issuers have the same url")
@@ -38,7 +39,7 @@ def read_identity(root: Section, base: Path) -> Identity:
     if embedded_votes and not embedded:
         section.refuse_value("embedded_votes", "means nothing without embedded: true")
     section.close()
-    return Identity(embedded, embedded_votes, issuers)
+    return Identity(embedded, embedded_votes, issuers, api_keys)
 
 
 def _read_issuer(section: Section, base: Path) -> Issuer:

@@ -140,11 +140,12 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Either the embedded issuer or others; both only with `embedded_votes`."""
+    """Either the embedded issuer or others; both only with `embedded_votes`. `api_keys` are our own."""
 
     embedded: bool = True
     embedded_votes: bool = False
     issuers: tuple[Issuer, ...] = ()
+    api_keys: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,24 +12,30 @@ from authz_service.audit.retention import ORIGINAL
 from authz_service.core.request import Request
 from authz_service.policy.decision import Decision, Effect
 from authz_service.view.answer import Usage
-from authz_service.view.caller import Caller
+from authz_service.view.caller import API_KEYS, Caller
 from authz_service.view.unread import Unread
 
 _EFFECTS = {effect: effect.name.lower() for effect in Effect}
 
 
 def received(request: Request, *, size: int) -> EntryDraft:
-    """A verified caller's request came. `size` is that of its body in bytes."""
+    """A verified caller's request came. `size` is that of its body in bytes.
+
+    With an API key `key` is its id: several keys share a name, and one of them may have leaked.
+    """
+    data: dict[str, Scalar] = {
+        "api": request.api,
+        "caller": request.pseudonym,
+        "method": request.method,
+        "path": request.path,
+        "size": size,
+    }
+    if request.caller.issuer == API_KEYS:
+        data["key"] = str(request.caller.claims["key"])
     return EntryDraft(
         Kind.REQUEST_RECEIVED,
         request.session,
-        {
-            "api": request.api,
-            "caller": request.pseudonym,
-            "method": request.method,
-            "path": request.path,
-            "size": size,
-        },
+        data,
         {"caller": caller_payload(request.caller), "headers": _json(dict(request.headers))},
         request.pseudonym,
     )

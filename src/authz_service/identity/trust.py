@@ -13,6 +13,7 @@ from authz_service.config.model import EntraDirectory, GoogleDirectory, Identity
 from authz_service.config.model import Lookup as Settings
 from authz_service.config.model import ServiceAccounts as Settled
 from authz_service.errors import Misconfigured
+from authz_service.identity.api_keys import ApiKeys
 from authz_service.identity.claims import PersonClaim
 from authz_service.identity.directory import Directory, read_secret
 from authz_service.identity.download import is_safe, new_client
@@ -42,6 +43,7 @@ def verifier_from(
     *,
     embedded: EmbeddedIssuer | None,
     clock: Callable[[], float] = time.time,
+    api_keys: ApiKeys | None = None,
 ) -> Verifier:
     """A verifier for the issuers of `authz.yaml`; `embedded` is needed where it is switched on.
 
@@ -59,7 +61,9 @@ def verifier_from(
         if embedded is None:
             raise Misconfigured("identity: the embedded issuer is switched on and has no key")
         issuers.append(trusted_embedded(embedded))
-    return Verifier(issuers, review_audience=review.audience, clock=clock, then_close=client.aclose)
+    return Verifier(
+        issuers, review_audience=review.audience, clock=clock, then_close=client.aclose, api_keys=api_keys
+    )
 
 
 def trusted_embedded(embedded: EmbeddedIssuer) -> TrustedIssuer:

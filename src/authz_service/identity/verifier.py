@@ -12,13 +12,15 @@ from typing import Any
 import jwt
 
 from authz_service.errors import Misconfigured, Unauthenticated
+from authz_service.identity.api_keys import ApiKeys
 from authz_service.identity.claims import caller, check_times
 from authz_service.identity.issuer import TrustedIssuer
 from authz_service.identity.key_sources import unknown_key
 from authz_service.identity.keys import VerifyingKey
 from authz_service.identity.revoked import RevokedTokens
 from authz_service.identity.token import TokenHead, malformed, read_head
-from authz_service.view.caller import Caller
+from authz_service.keys.api_key import PREFIX
+from authz_service.view.caller import API_KEYS, Caller
 
 MOST_REMEMBERED = 10_000
 BAD_SIGNATURE = "bad_signature"
@@ -38,6 +40,7 @@ class Verifier:
     Both methods raise `Unauthenticated`, which says what is wrong and never repeats the token, and
     `Unavailable` while an issuer's keys cannot be had. `clock` is in seconds since the epoch; `then_close`
     is called once all key sources are closed. What `revoked` says holds for every token, remembered or not.
+    Without `api_keys` no API key is taken.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Verifier:
         review_audience: str,
         clock: Callable[[], float] = time.time,
         then_close: Callable[[], Awaitable[None]] | None = None,
+        api_keys: ApiKeys | None = None,
     ) -> None:
         self._issuers = {issuer.url: issuer for issuer in issuers}
         if not issuers or len(self._issuers) != len(issuers):
@@ -58,6 +62,7 @@ class Verifier:
         self._clock = clock
         self.revoked = RevokedTokens(clock)
         self._then_close = then_close
+        self._api_keys = api_keys
         self._remembered: dict[bytes, _Verified] = {}
 
     @property
@@ -66,11 +71,17 @@ class Verifier:
         return self._issuers.keys()
 
     async def verify_gateway(self, token: str) -> Caller:
-        """Who sends a request with this token."""
+        """Who sends a request with this token, or API key of ours."""
+        if token.startswith(PREFIX):
+            return self._keys().verify(token)
         return await self._verify(token, is_review=False)
 
     async def verify_review(self, token: str) -> Caller:
         """Who calls the review API with this token."""
+        if token.startswith(PREFIX):
+            # Whoever holds an application's key must not be able to vote.
+            message = "API keys are for the gateway; the review API takes tokens of people"
+            raise Unauthenticated(message, code="wrong_audience")
         return await self._verify(token, is_review=True)
 
     async def recheck(self, caller: Caller) -> None:
@@ -78,6 +89,9 @@ class Verifier:
 
         For a request that was held since: its key may have been withdrawn.
         """
+        if caller.issuer == API_KEYS:
+            self._keys().recheck(caller)
+            return
         issuer = self._issuers.get(caller.issuer)
         if issuer is None:
             raise _unknown_issuer()
@@ -100,6 +114,11 @@ class Verifier:
                 await issuer.lookup.cache.close()
         if self._then_close is not None:
             await self._then_close()
+
+    def _keys(self) -> ApiKeys:
+        if self._api_keys is None:
+            raise Unauthenticated("this gateway takes no API keys of its own", code="unknown_api_key")
+        return self._api_keys
 
     async def _verify(self, token: str, *, is_review: bool) -> Caller:
         if not token.isascii():

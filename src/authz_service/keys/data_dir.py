@@ -82,6 +82,11 @@ class DataDir:
         return self.root / "seal.key"
 
     @property
+    def api_key_key(self) -> Path:
+        """32 bytes: what API keys are hashed with."""
+        return self.root / "api_keys.key"
+
+    @property
     def pseudonym_key(self) -> Path:
         """32 bytes: turns identities into the pseudonyms that entries carry."""
         return self.root / "pseudonym.key"

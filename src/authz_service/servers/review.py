@@ -13,6 +13,7 @@ from pathlib import Path
 import grpc
 
 from authz_api.v1.holds_pb2_grpc import add_HoldServiceServicer_to_server
+from authz_api.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
 from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
 from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server
 from authz_service.config.model import Tls
@@ -21,6 +22,7 @@ from authz_service.errors import Misconfigured
 from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_withdrawn
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_holds import HoldReview
+from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_sessions import Index, ReviewStore, SessionReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.servers.roles import Roles
@@ -52,7 +54,8 @@ class _Unindexed:
 class ReviewServer:
     """What the review API needs. `roles` and `limits` are asked anew for each call.
 
-    Without `tokens` none can be withdrawn, without `index` no text be searched.
+    Without `tokens` none can be withdrawn, without `keys` no API key be made, without `index` no
+    text be searched.
     `recheck` refuses one that was, while its call still runs. `news` takes what is to be called when holds
     have changed.
 
@@ -66,6 +69,7 @@ class ReviewServer:
     clock: Callable[[], float] = time.time
     poll: float = 0.5
     tokens: Callable[[Calls], TokenReview] | None = None
+    keys: Callable[[Calls], KeyReview] | None = None
     recheck: Callable[[Caller], None] = nothing_withdrawn
     news: Callable[[Callable[[Collection[str]], None]], None] | None = None
     index: Index = _Unindexed()  # noqa: RUF009 - it has no state
@@ -89,6 +93,8 @@ class ReviewServer:
         )
         if self.tokens is not None:
             add_TokenServiceServicer_to_server(self.tokens(calls), server)
+        if self.keys is not None:
+            add_KeyServiceServicer_to_server(self.keys(calls), server)
         bound = _bind(server, address, tls)
         polling = asyncio.create_task(feed.run(), name="review-feed")
         try:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -95,6 +95,7 @@ sessions = Table(
     Column("ended_at", BigInteger),
     Column("prompt_tokens", BigInteger),
     Column("completion_tokens", BigInteger),
+    Column("key", String),
     Index("sessions_seq", "seq", unique=True),
     Index("sessions_subject", "subject", "seq"),
     # One for each filter of a list; where most rows have the same value, for the others alone.
@@ -105,6 +106,14 @@ sessions = Table(
     _index_but("person", "''"),
     _index_but("decision", "'allow'"),
     _index_but("status", "'completed'"),
+    # When a key was last used; most sessions have none.
+    Index(
+        "sessions_key",
+        "key",
+        "started_at",
+        sqlite_where=text("key IS NOT NULL"),
+        postgresql_where=text("key IS NOT NULL"),
+    ),
     # Recovery looks for these at each start.
     Index(
         "sessions_unended",
@@ -204,4 +213,23 @@ revocations = Table(
     Column("at", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("detail", Text, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+    Column("name", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("replaces", String),
+    Column("seq", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("api_keys_hash", "hash", unique=True),
+    Index("api_keys_name", "name"),
+    # One key takes the place of another; no key is NULL, and NULLs are distinct.
+    Index("api_keys_replaces", "replaces", unique=True),
+    Index("api_keys_seq", "seq"),
 )

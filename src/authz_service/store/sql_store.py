@@ -11,6 +11,7 @@ from typing import TypeVar
 from authz_service.audit.draft import EntryDraft
 from authz_service.audit.merkle import Frontier
 from authz_service.core.acts import ActDraft
+from authz_service.core.api_keys import ApiKey, KeysRead
 from authz_service.core.live_sessions import ToEnd
 from authz_service.core.ports import (
     AlreadyRejected,
@@ -32,6 +33,7 @@ from authz_service.core.revocations import Revocation, RevocationsRead, Revoked
 from authz_service.errors import Unavailable
 from authz_service.store import (
     acting,
+    api_key_rows,
     ending,
     live_sessions,
     opening,
@@ -232,6 +234,26 @@ class SqlStore:
     async def revocations(self, known: str = "") -> RevocationsRead | None:
         """See `RevocationStore.revocations`."""
         return await self._read(lambda reader: revocation_rows.read(reader, known))
+
+    async def create_key(self, key: ApiKey, entry: EntryDraft) -> ApiKey:
+        """See `ApiKeyStore.create_key`."""
+        return await self._writer.run(lambda t: api_key_rows.create(t, key, entry))
+
+    async def rotate_key(self, key: ApiKey, entry: EntryDraft, *, until: float) -> ApiKey:
+        """See `ApiKeyStore.rotate_key`."""
+        return await self._writer.run(lambda t: api_key_rows.rotate(t, key, entry, until=until))
+
+    async def revoke_key(self, key_id: str, entry: EntryDraft, *, by: str, reason: str) -> ApiKey:
+        """See `ApiKeyStore.revoke_key`."""
+        return await self._writer.run(lambda t: api_key_rows.revoke(t, key_id, entry, by=by, reason=reason))
+
+    async def changed_keys(self, after: int = 0) -> KeysRead | None:
+        """See `ApiKeyStore.changed_keys`."""
+        return await self._read(lambda reader: api_key_rows.changed(reader, after))
+
+    async def api_keys(self) -> tuple[ApiKey, ...]:
+        """See `ApiKeyStore.api_keys`."""
+        return await self._read(api_key_rows.every)
 
     @property
     def forgetting(self) -> Forgetting:

@@ -23,6 +23,7 @@ from authz_service.keys.log_key import is_ed25519_signature
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import entries, head
+from authz_service.store.verify_api_keys import ApiKeysCheck
 from authz_service.store.verify_holds import HoldsCheck
 from authz_service.store.verify_payloads import PayloadsCheck
 from authz_service.store.verify_revocations import RevocationsCheck
@@ -124,6 +125,7 @@ def _walk(
     sessions = SessionsCheck(reader, report.say, forgotten)
     holds = HoldsCheck(reader, report.say, forgotten)
     revocations = RevocationsCheck(reader, report.say)
+    api_keys = ApiKeysCheck(reader, report.say)
     for page in reader.pages(1, last):
         rows = [(row[0], row[1], bytes(row[2]), bytes(row[3] or b"")) for row in page]
         seen = walk.page(rows)
@@ -133,12 +135,14 @@ def _walk(
         holds.page(seen, derived_from)
         if with_payloads:
             revocations.page(seen, derived_from)
+            api_keys.page(seen, derived_from)
         progress(rows[-1][0], last)
     sessions.end(last)
     holds.end()
     if with_payloads:
         payloads.end()
         revocations.end(_time(walk))
+        api_keys.end()
     if walk.emptied != forgotten.emptied():
         what = f"{walk.emptied} have lost their bytes, and tombstones tell of {forgotten.emptied()}"
         report.say("entries", what)

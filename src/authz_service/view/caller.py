@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any
+from typing import Any, Final
 
 from authz_service.values import value
+
+API_KEYS: Final = "urn:authz:keys"
+"""The issuer of callers with an API key of our own."""
 
 
 @value
