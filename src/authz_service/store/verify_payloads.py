@@ -21,7 +21,7 @@ Say = Callable[[str, str], None]
 Wanted = tuple[int, str]
 """The number of an entry, and the name of one of its payloads."""
 
-DERIVED_FROM = frozenset({"caller", "detail", "voter", "reason", "comment", "revoked", "operator"})
+DERIVED_FROM = frozenset({"caller", "detail", "voter", "reason", "comment", "revoked", "operator", "key"})
 """The payloads that columns are derived from."""
 
 
