@@ -8,5 +8,6 @@ from typing import Final
 from bench.micro.detection import detection
 from bench.micro.figure import Micro
 from bench.micro.framing import framing
+from bench.micro.record import record
 
-SUITE: Final[Mapping[str, Micro]] = {"framing": framing, "detection": detection}
+SUITE: Final[Mapping[str, Micro]] = {"framing": framing, "detection": detection, "record": record}

@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 from bench.sessions.asking import AIM, Took, ask
 from bench.sessions.filling import fill, recorded
-from bench.sessions.place import POSTGRESQL, SQLITE, Calendar, database, store
+from bench.sessions.place import POSTGRESQL, SQLITE, Calendar, database
+from bench.stores import store
 
 SAID_EVERY = 1.0  # seconds
 _NAMES = (SQLITE, POSTGRESQL)
@@ -53,7 +54,7 @@ def main(sessions: int, databases: Sequence[str], folder: Path | None) -> None:
 async def _measure(name: str, folder: Path, count: int) -> list[Took]:
     clock, all_took = Calendar(), []
     with database(name, folder) as url:
-        async with store(url, folder, clock) as opened:
+        async with store(url, folder, clock=clock) as opened:
             clock.at(await recorded(opened))
             began = time.monotonic()
             there = await fill(opened, count, _progress(clock, count))

@@ -13,7 +13,8 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.ports import SessionQuery
 from authz_service.store.sql_store import SqlStore
 
-AT_ONCE = 64  # exchanges in one call
+AT_ONCE = 512  # exchanges in one transaction
+ENTRIES_AT_ONCE = 4096  # in a step of the index
 VOCABULARY = 20_000
 WORDS_SAID = 120
 CALLERS = 5_000
@@ -88,15 +89,17 @@ def exchange(number: int) -> Iterator[EntryDraft]:
     yield entry(Kind.EXCHANGE_ENDED, {"outcome": "completed", **tokens})
 
 
-async def fill(store: SqlStore, count: int, progress: Progress = lambda done: None) -> int:
+async def fill(
+    store: SqlStore, count: int, progress: Progress = lambda done: None, *, has_texts: bool = True
+) -> int:
     """Have `count` exchanges on record, and indexed; how many there were already."""
     there = await recorded(store)
     for start in range(there, count, AT_ONCE):
         end = min(start + AT_ONCE, count)
         await store.append(*(draft for number in range(start, end) for draft in exchange(number)))
-        await _index(store)
+        await _index(store, has_texts=has_texts)
         progress(end)
-    await _index(store)
+    await _index(store, has_texts=has_texts)
     return there
 
 
@@ -106,8 +109,8 @@ async def recorded(store: SqlStore) -> int:
     return number_of(newest.items[0].id) + 1 if newest.items else 0
 
 
-async def _index(store: SqlStore) -> None:
-    while await store.index_step(has_texts=True):
+async def _index(store: SqlStore, *, has_texts: bool) -> None:
+    while await store.index_step(has_texts=has_texts, most=ENTRIES_AT_ONCE):
         pass
 
 

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from bench.postgres import server
 
-from authz_service.keys.log_key import LogKey
-from authz_service.keys.master_key import master_key_from_file
-from authz_service.store.open import open_store
-from authz_service.store.open_keys import open_keyring
-from authz_service.store.sql_store import SqlStore
-from authz_service.store.writer import WriterLimits
-
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
-PATIENCE = 300.0  # a query that takes long is to be measured, not given up
 
 
 @dataclass(slots=True)
@@ -48,26 +39,3 @@ def database(name: str, folder: Path) -> Iterator[str]:
         return
     with server(folder / "postgres") as running:
         yield running.url
-
-
-@asynccontextmanager
-async def store(url: str, folder: Path, clock: Callable[[], float]) -> AsyncIterator[SqlStore]:
-    """A store as the service has it: heads signed, payloads sealed under a key for each subject."""
-    find_master = partial(master_key_from_file, folder / "master.key")
-    keyring = open_keyring(
-        f"sqlite:///{folder / 'keys.db'}", lambda may_create: find_master(may_create=may_create)
-    )
-    opened = await open_store(
-        url,
-        instance="bench",
-        pseudonym=str,
-        clock=clock,
-        migrate=True,
-        limits=WriterLimits(patience=PATIENCE),
-        signer=LogKey.load_or_create(folder / "log.key", "bench.example/sessions"),
-        keyring=keyring,
-    )
-    try:
-        yield opened
-    finally:
-        await opened.close()

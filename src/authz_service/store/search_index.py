@@ -50,13 +50,13 @@ class Step:
     size: int = 0
 
 
-def next_step(reader: Reader, *, has_texts: bool) -> Step | None:
-    """What is to be done next; None when the index has seen every entry."""
+def next_step(reader: Reader, *, has_texts: bool, most: int = ENTRIES_AT_ONCE) -> Step | None:
+    """What is to be done next, with `most` entries; None when the index has seen every one."""
     stands = reader.read(select(state.c.seq, state.c.has_texts).where(state.c.id == 1)).one()
     if bool(stands.has_texts) != has_texts:
         return Step(stands.seq, 0, has_texts, forgets_all=True)
     query = select(entries.c.seq, entries.c.session, entries.c.body).where(entries.c.seq > stands.seq)
-    rows = reader.read(query.order_by(entries.c.seq).limit(ENTRIES_AT_ONCE)).all()
+    rows = reader.read(query.order_by(entries.c.seq).limit(most)).all()
     if not rows:
         return None
     told = dict.fromkeys(row.session for row in rows if row.session is not None and _is_telling(row.body))

@@ -182,13 +182,15 @@ class SqlStore:
         """See `LiveSessions.entries_after`."""
         return await self._read(lambda reader: live_sessions.entries_after(reader, sequence, session))
 
-    async def index_step(self, *, has_texts: bool) -> bool:
-        """Take the next entries into the search index; True while there may be more.
+    async def index_step(self, *, has_texts: bool, most: int = search_index.ENTRIES_AT_ONCE) -> bool:
+        """Take the next entries into the search index, `most` of them; True while there may be more.
 
         With `has_texts` what was asked and answered can be searched; without, nothing of it is in the index.
+        Who records waits for a step: many entries at once are for a store that nobody uses yet.
         """
         found = await self._read(
-            lambda reader: search_index.next_step(reader, has_texts=has_texts), patience=PROOF_SECONDS
+            lambda reader: search_index.next_step(reader, has_texts=has_texts, most=most),
+            patience=PROOF_SECONDS,
         )
         if found is None:
             return False
