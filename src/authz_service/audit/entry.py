@@ -115,6 +115,7 @@ def rfc3339(at: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond:06d}Z"
 
 
+@lru_cache(maxsize=64)
 def microseconds(text: str) -> int:
     """The inverse of `rfc3339`; raises `ValueError` for another text."""
     moment = datetime.fromisoformat(text)

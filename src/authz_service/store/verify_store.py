@@ -127,7 +127,9 @@ def _walk(
     revocations = RevocationsCheck(reader, report.say)
     api_keys = ApiKeysCheck(reader, report.say)
     for page in reader.pages(1, last):
-        rows = [(row[0], row[1], bytes(row[2]), bytes(row[3] or b"")) for row in page]
+        rows = [
+            (sequence, session, bytes(body), bytes(leaf or b"")) for sequence, session, body, leaf in page
+        ]
         seen = walk.page(rows)
         _take(walk, report)
         derived_from = payloads.page(seen) if with_payloads else {}
