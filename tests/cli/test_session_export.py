@@ -124,20 +124,8 @@ def test_spans_have_the_names_of_generative_ai_and_nothing_that_was_said(termina
     assert "Hello" not in text
 
 
-# OCSF 1.5, class 6003: what is required of it and of its objects.
-OCSF = {
-    *("activity_id", "actor", "api", "category_uid", "class_uid", "metadata", "severity_id"),
-    *("src_endpoint", "time", "type_uid"),
-}
-
-
-def test_events_have_what_ocsf_requires_and_nothing_that_was_said(terminal: Terminal) -> None:
+def test_events_have_caller_and_findings_and_nothing_that_was_said(terminal: Terminal) -> None:
     text = exported(terminal, "ocsf")
-    for event in lines(text):
-        assert event.keys() >= OCSF
-        assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
-        assert event["metadata"].keys() >= {"version", "product"}
-        assert "operation" in event["api"]
     _, denied, held = lines(text)
     assert (denied["action_id"], denied["status_id"]) == (2, 2)
     assert (held["actor"]["user"]["uid"], held["unmapped"]["findings"]) == ("alice", {"PERSON": 2})
