@@ -60,21 +60,23 @@ class FrameTexts:
         if text:
             self.fields.append(AnswerField(channel, path, text, kind, echoes=echoes))
 
-    def say_whole(self, path: Path, text: str, *, is_key: bool = False) -> None:
+    def say_whole(
+        self, path: Path, text: str, kind: TextKind = TextKind.PLAIN, *, is_key: bool = False
+    ) -> None:
         """A text that is complete in this frame, on a channel of its own."""
         if text:
             channel = f"frame/{self.number}/{len(self.fields)}"
-            self.fields.append(AnswerField(channel, path, text, is_key=is_key, is_whole=True))
+            self.fields.append(AnswerField(channel, path, text, kind, is_key=is_key, is_whole=True))
             self.ended.append(channel)
 
     def end(self, channel: str) -> None:
         """Nothing more is said on a channel."""
         self.ended.append(channel)
 
-    def aside(self, value: object, path: Path, *, telling: float = TELLING) -> None:
+    def aside(self, value: object, path: Path, kind: TextKind = TextKind.PLAIN) -> None:
         """A value with all below it whose strings, foreign keys and numbers are complete in this frame.
 
-        Of the numbers those that are at least `telling`.
+        Of the numbers those that are telling; of arguments every one, as of arguments that come in pieces.
         """
         key = next((step for step in reversed(path) if isinstance(step, str)), "")
         if path and isinstance(path[-1], str) and path[-1] not in self.words.keys:
@@ -83,15 +85,15 @@ class FrameTexts:
             self.cleared.append(path)
         elif isinstance(value, str):
             if not self.words.selects(key, value):
-                self.say_whole(path, value)
+                self.say_whole(path, value, kind)
         elif isinstance(value, dict):
             for name, item in value.items():
-                self.aside(item, (*path, name), telling=telling)
+                self.aside(item, (*path, name), kind)
         elif isinstance(value, list):
             for i, item in enumerate(value):
-                self.aside(item, (*path, i), telling=telling)
-        elif is_number(value) and abs(value) >= telling:
-            self.say_whole(path, getattr(value, "token", repr(value)))
+                self.aside(item, (*path, i), kind)
+        elif is_number(value) and (kind is not TextKind.PLAIN or abs(value) >= TELLING):
+            self.say_whole(path, getattr(value, "token", repr(value)), kind)
 
     def frame(self) -> AnswerFrame:
         """All that was collected."""

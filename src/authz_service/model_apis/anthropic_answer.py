@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, TELLING, FrameTexts, unreadable
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, unreadable
 from authz_service.model_apis.anthropic_words import MESSAGES_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import Path, TextKind
@@ -104,7 +104,7 @@ class MessagesAnswerReader:
             if key in _GOES_ON and isinstance(value, str):
                 self._say(index, key, path, value, TextKind.PLAIN, texts)
             else:
-                texts.aside(value, path, telling=_telling(key))
+                texts.aside(value, path, _kind(key))
         _beside(event, "content_block", texts)
 
     def _block_delta(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
@@ -164,12 +164,11 @@ def _whole_block(block: object, path: Path, texts: FrameTexts) -> None:
     if not isinstance(block, dict):
         unreadable(MESSAGES_WORDS, path, "an object was expected")
     for key, value in block.items():
-        texts.aside(value, (*path, key), telling=_telling(key))
+        texts.aside(value, (*path, key), _kind(key))
 
 
-def _telling(key: str) -> float:
-    """Of a tool's input every number is looked at, as of arguments that come in pieces."""
-    return 0 if key == "input" else TELLING
+def _kind(key: str) -> TextKind:
+    return TextKind.ARGUMENT if key == "input" else TextKind.PLAIN
 
 
 def _beside(event: Mapping[str, Any], read: str, texts: FrameTexts) -> None:

@@ -9,7 +9,7 @@ from authz_service.model_apis.answer_frame import FrameTexts, is_number, is_numb
 from authz_service.model_apis.logprobs import beside
 from authz_service.model_apis.ollama_words import OLLAMA_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
-from authz_service.view.request import Path
+from authz_service.view.request import Path, TextKind
 
 _UNREAD = frozenset(("context", "tokens", "images", "image"))
 
@@ -50,7 +50,7 @@ class OllamaAnswerReader:
         if key in _GOES_ON and value is not None:
             texts.say(key, path, value)
         elif key == "tool_calls":
-            texts.aside(value, path, telling=0)
+            texts.aside(value, path, TextKind.ARGUMENT)
         elif not (key in _DURATIONS and is_number(value)):
             texts.aside(value, path)
 

@@ -260,7 +260,9 @@ class ChatAnswerReader:
             elif key in ("function", "custom"):
                 self._function(call, channel, item, (*path, key), frame)
             else:
-                self._unknown(item, (*path, key), key, f"{channel}/~/{_escaped(key)}", frame)
+                self._unknown(
+                    item, (*path, key), key, f"{channel}/~/{_escaped(key)}", frame, TextKind.ARGUMENT
+                )
 
     def _function(self, call: _Call, channel: str, value: object, path: Path, frame: _Frame) -> None:
         if not isinstance(value, dict):
@@ -271,13 +273,15 @@ class ChatAnswerReader:
             if key == "name" or (item is None and key in KEYS):
                 continue
             if key not in ("arguments", "input"):
-                self._unknown(item, (*path, key), key, f"{channel}/~/{_escaped(key)}", frame)
+                self._unknown(
+                    item, (*path, key), key, f"{channel}/~/{_escaped(key)}", frame, TextKind.ARGUMENT
+                )
                 continue
             if not isinstance(item, str):
                 _refuse((*path, key), "a string was expected")
             if item:
                 self._end_name(call, channel, frame)
-                kind = TextKind.JSON if key == "arguments" else TextKind.PLAIN
+                kind = TextKind.JSON if key == "arguments" else TextKind.ARGUMENT
                 frame.say(f"{channel}/{key}", (*path, key), item, kind)
                 frame.steady += 1
 
@@ -300,7 +304,15 @@ class ChatAnswerReader:
             frame.ended.append(f"{channel}/name")
         call.is_named = True
 
-    def _unknown(self, value: object, path: Path, key: str, channel: str, frame: _Frame) -> None:
+    def _unknown(
+        self,
+        value: object,
+        path: Path,
+        key: str,
+        channel: str,
+        frame: _Frame,
+        kind: TextKind = TextKind.PLAIN,
+    ) -> None:
         """What the API does not name, within a choice: it goes on from frame to frame on its own path."""
         if isinstance(value, str) and value in SELECTING.get(key, ()):
             return
@@ -308,13 +320,13 @@ class ChatAnswerReader:
         if value is not None and (key in _CLEARED or _is_numbers(value)):
             frame.cleared.append(path)
         elif isinstance(value, str):
-            frame.say(channel, path, value)
+            frame.say(channel, path, value, kind)
         elif isinstance(value, dict):
             for name, item in value.items():
-                self._unknown(item, (*path, name), name, f"{channel}/{_escaped(name)}", frame)
+                self._unknown(item, (*path, name), name, f"{channel}/{_escaped(name)}", frame, kind)
         elif isinstance(value, list):
             for i, item in enumerate(value):
-                self._unknown(item, (*path, i), key, f"{channel}/{i}", frame)
+                self._unknown(item, (*path, i), key, f"{channel}/{i}", frame, kind)
         elif _is_number(value) and key not in _COUNTS:
             frame.cleared.append(path)
 

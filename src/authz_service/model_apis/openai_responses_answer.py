@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.model_apis.answer_frame import LARGEST_INDEX, YEAR_5000, unreadable
-from authz_service.model_apis.openai_responses_told import UNREAD, Places, ToldTexts, is_media
+from authz_service.model_apis.openai_responses_told import UNREAD, Places, ToldTexts, is_media, kind_of
 from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import Path, TextKind
@@ -131,7 +131,7 @@ class ResponsesAnswerReader:
         if what == "done":
             self._places.end(place, texts)
         if value:
-            kind = TextKind.JSON if key == "arguments" else TextKind.PLAIN
+            kind = kind_of((where.partition("/")[0] or key,))
             begins = what != "done"
             texts.tell(place, (said,), value, kind, goes_on=begins, logprobs=event.get("logprobs"))
         elif event.get("logprobs"):
@@ -146,7 +146,8 @@ class ResponsesAnswerReader:
         if is_media(name) and value is not None:
             texts.cleared.append(("delta",))
         else:
-            texts.go_on(value, ("delta",), "/".join(("items", str(number), name, *indexes)))
+            kind = TextKind.ARGUMENT if "_call" in name else TextKind.PLAIN
+            texts.go_on(value, ("delta",), "/".join(("items", str(number), name, *indexes)), kind)
         self._aside(event, texts, "delta")
 
     def _aside(self, event: Mapping[str, Any], texts: ToldTexts, *read: str) -> None:

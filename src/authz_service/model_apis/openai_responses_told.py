@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, TELLING, FrameTexts, unreadable
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, unreadable
 from authz_service.model_apis.logprobs import echoes_of
 from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
 from authz_service.view.answer import AnswerField
@@ -23,8 +23,15 @@ UNREAD = frozenset(
 _GO_ON = frozenset(("text", "refusal", "arguments", "input", "code"))
 """Strings that the deltas go on with, where an item or a part begins with some."""
 
-_OF_TOOLS = frozenset(("arguments", "input", "action", "operation"))
-"""What a tool is called with: every number of it is looked at, as in arguments that come in pieces."""
+_OF_TOOLS = frozenset(("arguments", "input", "code", "action", "operation"))
+"""What a tool is called with."""
+
+
+def kind_of(where: tuple[object, ...]) -> TextKind:
+    """How a text of an item is read, by its place in the item."""
+    if where == ("arguments",):
+        return TextKind.JSON
+    return TextKind.ARGUMENT if where and where[0] in _OF_TOOLS else TextKind.PLAIN
 
 
 def is_media(name: str) -> bool:
@@ -144,17 +151,17 @@ class ToldTexts(FrameTexts):
             AnswerField(place, path, text, kind, is_whole=not goes_on, copy=copy, echoes=echoes or ())
         )
 
-    def go_on(self, value: object, path: Path, place: str) -> None:
+    def go_on(self, value: object, path: Path, place: str, kind: TextKind) -> None:
         """All strings of a value go on, each at its own place."""
         if isinstance(value, str) and value:
-            self.tell(place, path, value, goes_on=True)
+            self.tell(place, path, value, kind, goes_on=True)
         elif isinstance(value, dict) and not value.keys() & UNREAD:
             for key, item in value.items():
                 if key not in self.words.keys:
                     self.say_whole((*path, key), key, is_key=True)
-                self.go_on(item, (*path, key), f"{place}/{key}")
+                self.go_on(item, (*path, key), f"{place}/{key}", kind)
         else:
-            self.aside(value, path)
+            self.aside(value, path, kind)
 
     def item(self, item: Mapping[str, Any], path: Path, number: int, *, begins: bool = False) -> None:
         """All of an item, as far as it goes. Where it `begins`, its deltas go on with it."""
@@ -167,7 +174,7 @@ class ToldTexts(FrameTexts):
                 self.cleared.append((*path, key))
             else:
                 self._within(root, len(path), begins=begins)
-                self.aside(value, (*path, key), telling=0 if key in _OF_TOOLS else TELLING)
+                self.aside(value, (*path, key), kind_of((key,)))
                 self._within("", 0)
 
     def part(self, part: object, path: Path, place: str, *, begins: bool = False) -> None:
@@ -189,12 +196,13 @@ class ToldTexts(FrameTexts):
     def _within(self, root: str, above: int, *, begins: bool = False) -> None:
         self._root, self._above, self._begins = root, above, begins
 
-    def say_whole(self, path: Path, text: str, *, is_key: bool = False) -> None:
+    def say_whole(
+        self, path: Path, text: str, kind: TextKind = TextKind.PLAIN, *, is_key: bool = False
+    ) -> None:
         """A text that is complete in this frame; within an item, told at its place."""
         if is_key or not self._root or not text:
-            FrameTexts.say_whole(self, path, text, is_key=is_key)
+            FrameTexts.say_whole(self, path, text, kind, is_key=is_key)
             return
         inner = path[self._above :]
-        kind = TextKind.JSON if inner == ("arguments",) else TextKind.PLAIN
         goes_on = self._begins and (inner[0] in _GO_ON or inner[:2] == ("action", "commands"))
-        self.tell("/".join((self._root, *map(str, inner))), path, text, kind, goes_on=goes_on)
+        self.tell("/".join((self._root, *map(str, inner))), path, text, kind_of(inner), goes_on=goes_on)

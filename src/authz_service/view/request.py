@@ -27,11 +27,13 @@ class TextKind(StrEnum):
     """How the characters of a text mean something: PLAIN as they are; JSON through JSON's escapes.
 
     JSON is a string that holds a JSON document (a tool call's arguments): findings are looked for in
-    its decoded strings and numbers, and edits leave it valid JSON.
+    its decoded strings and numbers, and edits leave it valid JSON. ARGUMENT is read as PLAIN is, and is
+    what the model calls a tool with, or a part of that.
     """
 
     PLAIN = "plain"
     JSON = "json"
+    ARGUMENT = "argument"
 
 
 class TextField(NamedTuple):
