@@ -137,5 +137,8 @@ def _answer(session: sessions_pb2.Session, story: Story) -> Facts:
     masked = ", ".join(f"{name} x{count}" for name, count in counts(story.masked))
     if masked:
         yield "Masked", f"{masked} in the answer"
+    restored = ", ".join(f"{name} x{count}" for name, count in counts(story.restored))
+    if restored:
+        yield "Restored", f"{restored} in the answer"
     if session.HasField("prompt_tokens") or session.HasField("completion_tokens"):
         yield "Tokens", f"{session.prompt_tokens} in, {session.completion_tokens} out"

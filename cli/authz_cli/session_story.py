@@ -86,9 +86,17 @@ class Story:
     @property
     def masked(self) -> Mapping[str, int]:
         """What was taken out of the answer, by type."""
+        return self._counted("masked")
+
+    @property
+    def restored(self) -> Mapping[str, int]:
+        """The values of the request that were put into the answer in place of placeholders, by type."""
+        return self._counted("restored")
+
+    def _counted(self, what: str) -> Mapping[str, int]:
         total: dict[str, int] = {}
         for piece in self.pieces:
-            for name, count in counts(piece.data.get("masked")):
+            for name, count in counts(piece.data.get(what)):
                 total[name] = total.get(name, 0) + count
         return total
 

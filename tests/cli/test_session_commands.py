@@ -129,6 +129,7 @@ def held(session: str) -> list[EntryDraft]:
         "findings": {"EMAIL_ADDRESS": 2, "PERSON": 0},
         **rules,
     }
+    released = {"masked": {"IBAN_CODE": 1}, "restored": {"JWT": 2}}
     return [
         entry(Kind.REQUEST_RECEIVED, session, {"size": 70}, caller=caller_payload(PEOPLE["alice"])),
         entry(Kind.REQUEST_DECIDED, session, decided),
@@ -137,7 +138,7 @@ def held(session: str) -> list[EntryDraft]:
         entry(Kind.HOLD_APPROVED, session, {"hold": "hld_1"}),
         entry(Kind.REQUEST_RELEASED, session, {"model": "llama"}, body=REQUEST),
         entry(Kind.ANSWER_STARTED, session, {"status": 200}),
-        *(entry(Kind.ANSWER_RELEASED, session, {"masked": {"IBAN_CODE": 1}}, body=piece) for piece in ANSWER),
+        *(entry(Kind.ANSWER_RELEASED, session, released, body=piece) for piece in ANSWER),
     ]
 
 
@@ -156,6 +157,7 @@ def test_a_page_tells_who_decided_why_and_what_was_masked(terminal: Terminal, re
         "Waited:   0.00 s",
         "Answer:   status 200, 3 pieces, the first after 0.00 s",
         "Masked:   IBAN_CODE x3 in the answer",
+        "Restored: JWT x6 in the answer",
         "after 2.00 s",
         "Read by:  ada",
     ):

@@ -9,10 +9,15 @@ import pytest
 from authz_service.config.model import PresidioDetector
 from authz_service.config.read import Loaded
 from authz_service.masking.options import Options
+from authz_service.masking.placeholders import Place
 
 _PERSON = "detectors: [{name: PERSON, presidio: {}}]\n"
 _ONE_MASK = "{name: a, in: [answers], entities: [UK_NHS]}"
 _TWO_MASKS = f"masks: [{_ONE_MASK}, {{name: b, in: [answers], entities: [UK_NHS], with: drop}}]"
+_RESTORED_TWICE = (
+    "masks: [{name: a, in: [requests], entities: [UK_NHS], with: placeholder}, "
+    "{name: b, in: [requests], entities: [UK_NHS], with: placeholder, restore: [tool_arguments]}]"
+)
 
 Load = Callable[[str], Loaded]
 Faults = Callable[[str], list[tuple[int, int, str]]]
@@ -58,6 +63,19 @@ def test_masks_have_an_operator(load: Load, smallest: str) -> None:
     ]
     other = masks.replace("with: partial", "with: drop")
     assert load(smallest + masks).digest != load(smallest + other).digest
+
+
+def test_placeholders_are_restored_in_texts_unless_the_mask_says_where(load: Load, smallest: str) -> None:
+    text = """\
+masks:
+  - {name: a, in: [requests], entities: [US_SSN], with: placeholder}
+  - {name: b, in: [requests], entities: [UK_NHS], with: placeholder, restore: [tool_arguments, text]}
+  - {name: c, in: [answers], entities: [US_SSN], with: drop}
+"""
+    loaded = load(smallest + text)
+    places = [mask.restore for mask in loaded.config.masks]
+    assert places == [(Place.TEXT,), (Place.TOOL_ARGUMENTS, Place.TEXT), ()]
+    assert loaded.digest != load(smallest + text.replace("tool_arguments, text", "text")).digest
 
 
 def test_masks_of_other_directions_may_do_other_things(load: Load, smallest: str) -> None:
@@ -113,6 +131,26 @@ def test_options_are_part_of_what_the_policys_digest_covers(load: Load, smallest
             "masks: [{name: a, in: [answers], entities: [US_SSN], with: stars}]",
             60,
             "must be type or partial or",
+        ),
+        (
+            "masks: [{name: a, in: [requests], entities: [UK_NHS], with: placeholder, restore: [tools]}]",
+            84,
+            "must be text or tool_arguments",
+        ),
+        (
+            "masks: [{name: a, in: [requests], entities: [UK_NHS], with: type, restore: [text]}]",
+            76,
+            "only what is masked with: placeholder",
+        ),
+        (
+            "masks: [{name: a, in: [requests, answers], entities: [UK_NHS], with: placeholder}]",
+            23,
+            "a placeholder stands for a value of the request",
+        ),
+        (
+            _RESTORED_TWICE,
+            111,
+            "'a' masks UK_NHS already, with placeholder, restored in text",
         ),
         (
             _TWO_MASKS,

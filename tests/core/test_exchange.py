@@ -490,3 +490,24 @@ def test_nothing_is_forwarded_without_a_record_and_nothing_held_without_its_appr
             assert not any(isinstance(c, Forward | Consume | ForwardAnswer) for c in commands)
             return
         event = draw(st.sampled_from(choices))
+
+
+def test_an_entry_of_a_release_counts_the_values_that_were_restored_up_to_it(
+    request_of_alice: Request, judged: Callable[..., RequestJudged]
+) -> None:
+    exchange = Exchange(request_of_alice)
+    for event in (BodyRead(b"body"), judged(Effect.ALLOW), AnswerStarted(200, {}, is_last=False)):
+        exchange.handle(event)
+
+    def told(given: bytes, restored: dict[str, int] | None) -> list[Command]:
+        return exchange.handle(AnswerRead(AnswerStep(given, {}, {}, restored=restored, said=given)))
+
+    assert told(b"", {"JWT": 1}) == []
+    for body, restored, expected in (
+        (b"a", {"JWT": 1, "IBAN_CODE": 1}, {"masked": {}, "restored": {"JWT": 2, "IBAN_CODE": 1}}),
+        (b"b", None, {"masked": {}}),
+    ):
+        (record, forward) = told(body, restored)
+        assert isinstance(record, Record)
+        assert record.drafts[-1].data == expected
+        assert forward == ForwardAnswer(body, is_last=False)

@@ -80,7 +80,7 @@ def piece(release: bytes, decision: Decision | None = None, *, is_last: bool = F
 
 def again(decision: Decision, *, body: bytes = b"forward", approval: Approval = SECURITY) -> AnswerJudged:
     approvals = (approval,) if decision.effect is Effect.HOLD else ()
-    return AnswerJudged(body, decision, {}, {}, "hold_3", approvals)
+    return AnswerJudged(body, decision, {}, {}, "hold_3", body, approvals)
 
 
 def play(request: Request, *events: Event) -> tuple[Exchange, list[Command]]:
@@ -420,3 +420,48 @@ def test_no_answer_that_a_rule_holds_is_released_but_by_its_approval(
             answers(commands[-1], hold_in, judged) if commands else answers(LeaveHold(), hold_in, judged)
         )
         event = data.draw(st.sampled_from(choices))
+
+
+def restored(said: bytes, given: bytes, *, is_last: bool = False, decision: Decision = HOLD) -> AnswerRead:
+    """A piece in which a value of the request stands where the model said its placeholder."""
+    step = AnswerStep(given, {}, {}, is_last=is_last, restored={"EMAIL_ADDRESS": 1}, said=said)
+    approvals = (SECURITY,) if decision.effect is Effect.HOLD else ()
+    return AnswerRead(step, decision, approvals, "hold_2", NOW)
+
+
+def test_people_see_what_the_model_said_and_the_caller_gets_the_values_in_it(
+    request_of_alice: Request, judged: Judged, waiting: Hold, approved: Hold
+) -> None:
+    exchange, _ = play(request_of_alice, *asked(judged), STARTED, restored(b"for", b"FOR"))
+    (open_hold,) = exchange.handle(restored(b"ward", b"WARD", is_last=True))
+    assert isinstance(open_hold, OpenHold)
+    assert open_hold.draft.forward == b"forward"
+    exchange.handle(opened(waiting))
+    exchange.handle(HoldApproved(approved, NOW))
+    values = {"EMAIL_ADDRESS": 2}
+    (consume,) = exchange.handle(replace(again(HOLD), given=b"FORWARD", restored=values))
+    assert isinstance(consume, Consume)
+    assert consume.digest == approved.digest
+    released = consume.entries[1]
+    assert (released.payloads, released.data["restored"]) == ({"body": b"FORWARD"}, values)
+    done = exchange.handle(HoldConsumed(is_ours=True))
+    assert done == [LeaveHold(), ForwardAnswer(b"FORWARD", is_last=True)]
+
+
+def test_who_comes_back_for_an_answer_gets_the_values_of_the_request_that_came_with_it(
+    request_of_alice: Request, judged: Judged, waiting: Hold, approved: Hold
+) -> None:
+    exchange, _ = play(request_of_alice, *attached(judged, waiting), HoldApproved(approved, NOW))
+    exchange.handle(replace(again(ALLOW), given=b"FORWARD", restored={"EMAIL_ADDRESS": 1}))
+    assert exchange.handle(HoldConsumed(is_ours=True)) == [LeaveHold(), GiveAnswer(HEAD, b"FORWARD")]
+
+
+def test_an_answer_that_was_kept_back_and_not_held_goes_out_with_the_values(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    exchange, _ = play(request_of_alice, *asked(judged), STARTED, restored(b"a", b"A", decision=ALLOW))
+    record, forward = exchange.handle(restored(b"b", b"B", decision=ALLOW, is_last=True))
+    assert isinstance(record, Record)
+    (released,) = [draft for draft in record.drafts if draft.kind is Kind.ANSWER_RELEASED]
+    assert released.data == {"masked": {}, "restored": {"EMAIL_ADDRESS": 2}}
+    assert forward == ForwardAnswer(b"AB", is_last=True)

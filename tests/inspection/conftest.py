@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from authz_service.inspection.answer import AnswerPipe
+from authz_service.inspection.results import AnswerPipe
 from authz_service.masking.finding import Finding
 from authz_service.masking.seams import IncrementalScanner, Progress
 from authz_service.view.request import RequestView

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authz_service.errors import Unreadable
-from authz_service.inspection.answer import AnswerPipe, answer_pipe
+from authz_service.inspection.answer import answer_pipe
+from authz_service.inspection.results import AnswerPipe
 from authz_service.model_apis.openai_chat import OpenAiChat
 
 MASKED = frozenset({"NUMBER", "BLOCK", "ADDRESS"})

@@ -22,7 +22,8 @@ from tests.inspection.dialects.responses import BARE_RESPONSES, RESPONSES
 from tests.inspection.dialects.tgi import TGI
 from tests.inspection.dialects.tokens import WITH_TOKENS
 
-from authz_service.inspection.answer import AnswerPipe, answer_pipe
+from authz_service.inspection.answer import answer_pipe
+from authz_service.inspection.results import AnswerPipe
 from authz_service.masking.detectors import build_scanner
 
 DIALECTS = (

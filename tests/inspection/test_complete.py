@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authz_service.inspection.answer import AnswerPipe, answer_pipe
+from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.complete import MOST_REMEMBERED, CompleteTexts
+from authz_service.inspection.results import AnswerPipe
 from authz_service.inspection.tally import Tally
 from authz_service.masking.detectors import build_scanner
 from authz_service.masking.finding import Finding

@@ -37,9 +37,9 @@ def parts(texts: Iterable[str]) -> Iterator[TextField]:
 def test_each_item_has_its_share_of_what_crosses_it() -> None:
     found = findings_across(list(parts(["a1", "", "2", "3b456", "7"])), scan)
     assert found == {
-        0: [Share(Finding("THREE", 1, 2), is_tail=False)],
-        2: [Share(Finding("THREE", 0, 1), is_tail=True)],
-        3: [Share(Finding("THREE", 0, 1), is_tail=True)],
+        0: [Share(Finding("THREE", 1, 2), is_tail=False, written="123")],
+        2: [Share(Finding("THREE", 0, 1), is_tail=True, written="123")],
+        3: [Share(Finding("THREE", 0, 1), is_tail=True, written="123")],
     }
 
 
@@ -72,8 +72,8 @@ def test_the_items_of_an_outermost_list_are_one_text_where_the_dialect_says_so()
     assert findings_across(texts, scan) == {}
     assert findings_across(texts, scan, {"stop"}) == {}
     assert findings_across(texts, scan, {"system"}) == {
-        0: [Share(Finding("THREE", 1, 3), is_tail=False)],
-        1: [Share(Finding("THREE", 0, 1), is_tail=True)],
+        0: [Share(Finding("THREE", 1, 3), is_tail=False, written="123")],
+        1: [Share(Finding("THREE", 0, 1), is_tail=True, written="123")],
     }
 
 

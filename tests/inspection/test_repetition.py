@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authz_service.errors import Unreadable
-from authz_service.inspection.answer import AnswerPipe, answer_pipe
+from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.repetition import Repetition
+from authz_service.inspection.results import AnswerPipe
 from authz_service.model_apis.openai_chat import OpenAiChat
 from authz_service.view.answer import AnswerField, AnswerFrame
 from authz_service.view.request import RequestView

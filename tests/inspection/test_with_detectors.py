@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authz_service.inspection.answer import AnswerPipe, answer_pipe
+from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.request import inspect_request
+from authz_service.inspection.results import AnswerPipe
 from authz_service.masking.detectors import build_scanner
 from authz_service.masking.seams import Scanner
 from authz_service.model_apis.openai_chat import CHAT_COMPLETIONS, OpenAiChat

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from authz_service.cel.load import load_config
+from authz_service.config.model import Config
 from authz_service.masking import base64_detector, stream
 from authz_service.masking.catalogue import CATALOGUE
 from authz_service.masking.credentials import CREDENTIALS
@@ -13,6 +14,7 @@ from authz_service.masking.national_numbers import NATIONAL_NUMBERS
 from authz_service.masking.network import NETWORK
 from authz_service.masking.operators import by_type, drop, keyed_hash, partial
 from authz_service.masking.personal_data import PERSONAL_DATA
+from authz_service.masking.placeholders import Place
 from authz_service.masking.terms import FARTHEST, WITHIN
 
 _PAGE = Path(__file__).parents[2] / "docs" / "masking.md"
@@ -59,10 +61,20 @@ def test_examples_of_operators_are_what_they_make() -> None:
     assert drop("CREDIT_CARD", card) == ""
 
 
-def test_the_example_is_good(tmp_path: Path) -> None:
-    example = _PAGE.read_text().partition("```yaml\n")[2].partition("```")[0]
-    file = tmp_path / "authz.yaml"
+def _example(number: int, folder: Path) -> Config:
+    """The configuration of a page's example, the first being 1."""
+    example = _PAGE.read_text().split("```yaml\n")[number].partition("```")[0]
+    file = folder / "authz.yaml"
     file.write_text(f'version: 1\nmodels: [{{name: m, url: "http://127.0.0.1:1"}}]\n{example}')
-    config = load_config(file).config
+    return load_config(file).config
+
+
+def test_the_example_is_good(tmp_path: Path) -> None:
+    config = _example(1, tmp_path)
     assert [mask.operator for mask in config.masks] == ["type", "partial"]
     assert len(config.detector_options) == 3
+
+
+def test_the_example_of_placeholders_is_good(tmp_path: Path) -> None:
+    restored = [mask.restore for mask in _example(2, tmp_path).masks]
+    assert restored == [(Place.TEXT,), (Place.TEXT, Place.TOOL_ARGUMENTS)]

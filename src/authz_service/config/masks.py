@@ -12,6 +12,7 @@ from authz_service.config.section import Refused, Section, described, shortened
 from authz_service.config.tree import Node, Scalar
 from authz_service.errors import Misconfigured
 from authz_service.masking.options import Options
+from authz_service.masking.placeholders import Place
 from authz_service.masking.syntax import PatternError
 from authz_service.masking.terms import FARTHEST, check_allowed_pattern
 
@@ -26,7 +27,9 @@ _MOST_WORDS = 100
 _LANGUAGE = "en"
 _MODEL = "en_core_web_lg"
 
-_OPERATORS = {name: name for name in ("type", "partial", "hash", "drop")}
+_OPERATORS = {name: name for name in ("type", "partial", "hash", "drop", "placeholder")}
+
+_PLACES = {place.value: place for place in Place}
 
 
 def read_detectors(
@@ -176,7 +179,8 @@ def read_masks(
         where = section.required("in", places, ())
         types = section.required("entities", scalars.list_of(known), ())
         operator = section.optional("with", scalars.one_of(_OPERATORS, ["pseudonym"]), "type")
-        mask = Mask(name, types, "requests" in where, "answers" in where, operator)
+        restore = _restore(section, operator, where)
+        mask = Mask(name, types, "requests" in where, "answers" in where, operator, restore)
         for other in masks:
             _refuse_both(section, mask, other)
         for entity in types if mask.in_answers else ():
@@ -187,14 +191,29 @@ def read_masks(
     return tuple(masks)
 
 
+def _restore(section: Section, operator: str, where: Collection[str]) -> tuple[Place, ...]:
+    """Where an answer gets the values back that placeholders stood for; nowhere for other operators."""
+    is_reversible = operator == "placeholder"
+    if section.has("restore") and not is_reversible:
+        section.refuse_value("restore", "only what is masked with: placeholder can be restored")
+    if is_reversible and "answers" in where:
+        message = (
+            "a placeholder stands for a value of the request; mask answers in a mask of their own, with "
+            "another operator, which looks at them before values are restored"
+        )
+        section.refuse_value("in", message)
+    usual = (Place.TEXT,) if is_reversible else ()
+    return section.optional("restore", scalars.list_of(scalars.one_of(_PLACES)), usual)
+
+
 def _refuse_both(section: Section, mask: Mask, other: Mask) -> None:
     """One value cannot become two things."""
     together = (mask.in_requests and other.in_requests) or (mask.in_answers and other.in_answers)
-    if together and mask.operator != other.operator:
+    if together and (mask.operator, {*mask.restore}) != (other.operator, {*other.restore}):
+        how = ", ".join((other.operator, *(f"restored in {place}" for place in other.restore)))
         for entity in mask.entities:
             if entity in other.entities:
-                message = f"{other.name!r} masks {entity} already, with {other.operator}"
-                section.refuse_value("entities", message)
+                section.refuse_value("entities", f"{other.name!r} masks {entity} already, with {how}")
 
 
 def _known_entity(entities: Collection[str]) -> Callable[[Node], str]:

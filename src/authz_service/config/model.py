@@ -8,6 +8,7 @@ from pathlib import Path
 from authz_service.config.record_values import Record
 from authz_service.core.holds import Approval
 from authz_service.masking.options import Options
+from authz_service.masking.placeholders import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +166,17 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """Entity types that are replaced in requests, answers or both: with type, partial, hash or drop."""
+    """Entity types that are replaced in requests, answers or both: with type, partial, hash or drop.
+
+    Or, in requests, with a placeholder for each value, which is restored in some places of the answer.
+    """
 
     name: str
     entities: tuple[str, ...]
     in_requests: bool
     in_answers: bool
     operator: str = "type"
+    restore: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,14 @@ def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any
         "answers": _rule_set(answers),
         "paths": [[path.method, path.path, path.when, path.model] for path in config.paths],
         "masks": [
-            [mask.name, list(mask.entities), mask.in_requests, mask.in_answers, mask.operator]
+            [
+                mask.name,
+                list(mask.entities),
+                mask.in_requests,
+                mask.in_answers,
+                mask.operator,
+                *(place.value for place in mask.restore),
+            ]
             for mask in config.masks
         ],
         "detectors": [[detector.name, detector.pattern] for detector in config.detectors],

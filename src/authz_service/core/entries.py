@@ -104,15 +104,19 @@ def answer_released(
     *,
     body: bytes,
     masked: Mapping[str, int],
+    restored: Mapping[str, int] | None = None,
     hold: str | None = None,
     original: bytes | None = None,
 ) -> EntryDraft:
     """`body` is about to go to the caller; `masked` counts what was taken out of it.
 
+    `restored` counts the values of the request that stand in it where the model said their placeholders.
     `original` is what the model sent since the segment before, where that is kept and not the same.
     """
     payloads = {"body": body} if original is None else {"body": body, ORIGINAL: original}
     data: dict[str, Scalar | dict[str, Scalar]] = {"masked": dict(masked)}
+    if restored:
+        data["restored"] = dict(restored)
     if hold is not None:
         data["hold"] = hold
     return EntryDraft(Kind.ANSWER_RELEASED, request.session, {**data}, payloads, request.pseudonym)

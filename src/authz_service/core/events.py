@@ -125,7 +125,8 @@ class AnswerRead:
 class AnswerJudged:
     """The rules of this moment judged an answer that waits. `body` is it, as the masks of now have it.
 
-    `found` counts its findings; the others are as in RequestJudged.
+    `found` counts its findings; the others are as in RequestJudged. `given` is `body` as the caller gets
+    it: with the values of the request that `restored` counts, where the model said their placeholders.
     """
 
     body: bytes
@@ -133,7 +134,9 @@ class AnswerJudged:
     found: Mapping[str, int]
     masked: Mapping[str, int]
     new_hold: str
+    given: bytes
     approvals: tuple[Approval, ...] = ()
+    restored: Mapping[str, int] = field(default_factory=dict)
 
 
 @value

@@ -427,14 +427,21 @@ class Exchange:
         step = event.step
         usage = step.usage or state.usage
         masked = _sum(state.masked, step.masked)
+        restored = _sum(state.restored, step.restored) if step.restored else state.restored
         if not step.release and not step.is_last:
-            self.state = Answering(state.status, state.headers, state.is_started, usage=usage, masked=masked)
+            self.state = Answering(
+                state.status, state.headers, state.is_started, usage=usage, masked=masked, restored=restored
+            )
             return []
         drafts = self._answer_drafts(state, event)
         if step.release or event.original:
             drafts.append(
                 entries.answer_released(
-                    self.request, body=step.release, masked=masked, original=event.original
+                    self.request,
+                    body=step.release,
+                    masked=masked,
+                    restored=restored,
+                    original=event.original,
                 )
             )
         if step.is_last:
@@ -465,7 +472,10 @@ class Exchange:
     def _collect(self, state: Answering, asked: Asked, event: AnswerRead) -> list[Command]:
         """Keep back an answer that may be held, until all of it is there and was judged."""
         step = event.step
-        collected, originals = (*state.collected, step.release), state.originals
+        collected = (*state.collected, step.release if step.said is None else step.said)
+        given = None if step.said is None else (*(state.given or ()), step.release)
+        restored = _sum(state.restored, step.restored) if step.restored else state.restored
+        originals = state.originals
         if self._keeps_originals:
             originals = (*originals, step.release if event.original is None else event.original)
         usage = step.usage or state.usage
@@ -474,16 +484,24 @@ class Exchange:
         hold = event if is_to_hold else state.hold
         if not step.is_last:
             self.state = replace(
-                state, hold=hold, collected=collected, originals=originals, usage=usage, masked=masked
+                state,
+                hold=hold,
+                collected=collected,
+                originals=originals,
+                usage=usage,
+                masked=masked,
+                given=given,
+                restored=restored,
             )
             return []
-        body, sent = b"".join(collected), b"".join(originals)
+        body = b"".join(collected if hold is not None or given is None else given)
+        sent = b"".join(originals)
         original = sent if self._keeps_originals and sent != body else None
         if hold is not None:
             head = AnswerHead(state.status, state.headers, masked)
             return self._hold_answer(AnswerHeld(asked, None, head, usage), hold, body, original)
-        whole = replace(state, usage=usage, masked=masked)
-        step = step._replace(release=body, masked={})
+        whole = replace(state, usage=usage, masked=masked, restored=restored)
+        step = step._replace(release=body, masked={}, restored=None)
         return self._release_answer(whole, replace(event, step=step, original=original))
 
     def _hold_answer(
@@ -603,7 +621,7 @@ class Exchange:
                 is_covered = decision.effect is Effect.ALLOW or event.approvals == hold.approvals
                 if not is_covered or event.body != hold.forward or hold.answer is None:
                     return self._hold_answer_anew(held, hold, event, decided)
-                return self._consume_answer(held, hold, hold.answer, decided)
+                return self._consume_answer(held, hold, hold.answer, event, decided)
             case _:
                 raise self._illegal(event)
 
@@ -628,13 +646,15 @@ class Exchange:
         return [LeaveHold(), OpenHold(draft)]
 
     def _consume_answer(
-        self, held: AnswerHeld, hold: Hold, head: AnswerHead, decided: EntryDraft
+        self, held: AnswerHeld, hold: Hold, head: AnswerHead, judged: AnswerJudged, decided: EntryDraft
     ) -> list[Command]:
-        released = entries.answer_released(self.request, body=hold.forward, masked=head.masked, hold=hold.id)
+        released = entries.answer_released(
+            self.request, body=judged.given, masked=head.masked, restored=judged.restored, hold=hold.id
+        )
         drafts = [decided, released, entries.ended(self.request, "completed", held.usage)]
         if held.head is None:
             drafts.insert(0, entries.answer_started(self.request, status=head.status, headers=head.headers))
-        self.state = AnswerConsuming(held, hold)
+        self.state = AnswerConsuming(held, hold, judged.given)
         return [Consume(hold.id, hold.digest, tuple(drafts))]
 
     def _answer_consuming(self, state: AnswerConsuming, event: Event) -> list[Command]:
@@ -642,7 +662,7 @@ class Exchange:
         match event:
             case HoldConsumed(is_ours=True) if hold.answer is not None:
                 is_own = state.held.head is not None
-                body = hold.forward
+                body = state.body
                 give = ForwardAnswer(body, is_last=True) if is_own else GiveAnswer(hold.answer, body)
                 return self._close(LeaveHold(), give)
             case HoldConsumed(is_ours=False):

@@ -86,7 +86,8 @@ class Forwarded:
 @value
 class Answering:
     """The model answers. With `asked`, `collected` is all of it so far, and `hold` what a rule said last
-    that wants it held; `originals` is the same as the model sent it, where that is kept."""
+    that wants it held; `originals` is the same as the model sent it, where that is kept. `given` is the
+    same as the caller would get it, where values are restored in it: `restored` counts them."""
 
     status: int
     headers: Mapping[str, str]
@@ -97,6 +98,8 @@ class Answering:
     originals: tuple[bytes, ...] = ()
     usage: Usage | None = None
     masked: Mapping[str, int] = field(default_factory=dict)
+    given: tuple[bytes, ...] | None = None
+    restored: Mapping[str, int] = field(default_factory=dict)
 
 
 @value
@@ -123,10 +126,11 @@ class AnswerRejudging:
 
 @value
 class AnswerConsuming:
-    """The approval of the answer is about to be used, once, for this exchange."""
+    """The approval of the answer is about to be used, once, for this exchange. `body` is what it gets."""
 
     held: AnswerHeld
     hold: Hold
+    body: bytes
 
 
 @value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from authz_service.errors import Unreadable
 from authz_service.framing.encoding import BodyFormat, answer_format
@@ -12,26 +12,12 @@ from authz_service.framing.ndjson import NdjsonDecoder
 from authz_service.framing.sse import SseDecoder, SseEvent, encode_event
 from authz_service.inspection.every_string import EveryString
 from authz_service.inspection.frames import FrameQueue
-from authz_service.inspection.results import AnswerStep
+from authz_service.inspection.restored import GROWTH, RestoredPipe, restoring_queue
+from authz_service.inspection.results import AnswerPipe, AnswerStep
+from authz_service.masking.placeholders import Placeholders
 from authz_service.masking.seams import Scanner
 from authz_service.model_apis.base import ModelApi
 from authz_service.view.request import RequestView
-
-
-class AnswerPipe(Protocol):
-    """An incremental codec over one answer: any cut of the bytes gives the masking of the whole.
-
-    Both methods raise `Unreadable` (502) for what cannot be read without doubt. The answer ends there:
-    what was queued is dropped, nothing raw is flushed, and the pipe takes nothing more.
-    """
-
-    def feed(self, data: bytes) -> AnswerStep:
-        """Take the next bytes, of any length."""
-        ...
-
-    def finish(self) -> AnswerStep:
-        """The answer is complete; the step `is_last`."""
-        ...
 
 
 def answer_pipe(
@@ -44,11 +30,13 @@ def answer_pipe(
     max_body: int,
     max_depth: int,
     is_error: bool = False,
+    placeholders: Placeholders | None = None,
 ) -> AnswerPipe:
     """A pipe for the answer to `request`; raises `Unreadable` for a format that is not the dialect's.
 
-    `max_body` (bytes) limits a whole body, one event or line, and what waits of a stream. With `is_error`
-    (a status of 400 or above) every string of the document is a text, whatever the dialect.
+    `max_body` (bytes) limits a whole body, one event or line, what waits of a stream, and the characters
+    that are restored. With `is_error` (a status of 400 or above) every string of the document is a text,
+    whatever the dialect. The values of `placeholders` are restored in what masking leaves.
     """
     body_format = _format(content_type, api.answer_formats)
     queue = FrameQueue(
@@ -58,13 +46,51 @@ def answer_pipe(
         max_held=max_body,
         max_depth=max_depth,
     )
+    pipe = _pipe(queue, body_format, max_body, api)
+    if placeholders is not None:
+        restoring = restoring_pipe(
+            api=api,
+            request=request,
+            content_type=content_type,
+            placeholders=placeholders,
+            max_body=max_body,
+            max_depth=max_depth,
+            is_error=is_error,
+        )
+        pipe = RestoredPipe(pipe, restoring)
+    return _Guarded(pipe)
+
+
+def restoring_pipe(
+    *,
+    api: ModelApi,
+    request: RequestView,
+    content_type: str,
+    placeholders: Placeholders,
+    max_body: int,
+    max_depth: int,
+    is_error: bool = False,
+) -> AnswerPipe:
+    """The second half of `answer_pipe` alone, for an answer that was masked; `masked` counts the restored."""
+    limit = GROWTH * max_body
+    queue = restoring_queue(
+        placeholders,
+        EveryString() if is_error else api.answer_reader(request),
+        most=max_body,
+        max_held=limit,
+        max_depth=max_depth,
+    )
+    return _Guarded(_pipe(queue, _format(content_type, api.answer_formats), limit, api))
+
+
+def _pipe(queue: FrameQueue, body_format: BodyFormat, max_body: int, api: ModelApi) -> AnswerPipe:
     match body_format:
         case BodyFormat.JSON:
-            return _Guarded(_WholeBody(queue, max_body))
+            return _WholeBody(queue, max_body)
         case BodyFormat.EVENT_STREAM:
-            return _Guarded(_EventStream(queue, max_body, api))
+            return _EventStream(queue, max_body, api)
         case BodyFormat.NDJSON:
-            return _Guarded(_Lines(queue, max_body))
+            return _Lines(queue, max_body)
         case _ as never:
             assert_never(never)
 

@@ -20,8 +20,18 @@ LONGEST_REMEMBERED = 256
 class CompleteTexts:
     """Counts what it finds in `found` and what it replaces in `masked`, which it shares with channels."""
 
-    def __init__(self, scanner: Scanner, entities: frozenset[str], *, found: Tally, masked: Tally) -> None:
+    def __init__(
+        self,
+        scanner: Scanner,
+        entities: frozenset[str],
+        *,
+        found: Tally,
+        masked: Tally,
+        arguments: Scanner | None = None,
+    ) -> None:
+        """`arguments` is the scanner of what tools are called with, where that is another."""
         self._scanner = scanner
+        self._arguments = arguments or scanner
         self._entities = entities
         self._found = found
         self._masked = masked
@@ -42,7 +52,9 @@ class CompleteTexts:
     def _spans(self, field: AnswerField) -> Sequence[Span]:
         text = field.text
         if field.kind is TextKind.JSON:
-            progress = self._scanner.incremental(embedded_json=True).finish(text)
+            progress = self._arguments.incremental(embedded_json=True).finish(text)
+        elif field.kind is TextKind.ARGUMENT:
+            progress = Progress(self._arguments.scan(text), len(text))
         elif text in self._harmless:
             return ()
         else:

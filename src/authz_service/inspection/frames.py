@@ -17,6 +17,7 @@ from authz_service.inspection.tally import Tally
 from authz_service.masking.seams import Scanner
 from authz_service.model_apis.base import AnswerReader
 from authz_service.view.answer import AnswerField, AnswerFrame, Usage
+from authz_service.view.request import TextKind
 
 MOST_CHANNELS = 10_000
 """Texts of one answer that may be under way at a time; each has a scanner of its own."""
@@ -41,9 +42,12 @@ class FrameQueue:
         masked_entities: frozenset[str],
         max_held: int,
         max_depth: int,
+        arguments: Scanner | None = None,
     ) -> None:
+        """`arguments` is the scanner of what tools are called with, where that is another."""
         self._reader = reader
         self._scanner = scanner
+        self._arguments = arguments or scanner
         self._entities = masked_entities
         self._max_held = max_held
         self._max_depth = max_depth
@@ -56,7 +60,9 @@ class FrameQueue:
         self._found = Tally()
         self._masked = Tally()
         self._usage: Usage | None = None
-        self._texts = CompleteTexts(scanner, masked_entities, found=self._found, masked=self._masked)
+        self._texts = CompleteTexts(
+            scanner, masked_entities, found=self._found, masked=self._masked, arguments=self._arguments
+        )
         self._last = Repetition()
 
     def put(
@@ -156,7 +162,7 @@ class FrameQueue:
                 status=502,
             )
         channel = self._channels[field.channel] = Channel(
-            self._scanner,
+            self._scanner if field.kind is TextKind.PLAIN else self._arguments,
             field.kind,
             self._entities,
             found=self._found,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from authz_service.masking.finding import Finding
@@ -24,10 +24,14 @@ _Row = tuple[tuple[str | int, ...], tuple[str | int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a finding that stands in one text; a tail began in a text before."""
+    """The part of a finding that stands in one text; a tail began in a text before.
+
+    `written` is all of it, as the texts have it.
+    """
 
     finding: Finding
     is_tail: bool
+    written: str = field(repr=False)
 
 
 def findings_across(
@@ -39,7 +43,7 @@ def findings_across(
         joined = "".join(texts[i].text for i in row)
         starts = list(accumulate((len(texts[i].text) for i in row), initial=0))
         for finding in scan(joined):
-            for at, share in _shared(finding, starts):
+            for at, share in _shared(finding, starts, joined):
                 shares.setdefault(row[at], []).append(share)
     return shares
 
@@ -60,14 +64,15 @@ def _rows(texts: Sequence[TextField], in_parts: Collection[str]) -> Iterator[lis
     return (row for row in rows.values() if len(row) > 1)
 
 
-def _shared(finding: Finding, starts: Sequence[int]) -> Iterator[tuple[int, Share]]:
+def _shared(finding: Finding, starts: Sequence[int], joined: str) -> Iterator[tuple[int, Share]]:
     """The part of each text that a finding crosses, by place in its row; text n ends where n + 1 starts."""
     at = bisect_right(starts, finding.start) - 1
     if finding.end <= starts[at + 1]:
         return
+    written = joined[finding.start : finding.end]
     while starts[at] < finding.end:
         start, end = max(finding.start, starts[at]), min(finding.end, starts[at + 1])
         if start < end:
             here = replace(finding, start=start - starts[at], end=end - starts[at])
-            yield at, Share(here, is_tail=finding.start < starts[at])
+            yield at, Share(here, finding.start < starts[at], written)
         at += 1

@@ -12,8 +12,11 @@ from authz_service.framing.json_canonical import fingerprint_json
 from authz_service.inspection.bodies import Body, read_body
 from authz_service.inspection.neighbours import findings_across
 from authz_service.inspection.results import RequestInspection
+from authz_service.inspection.reversible import Reversing, numbering_order
 from authz_service.inspection.spans import SpanMerger, mask
 from authz_service.masking.finding import Finding
+from authz_service.masking.operators import Masks
+from authz_service.masking.placeholders import TYPED, WithTyped
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.view.request import Path, RequestView, TextField, TextKind
@@ -48,9 +51,21 @@ def inspect_request(
     read = read_body(body, operation.takes, content_type=content_type, max_depth=max_depth)
     view = api.read_request(operation, read.document)
     model = _model(view.model, models)
-    found = _find(view, scanner)
-    forward = _masked(found, masked_entities)
-    named = forward if read.can_rename else _masked(found, scanner.entities)  # the record masks them all
+    ignored = [
+        path for path in noise if path and path[0] in api.noise_roots and not _holds_unread(path, view)
+    ]
+    reversing: Reversing | None = None
+    if isinstance(masked_entities, Masks) and masked_entities.reversible:
+        reversing = Reversing(masked_entities, scanner, partial(_is_below, ignored))
+        found = _find(view, reversing.scanner)
+        is_later = numbering_order(view)
+        forward = _masked(sorted(found, key=lambda s: is_later(s.field.path)), reversing.masks, reversing)
+    else:
+        found = _find(view, scanner)
+        forward = _masked(found, masked_entities)
+    named = forward
+    if not (forward.keys or read.can_rename):
+        named = _masked(found, scanner.entities)  # the record masks them all
     if named.keys:
         raise Unreadable(
             f"{named.unmaskable} was found in the name of a field, where it cannot be masked",
@@ -60,9 +75,6 @@ def inspect_request(
         forward.edits[_place_of_model(api, operation)] = model
     if view.model != model:
         view = replace(view, model=model)
-    ignored = [
-        path for path in noise if path and path[0] in api.noise_roots and not _holds_unread(path, view)
-    ]
     return RequestInspection(
         operation,
         view,
@@ -72,12 +84,17 @@ def inspect_request(
         partial(_redacted, read, found, scanner.entities) if found else body,
         partial(_fingerprint, read, ignored, head, model),
         partial(_changes, forward, ignored) if forward.edits else b"",
+        reversing.placeholders if reversing is not None and reversing.placeholders.by_name else None,
     )
 
 
 def _holds_unread(path: tuple[str, ...], view: RequestView) -> bool:
     """Whether something unread stands there, or around it: nobody has looked at it, so it is never noise."""
     return any(all(map(eq, unread.path, path)) for unread in view.unread)
+
+
+def _is_below(noise: Collection[tuple[str, ...]], path: Path) -> bool:
+    return any(path[: len(ignored)] == ignored for ignored in noise)
 
 
 def _model(named: str, models: Mapping[str, str]) -> str:
@@ -113,14 +130,18 @@ def _place_of_model(api: ModelApi, operation: Operation) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Scanned:
-    """What was found in one text; indexes in `tails` go on with what began in a neighbour."""
+    """What was found in one text; indexes in `tails` go on with what began in a neighbour.
+
+    `joined` are the values that go on in a neighbour, by their start.
+    """
 
     field: TextField
     findings: tuple[Finding, ...]
     tails: frozenset[int] = frozenset()
+    joined: Mapping[int, str] | None = None
 
 
-def _find(view: RequestView, scanner: Scanner) -> list[_Scanned]:
+def _find(view: RequestView, scanner: Scanner | WithTyped) -> list[_Scanned]:
     """The texts in which something was found."""
     scan = _once(scanner)
     across = findings_across(view.texts, scan, view.in_parts)
@@ -133,13 +154,14 @@ def _find(view: RequestView, scanner: Scanner) -> list[_Scanned]:
         if i in across:
             extra = [f for f in across[i] if f.finding not in findings or f.is_tail]
             tails = frozenset(len(findings) + n for n, f in enumerate(extra) if f.is_tail)
-            scanned.append(_Scanned(text, (*findings, *(f.finding for f in extra)), tails))
+            joined = {f.finding.start: f.written for f in across[i] if not f.is_tail}
+            scanned.append(_Scanned(text, (*findings, *(f.finding for f in extra)), tails, joined))
         elif findings:
             scanned.append(_Scanned(text, findings))
     return scanned
 
 
-def _once(scanner: Scanner) -> Callable[[str], tuple[Finding, ...]]:
+def _once(scanner: Scanner | WithTyped) -> Callable[[str], tuple[Finding, ...]]:
     """Scans of plain texts; short ones come again within a request (the words of schemas), and are kept."""
     known: dict[str, tuple[Finding, ...]] = {}
 
@@ -158,6 +180,7 @@ def _count(scanned: Sequence[_Scanned]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for s in scanned:
         _add(counts, (f.entity for i, f in enumerate(s.findings) if i not in s.tails))
+    counts.pop(TYPED, None)
     return counts
 
 
@@ -180,7 +203,9 @@ def _edited(body: Body, made: _Edits) -> bytes:
     return body.edited(made.edits, made.keys)
 
 
-def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:
+def _masked(
+    scanned: Sequence[_Scanned], entities: frozenset[str], reversing: Reversing | None = None
+) -> _Edits:
     made = _Edits()
     for s in scanned:
         text = s.field.text
@@ -191,8 +216,11 @@ def _masked(scanned: Sequence[_Scanned], entities: frozenset[str]) -> _Edits:
         if s.field.is_key:
             made.keys[s.field.path] = mask(text, spans)
             made.unmaskable = spans[0].entity
+        elif reversing is not None:
+            made.edits[s.field.path] = reversing.masked(s.field, spans, s.joined or {})
         else:
             made.edits[s.field.path] = mask(text, spans)
+    made.counts.pop(TYPED, None)
     return made
 
 
@@ -209,9 +237,5 @@ def _fingerprint(
 
 def _changes(made: _Edits, noise: Collection[tuple[str, ...]]) -> bytes:
     """What was edited, in one order, without what is noise."""
-    kept = [
-        [list(path), text]
-        for path, text in made.edits.items()
-        if not any(path[: len(ignored)] == ignored for ignored in noise)
-    ]
+    kept = [[list(path), text] for path, text in made.edits.items() if not _is_below(noise, path)]
     return fingerprint_json(sorted(kept, key=repr)) if kept else b""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from authz_service.masking.placeholders import Placeholders
 from authz_service.model_apis.base import Operation
 from authz_service.view.answer import Usage
 from authz_service.view.request import RequestView
@@ -20,7 +21,7 @@ class RequestInspection:
 
     `forward` are the bytes for the model: those received, byte for byte, but for masked spans and the
     model's name where an alias was asked for. `view` names the model by its own name, whatever alias
-    was asked for.
+    was asked for. `placeholders` are those in `forward` that the answer's reader restores, if any.
     """
 
     operation: Operation
@@ -31,6 +32,7 @@ class RequestInspection:
     _redacted: Made = field(repr=False)
     _fingerprint: Made = field(repr=False)
     _changes: Made = field(repr=False)
+    placeholders: Placeholders | None = field(default=None, repr=False)
 
     @property
     def redacted(self) -> bytes:
@@ -63,12 +65,32 @@ def _made(value: Made) -> bytes:
     return value if isinstance(value, bytes) else value()
 
 
+class AnswerPipe(Protocol):
+    """An incremental codec over one answer: any cut of the bytes gives the masking of the whole.
+
+    Both methods raise `Unreadable` (502) for what cannot be read without doubt. The answer ends there:
+    what was queued is dropped, nothing raw is flushed, and the pipe takes nothing more.
+    """
+
+    def feed(self, data: bytes) -> AnswerStep:
+        """Take the next bytes, of any length."""
+        ...
+
+    def finish(self) -> AnswerStep:
+        """The answer is complete; the step `is_last`."""
+        ...
+
+
 class AnswerStep(NamedTuple):
     """What a piece of an answer settled: `release` may go to the client once recorded and judged.
 
     `found` counts the findings that this step settled, for each entity type: each is in this step or an
     earlier one when the bytes that it was found in are released. `masked` counts placeholders, and may
     run ahead of `release`. `usage` is what the model server said last. `is_last` when nothing follows.
+
+    `restored` counts the values of the request that stand in `release` where the model said their
+    placeholders; `said` is what became `release` so, and None where nothing is restored. What is held
+    for people is `said`.
     """
 
     release: bytes
@@ -76,3 +98,5 @@ class AnswerStep(NamedTuple):
     masked: Mapping[str, int]
     usage: Usage | None = None
     is_last: bool = False
+    restored: Mapping[str, int] | None = None
+    said: bytes | None = None

@@ -16,7 +16,7 @@ class Span(NamedTuple):
     """Characters [start, end) of a text are to be replaced by `placeholder`.
 
     It is empty where the span goes on with one that was decided before, and so is not new (a region
-    without known end), or where the value is dropped.
+    without known end), or where the value is dropped. `bare` is as in `Finding`.
     """
 
     start: int
@@ -24,6 +24,7 @@ class Span(NamedTuple):
     entity: str
     placeholder: str
     is_new: bool = True
+    bare: bool = False
 
 
 class Cut(NamedTuple):
@@ -86,7 +87,8 @@ class SpanMerger:
             start, is_new, entity, is_bare, end, value = heapq.heappop(self._waiting)
             if start >= self._covered:
                 finding = Finding(entity, start, end, is_bare, value)
-                spans.append(Span(start, end, entity, self._replacement(finding) if is_new else "", is_new))
+                placed = self._replacement(finding) if is_new else ""
+                spans.append(Span(start, end, entity, placed, is_new, is_bare))
             elif end > self._covered:
                 spans.append(Span(self._covered, end, entity, "", is_new=False))
             self._covered = max(self._covered, end)

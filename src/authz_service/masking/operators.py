@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Self
 
 from authz_service.masking.finding import Finding
+from authz_service.masking.placeholders import Reversible
 
 Operator = Callable[[str, str], str]
 """From an entity type and a value to what stands in its place: ASCII that JSON needs not escape.
@@ -69,14 +70,20 @@ def _same(entity: str, value: str) -> str:
 
 
 class Masks(frozenset[str]):
-    """The entity types that are masked, each with its operator."""
+    """The entity types that are masked, each with its operator.
+
+    Of those that are `reversible`, a value in a request gets a placeholder of its own; where it cannot
+    (what reviewers are shown, what is noise), the operator applies.
+    """
 
     operators: Mapping[str, Operator]
+    reversible: Reversible
 
-    def __new__(cls, operators: Mapping[str, Operator]) -> Self:
-        """From entity types to their operators."""
+    def __new__(cls, operators: Mapping[str, Operator], reversible: Reversible | None = None) -> Self:
+        """From entity types to their operators; `reversible` are some of them."""
         masks = super().__new__(cls, operators)
         masks.operators = dict(operators)
+        masks.reversible = dict(reversible or {})
         return masks
 
     def replacement(self, finding: Finding) -> str:

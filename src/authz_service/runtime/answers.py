@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from authz_service.core.events import AnswerFailed, AnswerJudged, AnswerRead
-from authz_service.core.ports import Hold
+from authz_service.core.ports import AnswerHead, Hold
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Unreadable
-from authz_service.inspection.answer import AnswerPipe, answer_pipe
-from authz_service.inspection.results import AnswerStep, RequestInspection
+from authz_service.inspection.answer import answer_pipe, restoring_pipe
+from authz_service.inspection.restored import added
+from authz_service.inspection.results import AnswerPipe, AnswerStep, RequestInspection
 from authz_service.policy.decision import AnswerFacts, Decision, Effect
 from authz_service.runtime.judging import LARGEST_INLINE, Route
 from authz_service.runtime.rules import Rules
@@ -142,13 +143,19 @@ def start_answer(
     """A reader for the answer with these headers; raises `Unreadable` for what cannot be read."""
     if route is None or inspection is None:
         return Answer(rules, request, inspection, UnreadPipe(), clock, new_id, threads, reserve)
-    pipe = _pipe(rules, route, inspection, status=status, headers=headers)
+    pipe = _pipe(rules, route, inspection, status=status, headers=headers, restores=True)
     sent = bytearray() if rules.keeps_originals else None
     return Answer(rules, request, inspection, pipe, clock, new_id, threads, reserve, _sent=sent)
 
 
 def _pipe(
-    rules: Rules, route: Route, inspection: RequestInspection, *, status: int, headers: Mapping[str, str]
+    rules: Rules,
+    route: Route,
+    inspection: RequestInspection,
+    *,
+    status: int,
+    headers: Mapping[str, str],
+    restores: bool,
 ) -> AnswerPipe:
     return answer_pipe(
         api=route.api,
@@ -159,6 +166,7 @@ def _pipe(
         max_body=rules.config.limits.body,
         max_depth=rules.config.limits.depth,
         is_error=status >= 400,
+        placeholders=inspection.placeholders if restores else None,
     )
 
 
@@ -175,19 +183,53 @@ async def judge_held(
 ) -> AnswerJudged:
     """What the rules of `now` say to an answer that was approved; raises what the pipe does.
 
-    Under other rules than those that it was held by it is read and masked again.
+    Under other rules than those that it was held by it is read and masked again. Only then are the values
+    restored that `inspection`, of the request that came with this exchange, has placeholders for.
     """
     head = hold.answer
     if head is None:
         raise ValueError("a hold of a request has no answer to judge")
     step = AnswerStep(release=hold.forward, found=hold.findings, masked={}, is_last=True)
     if hold.policy != rules.policy.digest:
-        pipe = _pipe(rules, route, inspection, status=head.status, headers=head.headers)
+        pipe = _pipe(rules, route, inspection, status=head.status, headers=head.headers, restores=False)
         step = await threads.run(lambda: _merged(pipe.feed(hold.forward), pipe.finish()))
         step = step._replace(found=_most(step.found, hold.findings))
     decision = _decide(rules, caller, inspection, step.found, now)
     approvals = rules.approvals_of(decision.approvals)
-    return AnswerJudged(step.release, decision, step.found, step.masked, new_hold, approvals)
+    given = await _restored(rules, route, inspection, head, step.release, threads)
+    return AnswerJudged(
+        step.release,
+        decision,
+        step.found,
+        step.masked,
+        new_hold,
+        given.release,
+        approvals,
+        given.masked,
+    )
+
+
+async def _restored(
+    rules: Rules,
+    route: Route,
+    inspection: RequestInspection,
+    head: AnswerHead,
+    body: bytes,
+    threads: Threads,
+) -> AnswerStep:
+    """A whole answer with the values of its request; its `masked` counts them."""
+    if inspection.placeholders is None:
+        return AnswerStep(body, {}, {})
+    pipe = restoring_pipe(
+        api=route.api,
+        request=inspection.view,
+        content_type=_content_type(head.headers, head.status),
+        placeholders=inspection.placeholders,
+        max_body=rules.config.limits.body,
+        max_depth=rules.config.limits.depth,
+        is_error=head.status >= 400,
+    )
+    return await threads.run(lambda: _merged(pipe.feed(body), pipe.finish()))
 
 
 def _most(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
@@ -210,6 +252,8 @@ def _merged(first: AnswerStep, last: AnswerStep) -> AnswerStep:
         masked=_sum(first.masked, last.masked),
         usage=last.usage or first.usage,
         is_last=True,
+        restored=added(first.restored or {}, last.restored or {}) or None,
+        said=None if last.said is None else (first.said or b"") + last.said,
     )
 
 

@@ -13,7 +13,12 @@ from authz_service.masking.seams import Scanner
 from authz_service.policy.decision import Policy
 from authz_service.runtime.presidio import with_presidio
 
-_OPERATORS: Mapping[str, Operator] = {"type": by_type, "partial": partial, "drop": drop}
+_OPERATORS: Mapping[str, Operator] = {
+    "type": by_type,
+    "partial": partial,
+    "drop": drop,
+    "placeholder": by_type,
+}
 
 
 def scanner_of(config: Config) -> Scanner:
@@ -76,7 +81,11 @@ class Rules:
 
 
 def _masks(masks: Iterable[Mask], key: bytes) -> Masks:
-    return Masks({entity: _operator(mask.operator, key) for mask in masks for entity in mask.entities})
+    each = [(mask, entity) for mask in masks for entity in mask.entities]
+    return Masks(
+        {entity: _operator(mask.operator, key) for mask, entity in each},
+        {entity: frozenset(mask.restore) for mask, entity in each if mask.restore},
+    )
 
 
 def _operator(name: str, key: bytes) -> Operator:
