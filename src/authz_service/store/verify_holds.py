@@ -78,7 +78,8 @@ class _Hold:
     opened_at: int
     changed: int
     deadline: int | None
-    forward: str
+    named: frozenset[str]
+    """What entries call its bytes: the salted digest of their payload; in the first version, their own."""
     digest: str | None
     approvals: tuple[Approval, ...] | None
     zones: Zones
@@ -204,6 +205,8 @@ class HoldsCheck:
             "forward_size": forward["size"],
             "rule": clean(data["rule"]),
         }
+        named = frozenset({forward["digest"], data.get("digest", forward["digest"])})
+        row |= {name: data[name] for name in ("digest", "fingerprint") if name in data}
         approvals, zones = None, {}
         detail = payloads.get((entry.sequence, "detail"))
         if detail is not None:
@@ -220,7 +223,7 @@ class HoldsCheck:
             approvals = read_approvals(told["approvals"])
             zones = told.get("zones", {})
         is_gone = self._forgotten.took_payloads(entry.sequence, document["session"], data["person"])
-        hold = _Hold(at, entry.sequence, deadline, forward["digest"], row.get("digest"), approvals, zones)
+        hold = _Hold(at, entry.sequence, deadline, named, row.get("digest"), approvals, zones)
         hold.is_gone = is_gone
         stands = hold.stands(at)
         if isinstance(stands, Pending):
@@ -241,7 +244,7 @@ class HoldsCheck:
             "at": at,
         }
         hold = self._holds[data["hold"]]
-        if data["digest"] != hold.forward:
+        if data["digest"] not in hold.named:
             raise ValueError("a vote is on the bytes that its hold has")
         if hold.digest is not None:
             row["digest"] = hold.digest
@@ -274,7 +277,7 @@ class HoldsCheck:
         document, data = entry.document, entry.document["data"]
         at, kind = microseconds(document["at"]), _ACTS[document["kind"]]
         hold = self._holds[data["hold"]]
-        if data["digest"] != hold.forward:
+        if data["digest"] not in hold.named:
             raise ValueError("an act is on the bytes that its hold has")
         row = {"id": data["act"], "hold": data["hold"], "kind": kind.value, "at": at}
         row["idempotency_key"] = data["key"]
