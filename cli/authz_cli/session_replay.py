@@ -27,6 +27,7 @@ _TOLD = {
     "hold.killed": "ended: an operator ended the request",
     "request.released": "released to the model",
     "exchange.recovered": "the process died with it; the rest is not known",
+    "exchange.resumed": "another process took it up where it waited",
 }
 
 

@@ -37,6 +37,7 @@ from authz_service.runtime.following_keys import FollowingKeys
 from authz_service.runtime.gateway import Gateway, limits_of
 from authz_service.runtime.indexing import Indexing
 from authz_service.runtime.killing import follow_kills
+from authz_service.runtime.marks import Marks
 from authz_service.runtime.record import Record, open_kept_record, open_record
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.retention import Retaining
@@ -182,6 +183,8 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         base = await _opened(settings, loaded, stack)
         has_gateway = settings.part.duty is not Duty.KEEP
         gateway = _gateway(base) if has_gateway else None
+        if gateway is not None and gateway.marks is not None:
+            stack.callback(gateway.marks.close)
         service = Service(settings, loaded, base.store, gateway)
         if gateway is not None:
             stack.push_async_callback(gateway.recorder.drain, with_counts=True)
@@ -238,7 +241,7 @@ async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack
 
 
 def _gateway(base: _Base) -> Gateway:
-    data, config = base.settings.data, base.loaded.config
+    data, config, part = base.settings.data, base.loaded.config, base.settings.part
     return Gateway(
         store=base.store,
         rules=rules_of(base.loaded, _mask_key(data)),
@@ -248,6 +251,7 @@ def _gateway(base: _Base) -> Gateway:
         waiting=Waiting(base.store),
         recorder=Recorder(base.store),
         recheck=base.verifier.recheck,
+        marks=None if part.worker is None else Marks(data.sockets, part.worker, part.workers),
     )
 
 

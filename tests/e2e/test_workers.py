@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -39,7 +41,9 @@ def server() -> Iterator[PostgresForTests]:
 
 @pytest.fixture(scope="module")
 def stack(server: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with crew_of(server, tmp_path_factory.mktemp("crew")) as running:
+    """Its workers die of a request that says POISON."""
+    environment = {"PYTHONPATH": str(Path(__file__).parent / "poison")}
+    with crew_of(server, tmp_path_factory.mktemp("crew"), environment=environment) as running:
         yield running
 
 
@@ -109,6 +113,43 @@ def reload(stack: Stack, text: str) -> None:
     stack.config_file.write_text(text)
     stack.process.send_signal(signal.SIGHUP)
     until(lambda: len(stack.service_log("policy.activated")) == before + WORKERS + 1, "all reload")
+
+
+def test_what_waits_on_a_worker_that_dies_goes_on_in_another(stack: Stack) -> None:
+    waiting = [asking(stack, "pat", "Outlive your worker") for _ in range(2)]
+    hold = hold_of(stack, "pat", waiting=2)
+    owner = owner_of(stack, hold)
+    killed = kill(stack, owner)
+    resumed = until(lambda: resumptions(stack, hold["session"]), "another worker has it", within=60)
+    assert resumed[-1]["data"]["instance"].rpartition("-")[2] in processes(stack)
+    approve(stack, hold)
+    fresh = hold_of(stack, "pat", but=hold["id"])
+    reject(stack, fresh, "once is enough")
+    outcomes = sorted(type(future.exception(30)).__name__ for future in waiting)
+    assert outcomes == ["NoneType", "PermissionDeniedError"]
+    assert len(received(stack, "Outlive your worker")) == 1
+    until_back(stack, owner, killed)
+    stack.cli("audit", "verify", "--config", str(stack.config_file))
+
+
+def resumptions(stack: Stack, session: str) -> list[dict[str, Any]]:
+    found = json.loads(stack.cli("session", "show", session, "--json", check=None).stdout or "{}")
+    return [event for event in found.get("events", []) if event["kind"] == "exchange.resumed"]
+
+
+def test_a_request_that_kills_its_worker_is_not_tried_on_the_next(stack: Stack) -> None:
+    before = processes(stack)
+    answer = stack.post(chat("POISON"), "staff")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "poisoned")
+    assert answer.headers["x-should-retry"] == "false"
+    assert said(ask(stack.sdk("ann", "staff"), "Is anybody left?")) == "Hello from upstream."
+    until(lambda: len(processes(stack)) == WORKERS + 1, "the worker is back", within=60)
+    changed = [part for part, pid in processes(stack).items() if pid != before[part]]
+    assert len(changed) == 1
+    assert received(stack, "POISON") == []
+    session = stack.session(answer.headers["x-authz-session"])
+    kinds = [event["kind"] for event in session["events"]]
+    assert kinds == ["request.received", "request.refused", "exchange.ended"]
 
 
 def test_a_keeper_that_dies_comes_back_and_nobody_who_waits_notices(stack: Stack) -> None:

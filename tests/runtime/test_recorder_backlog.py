@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.ports import Store
-from authz_service.errors import Unavailable
+from authz_service.core.ports import BEGUN_BEFORE, Store
+from authz_service.errors import Conflict, Unavailable
 from authz_service.runtime import recorder as module
 from authz_service.runtime.recorder import MOST_SOURCES, Recorder
 
@@ -26,7 +26,7 @@ class Record:
             raise Unavailable("away")
         begun = {entry.session for entry in self.entries if entry.kind is Kind.REQUEST_RECEIVED}
         if any(d.kind is Kind.REQUEST_RECEIVED and d.session in begun for d in drafts):
-            raise RuntimeError("a session begins once")
+            raise Conflict("this exchange has begun before", code=BEGUN_BEFORE)
         self.entries += drafts
 
 

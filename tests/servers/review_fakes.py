@@ -42,6 +42,7 @@ from authz_service.core.ports import (
     Page,
     Session,
     SessionQuery,
+    TakenUp,
 )
 from authz_service.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unreadable
 from authz_service.servers.review import ReviewServer
@@ -226,6 +227,9 @@ class MemoryStore:
         self._answer()
         later = [change for change in self.changed.values() if change.cursor > after]
         return sorted(later, key=lambda change: change.cursor)[:3]
+
+    async def take_up(self, session_id: str) -> TakenUp:
+        return TakenUp(is_recorded=session_id in {entry.session for entry in self.recorded}, is_ours=False)
 
     async def waiting_for(self, holds: Collection[str]) -> dict[str, int]:
         return {hold: 2 for hold in holds if hold == "hld_1"}

@@ -143,6 +143,11 @@ def _recovered(_draft: EntryDraft, at: int) -> Change:
     return Change({"status": "interrupted", "ended_at": at})
 
 
+def _resumed(draft: EntryDraft, _at: int) -> Change:
+    """Another process has it now, and it is as it was before its end was recorded."""
+    return Change({"instance": clean(draft.data["instance"]), "status": "open", "ended_at": None})
+
+
 _RELEASED = Change({"status": "released"})
 _KILLING = Change({"status": "killing"})
 
@@ -156,4 +161,5 @@ _CHANGES: Mapping[Kind, Callable[[EntryDraft, int], Change]] = {
     Kind.SESSION_KILLED: _killed,
     Kind.EXCHANGE_ENDED: _ended,
     Kind.EXCHANGE_RECOVERED: _recovered,
+    Kind.EXCHANGE_RESUMED: _resumed,
 }

@@ -43,6 +43,7 @@ class Kind(StrEnum):
     ANSWER_REFUSED = "answer.refused"
     EXCHANGE_ENDED = "exchange.ended"
     EXCHANGE_RECOVERED = "exchange.recovered"
+    EXCHANGE_RESUMED = "exchange.resumed"
     SESSION_READ = "session.read"
     SESSION_SEARCHED = "session.searched"
     SESSION_KILLED = "session.killed"

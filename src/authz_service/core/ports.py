@@ -15,6 +15,9 @@ from authz_service.view.caller import Caller
 
 Item = TypeVar("Item")
 
+BEGUN_BEFORE = "begun_before"
+"""The code of the `Conflict` by which a store refuses the first entry of an exchange that it has already."""
+
 
 class HoldState(StrEnum):
     """PENDING and APPROVED are open: at most one such hold exists for a person and fingerprint."""
@@ -290,6 +293,14 @@ class SessionQuery:
     page_token: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """An exchange that came again: is anything of it on record, and does this process have it now?"""
+
+    is_recorded: bool
+    is_ours: bool
+
+
 class Store(Protocol):
     """Durable state. Every method returns after its transaction is committed.
 
@@ -344,7 +355,8 @@ class Store(Protocol):
         """Release an approved hold to `session`, once, recording `entries` in the same transaction.
 
         False when it is not approved (any more), its time of use is over, its bytes are others, or
-        another exchange consumed it; nothing is recorded then.
+        another exchange consumed it; nothing is recorded then. Raises `Conflict` (`taken_up`) when another
+        process has taken `session` up.
         """
         ...
 
@@ -380,6 +392,14 @@ class Store(Protocol):
         """After a crash: an entry for every session of this instance that never ended; how many.
 
         The entry says what is known (released or not) and that the rest is not.
+        """
+        ...
+
+    async def take_up(self, session_id: str) -> TakenUp:
+        """Make an exchange that waited in another process this one's, with an entry, if it was held.
+
+        Not one of which anything was released, or that was refused. From then on the other process can
+        release nothing of it.
         """
         ...
 

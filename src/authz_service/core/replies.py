@@ -15,8 +15,11 @@ RETRY_AFTER_SECONDS = 1
 
 
 def refused(error: AuthzError, *, session: str) -> Reply:
-    """The reply for an error of ours; only an unavailable part is worth the same request again."""
-    is_passing = error.status == 503
+    """The reply for an error of ours; only an unavailable part is worth the same request again.
+
+    Not where workers died of it: SDKs would have it tried on each of the others.
+    """
+    is_passing = error.status == 503 and error.code != "poisoned"
     reply = ApiError(error.status, error.code, str(error), session)
     return Reply(reply, retry(is_passing))
 

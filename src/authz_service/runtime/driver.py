@@ -40,7 +40,7 @@ from authz_service.core.events import (
     WaitElapsed,
 )
 from authz_service.core.exchange import Exchange
-from authz_service.core.ports import AnswerHead
+from authz_service.core.ports import BEGUN_BEFORE, AnswerHead
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import ApiError
@@ -48,6 +48,7 @@ from authz_service.runtime.answers import Answer, judge_held, start_answer
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.judging import Route, judge
 from authz_service.runtime.mailbox import AnswerChunk, Mail, Mailbox, ServiceStops
+from authz_service.runtime.marks import Doing
 from authz_service.runtime.waiting import Watch
 from authz_service.view.caller import Caller
 
@@ -95,6 +96,10 @@ class LetGo(Exception):
     """The exchange waits for people, and this process stops: it is to be resumed, and has no end yet."""
 
 
+class SentAgain(Exception):
+    """The record has the beginning of this exchange already: another process had it, and nothing is done."""
+
+
 @dataclass(slots=True)
 class Driver:
     """One exchange on one stream. `run` returns when nothing more is to be done for it."""
@@ -118,7 +123,7 @@ class Driver:
     async def run(self, first: Event) -> None:
         """Handle `first`, then what comes into the mailbox, until the exchange is closed.
 
-        Raises `LetGo`.
+        Raises `LetGo`, and `SentAgain` before anything was said on the stream.
         """
         session = self.exchange.request.session
         self.gateway.running[session] = self.end
@@ -241,7 +246,7 @@ class Driver:
         try:
             await self._to_the_end(self.gateway.store.append(*command.drafts))
         except AuthzError as error:
-            return StoreFailed(error, self.transport.answer_begun)
+            return self._failed(error)
         return None
 
     async def _hold(self, command: OpenHold | FindAnswer | Consume) -> Event:
@@ -258,7 +263,12 @@ class Driver:
             )
             return HoldConsumed(is_ours)
         except AuthzError as error:
-            return StoreFailed(error, self.transport.answer_begun)
+            return self._failed(error)
+
+    def _failed(self, error: AuthzError) -> StoreFailed:
+        if error.code == BEGUN_BEFORE:
+            raise SentAgain from error
+        return StoreFailed(error, self.transport.answer_begun)
 
     def _wait(self, command: WatchHold) -> None:
         if not command.is_answer:
@@ -267,6 +277,7 @@ class Driver:
         seconds = command.seconds or self.gateway.rules.config.holds.wait
         self._watch = self.gateway.waiting.watch(command.hold, self.mailbox.put, seconds=seconds)
         self._has_waited = True
+        self._mark(Doing.WAITS)
 
     async def _judge(self, command: Judge) -> Event:
         if self._has_waited:
@@ -274,6 +285,7 @@ class Driver:
                 await self._recheck(command.caller)
             except AuthzError as error:
                 return RequestFailed(error)
+        self._mark(Doing.JUDGES)
         judged = await judge(
             self.gateway.rules,
             self.exchange.request,
@@ -284,6 +296,7 @@ class Driver:
             new_hold="",
             threads=self.gateway.request_threads,
         )
+        self._mark(Doing.HAS)
         if isinstance(judged, RequestFailed):
             return judged
         self._inspection = judged.inspection
@@ -306,6 +319,10 @@ class Driver:
             )
         except AuthzError as error:
             return AnswerFailed(error)
+
+    def _mark(self, doing: Doing) -> None:
+        if self.gateway.marks is not None:
+            self.gateway.marks.now(self.exchange.request.session, doing)
 
     async def _recheck(self, caller: Caller) -> None:
         """Of the token that the connection came with, and of the one that opened the hold."""

@@ -12,6 +12,7 @@ from authz_service.config.model import Config
 from authz_service.core.ports import HoldLimits, Store
 from authz_service.errors import Unavailable
 from authz_service.keys.seal import Sealer
+from authz_service.runtime.marks import Marks
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
@@ -41,6 +42,8 @@ class Gateway:
     waiting: Waiting
     recorder: Recorder
     recheck: Callable[[Caller], Awaitable[None]] = _nothing_withdrawn
+    marks: Marks | None = None
+    """Where there are several workers: what each has in hand."""
     clock: Callable[[], float] = time.time
     started_at: float = field(default_factory=time.time)
     live: set[str] = field(default_factory=set)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from authz_service.audit.draft import Data, EntryDraft, Kind
-from authz_service.core.ports import Store
+from authz_service.core.ports import BEGUN_BEFORE, Store
 from authz_service.errors import AuthzError, Conflict
 
 log = structlog.get_logger(__name__)
@@ -79,18 +79,25 @@ class Recorder:
         try:
             await self.store.append(*drafts)
         except Conflict as error:
+            if error.code == BEGUN_BEFORE and self._has_lost_its_first(drafts):
+                return True
             log.warning("recorder.dropped", code=error.code)
         except AuthzError:
             return False
         except Exception as error:
             log.error("recorder.refused", error=type(error).__name__, kind=drafts[0].kind)
-            if _begins_again(drafts) and self._backlog[0] is drafts:
-                self._backlog[0] = drafts[1:]
-                return True
         finally:
             self._writing = None
         if self._backlog and self._backlog[0] is drafts:
             self._backlog.popleft()
+        return True
+
+    def _has_lost_its_first(self, drafts: tuple[EntryDraft, ...]) -> bool:
+        """Try again without the session's first entry, if more is left: that one was committed, and nobody
+        was told."""
+        if len(drafts) == 1 or not self._backlog or self._backlog[0] is not drafts:
+            return False
+        self._backlog[0] = drafts[1:]
         return True
 
     def _take_counts(self) -> None:
@@ -99,8 +106,3 @@ class Recorder:
             data: Data = {"code": code, "count": number}
             payloads = {"source": source.encode()}
             self.later((EntryDraft(Kind.REFUSALS_COUNTED, None, data, payloads),))
-
-
-def _begins_again(drafts: tuple[EntryDraft, ...]) -> bool:
-    """Whether the rest may be recorded yet: the session's first entry was committed, and nobody was told."""
-    return len(drafts) > 1 and drafts[0].kind is Kind.REQUEST_RECEIVED

@@ -1,21 +1,20 @@
 """Takes up exchanges that Envoy sends again because the process that had them died.
 
 Only one that was waiting for people is taken up. Any other may have been released, or may be what the
-process died of, and is refused: the caller's own retry is a new exchange.
+process died of, and is refused: the caller's own retry is a new exchange. That a stream is not the first of
+its exchange is known at once where the exchange is older than this process, or, with several workers, where
+a worker of this machine left a mark of it; else from the record, which takes the beginning of an exchange
+once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from authz_service.audit.draft import Kind
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import milliseconds_of
 from authz_service.keys.seal import Sealed
 from authz_service.runtime.gateway import Gateway
-
-HELD = {Kind.HOLD_OPENED.value, Kind.HOLD_ATTACHED.value}
-RELEASED = {Kind.REQUEST_RELEASED.value, Kind.ANSWER_RELEASED.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +30,18 @@ async def past_of(gateway: Gateway, sealed: Sealed) -> Past:
 
     What was checked by this process began in it, even if the clock went back since it started.
     """
+    if gateway.marks is not None and gateway.marks.is_poison(sealed.exchange):
+        message = "The gateway's workers ended while they handled this request, so it is not tried again."
+        return Past(refusal=Unavailable(message, code="poisoned"))
     if sealed.is_of_this_run or milliseconds_of(sealed.exchange) / 1000 >= gateway.started_at:
         return Past()
-    kinds = {entry.kind for entry in await gateway.store.entries(sealed.exchange)}
-    refusal = None
-    if kinds.isdisjoint(HELD) or not kinds.isdisjoint(RELEASED):
-        message = "The gateway was restarted while it handled this request; send it again."
-        refusal = Unavailable(message, code="restarted")
-    return Past(is_recorded=bool(kinds), refusal=refusal)
+    return await taken_up(gateway, sealed)
+
+
+async def taken_up(gateway: Gateway, sealed: Sealed) -> Past:
+    """Take it up, if it was held; raises `Unavailable` with the store."""
+    found = await gateway.store.take_up(sealed.exchange)
+    if found.is_ours:
+        return Past(is_recorded=True)
+    message = "The gateway was restarted while it handled this request; send it again."
+    return Past(found.is_recorded, Unavailable(message, code="restarted"))

@@ -23,11 +23,11 @@ from authz_service.inspection.spans import SpanMerger, mask
 from authz_service.keys.ids import new_id
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.model_apis.registry import find_operation
-from authz_service.runtime.driver import Driver, LetGo
+from authz_service.runtime.driver import Driver, LetGo, SentAgain
 from authz_service.runtime.gateway import Gateway, Reservation
 from authz_service.runtime.judging import Route
 from authz_service.runtime.mailbox import Mailbox
-from authz_service.runtime.resuming import Past, past_of
+from authz_service.runtime.resuming import Past, past_of, taken_up
 from authz_service.servers.crossing import Crossing
 from authz_service.servers.envoy_mail import EnvoyMail
 from authz_service.servers.ext_proc_stream import EnvoyStream
@@ -73,23 +73,34 @@ class ProcessServer:
         if self._gateway.is_stopping:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the service stops")  # Envoy asks again
         self._gateway.live.add(incoming.sealed.exchange)
+        marks = self._gateway.marks
+        if marks is not None:
+            marks.begin(incoming.sealed.exchange)
         reservation = Reservation(self._gateway)
         try:
             await self._run(incoming, context, reservation)
         finally:
             reservation.give_back()
             self._gateway.live.discard(incoming.sealed.exchange)
+            if marks is not None:
+                marks.end(incoming.sealed.exchange)
 
     async def _run(self, incoming: Incoming, context: Context, reservation: Reservation) -> None:
         found = find_operation(incoming.method, incoming.path)
         route = Route(*found) if found else None
         request = self._request(incoming, route)
         stream = EnvoyStream(context, incoming.names, request, request_has_body=incoming.has_body)
-        mailbox = Mailbox(EnvoyMail(stream, self._gateway, self._crossing).read)
-        exchange = Exchange(request, keeps_originals=self._gateway.rules.keeps_originals)
-        driver = Driver(self._gateway, exchange, route, stream, new_id, mailbox, reservation.add)
+        driver = self._driver(request, route, stream, reservation)
         try:
-            await self._drive(driver, stream, incoming, reservation)
+            past, first = await self._begin(incoming, stream, reservation)
+            if first is None:
+                return
+            driver.exchange.is_recorded = past.is_recorded
+            try:
+                await driver.run(first)
+            except SentAgain:
+                driver = self._driver(request, route, stream, reservation)
+                await self._run_again(driver, past, first, stream, incoming)
         except asyncio.CancelledError:
             if not stream.is_done:
                 driver.caller_left()
@@ -104,22 +115,47 @@ class ProcessServer:
         if not stream.is_done:
             await context.abort(grpc.StatusCode.INTERNAL, stream.failure or "the exchange was cut off")
 
-    async def _drive(
-        self, driver: Driver, stream: EnvoyStream, incoming: Incoming, reservation: Reservation
-    ) -> None:
+    def _driver(
+        self, request: Request, route: Route | None, stream: EnvoyStream, reservation: Reservation
+    ) -> Driver:
+        mailbox = Mailbox(EnvoyMail(stream, self._gateway, self._crossing).read)
+        exchange = Exchange(request, keeps_originals=self._gateway.rules.keeps_originals)
+        return Driver(self._gateway, exchange, route, stream, new_id, mailbox, reservation.add)
+
+    async def _begin(
+        self, incoming: Incoming, stream: EnvoyStream, reservation: Reservation
+    ) -> tuple[Past, BodyRead | RequestFailed | CallerLeft | None]:
+        """What is known of it, and its first event; None when it has been answered."""
         try:
             past = await past_of(self._gateway, incoming.sealed)
         except AuthzError as error:
             await stream.refuse(error)
-            return
-        driver.exchange.is_recorded = past.is_recorded
+            return Past(), None
         first = await self._first(past, incoming, stream, reservation)
         if isinstance(first, BodyRead) and incoming.method == "GET":
             reply = await own_reply(self._gateway, incoming.sealed.caller, incoming.method, incoming.path)
             if reply is not None:
                 await stream.immediate(reply.status, {"content-type": "application/json"}, reply.body)
+                return past, None
+        return past, first
+
+    async def _run_again(
+        self,
+        driver: Driver,
+        past: Past,
+        first: BodyRead | RequestFailed | CallerLeft,
+        stream: EnvoyStream,
+        incoming: Incoming,
+    ) -> None:
+        """Another process has begun this exchange: go on where it was, or refuse."""
+        if past.refusal is None:
+            try:
+                past = await taken_up(self._gateway, incoming.sealed)
+            except AuthzError as error:
+                await stream.refuse(error)
                 return
-        await driver.run(first)
+        driver.exchange.is_recorded = True
+        await driver.run(first if past.refusal is None else RequestFailed(past.refusal))
 
     async def _first(
         self, past: Past, incoming: Incoming, stream: EnvoyStream, reservation: Reservation

@@ -15,6 +15,7 @@ from authz_service.core.ports import HoldState
 from authz_service.store.hold_rows import OPEN, bytes_held, state_at
 from authz_service.store.loading import standing_of
 from authz_service.store.schema import holds, sessions
+from authz_service.store.taking_up import require_ours
 from authz_service.store.transaction import Transaction
 
 SWEPT_AT_ONCE = 256
@@ -34,6 +35,7 @@ def consume(
         return False
     if row.deadline <= transaction.now or row.digest != digest or not is_approved(transaction, row):
         return False
+    require_ours(transaction, session)
     recorded = transaction.record(*entries)
     values = {"state": HoldState.RELEASED.value, "released_to": session}
     return move(transaction, row, recorded.last, values)

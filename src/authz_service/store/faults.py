@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from authz_service.errors import Unavailable
@@ -44,6 +44,14 @@ def is_fault(error: BaseException) -> bool:
     if isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout | OSError):
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def is_second_beginning(error: BaseException | None) -> bool:
+    """Whether a session was to begin that is on record already."""
+    if not isinstance(error, IntegrityError):
+        return False
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    return constraint == "sessions_pkey" or "UNIQUE constraint failed: sessions.id" in str(error.orig)
 
 
 def is_lost(error: BaseException) -> bool:

@@ -53,6 +53,11 @@ class Ledger:
         self._changed: dict[str, Change] = {}
 
     @property
+    def instance(self) -> str:
+        """By which name the record knows this process."""
+        return self._instance
+
+    @property
     def recorded(self) -> int:
         """How many entries this transaction has recorded so far."""
         return self._recorded

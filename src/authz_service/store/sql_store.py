@@ -28,6 +28,7 @@ from authz_service.core.ports import (
     Page,
     Session,
     SessionQuery,
+    TakenUp,
 )
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked
 from authz_service.errors import Unavailable
@@ -43,6 +44,7 @@ from authz_service.store import (
     revocation_rows,
     search_index,
     session_queries,
+    taking_up,
     turning,
     voting,
 )
@@ -209,6 +211,10 @@ class SqlStore:
         ):
             total += ended
         return total
+
+    async def take_up(self, session_id: str) -> TakenUp:
+        """See `Store.take_up`."""
+        return await self._writer.run(lambda t: taking_up.take_up(t, session_id))
 
     async def now(self) -> float:
         """See `Store.now`."""

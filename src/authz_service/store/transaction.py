@@ -64,6 +64,11 @@ class Transaction:
         return self._ledger.now
 
     @property
+    def instance(self) -> str:
+        """By which name the record knows the process that writes."""
+        return self._ledger.instance
+
+    @property
     def keyring(self) -> Keyring | None:
         """See `Reader.keyring`."""
         return self._keyring

@@ -35,6 +35,7 @@ _CHANGING = frozenset(
         Kind.SESSION_KILLED.value,
         Kind.EXCHANGE_ENDED.value,
         Kind.EXCHANGE_RECOVERED.value,
+        Kind.EXCHANGE_RESUMED.value,
     }
 )
 _ENDING = frozenset({Kind.EXCHANGE_ENDED.value, Kind.EXCHANGE_RECOVERED.value})

@@ -1,0 +1,37 @@
+"""Taking up an exchange that Envoy sends again: from a process that died with it, into this one."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.audit.entry import decode
+from authz_service.core.ports import TakenUp
+from authz_service.errors import Conflict
+from authz_service.store.schema import entries, sessions
+from authz_service.store.transaction import Transaction
+
+_HELD = frozenset({Kind.HOLD_OPENED.value, Kind.HOLD_ATTACHED.value})
+_RELEASED = frozenset({Kind.REQUEST_RELEASED.value, Kind.ANSWER_RELEASED.value, Kind.REQUEST_REFUSED.value})
+LEFT = "client_left"
+"""What a process records whose stream broke, be it that Envoy lost the way to it, and asks another."""
+
+
+def take_up(transaction: Transaction, session: str) -> TakenUp:
+    """See `LiveSessions.take_up`: one compare-and-set, as no other transaction interleaves."""
+    query = select(entries.c.body).where(entries.c.session == session).order_by(entries.c.seq)
+    found = [decode(bytes(body)) for body in transaction.read(query).scalars() if body]
+    kinds = {entry.kind for entry in found}
+    ended = {entry.data.get("outcome") for entry in found if entry.kind == Kind.EXCHANGE_ENDED.value}
+    if kinds.isdisjoint(_HELD) or not kinds.isdisjoint(_RELEASED) or ended - {LEFT}:
+        return TakenUp(is_recorded=bool(found), is_ours=False)
+    transaction.record(EntryDraft(Kind.EXCHANGE_RESUMED, session, {"instance": transaction.instance}))
+    return TakenUp(is_recorded=True, is_ours=True)
+
+
+def require_ours(transaction: Transaction, session: str) -> None:
+    """Raise `Conflict` (`taken_up`) when another process has taken this exchange up since."""
+    query = select(sessions.c.instance).where(sessions.c.id == session)
+    instance = transaction.read(query).scalar()
+    if instance is not None and instance != transaction.instance:
+        raise Conflict("another process of the gateway has taken this request up", code="taken_up")

@@ -1,0 +1,85 @@
+"""Two services apart, on one PostgreSQL, behind one Envoy that reaches both by mutual TLS."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.crew import KEYS
+from tests.e2e.people import approve, ask, asking, hold_of, received, said, until
+from tests.e2e.stack import CONFIG, free_port
+from tests.e2e.test_workers import resumptions
+from tests.soak.apart import Apart
+from tests.store.conftest import PostgresForTests
+
+from authz_service.keys.certificates import make_certificates
+
+pytestmark = pytest.mark.postgres
+
+SERVICE = """\
+service:
+  addresses: ["127.0.0.1:{one}", "127.0.0.1:{two}"]
+  listen: "127.0.0.1:{own}"
+  authority: {folder}/authority.crt
+  cert: {folder}/service.crt
+  key: {folder}/service.key
+  envoy_cert: {folder}/envoy.crt
+  envoy_key: {folder}/envoy.key
+"""
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Apart, Apart]]:
+    """The first has Envoy too; the second got its keys, as an operator copies them."""
+    server = PostgresForTests(Path(tempfile.mkdtemp(prefix="authz-postgres-")))
+    folder = tmp_path_factory.mktemp("link")
+    make_certificates(folder, ["127.0.0.1"], days=2)
+    ports = (free_port(), free_port())
+    keys = KEYS.replace("{keys}", server.url(server.create(template="template1")))
+    store = server.url(server.create())
+
+    def host(own: int) -> Apart:
+        section = SERVICE.format(one=ports[0], two=ports[1], own=own, folder=folder)
+        return Apart(tmp_path_factory.mktemp("host"), config=CONFIG + keys + section, store=store)
+
+    one, two = host(ports[0]), host(ports[1])
+    try:
+        with one.upstream, two.upstream:
+            one.write_config()
+            two.write_config(model_url=one.upstream.url)
+            one.start()
+            shutil.copytree(
+                one.data, two.data, ignore=shutil.ignore_patterns("instance", "run", "checkpoints")
+            )
+            two.start_service()
+            try:
+                yield one, two
+            finally:
+                two.stop()
+                one.stop()
+    finally:
+        server.remove()
+
+
+def test_what_waits_on_a_host_that_dies_goes_on_on_the_other(hosts: tuple[Apart, Apart]) -> None:
+    one, two = hosts
+    client = one.sdk("ann", "staff", max_retries=10)
+    assert said(ask(client, "Hello")) == "Hello from upstream."
+    waiting = {name: asking(one, name, f"I am {name}") for name in ("amy", "bo", "cy", "di")}
+    holds = {name: hold_of(two, name) for name in waiting}
+    owners = {
+        name: str(two.session(hold["session"])["events"][0]["data"]["instance"])
+        for name, hold in holds.items()
+    }
+    assert len(set(owners.values())) == 2, "both have some"
+    own = (one.data / "instance").read_text()
+    one.kill_service()
+    for name, hold in holds.items():
+        if owners[name] == own:
+            until(lambda: resumptions(two, hold["session"]), "the other host has it", within=60)  # noqa: B023
+        approve(two, hold)
+    assert [said(answer.result(30)) for answer in waiting.values()] == ["Hello from upstream."] * 4
+    assert all(len(received(one, f"I am {name}")) == 1 for name in waiting)

@@ -1,0 +1,87 @@
+"""What workers leave behind when they die says which request is not to be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from authz_service.keys.ids import new_id
+from authz_service.runtime.marks import MARKS, Doing, Marks
+
+
+@contextmanager
+def worker(folder: Path, own: int, workers: int = 3) -> Iterator[Marks]:
+    """A life of a worker; its end, however it came, removes no mark."""
+    marks = Marks(folder, own, workers)
+    yield marks
+    marks.close()
+
+
+@pytest.mark.parametrize(
+    ("doing", "is_poison"), [(Doing.HAS, False), (Doing.JUDGES, True), (Doing.WAITS, False)]
+)
+def test_only_what_a_dead_worker_was_judging_is_poison_at_once(
+    tmp_path: Path, doing: Doing, *, is_poison: bool
+) -> None:
+    exchange = new_id("ses")
+    with worker(tmp_path, 0) as dead:
+        dead.begin(exchange)
+        dead.now(exchange, doing)
+    with worker(tmp_path, 1) as other:
+        assert other.is_poison(exchange) is is_poison
+        assert not other.is_poison(new_id("ses"))
+    with worker(tmp_path, 0) as again:  # the same worker, started again
+        assert again.is_poison(exchange) is is_poison
+
+
+def test_what_two_workers_died_with_is_poison_and_what_waited_in_both_is_not(tmp_path: Path) -> None:
+    had, waited = new_id("ses"), new_id("ses")
+    for own in (0, 1):
+        with worker(tmp_path, own) as dead:
+            for exchange in (had, waited):
+                dead.begin(exchange)
+            dead.now(waited, Doing.WAITS)
+    with worker(tmp_path, 2) as other:
+        assert other.is_poison(had)
+        assert not other.is_poison(waited)
+
+
+def test_one_worker_that_dies_twice_of_the_same_counts_twice(tmp_path: Path) -> None:
+    exchange = new_id("ses")
+    for _ in range(2):
+        with worker(tmp_path, 0) as dead:
+            dead.begin(exchange)
+    with worker(tmp_path, 0) as third, worker(tmp_path, 1) as other:
+        assert third.is_poison(exchange)
+        assert other.is_poison(exchange)
+
+
+def test_what_has_ended_leaves_nothing_and_its_place_is_used_again(tmp_path: Path) -> None:
+    with worker(tmp_path, 0) as one, worker(tmp_path, 1) as other:
+        for _ in range(2 * MARKS):
+            exchange = new_id("ses")
+            one.begin(exchange)
+            one.now(exchange, Doing.JUDGES)
+            one.end(exchange)
+        assert not other.is_poison(exchange)
+        one.begin(exchange)
+        one.now(exchange, Doing.JUDGES)
+        assert other.is_poison(exchange)
+        assert not one.is_poison(exchange)  # its own, and it lives
+
+
+def test_more_exchanges_than_there_are_places_are_no_fault(tmp_path: Path) -> None:
+    with worker(tmp_path, 0) as one:
+        names = [new_id("ses") for _ in range(MARKS + 2)]
+        for name in names:
+            one.begin(name)
+        for name in names:
+            one.now(name, Doing.JUDGES)
+            one.end(name)
+        one.begin(names[-1])
+        with worker(tmp_path, 1) as other:
+            one.now(names[-1], Doing.JUDGES)
+            assert other.is_poison(names[-1])

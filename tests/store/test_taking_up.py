@@ -1,0 +1,103 @@
+"""An exchange that waited in a process that died goes on in another; the one that had it releases nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from authz_service.core.ports import BEGUN_BEFORE, HoldLimits, Opened, TakenUp
+from authz_service.errors import Conflict
+from authz_service.store.sql_store import SqlStore
+
+LIMITS = HoldLimits()
+OURS = TakenUp(is_recorded=True, is_ours=True)
+REFUSED = TakenUp(is_recorded=True, is_ours=False)
+
+
+async def held(store: SqlStore, draft: Any) -> Any:
+    opening = await store.open_hold(draft, LIMITS)
+    assert isinstance(opening, Opened)
+    return opening.hold
+
+
+@pytest.mark.postgres
+def test_an_approval_is_used_only_by_the_process_that_has_the_exchange_now(
+    postgres_url: str, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        place = make.place(postgres_url)
+        async with place.store(instance="one") as one, place.store(instance="two") as two:
+            hold = await held(one, make.hold("s1"))
+            assert await two.take_up("s1") == OURS
+            await two.vote(make.ballot(hold), LIMITS)
+            use = {"digest": hold.digest, "session": "s1", "entries": [make.released("s1")]}
+            with pytest.raises(Conflict) as refused:
+                await one.consume(hold.id, **use)
+            assert refused.value.code == "taken_up"
+            assert await two.consume(hold.id, **use)
+            kinds = [entry.kind for entry in await two.entries("s1")]
+            assert kinds.count("request.released") == 1
+
+    run(scenario())
+
+
+def test_what_was_recovered_is_open_again_once_it_is_taken_up(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as before:
+            await held(before, make.hold("s1"))
+        async with place.store() as after:
+            assert await after.recover() == 1
+            assert await after.take_up("s1") == OURS
+            session = await after.session("s1")
+            assert session is not None
+            assert (session.status, session.ended_at) == ("open", None)
+            last = (await after.entries("s1"))[-1]
+            assert (last.kind, last.data) == ("exchange.resumed", {"instance": "one"})
+
+    run(scenario())
+
+
+def test_what_was_released_refused_or_never_held_is_not_taken_up(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await store.append(make.received("s1"), make.decided("s1"), make.released("s1"))
+            await held(store, make.hold("s2"))
+            await store.append(make.released("s2"))
+            await held(store, make.hold("s3", request="another"))
+            await store.append(make.ended("s3", "pending"))
+            await store.append(make.received("s4"))
+            for session in ("s1", "s2", "s3", "s4"):
+                assert await store.take_up(session) == REFUSED
+            assert await store.take_up("s5") == TakenUp(is_recorded=False, is_ours=False)
+            assert [e.kind for e in await store.entries("s3")][-1] == "exchange.ended"
+
+    run(scenario())
+
+
+def test_whose_stream_broke_while_it_was_held_is_taken_up(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await held(store, make.hold("s1"))
+            await store.append(make.ended("s1", "client_left"))
+            assert await store.take_up("s1") == OURS
+
+    run(scenario())
+
+
+def test_an_exchange_begins_once_and_its_second_beginning_spoils_nobody_else_s(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await store.append(make.received("s1"))
+            again, other = store.append(make.received("s1")), store.append(make.received("s2"))
+            with pytest.raises(Conflict) as refused:
+                await again
+            assert refused.value.code == BEGUN_BEFORE
+            await other
+            with pytest.raises(Conflict) as refused:
+                await store.open_hold(make.hold("s1"), LIMITS)
+            assert refused.value.code == BEGUN_BEFORE
+
+    run(scenario())
