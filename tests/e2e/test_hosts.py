@@ -51,9 +51,8 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Apart, Apa
             one.write_config()
             two.write_config(model_url=one.upstream.url)
             one.start()
-            shutil.copytree(
-                one.data, two.data, ignore=shutil.ignore_patterns("instance", "run", "checkpoints")
-            )
+            own = shutil.ignore_patterns("instance", "run", "checkpoints")
+            shutil.copytree(one.data, two.data, ignore=own)
             two.start_service()
             try:
                 yield one, two
@@ -70,10 +69,8 @@ def test_what_waits_on_a_host_that_dies_goes_on_on_the_other(hosts: tuple[Apart,
     assert said(ask(client, "Hello")) == "Hello from upstream."
     waiting = {name: asking(one, name, f"I am {name}") for name in ("amy", "bo", "cy", "di")}
     holds = {name: hold_of(two, name) for name in waiting}
-    owners = {
-        name: str(two.session(hold["session"])["events"][0]["data"]["instance"])
-        for name, hold in holds.items()
-    }
+    begun = {name: two.session(hold["session"])["events"][0] for name, hold in holds.items()}
+    owners = {name: str(event["data"]["instance"]) for name, event in begun.items()}
     assert len(set(owners.values())) == 2, "both have some"
     own = (one.data / "instance").read_text()
     one.kill_service()

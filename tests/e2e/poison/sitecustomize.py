@@ -8,13 +8,12 @@ import sys
 from typing import Any
 
 if "--part" in sys.orig_argv and "-1" not in sys.orig_argv:
+    from authz_service.inspection.request import inspect_request
     from authz_service.runtime import judging
-
-    _inspect = judging.inspect_request
 
     def _deadly(*arguments: Any, **named: Any) -> Any:
         if any(b"POISON" in value for value in (*arguments, *named.values()) if isinstance(value, bytes)):
             os.kill(os.getpid(), signal.SIGKILL)
-        return _inspect(*arguments, **named)
+        return inspect_request(*arguments, **named)
 
-    judging.inspect_request = _deadly
+    vars(judging)["inspect_request"] = _deadly
