@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from authz_api.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
 
 from authz_api.v1.holds_pb2_grpc import add_HoldServiceServicer_to_server
+from authz_api.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
 from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
 from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server
 from authz_service.config.model import Tls

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 
 import orjson
-from authz_api.v1.keys_pb2_grpc import KeyServiceServicer
 
 from authz_api.v1 import keys_pb2 as pb
+from authz_api.v1.keys_pb2_grpc import KeyServiceServicer
 from authz_service.audit.draft import Data, EntryDraft, Kind
 from authz_service.core.api_keys import ApiKey, ApiKeyStore
 from authz_service.core.entries import caller_payload
