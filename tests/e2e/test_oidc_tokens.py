@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,28 @@ def test_an_issuer_whose_keys_cannot_be_had_is_answered_with_503_and_takes_nothi
     assert (answer.headers["x-should-retry"], answer.headers["retry-after"]) == ("true", "1")
     assert len(stack.upstream.requests) == before
     assert ask(stack, bearer(idp.token())).status_code == 200
+
+
+def test_a_thousand_random_key_ids_cause_at_most_one_fetch_and_no_refusal_of_others(
+    stack: Stack, idp: IdentityProvider
+) -> None:
+    good = idp.token(sub="dora")
+    assert ask(stack, bearer(good)).status_code == 200
+    fetched = idp.paths.count("/main/keys")
+    tokens = [idp.token(header={"kid": f"random-{number}"}) for number in range(1000)]
+    body, began = json.dumps(CHAT), time.monotonic()
+    with httpx.Client(timeout=60) as client:
+
+        def send(token: str) -> tuple[int, str]:
+            headers = bearer(token) | {"content-type": "application/json"}
+            url = f"{stack.url}/v1/chat/completions"
+            return code_of(client.post(url, content=body, headers=headers))
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(send, tokens)) == {(401, "unknown_key")}
+    half_minutes = 1 + int(time.monotonic() - began) // 30  # one on any machine that is not overloaded
+    assert idp.paths.count("/main/keys") - fetched <= half_minutes
+    assert ask(stack, bearer(good)).status_code == 200
 
 
 def test_no_part_of_any_token_is_in_a_log_or_on_record(stack: Stack, idp: IdentityProvider) -> None:

@@ -40,8 +40,8 @@ class KeyServer:
             await self.gate.wait()
             writer.write(self.answers.get(self.paths[-1], self.answer))
             await writer.drain()
-        except ConnectionError:
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # who asked has given up, perhaps before asking
         finally:
             writer.close()
 

@@ -57,9 +57,8 @@ def test_nobody_with_a_known_key_is_refused_while_the_provider_is_away_for_an_ho
     away: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(key_cache, "LONGEST_FETCH", 0.05)  # the clock goes on only once a fetch has ended
-
     async def scene(server: KeyServer, verifier: Verifier, issuer: str) -> None:
+        monkeypatch.setattr(key_cache, "LONGEST_FETCH", 0.05)  # the clock goes on only once a fetch has ended
         match away:
             case "silent":
                 server.gate.clear()
