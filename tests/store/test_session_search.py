@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, delete, text
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.ports import SessionQuery
 from authz_service.errors import Unreadable
-from authz_service.store import search_index, session_queries
+from authz_service.store import search_index, search_texts, session_queries
 from authz_service.store.schema import payloads
 
 START = 1_800_000_000.0
@@ -120,6 +120,7 @@ def test_sessions_are_found_by_every_filter_and_by_several(
 ) -> None:
     """With a window of three sessions pages are short, and still lose nothing."""
     monkeypatch.setattr(session_queries, "FEW", few)
+    monkeypatch.setattr(search_texts, "FREQUENT", few)
     monkeypatch.setattr(session_queries, "WINDOW", 3 if few == 1 else 20_000)
 
     async def scenario() -> None:

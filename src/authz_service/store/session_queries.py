@@ -30,7 +30,7 @@ from authz_service.store import paging
 from authz_service.store.hold_rows import micro, read_caller, seconds
 from authz_service.store.schema import sessions
 from authz_service.store.search_schema import marks
-from authz_service.store.search_texts import matching
+from authz_service.store.search_texts import is_costly, key_of, matching
 from authz_service.store.transaction import Reader
 
 FEW = 2000
@@ -49,6 +49,19 @@ class _Filter:
     found: Select[Any] | CompoundSelect[Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The numbers from `first` up to, and without, `below`; None is no bound."""
+
+    first: int | None
+    below: int | None
+
+    def of(self, column: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        """Said of a column that has numbers of sessions."""
+        found = [] if self.first is None else [column >= self.first]
+        return found if self.below is None else [*found, column < self.below]
+
+
 def session(reader: Reader, session_id: str) -> Session | None:
     """See `Store.session`."""
     row = reader.read(select(sessions).where(sessions.c.id == clean(session_id))).one_or_none()
@@ -60,19 +73,26 @@ def list_sessions(reader: Reader, query: SessionQuery) -> Page[Session]:
     described = _described(query)
     size = paging.page_size(query.page_size)
     below = paging.position(described, query.page_token)
-    bounds = _bounds(reader, query, below)
-    narrow: list[ColumnElement[bool]] = list(bounds)
-    has_few = False
+    span = _span(reader, query, below)
+    narrow = span.of(sessions.c.seq)
+    few: list[int] | None = None
     for filter in _filters(reader, query):
-        few = None if filter.found is None else _few(reader, filter.found)
-        if few is None:
+        found = None if filter.found is None else _few(reader, filter.found)
+        if found is None:
             narrow.append(filter.passes)
         else:
-            has_few = True
-            narrow.append(sessions.c.seq.in_(few))
-    floor = None if has_few else _floor(reader, bounds)
+            few = found
+            narrow.append(sessions.c.seq.in_(found))
+    if few is None and query.text and not is_costly(reader, query.text):
+        few = _few(reader, matching(reader, query.text))
+    floor = None if few is not None else _floor(reader, span)
     if floor is not None:
-        narrow.append(sessions.c.seq >= floor)
+        span = _Span(floor, span.below)
+        narrow += span.of(sessions.c.seq)
+    if query.text:
+        key = key_of(reader.dialect)
+        within = span.of(key) if few is None else [key.in_(few)]
+        narrow.append(sessions.c.seq.in_(matching(reader, query.text).where(*within)))
     statement = select(sessions).where(*narrow).order_by(sessions.c.seq.desc()).limit(size + 1)
     rows = reader.read(statement).all()
     if len(rows) > size:
@@ -100,16 +120,13 @@ def _described(query: SessionQuery) -> Sequence[object]:
     ]
 
 
-def _bounds(reader: Reader, query: SessionQuery, below: int | None) -> list[ColumnElement[bool]]:
-    """A time as a number: sessions are numbered in the order of their time, which never goes back."""
-    column, found = sessions.c.seq, []
-    if below is not None:
-        found.append(column < below)
-    if query.since is not None:
-        found.append(column >= _first(reader, query.since))
+def _span(reader: Reader, query: SessionQuery, below: int | None) -> _Span:
+    """Times as numbers: sessions are numbered in the order of their time, which never goes back."""
+    first = None if query.since is None else _first(reader, query.since)
     if query.until is not None:
-        found.append(column < _first(reader, query.until))
-    return found
+        until = _first(reader, query.until)
+        below = until if below is None else min(below, until)
+    return _Span(first, below)
 
 
 def _first(reader: Reader, at: float) -> int:
@@ -140,9 +157,6 @@ def _filters(reader: Reader, query: SessionQuery) -> Iterator[_Filter]:
     for name, wanted in (("group", query.group), ("entity", query.entity), ("reviewer", query.reviewer)):
         if wanted:
             yield _marked(f"{name}:{clean(wanted)}")
-    if query.text:
-        texts = matching(reader, query.text)
-        yield _Filter(columns.seq.in_(texts), texts)
     if query.id_prefix:
         yield _prefix(reader, clean(query.id_prefix))
 
@@ -179,10 +193,10 @@ def _few(reader: Reader, found: Select[Any] | CompoundSelect[Any]) -> list[int] 
     return numbers if len(numbers) <= FEW else None
 
 
-def _floor(reader: Reader, bounds: Sequence[ColumnElement[bool]]) -> int | None:
-    """The number above which 20,000 sessions lie within the bounds; None when there are not so many."""
+def _floor(reader: Reader, span: _Span) -> int | None:
+    """The number above which 20,000 sessions lie within the span; None when there are not so many."""
     column = sessions.c.seq
-    query = select(column).where(true(), *bounds).order_by(column.desc()).offset(WINDOW).limit(1)
+    query = select(column).where(true(), *span.of(column)).order_by(column.desc()).offset(WINDOW).limit(1)
     found = reader.read(query).scalar()
     return None if found is None else int(found) + 1
 
