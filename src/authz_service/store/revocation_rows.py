@@ -1,45 +1,56 @@
-"""Withdrawn tokens as rows: each change is committed with its entry."""
+"""Withdrawn tokens as rows: each change is committed with its entry, which says whose tokens they are.
+
+The row has only which entry is in force and until when: names lie sealed, with the entry's payloads.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from authz_service.audit.draft import EntryDraft
+from authz_service.audit.entry import ReadEntry, decode
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked, RevokedBy, in_order
+from authz_service.errors import Unavailable
 from authz_service.store.hold_rows import seconds
-from authz_service.store.schema import revocations
+from authz_service.store.payload_rows import read_payloads
+from authz_service.store.schema import entries, revocations
 from authz_service.store.transaction import Reader, Transaction
+
+AT_ONCE = 400  # SQLite bounds the parameters of a statement
+
+
+class _Row(NamedTuple):
+    seq: int
+    until: int | None
+    at: int
 
 
 def revoke(transaction: Transaction, revocation: Revocation, entry: EntryDraft) -> None:
     """Add or replace; what has run out goes meanwhile."""
+    replaced = _of(transaction, revocation.what)
     recorded = transaction.record(entry)
     over = revocations.c.until <= transaction.now
-    transaction.change(delete(revocations).where(over | _is(revocation.what)))
-    what = revocation.what
+    transaction.change(delete(revocations).where(over | revocations.c.seq.in_(replaced)))
     row = {
-        "issuer": what.issuer,
-        "by": what.by.value,
-        "value": what.value,
+        "seq": recorded.last,
         # Whole seconds, as the entry has it: whoever verifies the record derives this row from it.
         "until": None if revocation.until is None else int(revocation.until) * 1_000_000,
         "at": transaction.now,
-        "seq": recorded.last,
-        "detail": json.dumps({"reason": revocation.reason, "name": revocation.name}),
     }
     transaction.change(insert(revocations).values(row))
 
 
 def restore(transaction: Transaction, what: Revoked, entry: EntryDraft) -> bool:
     """Lift one that is in force."""
-    in_force = revocations.c.until.is_(None) | (revocations.c.until > transaction.now)
-    if transaction.read(select(revocations.c.seq).where(_is(what), in_force)).one_or_none() is None:
+    lifted = _of(transaction, what)
+    if not lifted:
         return False
     transaction.record(entry)
-    transaction.change(delete(revocations).where(_is(what)))
+    transaction.change(delete(revocations).where(revocations.c.seq.in_(lifted)))
     return True
 
 
@@ -49,18 +60,45 @@ def read(reader: Reader, known: str) -> RevocationsRead | None:
     version = f"{found.size}/{found.last or 0}"
     if version == known:
         return None
-    rows = reader.read(select(revocations)).all()
-    items = [_read(row) for row in rows if row.until is None or row.until > reader.now]
-    return RevocationsRead(version, in_order(items))
+    return RevocationsRead(version, in_order([revocation for _, revocation in _in_force(reader)]))
 
 
-def _is(what: Revoked) -> ColumnElement[bool]:
+def _of(reader: Reader, what: Revoked) -> list[int]:
+    """The numbers of the entries by which these tokens are withdrawn now: one, or none."""
+    return [sequence for sequence, revocation in _in_force(reader) if revocation.what == what]
+
+
+def _in_force(reader: Reader) -> Iterator[tuple[int, Revocation]]:
     columns = revocations.c
-    return and_(columns.issuer == what.issuer, columns.by == what.by.value, columns.value == what.value)
+    found = reader.read(select(columns.seq, columns.until, columns.at))
+    rows = [_Row(row.seq, row.until, row.at) for row in found]
+    rows = [row for row in rows if row.until is None or row.until > reader.now]
+    for start in range(0, len(rows), AT_ONCE):
+        some = {row.seq: row for row in rows[start : start + AT_ONCE]}
+        query = select(entries.c.body).where(entries.c.seq.in_(some))
+        told = [decode(bytes(body)) for body in reader.read(query).scalars()]
+        if len(told) < len(some):
+            raise _damaged()
+        yield from ((entry.sequence, made) for entry, made in _read(reader, told, some))
 
 
-def _read(row: Row[Any]) -> Revocation:
-    detail = json.loads(row.detail)
-    what = Revoked(row.issuer, RevokedBy(row.by), row.value)
-    until = None if row.until is None else seconds(row.until)
-    return Revocation(what, until, detail["reason"], detail["name"], seconds(row.at))
+def _read(
+    reader: Reader, told: Sequence[ReadEntry], rows: dict[int, _Row]
+) -> Iterator[tuple[ReadEntry, Revocation]]:
+    opened = read_payloads(reader, {ref.digest for entry in told for ref in entry.payloads.values()})
+    for entry in told:
+        try:
+            payloads = {name: json.loads(opened[ref.digest].body) for name, ref in entry.payloads.items()}
+            revoked, operator = payloads["revoked"], payloads["operator"]
+            what = Revoked(entry.data["issuer"], RevokedBy(entry.data["by"]), revoked["value"])
+            name = operator.get("person") or operator["subject"]
+        except (KeyError, ValueError) as error:
+            raise _damaged() from error
+        row = rows[entry.sequence]
+        until = None if row.until is None else seconds(row.until)
+        yield entry, Revocation(what, until, revoked["reason"], name, seconds(row.at))
+
+
+def _damaged() -> Unavailable:
+    """Without it nobody could tell which tokens count: nothing passes."""
+    return Unavailable("what the record says of withdrawn tokens is damaged", code="record_damaged")

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -206,13 +206,10 @@ hold_acts = Table(
 revocations = Table(
     "revocations",
     metadata,
-    Column("issuer", String, primary_key=True),
-    Column("by", String, primary_key=True),
-    Column("value", String, primary_key=True),
+    # The entry that withdrew them, with whose payloads lies who and why.
+    Column("seq", _Number, primary_key=True, autoincrement=False),
     Column("until", BigInteger),
     Column("at", BigInteger, nullable=False),
-    Column("seq", BigInteger, nullable=False),
-    Column("detail", Text, nullable=False),
 )
 
 api_keys = Table(

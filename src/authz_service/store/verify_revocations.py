@@ -40,16 +40,17 @@ class RevocationsCheck:
 
     def end(self, now: int) -> None:
         """Compare all rows; `now` (microseconds) is the time of the last entry."""
+        in_force = {row["seq"]: row for row in self._rows.values()}
         for row in self._reader.read(select(revocations)):
-            derived = self._rows.pop((row.issuer, row.by, row.value), None)
+            derived = in_force.pop(row.seq, None)
             if derived is None:
                 self._say(f"revocation of entry {row.seq}", "has a row, and no entry that is in force")
                 continue
             for column, value in derived.items():
                 if getattr(row, column) != value:
-                    name = f"revocation of entry {derived['seq']}"
+                    name = f"revocation of entry {row.seq}"
                     self._say(name, f"its column {column} is not what its entries make of it")
-        for derived in self._rows.values():
+        for derived in in_force.values():
             if derived["until"] is None or derived["until"] > now:
                 self._say(f"revocation of entry {derived['seq']}", "has an entry, and no row")
 
@@ -60,11 +61,8 @@ class RevocationsCheck:
         if document["kind"] == Kind.TOKEN_RESTORED:
             self._rows.pop(key, None)
             return
-        operator = json.loads(payloads[entry.sequence, "operator"])
-        name = operator.get("person") or operator["subject"]
         self._rows[key] = {
+            "seq": entry.sequence,
             "until": None if data["until"] is None else data["until"] * 1_000_000,
             "at": microseconds(document["at"]),
-            "seq": entry.sequence,
-            "detail": json.dumps({"reason": revoked["reason"], "name": name}),
         }
