@@ -1,4 +1,7 @@
-"""Requests, votes, releases, restarts, clocks in any order: one release at most, never unapproved."""
+"""Requests, votes, what else reviewers do, releases, restarts, clocks in any order.
+
+One release at most, never unapproved; and the record accounts for every column afterwards.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,24 +25,40 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from authz_service.core.holds import Approval, Approved, Stage, Verdict, standing
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.acts import ActDraft, ActKind, Review
+from authz_service.core.holds import Approval, Approved, Escalation, Stage, StageRef, Verdict, standing
 from authz_service.core.ports import AlreadyRejected, Attached, Hold, HoldLimits, HoldQuery, HoldState, Opened
 from authz_service.errors import Conflict, Forbidden
+from authz_service.keys.log_key import LogKey
+from authz_service.store.record_reader import reading
+from authz_service.store.verify_store import verify_store
 
 ONE = (Approval("security", (Stage("true", 1, 60.0),)),)
 TWO = (Approval("two", (Stage("true", 2, 60.0), Stage("true", 1, 30.0))),)
-LIMITS = HoldLimits(pending_per_caller=3, use_within=40.0, rejection_answers=20.0)
+ESCALATING = (Approval("esc", (Stage("true", 2, 60.0, Escalation("leads", 60.0), remind=20.0),)),)
+NEEDED: dict[tuple[Approval, ...], int] = {ONE: 1, TWO: 3, ESCALATING: 2}
+BEFORE, AFTER = StageRef("esc", 0), StageRef("esc", 0, is_escalated=True)
+LEADS = {"tom"}
+KEY = LogKey.create("example.com/log")
+LIMITS = HoldLimits(pending_per_caller=3, use_within=40.0, rejection_answers=20.0, claim=30.0)
 PEOPLE = st.sampled_from(["alice", "rita", "sam", "tom"])
 FINAL = {HoldState.RELEASED, HoldState.REJECTED, HoldState.EXPIRED, HoldState.SUPERSEDED}
 
 
 @dataclass
 class Seen:
-    """What the model knows of a hold: the people whose votes were taken, in which state it was last."""
+    """What the model knows of a hold: the people whose votes stand, in which state it was last.
+
+    `alone` are those who decided alone, whether or not that stands; `reviewed_by` who reviewed that.
+    """
 
     hold: Hold
     approved_by: list[str]
     state: HoldState
+    alone: set[str] = field(default_factory=set)
+    stands_alone: bool = False
+    reviewed_by: str = ""
 
 
 class Holds(RuleBasedStateMachine):
@@ -55,11 +74,15 @@ class Holds(RuleBasedStateMachine):
         shutil.copy(self.template, self.folder / "authz.db")
         self.loop = asyncio.new_event_loop()
         self.place = self.make.place(f"sqlite:///{self.folder / 'authz.db'}")
-        self.store = self.run(self.place.open())
+        self.store = self.run(self.place.open(signer=KEY))
+        self.run(self.starts())
         self.seen: dict[str, Seen] = {}
         self.releases: dict[str, list[str]] = {}
         self.latest = 0.0
         self.count = 0
+
+    async def starts(self) -> None:
+        await self.store.append(EntryDraft(Kind.SERVICE_STARTED))
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(coroutine)
@@ -69,7 +92,7 @@ class Holds(RuleBasedStateMachine):
         who=st.sampled_from(["alice", "sam"]),
         request=st.sampled_from("ab"),
         forward=st.sampled_from([b"1", b"2"]),
-        approvals=st.sampled_from([ONE, TWO]),
+        approvals=st.sampled_from([ONE, TWO, ESCALATING]),
     )
     def requests(self, who: str, request: str, forward: bytes, approvals: tuple[Approval, ...]) -> Any:
         draft = self.make.hold(
@@ -95,8 +118,12 @@ class Holds(RuleBasedStateMachine):
     def votes(self, hold_id: str, who: str, verdict: Verdict, key: str) -> None:
         seen = self.seen[hold_id]
         before = self.run(self.store.hold(hold_id))
+        stages = None
+        if seen.hold.approvals == ESCALATING:
+            stages = (AFTER,) if who in LEADS else (BEFORE,)
+        ballot = self.make.ballot(seen.hold, who, verdict, key=key, stages=stages)
         try:
-            after = self.run(self.store.vote(self.make.ballot(seen.hold, who, verdict, key=key), LIMITS))
+            after = self.run(self.store.vote(ballot, LIMITS))
         except (Conflict, Forbidden):
             unchanged = self.run(self.store.hold(hold_id))
             assert (unchanged.version, unchanged.votes) == (before.version, before.votes)
@@ -109,6 +136,70 @@ class Holds(RuleBasedStateMachine):
             else:
                 assert after.state is HoldState.REJECTED
 
+    @rule(hold_id=known, who=st.sampled_from(["alice", "gus"]), verdict=st.sampled_from(Verdict))
+    def decides_alone(self, hold_id: str, who: str, verdict: Verdict) -> None:
+        seen = self.seen[hold_id]
+        before = self.run(self.store.hold(hold_id))
+        ballot = self.make.ballot(seen.hold, who, verdict, stages=())
+        try:
+            after = self.run(self.store.vote(replace(ballot, is_break_glass=True), LIMITS))
+        except (Conflict, Forbidden):
+            return
+        assert who != seen.hold.caller.subject
+        assert before.state is HoldState.PENDING
+        assert after.state is (HoldState.APPROVED if verdict is Verdict.APPROVE else HoldState.REJECTED)
+        seen.alone.add(who)
+        seen.stands_alone, seen.reviewed_by = True, ""
+
+    @rule(
+        hold_id=known, who=st.sampled_from(["alice", "rita", "sam", "tom", "gus"]), key=st.sampled_from("kl")
+    )
+    def takes_a_vote_back(self, hold_id: str, who: str, key: str) -> None:
+        seen = self.seen[hold_id]
+        before = self.run(self.store.hold(hold_id))
+        after = self.act(hold_id, ActKind.WITHDRAW, who, key)
+        if after is None or len(after.acts) == len(before.acts):
+            return
+        assert before.state in (HoldState.PENDING, HoldState.APPROVED)
+        assert len(after.votes) == len(before.votes)
+        seen.approved_by = [name for name in seen.approved_by if name != who]
+        if who in seen.alone:
+            seen.stands_alone = False
+
+    @rule(
+        hold_id=known,
+        who=st.sampled_from(["alice", "rita", "gus"]),
+        kind=st.sampled_from(
+            [ActKind.CLAIM, ActKind.CLAIM, ActKind.UNCLAIM, ActKind.COMMENT, ActKind.REVIEW]
+        ),
+    )
+    def acts(self, hold_id: str, who: str, kind: ActKind) -> None:
+        seen = self.seen[hold_id]
+        before = self.run(self.store.hold(hold_id))
+        after = self.act(hold_id, kind, who)
+        if after is None:
+            return
+        assert (after.state, after.votes, after.digest) == (before.state, before.votes, before.digest)
+        if kind is ActKind.CLAIM:
+            assert before.state is HoldState.PENDING
+            assert before.claim is None or before.claim.person[1] == who
+            assert who != seen.hold.caller.subject
+        if kind is ActKind.REVIEW:
+            assert before.review is Review.DUE
+            assert who not in {*seen.alone, seen.hold.caller.subject}
+            seen.reviewed_by = who
+
+    def act(self, hold_id: str, kind: ActKind, who: str, key: str = "") -> Any:
+        identity = ("https://issuer.example", who)
+        draft = ActDraft(hold_id, kind, identity, identity, who, "because", key)
+        before = self.run(self.store.hold(hold_id))
+        try:
+            return self.run(self.store.act(draft, LIMITS))
+        except (Conflict, Forbidden):
+            unchanged = self.run(self.store.hold(hold_id))
+            assert (unchanged.version, unchanged.acts) == (before.version, before.acts)
+            return None
+
     @rule(hold_id=known, right=st.sampled_from([True, True, False]))
     def consumes(self, hold_id: str, right: bool) -> None:
         seen = self.seen[hold_id]
@@ -116,14 +207,16 @@ class Holds(RuleBasedStateMachine):
         self.count += 1
         session = f"x{self.count}"
         digest = seen.hold.digest if right else "0" * 64
-        entries = [self.make.released(session)]
+        body = {"body": seen.hold.forward}
+        released = EntryDraft(Kind.REQUEST_RELEASED, session, {"hold": hold_id}, body)
+        entries = [self.make.received(session), released]
         won = self.run(self.store.consume(hold_id, digest=digest, session=session, entries=entries))
         assert bool(self.run(self.store.entries(session))) == won
         assert won == (right and before.state is HoldState.APPROVED)
         if won:
             self.releases.setdefault(hold_id, []).append(session)
 
-    @rule(seconds=st.sampled_from([-100.0, -1.0, 1.0, 19.0, 30.0, 60.0]))
+    @rule(seconds=st.sampled_from([-100.0, -1.0, 1.0, 19.0, 30.0, 60.0, 1e7]))
     def turns_the_clock(self, seconds: float) -> None:
         self.place.clock.time += seconds
 
@@ -136,7 +229,7 @@ class Holds(RuleBasedStateMachine):
         # What was overdue is on record then: a time at which nothing was recorded does not outlive a process.
         self.run(self.store.expire_overdue())
         self.run(self.store.close())
-        self.store = self.run(self.place.open())
+        self.store = self.run(self.place.open(signer=KEY))
         self.latest = 0.0
 
     @invariant()
@@ -151,14 +244,26 @@ class Holds(RuleBasedStateMachine):
         for hold_id, sessions in getattr(self, "releases", {}).items():
             seen = self.seen[hold_id]
             assert len(sessions) == 1
-            needed = 1 if seen.hold.approvals == ONE else 3
-            assert len(seen.approved_by) == needed
-            assert seen.hold.caller.subject not in seen.approved_by
-            assert len(set(seen.approved_by[:2])) == min(2, needed)
+            needed = NEEDED[seen.hold.approvals]
+            assert seen.hold.caller.subject not in {*seen.approved_by, *seen.alone}
+            if not seen.stands_alone:
+                assert len(seen.approved_by) >= needed
+                assert len(set(seen.approved_by)) >= min(2, needed)
             hold = self.run(self.store.hold(hold_id))
             assert hold.released_to == sessions[0]
             stands = standing(hold.approvals, hold.votes, opened_at=hold.created_at, now=self.latest)
             assert isinstance(stands, Approved)
+
+    @invariant()
+    def those_who_were_asked_later_vote_later_and_what_was_decided_alone_is_reviewed(self) -> None:
+        for hold_id, seen in getattr(self, "seen", {}).items():
+            hold = self.run(self.store.hold(hold_id))
+            if seen.hold.approvals == ESCALATING:
+                for vote in hold.votes:
+                    is_later = vote.at >= hold.created_at + 60
+                    assert vote.is_break_glass or is_later is (vote.voter[1] in LEADS)
+            due = Review.DONE if seen.reviewed_by else Review.DUE
+            assert hold.review is (due if seen.alone else Review.NONE)
 
     @invariant()
     def what_has_ended_stays_ended_and_one_hold_is_open_for_a_request(self) -> None:
@@ -177,6 +282,8 @@ class Holds(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "store"):
             self.run(self.store.close())
+            with reading(self.place.url) as reader:
+                assert verify_store(reader, keys=[KEY.vkey], kept=()).wrong == []
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
             shutil.rmtree(self.folder)
