@@ -1,12 +1,14 @@
 """A request's or an answer's body as people read it: the whole conversation, decoded, nothing left out.
 
-Each line of the caller's begins with a bar: `│` for the text of a message, `├` for the fields of a body.
+Each line of the caller's begins with a bar: `│` for the text of a message, `├` for the fields of a body;
+`┊` for what was found in the line above.
 A prompt that imitates our own words, or a field, can be told from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from authz_cli.outline import Json, outline, parse
 from authz_cli.safe_text import safe_line, wrapped
@@ -14,16 +16,40 @@ from authz_cli.streamed import joined
 
 TEXT_BAR = "  │ "
 FIELD_BAR = "  ├ "
+FOUND_BAR = "  ┊ ^ "
 MAX_ROLE = 20
 
 
-def conversation(body: bytes, *, width: int | None = None, is_answer: bool = False) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entity in the text at `path` (a JSON pointer): its characters from `start` to `end`."""
+
+    path: str
+    start: int
+    end: int
+    entity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a conversation: what was found in it, and how many messages were approved before."""
+
+    found: tuple[Found, ...] = ()
+    approved: int | None = None
+
+
+def conversation(
+    body: bytes, *, width: int | None = None, is_answer: bool = False, known: Known | None = None
+) -> Iterator[str]:
     """Lines of a body: chat messages one by one with those of the new turn marked, the rest as an outline;
     what is no JSON as text; an answer that was streamed by its texts alone. `width` (cells) wraps lines.
+
+    What is `known` of it stands below the line that it is about, behind a bar of its own.
     """
+    known = known or Known()
     document = parse(body)
     if isinstance(document, dict) and _is_chat(document.get("messages")):
-        yield from _messages(document["messages"], width)
+        yield from _messages(document["messages"], width, known)
         rest: Json = {key: value for key, value in document.items() if key != "messages"}
         if rest:
             yield "Everything else in the body"
@@ -52,29 +78,52 @@ def _is_chat(messages: Json) -> bool:
     return isinstance(messages, list) and bool(messages) and all(isinstance(m, dict) for m in messages)
 
 
-def _messages(messages: Json, width: int | None) -> Iterator[str]:
+def _messages(messages: Json, width: int | None, known: Known) -> Iterator[str]:
     assert isinstance(messages, list)
     roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
     new_from = max((i + 1 for i, role in enumerate(roles) if role == "assistant"), default=0)
     for index, message in enumerate(messages):
         assert isinstance(message, dict)
         role = roles[index]
-        mark = "  <- new turn" if index >= new_from else ""
+        mark = _mark(index, new_from, known.approved)
         # A role is the caller's text as well: one that could imitate is shown as a field.
         is_plain = isinstance(role, str) and role.isalpha() and len(role) < MAX_ROLE
         yield f"[{index + 1}] {safe_line(str(role)) if is_plain else 'message'}{mark}"
-        yield from _message(message, {"role"} if is_plain else set(), width)
+        yield from _message(message, {"role"} if is_plain else set(), width, known, f"/messages/{index}")
 
 
-def _message(message: dict[str, Json], shown: set[str], width: int | None) -> Iterator[str]:
-    texts = _texts(message.get("content"))
+def _mark(index: int, new_from: int, approved: int | None) -> str:
+    """What is new of a conversation: since the last answer, and since what was approved before."""
+    if approved is not None and index < approved:
+        return "  (approved before)"
+    if index >= new_from:
+        return "  <- new turn"
+    return "" if approved is None else "  <- new since then"
+
+
+def _message(
+    message: dict[str, Json], shown: set[str], width: int | None, known: Known, place: str
+) -> Iterator[str]:
+    content = message.get("content")
+    texts = _texts(content)
     if texts is not None:
         shown = shown | {"content"}
-        for text in texts:
-            yield from _barred(iter(text.split("\n")), width, bar=TEXT_BAR)
+        for number, text in enumerate(texts):
+            part = f"/{number}/text" if isinstance(content, list) else ""
+            yield from _text(text, width, [f for f in known.found if f.path == f"{place}/content{part}"])
     rest: Json = {key: value for key, value in message.items() if key not in shown}
     if rest:
         yield from _barred(outline(rest), width, bar=FIELD_BAR)
+
+
+def _text(text: str, width: int | None, found: Sequence[Found]) -> Iterator[str]:
+    begin = 0
+    for line in text.split("\n"):
+        yield from _barred(iter([line]), width, bar=TEXT_BAR)
+        end = begin + len(line)
+        here = [f"{f.entity}: {text[f.start : f.end]}" for f in found if begin <= f.start <= end]
+        yield from _barred(iter(here), width, bar=FOUND_BAR)
+        begin = end + 1
 
 
 def _texts(content: Json) -> list[str] | None:

@@ -12,6 +12,7 @@ from authz_api.v1 import holds_pb2
 from authz_cli import terminal
 from authz_cli.client import Client, connect, first_of
 from authz_cli.exits import Exit, Failure
+from authz_cli.hold_context import context_object
 from authz_cli.hold_json import hold_object, hold_with_body, state_word
 from authz_cli.hold_options import Decision, Filters
 from authz_cli.hold_text import hold_page, holds_table, local
@@ -75,7 +76,8 @@ def show_one(target: Target, name: str, *, as_json: bool) -> None:
         answer = client.hold(name)
     require_shown_bytes(answer.hold)
     if as_json:
-        click.echo(json.dumps(hold_with_body(answer.hold), indent=2))
+        context = {"context": context_object(answer.context)}
+        click.echo(json.dumps(hold_with_body(answer.hold) | context, indent=2))
     else:
         print_page(answer)
 
@@ -167,5 +169,7 @@ def outcome(hold: holds_pb2.Hold, *, now: datetime) -> str:
 
 def print_page(answer: holds_pb2.GetHoldResponse) -> None:
     """A whole hold, for people."""
-    for line in hold_page(answer.hold, now=local(answer.as_of), width=terminal.width()):
+    for line in hold_page(
+        answer.hold, now=local(answer.as_of), width=terminal.width(), context=answer.context
+    ):
         click.echo(line)

@@ -42,7 +42,7 @@ def hold_object(hold: holds_pb2.Hold) -> Object:
         "operation": hold.operation,
         "policy": hold.policy,
         "stages": [_stage(stage) for stage in hold.stages],
-        "votes": [_vote(vote) for vote in hold.votes],
+        "votes": [vote_object(vote) for vote in hold.votes],
         "may_vote_in": [_ref(ref) for ref in hold.may_vote_in],
         "previous": hold.previous or None,
         "released_to": hold.released_to or None,
@@ -162,7 +162,8 @@ def _ref(ref: holds_pb2.StageRef) -> Object:
     return {"approval": ref.approval, "stage": ref.stage, "is_escalated": ref.is_escalated}
 
 
-def _vote(vote: holds_pb2.Vote) -> Object:
+def vote_object(vote: holds_pb2.Vote) -> Object:
+    """One vote."""
     return {
         "id": vote.id,
         "voter": [vote.voter_issuer, vote.voter_subject],

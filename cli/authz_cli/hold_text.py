@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import holds_pb2
-from authz_cli.conversation import conversation
+from authz_cli.conversation import Found, Known, conversation
+from authz_cli.hold_context import context_facts
 from authz_cli.hold_json import state_word
 from authz_cli.moments import distance, length, moment
 from authz_cli.safe_text import safe_line, wrapped
@@ -48,20 +49,33 @@ def hold_line(hold: holds_pb2.Hold, *, now: datetime) -> str:
     return "  ".join(safe_line(cell) or "-" for cell in _row(hold, now))
 
 
-def hold_page(hold: holds_pb2.Hold, *, now: datetime, width: int | None) -> Iterator[str]:
+def hold_page(
+    hold: holds_pb2.Hold,
+    *,
+    now: datetime,
+    width: int | None,
+    context: holds_pb2.HoldContext | None = None,
+) -> Iterator[str]:
     """Everything about a hold: the body first, whole, so that what is to be decided stands last."""
+    context = context or holds_pb2.HoldContext()
     yield f"Hold {safe_line(hold.id)}: {state_word(hold.state)}"
     yield ""
     is_answer = hold.HasField("answer")
     yield f"What would go to the {'caller' if is_answer else 'model'}, whole, as it would go"
-    yield from conversation(hold.forward, width=width, is_answer=is_answer)
+    yield from conversation(hold.forward, width=width, is_answer=is_answer, known=_known(context))
     yield ""
-    facts = [*_who(hold), *_why(hold), *_when(hold, now)]
+    facts = [*_who(hold), *_why(hold), *context_facts(context, now), *_when(hold, now)]
     for name, text in facts:
         # Wrapped here, or a name with many spaces in it could put words of its own below ours.
         first, *more = wrapped(text, max(width - 12, 20)) if width else [text]
         yield f"{name + ':':<10}{first}"
         yield from (" " * 10 + piece for piece in more)
+
+
+def _known(context: holds_pb2.HoldContext) -> Known:
+    found = tuple(Found(f.path, f.start, f.end, f.entity) for f in context.found if not f.is_key)
+    has_before = context.HasField("approved_before")
+    return Known(found, context.approved_before.messages if has_before else None)
 
 
 def _who(hold: holds_pb2.Hold) -> Iterator[tuple[str, str]]:

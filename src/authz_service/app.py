@@ -32,6 +32,7 @@ from authz_service.keys.data_dir import DataDir
 from authz_service.keys.files import load_or_create
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
+from authz_service.masking.seams import Scanner
 from authz_service.model_apis.registry import ADAPTERS
 from authz_service.runtime.following_keys import FollowingKeys
 from authz_service.runtime.gateway import Gateway, limits_of
@@ -112,6 +113,7 @@ class Service:
         self._store = store
         self._gateway = gateway
         self._reloading = asyncio.Lock()
+        self._scanner: tuple[Loaded, Scanner] | None = None
 
     @property
     def loaded(self) -> Loaded:
@@ -122,6 +124,15 @@ class Service:
     def hold_limits(self) -> HoldLimits:
         """Those of the configuration in force."""
         return limits_of(self._loaded.config)
+
+    def scanner(self) -> Scanner:
+        """The detectors of the configuration in force, for what reviewers are shown."""
+        if self._gateway is not None:
+            return self._gateway.rules.scanner
+        loaded = self._loaded
+        if self._scanner is None or self._scanner[0] is not loaded:
+            self._scanner = (loaded, scanner_of(loaded.config))
+        return self._scanner[1]
 
     async def reload(self) -> None:
         """Put the file's rules in force, or keep the last good ones and say why in the log."""
@@ -275,6 +286,7 @@ async def _keep(base: _Base, record: Record, service: Service) -> str:
         news=store.news.subscribe,
         index=indexing,
         keys=_key_review(base, service),
+        scanner=service.scanner,
         tokens=lambda calls: TokenReview(store, calls, verifier.issuers, revoking.refresh, store.now),
     )
     return await base.stack.enter_async_context(review.serve(settings.review, tls=settings.review_tls))

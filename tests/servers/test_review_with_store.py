@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
 from authz_service.core.ports import HoldDraft, HoldLimits
+from authz_service.masking.seams import Scanner
 from authz_service.servers.review import ReviewServer
 from authz_service.store.open import open_store
 from authz_service.store.sql_store import SqlStore
@@ -26,7 +27,9 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 
 
 @contextmanager
-def served(thread: LoopThread, folder: Path) -> Iterator[tuple[SqlStore, str]]:
+def served(
+    thread: LoopThread, folder: Path, scanner: Callable[[], Scanner] | None = None
+) -> Iterator[tuple[SqlStore, str]]:
     """A store in a file, and the review API over it."""
 
     async def opened() -> SqlStore:
@@ -39,7 +42,9 @@ def served(thread: LoopThread, folder: Path) -> Iterator[tuple[SqlStore, str]]:
 
     folder.chmod(0o700)
     store = thread.run(opened())
-    review = ReviewServer(store, People(), GroupRoles(), limits=HoldLimits, clock=lambda: NOW, poll=0.01)
+    review = ReviewServer(
+        store, People(), GroupRoles(), limits=HoldLimits, clock=lambda: NOW, poll=0.01, scanner=scanner
+    )
     serving = review.serve(f"unix:{folder / 'review.sock'}")
     try:
         yield store, thread.run(serving.__aenter__())

@@ -57,11 +57,11 @@ def inspect_request(
     reversing: Reversing | None = None
     if isinstance(masked_entities, Masks) and masked_entities.reversible:
         reversing = Reversing(masked_entities, scanner, partial(_is_below, ignored))
-        found = _find(view, reversing.scanner)
+        found = found_in(view, reversing.scanner)
         is_later = numbering_order(view)
         forward = _masked(sorted(found, key=lambda s: is_later(s.field.path)), reversing.masks, reversing)
     else:
-        found = _find(view, scanner)
+        found = found_in(view, scanner)
         forward = _masked(found, masked_entities)
     named = forward
     if not (forward.keys or read.can_rename):
@@ -129,7 +129,7 @@ def _place_of_model(api: ModelApi, operation: Operation) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scanned:
+class Scanned:
     """What was found in one text; indexes in `tails` go on with what began in a neighbour.
 
     `joined` are the values that go on in a neighbour, by their start.
@@ -141,11 +141,11 @@ class _Scanned:
     joined: Mapping[int, str] | None = None
 
 
-def _find(view: RequestView, scanner: Scanner | WithTyped) -> list[_Scanned]:
+def found_in(view: RequestView, scanner: Scanner | WithTyped) -> list[Scanned]:
     """The texts in which something was found."""
     scan = _once(scanner)
     across = findings_across(view.texts, scan, view.in_parts)
-    scanned: list[_Scanned] = []
+    scanned: list[Scanned] = []
     for i, text in enumerate(view.texts):
         if text.kind is TextKind.JSON:
             findings = scanner.scan(text.text, embedded_json=True)
@@ -155,9 +155,9 @@ def _find(view: RequestView, scanner: Scanner | WithTyped) -> list[_Scanned]:
             extra = [f for f in across[i] if f.finding not in findings or f.is_tail]
             tails = frozenset(len(findings) + n for n, f in enumerate(extra) if f.is_tail)
             joined = {f.finding.start: f.written for f in across[i] if not f.is_tail}
-            scanned.append(_Scanned(text, (*findings, *(f.finding for f in extra)), tails, joined))
+            scanned.append(Scanned(text, (*findings, *(f.finding for f in extra)), tails, joined))
         elif findings:
-            scanned.append(_Scanned(text, findings))
+            scanned.append(Scanned(text, findings))
     return scanned
 
 
@@ -176,7 +176,7 @@ def _once(scanner: Scanner | WithTyped) -> Callable[[str], tuple[Finding, ...]]:
     return scan
 
 
-def _count(scanned: Sequence[_Scanned]) -> dict[str, int]:
+def _count(scanned: Sequence[Scanned]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for s in scanned:
         _add(counts, (f.entity for i, f in enumerate(s.findings) if i not in s.tails))
@@ -204,7 +204,7 @@ def _edited(body: Body, made: _Edits) -> bytes:
 
 
 def _masked(
-    scanned: Sequence[_Scanned], entities: frozenset[str], reversing: Reversing | None = None
+    scanned: Sequence[Scanned], entities: frozenset[str], reversing: Reversing | None = None
 ) -> _Edits:
     made = _Edits()
     for s in scanned:
@@ -224,7 +224,7 @@ def _masked(
     return made
 
 
-def _redacted(body: Body, found: Sequence[_Scanned], entities: frozenset[str]) -> bytes:
+def _redacted(body: Body, found: Sequence[Scanned], entities: frozenset[str]) -> bytes:
     return _edited(body, _masked(found, entities))
 
 

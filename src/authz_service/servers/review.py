@@ -19,7 +19,9 @@ from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server
 from authz_service.config.model import Tls
 from authz_service.core.ports import HoldLimits
 from authz_service.errors import Misconfigured
+from authz_service.masking.seams import Scanner
 from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_withdrawn
+from authz_service.servers.review_context import Contexts
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_holds import HoldReview
 from authz_service.servers.review_keys import KeyReview
@@ -59,6 +61,8 @@ class ReviewServer:
     `recheck` refuses one that was, while its call still runs. `news` takes what is to be called when holds
     have changed.
 
+    `scanner` gives the detectors in force, with which findings are shown where they stand.
+
     `clock` is the one that tokens expire by; `poll` the seconds between two looks for changed holds.
     """
 
@@ -72,6 +76,7 @@ class ReviewServer:
     keys: Callable[[Calls], KeyReview] | None = None
     recheck: Callable[[Caller], None] = nothing_withdrawn
     news: Callable[[Callable[[Collection[str]], None]], None] | None = None
+    scanner: Callable[[], Scanner] | None = None
     index: Index = _Unindexed()  # noqa: RUF009 - it has no state
 
     @asynccontextmanager
@@ -86,7 +91,8 @@ class ReviewServer:
             self.news(lambda _holds: feed.nudge())
         calls = Calls(self.verifier, self.roles, self.clock, self.recheck)
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
-        holds = HoldReview(self.store, calls, self.limits, feed)
+        contexts = Contexts(self.store, self.scanner)
+        holds = HoldReview(self.store, calls, self.limits, feed, contexts)
         add_HoldServiceServicer_to_server(holds, server)
         add_SessionServiceServicer_to_server(
             SessionReview(self.store, calls, self.index, self.poll, lambda: feed.is_closed), server

@@ -17,6 +17,7 @@ from authz_service.core.ports import Hold, HoldLimits, Store
 from authz_service.errors import AuthzError
 from authz_service.inspection.unread import unread_in
 from authz_service.servers.review_calls import Calls, Context, answering
+from authz_service.servers.review_context import Contexts
 from authz_service.servers.review_deciding import Deciding, VoteRequest
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_messages import hold_message, timestamp
@@ -37,6 +38,7 @@ class HoldReview(HoldServiceServicer):
     calls: Calls
     limits: Callable[[], HoldLimits]
     feed: HoldFeed
+    contexts: Contexts
 
     async def ListHolds(self, request: pb.ListHoldsRequest, context: Context) -> pb.ListHoldsResponse:
         """Only what the caller may see; a page may be short."""
@@ -73,7 +75,8 @@ class HoldReview(HoldServiceServicer):
             )
             waiting = await self._waiting(hold)
             message = _message(hold, standing, waiting, with_body=True, unread=unread)
-            return pb.GetHoldResponse(hold=message, as_of=timestamp(await self.store.now()))
+            context_of = await self.contexts.of(hold, standing)
+            return pb.GetHoldResponse(hold=message, as_of=await self._now(), context=context_of)
 
     async def WatchHolds(
         self, request: pb.WatchHoldsRequest, context: Context

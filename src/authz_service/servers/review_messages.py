@@ -52,27 +52,27 @@ def hold_message(
 ) -> holds_pb2.Hold:
     """A hold as one reviewer sees it; the forwarded bytes only `with_body`, with what in them is unread."""
     return holds_pb2.Hold(
-        id=_text(hold.id),
-        session=_text(hold.session),
+        id=safe_text(hold.id),
+        session=safe_text(hold.session),
         state=STATES[hold.state],
         version=hold.version,
         caller=_caller(hold.caller),
-        api=_text(hold.api),
-        operation=_text(hold.operation),
-        model=_text(hold.model),
-        rule=_text(hold.rule),
-        reason=_text(hold.reason),
-        policy=_text(hold.policy),
-        findings={_text(entity): count for entity, count in hold.findings.items()},
-        digest=_text(hold.digest),
+        api=safe_text(hold.api),
+        operation=safe_text(hold.operation),
+        model=safe_text(hold.model),
+        rule=safe_text(hold.rule),
+        reason=safe_text(hold.reason),
+        policy=safe_text(hold.policy),
+        findings={safe_text(entity): count for entity, count in hold.findings.items()},
+        digest=safe_text(hold.digest),
         forward=hold.forward if with_body else b"",
         created_at=timestamp(hold.created_at),
         deadline=timestamp(hold.deadline),
         stages=_stages(hold),
-        votes=[_vote(vote) for vote in hold.votes],
+        votes=[vote_message(vote) for vote in hold.votes],
         waiting=waiting,
-        previous=_text(hold.previous or ""),
-        released_to=_text(hold.released_to or ""),
+        previous=safe_text(hold.previous or ""),
+        released_to=safe_text(hold.released_to or ""),
         may_vote_in=[_ref(ref) for ref in may_vote_in],
         unread=[_unread(value) for value in unread],
         answer=None if hold.answer is None else _answer(hold.answer),
@@ -86,16 +86,16 @@ def hold_message(
 def session_message(session: Session) -> sessions_pb2.Session:
     """A session's columns; what is unknown stays absent."""
     return sessions_pb2.Session(
-        id=_text(session.id),
+        id=safe_text(session.id),
         caller=_caller(session.caller) if session.caller else None,
-        api=_text(session.api),
-        method=_text(session.method),
-        path=_text(session.path),
-        model=_text(session.model),
-        decision=_text(session.decision),
-        rule=_text(session.rule),
-        hold=_text(session.hold or ""),
-        status=_text(session.status),
+        api=safe_text(session.api),
+        method=safe_text(session.method),
+        path=safe_text(session.path),
+        model=safe_text(session.model),
+        decision=safe_text(session.decision),
+        rule=safe_text(session.rule),
+        hold=safe_text(session.hold or ""),
+        status=safe_text(session.status),
         started_at=timestamp(session.started_at),
         ended_at=None if session.ended_at is None else timestamp(session.ended_at),
         prompt_tokens=session.prompt_tokens,
@@ -111,18 +111,18 @@ def entry_message(entry: Entry, *, before_masking: bool = False) -> sessions_pb2
 
     return sessions_pb2.Entry(
         sequence=entry.sequence,
-        kind=_text(entry.kind),
+        kind=safe_text(entry.kind),
         at=timestamp(entry.at),
-        session=_text(entry.session or ""),
+        session=safe_text(entry.session or ""),
         data=json.dumps(dict(entry.data), sort_keys=True),
         body=entry.body,
         payloads=[
-            sessions_pb2.Payload(name=_text(name), body=body)
+            sessions_pb2.Payload(name=safe_text(name), body=body)
             for name, body in sorted(entry.payloads.items())
             if is_shown(name)
         ],
         missing=[
-            sessions_pb2.MissingPayload(name=_text(name), why=_text(why))
+            sessions_pb2.MissingPayload(name=safe_text(name), why=safe_text(why))
             for name, why in sorted(entry.missing.items())
             if is_shown(name)
         ],
@@ -138,32 +138,32 @@ def timestamp(seconds: float) -> Timestamp:
 
 def _caller(caller: Caller) -> common_pb2.Caller:
     return common_pb2.Caller(
-        issuer=_text(caller.issuer),
-        subject=_text(caller.subject),
-        groups=[_text(group) for group in caller.groups],
+        issuer=safe_text(caller.issuer),
+        subject=safe_text(caller.subject),
+        groups=[safe_text(group) for group in caller.groups],
         groups_complete=caller.groups_complete,
-        person=_text(caller.person or ""),
+        person=safe_text(caller.person or ""),
     )
 
 
 def _answer(head: AnswerHead) -> holds_pb2.Answer:
     return holds_pb2.Answer(
         status=head.status,
-        content_type=_text(head.headers.get("content-type", "")),
-        masked={_text(entity): count for entity, count in head.masked.items()},
+        content_type=safe_text(head.headers.get("content-type", "")),
+        masked={safe_text(entity): count for entity, count in head.masked.items()},
     )
 
 
 def _unread(value: Unread) -> holds_pb2.Unread:
     return holds_pb2.Unread(
         kind=value.kind.value,
-        type=_text(value.type),
-        declared=_text(value.declared),
+        type=safe_text(value.type),
+        declared=safe_text(value.declared),
         mismatch=value.mismatch,
-        scheme=_text(value.scheme),
+        scheme=safe_text(value.scheme),
         size=value.size,
         sha256=value.sha256,
-        path=_text(value.place),
+        path=safe_text(value.place),
     )
 
 
@@ -180,7 +180,7 @@ def _stage(hold: Hold, ref: StageRef, stage: Stage) -> holds_pb2.Stage:
     is_open = ref in hold.open_stages
     message = holds_pb2.Stage(
         ref=_ref(ref),
-        reviewers=_text(stage.reviewers),
+        reviewers=safe_text(stage.reviewers),
         votes=stage.votes,
         within=_duration(stage.within),
         is_open=is_open or later in hold.open_stages,
@@ -189,7 +189,7 @@ def _stage(hold: Hold, ref: StageRef, stage: Stage) -> holds_pb2.Stage:
         counted=_counted(hold, ref),
     )
     if stage.escalate is not None:
-        message.escalation.reviewers = _text(stage.escalate.reviewers)
+        message.escalation.reviewers = safe_text(stage.escalate.reviewers)
         message.escalation.within.CopyFrom(_duration(stage.escalate.within))
     if stage.hours is not None:
         message.hours.CopyFrom(_hours(stage.hours))
@@ -211,21 +211,22 @@ def _counted(hold: Hold, ref: StageRef) -> int:
 
 
 def _hours(hours: Hours) -> holds_pb2.BusinessHours:
-    message = holds_pb2.BusinessHours(zone=_text(hours.zone), days=hours.days, to=hours.end)
+    message = holds_pb2.BusinessHours(zone=safe_text(hours.zone), days=hours.days, to=hours.end)
     setattr(message, "from", hours.start)  # a word of Python's
     return message
 
 
-def _vote(vote: Vote) -> holds_pb2.Vote:
+def vote_message(vote: Vote) -> holds_pb2.Vote:
+    """One person's word."""
     issuer, subject = vote.voter
     return holds_pb2.Vote(
-        id=_text(vote.id),
-        voter_issuer=_text(issuer),
-        voter_subject=_text(subject),
-        name=_text(vote.name),
+        id=safe_text(vote.id),
+        voter_issuer=safe_text(issuer),
+        voter_subject=safe_text(subject),
+        name=safe_text(vote.name),
         verdict=_VERDICTS[vote.verdict],
-        digest=_text(vote.digest),
-        reason=_text(vote.reason),
+        digest=safe_text(vote.digest),
+        reason=safe_text(vote.reason),
         at=timestamp(vote.at),
         counts_for=[_ref(ref) for ref in vote.counts_for],
         break_glass=vote.is_break_glass,
@@ -236,20 +237,22 @@ def _vote(vote: Vote) -> holds_pb2.Vote:
 def _act(act: Act) -> holds_pb2.Act:
     issuer, subject = act.person
     return holds_pb2.Act(
-        id=_text(act.id),
+        id=safe_text(act.id),
         kind=_ACTS[act.kind],
-        person_issuer=_text(issuer),
-        person_subject=_text(subject),
-        name=_text(act.name),
+        person_issuer=safe_text(issuer),
+        person_subject=safe_text(subject),
+        name=safe_text(act.name),
         at=timestamp(act.at),
-        text=_text(act.text),
-        votes=[_text(vote) for vote in act.votes],
+        text=safe_text(act.text),
+        votes=[safe_text(vote) for vote in act.votes],
         until=None if act.until is None else timestamp(act.until),
     )
 
 
 def _ref(ref: StageRef) -> holds_pb2.StageRef:
-    return holds_pb2.StageRef(approval=_text(ref.approval), stage=ref.stage, is_escalated=ref.is_escalated)
+    return holds_pb2.StageRef(
+        approval=safe_text(ref.approval), stage=ref.stage, is_escalated=ref.is_escalated
+    )
 
 
 def _duration(seconds: float) -> Duration:
@@ -258,7 +261,8 @@ def _duration(seconds: float) -> Duration:
     return duration
 
 
-def _text(text: str) -> str:
+def safe_text(text: str) -> str:
+    """A text that protobuf takes."""
     # A claim may hold a lone surrogate (JSON "\ud800"), which protobuf refuses: without this, one such
     # caller could make the whole list of holds unreadable.
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,104 @@
+"""What a reviewer should know beside the bytes: where things were found, and what was decided before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from authz_api.v1 import holds_pb2 as pb
+from authz_service.core.likeness import common_messages, likeness
+from authz_service.core.ports import Hold, HoldQuery, HoldState, Store
+from authz_service.errors import AuthzError
+from authz_service.inspection.marks import Mark, marks_in
+from authz_service.masking.seams import Scanner
+from authz_service.servers.review_messages import STATES, safe_text, timestamp, vote_message
+from authz_service.servers.roles import Standing
+
+LOOKED_AT = 50
+"""How many of the caller's latest holds are compared."""
+MOST_BYTES = 8 * 1024 * 1024
+"""Of their bodies together."""
+SHOWN = 5
+ALIKE = 0.2
+"""Below this two requests have nothing to do with each other."""
+
+_DECIDED = (HoldState.APPROVED, HoldState.RELEASED, HoldState.REJECTED, HoldState.EXPIRED)
+_PASSED = (HoldState.APPROVED, HoldState.RELEASED)
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """`scanner` gives the detectors in force; None where nothing is looked for."""
+
+    store: Store
+    scanner: Callable[[], Scanner] | None = None
+
+    async def of(self, hold: Hold, standing: Standing) -> pb.HoldContext:
+        """What is known beside the hold itself, as far as this person may see it."""
+        before, is_partial = await self._before(hold, standing)
+        return await asyncio.to_thread(self._made, hold, before, is_partial=is_partial)
+
+    async def _before(self, hold: Hold, standing: Standing) -> tuple[list[Hold], bool]:
+        """The caller's earlier holds that this person may see, the latest first; whether any is left out."""
+        query = HoldQuery(states=_DECIDED, caller=hold.caller.identity[1], page_size=LOOKED_AT)
+        try:
+            page = await self.store.holds(query)
+        except AuthzError:  # one whose bytes are damaged: the rest cannot be told from it
+            return [], True
+        theirs = [
+            other
+            for other in page.items
+            if other.id != hold.id
+            and other.caller.identity == hold.caller.identity
+            and (other.answer is None) == (hold.answer is None)
+            and standing.sees(other)
+        ]
+        kept: list[Hold] = []
+        size = len(hold.forward)
+        for other in theirs:
+            size += len(other.forward)
+            if size > MOST_BYTES:
+                return kept, True
+            kept.append(other)
+        return kept, bool(page.next_page_token)
+
+    def _made(self, hold: Hold, before: Sequence[Hold], *, is_partial: bool) -> pb.HoldContext:
+        marks: tuple[Mark, ...] = ()
+        if self.scanner is not None and hold.answer is None:
+            marks = marks_in(hold.api, hold.operation, hold.forward, self.scanner())
+        context = pb.HoldContext(
+            found=[_found(mark) for mark in marks],
+            earlier=[_earlier(other, alike) for other, alike in _alike(hold, before)],
+            is_partial=is_partial,
+        )
+        passed = [other for other in before if other.state in _PASSED]
+        most = max(passed, key=lambda other: common_messages(hold.forward, other.forward), default=None)
+        if most is not None and (messages := common_messages(hold.forward, most.forward)):
+            context.approved_before.hold = most.id
+            context.approved_before.messages = messages
+        return context
+
+
+def _alike(hold: Hold, before: Sequence[Hold]) -> list[tuple[Hold, float]]:
+    """Earlier holds of the same rule, the most alike first and of these the latest."""
+    scored = [(other, likeness(hold.forward, other.forward)) for other in before if other.rule == hold.rule]
+    near = [(other, alike) for other, alike in scored if alike >= ALIKE]
+    return sorted(near, key=lambda pair: -pair[1])[:SHOWN]
+
+
+def _earlier(hold: Hold, alike: float) -> pb.EarlierDecision:
+    return pb.EarlierDecision(
+        id=safe_text(hold.id),
+        state=STATES[hold.state],
+        likeness=round(alike * 100),
+        created_at=timestamp(hold.created_at),
+        votes=[vote_message(vote) for vote in hold.votes],
+    )
+
+
+def _found(mark: Mark) -> pb.Found:
+    path = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in mark.path)
+    return pb.Found(
+        path=safe_text(path), start=mark.start, end=mark.end, entity=mark.entity, is_key=mark.is_key
+    )
