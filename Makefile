@@ -40,7 +40,7 @@ lock:
 bench: setup
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-# The same beside other gateways, each in an environment of its own under build/peers (0.9 GB, once).
+# The same beside other gateways and detectors, each in an environment of its own under build/peers (1.2 GB, once).
 bench-peers: setup
 	$(BIN)/python -m bench --peers $(BENCH_ARGS)
 

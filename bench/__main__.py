@@ -14,6 +14,7 @@ from bench.charts import charts
 from bench.micro.suite import SUITE
 from bench.page import as_json, is_void, on_terminal, page
 from bench.peers.cases import PEERS
+from bench.peers.environment import binaries
 from bench.plan import LOADS, Plan
 from bench.run import Outcome, carry_out
 
@@ -70,6 +71,8 @@ def main(
         seconds=0.5 if quick else seconds,
         has_instructions=instructions,
     )
+    if peers and "detection" in plan.micro:
+        binaries("presidio")  # the micro-bench of detection runs those that are installed
     outcome = _carry_out(plan, keep)
     click.echo(f"\n{on_terminal(outcome)}")
     if markdown is not None:

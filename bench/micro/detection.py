@@ -9,6 +9,7 @@ from pydoc_data.topics import topics
 from random import Random
 
 from bench.micro.figure import Figure, Room, cpu_seconds_each
+from bench.peers.detecting import detecting
 
 from authz_service.masking.catalogue import CATALOGUE
 from authz_service.masking.detectors import build_scanner
@@ -30,6 +31,11 @@ _STREAM = 200_000
 _TOKEN = 4
 """Characters of a delta, about a token's."""
 
+_FAR = 100
+"""Deltas from the end of the stream at which no more is asked how long one waits."""
+
+_ANSWERS_APART = 50
+
 
 def detection(room: Room) -> Iterator[Figure]:
     """Of English prose with some code (Python's own help texts) and a value every 2,000 characters."""
@@ -48,9 +54,17 @@ def detection(room: Room) -> Iterator[Figure]:
     for name, scanner in ((f"{len(THIRTY)} entity types", thirty), (f"all {len(every.entities)}", every)):
         each = cpu_seconds_each(lambda s=scanner: _held(s, deltas), seconds=room.seconds) / len(deltas)  # type: ignore[misc]  # mypy cannot infer a lambda's default
         yield Figure(f"a delta of {_TOKEN} characters, {name}", 1e6 * each, "CPU µs")
-    held = sorted(_held(every, deltas))
+    yield from detecting(text, room)
+    held = _held(every, deltas)
+    waited = sorted(_waited(held))
+    late = sorted(_late(every, deltas))
+    held.sort()
     yield Figure("held back after a delta, median", statistics.median(held), "characters")
     yield Figure("held back after a delta, p95", held[len(held) * 95 // 100], "characters")
+    yield Figure("a delta waits for later ones, median", statistics.median(waited), "deltas")
+    yield Figure("a delta waits for later ones, p95", waited[len(waited) * 95 // 100], "deltas")
+    yield Figure("the first text comes with the delta, median", statistics.median(late), "deltas")
+    yield Figure("the first text comes with the delta, p95", late[len(late) * 95 // 100], "deltas")
 
 
 def prose() -> str:
@@ -71,6 +85,33 @@ def _held(scanner: Scanner, deltas: list[str]) -> list[int]:
         held.append(length - stream.feed(delta).settled)
     stream.finish()
     return held
+
+
+def _waited(held: list[int]) -> list[int]:
+    """How many deltas after its own each delta has gone out in full, from what was held back after each."""
+    waited: list[int] = []
+    settled = [(at + 1) * _TOKEN - left for at, left in enumerate(held)]
+    out = 0
+    for at in range(len(held) - _FAR):
+        out = max(out, at)
+        while out < len(held) - 1 and settled[out] < (at + 1) * _TOKEN:
+            out += 1
+        waited.append(out - at)
+    return waited
+
+
+def _late(scanner: Scanner, deltas: list[str]) -> list[int]:
+    """For answers that begin at many places of the text, the delta with which something goes out first."""
+    late: list[int] = []
+    for begin in range(0, len(deltas) - _FAR, _ANSWERS_APART):
+        stream = scanner.incremental()
+        settled = 0
+        at = begin
+        while not settled and at < begin + _FAR:
+            settled = stream.feed(deltas[at]).settled
+            at += 1
+        late.append(at - begin)
+    return late
 
 
 def _patterns(names: tuple[str, ...]) -> Iterator[str]:

@@ -34,13 +34,19 @@ def binaries(name: str, *, requirements: Path = _HERE, root: Path = _ROOT) -> Pa
     return place / "bin"
 
 
-def version(package: str, *, requirements: Path = _HERE) -> str:
-    """Which version of the package its own requirements file pins."""
-    pinned = re.search(
-        rf"^{re.escape(package)}==(\S+)$", (requirements / f"{package}.txt").read_text(), re.MULTILINE
-    )
+def installed(name: str, *, requirements: Path = _HERE, root: Path = _ROOT) -> Path | None:
+    """The peer's Python, if `binaries` has installed it here as its requirements are now."""
+    stamp = root / name / _STAMP
+    is_here = stamp.exists() and stamp.read_text() == (requirements / f"{name}.txt").read_text()
+    return root / name / "bin" / "python" if is_here else None
+
+
+def version(package: str, *, of: str = "", requirements: Path = _HERE) -> str:
+    """Which version of the package is pinned by its own requirements file, or by that of another."""
+    name = f"{of or package}.txt"
+    pinned = re.search(rf"^{re.escape(package)}==(\S+)$", (requirements / name).read_text(), re.MULTILINE)
     if pinned is None:
-        raise ValueError(f"{package}.txt pins no {package}")
+        raise ValueError(f"{name} pins no {package}")
     return pinned[1]
 
 

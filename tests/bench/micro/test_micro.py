@@ -15,6 +15,10 @@ from bench.page import as_json, on_terminal, page
 from bench.plan import Plan
 from bench.run import carry_out
 
+from authz_service.masking.detectors import build_scanner
+from bench.micro import detection
+from bench.peers import detecting
+
 
 def two_figures(room: Room) -> Iterator[Figure]:
     (room.folder / "scratch").touch()
@@ -45,11 +49,27 @@ def test_each_call_is_timed_on_the_cpu_of_this_process() -> None:
 
 
 @pytest.mark.parametrize("name", SUITE)
-def test_every_micro_bench_yields_figures_of_its_own(name: str, tmp_path: Path) -> None:
+def test_every_micro_bench_yields_figures_of_its_own(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detecting, "installed", lambda name: None)  # those of others take long to start
     figures = list(SUITE[name](Room(seconds=0.001, folder=tmp_path)))
     assert figures
     assert len({figure.name for figure in figures}) == len(figures)
     assert all(figure.value > 0 and figure.unit for figure in figures)
+
+
+def test_how_long_deltas_wait_is_told_from_what_is_held_back() -> None:
+    # Of 4 characters each: the second waits for the third, and the fourth with all that follows goes at once.
+    held = [0, 4, 0, *[0] * 100]
+    assert detection._waited(held) == [0, 1, 0]
+
+
+def test_the_first_text_comes_when_a_first_character_is_settled() -> None:
+    deltas = ["jane", "@exa", "mple", ".com", " or ", *["so, "] * 200]
+    late = detection._late(build_scanner(["EMAIL_ADDRESS"]), deltas)
+    assert late[0] == 5
+    assert set(late[1:]) == {1}
 
 
 def test_the_command_runs_what_is_named_and_nothing_else() -> None:

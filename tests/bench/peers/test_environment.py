@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from bench.peers.cases import PEERS
-from bench.peers.environment import binaries, version
+from bench.peers.environment import binaries, installed, version
 from bench.processes import NotStarted
 
 from bench.peers import environment
@@ -22,9 +22,10 @@ def test_every_requirement_is_pinned(file: Path) -> None:
 
 
 def test_a_peer_s_title_names_its_version() -> None:
-    assert [file.stem for file in FILES] == ["litellm", "llm-shield-proxy"]
+    assert [file.stem for file in FILES] == ["litellm", "llm-shield-proxy", "presidio"]
     titles = " ".join(case.title for case in PEERS)
-    assert all(version(file.stem) in titles for file in FILES)
+    assert all(version(file.stem) in titles for file in FILES if file.stem != "presidio")
+    assert version("presidio-analyzer", of="presidio")
 
 
 def test_a_version_that_nobody_pins_is_an_error(tmp_path: Path) -> None:
@@ -38,9 +39,11 @@ def test_an_environment_is_made_once_and_again_when_its_requirements_change(tmp_
     file.write_text("# nothing\n")
     found = binaries("some", requirements=tmp_path, root=tmp_path / "peers")
     assert (found / "python").exists()
+    assert installed("some", requirements=tmp_path, root=tmp_path / "peers") == found / "python"
     (found / "left").touch()
     assert (binaries("some", requirements=tmp_path, root=tmp_path / "peers") / "left").exists()
     file.write_text("./missing-1.0-py3-none-any.whl\n")
+    assert installed("some", requirements=tmp_path, root=tmp_path / "peers") is None
     with pytest.raises(NotStarted, match=r"some cannot be installed here: .*missing-1\.0"):
         binaries("some", requirements=tmp_path, root=tmp_path / "peers")
     assert not (found / "left").exists()
