@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from authz_service.inspection.echoes import echoed
 from authz_service.inspection.spans import Cut, Span, SpanMerger, cut
 from authz_service.inspection.tally import Tally
+from authz_service.masking.parted import PartedStream
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.view.answer import Echo
 from authz_service.view.request import Path, TextKind
@@ -80,7 +81,9 @@ class Channel:
         masked: Tally,
         name: str = "",
     ) -> None:
+        self._scanners = scanner
         self._scanner = scanner.incremental(embedded_json=kind is TextKind.JSON)
+        self._part: str | None = None
         self._entities = entities
         self._merger = SpanMerger(entities)
         self._found = found
@@ -98,6 +101,17 @@ class Channel:
         self._unread.append(text)
         self._pieces.append(Piece(frame, path, text, start, end, echoes))
         frame.open += 1
+
+    def begin(self, part: str) -> None:
+        """What is fed from now on belongs to this part; a known one goes on."""
+        if self._part is not None and part != self._part:
+            self.read()
+            stream = self._scanner
+            if not isinstance(stream, PartedStream):
+                stream = PartedStream(self._scanners, stream, length=self._length, settled=self._settled)
+                self._scanner = stream
+            self._settle(stream.next_part())
+        self._part = part
 
     def read(self) -> None:
         """Scan what was fed since the last time, in one go: a piece each would take several times as long."""

@@ -172,6 +172,8 @@ class FrameQueue:
         return channel
 
     def _feed(self, channel: Channel, text: str, field: AnswerField, held: HeldFrame) -> None:
+        if field.part:
+            channel.begin(field.part)
         channel.feed(text, field.path, held, field.echoes)
         self._unread[field.channel] = channel
 

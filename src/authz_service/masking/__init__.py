@@ -8,6 +8,7 @@
 - `scanner`: a compiled set of detectors over whole texts; `family`: those that are searched for in one pass
 - `stream`: the same over a channel that arrives in pieces, holding back only what could still grow
 - `viewed`: the same through `views`, in which hidden values show (`alike`, `offsets`), and their `union`
+- `parted`: the same for a text in parts; `whole_texts`: by a function that knows whole texts only
 - `embedded`, `json_text`, `grammar`: the same for a JSON document inside a string
 - `steps`, `pattern_detector`, `number_detector`, `region_detector`, `base64_detector`: one step of one
   detector over a window of text

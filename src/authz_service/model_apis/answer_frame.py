@@ -53,12 +53,13 @@ class FrameTexts:
         kind: TextKind = TextKind.PLAIN,
         *,
         echoes: tuple[Echo, ...] = (),
+        part: str = "",
     ) -> None:
         """A piece of a channel, which must be a string; an empty one says nothing."""
         if not isinstance(text, str):
             unreadable(self.words, path, "a string was expected")
         if text:
-            self.fields.append(AnswerField(channel, path, text, kind, echoes=echoes))
+            self.fields.append(AnswerField(channel, path, text, kind, echoes=echoes, part=part))
 
     def say_whole(
         self, path: Path, text: str, kind: TextKind = TextKind.PLAIN, *, is_key: bool = False

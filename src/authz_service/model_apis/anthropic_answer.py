@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, unreadable
@@ -30,7 +30,8 @@ _PROMPT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_toke
 class MessagesAnswerReader:
     """The frames of one answer, in order: one whole message, or the events of a stream.
 
-    Channels are named `blocks/{index}/{key}`. A block that was stopped, or never began, says nothing:
+    Channels are named `blocks/{index}/{key}`. Blocks of text that follow each other are parts of one, by the
+    name of the first. A block that was stopped, or never began, says nothing:
     `Unreadable` (502), as for anything else that is not an answer of this dialect.
     """
 
@@ -39,6 +40,8 @@ class MessagesAnswerReader:
         self._open: dict[int, set[str]] = {}
         """The channels of each block that has begun and was not stopped."""
         self._seen: set[int] = set()
+        self._text = ""
+        """The channel of the blocks of text that follow each other, if the last block is one."""
         self._is_whole: bool | None = None
         self._prompt_tokens = 0
 
@@ -81,8 +84,7 @@ class MessagesAnswerReader:
             if key == "usage":
                 self._usage(value, texts)
             if key == "content" and isinstance(value, list):
-                for i, block in enumerate(value):
-                    _whole_block(block, (*path, key, i), texts)
+                _whole_blocks(value, (*path, key), texts)
             else:
                 texts.aside(value, (*path, key))
 
@@ -98,7 +100,7 @@ class MessagesAnswerReader:
         if not isinstance(block, dict) or index in self._seen:
             unreadable(MESSAGES_WORDS, ("content_block",), "a block that begins was expected")
         self._seen.add(index)
-        self._open[index] = set()
+        self._begin(index, is_text=isinstance(block.get("text"), str), texts=texts)
         for key, value in block.items():
             path: Path = ("content_block", key)
             if key in _GOES_ON and isinstance(value, str):
@@ -106,6 +108,17 @@ class MessagesAnswerReader:
             else:
                 texts.aside(value, path, _kind(key))
         _beside(event, "content_block", texts)
+
+    def _begin(self, index: int, *, is_text: bool, texts: FrameTexts) -> None:
+        """A block joins the texts before it, unless one of these is under way, or it is none."""
+        is_used = any(self._text in channels for channels in self._open.values())
+        if self._text and not is_text and not is_used:
+            texts.end(self._text)
+        if not is_text:
+            self._text = ""
+        elif not self._text or is_used:
+            self._text = f"blocks/{index}/text"
+        self._open[index] = {self._text} if is_text else set()
 
     def _block_delta(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
         index, delta = _index(event), event.get("delta")
@@ -122,21 +135,28 @@ class MessagesAnswerReader:
     def _say(
         self, index: int, key: str, path: Path, value: object, kind: TextKind, texts: FrameTexts
     ) -> None:
-        channel = f"blocks/{index}/{key}"
+        if key == "text":
+            channel = next((name for name in self._open[index] if name.endswith("/text")), "")
+            channel = channel or f"blocks/{index}/text"
+        else:
+            channel = f"blocks/{index}/{key}"
         self._open[index].add(channel)
-        texts.say(channel, path, value, kind)
+        texts.say(channel, path, value, kind, part=str(index) if key == "text" else "")
 
     def _block_stop(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
         channels = self._open.pop(_index(event), None)
         if channels is None:
             unreadable(MESSAGES_WORDS, ("index",), "a block that is under way was expected")
-        for channel in sorted(channels):
+        for channel in sorted(channels - {self._text}):
             texts.end(channel)
         _beside(event, "", texts)
 
     def _end(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
         self._usage(event.get("usage"), texts)
         texts.closes = True
+        if self._text and not self._open:
+            texts.end(self._text)
+            self._text = ""
         texts.aside(event, ())
 
     def _usage(self, value: object, texts: FrameTexts) -> None:
@@ -160,11 +180,19 @@ class CountReader:
         return texts.frame()
 
 
-def _whole_block(block: object, path: Path, texts: FrameTexts) -> None:
-    if not isinstance(block, dict):
-        unreadable(MESSAGES_WORDS, path, "an object was expected")
-    for key, value in block.items():
-        texts.aside(value, (*path, key), _kind(key))
+def _whole_blocks(blocks: Sequence[object], path: Path, texts: FrameTexts) -> None:
+    channel = ""
+    for i, block in enumerate(blocks):
+        here = (*path, i)
+        if not isinstance(block, dict):
+            unreadable(MESSAGES_WORDS, here, "an object was expected")
+        is_text = isinstance(block.get("text"), str)
+        channel = (channel or f"blocks/{i}/text") if is_text else ""
+        for key, value in block.items():
+            if key == "text" and is_text:
+                texts.say(channel, (*here, key), value, part=str(i))
+            else:
+                texts.aside(value, (*here, key), _kind(key))
 
 
 def _kind(key: str) -> TextKind:
