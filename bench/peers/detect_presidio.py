@@ -12,13 +12,14 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
     text, seconds = Path(sys.argv[1]).read_text(), float(sys.argv[2])
     logging.disable(logging.ERROR)
     warnings.simplefilter("ignore")
-    suffixes = importlib.import_module("tldextract.tldextract")
+    suffixes: Any = importlib.import_module("tldextract.tldextract")
     suffixes.TLD_EXTRACTOR = suffixes.TLDExtract(
         suffix_list_urls=(), cache_dir=None
     )  # else it asks the network
