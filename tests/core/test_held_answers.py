@@ -416,9 +416,9 @@ def test_no_answer_that_a_rule_holds_is_released_but_by_its_approval(
                 return
         if exchange.is_closed:
             return
-        choices = (
-            answers(commands[-1], hold_in, judged) if commands else answers(LeaveHold(), hold_in, judged)
-        )
+        choices = answers(commands[-1] if commands else LeaveHold(), hold_in, judged)
+        if isinstance(event, HoldEnded) and event.hold.state is HoldState.KILLED:
+            choices = [Killed("x")]  # who ended the hold ends the exchange, too
         event = data.draw(st.sampled_from(choices))
 
 
