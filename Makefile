@@ -36,6 +36,7 @@ format: setup
 # Resolves pyproject.toml anew for every platform and Python that we support.
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --extra dev --python-version 3.11 --no-annotate --no-header --no-emit-index-url -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --no-emit-index-url -c requirements.lock -o requirements.run.lock pyproject.toml
 
 bench: setup
 	$(BIN)/python -m bench $(BENCH_ARGS)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import click
-from bench.cases import OWN, POSTGRESQL
+from bench.cases import ON_POSTGRESQL, OWN
 from bench.charts import charts
 from bench.micro.suite import SUITE
 from bench.page import as_json, is_void, on_terminal, page
@@ -59,7 +59,7 @@ def main(
     Exits with 1 when one of our own answers was wrong or a program did not start; a missed aim, or a peer
     that fails, is no failure.
     """
-    unusual = {POSTGRESQL: postgres, **dict.fromkeys(PEERS, peers)}
+    unusual = {**dict.fromkeys(ON_POSTGRESQL, postgres), **dict.fromkeys(PEERS, peers)}
     usual = [name for name, case in _CASES.items() if unusual.get(case, True)]
     is_of_micro_only = bool(micro) and not (cases or loads or peers or postgres)
     plan = Plan(

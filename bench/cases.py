@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from bench.case import Case, Kind
@@ -39,4 +40,21 @@ POSTGRESQL: Final = Case(
     start=on_postgresql,
     is_masked=True,
 )
-OWN: Final = (DIRECT, FLOOR, SQLITE, POSTGRESQL)
+TWO_WORKERS: Final = Case(
+    name="workers-2",
+    title="this service, 2 workers",
+    about="the same with `--workers 2`, and the process that keeps the record beside them.",
+    kind=Kind.OURS,
+    start=partial(on_postgresql, workers=2),
+    is_masked=True,
+)
+FOUR_WORKERS: Final = Case(
+    name="workers-4",
+    title="this service, 4 workers",
+    about="the same with `--workers 4`.",
+    kind=Kind.OURS,
+    start=partial(on_postgresql, workers=4),
+    is_masked=True,
+)
+ON_POSTGRESQL: Final = (POSTGRESQL, TWO_WORKERS, FOUR_WORKERS)
+OWN: Final = (DIRECT, FLOOR, SQLITE, *ON_POSTGRESQL)

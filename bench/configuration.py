@@ -60,10 +60,14 @@ store: {{url: "{store}"}}
 """
 
 
-def authz_yaml(*, port: int, model_port: int, store: str) -> str:
-    """The configuration of the service; the floor's Envoy is rendered from the same."""
+def authz_yaml(*, port: int, model_port: int, store: str, keys: str = "") -> str:
+    """The configuration of the service; the floor's Envoy is rendered from the same.
+
+    `keys` is the URL of the key store; without one it lies in the data directory.
+    """
     models = "\n".join(f'  - {{name: {shape}, url: "http://127.0.0.1:{model_port}"}}' for shape in Shape)
-    return _TEXT.format(port=port, models=models, store=store)
+    text = _TEXT.format(port=port, models=models, store=store)
+    return f'{text}record: {{keys: {{url: "{keys}"}}}}\n' if keys else text
 
 
 def without_gate(rendered: str) -> str:

@@ -15,6 +15,7 @@ from bench.processes import program
 from authz_service.cel.load import load_config
 from authz_service.config.model import Config
 from authz_service.identity.embedded import GATEWAY_AUDIENCE, EmbeddedIssuer
+from authz_service.keys.crew import service_sockets
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.binary import envoy_path
 from authz_service.proxy.probes import accepts_unix, free_port, gateway_answers
@@ -51,43 +52,54 @@ def on_sqlite(site: Site, *, options: Sequence[str] = ()) -> Iterator[Gateway]:
 
 
 @contextmanager
-def on_postgresql(site: Site, *, options: Sequence[str] = ()) -> Iterator[Gateway]:
+def on_postgresql(site: Site, *, options: Sequence[str] = (), workers: int = 1) -> Iterator[Gateway]:
     """The same on a PostgreSQL of its own, which counts as a program."""
     with ExitStack() as stack:
         store = stack.enter_context(database())
-        gateway = _ours(site, stack, store=store.url, options=options)
+        keys = store.keys if workers > 1 else ""
+        gateway = _ours(site, stack, store=store.url, options=options, workers=workers, keys=keys)
         yield Gateway(gateway.port, gateway.token, {**gateway.pids, "database": store.pid})
 
 
-def _ours(site: Site, stack: ExitStack, *, store: str, options: Sequence[str]) -> Gateway:
+def _ours(
+    site: Site, stack: ExitStack, *, store: str, options: Sequence[str], workers: int = 1, keys: str = ""
+) -> Gateway:
     data = DataDir.open(site.folder)
     file = data.root / "authz.yaml"
     command = ("-m", "authz_cli.main", "serve", "--config", str(file), "--data-dir", str(data.root), *options)
-    return _behind_envoy(site, data, stack, command, store=store)
+    command += ("--workers", str(workers))
+    return _behind_envoy(site, data, stack, command, store=store, workers=workers, keys=keys)
 
 
 def _behind_envoy(
-    site: Site, data: DataDir, stack: ExitStack, command: Sequence[str], *, store: str
+    site: Site,
+    data: DataDir,
+    stack: ExitStack,
+    command: Sequence[str],
+    *,
+    store: str,
+    workers: int = 1,
+    keys: str = "",
 ) -> Gateway:
-    config = _configure(site, data, store=store)
+    config = _configure(site, data, store=store, keys=keys)
     service = program(
         (sys.executable, *command),
         log=data.root / "service.log",
-        is_ready=lambda: accepts_unix(data.service_socket),
+        is_ready=lambda: all(accepts_unix(socket) for socket in service_sockets(data, workers)),
     )
     pids = {"model": site.model_pid, "service": stack.enter_context(service).pid}
-    pids["envoy"] = _start_envoy(config, data, stack, is_gated=True)
+    pids["envoy"] = _start_envoy(config, data, stack, is_gated=True, workers=workers)
     return Gateway(config.listen.port, _token(data), pids)
 
 
-def _configure(site: Site, data: DataDir, *, store: str) -> Config:
+def _configure(site: Site, data: DataDir, *, store: str, keys: str = "") -> Config:
     file = data.root / "authz.yaml"
-    file.write_text(authz_yaml(port=free_port(), model_port=site.model_port, store=store))
+    file.write_text(authz_yaml(port=free_port(), model_port=site.model_port, store=store, keys=keys))
     return load_config(file).config
 
 
-def _start_envoy(config: Config, data: DataDir, stack: ExitStack, *, is_gated: bool) -> int:
-    settings = envoy_settings(config, data, access_log=str(data.root / "access.log"))
+def _start_envoy(config: Config, data: DataDir, stack: ExitStack, *, is_gated: bool, workers: int = 1) -> int:
+    settings = envoy_settings(config, data, access_log=str(data.root / "access.log"), workers=workers)
     text = render(template_text(), settings)
     data.envoy_config.write_text(text if is_gated else without_gate(text))
     options = ("--disable-hot-restart", "--log-level", "warning")

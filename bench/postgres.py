@@ -7,18 +7,21 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import psycopg
 
 from authz_service.store.migrate import migrate
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An empty database: its URL, and the process id of its server."""
+    """An empty database: its URL, and the process id of its server; and the URL of one for keys."""
 
     url: str
     pid: int
+    keys: str = ""
 
 
 @contextmanager
@@ -29,7 +32,9 @@ def database() -> Iterator[Database]:
     try:
         with server(folder / "data") as running:
             migrate(running.url)
-            yield running
+            with psycopg.connect(running.url, autocommit=True) as connection:
+                connection.execute("CREATE DATABASE keys")
+            yield replace(running, keys=running.url.replace("/postgres?", "/keys?"))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
