@@ -151,3 +151,15 @@ def test_the_owner_of_a_key_may_not_vote_at_whichever_issuer_they_are_known(
             await store.vote(ballot, make.limits)
 
     run(scenario())
+
+
+def test_a_hold_remembers_the_scope_of_whoever_waits(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            for request, scope in (("one", None), ("two", ()), ("three", ("model:llama", "api:x"))):
+                caller = replace(make.caller("nightly"), scope=scope)
+                opened = await store.open_hold(make.hold(caller=caller, request=request), make.limits)
+                found = await store.hold(opened.hold.id)
+                assert (found.caller.scope, opened.hold.caller.scope) == (scope, scope)
+
+    run(scenario())
