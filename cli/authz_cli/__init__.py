@@ -2,7 +2,8 @@
 
 - `main`: the group, and the table from which commands are loaded when they are called
 - `options`, `exits`: what commands have in common: where the server is, how they end
-- `hold`, `session`, `completion`: the nouns; what runs on this machine is in `authz_service.commands`
+- `hold`, `session`, `token`, `key`, `completion`: the nouns; what runs on this machine is in
+  `authz_service.commands`
 - `client`, `login`: calls of the review API; who calls it from which address
 - `hold_text`, `hold_json`, `session_text`, `session_json`: how things are shown
 - `session_story`, `session_facts`: what a session's entries tell; `session_filters`, `when`: choosing them

@@ -3,5 +3,6 @@
 - `exchange`: every transition of an exchange, in one file; `states`, `events` and `commands` are its words
 - `request`, `entries`, `replies`: what it is about, what it puts on record, what it tells callers
 - `holds`: approvals, stages and votes, and where a hold stands by them
+- `api_keys`, `revocations`: keys of our own, and tokens that count no longer
 - `ports`: what is asked of the store; `live_sessions`: the same about exchanges that still run
 """

@@ -2,9 +2,10 @@
 
 - `verifier`: a token to a `Caller`, or what is wrong with it
 - `trust`, `issuer`: the issuers of a configuration, each with its keys
-- `revoked`: tokens that were withdrawn
+- `revoked`: tokens that were withdrawn; `api_keys`: keys of our own
 - `token`: what can be read of a token before its signature is checked
 - `claims`, `groups`: verified claims to a `Caller`: times, person, groups
+- `service_accounts`: which tokens are a service's, and the scope that they bring
 - `keys`: JSON Web Keys and which algorithms they may be used with
 - `key_sources`: the seam to where keys come from, and keys that never change
 - `jwks_file`: keys from a file

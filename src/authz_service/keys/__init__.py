@@ -1,5 +1,6 @@
 """Secrets and names that this machine makes for itself.
 
+- `api_key`: API keys of our own, and the keyed hash by which they are kept
 - `certificates`: those by which Envoy and a service on another host know each other
 - `crew`: a service as one process or several
 - `data_dir`: where the files lie

@@ -5,7 +5,7 @@
 - `ext_proc`, `incoming`, `envoy_mail`, `ext_proc_stream`, `ext_proc_messages`: Process; `crossing`: which
   headers go on; `local_reply`: Envoy's own replies
 - `own_paths`: what the gateway answers itself
-- `review` and `review_*`, `roles`: the review API
+- `review` and `review_*`, `roles`: the review API; `key_requests`: what is asked of API keys, checked
 - `metrics`: numbers for Prometheus
 - `wire`: Envoy's messages, generated from protos/envoy
 """

@@ -12,6 +12,7 @@
 - `transaction`, `ledger`: what a unit may do; the entries of one transaction; `prepared`: its SQL, made once
 - `opening`, `voting`, `ending`, `recovery`: units of work that change holds and sessions
 - `news`: which holds have changed, told at once
+- `api_key_rows`, `revocation_rows`: API keys, and tokens that were withdrawn
 - `hold_rows`, `loading`: a hold and its votes as rows; `queries`, `paging`: reading
 - `session_queries`, `search_index`, `search_texts`, `search_schema`: lists of sessions, and their index
 - `live_sessions`, `policies`: what is new, what is to end; the configurations that were in force
