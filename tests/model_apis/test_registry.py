@@ -44,6 +44,15 @@ def test_every_adapters_operations_bear_its_name() -> None:
 
 def test_errors_for_unknown_paths_have_openais_shape() -> None:
     assert error_shape("/v1/chat/completions") is error_shape("/anything") is OPENAI_CHAT
+    for path, name in {
+        "/v1/messages/batches": "anthropic",
+        "/api/pull": "ollama",
+        "/v2/repository/index": "open_inference",
+        "/v1/files": OPENAI_CHAT.name,
+        "/v2/models/llama/infer": "open_inference",
+        "/generate_stream": "tgi",
+    }.items():
+        assert error_shape(path).name == name
 
 
 def test_the_list_of_models_is_openais() -> None:

@@ -20,18 +20,25 @@ from authz_service.model_apis.openai_responses import OpenAiResponses
 from authz_service.model_apis.tgi import Tgi
 
 OPENAI_CHAT = OpenAiChat()
+_ANTHROPIC, _OLLAMA, _OPEN_INFERENCE = Anthropic(), Ollama(), OpenInference()
 ADAPTERS: tuple[ModelApi, ...] = (
     OPENAI_CHAT,
     OpenAiCompletions(),
     OpenAiEmbeddings(),
     OpenAiAudio(),
     OpenAiResponses(),
-    Anthropic(),
-    Ollama(),
+    _ANTHROPIC,
+    _OLLAMA,
     LlamaCpp(),
     Tgi(),
-    OpenInference(),
+    _OPEN_INFERENCE,
 )
+_FAMILIES: tuple[tuple[str, ModelApi], ...] = (
+    ("/v1/messages/", _ANTHROPIC),
+    ("/api/", _OLLAMA),
+    ("/v2/", _OPEN_INFERENCE),
+)
+"""Below these paths a dialect has more than its adapter owns."""
 
 MODELS_PATH = "/v1/models"
 """GET answers with `models_list`; no model server is asked."""
@@ -103,8 +110,12 @@ def find_operation(method: str, path: str) -> tuple[ModelApi, Operation] | None:
 
 
 def error_shape(path: str) -> ModelApi:
-    """The dialect in which to say an error to whoever called `path`; OpenAI's where none owns it."""
-    return _ROUTES.owner(path) or OPENAI_CHAT
+    """The dialect in which to say an error to whoever called `path`.
+
+    OpenAI's, unless another owns the path, or has others below the same one.
+    """
+    kin = (api for below, api in _FAMILIES if path.startswith(below))
+    return _ROUTES.owner(path) or next(kin, OPENAI_CHAT)
 
 
 def models_list(models: Sequence[str], created: int) -> bytes:
