@@ -215,6 +215,20 @@ def test_what_is_told_several_times_is_restored_each_time_and_counted_once(
     assert said == kit.run(pipe(dialect, kit.scanner(), None), [stream]).data
 
 
+def test_the_object_that_a_tool_is_called_with_gets_only_what_may_go_there(kit: Any) -> None:
+    arguments = {"to": "<NAME_1>", "list": [{"note": "<NOTE_1>"}, "<ARG_1>"], "<NAME_1>": 1}
+    call = {"function": {"name": "send_mail", "arguments": arguments}}
+    message = {"role": "assistant", "content": "<NAME_1>", "tool_calls": [call]}
+    line = json.dumps({"model": "llama", "message": message, "done": True}).encode() + b"\n"
+    told = json.loads(kit.run(pipe(OLLAMA, kit.scanner(), placeholders()), [line]).data)["message"]
+    assert told["content"] == 'jane "J"\\'
+    assert told["tool_calls"][0]["function"]["arguments"] == {
+        "to": 'jane "J"\\',
+        "list": [{"note": "<NOTE_1>"}, "jane 4711 0815"],
+        "<NAME_1>": 1,
+    }
+
+
 def whole(*choices: dict[str, Any]) -> bytes:
     document = {"id": "c", "object": "chat.completion", "created": 1, "model": "llama", "choices": choices}
     return json.dumps(document).encode()

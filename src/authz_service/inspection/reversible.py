@@ -80,5 +80,5 @@ def numbering_order(view: RequestView) -> Callable[[Path], bool]:
 
     Clients send the conversation again with each turn and add to its end, so numbers stay as they are.
     """
-    roots = {text.path[0] for text in view.texts if text.role in _CONVERSATION}
-    return lambda path: path[0] in roots
+    roots = {text.path[:1] for text in view.texts if text.role in _CONVERSATION}
+    return lambda path: path[:1] in roots
