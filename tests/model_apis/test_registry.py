@@ -49,6 +49,7 @@ def test_errors_for_unknown_paths_have_openais_shape() -> None:
         "/api/pull": "ollama",
         "/v2/repository/index": "open_inference",
         "/v1/files": OPENAI_CHAT.name,
+        "/v2/chat/completions": OPENAI_CHAT.name,
         "/v2/models/llama/infer": "open_inference",
         "/generate_stream": "tgi",
     }.items():

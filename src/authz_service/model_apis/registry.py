@@ -36,7 +36,8 @@ ADAPTERS: tuple[ModelApi, ...] = (
 _FAMILIES: tuple[tuple[str, ModelApi], ...] = (
     ("/v1/messages/", _ANTHROPIC),
     ("/api/", _OLLAMA),
-    ("/v2/", _OPEN_INFERENCE),
+    ("/v2/models/", _OPEN_INFERENCE),
+    ("/v2/repository/", _OPEN_INFERENCE),
 )
 """Below these paths a dialect has more than its adapter owns."""
 
