@@ -244,6 +244,7 @@ async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack
     stack.push_async_callback(store.close)
     await _begin(store, loaded, part, () if record is None else record.first)
     if record is not None:
+        record.begun()
         stack.push_async_callback(record.checkpoints.take)
     stack.push_async_callback(_end, store, part)
     revoking = Revoking(store, verifier.revoked.replace)

@@ -35,6 +35,7 @@ class Place:
             record = await open_record(config, self.data, instance="i", pseudonym=str)
             try:
                 await record.store.append(*record.first, *[EntryDraft(Kind.SERVICE_STARTED)] * entries)
+                record.begun()
                 await record.checkpoints.take()
                 return record.first
             finally:

@@ -57,6 +57,7 @@ class Stopped:
         config = load_config(self.config).config
         record = await open_record(config, self.data, instance="i", pseudonym=self.pseudonym)
         await record.store.append(*record.first, *drafts)
+        record.begun()
         await record.checkpoints.take()
         await record.store.close()
 

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -14,6 +15,7 @@ from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.config.model import Config
 from authz_service.errors import Misconfigured
 from authz_service.keys.data_dir import DataDir
+from authz_service.keys.files import load_or_create
 from authz_service.keys.log_key import LogKey
 from authz_service.runtime.checkpoint_delivery import Deliveries
 from authz_service.runtime.checkpoint_receivers import receiver_of
@@ -36,6 +38,11 @@ class Record:
     store: SqlStore
     checkpoints: Checkpoints
     first: tuple[EntryDraft, ...]
+    unused: Path
+
+    def begun(self) -> None:
+        """What had to be recorded first is: the log's key is in use from now on."""
+        self.unused.unlink(missing_ok=True)
 
 
 async def open_record(
@@ -52,12 +59,17 @@ async def open_record(
     the last checkpoint in the data directory was signed for, or the keys of its payloads are missing or
     others; and `Unavailable`. Erasures that a crash interrupted are completed first.
     """
-    is_new = not data.log_key.exists()
+    unused = data.log_key.with_name("log.key.unused")
+    if not data.log_key.exists():
+        # There before the key is, until the record says that there is one: a start may be cut off between.
+        load_or_create(unused, lambda: b"the record does not name log.key yet\n")
+    is_new = unused.exists()
     key = log_key(config, data)
     store = await _opened(config, data, key, instance, pseudonym, heritage, is_first_signer=is_new)
     try:
         checkpoints = checkpoints_of(config, data, store, key)
         await checkpoints.compare()
+        is_named = is_new and await _names(store, key)
         resumed = await store.forgetting.resume_erasures()
         if resumed:
             log.warning("record.erasures_completed", number=resumed)
@@ -65,7 +77,13 @@ async def open_record(
         await store.close()
         raise
     created = EntryDraft(Kind.LOG_KEY_CREATED, SESSION, data={"key": str(key.vkey)})
-    return Record(store, checkpoints, (created,) if is_new else ())
+    return Record(store, checkpoints, (created,) if is_new and not is_named else (), unused)
+
+
+async def _names(store: SqlStore, key: LogKey) -> bool:
+    """Whether the record says already that this key signs it."""
+    entries = await store.entries(SESSION)
+    return any(e.kind == Kind.LOG_KEY_CREATED and e.data["key"] == str(key.vkey) for e in entries)
 
 
 async def open_kept_record(
