@@ -13,6 +13,13 @@ from authz_cli.session_story import Event, Story, counts
 SHORT_DIGEST = 12
 Facts = Iterator[tuple[str, str]]
 
+ACTS = {
+    "hold.claimed": "claimed",
+    "hold.unclaimed": "claim ended",
+    "hold.commented": "commented on",
+    "hold.withdrawn": "vote taken back",
+    "hold.reviewed": "reviewed",
+}
 _HOLD_ENDS = {
     "hold.approved": "approved",
     "hold.rejected": "rejected",
@@ -52,8 +59,17 @@ def span(length: timedelta) -> str:
 def vote_line(event: Event) -> str:
     """A vote: for or against, by whom, and what they said."""
     verdict = "for" if event.data.get("verdict") == "approve" else "against"
+    if event.kind == "hold.break_glass":
+        verdict += ", alone"
     reason = f", saying: {event.said()}" if event.said() else ""
     return f"{verdict}, by {event.named('voter') or 'somebody whose name is gone'}{reason}"
+
+
+def act_line(event: Event) -> str:
+    """What a reviewer did beside voting: what, who, and what they said."""
+    text = event.payloads.get("comment", b"").decode(errors="replace") or event.said()
+    said = f", saying: {text}" if text else ""
+    return f"{ACTS[event.kind]} by {event.named('voter') or 'somebody whose name is gone'}{said}"
 
 
 def decision_line(event: Event) -> str:
@@ -100,11 +116,13 @@ def _hold(session: sessions_pb2.Session, story: Story, now: datetime) -> Facts:
     if session.hold:
         joined = " of the same request, which was held already" if story.first("hold.attached") else ""
         yield "Hold", f"{session.hold}{joined}"
-    for vote in story.all("hold.voted"):
+    for vote in story.all("hold.voted", "hold.break_glass"):
         yield "Vote", f"{vote_line(vote)}, {moment(vote.at, now=now)}"
-    end = story.first(*_HOLD_ENDS)
-    if end is not None:
-        yield "Outcome", _HOLD_ENDS[end.kind]
+    for act in story.all(*ACTS):
+        yield "Then", f"{act_line(act)}, {moment(act.at, now=now)}"
+    ends = story.all(*_HOLD_ENDS)
+    if ends:  # the last: an approval may have been taken back
+        yield "Outcome", _HOLD_ENDS[ends[-1].kind]
     over = story.first("request.released", "request.refused", "exchange.ended", "exchange.recovered")
     if opened is not None and over is not None:
         yield "Waited", span(over.at - opened.at)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from authz_api.v1 import sessions_pb2
 from authz_cli.conversation import conversation
 from authz_cli.safe_text import safe_line, wrapped
-from authz_cli.session_facts import decision_line, span, vote_line
+from authz_cli.session_facts import ACTS, act_line, decision_line, span, vote_line
 from authz_cli.session_story import Event, Story
 from authz_cli.streamed import Pieces, joined
 from authz_cli.typist import Typist
@@ -24,6 +24,8 @@ _TOLD = {
     "hold.rejected": "rejected",
     "hold.expired": "expired: nobody decided in time",
     "hold.superseded": "superseded by the same request, sent again",
+    "hold.reminded": "its reviewers are reminded",
+    "hold.escalated": "escalated: others may vote now",
     "hold.killed": "ended: an operator ended the request",
     "request.released": "released to the model",
     "exchange.recovered": "the process died with it; the rest is not known",
@@ -119,8 +121,10 @@ def _told(session: sessions_pb2.Session, event: Event) -> Iterator[str]:
             yield f"{caller} asks {session.model or 'no model'} by {session.method} {session.path}"
         case "request.decided":
             yield f"decided: {decision_line(event)}"
-        case "hold.voted":
+        case "hold.voted" | "hold.break_glass":
             yield f"vote: {vote_line(event)}"
+        case kind if kind in ACTS:
+            yield act_line(event)
         case "request.refused":
             yield f"refused: {data.get('code', '-')}, status {data.get('status', '-')}"
         case "answer.started":

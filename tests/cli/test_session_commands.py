@@ -165,6 +165,32 @@ def test_a_page_tells_who_decided_why_and_what_was_masked(terminal: Terminal, re
     assert "\x1b" not in shown
 
 
+def test_a_page_tells_what_reviewers_did_beside_voting_and_how_it_came_out_in_the_end(
+    terminal: Terminal, review: Review
+) -> None:
+    review.store.past["ses_4"] = make_session("ses_4", decision="hold", rule="contractors", hold="hld_1")
+    voter = json.dumps({"voter": ["iss", "gus"], "account": ["iss", "gus"], "name": "Gus"}).encode()
+    begun = [draft for draft in held("ses_4") if draft.kind is not Kind.REQUEST_RELEASED][:3]
+    review.store.recorded += [
+        *begun,
+        entry(Kind.HOLD_COMMENTED, "ses_4", {}, voter=voter, comment=b"What for?"),
+        entry(Kind.HOLD_BREAK_GLASS, "ses_4", {"verdict": "approve"}, voter=voter, reason=b"It is down."),
+        entry(Kind.HOLD_APPROVED, "ses_4", {}),
+        entry(Kind.HOLD_WITHDRAWN, "ses_4", {}, voter=voter, reason=b"It is up."),
+        entry(Kind.HOLD_EXPIRED, "ses_4", {}),
+        entry(Kind.HOLD_REVIEWED, "ses_4", {}, reason=b"Fine."),
+    ]
+    shown = terminal.type("session", "show", "ses_4", person="ada").stdout
+    for part in (
+        "Vote:     for, alone, by Gus, saying: It is down.",
+        "Then:     commented on by Gus, saying: What for?",
+        "Then:     vote taken back by Gus, saying: It is up.",
+        "Then:     reviewed by somebody whose name is gone, saying: Fine.",
+        "Outcome:  expired: nobody decided in time",
+    ):
+        assert part in shown
+
+
 def test_a_request_that_went_nowhere_is_shown_as_it_is_kept(terminal: Terminal) -> None:
     shown = terminal.type("session", "show", "ses_2", person="ada").stdout
     assert "The request, which went nowhere; every finding in it is masked\n" in shown

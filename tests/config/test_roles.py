@@ -182,6 +182,8 @@ def test_an_account_of_a_service_votes_only_where_the_stage_says_so(
     closed = Approval("closed", (Stage("true", 1, 60.0),))
     opened = Approval("open", (Stage("true", 1, 60.0, service_accounts=True),))
     assert loaded.roles.stages_for(robot, held(closed, opened)) == (StageRef("open", 0),)
+    keyed = replace(robot, claims={}, scope=("models:llama",))
+    assert loaded.roles.stages_for(keyed, held(closed, opened)) == (StageRef("open", 0),)
     human = replace(robot, claims={"azp": "a-client", "email": "robot@example.com"})
     assert len(loaded.roles.stages_for(human, held(closed, opened))) == 2
 

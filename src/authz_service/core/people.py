@@ -14,9 +14,12 @@ _KUBERNETES: Final = "system:serviceaccount:"
 def is_service_account(caller: Caller) -> bool:
     """Whether an account is that of a service, by any sign that its token gives.
 
-    An `owner`; what Entra (`idtyp`), Auth0 (`gty`), Keycloak, Google and Kubernetes write; or the client
-    itself as subject (RFC 9068 2.2), since it asked for the token with nobody's consent.
+    A scope, which people have none of; an `owner`; what Entra (`idtyp`), Auth0 (`gty`), Keycloak, Google
+    and Kubernetes write; or the client itself as subject (RFC 9068 2.2), since it asked for the token with
+    nobody's consent.
     """
+    if caller.scope is not None:
+        return True
     claims = caller.claims
     if claims.get("owner") or claims.get("idtyp") == "app" or claims.get("gty") == "client-credentials":
         return True

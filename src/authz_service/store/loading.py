@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Table, select
 
 from authz_service.audit.columns import clean
 from authz_service.core.acts import Act
 from authz_service.core.holds import Standing, Vote
 from authz_service.core.ports import Hold
 from authz_service.errors import NotFound, Unavailable
+from authz_service.keys.payload_cipher import Opened
 from authz_service.store.hold_rows import read_act, read_hold, read_vote, stands_at
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import hold_acts, holds, votes
 from authz_service.store.transaction import Reader
+
+NAMES_AT_ONCE = 400  # SQLite bounds the parameters of a statement
 
 
 def hold_with_id(reader: Reader, hold_id: str) -> Row[Any]:
@@ -28,17 +31,45 @@ def hold_with_id(reader: Reader, hold_id: str) -> Row[Any]:
 
 def load_hold(reader: Reader, row: Row[Any]) -> Hold:
     """The hold of a row as it stands now; raises `Unavailable` when its bytes are gone or altered."""
-    digest = bytes(row.forward)
-    held = read_payloads(reader, [digest]).get(digest)
-    if held is None:
+    return load_holds(reader, [row])[0]
+
+
+def load_holds(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[Hold, ...]:
+    """The same of many, with a few queries for all of them."""
+    held = read_payloads(reader, {bytes(row.forward) for row in rows})
+    acts, cast = _said(reader, hold_acts, rows), _said(reader, votes, rows)
+    return tuple(_hold(reader, row, held, acts.get(row.id, ()), cast.get(row.id, ())) for row in rows)
+
+
+def _hold(
+    reader: Reader,
+    row: Row[Any],
+    held: Mapping[bytes, Opened],
+    acts: Sequence[Row[Any]],
+    cast: Sequence[Row[Any]],
+) -> Hold:
+    body = held.get(bytes(row.forward))
+    if body is None:
         raise Unavailable(f"the stored bytes of hold {row.id} are gone", code="record_damaged")
-    acts = load_acts(reader, row.id)
-    return read_hold(row, forward=held.body, votes=_votes(reader, row.id, acts), acts=acts, now=reader.now)
+    done = [read_act(act) for act in acts]
+    return read_hold(row, forward=body.body, votes=_votes(cast, done), acts=done, now=reader.now)
+
+
+def _said(reader: Reader, table: Table, rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
+    """What is said of each of these holds in `votes` or `hold_acts`, in order."""
+    names = [row.id for row in rows]
+    found: dict[str, list[Row[Any]]] = {}
+    for start in range(0, len(names), NAMES_AT_ONCE):
+        some = table.c.hold.in_(names[start : start + NAMES_AT_ONCE])
+        for row in reader.read(select(table).where(some).order_by(table.c.seq)):
+            found.setdefault(row.hold, []).append(row)
+    return found
 
 
 def load_votes(reader: Reader, hold_id: str) -> Sequence[Vote]:
     """The votes on a hold, in the order in which they were cast, with what was taken back."""
-    return _votes(reader, hold_id, load_acts(reader, hold_id))
+    query = select(votes).where(votes.c.hold == hold_id).order_by(votes.c.seq)
+    return _votes(reader.read(query).all(), load_acts(reader, hold_id))
 
 
 def load_acts(reader: Reader, hold_id: str) -> Sequence[Act]:
@@ -53,7 +84,6 @@ def standing_of(reader: Reader, row: Row[Any]) -> Standing:
     return stands_at(row, cast, reader.now)
 
 
-def _votes(reader: Reader, hold_id: str, acts: Sequence[Act]) -> Sequence[Vote]:
+def _votes(cast: Sequence[Row[Any]], acts: Sequence[Act]) -> Sequence[Vote]:
     withdrawn = {vote: act.at for act in acts for vote in act.votes}
-    query = select(votes).where(votes.c.hold == hold_id).order_by(votes.c.seq)
-    return [read_vote(row, withdrawn) for row in reader.read(query)]
+    return [read_vote(row, withdrawn) for row in cast]

@@ -20,7 +20,7 @@ from authz_service.core.ports import (
 from authz_service.store import paging
 from authz_service.store.hold_rows import OPEN, identity_text, seconds, state_at
 from authz_service.store.keyring import Keyring
-from authz_service.store.loading import load_hold
+from authz_service.store.loading import load_hold, load_holds
 from authz_service.store.missing import why_missing
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, head, holds
@@ -78,7 +78,7 @@ def list_holds(reader: Reader, query: HoldQuery) -> Page[Hold]:
     shown = _within_bytes(rows)
     if len(shown) < len(rows):
         next_token = paging.token(filters, shown[-1].seq)
-    return Page(tuple(load_hold(reader, row) for row in shown), next_token)
+    return Page(load_holds(reader, shown), next_token)
 
 
 def hold_changes(reader: Reader, after: int) -> Sequence[HoldChange]:
