@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.inspection.dialects.anthropic import ANTHROPIC
-from tests.inspection.dialects.base import Dialect, Said
+from tests.inspection.dialects.base import Dialect, Said, event
 from tests.inspection.dialects.chat import CHAT
 from tests.inspection.dialects.completions import COMPLETIONS
 from tests.inspection.dialects.llamacpp import LLAMACPP
@@ -194,6 +194,29 @@ def test_a_placeholder_is_never_made_of_two_texts(kit: Any, dialect: Dialect) ->
     released = kit.run(pipe(dialect, kit.scanner(), placeholders()), [dialect.tell(pieces)])
     heard = dialect.hear(released.data)
     assert {name: heard[name] for name in names} == dict.fromkeys(names, "<NOTE_1")
+
+
+@pytest.mark.parametrize("first", ["x <NOTE_", "<NAME_1>"])
+def test_a_placeholder_is_never_made_of_two_blocks_of_text(kit: Any, first: str) -> None:
+    start = {"id": "m", "type": "message", "role": "assistant", "content": [], "model": "llama"}
+    documents_: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
+    for index, said in enumerate((first, "1> <NAME_1>")):
+        documents_ += [
+            {"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": said}},
+            {"type": "content_block_stop", "index": index},
+        ]
+    documents_ += [{"type": "message_delta", "delta": {}}, {"type": "message_stop"}]
+    events = [event(document, document["type"]) for document in documents_]
+    released = kit.run(pipe(ANTHROPIC, kit.scanner(), placeholders()), events)
+    expected = first.replace("<NAME_1>", 'jane "J"\\') + '1> jane "J"\\'
+    assert ANTHROPIC.hear(released.data)["text"] == expected
+    told = {"type": "message", "role": "assistant", "content": [
+        {"type": "text", "text": first}, {"type": "text", "text": "1> <NAME_1>"}
+    ]}  # fmt: skip
+    whole_ = pipe(ANTHROPIC, kit.scanner(), placeholders(), content_type="application/json")
+    blocks = json.loads(kit.run(whole_, [json.dumps(told).encode()]).data)["content"]
+    assert "".join(block["text"] for block in blocks) == expected
 
 
 @each_dialect

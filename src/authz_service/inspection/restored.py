@@ -12,7 +12,7 @@ from authz_service.inspection.results import AnswerPipe, AnswerStep
 from authz_service.masking.placeholders import Place, Placeholders
 from authz_service.masking.restoring import restoring_masks, restoring_scanner
 from authz_service.model_apis.base import AnswerReader
-from authz_service.view.answer import AnswerFrame
+from authz_service.view.answer import AnswerField, AnswerFrame
 
 GROWTH = 2
 """How many times as long as it came an answer may be when it is masked; a longer one is too large."""
@@ -57,7 +57,7 @@ def restoring_queue(
 ) -> FrameQueue:
     """A queue that restores at most `most` characters in the texts that `reader` finds."""
     return FrameQueue(
-        reader=_WithoutKeys(reader),
+        reader=_EachPart(reader),
         scanner=restoring_scanner(placeholders, Place.TEXT),
         arguments=restoring_scanner(placeholders, Place.TOOL_ARGUMENTS),
         masked_entities=restoring_masks(placeholders, most=most),
@@ -66,12 +66,31 @@ def restoring_queue(
     )
 
 
-class _WithoutKeys:
-    """Leaves out the names of fields, which stay as the model said them; what is unread is gone already."""
+class _EachPart:
+    """Reads each part of a channel as a channel: a placeholder is never made of two parts.
+
+    The names of fields are left out, and stay as the model said them; what is unread is gone already.
+    """
 
     def __init__(self, reader: AnswerReader) -> None:
         self._reader = reader
+        self._parts: dict[str, str] = {}
+        """The last part of each channel that has any, as the channel that it is."""
 
     def read(self, document: object) -> AnswerFrame:
         frame = self._reader.read(document)
-        return frame._replace(fields=tuple(f for f in frame.fields if not f.is_key), cleared=())
+        over: list[str] = []
+        fields = tuple(self._field(field, over) for field in frame.fields if not field.is_key)
+        over += [self._parts.pop(name, name) for name in frame.ended]
+        paused = tuple(self._parts.get(name, name) for name in frame.paused)
+        return frame._replace(fields=fields, cleared=(), ended=tuple(over), paused=paused)
+
+    def _field(self, field: AnswerField, over: list[str]) -> AnswerField:
+        if not field.part:
+            return field
+        channel = f"{field.channel}/{field.part}"
+        before = self._parts.get(field.channel)
+        if before is not None and before != channel:
+            over.append(before)
+        self._parts[field.channel] = channel
+        return field._replace(channel=channel, part="")
