@@ -148,3 +148,40 @@ def test_the_command_asks_the_server_and_the_reading_is_on_record(review: Review
 def test_a_session_without_a_decision_and_a_person_without_the_role_are_refused(review: Review) -> None:
     assert explained(review, "ses_2").exit_code == 3
     assert explained(review, "ses_1", person="rita").exit_code == 5
+
+
+ANSWERS = """\
+answers:
+  default: allow
+  rules:
+    - {name: leaks, when: "answer.findings.JWT.count > findings.JWT.count", effect: deny}
+    - {name: staff, when: "'staff' in caller.groups", effect: deny}
+"""
+
+
+def test_decisions_about_the_answer_are_computed_again_by_its_own_rules() -> None:
+    config = CONFIG + ANSWERS
+    digest = read_config(config, source=Path("authz.yaml"), surroundings=surroundings()).digest
+    data = {"effect": "deny", "rule": "leaks", "policy": digest, "rules": ["leaks"], "findings": {"JWT": 2}}
+    recorded = replace(RECORDED, data=data, asked={"JWT": 1})
+    explained = explain(recorded, config.encode())
+    assert (explained.about, explained.now) == ("answer", "deny by rule leaks")
+    assert [(rule.name, rule.outcome, rule.now) for rule in explained.rules] == [
+        ("leaks", "matched", "matched"),
+        ("staff", "no match", "no match"),
+    ]
+    assert explained.rules[0].values == {"answer.findings.JWT.count": "2", "findings.JWT.count": "1"}
+    assert next(explained.lines()).startswith("the answer: deny by rule leaks")
+    other = explain(replace(recorded, asked={"JWT": 2}), config.encode())
+    assert other.now == "allow by rule default"
+    assert any("that differs" in note for note in other.notes)
+
+
+def test_the_command_explains_the_answer_after_the_request(review: Review) -> None:
+    data = {**DATA, "effect": "allow", "rule": "default", "rules": [], "shadow": [], "errors": []}
+    review.store.recorded.append(EntryDraft(Kind.ANSWER_DECIDED, "ses_1", {**data, "findings": {"JWT": 2}}))
+    shown = json.loads(explained(review, "ses_1", "--json").stdout)
+    assert [(each["about"], each["now"]) for each in shown] == [
+        ("request", "hold by rule contractors"),
+        ("answer", "allow by rule default"),
+    ]

@@ -8,7 +8,7 @@ the two differ, that is said, and the record is what happened.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from authz_service.errors import AuthzError, NotFound
 from authz_service.inspection.request import inspect_request
 from authz_service.model_apis.registry import find_operation
 from authz_service.policy.conditions import Condition
-from authz_service.policy.decision import Decision, RequestFacts
+from authz_service.policy.decision import AnswerFacts, Decision, RequestFacts
 from authz_service.policy.rules import Rule
 from authz_service.runtime.rules import scanner_of
 from authz_service.view.caller import Caller
@@ -31,12 +31,17 @@ from authz_service.view.request import RequestView
 LONGEST_VALUE = 80
 """Characters of a value that are shown; of what people wrote, only how long it is."""
 
+Facts = RequestFacts | AnswerFacts
+
 _TEXTS = frozenset(name for name in REQUEST if name.endswith("_text") or name == "new_turn")
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the record has of one decision about a request. `at` in seconds since the epoch."""
+    """What the record has of one decision. `at` in seconds since the epoch.
+
+    `asked` are the findings of the request, for a decision about its answer; None for one about a request.
+    """
 
     at: float
     data: Mapping[str, Any]
@@ -44,6 +49,7 @@ class Recorded:
     method: str
     path: str
     body: bytes | None
+    asked: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class ExplainedRule:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One decision. `notes` say what could not be computed again, and why."""
+    """One decision about a request, or its answer. `notes` say what could not be computed again, and why."""
 
     effect: str
     rule: str
@@ -68,6 +74,7 @@ class Explained:
     rules: Sequence[ExplainedRule] = ()
     now: str = ""
     notes: Sequence[str] = ()
+    about: str = "request"
 
     def as_json(self) -> dict[str, object]:
         """For scripts."""
@@ -83,6 +90,7 @@ class Explained:
             for rule in self.rules
         ]
         return {
+            "about": self.about,
             "effect": self.effect,
             "rule": self.rule,
             "policy": self.policy,
@@ -93,7 +101,7 @@ class Explained:
 
     def lines(self) -> Iterator[str]:
         """For people; texts of others are not made safe yet."""
-        yield f"{self.effect} by rule {self.rule}, policy {self.policy}"
+        yield f"the {self.about}: {self.effect} by rule {self.rule}, policy {self.policy}"
         if self.now:
             yield f"computed again from the record: {self.now}"
         for note in self.notes:
@@ -107,6 +115,11 @@ class Explained:
 
 def explain(recorded: Recorded, file: bytes | None) -> Explained:
     """The decision by the rules of `file`, the configuration of its time; None when it is not kept."""
+    about = "request" if recorded.asked is None else "answer"
+    return replace(_explain(recorded, file), about=about)
+
+
+def _explain(recorded: Recorded, file: bytes | None) -> Explained:
     data = recorded.data
     known = (str(data.get("effect", "none")), str(data.get("rule", "-")), str(data.get("policy", "-")))
     if file is None:
@@ -117,14 +130,15 @@ def explain(recorded: Recorded, file: bytes | None) -> Explained:
     except (BadConfiguration, UnicodeDecodeError):
         note = "this program cannot read the configuration of that time"
         return Explained(*known, rules=_named(data), notes=[note])
-    facts, notes = _facts(recorded, loaded)
-    decision = None if facts is None else loaded.policy.decide_request(facts)
+    rule_set = _rules(recorded, loaded)
+    facts, notes = _facts(recorded, loaded, rule_set)
+    decision = None if facts is None else _decide(facts, loaded)
     if loaded.digest != known[2]:
         notes = [
             *notes,
             "this program makes another digest of that configuration: its rules mean something else",
         ]
-    rules = [_explained(rule, data, facts, decision) for rule in loaded.policy.request_rules.rules]
+    rules = [_explained(rule, data, facts, decision) for rule in rule_set]
     now = "" if decision is None else f"{decision.effect.name.lower()} by rule {decision.rule}"
     if now and (decision is None or now != f"{known[0]} by rule {known[1]}"):
         notes = [
@@ -134,13 +148,24 @@ def explain(recorded: Recorded, file: bytes | None) -> Explained:
     return Explained(*known, rules=rules, now=now, notes=notes)
 
 
+def _rules(recorded: Recorded, loaded: Loaded) -> Sequence[Rule]:
+    policy = loaded.policy
+    return policy.request_rules.rules if recorded.asked is None else policy.answer_rules.rules
+
+
+def _decide(facts: Facts, loaded: Loaded) -> Decision:
+    if isinstance(facts, AnswerFacts):
+        return loaded.policy.decide_answer(facts)
+    return loaded.policy.decide_request(facts)
+
+
 def _named(data: Mapping[str, Any]) -> list[ExplainedRule]:
     """The rules that the entry names; of the others nothing is known."""
     words = (("rules", "matched"), ("shadow", "shadow"), ("errors", "failed"))
     return [ExplainedRule(str(name), "-", "-", word, "") for key, word in words for name in data.get(key, ())]
 
 
-def _facts(recorded: Recorded, loaded: Loaded) -> tuple[RequestFacts | None, list[str]]:
+def _facts(recorded: Recorded, loaded: Loaded, rules: Sequence[Rule]) -> tuple[Facts | None, list[str]]:
     if recorded.caller is None:
         return None, ["who asked is not on record any more, so nothing can be computed again"]
     caller = Caller(
@@ -154,15 +179,21 @@ def _facts(recorded: Recorded, loaded: Loaded) -> tuple[RequestFacts | None, lis
     if recorded.body is None:
         return None, ["the request is not on record any more, so nothing can be computed again"]
     notes = ["the request on record is the one after masking; the findings are those that were counted"]
-    reads = frozenset().union(*(rule.condition.reads for rule in loaded.policy.request_rules.rules))
+    reads = frozenset().union(*(rule.condition.reads for rule in rules))
     if "caller.claims" in reads:
         notes.append("claims of tokens are not on record: conditions that read them see none")
     try:
         view = _view(recorded, loaded)
     except AuthzError as error:
         return None, [f"the request on record cannot be read again: {error.code}"]
-    found = {str(name): int(count) for name, count in recorded.data.get("findings", {}).items()}
-    return RequestFacts(caller, view, found, recorded.at), notes
+    found = _counts(recorded.data.get("findings", {}))
+    if recorded.asked is None:
+        return RequestFacts(caller, view, found, recorded.at), notes
+    return AnswerFacts(caller, view, _counts(recorded.asked), found, recorded.at), notes
+
+
+def _counts(findings: Mapping[str, Any]) -> dict[str, int]:
+    return {str(name): int(count) for name, count in findings.items()}
 
 
 def _view(recorded: Recorded, loaded: Loaded) -> RequestView:
@@ -184,7 +215,7 @@ def _view(recorded: Recorded, loaded: Loaded) -> RequestView:
 
 
 def _explained(
-    rule: Rule, data: Mapping[str, Any], facts: RequestFacts | None, decision: Decision | None
+    rule: Rule, data: Mapping[str, Any], facts: Facts | None, decision: Decision | None
 ) -> ExplainedRule:
     outcome = "no match"
     for key, word in (("rules", "matched"), ("shadow", "shadow"), ("errors", "failed")):
@@ -200,12 +231,14 @@ def _explained(
     return ExplainedRule(rule.name, rule.effect.name.lower(), text, outcome, now, values)
 
 
-def _values(condition: Condition, facts: RequestFacts) -> dict[str, str]:
+def _values(condition: Condition, facts: Facts) -> dict[str, str]:
     found = {}
     for name in sorted(condition.reads):
         variable, _, member = name.partition(".")
         if variable == "findings":
             found[f"{name}.count"] = str(facts.findings.get(member, 0))
+        elif variable == "answer" and isinstance(facts, AnswerFacts):
+            found[f"{name}.count"] = str(facts.answer_findings.get(member.removeprefix("findings."), 0))
         elif variable == "caller" and member in PERSON:
             found[name] = "not on record" if member == "claims" else _shown(PERSON[member](facts.caller))
         elif variable == "request" and member in _TEXTS:

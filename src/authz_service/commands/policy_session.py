@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 import orjson
@@ -17,11 +18,11 @@ from authz_service.commands.policy_explain import Recorded, explain
 
 
 def explain_session(target: Target, name: str, *, as_json: bool) -> None:
-    """Print every decision about the request of a session. The reading is recorded by the server."""
+    """Print every decision about a session's request and answer. The server records the reading."""
     with connect(target) as client:
         session, entries = client.session(name)
         story = Story.of(entries)
-        decided = story.all("request.decided")
+        decided = story.all("request.decided", "answer.decided")
         if not decided:
             raise Failure("no decision about this request is on record", Exit.NOT_FOUND)
         files = {digest: client.policy(digest) for digest in {str(e.data.get("policy", "")) for e in decided}}
@@ -42,7 +43,11 @@ def _recorded(story: Story, decided: list[Event], *, method: str, path: str) -> 
     received = story.first("request.received")
     caller = received.payloads.get("caller") if received is not None else None
     body = story.body
+    asked: Mapping[str, Any] = {}
     for event in decided:
+        is_answer = event.kind == "answer.decided"
+        if not is_answer:
+            asked = event.data.get("findings", {})
         yield Recorded(
             at=event.at.timestamp(),
             data=event.data,
@@ -50,4 +55,5 @@ def _recorded(story: Story, decided: list[Event], *, method: str, path: str) -> 
             method=method,
             path=path,
             body=None if body is None else body[1],
+            asked=asked if is_answer else None,
         )
