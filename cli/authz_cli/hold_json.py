@@ -50,6 +50,7 @@ def hold_object(hold: holds_pb2.Hold) -> Object:
         "acts": [_act(act) for act in hold.acts],
         "review": _REVIEWS.get(hold.review),
         "is_due_soon": hold.is_due_soon,
+        "source": hold.source or None,
         "answer": _answer(hold.answer) if hold.HasField("answer") else None,
     }
 

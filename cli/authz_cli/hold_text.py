@@ -84,6 +84,8 @@ def _who(hold: holds_pb2.Hold) -> Iterator[tuple[str, str]]:
     more = "" if caller.groups_complete else ", perhaps more groups"
     person = f", person {caller.person}" if caller.person else ""
     yield "Caller", safe_line(f"{caller.subject} ({groups}{more}) of {caller.issuer}{person}")
+    if hold.source:
+        yield "From", safe_line(hold.source)
     yield "Asks", safe_line(f"{hold.model} by {hold.api} {hold.operation}")
     if hold.HasField("answer"):
         yield "Answer", safe_line(f"status {hold.answer.status}, {hold.answer.content_type}; {_masked(hold)}")

@@ -57,6 +57,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def test_two_people_are_two_people_and_a_vote_counts_until_it_is_taken_back(stack: Stack) -> None:
     waiting = asking(stack, "abe", "Ship one")
     hold = hold_of(stack, "abe")
+    assert hold["source"] == "127.0.0.1"
     own = stack.token("abe", "reviewers", review=True)
     assert "whoever sent a request cannot decide" in approve(stack, hold, check=5, token=own)
     agent = stack.token("abe", "reviewers", "contractors")  # what the agent has is for the gateway

@@ -37,7 +37,7 @@ CALLERS = st.builds(
     key=WORDS,
     scope=st.none() | st.lists(WORDS, max_size=3).map(tuple),
 )
-SEALED = st.builds(Sealed, exchange=WORDS, caller=CALLERS, method=WORDS, path=WORDS, host=WORDS)
+SEALED = st.builds(Sealed, exchange=WORDS, caller=CALLERS, method=WORDS, path=WORDS, host=WORDS, source=WORDS)
 ALICE = Sealed(
     "ses_1",
     Caller("urn:issuer", "alice", NOW + 60, ("staff",)),

@@ -279,6 +279,7 @@ class Exchange:
             findings=inspection.findings,
             previous=previous,
             entries=self._drafts(self._decided(judged), size=len(body)),
+            source=self.request.source,
         )
         self.state = Opening(body)
         return [OpenHold(draft)]
@@ -558,6 +559,7 @@ class Exchange:
             entries=drafts,
             answer=head,
             replaces=replaces.id if replaces else None,
+            source=self.request.source,
         )
 
     def _answer_held(self, state: AnswerHeld, event: Event) -> list[Command]:

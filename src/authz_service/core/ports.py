@@ -73,6 +73,7 @@ class HoldDraft:
     entries: tuple[EntryDraft, ...] = ()
     answer: AnswerHead | None = None
     replaces: str | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class Hold:
     is_due_soon: bool = False
     review: Review = Review.NONE
     zones: Zones = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

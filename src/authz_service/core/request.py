@@ -16,7 +16,7 @@ class Request:
 
     `api` is the name of the model API that owns the path, "" where none does. `pseudonym` stands for
     the caller in entries. `headers` are those that may go on to the model;
-    `prefer` is what the caller says about waiting.
+    `prefer` is what the caller says about waiting, `source` the address that the request came from.
     """
 
     session: str
@@ -27,3 +27,4 @@ class Request:
     api: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     prefer: Prefer = NOTHING_PREFERRED
+    source: str = ""

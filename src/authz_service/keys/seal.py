@@ -21,13 +21,15 @@ LARGEST_SEAL = 128 * 1024  # bytes of UTF-8; headers of a request may take 60 Ki
 CLOCK_SKEW = 5.0
 """How far apart the clocks of two replicas may be, in seconds: one checks, another processes."""
 # The purpose parts this use of the key from every other; the number is that of the layout below.
-_PURPOSE = b"authz seal 4"
+_PURPOSE = b"authz seal 5"
 _MAC_DIGITS = 64
 
 
 @value
 class Sealed:
     """One checked request: its exchange, who sends it, and where. `path` has the query with it.
+
+    `source` is the address that it came from.
 
     `is_of_this_run`: sealed by the sealer that opened it, and so since this process began.
     """
@@ -37,6 +39,7 @@ class Sealed:
     method: str
     path: str
     host: str
+    source: str = ""
     is_of_this_run: bool = field(default=True, compare=False)
 
 
@@ -92,6 +95,7 @@ def _encode(sealed: Sealed, *, sealed_at: float, run: str) -> bytes:
             sealed.method,
             sealed.path,
             sealed.host,
+            sealed.source,
             caller.issuer,
             caller.subject,
             caller.expires_at,
@@ -106,7 +110,7 @@ def _encode(sealed: Sealed, *, sealed_at: float, run: str) -> bytes:
 
 
 def _decode(body: bytes, *, run: str) -> tuple[float, Sealed]:
-    sealed_at, sealed_in, exchange, method, path, host, *identity = orjson.loads(body)
+    sealed_at, sealed_in, exchange, method, path, host, source, *identity = orjson.loads(body)
     issuer, subject, token_expires_at, groups, groups_complete, person, claims, key, scope = identity
     caller = Caller(
         issuer,
@@ -119,7 +123,7 @@ def _decode(body: bytes, *, run: str) -> tuple[float, Sealed]:
         key,
         None if scope is None else tuple(scope),
     )
-    return sealed_at, Sealed(exchange, caller, method, path, host, is_of_this_run=sealed_in == run)
+    return sealed_at, Sealed(exchange, caller, method, path, host, source, is_of_this_run=sealed_in == run)
 
 
 def _refused(what: str) -> Forbidden:

@@ -73,7 +73,7 @@ class ExtAuthz:
         """OK with a seal in the dynamic metadata, or a denial in the shape of the API that was called."""
         http = request.attributes.request.http
         try:
-            return await self._admit(http)
+            return await self._admit(http, _source(request))
         except AuthzError as error:
             refusal = error
         except Exception as error:
@@ -83,12 +83,17 @@ class ExtAuthz:
         self._refusals.count(_source(request), refusal.code)
         return _denied(http.path, refusal)
 
-    async def _admit(self, http: wire.AttributeContext.HttpRequest) -> wire.CheckResponse:
+    async def _admit(self, http: wire.AttributeContext.HttpRequest, source: str) -> wire.CheckResponse:
         headers = request_headers(http)
         _refuse_upgrade(http.method, headers)
         caller = await self._verifier.verify_gateway(token_in(headers))
         sealed = Sealed(
-            exchange=new_id("ses"), caller=caller, method=http.method, path=http.path, host=http.host
+            exchange=new_id("ses"),
+            caller=caller,
+            method=http.method,
+            path=http.path,
+            host=http.host,
+            source=source,
         )
         response = wire.CheckResponse()
         response.ok_response.SetInParent()

@@ -176,6 +176,7 @@ class ProcessServer:
             method=sealed.method,
             path=incoming.path if is_ours else _masked_path(rules.scanner, incoming.path),
             api=route.api.name if route else "",
+            source=sealed.source,
             headers=self._crossing.of(incoming.headers, REQUEST_ALLOWED, rules.scanner),
             prefer=read_prefer(prefer) if (prefer := incoming.headers.get("prefer")) else NOTHING_PREFERRED,
         )

@@ -80,6 +80,7 @@ def hold_message(
         claim=_act(hold.claim) if hold.claim else None,
         review=REVIEWS[hold.review],
         is_due_soon=hold.is_due_soon,
+        source=safe_text(hold.source),
     )
 
 

@@ -81,6 +81,8 @@ def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[st
         detail["answer"] = answer_document(draft.answer)
     if zones:
         detail["zones"] = zones
+    if draft.source:
+        detail["source"] = draft.source
     return {
         "id": draft.id,
         "seq": seq,
@@ -248,6 +250,7 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], acts: Seq
         is_due_soon=pending is not None and _is_due_soon(pending, now),
         review=Review(row.review),
         zones=zones,
+        source=detail.get("source", ""),
     )
 
 

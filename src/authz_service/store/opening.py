@@ -180,4 +180,5 @@ def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> Hold:
         open_stages=stands.open_stages,
         turns=stands.turns,
         zones=zones,
+        source=draft.source,
     )
