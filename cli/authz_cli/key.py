@@ -86,14 +86,14 @@ _KEY = click.argument("key", metavar="ID|NAME")
     "apis",
     multiple=True,
     metavar="API",
-    help="Only by this model API, such as openai_chat; may be repeated.",
+    help="Only by this model API, such as openai_chat, or a --path; may be repeated.",
 )
 @click.option(
     "--path",
     "paths",
     multiple=True,
     metavar="PATH",
-    help="Also this path, such as /health, if authz.yaml lists it; may be repeated.",
+    help="Only at this path, or by an --api; of a model API, or listed in authz.yaml. May be repeated.",
 )
 @click.option("--name", default="", metavar="NAME", help="The caller's name for rules and records, for ever.")
 @_EXPIRES

@@ -70,8 +70,12 @@ def test_a_key_gets_what_is_in_its_scope_and_of_that_what_the_rules_allow(stack:
         stack.sdk(api_key=narrow["secret"]).embeddings.create(model="llama", input="Hello")
     health = {"headers": bearer(narrow["secret"]), "timeout": 60}
     assert httpx.get(f"{stack.url}/health", **health).status_code == 403  # type: ignore[arg-type]
-    with_path = make(stack, "--path", "/health")["secret"]
+    only_path = make(stack, "--path", "/health")["secret"]
+    assert httpx.get(f"{stack.url}/health", headers=bearer(only_path), timeout=60).status_code == 200
+    assert code_of(post(stack, bearer(only_path))) == (403, "out_of_scope")
+    with_path = make(stack, "--path", "/health", "--api", "*")["secret"]
     assert httpx.get(f"{stack.url}/health", headers=bearer(with_path), timeout=60).status_code == 200
+    assert post(stack, bearer(with_path)).status_code == 200
     denied = make(stack, "--model", "*", group="sales")["secret"]
     assert code_of(post(stack, bearer(denied))) == (403, "request_denied")
 
