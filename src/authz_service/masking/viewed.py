@@ -6,11 +6,15 @@ differs, and ends where both have come to the same again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from authz_service.masking.finding import Finding, in_order
 from authz_service.masking.seams import Progress
 from authz_service.masking.stream import Detectors, PlainStream, check_held
 from authz_service.masking.union import Union
-from authz_service.masking.views import moved, views
+from authz_service.masking.views import moved, shows_itself, views
+
+_CLOSED: list[None] = [None for _ in views()]
 
 
 class ViewedStream:
@@ -27,6 +31,10 @@ class ViewedStream:
     def feed(self, text: str) -> Progress:
         """See `IncrementalScanner.feed`."""
         self._length += len(text)
+        if self._streams == _CLOSED and shows_itself(text):
+            for view in self._views:
+                view.pass_over(text)
+            return self._progress(self._text.feed(text), _CLOSED)
         shown = self._show(text)
         seen = [s.feed(view) if s else None for s, view in zip(self._streams, shown, strict=True)]
         return self._progress(self._text.feed(text), seen)
@@ -53,7 +61,9 @@ class ViewedStream:
             text = seen
         return shown
 
-    def _progress(self, text: Progress, seen: list[Progress | None], *, is_last: bool = False) -> Progress:
+    def _progress(
+        self, text: Progress, seen: Sequence[Progress | None], *, is_last: bool = False
+    ) -> Progress:
         if not self._pending and not text.findings and not any(seen):
             return text
         self._pending += [(finding, i in text.more) for i, finding in enumerate(text.findings)]
@@ -73,7 +83,7 @@ class ViewedStream:
         for i, finding in enumerate(progress.findings):
             self._pending.append((moved(finding, *self._views[index::-1]), i in progress.more))
 
-    def _settled(self, seen: list[Progress | None]) -> int:
+    def _settled(self, seen: Sequence[Progress | None]) -> int:
         """The least that the views have settled, in characters of the text.
 
         What is not seen waits for what follows it: within a private key, it is part of that.

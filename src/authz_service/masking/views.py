@@ -51,6 +51,10 @@ class Folded:
         self.offsets.copied(len(text) - at)
         return _folded("".join(parts))
 
+    def pass_over(self, text: str) -> None:
+        """Take a piece that shows itself."""
+        self.offsets.copied(len(text))
+
     def finish(self) -> str:
         """The text is over; nothing is pending."""
         return ""
@@ -78,6 +82,10 @@ class PercentDecoded:
         begun = _BEGUN.search(text, max(0, len(text) - 2))
         self.pending = "" if begun is None else begun[0]
         return self._decoded(text[: len(text) - len(self.pending)])
+
+    def pass_over(self, text: str) -> None:
+        """Take a piece that shows itself, where nothing is pending."""
+        self.offsets.copied(len(text))
 
     def finish(self) -> str:
         """The text is over: an escape that has begun is none."""
@@ -112,8 +120,7 @@ class Unwrapped:
     def feed(self, text: str) -> str:
         """The view of the next piece, but for the beginning of a line break at its end."""
         if not self.pending and "\n" not in text and "\r" not in text:
-            self._line = (self._line + text)[-LINE:]
-            self.offsets.copied(len(text))
+            self.pass_over(text)
             return text
         text = self._line + self.pending + text
         begun = _BREAK_BEGUN.search(text, max(len(self._line), len(text) - 34))
@@ -123,6 +130,11 @@ class Unwrapped:
         shown = self._joined(text, len(self._line), end)
         self.pending, self._line = text[end:], text[max(0, end - LINE) : end]
         return shown
+
+    def pass_over(self, text: str) -> None:
+        """Take a piece that shows itself, where nothing is pending."""
+        self._line = (self._line + text)[-LINE:]
+        self.offsets.copied(len(text))
 
     def finish(self) -> str:
         """The text is over, and with it the line."""
@@ -151,6 +163,11 @@ class Unwrapped:
         if end < LINE or text[end - 4 : end] in _RULERS:
             return False
         return _FULL_LINE.match(text, end - LINE, end) is not None
+
+
+def shows_itself(text: str) -> bool:
+    """Whether every view shows a piece as it is, if nothing is pending in it."""
+    return text.isascii() and "%" not in text and "\n" not in text and "\r" not in text
 
 
 View = Folded | PercentDecoded | Unwrapped
