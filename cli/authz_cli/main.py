@@ -35,7 +35,7 @@ NOUNS = {
     "policy": Noun("authz_service.commands.policy", "Check and test the rules of a configuration."),
     "envoy": Noun("authz_service.commands.envoy", "Render and validate the Envoy configuration."),
     "certs": Noun("authz_service.commands.certs", "Make certificates for Envoy and a service apart."),
-    "store": Noun("authz_service.commands.store", "Bring the database's schema up to date."),
+    "store": Noun("authz_service.commands.store", "Bring the database's schema up to date, and back it up."),
     "completion": Noun("authz_cli.completion", "Print the shell completion for bash, zsh or fish."),
 }
 

@@ -1,4 +1,4 @@
-"""`authz store`: the database's schema."""
+"""`authz store`: the database's schema, and copies of it."""
 
 from __future__ import annotations
 
@@ -46,3 +46,47 @@ def migrate(config: Path, data_dir: Path, as_json: bool) -> None:
         click.echo(json.dumps({"before": before.value, "now": "current"}))
     else:
         click.echo(f"the schema was {before.value}; it is current now")
+
+
+@command.command()
+@click.option(
+    "--config",
+    envvar="AUTHZ_CONFIG",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("authz.yaml"),
+    show_default=True,
+    help="The configuration that names the store.",
+)
+@data_dir_option("Where an embedded database lies.")
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The new file. A PostgreSQL is dumped for pg_restore.",
+)
+@click.option("--keys", is_flag=True, help="The keys of people instead of the record; keep the two apart.")
+@click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+def backup(config: Path, data_dir: Path, output: Path, keys: bool, as_json: bool) -> None:
+    """Copy the record, or with --keys what opens it, as it is at one moment, while the service runs.
+
+    A record that is restored is refused at the next start, since it lacks what was recorded after the
+    backup, until somebody says why: authz audit accept --reason TEXT. The files with keys in the data
+    directory are in neither copy.
+    """
+    from authz_service.cel.load import load_config
+    from authz_service.keys.data_dir import DataDir
+    from authz_service.store.backup import back_up
+    from authz_service.store.location import store_url
+    from authz_service.store.record_keys import keys_url
+
+    loaded, data = load_config(config).config, DataDir.open(data_dir)
+    url = keys_url(loaded, data) if keys else store_url(loaded, data)
+    size = back_up(url, output.absolute())
+    what = "keys" if keys else "record"
+    if as_json:
+        click.echo(json.dumps({"file": str(output), "bytes": size, "of": what}))
+        return
+    click.echo(f"wrote {output} ({size} bytes): the {what}, as of now")
+    if not keys:
+        click.echo("It opens only with the keys: authz store backup --keys, to another place.", err=True)

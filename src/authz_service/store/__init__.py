@@ -5,6 +5,7 @@
 - `crew`: whether several processes can share what is configured
 - `connecting`, `database`, `sqlite`, `postgres`: connections as durable as we promise, and their clock
 - `open_keys`, `keyring`, `key_store`, `key_schema`: the keys of subjects, in a database of their own
+- `backup`: a copy of a database in use
 - `sealing`, `payload_rows`, `binding`: payloads sealed and opened with them; whether they are the record's
 - `forgetting`: `purging` by age, `erasing` a person, `keeping` in spite of both; `forgotten_rows`, `missing`:
   what entries say of that
