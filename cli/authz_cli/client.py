@@ -120,6 +120,20 @@ class Client:
         request = holds_pb2.ReviewHoldRequest(id=hold, reason=reason, idempotency_key=_key())
         return self._vote(lambda m: self.holds_api.ReviewHold(request, timeout=PATIENCE, metadata=m))
 
+    def edit(self, hold: str, *, digest: str, body: bytes, reason: str) -> holds_pb2.EditHoldResponse:
+        """Put an edited request in its place; sent again when the server does not answer."""
+        request = holds_pb2.EditHoldRequest(
+            id=hold, digest=digest, body=body, reason=reason, idempotency_key=_key()
+        )
+        return self._vote(lambda m: self.holds_api.EditHold(request, timeout=PATIENCE, metadata=m))
+
+    def respond(self, hold: str, *, digest: str, text: str, reason: str) -> holds_pb2.RespondHoldResponse:
+        """Answer in the place of the model; sent again when the server does not answer."""
+        request = holds_pb2.RespondHoldRequest(
+            id=hold, digest=digest, text=text, reason=reason, idempotency_key=_key()
+        )
+        return self._vote(lambda m: self.holds_api.RespondHold(request, timeout=PATIENCE, metadata=m))
+
     def watch(self, cursor: str) -> Iterator[holds_pb2.WatchHoldsResponse]:
         """One stream, until the server ends it; raises `grpc.RpcError` as it comes."""
         request = holds_pb2.WatchHoldsRequest(cursor=cursor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TextIO
+
 import click
 
 from authz_cli.exits import EXIT_CODES
@@ -12,7 +14,7 @@ from authz_cli.when import Span
 
 @click.group("hold", epilog=EXIT_CODES)
 def command() -> None:
-    """List, read, decide and discuss requests that wait.
+    """List, read, decide, edit, answer and discuss requests that wait.
 
     A HOLD is an id, or a beginning of one that no other hold has. Times are shown in your time zone.
     """
@@ -167,6 +169,61 @@ def review(target: Target, hold: str, reason: str, as_json: bool) -> None:
     from authz_cli.hold_acts import act
 
     act(target, hold, "review", reason, as_json=as_json)
+
+
+@command.command("edit")
+@click.argument("hold")
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["conversation", "json"]),
+    default="conversation",
+    show_default=True,
+    help="What the editor gets: the texts of the conversation, or the whole body.",
+)
+@click.option(
+    "--file", type=click.File(encoding="utf-8"), help="The edited body as JSON, no editor; - for stdin."
+)
+@click.option("--reason", default="", help="On record with the edit.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed when there is no terminal to ask on.")
+@json_option
+@target_options
+def edit(
+    target: Target,
+    hold: str,
+    form: Literal["conversation", "json"],
+    file: TextIO | None,
+    reason: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Edit a request that waits, in $VISUAL or $EDITOR; what goes to the model then is the edited one.
+
+    It shows what has changed, and asks. Placeholders of masked values must stay. The rules judge the edited
+    request. All votes before are void, and somebody else than its editor has to approve it.
+    """
+    from authz_cli.hold_editing import Edit
+    from authz_cli.hold_editing import edit as edit_hold
+
+    edit_hold(target, hold, Edit(form, reason, file, is_sure=yes), as_json=as_json)
+
+
+@command.command("respond")
+@click.argument("hold")
+@click.option("--file", type=click.File(encoding="utf-8"), help="The answer's text; - for stdin. No editor.")
+@click.option("--reason", default="", help="On record with the answer.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed when there is no terminal to ask on.")
+@json_option
+@target_options
+def respond(target: Target, hold: str, file: TextIO | None, reason: str, yes: bool, as_json: bool) -> None:
+    """Answer a request that waits in the place of the model, which is not asked.
+
+    The caller gets it in the form of their own API, marked as a person's, once it has the votes that the
+    request needs, of others than its writer. Rules for answers and masks count for it.
+    """
+    from authz_cli.hold_editing import respond as respond_to
+
+    respond_to(target, hold, file, reason, is_sure=yes, as_json=as_json)
 
 
 def _decide(

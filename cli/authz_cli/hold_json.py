@@ -51,6 +51,8 @@ def hold_object(hold: holds_pb2.Hold) -> Object:
         "review": _REVIEWS.get(hold.review),
         "is_due_soon": hold.is_due_soon,
         "source": hold.source or None,
+        "edited": hold.is_edited,
+        "responded": hold.is_response,
         "answer": _answer(hold.answer) if hold.HasField("answer") else None,
     }
 

@@ -87,6 +87,10 @@ def _who(hold: holds_pb2.Hold) -> Iterator[tuple[str, str]]:
     if hold.source:
         yield "From", safe_line(hold.source)
     yield "Asks", safe_line(f"{hold.model} by {hold.api} {hold.operation}")
+    if hold.is_edited:
+        yield "Edited", "what is above is what a reviewer made of the request; votes before that are void"
+    if hold.is_response:
+        yield "By", "a reviewer: the model is not asked; votes before that are void"
     if hold.HasField("answer"):
         yield "Answer", safe_line(f"status {hold.answer.status}, {hold.answer.content_type}; {_masked(hold)}")
     yield "Session", safe_line(hold.session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from authz_service.config.read import Loaded
 from authz_service.core.holds import StageRef
 from authz_service.core.ports import Hold, HoldLimits, Store
 from authz_service.errors import AuthzError, Misconfigured
+from authz_service.framing.prefer import LONGEST_WAIT
 from authz_service.identity.api_keys import ApiKeys
 from authz_service.identity.embedded import EmbeddedIssuer
 from authz_service.identity.trust import verifier_from
@@ -42,8 +44,10 @@ from authz_service.runtime.marks import Marks
 from authz_service.runtime.record import Record, open_kept_record, open_record
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.retention import Retaining
+from authz_service.runtime.revising import Revising
 from authz_service.runtime.revoking import Revoking
 from authz_service.runtime.rules import Rules, scanner_of
+from authz_service.runtime.threads import Threads
 from authz_service.runtime.waiting import Waiting
 from authz_service.servers.checkpoint_metrics import CheckpointMetrics
 from authz_service.servers.ext_authz import ExtAuthz
@@ -112,13 +116,18 @@ class Service:
         self._loaded = loaded
         self._store = store
         self._gateway = gateway
+        self._rules = rules_of(loaded, _mask_key(settings.data)) if gateway is None else gateway.rules
         self._reloading = asyncio.Lock()
-        self._scanner: tuple[Loaded, Scanner] | None = None
 
     @property
     def loaded(self) -> Loaded:
         """The configuration in force."""
         return self._loaded
+
+    @property
+    def rules(self) -> Rules:
+        """Those of the configuration in force, compiled."""
+        return self._rules
 
     @property
     def hold_limits(self) -> HoldLimits:
@@ -127,12 +136,7 @@ class Service:
 
     def scanner(self) -> Scanner:
         """The detectors of the configuration in force, for what reviewers are shown."""
-        if self._gateway is not None:
-            return self._gateway.rules.scanner
-        loaded = self._loaded
-        if self._scanner is None or self._scanner[0] is not loaded:
-            self._scanner = (loaded, scanner_of(loaded.config))
-        return self._scanner[1]
+        return self._rules.scanner
 
     async def reload(self) -> None:
         """Put the file's rules in force, or keep the last good ones and say why in the log."""
@@ -148,7 +152,7 @@ class Service:
                 return
             if self._gateway is not None:
                 self._gateway.rules = rules
-            self._loaded = loaded
+            self._loaded, self._rules = loaded, rules
             log.info("policy.activated", policy=loaded.digest)
 
     async def _record_refusal(self, error: AuthzError) -> None:
@@ -254,11 +258,12 @@ async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack
 
 def _gateway(base: _Base) -> Gateway:
     data, config, part = base.settings.data, base.loaded.config, base.settings.part
+    longest = max(config.holds.wait, LONGEST_WAIT)
     return Gateway(
         store=base.store,
         rules=rules_of(base.loaded, _mask_key(data)),
         # A held stream that Envoy sends again, since a process has ended, has its old seal.
-        sealer=Sealer(load_or_create(data.seal_key, _random_key), life=config.holds.wait + 60.0),
+        sealer=Sealer(load_or_create(data.seal_key, _random_key), life=longest + 60.0),
         pseudonym=base.pseudonym,
         waiting=Waiting(base.store),
         recorder=Recorder(base.store),
@@ -283,6 +288,7 @@ async def _keep(base: _Base, record: Record, service: Service) -> str:
         verifier=verifier,
         roles=LiveRoles(service),
         limits=lambda: service.hold_limits,
+        reviser=Revising(lambda: service.rules, time.time, Threads()),
         recheck=verifier.revoked.check,
         news=store.news.subscribe,
         index=indexing,

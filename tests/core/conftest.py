@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from authz_service.core.acts import AnswerHead
 from authz_service.core.events import RequestJudged
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import AnswerHead, Hold, HoldState
+from authz_service.core.ports import Hold, HoldState
 from authz_service.core.request import Request
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import Operation

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from authz_service.audit.draft import Kind
+from authz_service.core.acts import AnswerHead
 from authz_service.core.commands import (
     Command,
     Consume,
@@ -47,7 +48,6 @@ from authz_service.core.exchange import Exchange
 from authz_service.core.holds import Approval, Stage
 from authz_service.core.ports import (
     AlreadyRejected,
-    AnswerHead,
     Attached,
     Hold,
     HoldState,
@@ -368,7 +368,8 @@ def answers(command: Command, hold_in: HoldIn, judged: Judged) -> list[Event]:
         case OpenHold():
             return [opened(pending), HoldAnswered(Attached(ready)), HoldAnswered(TooManyHolds(1)), away]
         case WatchHold():
-            ended = [HoldEnded(hold_in(state, answer=HEAD)) for state in HoldState]
+            states = [state for state in HoldState if state is not HoldState.KILLED]
+            ended = [HoldEnded(hold_in(state, answer=HEAD)) for state in states]
             return [HoldApproved(ready, NOW), *ended, WaitElapsed(), CallerLeft(), Killed("x")]
         case JudgeAnswer():
             bodies = (b"forward", b"other")

@@ -473,6 +473,10 @@ class Review:
         return self.do(put())
 
 
+NO_REVISER: Any = None
+"""For tests in which nothing is edited."""
+
+
 @contextmanager
 def running(
     thread: LoopThread,
@@ -490,6 +494,7 @@ def running(
         verifier or people,
         GroupRoles(),
         limits=HoldLimits,
+        reviser=NO_REVISER,
         clock=lambda: store.time,
         poll=0.01,
         tokens=tokens,

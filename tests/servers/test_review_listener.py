@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.servers.review_fakes import NOW, GroupRoles, LoopThread, MemoryStore, People
+from tests.servers.review_fakes import NO_REVISER, NOW, GroupRoles, LoopThread, MemoryStore, People
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
@@ -64,7 +64,9 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 
 def server() -> ReviewServer:
-    return ReviewServer(MemoryStore(), People(), GroupRoles(), limits=HoldLimits, clock=lambda: NOW)
+    return ReviewServer(
+        MemoryStore(), People(), GroupRoles(), limits=HoldLimits, reviser=NO_REVISER, clock=lambda: NOW
+    )
 
 
 async def serve_briefly(address: str, tls: Tls | None = None) -> str:

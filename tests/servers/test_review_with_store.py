@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.servers.review_fakes import BODY, NOW, PEOPLE, SECURITY, GroupRoles, LoopThread, People
+from tests.servers.review_fakes import BODY, NO_REVISER, NOW, PEOPLE, SECURITY, GroupRoles, LoopThread, People
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1 import sessions_pb2
@@ -43,7 +43,14 @@ def served(
     folder.chmod(0o700)
     store = thread.run(opened())
     review = ReviewServer(
-        store, People(), GroupRoles(), limits=HoldLimits, clock=lambda: NOW, poll=0.01, scanner=scanner
+        store,
+        People(),
+        GroupRoles(),
+        limits=HoldLimits,
+        reviser=NO_REVISER,
+        clock=lambda: NOW,
+        poll=0.01,
+        scanner=scanner,
     )
     serving = review.serve(f"unix:{folder / 'review.sock'}")
     try:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.acts import AnswerHead
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import (
     AlreadyRejected,
-    AnswerHead,
     AnswerWanted,
     Attached,
     Hold,

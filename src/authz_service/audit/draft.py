@@ -37,6 +37,8 @@ class Kind(StrEnum):
     HOLD_UNCLAIMED = "hold.unclaimed"
     HOLD_COMMENTED = "hold.commented"
     HOLD_REVIEWED = "hold.reviewed"
+    HOLD_EDITED = "hold.edited"
+    HOLD_RESPONDED = "hold.responded"
     ANSWER_STARTED = "answer.started"
     ANSWER_DECIDED = "answer.decided"
     ANSWER_RELEASED = "answer.released"
@@ -72,6 +74,8 @@ BY_REVIEWERS = frozenset(
         Kind.HOLD_UNCLAIMED,
         Kind.HOLD_COMMENTED,
         Kind.HOLD_REVIEWED,
+        Kind.HOLD_EDITED,
+        Kind.HOLD_RESPONDED,
     }
 )
 """What reviewers did: `voter` in the data is their pseudonym, the payload `voter` says who that is."""

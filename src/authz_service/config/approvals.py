@@ -42,6 +42,7 @@ def _read_stage(
     within = section.required("within", scalars.duration(1, LONGEST), 1.0)
     remind = section.optional("remind", scalars.duration(1, LONGEST), 0.0)
     service_accounts = section.optional("service_accounts", scalars.boolean, False)
+    editors = section.optional("editor_may_approve", scalars.boolean, False)
     escalate = _read_escalation(section, conditions)
     hours = _read_hours(section.section("hours"), has_zone)
     if section.has("within") and remind >= within:
@@ -49,7 +50,7 @@ def _read_stage(
     section.close()
     if condition is None:
         return None
-    return Stage(condition.text, votes, within, escalate, remind, hours, service_accounts)
+    return Stage(condition.text, votes, within, escalate, remind, hours, service_accounts, editors)
 
 
 def _read_escalation(stage: Section, conditions: ConditionReader) -> Escalation | None:

@@ -1,12 +1,15 @@
-"""What reviewers do to a hold beside voting: claim it, comment on it, take a vote back, review it later."""
+"""What reviewers do to a hold beside voting.
+
+They claim it, comment on it, take a vote back, review it later; they edit the request, or answer it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from authz_service.core.holds import Vote
+from authz_service.core.holds import StageRef, Vote
 
 
 class ActKind(StrEnum):
@@ -17,6 +20,8 @@ class ActKind(StrEnum):
     COMMENT = "comment"
     WITHDRAW = "withdraw"
     REVIEW = "review"
+    EDIT = "edit"
+    RESPOND = "respond"
 
 
 class Review(StrEnum):
@@ -28,10 +33,51 @@ class Review(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """What stands before the body of an answer that waits: its status, and the headers that go with it.
+
+    `masked` counts what was taken out of the body, by entity type.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    masked: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """What waits since an edit or a response: the digest (hex SHA-256) of its bytes, and its findings.
+
+    With `answer` the bytes are an answer, which a reviewer wrote in the place of the model.
+    """
+
+    digest: str
+    findings: Mapping[str, int]
+    answer: AnswerHead | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The bytes that a reviewer puts in the place of those that wait.
+
+    `shown` is the digest of the bytes that they saw, `may_vote_in` the stages whose condition they satisfy;
+    `changes` says for the record what is new.
+    """
+
+    shown: str
+    forward: bytes
+    findings: Mapping[str, int]
+    may_vote_in: tuple[StageRef, ...]
+    changes: bytes = b""
+    answer: AnswerHead | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """One of them, on record. `text` is a comment or a reason; `at` and `until` seconds since the epoch.
 
-    `votes` are the ids of those that were taken back, `until` is when a claim ends by itself.
+    `votes` are the ids of those that were taken back, `until` is when a claim ends by itself, `revised`
+    what an edit or a response made of the hold, `number` that of its entry, once it has one.
     """
 
     id: str
@@ -43,13 +89,16 @@ class Act:
     text: str = ""
     votes: tuple[str, ...] = ()
     until: float | None = None
+    revised: Revised | None = None
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ActDraft:
     """What somebody wants to do. The same `idempotency_key` of the same person is one act.
 
-    `person` is `Caller.identity`, `account` their (issuer, subject).
+    `person` is `Caller.identity`, `account` their (issuer, subject). With an edit or a response comes its
+    `revision`.
     """
 
     hold: str
@@ -59,6 +108,7 @@ class ActDraft:
     name: str
     text: str = ""
     idempotency_key: str = ""
+    revision: Revision | None = None
 
 
 def claim_of(acts: Sequence[Act], votes: Sequence[Vote], *, now: float) -> Act | None:

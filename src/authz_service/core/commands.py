@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from authz_service.audit.draft import EntryDraft
-from authz_service.core.ports import AnswerHead, AnswerWanted, Hold, HoldDraft
+from authz_service.core.acts import AnswerHead
+from authz_service.core.ports import AnswerWanted, Hold, HoldDraft
 from authz_service.model_apis.base import ApiError
 from authz_service.values import value
 from authz_service.view.caller import Caller
@@ -16,11 +17,12 @@ from authz_service.view.caller import Caller
 class Judge:
     """Inspect `body` and evaluate the rules of this moment for `caller`.
 
-    RequestJudged or RequestFailed.
+    `is_edited` says that it was masked before. RequestJudged or RequestFailed.
     """
 
     body: bytes
     caller: Caller
+    is_edited: bool = False
 
 
 @value
@@ -88,10 +90,11 @@ class Consume:
 
 @value
 class Forward:
-    """Let the request through to `model`, with exactly `body`."""
+    """Let the request through to `model`, with exactly `body`; `marks` are headers of ours for the answer."""
 
     body: bytes
     model: str
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 @value
@@ -121,10 +124,14 @@ class ForwardAnswer:
 
 @value
 class GiveAnswer:
-    """Answer the caller in place of the model, with a whole answer that was approved."""
+    """Answer the caller in place of the model, with a whole answer that was approved.
+
+    `marks` are headers of ours.
+    """
 
     head: AnswerHead
     body: bytes
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 @value

@@ -68,9 +68,13 @@ def decided(
     return EntryDraft(Kind.REQUEST_DECIDED, request.session, data, payloads, request.pseudonym)
 
 
-def released(request: Request, *, model: str, body: bytes, hold: str | None = None) -> EntryDraft:
-    """`body` is about to go to the model."""
+def released(
+    request: Request, *, model: str, body: bytes, hold: str | None = None, is_edited: bool = False
+) -> EntryDraft:
+    """`body` is about to go to the model; with `is_edited` it is what a reviewer made of the request."""
     data: dict[str, Scalar] = {"model": model, "hold": hold}
+    if is_edited:
+        data["edited"] = True
     return EntryDraft(Kind.REQUEST_RELEASED, request.session, data, {"body": body}, request.pseudonym)
 
 
@@ -107,11 +111,13 @@ def answer_released(
     restored: Mapping[str, int] | None = None,
     hold: str | None = None,
     original: bytes | None = None,
+    is_response: bool = False,
 ) -> EntryDraft:
     """`body` is about to go to the caller; `masked` counts what was taken out of it.
 
     `restored` counts the values of the request that stand in it where the model said their placeholders.
     `original` is what the model sent since the segment before, where that is kept and not the same.
+    With `is_response` a reviewer wrote it.
     """
     payloads = {"body": body} if original is None else {"body": body, ORIGINAL: original}
     data: dict[str, Scalar | dict[str, Scalar]] = {"masked": dict(masked)}
@@ -119,6 +125,8 @@ def answer_released(
         data["restored"] = dict(restored)
     if hold is not None:
         data["hold"] = hold
+    if is_response:
+        data["responded"] = True
     return EntryDraft(Kind.ANSWER_RELEASED, request.session, {**data}, payloads, request.pseudonym)
 
 

@@ -32,6 +32,7 @@ from typing import assert_never
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.core import entries, replies
+from authz_service.core.acts import AnswerHead
 from authz_service.core.commands import (
     Abort,
     Command,
@@ -73,7 +74,6 @@ from authz_service.core.events import (
 from authz_service.core.holds import Approval
 from authz_service.core.ports import (
     AlreadyRejected,
-    AnswerHead,
     AnswerWanted,
     Attached,
     Hold,
@@ -105,6 +105,7 @@ from authz_service.core.states import (
     Waiting,
 )
 from authz_service.errors import AuthzError, Unavailable
+from authz_service.framing.headers import EDITED_HEADER, RESPONDED_HEADER
 from authz_service.model_apis.base import ApiError
 from authz_service.policy.decision import Decision, Effect
 from authz_service.view.caller import Caller
@@ -257,6 +258,7 @@ class Exchange:
         approvals: tuple[Approval, ...],
         *,
         previous: str | None = None,
+        replaces: str | None = None,
     ) -> list[Command]:
         if judged.inspection is None or not approvals:
             raise self._illegal(judged)
@@ -280,6 +282,7 @@ class Exchange:
             previous=previous,
             entries=self._drafts(self._decided(judged), size=len(body)),
             source=self.request.source,
+            replaces=replaces,
         )
         self.state = Opening(body)
         return [OpenHold(draft)]
@@ -338,9 +341,11 @@ class Exchange:
 
     def _releases_to(self, hold: Hold, now: float) -> Caller | None:
         """The identity that the rules are asked about at a release; None where its token has expired."""
-        if all(approval.snapshot for approval in hold.approvals):
-            return hold.caller
-        return self.request.caller if self.request.caller.expires_at > now else None
+        caller = self._release_identity(hold)
+        return caller if _is_snapshot(hold) or caller.expires_at > now else None
+
+    def _release_identity(self, hold: Hold) -> Caller:
+        return hold.caller if _is_snapshot(hold) else self.request.caller
 
     def _hold_ended(self, body: bytes, hold: Hold) -> list[Command]:
         if hold.state is HoldState.KILLED:
@@ -369,26 +374,66 @@ class Exchange:
             case RequestJudged(decision=decision):
                 if decision.effect is Effect.DENY:
                     return [LeaveHold(), *self._deny(state.body, event)]
+                if state.original is not None:
+                    return self._edit_rejudged(state, state.original, event)
                 if not _is_covered(state.hold, event):
-                    approvals = event.approvals or state.hold.approvals
-                    opened = self._open_hold(state.body, event, approvals, previous=state.hold.id)
-                    return [LeaveHold(), *opened]
+                    return self._hold_anew(state.body, state.hold, event, event.approvals)
+                if state.hold.is_response:
+                    return self._respond(state, event)
+                if state.hold.is_edited:
+                    self.state = replace(state, original=event)
+                    return [Judge(state.hold.forward, self._release_identity(state.hold), is_edited=True)]
                 return self._consume(state, event)
             case _:
                 raise self._illegal(event)
 
-    def _consume(self, state: Rejudging, judged: RequestJudged) -> list[Command]:
+    def _hold_anew(
+        self,
+        body: bytes,
+        hold: Hold,
+        judged: RequestJudged,
+        approvals: tuple[Approval, ...],
+        *,
+        replaces: str | None = None,
+    ) -> list[Command]:
+        """What was approved is not what the rules of now ask about."""
+        approvals = approvals or hold.approvals
+        opened = self._open_hold(body, judged, approvals, previous=hold.id, replaces=replaces)
+        return [LeaveHold(), *opened]
+
+    def _edit_rejudged(
+        self, state: Rejudging, original: RequestJudged, edited: RequestJudged
+    ) -> list[Command]:
+        hold, inspection = state.hold, edited.inspection
+        is_permitted = edited.decision.effect is Effect.ALLOW or edited.approvals == hold.approvals
+        is_same = inspection is not None and inspection.forward == hold.forward
+        if not is_permitted or not is_same or edited.model != hold.model:
+            # Of the request as it came: what others are asked about, nobody has edited.
+            return self._hold_anew(state.body, hold, original, edited.approvals, replaces=hold.id)
+        return self._consume(state, original, self._decided(edited))
+
+    def _consume(self, state: Rejudging, judged: RequestJudged, *more: EntryDraft) -> list[Command]:
         hold = state.hold
-        released = entries.released(self.request, model=hold.model, body=hold.forward, hold=hold.id)
-        drafts = self._drafts(self._decided(judged), released, size=len(state.body))
-        self.state = Consuming(state.body, hold, _asked(judged))
+        released = entries.released(
+            self.request, model=hold.model, body=hold.forward, hold=hold.id, is_edited=hold.is_edited
+        )
+        drafts = self._drafts(self._decided(judged), *more, released, size=len(state.body))
+        asked = _asked(judged)
+        self.state = Consuming(state.body, hold, replace(asked, marks=_marks(hold)) if asked else None)
         return [Consume(hold.id, hold.digest, drafts)]
+
+    def _respond(self, state: Rejudging, judged: RequestJudged) -> list[Command]:
+        """A reviewer has answered: the rules for answers are asked about that, and not the model."""
+        held = AnswerHeld(_asked(judged), state.hold, request=(state.body, judged))
+        self.state = AnswerRejudging(held, state.hold)
+        return [JudgeAnswer(state.hold, self._release_identity(state.hold))]
 
     def _consuming(self, state: Consuming, event: Event) -> list[Command]:
         match event:
             case HoldConsumed(is_ours=True):
                 self.state = Forwarded(state.asked)
-                return [LeaveHold(), Forward(state.hold.forward, state.hold.model)]
+                forward = Forward(state.hold.forward, state.hold.model, _marks(state.hold))
+                return [LeaveHold(), forward]
             case HoldConsumed(is_ours=False):
                 return self._judge_anew(state.body, state.hold)
             case _:
@@ -499,7 +544,7 @@ class Exchange:
         sent = b"".join(originals)
         original = sent if self._keeps_originals and sent != body else None
         if hold is not None:
-            head = AnswerHead(state.status, state.headers, masked)
+            head = AnswerHead(state.status, {**state.headers, **asked.marks}, masked)
             return self._hold_answer(AnswerHeld(asked, None, head, usage), hold, body, original)
         whole = replace(state, usage=usage, masked=masked, restored=restored)
         step = step._replace(release=body, masked={}, restored=None)
@@ -508,7 +553,7 @@ class Exchange:
     def _hold_answer(
         self, held: AnswerHeld, judged: AnswerRead, body: bytes, original: bytes | None
     ) -> list[Command]:
-        if judged.decision is None or held.head is None:
+        if judged.decision is None or held.head is None or held.asked is None:
             raise self._illegal(judged)
         started = entries.answer_started(self.request, status=held.head.status, headers=held.head.headers)
         decided = entries.answer_decided(self.request, judged.decision, judged.found, original)
@@ -617,13 +662,15 @@ class Exchange:
                 return self._withhold(held, replies.refused(error, session=session), "refused")
             case AnswerJudged(decision=decision):
                 decided = entries.answer_decided(self.request, decision, event.found)
+                first = () if held.request is None else (self._decided(held.request[1]),)
+                decided_on = (*first, decided)
                 if decision.effect is Effect.DENY:
                     reply = Reply(replies.answer_denied(decision, session=session), replies.retry(False))
-                    return self._withhold(held, reply, "answer_denied", decided)
+                    return self._withhold(held, reply, "answer_denied", *decided_on)
                 is_covered = decision.effect is Effect.ALLOW or event.approvals == hold.approvals
                 if not is_covered or event.body != hold.forward or hold.answer is None:
                     return self._hold_answer_anew(held, hold, event, decided)
-                return self._consume_answer(held, hold, hold.answer, event, decided)
+                return self._consume_answer(held, hold, hold.answer, event, decided_on)
             case _:
                 raise self._illegal(event)
 
@@ -631,7 +678,10 @@ class Exchange:
         self, held: AnswerHeld, hold: Hold, event: AnswerJudged, decided: EntryDraft
     ) -> list[Command]:
         """The approval was of other bytes, or by other people than the rules of now ask for."""
-        if hold.answer is None:
+        if held.request is not None:
+            body, judged = held.request
+            return self._hold_anew(body, hold, judged, event.approvals, replaces=hold.id)
+        if hold.answer is None or held.asked is None:
             raise self._illegal(event)
         self.state = replace(held, hold=None)
         draft = self._answer_draft(
@@ -648,25 +698,39 @@ class Exchange:
         return [LeaveHold(), OpenHold(draft)]
 
     def _consume_answer(
-        self, held: AnswerHeld, hold: Hold, head: AnswerHead, judged: AnswerJudged, decided: EntryDraft
+        self,
+        held: AnswerHeld,
+        hold: Hold,
+        head: AnswerHead,
+        judged: AnswerJudged,
+        decided: tuple[EntryDraft, ...],
     ) -> list[Command]:
         released = entries.answer_released(
-            self.request, body=judged.given, masked=head.masked, restored=judged.restored, hold=hold.id
+            self.request,
+            body=judged.given,
+            masked=head.masked,
+            restored=judged.restored,
+            hold=hold.id,
+            is_response=hold.is_response,
         )
-        drafts = [decided, released, entries.ended(self.request, "completed", held.usage)]
+        outcome = "responded" if hold.is_response else "completed"
+        drafts = [*decided, released, entries.ended(self.request, outcome, held.usage)]
         if held.head is None:
-            drafts.insert(0, entries.answer_started(self.request, status=head.status, headers=head.headers))
+            started = entries.answer_started(self.request, status=head.status, headers=head.headers)
+            drafts.insert(len(decided) - 1, started)
         self.state = AnswerConsuming(held, hold, judged.given)
-        return [Consume(hold.id, hold.digest, tuple(drafts))]
+        return [Consume(hold.id, hold.digest, self._drafts(*drafts))]
 
     def _answer_consuming(self, state: AnswerConsuming, event: Event) -> list[Command]:
         hold = state.hold
         match event:
             case HoldConsumed(is_ours=True) if hold.answer is not None:
                 is_own = state.held.head is not None
-                body = state.body
-                give = ForwardAnswer(body, is_last=True) if is_own else GiveAnswer(hold.answer, body)
-                return self._close(LeaveHold(), give)
+                give = GiveAnswer(hold.answer, state.body, _marks(hold))
+                own = ForwardAnswer(state.body, is_last=True)
+                return self._close(LeaveHold(), own if is_own else give)
+            case HoldConsumed(is_ours=False) if state.held.request is not None:
+                return self._judge_anew(state.held.request[0], hold)
             case HoldConsumed(is_ours=False):
                 reply = replies.answer_given(hold, session=self.request.session)
                 return self._withhold(state.held, reply, "approval_lost")
@@ -812,6 +876,17 @@ def _asked(judged: RequestJudged) -> Asked | None:
         return None
     fingerprint, changes = _digest(inspection.fingerprint), _digest(inspection.changes)
     return Asked(fingerprint, changes, inspection.operation.name, judged.model)
+
+
+def _is_snapshot(hold: Hold) -> bool:
+    return all(approval.snapshot for approval in hold.approvals)
+
+
+def _marks(hold: Hold) -> Mapping[str, str]:
+    """What the caller is told of a reviewer's part in it."""
+    if hold.is_response:
+        return {RESPONDED_HEADER: "true"}
+    return {EDITED_HEADER: "true"} if hold.is_edited else {}
 
 
 def _answer_fingerprint(asked: Asked) -> str:

@@ -36,7 +36,8 @@ class Stage:
     Silence rejects: when `within` seconds, and those of an escalation, have passed without the votes, the
     hold expires. An escalation changes who may vote and not how many must; what was voted before counts.
     With `hours` only business hours count. `remind` is how many seconds before the end of either time
-    those who may vote are to be reminded (0: not at all). Accounts of services vote only if the stage says.
+    those who may vote are to be reminded (0: not at all). Accounts of services vote only if the stage
+    says, and so does whoever edited what waits, or answered it.
     """
 
     reviewers: str
@@ -46,6 +47,7 @@ class Stage:
     remind: float = 0.0
     hours: Hours | None = None
     service_accounts: bool = False
+    editor_may_approve: bool = False
 
     def __post_init__(self) -> None:
         if self.votes < 1:
@@ -83,7 +85,8 @@ class Vote:
     """One person's word on the bytes with `digest`, for the stages that they may vote in.
 
     `at` is in seconds since the epoch, by the store's clock. `voter` is `Caller.identity`. With
-    `is_break_glass` it decides alone. What was withdrawn stays, and counts no longer.
+    `is_break_glass` it decides alone. What was withdrawn stays, and counts no longer; nor does what is void,
+    since the bytes were edited after it.
     """
 
     id: str
@@ -96,6 +99,7 @@ class Vote:
     reason: str = ""
     is_break_glass: bool = False
     withdrawn_at: float | None = None
+    is_void: bool = False
 
 
 class Turn(StrEnum):
@@ -171,13 +175,17 @@ def standing(
     if not approvals:
         raise ValueError("a hold without approvals could never be decided by anyone")
     times = _Times(opened_at, now, zones or {})
-    standing_votes = sorted((vote for vote in votes if vote.withdrawn_at is None), key=lambda v: v.at)
+    standing_votes = sorted(_that_count(votes), key=lambda v: v.at)
     for index, vote in enumerate(standing_votes):
         if vote.is_break_glass:
             before = _together(approvals, standing_votes[:index], replace(times, now=vote.at))
             if isinstance(before, Pending):
                 return Approved(vote.at) if vote.verdict is Verdict.APPROVE else Rejected(vote)
     return _together(approvals, standing_votes, times)
+
+
+def _that_count(votes: Sequence[Vote]) -> Iterator[Vote]:
+    return (vote for vote in votes if vote.withdrawn_at is None and not vote.is_void)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from authz_service.audit.draft import EntryDraft
-from authz_service.core.acts import Act, ActDraft, Review
+from authz_service.core.acts import Act, ActDraft, AnswerHead, Review
 from authz_service.core.business_hours import Zones
 from authz_service.core.holds import Approval, StageRef, Timed, Verdict, Vote
 from authz_service.view.caller import Caller
@@ -29,18 +29,6 @@ class HoldState(StrEnum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     KILLED = "killed"
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerHead:
-    """What stands before the body of an answer that waits: its status, and the headers that go with it.
-
-    `masked` counts what was taken out of the body, by entity type.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    masked: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +107,26 @@ class Hold:
     review: Review = Review.NONE
     zones: Zones = field(default_factory=dict)
     source: str = ""
+
+    @property
+    def is_answer(self) -> bool:
+        """The model has answered, and that waits."""
+        return self.answer is not None and not self.revisions
+
+    @property
+    def revisions(self) -> tuple[Act, ...]:
+        """What reviewers made of the bytes that wait, in order; the votes before the last are void."""
+        return tuple(act for act in self.acts if act.revised is not None)
+
+    @property
+    def is_edited(self) -> bool:
+        """What goes to the model is what a reviewer made of the request."""
+        return self.answer is None and bool(self.revisions)
+
+    @property
+    def is_response(self) -> bool:
+        """The answer is a reviewer's, and the model is not asked."""
+        return self.answer is not None and bool(self.revisions)
 
 
 @dataclass(frozen=True, slots=True)

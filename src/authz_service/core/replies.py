@@ -37,7 +37,7 @@ def pending(hold: Hold, *, session: str, prefer: Prefer = NOTHING_PREFERRED) -> 
     Who prefers `respond-async` asks for the state, and sends the request again once that is approved.
     """
     way_on = "once it is approved" if prefer.is_async else "to go on waiting"
-    what = "This request" if hold.answer is None else "The answer to this request"
+    what = "This request" if not hold.is_answer else "The answer to this request"
     message = (
         f"{what} waits for approval (hold {hold.id}, rule {hold.rule}). "
         f"Send the same request again {way_on}; its state is at "
@@ -74,11 +74,11 @@ def ended(hold: Hold, *, session: str) -> Reply:
     details = {"hold": hold.id, "rule": hold.rule}
     if hold.state is HoldState.REJECTED:
         reason = next((v.reason for v in hold.votes if v.verdict is Verdict.REJECT), "")
-        what = "rejected this request" if hold.answer is None else "withheld the answer to this request"
+        what = "rejected this request" if not hold.is_answer else "withheld the answer to this request"
         message = f"A reviewer {what} (hold {hold.id}): {reason}"
         return Reply(ApiError(403, "request_rejected", message, session, details), retry(False))
     message = f"Nobody approved this request in time (hold {hold.id}); without approval it does not run."
-    if hold.answer is not None:
+    if hold.is_answer:
         message = f"Nobody approved the answer to this request in time (hold {hold.id})."
     return Reply(ApiError(403, "approval_expired", message, session, details), retry(False))
 

@@ -23,6 +23,8 @@ def terms(stage: Stage) -> dict[str, Any]:
         found["hours"] = [hours.zone, list(hours.days), hours.start, hours.end]
     if stage.service_accounts:
         found["service_accounts"] = True
+    if stage.editor_may_approve:
+        found["editor_may_approve"] = True
     return found
 
 
@@ -39,4 +41,5 @@ def stage_with(reviewers: str, votes: int, within: float, terms: dict[str, Any] 
         remind=float(terms.get("remind", 0)),
         hours=Hours(hours[0], tuple(hours[1]), hours[2], hours[3]) if hours else None,
         service_accounts=bool(terms.get("service_accounts")),
+        editor_may_approve=bool(terms.get("editor_may_approve")),
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
+from authz_service.core.acts import AnswerHead
 from authz_service.core.events import AnswerRead, RequestJudged
-from authz_service.core.ports import AnswerHead, Hold
+from authz_service.core.ports import Hold
 from authz_service.values import value
 from authz_service.view.answer import Usage
 
@@ -51,10 +52,14 @@ class Waiting:
 
 @value
 class Rejudging:
-    """Approved; the rules of this moment are asked before the approval is used."""
+    """Approved; the rules of this moment are asked before the approval is used.
+
+    What was edited they are asked about twice: `original` is what they said to what the caller sent.
+    """
 
     body: bytes
     hold: Hold
+    original: RequestJudged | None = None
 
 
 @value
@@ -74,6 +79,7 @@ class Asked:
     changes: str
     operation: str
     model: str
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 @value
@@ -107,13 +113,15 @@ class AnswerHeld:
     """The whole answer waits for people; the caller has received nothing of it. `hold` once opened.
 
     `head` is that of the answer that came on this very stream, with its `usage`; None for who waits for
-    the answer to an earlier request.
+    the answer to an earlier request, or for a reviewer's. Of that `request` is the body, and what the rules
+    said to it at the release.
     """
 
-    asked: Asked
+    asked: Asked | None
     hold: Hold | None
     head: AnswerHead | None = None
     usage: Usage | None = None
+    request: tuple[bytes, RequestJudged] | None = None
 
 
 @value

@@ -11,6 +11,12 @@ MODEL_HEADER: Final = "x-authz-model"
 SESSION_HEADER: Final = "x-authz-session"
 """On every answer: the id under which the exchange is on record."""
 
+EDITED_HEADER: Final = "x-authz-edited"
+"""`true` on the answer to a request that a reviewer has edited."""
+
+RESPONDED_HEADER: Final = "x-authz-responded"
+"""`true` on an answer that a reviewer has written in the place of the model."""
+
 GATEWAY_PREFIX: Final = "x-authz-"
 """Headers that only the gateway may set; Envoy strips them before anything reads a request."""
 

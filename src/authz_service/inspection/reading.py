@@ -7,8 +7,7 @@ from typing import Final
 from authz_service.framing.encoding import RequestFormat
 from authz_service.framing.multipart import boundary_in
 from authz_service.inspection.bodies import read_body
-from authz_service.model_apis.base import ModelApi, Operation
-from authz_service.model_apis.registry import ADAPTERS
+from authz_service.model_apis.registry import operation_named
 from authz_service.view.request import RequestView
 
 _DEPTH: Final = 499
@@ -20,18 +19,10 @@ def view_again(api: str, operation: str, body: bytes) -> RequestView | None:
 
     Raises `Unreadable` for a body that it no longer reads.
     """
-    known = _known(api, operation)
+    known = operation_named(api, operation)
     if known is None:
         return None
     adapter, of = known
     content_type = f"{RequestFormat.FORM}; boundary={boundary_in(body)}"  # JSON needs none
     read = read_body(body, of.takes, content_type=content_type, max_depth=_DEPTH)
     return adapter.read_request(of, read.document)
-
-
-def _known(api: str, operation: str) -> tuple[ModelApi, Operation] | None:
-    for adapter in ADAPTERS:
-        for known in adapter.operations:
-            if (adapter.name, known.name) == (api, operation):
-                return adapter, known
-    return None

@@ -6,7 +6,8 @@ from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.anthropic_answer import CountReader, MessagesAnswerReader
 from authz_service.model_apis.anthropic_errors import anthropic_error, anthropic_error_event
 from authz_service.model_apis.anthropic_request import MessagesReader
-from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.anthropic_said import said_in_messages
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.view.request import Path, RequestView
 
 NAME = "anthropic"
@@ -58,6 +59,10 @@ class Anthropic:
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole messages and for streams: the type of the first frame says which it is."""
         return CountReader() if request.operation == COUNT_TOKENS.name else MessagesAnswerReader()
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """A message, or its events; of tokens nobody but the model can count anything."""
+        return None if request.operation == COUNT_TOKENS.name else said_in_messages(request, said)
 
     def error_body(self, error: ApiError) -> bytes:
         """Anthropic's object."""

@@ -40,6 +40,23 @@ class ApiError:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody says in the place of the model. `id` has letters and digits; `created` is in seconds."""
+
+    text: str
+    id: str
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAnswer:
+    """A whole answer in a dialect: its content type, and its body, which may be a whole stream."""
+
+    content_type: str
+    body: bytes
+
+
 class AnswerReader(Protocol):
     """Reads the frames of one answer in order; it keeps what it must remember between them."""
 
@@ -81,6 +98,13 @@ class ModelApi(Protocol):
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader for the answer to this very request (`operation` says which), whole or streamed."""
+        ...
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """An answer to `request` that says this, as its model would: streamed where the request asks for it.
+
+        None where the operation's answers are no texts.
+        """
         ...
 
     def error_body(self, error: ApiError) -> bytes:

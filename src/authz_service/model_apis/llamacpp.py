@@ -7,10 +7,11 @@ from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, unreadable
-from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.llamacpp_words import NATIVE_WORDS
 from authz_service.model_apis.logprobs import beside, is_small
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
+from authz_service.model_apis.own_answer import events, whole
 from authz_service.model_apis.request_reader import RequestReader, Speaker
 from authz_service.view.answer import AnswerFrame, Echo, Usage
 from authz_service.view.request import Path, RequestView, Role
@@ -58,6 +59,14 @@ class LlamaCpp:
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole answers and for streams, which have the same shape."""
         return _AnswerReader()
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """A text, or an event with it and one that ends it."""
+        head = {"index": 0, "model": request.model}
+        if not request.stream:
+            return whole(head | {"content": said.text, "stop": True, "stop_type": "eos"})
+        end = {"content": "", "stop": True, "stop_type": "eos"}
+        return events([head | {"content": said.text, "stop": False}, head | end])
 
     def error_body(self, error: ApiError) -> bytes:
         """OpenAI's object, which this server uses too."""

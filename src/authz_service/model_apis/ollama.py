@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from authz_service.framing.encoding import BodyFormat
-from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.ollama_answer import OllamaAnswerReader, VectorsReader
 from authz_service.model_apis.ollama_request import OllamaReader
+from authz_service.model_apis.ollama_said import said_in_ollama
 from authz_service.view.request import Path, RequestView
 
 NAME = "ollama"
@@ -64,6 +65,10 @@ class Ollama:
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader of texts, or of vectors."""
         return VectorsReader() if request.operation in _CARRIERS else OllamaAnswerReader()
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """A message or a text, or its lines; vectors are no texts."""
+        return None if request.operation in _CARRIERS else said_in_ollama(request, said)
 
     def error_body(self, error: ApiError) -> bytes:
         """`{"error": message, "code", ...}`, which the client raises with its message."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
-from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.open_inference_answer import GenerateAnswerReader, InferAnswerReader
 from authz_service.model_apis.open_inference_errors import inference_error, inference_error_event
 from authz_service.model_apis.open_inference_request import InferenceReader
@@ -69,6 +69,10 @@ class OpenInference:
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader of tensors, or of generated text."""
         return InferAnswerReader() if request.operation in _TENSORS else GenerateAnswerReader()
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """None: what its tensors are called, only the model knows."""
+        return None
 
     def error_body(self, error: ApiError) -> bytes:
         """`{"error": message}`."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from authz_service.framing.encoding import BodyFormat, RequestFormat
-from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.openai_audio_answer import TranscriptReader
 from authz_service.model_apis.openai_audio_request import AudioReader
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
+from authz_service.model_apis.own_answer import whole
 from authz_service.view.request import Path, RequestView
 
 NAME = "openai_audio"
@@ -53,6 +54,10 @@ class OpenAiAudio:
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader of the one frame that there is."""
         return TranscriptReader()
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """A transcription."""
+        return whole({"text": said.text})
 
     def error_body(self, error: ApiError) -> bytes:
         """OpenAI's object."""

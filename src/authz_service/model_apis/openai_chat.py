@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from authz_service.framing.encoding import BodyFormat
-from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.openai_chat_answer import ChatAnswerReader
 from authz_service.model_apis.openai_chat_request import ChatRequestReader
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
+from authz_service.model_apis.openai_said import said_in_chat
 from authz_service.view.request import Path, RequestView
 
 NAME = "openai_chat"
@@ -54,6 +55,10 @@ class OpenAiChat:
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole answers and for streams: a choice says which it is."""
         return ChatAnswerReader(request)
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """A completion, or its chunks."""
+        return said_in_chat(request, said)
 
     def error_body(self, error: ApiError) -> bytes:
         """OpenAI's object."""

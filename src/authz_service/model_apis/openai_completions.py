@@ -13,10 +13,11 @@ from authz_service.model_apis.answer_frame import (
     openai_usage,
     unreadable,
 )
-from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.logprobs import beside
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
 from authz_service.model_apis.openai_refused import KINDS, LOG_PROBABILITIES
+from authz_service.model_apis.openai_said import said_in_completions
 from authz_service.model_apis.openai_words import KEYS, SELECTING, without_refusing
 from authz_service.model_apis.request_reader import RequestReader, Speaker
 from authz_service.view.answer import AnswerFrame
@@ -73,6 +74,10 @@ class OpenAiCompletions:
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole answers and for streams, which have the same shape."""
         return _AnswerReader()
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """A completion, or its chunks."""
+        return said_in_completions(request, said)
 
     def error_body(self, error: ApiError) -> bytes:
         """OpenAI's object."""

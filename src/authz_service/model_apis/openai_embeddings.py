@@ -9,7 +9,7 @@ from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.answer_frame import FrameTexts, is_number, openai_usage, unreadable
-from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
 from authz_service.model_apis.openai_refused import KINDS
 from authz_service.model_apis.openai_words import KEYS, SELECTING, without_refusing
@@ -67,6 +67,10 @@ class OpenAiEmbeddings:
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader of the one frame that there is."""
         return _AnswerReader()
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """None: vectors are no texts."""
+        return None
 
     def error_body(self, error: ApiError) -> bytes:
         """OpenAI's object."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 from authz_service.framing.encoding import BodyFormat
-from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.openai_errors import openai_error
 from authz_service.model_apis.openai_responses_answer import ResponsesAnswerReader
 from authz_service.model_apis.openai_responses_request import ResponsesReader
 from authz_service.model_apis.openai_responses_words import EVENT_NAMES
+from authz_service.model_apis.openai_said import said_in_responses
 from authz_service.view.request import Path, RequestView
 
 NAME = "openai_responses"
@@ -52,6 +53,10 @@ class OpenAiResponses:
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole responses and for streams: the first frame says which it is."""
         return ResponsesAnswerReader()
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """A response, or the events that end in it."""
+        return said_in_responses(request, said)
 
     def error_body(self, error: ApiError) -> bytes:
         """OpenAI's object."""

@@ -110,6 +110,15 @@ def find_operation(method: str, path: str) -> tuple[ModelApi, Operation] | None:
     return _ROUTES.find(method, path)
 
 
+def operation_named(api: str, name: str) -> tuple[ModelApi, Operation] | None:
+    """An adapter and its operation by their names, as holds have them; the path may stand for many."""
+    for adapter in ADAPTERS:
+        for operation in adapter.operations:
+            if (adapter.name, operation.name) == (api, name):
+                return adapter, operation
+    return None
+
+
 def error_shape(path: str) -> ModelApi:
     """The dialect in which to say an error to whoever called `path`.
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.answer_frame import FrameTexts, unreadable
-from authz_service.model_apis.base import AnswerReader, ApiError, Operation
+from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.logprobs import is_small
 from authz_service.model_apis.openai_refused import KINDS, REFUSED
+from authz_service.model_apis.own_answer import events, whole
 from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader, Speaker
 from authz_service.model_apis.tgi_errors import tgi_error, tgi_error_event
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
@@ -85,6 +86,13 @@ class Tgi:
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole answers and for streams."""
         return _AnswerReader()
+
+    def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
+        """A text, or one token that says it all."""
+        if not request.stream:
+            return whole({"generated_text": said.text})
+        token = {"id": 0, "text": said.text, "logprob": 0.0, "special": False}
+        return events([{"index": 1, "token": token, "generated_text": said.text, "details": None}])
 
     def error_body(self, error: ApiError) -> bytes:
         """`{"error", "error_type"}`."""

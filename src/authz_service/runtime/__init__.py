@@ -2,6 +2,7 @@
 
 - `gateway`: what all exchanges of a process share; `rules`: what a reload replaces as a whole
 - `driver`: runs one exchange's commands; `mailbox`: what waits to be handled by it
+- `revising`: what reviewers make of a request
 - `judging`, `answers`: a request, and an answer, by the rules of this moment
 - `threads`: large bodies, off the event loop
 - `waiting`: the lines in front of holds; `resuming`: exchanges that an earlier process was holding

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from authz_service.core.acts import AnswerHead
 from authz_service.core.events import AnswerFailed, AnswerJudged, AnswerRead
-from authz_service.core.ports import AnswerHead, Hold
+from authz_service.core.ports import Hold
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Unreadable
 from authz_service.inspection.answer import answer_pipe, restoring_pipe

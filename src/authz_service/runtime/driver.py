@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, assert_never
 
+from authz_service.core.acts import AnswerHead
 from authz_service.core.commands import (
     Abort,
     Command,
@@ -40,7 +41,7 @@ from authz_service.core.events import (
     WaitElapsed,
 )
 from authz_service.core.exchange import Exchange
-from authz_service.core.ports import BEGUN_BEFORE, AnswerHead
+from authz_service.core.ports import BEGUN_BEFORE
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import ApiError
@@ -63,16 +64,16 @@ class Transport(Protocol):
         """The caller has received the answer's headers."""
         ...
 
-    async def forward(self, body: bytes, model: str) -> None:
-        """Let the request through to `model` with `body`."""
+    async def forward(self, body: bytes, model: str, marks: Mapping[str, str]) -> None:
+        """Let the request through to `model` with `body`; `marks` are headers of ours for the answer."""
         ...
 
     async def reply(self, error: ApiError, headers: Mapping[str, str]) -> None:
         """Answer in place of the model."""
         ...
 
-    async def give(self, head: AnswerHead, body: bytes) -> None:
-        """Answer in place of the model, with a whole answer."""
+    async def give(self, head: AnswerHead, body: bytes, marks: Mapping[str, str]) -> None:
+        """Answer in place of the model, with a whole answer and headers of ours."""
         ...
 
     async def answer(self, body: bytes, *, is_last: bool) -> None:
@@ -214,7 +215,7 @@ class Driver:
             case Judge():
                 return await self._judge(command)
             case Forward():
-                await self.transport.forward(command.body, command.model)
+                await self.transport.forward(command.body, command.model, command.marks)
             case ReadAnswer():
                 return await self._read_answer(command)
             case OpenHold() | FindAnswer() | Consume():
@@ -222,7 +223,7 @@ class Driver:
             case JudgeAnswer():
                 return await self._judge_answer(command)
             case GiveAnswer():
-                await self.transport.give(command.head, command.body)
+                await self.transport.give(command.head, command.body, command.marks)
             case Reply():
                 await self.transport.reply(command.error, command.headers)
             case CutAnswer():
@@ -286,8 +287,9 @@ class Driver:
             except AuthzError as error:
                 return RequestFailed(error)
         self._mark(Doing.JUDGES)
+        rules = self.gateway.rules
         judged = await judge(
-            self.gateway.rules,
+            rules.for_edited if command.is_edited else rules,
             self.exchange.request,
             self.route,
             command.body,
@@ -299,7 +301,10 @@ class Driver:
         self._mark(Doing.HAS)
         if isinstance(judged, RequestFailed):
             return judged
-        self._inspection = judged.inspection
+        before, self._inspection = self._inspection, judged.inspection
+        if command.is_edited and before is not None and judged.inspection is not None:
+            # What the placeholders in it stand for is in what the caller sent.
+            self._inspection = replace(judged.inspection, placeholders=before.placeholders)
         return replace(judged, new_hold=self.new_id("hold")) if judged.approvals else judged
 
     async def _judge_answer(self, command: JudgeAnswer) -> Event:

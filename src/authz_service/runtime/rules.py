@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from authz_service.config.model import Config, Mask
 from authz_service.core.holds import Approval
@@ -57,6 +57,11 @@ class Rules:
     def keeps_originals(self) -> bool:
         """Whether what was there before masking goes on record."""
         return self.config.record.keeping.keep.originals > 0
+
+    @property
+    def for_edited(self) -> Rules:
+        """The same for what was masked before a person edited it: the placeholders in it are its texts."""
+        return replace(self, request_masks=Masks(self.request_masks.operators))
 
     @classmethod
     def of(cls, config: Config, policy: Policy, scanner: Scanner, mask_key: bytes = b"") -> Rules:

@@ -25,6 +25,7 @@ LARGEST_CHUNK = 62_000
 MOST_REMEMBERED = 128
 """Messages that are kept of each kind, for one set of header names each (which may take 60 KiB)."""
 
+_NO_MARKS: Mapping[str, str] = {}
 _ALLOWED = Struct()
 _ALLOWED.update({"authz": {"decision": "allow"}})
 
@@ -50,8 +51,12 @@ def release_answer(*, set_headers: Mapping[str, str], remove: Iterable[str]) -> 
     return ProcessingResponse(response_headers=HeadersResponse(response=common))
 
 
-def released_answer(*, session: str, remove: tuple[str, ...]) -> ProcessingResponse:
-    """`release_answer` under the name of `session`."""
+def released_answer(
+    *, session: str, remove: tuple[str, ...], marks: Mapping[str, str] = _NO_MARKS
+) -> ProcessingResponse:
+    """`release_answer` under the name of `session`, with `marks` that few answers have."""
+    if marks:
+        return release_answer(set_headers={SESSION_HEADER: session, **marks}, remove=remove)
     response = ProcessingResponse()
     response.CopyFrom(_released_answer(remove))
     header = response.response_headers.response.header_mutation.set_headers[0].header

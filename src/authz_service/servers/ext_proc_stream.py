@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 
-from authz_service.core.ports import AnswerHead
+from authz_service.core.acts import AnswerHead
 from authz_service.core.replies import refused
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError
-from authz_service.framing.headers import ANSWER_ALLOWED, SESSION_HEADER, to_remove
+from authz_service.framing.headers import ANSWER_ALLOWED, EDITED_HEADER, SESSION_HEADER, to_remove
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import error_shape
 from authz_service.servers.ext_proc_messages import (
@@ -43,9 +43,11 @@ class EnvoyStream:
     answer_begun: bool = False
     is_done: bool = False
     failure: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
 
-    async def forward(self, body: bytes, model: str) -> None:
+    async def forward(self, body: bytes, model: str, marks: Mapping[str, str]) -> None:
         """Let the request through: its allowed headers, no query, to `model`."""
+        self.marks = marks
         remove = to_remove(self.request_headers, frozenset(self.request.headers))
         await self.context.write(released_request(model=model, path=self.request.path, remove=remove))
         if body or self.request_has_body:  # an empty one too has an end, which the model waits for
@@ -68,20 +70,25 @@ class EnvoyStream:
         if self.answer_begun:
             self.abort("the answer had begun")
             return
+        headers = {**headers, **self.marks}
         self.is_done = True  # first: Envoy cancels the stream as soon as it has read this
         await self.context.write(immediate(status, headers=headers, body=body))
 
-    async def give(self, head: AnswerHead, body: bytes) -> None:
+    async def give(self, head: AnswerHead, body: bytes, marks: Mapping[str, str]) -> None:
         """A whole answer, as it was approved."""
-        crossing = {name: text for name, text in head.headers.items() if name in ANSWER_ALLOWED}
-        await self.immediate(head.status, {**crossing, SESSION_HEADER: self.request.session}, body)
+        kept = ANSWER_ALLOWED | {EDITED_HEADER}
+        crossing = {name: text for name, text in head.headers.items() if name in kept}
+        own = {SESSION_HEADER: self.request.session, **marks}
+        await self.immediate(head.status, crossing | own, body)
 
     async def answer(self, body: bytes, *, is_last: bool) -> None:
         """A piece of the answer, its headers before the first."""
         if not self.answer_begun:
             self.answer_begun = True
             remove = to_remove(self.answer_headers, self.answer_crossing)
-            await self.context.write(released_answer(session=self.request.session, remove=remove))
+            await self.context.write(
+                released_answer(session=self.request.session, remove=remove, marks=self.marks)
+            )
         if self.answer_has_body:
             trailers = self.answer_trailers if is_last else None
             for message in answer_body(body, is_last=is_last and trailers is None):

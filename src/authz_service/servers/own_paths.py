@@ -66,7 +66,9 @@ async def _hold_state(gateway: Gateway, hold: Hold) -> bytes:
         {
             "id": hold.id,
             "state": hold.state.value,
-            "waits": "request" if hold.answer is None else "answer",
+            "waits": "answer" if hold.is_answer else "request",
+            "edited": hold.is_edited,
+            "responded": hold.is_response,
             "rule": hold.rule,
             "model": hold.model,
             "created_at": rfc3339(int(hold.created_at * 1e6)),

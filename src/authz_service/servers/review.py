@@ -22,6 +22,7 @@ from authz_service.errors import Misconfigured
 from authz_service.masking.seams import Scanner
 from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_withdrawn
 from authz_service.servers.review_context import Contexts
+from authz_service.servers.review_deciding import Reviser
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_holds import HoldReview
 from authz_service.servers.review_keys import KeyReview
@@ -70,6 +71,7 @@ class ReviewServer:
     verifier: ReviewVerifier
     roles: Roles
     limits: Callable[[], HoldLimits]
+    reviser: Reviser
     clock: Callable[[], float] = time.time
     poll: float = 0.5
     tokens: Callable[[Calls], TokenReview] | None = None
@@ -92,7 +94,7 @@ class ReviewServer:
         calls = Calls(self.verifier, self.roles, self.clock, self.recheck)
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
         contexts = Contexts(self.store, self.scanner)
-        holds = HoldReview(self.store, calls, self.limits, feed, contexts)
+        holds = HoldReview(self.store, calls, self.limits, feed, contexts, self.reviser)
         add_HoldServiceServicer_to_server(holds, server)
         add_SessionServiceServicer_to_server(
             SessionReview(self.store, calls, self.index, self.poll, lambda: feed.is_closed), server

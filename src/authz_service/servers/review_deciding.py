@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from authz_api.v1 import holds_pb2 as pb
-from authz_service.core.acts import ActDraft, ActKind
+from authz_service.core.acts import ActDraft, ActKind, Revision
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import Ballot, Hold, HoldLimits, Store
-from authz_service.errors import Forbidden
-from authz_service.servers.review_requests import Word, read_text, read_vote
+from authz_service.errors import Forbidden, Unreadable
+from authz_service.runtime.revising import Revised
+from authz_service.servers.review_requests import Word, read_digest, read_text, read_vote
 from authz_service.servers.roles import Standing
 
 VoteRequest = pb.ApproveHoldRequest | pb.RejectHoldRequest
+ReviseRequest = pb.EditHoldRequest | pb.RespondHoldRequest
+
+MAX_RESPONSE = 100_000
+
+
+class Reviser(Protocol):
+    """Reads and judges what reviewers make of requests; see `runtime.revising`."""
+
+    async def edited(self, hold: Hold, body: bytes) -> Revised:
+        """The request of `hold` with what `body` changes in it."""
+        ...
+
+    async def response(self, hold: Hold, text: str) -> Revised:
+        """An answer to the request of `hold` that says `text`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +40,7 @@ class Deciding:
     store: Store
     limits: Callable[[], HoldLimits]
     changed: Callable[[], None]
+    reviser: Reviser
 
     async def vote(self, standing: Standing, request: VoteRequest, verdict: Verdict) -> Hold:
         """The hold after one vote."""
@@ -67,11 +85,59 @@ class Deciding:
         text = read_text(request.reason, request.idempotency_key, needed_for="a review")
         return await self._act(standing, hold, ActKind.REVIEW, request.idempotency_key, text)
 
+    async def edit(self, standing: Standing, request: pb.EditHoldRequest) -> Hold:
+        """The hold with the edited request; for those who may vote."""
+        hold, text = await self._to_revise(standing, request)
+        revised = await self.reviser.edited(hold, request.body)
+        return await self._revise(standing, hold, ActKind.EDIT, request, revised, text)
+
+    async def respond(self, standing: Standing, request: pb.RespondHoldRequest) -> Hold:
+        """The hold with their answer; for those who may vote."""
+        hold, text = await self._to_revise(standing, request)
+        if not request.text.strip() or len(request.text) > MAX_RESPONSE:
+            message = f"an answer has 1 to {MAX_RESPONSE} characters"
+            raise Unreadable(message, code="response_required")
+        revised = await self.reviser.response(hold, request.text)
+        return await self._revise(standing, hold, ActKind.RESPOND, request, revised, text)
+
+    async def _to_revise(self, standing: Standing, request: ReviseRequest) -> tuple[Hold, str]:
+        text = read_text(request.reason, request.idempotency_key)
+        read_digest(request.digest)
+        hold = await self._visible(standing, request.id)
+        if not standing.stages(hold):
+            raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
+        return hold, text
+
+    async def _revise(
+        self,
+        standing: Standing,
+        hold: Hold,
+        kind: ActKind,
+        request: ReviseRequest,
+        revised: Revised,
+        text: str,
+    ) -> Hold:
+        revision = Revision(
+            shown=request.digest,
+            forward=revised.forward,
+            findings=revised.findings,
+            may_vote_in=standing.stages(hold),
+            changes=revised.changes,
+            answer=revised.answer,
+        )
+        return await self._act(standing, hold, kind, request.idempotency_key, text, revision)
+
     async def _visible(self, standing: Standing, hold_id: str) -> Hold:
         return standing.visible(await self.store.hold(hold_id))
 
     async def _act(
-        self, standing: Standing, hold: Hold, kind: ActKind, idempotency_key: str, text: str = ""
+        self,
+        standing: Standing,
+        hold: Hold,
+        kind: ActKind,
+        idempotency_key: str,
+        text: str = "",
+        revision: Revision | None = None,
     ) -> Hold:
         person = standing.person
         draft = ActDraft(
@@ -82,6 +148,7 @@ class Deciding:
             name=person.person or person.subject,
             text=text,
             idempotency_key=idempotency_key,
+            revision=revision,
         )
         acted = await self.store.act(draft, self.limits())
         self.changed()

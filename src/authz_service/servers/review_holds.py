@@ -18,7 +18,7 @@ from authz_service.errors import AuthzError
 from authz_service.inspection.unread import unread_in
 from authz_service.servers.review_calls import Calls, Context, answering
 from authz_service.servers.review_context import Contexts
-from authz_service.servers.review_deciding import Deciding, VoteRequest
+from authz_service.servers.review_deciding import Deciding, Reviser, VoteRequest
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_messages import hold_message, timestamp
 from authz_service.servers.review_requests import hold_query, read_cursor, read_votes
@@ -39,6 +39,7 @@ class HoldReview(HoldServiceServicer):
     limits: Callable[[], HoldLimits]
     feed: HoldFeed
     contexts: Contexts
+    reviser: Reviser
 
     async def ListHolds(self, request: pb.ListHoldsRequest, context: Context) -> pb.ListHoldsResponse:
         """Only what the caller may see; a page may be short."""
@@ -162,9 +163,26 @@ class HoldReview(HoldServiceServicer):
             hold = await self._deciding.review(standing, request)
             return pb.ReviewHoldResponse(hold=await self._told(hold, standing), as_of=await self._now())
 
+    async def EditHold(self, request: pb.EditHoldRequest, context: Context) -> pb.EditHoldResponse:
+        """The hold with the edited request, body and all."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            hold = await self._deciding.edit(standing, request)
+            return pb.EditHoldResponse(hold=await self._revised(hold, standing), as_of=await self._now())
+
+    async def RespondHold(self, request: pb.RespondHoldRequest, context: Context) -> pb.RespondHoldResponse:
+        """The hold with the reviewer's answer, body and all."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            hold = await self._deciding.respond(standing, request)
+            return pb.RespondHoldResponse(hold=await self._revised(hold, standing), as_of=await self._now())
+
+    async def _revised(self, hold: Hold, standing: Standing) -> pb.Hold:
+        return _message(hold, standing, await self._waiting(hold), with_body=True)
+
     @property
     def _deciding(self) -> Deciding:
-        return Deciding(self.store, self.limits, self.feed.nudge)
+        return Deciding(self.store, self.limits, self.feed.nudge, self.reviser)
 
     async def _outcome(self, standing: Standing, vote: VoteRequest, verdict: Verdict) -> pb.Outcome:
         try:

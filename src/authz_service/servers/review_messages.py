@@ -11,10 +11,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import common_pb2, holds_pb2, sessions_pb2
 from authz_service.audit.retention import ORIGINAL
-from authz_service.core.acts import Act, ActKind, Review
+from authz_service.core.acts import Act, ActKind, AnswerHead, Review
 from authz_service.core.business_hours import Hours
 from authz_service.core.holds import Stage, StageRef, Turn, Verdict, Vote
-from authz_service.core.ports import AnswerHead, Entry, Hold, HoldState, Session
+from authz_service.core.ports import Entry, Hold, HoldState, Session
 from authz_service.view.caller import Caller
 from authz_service.view.unread import Unread
 
@@ -38,6 +38,8 @@ _ACTS = {
     ActKind.COMMENT: holds_pb2.ACT_KIND_COMMENT,
     ActKind.WITHDRAW: holds_pb2.ACT_KIND_WITHDRAW,
     ActKind.REVIEW: holds_pb2.ACT_KIND_REVIEW,
+    ActKind.EDIT: holds_pb2.ACT_KIND_EDIT,
+    ActKind.RESPOND: holds_pb2.ACT_KIND_RESPOND,
 }
 _VERDICTS = {Verdict.APPROVE: holds_pb2.VERDICT_APPROVE, Verdict.REJECT: holds_pb2.VERDICT_REJECT}
 
@@ -77,6 +79,8 @@ def hold_message(
         unread=[_unread(value) for value in unread],
         answer=None if hold.answer is None else _answer(hold.answer),
         acts=[_act(act) for act in hold.acts],
+        is_edited=hold.is_edited,
+        is_response=hold.is_response,
         claim=_act(hold.claim) if hold.claim else None,
         review=REVIEWS[hold.review],
         is_due_soon=hold.is_due_soon,
@@ -187,6 +191,7 @@ def _stage(hold: Hold, ref: StageRef, stage: Stage) -> holds_pb2.Stage:
         is_open=is_open or later in hold.open_stages,
         is_escalated=later in hold.open_stages,
         service_accounts=stage.service_accounts,
+        editor_may_approve=stage.editor_may_approve,
         counted=_counted(hold, ref),
     )
     if stage.escalate is not None:
@@ -247,6 +252,7 @@ def _act(act: Act) -> holds_pb2.Act:
         text=safe_text(act.text),
         votes=[safe_text(vote) for vote in act.votes],
         until=None if act.until is None else timestamp(act.until),
+        digest="" if act.revised is None else safe_text(act.revised.digest),
     )
 
 

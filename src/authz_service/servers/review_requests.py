@@ -95,12 +95,17 @@ def read_vote(request: pb.ApproveHoldRequest | pb.RejectHoldRequest, verdict: Ve
     """Raises `Unreadable` for a digest that is none, a text over its limit, a rejection without reason."""
     if request.break_glass and not request.reason.strip():
         raise Unreadable("a decision that is made alone needs a reason", code="reason_required")
-    if not _DIGEST.fullmatch(request.digest):
-        raise Unreadable("name what you decide by `digest`: 64 lower-case hex digits", code="digest_required")
+    read_digest(request.digest)
     if verdict is Verdict.REJECT and not request.reason.strip():
         raise Unreadable("a rejection needs a reason: the caller reads it", code="reason_required")
     reason = read_text(request.reason, request.idempotency_key)
     return Word(request.digest, reason, request.idempotency_key, is_break_glass=request.break_glass)
+
+
+def read_digest(digest: str) -> None:
+    """Raises `Unreadable` for a digest that is none."""
+    if not _DIGEST.fullmatch(digest):
+        raise Unreadable("name what you decide by `digest`: 64 lower-case hex digits", code="digest_required")
 
 
 def read_text(text: str, idempotency_key: str, *, needed_for: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,8 +13,8 @@ from sqlalchemy import Row, insert, select
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
-from authz_service.core.acts import Act, ActDraft, ActKind, Review, claim_of
-from authz_service.core.holds import Approved, Expired, Pending, Rejected, Vote
+from authz_service.core.acts import Act, ActDraft, ActKind, Review, Revised, Revision, claim_of
+from authz_service.core.holds import Approved, Expired, Pending, Rejected, Vote, standing
 from authz_service.core.ports import Hold, HoldLimits, HoldState
 from authz_service.errors import Conflict, Forbidden
 from authz_service.store.eligibility import refuse_requester
@@ -21,17 +22,19 @@ from authz_service.store.ending import expire, move
 from authz_service.store.hold_rows import (
     OPEN,
     act_row,
+    approvals_of,
     bytes_held,
     identity_text,
     key_text,
     micro,
     next_turn,
     requester_of,
+    revised_document,
     seconds,
     stands_at,
     state_at,
 )
-from authz_service.store.loading import hold_with_id, load_acts, load_hold, load_votes
+from authz_service.store.loading import hold_with_id, load_acts, load_hold, load_votes, standing_of
 from authz_service.store.schema import hold_acts, votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
@@ -43,6 +46,8 @@ _KINDS = {
     ActKind.COMMENT: Kind.HOLD_COMMENTED,
     ActKind.WITHDRAW: Kind.HOLD_WITHDRAWN,
     ActKind.REVIEW: Kind.HOLD_REVIEWED,
+    ActKind.EDIT: Kind.HOLD_EDITED,
+    ActKind.RESPOND: Kind.HOLD_RESPONDED,
 }
 
 
@@ -67,6 +72,8 @@ def act(transaction: Transaction, draft: ActDraft, limits: HoldLimits, *, act_id
         case ActKind.REVIEW:
             _refuse_review(transaction, row, draft)
             _act(transaction, row, draft, new, {"review": Review.DONE.value})
+        case ActKind.EDIT | ActKind.RESPOND:
+            _revise(transaction, row, draft, new)
         case _ as never:
             assert_never(never)
     return load_hold(transaction, hold_with_id(transaction, row.id))
@@ -84,7 +91,9 @@ def _is_repeated(transaction: Transaction, draft: ActDraft) -> bool:
     before = transaction.read(select(hold_acts).where(same)).one_or_none()
     if before is None:
         return False
-    if before.kind != draft.kind.value or json.loads(before.detail)["text"] != draft.text:
+    detail = json.loads(before.detail)
+    revised = detail.get("revised", {}).get("digest")
+    if (before.kind, detail["text"], revised) != (draft.kind.value, draft.text, _digest(draft.revision)):
         raise Conflict("this idempotency key was used for something else", code="idempotency_key_reused")
     return True
 
@@ -133,7 +142,8 @@ def _withdraw(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act
     if state_at(row, transaction.now) not in OPEN:
         refuse_decided(row, cast, transaction.now)
     own = _votes_of(transaction, row, draft)
-    mine = tuple(vote.id for vote in cast if vote.id in own and vote.withdrawn_at is None)
+    standing_votes = [v for v in cast if v.withdrawn_at is None and not v.is_void]
+    mine = tuple(vote.id for vote in standing_votes if vote.id in own)
     if not mine:
         raise Conflict("you have no vote on this hold that could be taken back", code="no_vote")
     row = take_turns(transaction, row)
@@ -153,6 +163,48 @@ def _withdraw(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act
             raise RuntimeError("a hold that was open is rejected by taking a vote back")
         case _ as never:
             assert_never(never)
+
+
+def _revise(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) -> None:
+    """Other bytes in the place of those that wait: what was voted before is void, and time begins anew."""
+    revision = draft.revision
+    if revision is None:
+        raise ValueError("an edit or a response comes with its bytes")
+    refuse_requester(row, draft.person, draft.account)
+    refuse_decided(row, load_votes(transaction, row.id), transaction.now)
+    if "answer" in json.loads(row.detail):
+        raise Conflict("an answer of the model's can be released or withheld only", code="answer_waits")
+    if revision.shown != row.digest:
+        raise Conflict(
+            "the request is not the one that you were shown; look at the hold again", code="digest_changed"
+        )
+    stands = standing_of(transaction, row)
+    if not isinstance(stands, Pending) or not set(stands.open_stages) & set(revision.may_vote_in):
+        raise Forbidden("you are not among the reviewers whose vote is open here", code="not_a_reviewer")
+    row = take_turns(transaction, row)
+    begun = transaction.now
+    zones = json.loads(row.detail).get("zones", {})
+    anew = standing(approvals_of(row), (), opened_at=seconds(begun), now=seconds(begun), zones=zones)
+    assert isinstance(anew, Pending)  # nobody has voted, and no time has passed
+    digest = hashlib.sha256(revision.forward).hexdigest()
+    values = {
+        "digest": digest,
+        "forward_size": len(revision.forward),
+        "begun_at": begun,
+        "deadline": micro(anew.deadline),
+        "turn_at": next_turn(anew, begun),
+    }
+    _act(
+        transaction,
+        row,
+        draft,
+        replace(new, revised=Revised(digest, revision.findings, revision.answer)),
+        values,
+    )
+
+
+def _digest(revision: Revision | None) -> str | None:
+    return None if revision is None else hashlib.sha256(revision.forward).hexdigest()
 
 
 def _without(cast: Sequence[Vote], withdrawn: Sequence[str], row: Row[Any]) -> list[Vote]:
@@ -177,6 +229,8 @@ def _act(
     """The entry, its row, and what becomes of the hold."""
     changes = dict(values or {})
     recorded = transaction.record(_entry(transaction, row, draft, new, changes))
+    if draft.revision is not None:
+        changes["forward"] = recorded.digests["forward"]
     transaction.change(insert(hold_acts).values(act_row(draft, new, seq=recorded.last)))
     move(transaction, row, recorded.last, changes)
 
@@ -189,6 +243,10 @@ def _entry(
     if new.text:
         name = "comment" if new.kind is ActKind.COMMENT else "reason"
         payloads[name] = new.text.encode(errors="replace")
+    if draft.revision is not None:
+        payloads["forward"] = draft.revision.forward
+        payloads["detail"] = json.dumps(revised_document(new.revised)).encode()
+        payloads |= {"changes": draft.revision.changes} if draft.revision.changes else {}
     data: dict[str, Scalar | list[Scalar]] = {
         "hold": row.id,
         "act": new.id,
@@ -201,5 +259,7 @@ def _entry(
     if new.kind is ActKind.WITHDRAW:
         data |= {"votes": [*new.votes], "state": changes.get("state", row.state)}
         data["deadline"] = rfc3339(changes.get("deadline", row.deadline))
+    if new.revised is not None:
+        data["deadline"] = rfc3339(changes["deadline"])
     subjects: dict[str, Subject] = {"voter": new.person}
     return EntryDraft(_KINDS[new.kind], row.session, {**data}, payloads, requester_of(row), subjects)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row
 
+from authz_service.core.acts import Act
+from authz_service.core.holds import Verdict
+from authz_service.core.ports import Ballot
 from authz_service.errors import Forbidden
-from authz_service.store.hold_rows import identity_text
+from authz_service.store.hold_rows import approvals_of, identity_text
 from authz_service.view.caller import API_KEYS
 
 
@@ -25,6 +29,23 @@ def refuse_requester(row: Row[Any], *identities: tuple[str, str]) -> None:
         requester |= {identity_text((issuer, owner)), identity_text(("person", owner))}
     if is_owner or requester & {identity_text(identity) for identity in identities}:
         raise Forbidden("whoever sent a request cannot decide on it", code="own_request")
+
+
+def without_own_edits(row: Row[Any], acts: Sequence[Act], ballot: Ballot) -> Ballot:
+    """The ballot as far as it may approve what its voter has edited, or answered; raises `Forbidden`.
+
+    Whoever made something of a request is no second pair of eyes on it, unless the stage says so. They may
+    reject it.
+    """
+    mine = {ballot.voter, ballot.account or ballot.voter}
+    is_editor = any(act.revised is not None and {act.person, act.account} & mine for act in acts)
+    if not is_editor or ballot.verdict is Verdict.REJECT:
+        return ballot
+    stages = {(a.name, n): stage for a in approvals_of(row) for n, stage in enumerate(a.stages)}
+    left = tuple(r for r in ballot.may_vote_in if stages[r.approval, r.stage].editor_may_approve)
+    if ballot.is_break_glass or not left:
+        raise Forbidden("somebody else has to approve what you edited or answered", code="own_edit")
+    return replace(ballot, may_vote_in=left)
 
 
 def _owners(claims: Mapping[str, Any]) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from authz_service.audit.columns import clean
-from authz_service.core.acts import Act, ActDraft, ActKind, Review, claim_of
+from authz_service.core.acts import Act, ActDraft, ActKind, AnswerHead, Review, Revised, claim_of
 from authz_service.core.holds import (
     Approval,
     Pending,
@@ -23,7 +23,7 @@ from authz_service.core.holds import (
     Vote,
     standing,
 )
-from authz_service.core.ports import AnswerHead, Ballot, Hold, HoldDraft, HoldState
+from authz_service.core.ports import Ballot, Hold, HoldDraft, HoldState
 from authz_service.core.stage_terms import stage_with, terms
 from authz_service.errors import Unavailable
 from authz_service.store.zone_rules import zones_of
@@ -103,6 +103,7 @@ def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[st
         "detail": json.dumps(detail),
         "released_to": None,
         "turn_at": next_turn(waiting, now),
+        "begun_at": now,
         "review": Review.NONE.value,
     }
 
@@ -162,13 +163,33 @@ def act_row(draft: ActDraft, act: Act, *, seq: int) -> dict[str, Any]:
         "account": identity_text(act.account),
         "idempotency_key": key_text(draft.idempotency_key) if draft.idempotency_key else None,
         "at": micro(act.at),
-        "detail": json.dumps(act_detail(act.name, act.text, act.votes, act.until)),
+        "detail": json.dumps(
+            act_detail(act.name, act.text, act.votes, act.until, revised_document(act.revised))
+        ),
     }
 
 
-def act_detail(name: str, text: str, votes: Sequence[str], until: float | None) -> dict[str, Any]:
+def act_detail(
+    name: str, text: str, votes: Sequence[str], until: float | None, revised: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """What the column `detail` of an act has, as JSON."""
-    return {"name": name, "text": text, "votes": list(votes), "until": until}
+    detail: dict[str, Any] = {"name": name, "text": text, "votes": list(votes), "until": until}
+    return detail if revised is None else detail | {"revised": revised}
+
+
+def revised_document(revised: Revised | None) -> dict[str, Any] | None:
+    """What an edit or a response made of a hold, as JSON."""
+    if revised is None:
+        return None
+    document: dict[str, Any] = {"digest": revised.digest, "findings": dict(revised.findings)}
+    return document | ({"answer": answer_document(revised.answer)} if revised.answer else {})
+
+
+def _read_revised(document: Any) -> Revised | None:
+    if document is None:
+        return None
+    answer = read_answer(document["answer"]) if "answer" in document else None
+    return Revised(document["digest"], document["findings"], answer)
 
 
 def read_act(row: Row[Any]) -> Act:
@@ -185,11 +206,16 @@ def read_act(row: Row[Any]) -> Act:
         detail["text"],
         tuple(detail["votes"]),
         detail["until"],
+        _read_revised(detail.get("revised")),
+        row.seq,
     )
 
 
-def read_vote(row: Row[Any], withdrawn: Mapping[str, float]) -> Vote:
-    """A row of `votes`; `withdrawn` has the ids of those that were taken back, and when."""
+def read_vote(row: Row[Any], withdrawn: Mapping[str, float], revised: int) -> Vote:
+    """A row of `votes`; `withdrawn` has the ids of those that were taken back, and when.
+
+    Those before the entry `revised`, the last edit of the hold, are void.
+    """
     detail = json.loads(row.detail)
     issuer, subject = json.loads(row.voter)
     return Vote(
@@ -203,6 +229,7 @@ def read_vote(row: Row[Any], withdrawn: Mapping[str, float]) -> Vote:
         detail["reason"],
         bool(detail.get("break_glass")),
         withdrawn.get(row.id),
+        row.seq < revised,
     )
 
 
@@ -216,8 +243,10 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], acts: Seq
     zones = detail.get("zones", {})
     stands = None
     if state is HoldState.PENDING:
-        stands = standing(approvals, votes, opened_at=seconds(row.created_at), now=seconds(now), zones=zones)
+        stands = standing(approvals, votes, opened_at=seconds(row.begun_at), now=seconds(now), zones=zones)
     pending = stands if isinstance(stands, Pending) else None
+    revised = next((act.revised for act in reversed(acts) if act.revised is not None), None)
+    answer = read_answer(detail["answer"]) if "answer" in detail else None
     return Hold(
         row.id,
         row.session,
@@ -233,7 +262,7 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], acts: Seq
         detail["reason"],
         detail["policy"],
         approvals,
-        detail["findings"],
+        detail["findings"] if revised is None else revised.findings,
         detail["previous"],
         state,
         row.version,
@@ -241,7 +270,7 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], acts: Seq
         seconds(row.deadline),
         tuple(votes),
         row.released_to,
-        answer=read_answer(detail["answer"]) if "answer" in detail else None,
+        answer=answer if revised is None else revised.answer,
         open_stages=pending.open_stages if pending else (),
         turns=pending.turns if pending else (),
         counted=pending.counted if pending else (),
@@ -279,7 +308,7 @@ def stands_at(row: Row[Any], votes: Sequence[Vote], now: int) -> Standing:
     return standing(
         read_approvals(detail["approvals"]),
         votes,
-        opened_at=seconds(row.created_at),
+        opened_at=seconds(row.begun_at),
         now=seconds(now),
         zones=detail.get("zones", {}),
     )

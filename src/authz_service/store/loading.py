@@ -86,4 +86,5 @@ def standing_of(reader: Reader, row: Row[Any]) -> Standing:
 
 def _votes(cast: Sequence[Row[Any]], acts: Sequence[Act]) -> Sequence[Vote]:
     withdrawn = {vote: act.at for act in acts for vote in act.votes}
-    return [read_vote(row, withdrawn) for row in cast]
+    revised = max((act.number for act in acts if act.revised is not None), default=0)
+    return [read_vote(row, withdrawn, revised) for row in cast]

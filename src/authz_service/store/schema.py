@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -151,6 +151,8 @@ holds = Table(
     Column("released_to", String),
     # When the next turn of an open stage is due; NULL when none is.
     Column("turn_at", BigInteger),
+    # From when on votes count: when it was opened, or edited last.
+    Column("begun_at", BigInteger, nullable=False, server_default="0"),
     Column("review", String, nullable=False, server_default=""),
     Index("holds_seq", "seq", unique=True),
     Index("holds_changed", "changed"),

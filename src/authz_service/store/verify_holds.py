@@ -49,7 +49,10 @@ from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import hold_acts, holds, votes
 from authz_service.store.verify_payloads import Say, Wanted
 
-_CHANGING = ("version", "changed", "state", "deadline", "released_to", "turn_at", "review")
+_CHANGING = (
+    *("version", "changed", "state", "deadline", "released_to", "turn_at", "review"),
+    *("begun_at", "forward", "forward_size", "digest"),
+)
 # As stored: read as a Boolean, any number would do for true.
 _VOTES = select(
     *(c for c in votes.c if c.name != "approves"), type_coerce(votes.c.approves, Integer).label("approves")
@@ -68,6 +71,8 @@ _ACTS = {
     Kind.HOLD_COMMENTED.value: ActKind.COMMENT,
     Kind.HOLD_WITHDRAWN.value: ActKind.WITHDRAW,
     Kind.HOLD_REVIEWED.value: ActKind.REVIEW,
+    Kind.HOLD_EDITED.value: ActKind.EDIT,
+    Kind.HOLD_RESPONDED.value: ActKind.RESPOND,
 }
 
 
@@ -75,9 +80,11 @@ _ACTS = {
 class _Hold:
     """How a hold stands; `deadline` is None where nothing says what the hold was opened under."""
 
-    opened_at: int
+    begun_at: int
     changed: int
     deadline: int | None
+    forward: str
+    forward_size: int
     named: frozenset[str]
     """What entries call its bytes: the salted digest of their payload; in the first version, their own."""
     digest: str | None
@@ -96,14 +103,14 @@ class _Hold:
         """Where it stands; None where nothing says what it was opened under."""
         if self.approvals is None:
             return None
-        opened_at = seconds(self.opened_at)
-        return standing(self.approvals, self.votes, opened_at=opened_at, now=seconds(at), zones=self.zones)
+        begun_at = seconds(self.begun_at)
+        return standing(self.approvals, self.votes, opened_at=begun_at, now=seconds(at), zones=self.zones)
 
     def is_known(self, column: str) -> bool:
         """Whether what a column should have can be derived."""
         if column == "turn_at":
             return self.approvals is not None or self.state is not HoldState.PENDING
-        return column != "deadline" or self.deadline is not None
+        return column not in ("deadline", "digest") or getattr(self, column) is not None
 
     def wait(self, at: int) -> None:
         """It pends, as its votes say at that moment."""
@@ -152,7 +159,7 @@ class HoldsCheck:
                 self._say(_named(row.id), "has a row, and no entry that it opens with")
                 continue
             for column in _CHANGING:
-                if derived.is_known(column) and getattr(row, column) != getattr(derived, column):
+                if derived.is_known(column) and _stored(row, column) != getattr(derived, column):
                     self._say(_named(row.id), f"its column {column} is not what its entries make of it")
         for name, hold in self._holds.items():
             if not hold.is_gone:
@@ -201,13 +208,11 @@ class HoldsCheck:
             "seq": entry.sequence,
             "created_at": at,
             "session": document["session"],
-            "forward": bytes.fromhex(forward["digest"]),
-            "forward_size": forward["size"],
             "rule": clean(data["rule"]),
         }
         named = frozenset({forward["digest"], data.get("digest", forward["digest"])})
-        row |= {name: data[name] for name in ("digest", "fingerprint") if name in data}
-        approvals, zones = None, {}
+        row |= {name: data[name] for name in ("fingerprint",) if name in data}
+        approvals, zones, digest = None, {}, data.get("digest")
         detail = payloads.get((entry.sequence, "detail"))
         if detail is not None:
             told = json.loads(detail)
@@ -218,12 +223,14 @@ class HoldsCheck:
                 "model": clean(told["model"]),
                 "detail": detail.decode(),
                 "fingerprint": told["fingerprint"],
-                "digest": told["digest"],
             }
+            digest = told["digest"]
             approvals = read_approvals(told["approvals"])
             zones = told.get("zones", {})
         is_gone = self._forgotten.took_payloads(entry.sequence, document["session"], data["person"])
-        hold = _Hold(at, entry.sequence, deadline, named, row.get("digest"), approvals, zones)
+        hold = _Hold(
+            at, entry.sequence, deadline, forward["digest"], forward["size"], named, digest, approvals, zones
+        )
         hold.is_gone = is_gone
         stands = hold.stands(at)
         if isinstance(stands, Pending):
@@ -288,13 +295,19 @@ class HoldsCheck:
             name = "comment" if kind is ActKind.COMMENT else "reason"
             text = payloads.get((entry.sequence, name), b"").decode()
             until = seconds(microseconds(data["until"])) if "until" in data else None
-            row["detail"] = json.dumps(act_detail(told["name"], text, data.get("votes", ()), until))
+            revised = None
+            if kind in (ActKind.EDIT, ActKind.RESPOND):
+                revised = json.loads(payloads[entry.sequence, "detail"])
+            detail = act_detail(told["name"], text, data.get("votes", ()), until, revised)
+            row["detail"] = json.dumps(detail)
         hold.version += 1
         hold.changed = entry.sequence
         if kind is ActKind.REVIEW:
             hold.review = Review.DONE.value
         if kind is ActKind.WITHDRAW:
             self._withdrawn(hold, data, at)
+        elif kind in (ActKind.EDIT, ActKind.RESPOND):
+            _revised(entry, hold, payloads)
         return row
 
     def _withdrawn(self, hold: _Hold, data: Mapping[str, Any], at: int) -> None:
@@ -378,6 +391,24 @@ class HoldsCheck:
         ).all():
             yield from rows
             after = rows[-1].id
+
+
+def _revised(entry: Seen, hold: _Hold, payloads: Mapping[Wanted, bytes]) -> None:
+    """Other bytes wait; what was voted before counts no longer, and the time begins anew."""
+    forward, detail = entry.document["payloads"]["forward"], payloads.get((entry.sequence, "detail"))
+    if hold.state is not HoldState.PENDING:
+        raise ValueError("what is decided is not edited")
+    hold.forward, hold.forward_size = forward["digest"], forward["size"]
+    hold.named = frozenset({hold.forward})
+    hold.digest = None if detail is None else json.loads(detail)["digest"]
+    hold.begun_at = microseconds(entry.document["at"])
+    hold.votes = [replace(vote, is_void=True) for vote in hold.votes]
+    hold.deadline = microseconds(entry.document["data"]["deadline"])
+    hold.wait(hold.begun_at)
+
+
+def _stored(row: Any, column: str) -> Any:
+    return bytes(row.forward).hex() if column == "forward" else getattr(row, column)
 
 
 def _hold_of(entry: Seen) -> Any:

@@ -15,7 +15,7 @@ from authz_service.core.acts import Review
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
 from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldState
 from authz_service.errors import Conflict, Forbidden
-from authz_service.store.eligibility import refuse_requester
+from authz_service.store.eligibility import refuse_requester, without_own_edits
 from authz_service.store.ending import move
 from authz_service.store.hold_rows import (
     bytes_held,
@@ -29,7 +29,7 @@ from authz_service.store.hold_rows import (
     state_at,
     vote_row,
 )
-from authz_service.store.loading import hold_with_id, load_hold, load_votes, standing_of
+from authz_service.store.loading import hold_with_id, load_acts, load_hold, load_votes, standing_of
 from authz_service.store.schema import votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
@@ -47,6 +47,7 @@ def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_i
         raise Conflict(
             "the request is not the one that you were shown; look at the hold again", code="digest_changed"
         )
+    ballot = without_own_edits(row, load_acts(transaction, row.id), ballot)
     counts_for = () if ballot.is_break_glass else _counted_stages(transaction, row, cast, ballot)
     row = take_turns(transaction, row)
     recorded = transaction.record(_voted(transaction, row, ballot, counts_for, vote_id))

@@ -1,0 +1,127 @@
+"""A request as an editor shows it: its texts between lines that say where each stands, or as JSON."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+
+from authz_cli.exits import Exit, Failure
+from authz_cli.outline import Json, Number
+
+TEXT_KEYS = frozenset(
+    {
+        "content",
+        "text",
+        "input",
+        "inputs",
+        "prompt",
+        "system",
+        "instructions",
+        "suffix",
+        "output",
+        "arguments",
+    }
+)
+"""What the texts of a conversation are called, in all APIs; others are edited as JSON."""
+
+Place = tuple[str | int, ...]
+
+
+class Conversation:
+    """The texts of a body. The lines between them have a word in them that nobody could have foreseen."""
+
+    def __init__(self, body: Json) -> None:
+        self._body = body
+        self._mark = secrets.token_hex(4)
+        self._texts = list(_texts(body, ()))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to edit in this form."""
+        return not self._texts
+
+    def text(self) -> str:
+        """What the editor gets."""
+        pieces = [f"Edit the texts below; leave the lines with {self._mark} in them as they are.\n"]
+        pieces += (f"{self._line(place)}\n{text}\n" for place, text in self._texts)
+        return "".join([*pieces, f"=== {self._mark} end ===\n"])
+
+    def read(self, edited: str) -> Json:
+        """The body with the texts as they are now; raises `Failure` where a line between them is gone."""
+        body = _copy(self._body)
+        rest = edited
+        lines = [*(self._line(place) for place, _ in self._texts), f"=== {self._mark} end ==="]
+        _, rest = self._split(rest, lines[0])
+        for (place, _), following in zip(self._texts, lines[1:], strict=True):
+            text, rest = self._split(rest, following)
+            _put(body, place, text.removesuffix("\n"))
+        return body
+
+    def _split(self, text: str, line: str) -> tuple[str, str]:
+        before, found, after = text.partition(line + "\n")
+        if not found or self._mark in before.partition("\n")[2].replace(line, ""):
+            raise Failure(f"the line {line!r} is not there any more; nothing was sent", Exit.USAGE)
+        return before, after
+
+    def _line(self, place: Place) -> str:
+        return f"=== {self._mark} {'/'.join(map(str, place))} ==="
+
+
+def json_text(value: Json, *, indent: str | None = None, depth: int = 0) -> str:
+    """A document as JSON, numbers as they were written; with `indent` a line for each member."""
+    match value:
+        case Number():
+            return str(value)
+        case dict() if value:
+            members = (
+                f"{json.dumps(key, ensure_ascii=False)}: {json_text(item, indent=indent, depth=depth + 1)}"
+                for key, item in value.items()
+            )
+            return "{" + _joined(members, indent, depth) + "}"
+        case list() if value:
+            items = (json_text(item, indent=indent, depth=depth + 1) for item in value)
+            return "[" + _joined(items, indent, depth) + "]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _joined(pieces: Iterator[str], indent: str | None, depth: int) -> str:
+    if indent is None:
+        return ", ".join(pieces)
+    begin = "\n" + indent * (depth + 1)
+    return begin + f",{begin}".join(pieces) + "\n" + indent * depth
+
+
+def _texts(value: Json, place: Place) -> Iterator[tuple[Place, str]]:
+    names = [step for step in place if isinstance(step, str)]
+    match value:
+        case Number():
+            return
+        case str():
+            if names and names[-1] in TEXT_KEYS:
+                yield place, value
+        case dict():
+            for key, item in value.items():
+                yield from _texts(item, (*place, key))
+        case list():
+            for index, item in enumerate(value):
+                yield from _texts(item, (*place, index))
+        case _:
+            return
+
+
+def _copy(value: Json) -> Json:
+    match value:
+        case dict():
+            return {key: _copy(item) for key, item in value.items()}
+        case list():
+            return [_copy(item) for item in value]
+        case _:
+            return value
+
+
+def _put(body: Json, place: Place, text: str) -> None:
+    for step in place[:-1]:
+        body = body[step]  # type: ignore[index]  # a place leads through containers
+    body[place[-1]] = text  # type: ignore[index]  # the same

@@ -1,0 +1,150 @@
+"""What `authz hold edit` and `authz hold respond` do, once they are called."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal, TextIO
+
+import click
+
+from authz_api.v1 import holds_pb2
+from authz_cli import terminal
+from authz_cli.client import connect
+from authz_cli.conversation import conversation
+from authz_cli.edit_form import Conversation, json_text
+from authz_cli.exits import Exit, Failure
+from authz_cli.hold_json import hold_with_body, state_word
+from authz_cli.hold_text import hold_page, local
+from authz_cli.options import Target
+from authz_cli.outline import parse
+from authz_cli.safe_text import safe_line
+
+MOST_BYTES = 1_000_000
+"""Of an edited request: what a call takes, but for what surrounds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """How to edit: in the form `form`, or what `file` has. `is_sure` asks no question."""
+
+    form: Literal["conversation", "json"]
+    reason: str
+    file: TextIO | None
+    is_sure: bool
+
+
+def edit(target: Target, name: str, how: Edit, *, as_json: bool) -> None:
+    """Have the request edited, show what has changed, ask, and put it in the place of the one that waits."""
+    with connect(target) as client:
+        hold = client.hold(name).hold
+        _require_editable(hold)
+        body = _edited(hold, how)
+        changes = _changes(hold.forward, body)
+        if not changes:
+            raise Failure("nothing was edited", Exit.REFUSED)
+        if not as_json:
+            click.echo("\n".join(changes))
+        _ask(
+            "Put this in the place of the request? Votes before it are void.",
+            is_sure=how.is_sure,
+            as_json=as_json,
+        )
+        answer = client.edit(hold.id, digest=hold.digest, body=body, reason=how.reason)
+    if as_json:
+        click.echo(json.dumps(hold_with_body(answer.hold), indent=2))
+        return
+    if answer.hold.forward != body and (more := _changes(body, answer.hold.forward)):
+        click.echo("Masked in what you wrote:")
+        click.echo("\n".join(more))
+    click.echo(_outcome(answer.hold, "edited"))
+
+
+def respond(
+    target: Target, name: str, text: TextIO | None, reason: str, *, is_sure: bool, as_json: bool
+) -> None:
+    """Have an answer written, ask, and put it in the place of the model's."""
+    with connect(target) as client:
+        found = client.hold(name)
+        hold = found.hold
+        _require_pending(hold)
+        if not as_json:
+            for line in hold_page(hold, now=local(found.as_of), width=terminal.width()):
+                click.echo(line)
+        said = text.read() if text else _in_editor("", extension=".txt")
+        _ask("Answer in the place of the model? Votes before it are void.", is_sure=is_sure, as_json=as_json)
+        answer = client.respond(hold.id, digest=hold.digest, text=said.rstrip("\n"), reason=reason)
+    if as_json:
+        click.echo(json.dumps(hold_with_body(answer.hold), indent=2))
+        return
+    for line in conversation(answer.hold.forward, width=terminal.width(), is_answer=True):
+        click.echo(line)
+    click.echo(_outcome(answer.hold, "answered"))
+
+
+def _require_pending(hold: holds_pb2.Hold) -> None:
+    if hashlib.sha256(hold.forward).hexdigest() != hold.digest:
+        raise Failure(f"the server sent other bytes for {hold.id} than its digest names; decide nothing")
+    if hold.state != holds_pb2.HOLD_STATE_PENDING:
+        raise Failure(f"hold {hold.id} is {state_word(hold.state)}: too late", Exit.CONFLICT)
+    if hold.HasField("answer"):
+        what = "a reviewer's answer" if hold.is_response else "an answer of the model's"
+        raise Failure(f"hold {hold.id} has {what}, to be approved or rejected only", Exit.CONFLICT)
+
+
+def _require_editable(hold: holds_pb2.Hold) -> None:
+    _require_pending(hold)
+    if parse(hold.forward) is None:
+        raise Failure(f"the request of {hold.id} is no JSON, which alone can be edited; reject it instead")
+
+
+def _edited(hold: holds_pb2.Hold, how: Edit) -> bytes:
+    if how.file is not None:
+        body = how.file.read().encode()
+    else:
+        document = parse(hold.forward)
+        if how.form == "json":
+            body = _in_editor(json_text(document, indent="  ") + "\n", extension=".json").encode()
+        else:
+            form = Conversation(document)
+            if form.is_empty:
+                raise Failure("this request has no conversation; edit it with --as json", Exit.USAGE)
+            body = json_text(form.read(_in_editor(form.text(), extension=".txt"))).encode()
+    if parse(body) is None:
+        raise Failure("what you wrote is no JSON document; nothing was sent", Exit.USAGE)
+    if len(body) > MOST_BYTES:
+        raise Failure(f"an edited request has at most {MOST_BYTES} bytes", Exit.USAGE)
+    return body
+
+
+def _in_editor(text: str, *, extension: str) -> str:
+    if not terminal.is_interactive():
+        raise Failure("there is no terminal to edit on; give the text with --file", Exit.USAGE)
+    edited = click.edit(text, extension=extension)
+    if edited is None:
+        raise Failure("the editor saved nothing; nothing was sent", Exit.REFUSED)
+    return edited
+
+
+def _changes(before: bytes, after: bytes) -> list[str]:
+    """A unified diff of the two as people read them."""
+    old, new = list(conversation(before)), list(conversation(after))
+    lines = difflib.unified_diff(old, new, "as it waits", "as edited", lineterm="")
+    return [safe_line(line) for line in lines]
+
+
+def _ask(question: str, *, is_sure: bool, as_json: bool) -> None:
+    if is_sure:
+        return
+    if as_json or not terminal.is_interactive():
+        raise Failure("there is no terminal to ask on; say --yes", Exit.USAGE)
+    if not click.confirm(f"\n{question}"):
+        raise Failure("nothing was changed", Exit.REFUSED)
+
+
+def _outcome(hold: holds_pb2.Hold, what: str) -> str:
+    may = any(stage.editor_may_approve for stage in hold.stages)
+    who = "you may vote as well" if may else "somebody else has to"
+    return f"{hold.id} is {what} (sha256 {hold.digest[:12]}...), and waits for its votes: {who}"

@@ -1,0 +1,148 @@
+"""Edits and answers by reviewers on both databases: votes before are void, and the record verifies."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
+from authz_service.core.holds import Approval, Stage, StageRef, Verdict
+from authz_service.core.ports import Hold, HoldLimits, HoldState, Opened
+from authz_service.errors import Conflict, Forbidden
+from authz_service.store.sql_store import SqlStore
+
+LIMITS = HoldLimits()
+HEAD = AnswerHead(200, {"content-type": "application/json"})
+TWO = Approval("security", (Stage("true", 2, 1800.0),))
+FREE = Approval("security", (Stage("true", 1, 1800.0, editor_may_approve=True),))
+ALL = (StageRef("security", 0),)
+
+
+async def opened(store: SqlStore, make: Any, *approvals: Approval) -> Hold:
+    opening = await store.open_hold(make.hold("s1", approvals=approvals), LIMITS)
+    assert isinstance(opening, Opened)
+    return opening.hold
+
+
+def edit(hold: Hold, body: bytes = b"edited", editor: str = "eda", **changes: Any) -> ActDraft:
+    who = ("https://issuer.example", editor)
+    answer = changes.pop("answer", None)
+    kind = ActKind.RESPOND if answer else ActKind.EDIT
+    shown = changes.pop("shown", hold.digest)
+    stages = changes.pop("stages", ALL)
+    revision = Revision(shown, body, {"IBAN_CODE": 1}, stages, b"[]", answer)
+    key = changes.pop("key", "")
+    return ActDraft(hold.id, kind, who, who, editor.title(), "because", key, revision)
+
+
+async def refused(store: SqlStore, draft: ActDraft, code: str) -> None:
+    with pytest.raises((Conflict, Forbidden)) as error:
+        await store.act(draft, LIMITS)
+    assert error.value.code == code
+
+
+async def released(store: SqlStore, make: Any, hold: Hold, body: bytes) -> bool:
+    entries = [make.released("s1", body)]
+    return await store.consume(hold.id, digest=hold.digest, session="s1", entries=entries)
+
+
+def test_an_edited_hold_has_the_new_bytes_and_goes_out_as_those(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            now = await store.act(edit(hold), LIMITS)
+            assert (now.forward, now.is_edited, now.findings) == (b"edited", True, {"IBAN_CODE": 1})
+            assert now.digest == hashlib.sha256(b"edited").hexdigest()
+            assert (now.fingerprint, now.changes) == (hold.fingerprint, hold.changes)
+            assert now == await store.hold(hold.id)
+            await store.vote(make.ballot(now), LIMITS)
+            assert not await released(store, make, hold, b"the request")
+            assert await released(store, make, now, b"edited")
+            assert not await released(store, make, now, b"edited")
+
+    run(scenario())
+
+
+def test_votes_before_an_edit_are_void_even_when_it_is_edited_back(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make, TWO)
+            await store.vote(make.ballot(hold, "rita"), LIMITS)
+            now = await store.act(edit(hold), LIMITS)
+            back = await store.act(edit(now, hold.forward), LIMITS)
+            assert back.digest == hold.digest
+            after = await store.vote(make.ballot(back, "rob"), LIMITS)
+            assert after.state is HoldState.PENDING
+            after = await store.vote(make.ballot(back, "rita"), LIMITS)
+            assert after.state is HoldState.APPROVED
+
+    run(scenario())
+
+
+def test_the_time_for_votes_begins_anew_with_an_edit(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            place.clock.time += 1700
+            now = await store.act(edit(hold), LIMITS)
+            assert now.deadline - place.clock.time == pytest.approx(1800, abs=0.01)
+            place.clock.time += 1700
+            assert (await store.vote(make.ballot(now), LIMITS)).state is HoldState.APPROVED
+
+    run(scenario())
+
+
+def test_whoever_edited_may_reject_and_not_approve_unless_the_stage_says_so(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            now = await store.act(edit(hold), LIMITS)
+            for account in (None, ("https://issuer.example", "eda")):
+                voter = "eda" if account is None else "elsewhere"
+                with pytest.raises(Forbidden) as error:
+                    await store.vote(make.ballot(now, voter, account=account), LIMITS)
+                assert error.value.code == "own_edit"
+            rejected = await store.vote(make.ballot(now, "eda", Verdict.REJECT), LIMITS)
+            assert rejected.state is HoldState.REJECTED
+
+    async def free() -> None:
+        async with place.store() as store:
+            opening = await store.open_hold(make.hold("s2", request="another", approvals=(FREE,)), LIMITS)
+            assert isinstance(opening, Opened)
+            now = await store.act(edit(opening.hold), LIMITS)
+            assert (await store.vote(make.ballot(now, "eda"), LIMITS)).state is HoldState.APPROVED
+
+    run(scenario())
+    run(free())
+
+
+def test_an_edit_is_refused_to_who_may_not_and_where_it_is_too_late(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            await refused(store, edit(hold, editor="alice"), "own_request")
+            await refused(store, edit(hold, stages=()), "not_a_reviewer")
+            await refused(store, edit(hold, shown="0" * 64), "digest_changed")
+            now = await store.act(edit(hold, key="k"), LIMITS)
+            assert await store.act(edit(hold, key="k"), LIMITS) == now  # sent again
+            await refused(store, edit(hold, b"else", key="k"), "idempotency_key_reused")
+            await refused(store, edit(hold), "digest_changed")
+            await store.vote(make.ballot(now), LIMITS)
+            await refused(store, edit(now, b"late"), "hold_approved")
+
+    run(scenario())
+
+
+def test_a_response_waits_as_an_answer(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            now = await store.act(edit(hold, b"said", answer=HEAD), LIMITS)
+            assert (now.is_response, now.is_answer, now.answer) == (True, False, HEAD)
+            assert await store.hold(hold.id) == now
+
+    run(scenario())
