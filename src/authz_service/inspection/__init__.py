@@ -9,6 +9,8 @@
 - `complete`: texts that are complete when they come
 - `echoes`: what says a text once more beside it; `tally`: counts a text that is told again once
 - `repetition`: recognises an event that differs from the one before it in its text only
+- `reversible`: gives values of a request placeholders; `restored`: the answer pipe's second half, which gives
+  the values back
 - `spans`: findings that overlap, as the spans that one placeholder each replaces
 - `every_string`: reads a document of which nothing is known but that its strings are text
 """

@@ -2,6 +2,7 @@
 
 - `finding`, `seams`: the values and protocols that the rest of the service sees
 - `operators`, `placeholder`: what stands in the place of a value
+- `placeholders`: those of one request, with their values; `restoring` puts these back, `marked` finds them
 - `catalogue`: the entity types that we know, listed in `personal_data`, `national_numbers`, `network` and
   `credentials` in the words of `entity_type`; `detectors`: `build_scanner`
 - `options`, `terms`: what operators say about a detector, and on which terms a match counts
