@@ -196,6 +196,38 @@ def test_recovery_ends_what_this_instance_left_and_says_what_is_known(
     run(scenario())
 
 
+def test_an_exchange_that_goes_on_after_its_recovery_is_open_and_is_recovered_again(
+    place: Any, make: Any, run: Any
+) -> None:
+    """Once it stayed ended: nobody could kill it, and of a second crash nothing was told."""
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            await store.append(make.received("s1"), make.decided("s1", "hold"))
+            await store.append(make.received("s2"), make.decided("s2"))
+        async with place.store() as store:
+            assert await store.recover() == 2
+            attached = EntryDraft(Kind.HOLD_ATTACHED, "s1", {"hold": "h1"})
+            await asyncio.gather(
+                store.append(make.decided("s1", "hold"), attached),
+                store.append(make.decided("s2"), make.released("s2"), make.ended("s2")),
+                store.append(make.received("s3"), make.decided("s3")),
+            )
+            held, over = await store.session("s1"), await store.session("s2")
+            assert held is not None
+            assert (held.status, held.ended_at) == ("held", None)
+            assert over is not None
+            assert (over.status, over.ended_at) == ("completed", place.clock.time)
+        async with place.store() as store:
+            assert await store.recover() == 2
+            assert [e.kind for e in await store.entries("s1")].count("exchange.recovered") == 2
+            again = await store.session("s1")
+            assert again is not None
+            assert again.ended_at == place.clock.time
+
+    run(scenario())
+
+
 def test_a_clock_that_goes_back_never_dates_an_entry_before_the_last(place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         start = place.clock.time

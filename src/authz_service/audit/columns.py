@@ -111,7 +111,10 @@ def _received(draft: EntryDraft, at: int) -> Change:
 def _decided(draft: EntryDraft, _at: int) -> Change:
     data = draft.data
     names = (("decision", "effect"), ("rule", "rule"), ("model", "model"))
-    return Change({column: clean(data[name]) for column, name in names if name in data})
+    columns: dict[str, Value] = {column: clean(data[name]) for column, name in names if name in data}
+    # An exchange that was recovered goes on when Envoy brings its stream to the process after.
+    columns["ended_at"] = None
+    return Change(columns)
 
 
 def _held(draft: EntryDraft, _at: int) -> Change:
