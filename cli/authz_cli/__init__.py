@@ -5,7 +5,8 @@
 - `hold`, `session`, `token`, `key`, `completion`: the nouns; what runs on this machine is in
   `authz_service.commands`
 - `client`, `login`: calls of the review API; who calls it from which address
-- `hold_text`, `hold_json`, `session_text`, `session_json`: how things are shown
+- `hold_options`, `hold_actions`, `hold_bulk`, `hold_acts`, `hold_wait`, `hold_watch`: what `hold` does
+- `hold_text`, `hold_json`, `hold_context`, `session_text`, `session_json`: how things are shown
 - `session_story`, `session_facts`: what a session's entries tell; `session_filters`, `when`: choosing them
 - `session_replay`, `typist`, `asciicast`: an exchange as it happened; `session_tail`: the record as it grows
 - `session_export`, `session_har`, `session_otlp`, `session_ocsf`: sessions for other programs

@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, text
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.audit.retention import Retention
+from authz_service.core.acts import ActDraft, ActKind
 from authz_service.core.forgetting import Order, Purged, PurgeRequest
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import HoldLimits, SessionQuery
@@ -188,6 +189,52 @@ def test_an_erased_person_is_gone_and_nobody_else_is(sealed: Any, make: Any, run
     require_whole(sealed)
     for table in ("sessions", "holds", "votes", "entries"):
         assert not any("alice" in str(row) for row in rows(sealed, f"SELECT * FROM {table}"))
+
+
+def commented(hold: str, who: str, kind: ActKind = ActKind.COMMENT) -> ActDraft:
+    identity = ("https://issuer.example", who)
+    return ActDraft(hold, kind, identity, identity, who.title(), "looked at it")
+
+
+def test_whoever_commented_is_erased_and_the_comment_stays(sealed: Any, make: Any, run: Any) -> None:
+    rita = sealed.pseudonym(("https://issuer.example", "rita"))
+
+    async def scenario() -> None:
+        async with sealed.store() as store:
+            hold = (await store.open_hold(make.hold("s1"), make.limits)).hold
+            await store.act(commented(hold.id, "rita"), make.limits)
+            with pytest.raises(Conflict, match=hold.id):
+                await store.forgetting.erase(rita, ORDER)
+            await store.vote(make.ballot(hold, "rob", Verdict.REJECT), make.limits)
+            await store.append(make.ended("s1"))
+            await store.forgetting.erase(rita, ORDER)
+            (act,) = (await store.hold(hold.id)).acts
+            assert (act.name, act.text) == ("", "looked at it")
+            told = next(e for e in await store.entries("s1") if e.kind == "hold.commented")
+            assert told.missing["voter"].startswith("erased on ")
+            assert told.payloads == {"comment": b"looked at it"}
+
+    run(scenario())
+    for table in ("holds", "hold_acts", "entries"):
+        assert not any("rita" in str(row) for row in rows(sealed, f"SELECT * FROM {table}"))
+
+
+def test_what_was_decided_alone_is_not_purged_before_it_is_reviewed(sealed: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with sealed.store() as store:
+            hold = (await store.open_hold(make.hold("s1"), make.limits)).hold
+            alone = replace(make.ballot(hold, "gus", Verdict.REJECT), may_vote_in=(), is_break_glass=True)
+            await store.vote(alone, make.limits)
+            await store.append(make.ended("s1"))
+            sealed.clock.time += 91 * DAY
+            assert (await purge_all(store, request(sealed))).payloads == 0
+            assert await store.hold(hold.id) is not None
+            await store.act(commented(hold.id, "rita", ActKind.REVIEW), make.limits)
+            assert (await purge_all(store, request(sealed))).payloads > 0
+            assert await store.hold(hold.id) is None
+
+    run(scenario())
+    assert rows(sealed, "SELECT * FROM hold_acts") == []
 
 
 def test_what_is_kept_open_or_held_is_not_erased(sealed: Any, make: Any, run: Any) -> None:

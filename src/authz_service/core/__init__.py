@@ -2,7 +2,9 @@
 
 - `exchange`: every transition of an exchange, in one file; `states`, `events` and `commands` are its words
 - `request`, `entries`, `replies`: what it is about, what it puts on record, what it tells callers
-- `holds`: approvals, stages and votes, and where a hold stands by them
+- `holds`: approvals, stages and votes, and where a hold stands by them; `stage_terms`: stages as JSON
+- `business_hours`: clocks that stand still; `acts`: what reviewers do beside voting
+- `people`: which accounts are of services; `likeness`: how alike two requests are
 - `api_keys`, `revocations`: keys of our own, and tokens that count no longer
 - `ports`: what is asked of the store; `live_sessions`: the same about exchanges that still run
 """

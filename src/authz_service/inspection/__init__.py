@@ -12,5 +12,6 @@
 - `reversible`: gives values of a request placeholders; `restored`: the answer pipe's second half, which gives
   the values back
 - `spans`: findings that overlap, as the spans that one placeholder each replaces
+- `reading`: a body of the record read again; `unread`, `marks`: what of it is no text, where things are found
 - `every_string`: reads a document of which nothing is known but that its strings are text
 """

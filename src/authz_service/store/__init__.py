@@ -11,7 +11,8 @@
   what entries say of that
 - `writer`: one thread and its queue; `waits`: how long its callers wait; `batch`: a group as one transaction
 - `transaction`, `ledger`: what a unit may do; the entries of one transaction; `prepared`: its SQL, made once
-- `opening`, `voting`, `ending`, `recovery`: units of work that change holds and sessions
+- `opening`, `voting`, `acting`, `turning`, `ending`, `recovery`: units of work that change holds and sessions
+- `eligibility`: who has no say on a hold; `zone_rules`: what a hold keeps of time zones
 - `news`: which holds have changed, told at once
 - `api_key_rows`, `revocation_rows`: API keys, and tokens that were withdrawn
 - `hold_rows`, `loading`: a hold and its votes as rows; `queries`, `paging`: reading
