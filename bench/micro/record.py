@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import psycopg
 from bench.micro.figure import Figure, Room
 from bench.micro.writing import Written, write
 from bench.postgres import database
@@ -48,12 +47,9 @@ def record(room: Room) -> Iterator[Figure]:
     yield from _streams(room)
     yield from _exchanges(room)
     with database() as postgres:
-        with psycopg.connect(postgres.url, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE keys")
-        keys_url = postgres.url.replace("/postgres?", "/keys?")
         for writers in WRITERS:
             folder = _folder(room, "postgresql")
-            done = _replicas(postgres.url, keys_url, folder, writers, room.seconds)
+            done = _replicas(postgres.url, postgres.keys, folder, writers, room.seconds)
             yield from _written("PostgreSQL", writers, done)
 
 
