@@ -18,6 +18,8 @@ _ACTS = {
     holds_pb2.ACT_KIND_COMMENT: "comment",
     holds_pb2.ACT_KIND_WITHDRAW: "withdraw",
     holds_pb2.ACT_KIND_REVIEW: "review",
+    holds_pb2.ACT_KIND_EDIT: "edit",
+    holds_pb2.ACT_KIND_RESPOND: "respond",
 }
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -157,6 +159,7 @@ def _act(act: holds_pb2.Act) -> Object:
         "at": time_text(act.at),
         "text": act.text,
         "votes": list(act.votes),
+        "digest": act.digest or None,
         "until": time_text(act.until) if act.HasField("until") else None,
     }
 
@@ -175,6 +178,7 @@ def vote_object(vote: holds_pb2.Vote) -> Object:
         "digest": vote.digest,
         "reason": vote.reason,
         "at": time_text(vote.at),
+        "void": vote.is_void,
         "counts_for": [_ref(ref) for ref in vote.counts_for],
         "break_glass": vote.break_glass,
         "withdrawn_at": time_text(vote.withdrawn_at) if vote.HasField("withdrawn_at") else None,

@@ -24,6 +24,8 @@ _ACTS = {
     holds_pb2.ACT_KIND_COMMENT: "Comment",
     holds_pb2.ACT_KIND_WITHDRAW: "Withdrew",
     holds_pb2.ACT_KIND_REVIEW: "Reviewed",
+    holds_pb2.ACT_KIND_EDIT: "Editor",
+    holds_pb2.ACT_KIND_RESPOND: "Writer",
 }
 _SILENCE = {
     "pending": "without the votes by then it is refused: silence is no consent",
@@ -177,6 +179,7 @@ def _vote(vote: holds_pb2.Vote, now: datetime) -> str:
     who = vote.name or vote.voter_subject
     alone = ", alone" if vote.break_glass else ""
     back = ", taken back since" if vote.HasField("withdrawn_at") else ""
+    back += ", void since what it was on was changed" if vote.is_void else ""
     at = moment(local(vote.at), now=now)
     return f"{verdict}{alone}, by {safe_line(who)}, {at}{back}{safe_line(reason)}"
 

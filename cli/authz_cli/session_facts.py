@@ -18,6 +18,8 @@ ACTS = {
     "hold.unclaimed": "claim ended",
     "hold.commented": "commented on",
     "hold.withdrawn": "vote taken back",
+    "hold.edited": "request edited",
+    "hold.responded": "answered in place of the model",
     "hold.reviewed": "reviewed",
 }
 _HOLD_ENDS = {

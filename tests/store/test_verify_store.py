@@ -27,7 +27,7 @@ from tests.servers.key_fakes import api_key
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.audit.walk import Kept
-from authz_service.core.acts import ActDraft, ActKind
+from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
 from authz_service.core.business_hours import Hours
 from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verdict
@@ -143,6 +143,13 @@ async def act(place: Any, make: Any, store: Any) -> None:
         await store.vote(replace(make.ballot(more, "gus"), is_break_glass=True, may_vote_in=()), LIMITS)
         if number:
             await does(more, ActKind.WITHDRAW, "gus", "after all not")
+    for number, answer in enumerate((None, AnswerHead(200, {"content-type": "text/plain"}))):
+        kind = ActKind.EDIT if answer is None else ActKind.RESPOND
+        waits = (await store.open_hold(make.hold(f"s3{number}", request=f"e{number}"), LIMITS)).hold
+        stages, rita = (StageRef("security", 0),), ("https://issuer.example", "rita")
+        revision = Revision(waits.digest, b"changed", {"IBAN_CODE": 1}, stages, b"[]", answer)
+        await store.act(ActDraft(waits.id, kind, rita, rita, "rita", "better", "k", revision), LIMITS)
+        await store.vote(make.ballot(await store.hold(waits.id), "rob"), LIMITS)
     late = (await store.open_hold(make.hold("s24", request="d", approvals=(escalating,)), LIMITS)).hold
     await store.vote(make.ballot(late, "rita"), LIMITS)
     await store.vote(make.ballot(late, "rob"), LIMITS)

@@ -237,6 +237,7 @@ def vote_message(vote: Vote) -> holds_pb2.Vote:
         counts_for=[_ref(ref) for ref in vote.counts_for],
         break_glass=vote.is_break_glass,
         withdrawn_at=None if vote.withdrawn_at is None else timestamp(vote.withdrawn_at),
+        is_void=vote.is_void,
     )
 
 
