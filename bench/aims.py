@@ -19,6 +19,9 @@ MOST_ADDED = 4.0
 MOST_TO_FIRST_TOKEN = 5.0
 """Milliseconds by which the first event of a paced answer may be later than through the floor."""
 
+MOST_FOR_MASKING = 10.0
+"""Milliseconds by which the first event and text of a paced answer may be later than without masks."""
+
 LEAST_TIMES_LITELLM = 10.0
 """Requests/s, beside LiteLLM with its own filter in the same run."""
 
@@ -39,13 +42,17 @@ def verdicts(turns: Turns) -> list[Verdict]:
     """Every aim that this run can say something about."""
     cases = list(dict.fromkeys(case for _, case in turns))
     direct, floor = _first(cases, Kind.DIRECT), _first(cases, Kind.FLOOR)
+    ours = [case for case in cases if case.kind is Kind.OURS]
+    unmasked = next((case for case in ours if not case.is_masked), None)
     litellm = next((case for case in cases if case.name == LITELLM), None)
     found: list[Verdict] = []
-    for case in (case for case in cases if case.kind is Kind.OURS):
+    for case in (case for case in ours if case.is_masked):
         if floor:
             found += _beside_floor(turns, case, floor)
         if direct:
             found += _added(turns, case, direct)
+        if unmasked:
+            found += _beside_unmasked(turns, case, unmasked)
         if litellm:
             found += _beside_litellm(turns, case, litellm)
     return found
@@ -80,6 +87,14 @@ def _added(turns: Turns, case: Case, direct: Case) -> Iterator[Verdict]:
         load = Load(shape, 1)
         aim = f"{load.title}: under {MOST_ADDED:g} ms added to {what}"
         yield from _time(case, aim, added(turns, load, case, direct, figure), MOST_ADDED)
+
+
+def _beside_unmasked(turns: Turns, case: Case, unmasked: Case) -> Iterator[Verdict]:
+    load = Load(Shape.PACED, 1)
+    figures: tuple[tuple[str, Figure], ...] = (("event", _first_event), ("text", lambda m: m.first_text))
+    for what, figure in figures:
+        aim = f"{load.title}: the first {what} within {MOST_FOR_MASKING:g} ms of no masking"
+        yield from _time(case, aim, added(turns, load, case, unmasked, figure), MOST_FOR_MASKING)
 
 
 def _beside_litellm(turns: Turns, case: Case, litellm: Case) -> Iterator[Verdict]:

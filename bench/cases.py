@@ -32,10 +32,17 @@ SQLITE: Final = Case(
     start=on_sqlite,
     is_masked=True,
 )
+UNMASKED: Final = Case(
+    name="unmasked",
+    title="this service, no masks",
+    about="the same without masks and rules for answers: what waits in it waits for the record only.",
+    kind=Kind.OURS,
+    start=partial(on_sqlite, is_masked=False),
+)
 POSTGRESQL: Final = Case(
     name="postgresql",
     title="this service, PostgreSQL",
-    about="the same on a PostgreSQL on the same machine.",
+    about="the same, with masks, on a PostgreSQL on the same machine.",
     kind=Kind.OURS,
     start=on_postgresql,
     is_masked=True,
@@ -57,4 +64,4 @@ FOUR_WORKERS: Final = Case(
     is_masked=True,
 )
 ON_POSTGRESQL: Final = (POSTGRESQL, TWO_WORKERS, FOUR_WORKERS)
-OWN: Final = (DIRECT, FLOOR, SQLITE, *ON_POSTGRESQL)
+OWN: Final = (DIRECT, FLOOR, SQLITE, UNMASKED, *ON_POSTGRESQL)

@@ -42,15 +42,6 @@ requests:
       when: now.getHours('UTC') < 5 && 'robots' in caller.groups
       effect: hold
       approval: security
-answers:
-  default: allow
-  rules:
-    - {{name: no-keys-out, when: "answer.findings.PRIVATE_KEY.count > 0", effect: deny, reason: A key.}}
-masks:
-  - name: personal-data
-    in: [requests, answers]
-    entities: [EMAIL_ADDRESS, CREDIT_CARD, IBAN_CODE, US_SSN]
-    with: type
 holds: {{wait: 3m, use_within: 15m}}
 approvals:
   security:
@@ -59,14 +50,28 @@ approvals:
 store: {{url: "{store}"}}
 """
 
+_MASKING = """\
+answers:
+  default: allow
+  rules:
+    - {name: no-keys-out, when: "answer.findings.PRIVATE_KEY.count > 0", effect: deny, reason: A key.}
+masks:
+  - name: personal-data
+    in: [requests, answers]
+    entities: [EMAIL_ADDRESS, CREDIT_CARD, IBAN_CODE, US_SSN]
+    with: type
+"""
 
-def authz_yaml(*, port: int, model_port: int, store: str, keys: str = "") -> str:
+
+def authz_yaml(*, port: int, model_port: int, store: str, keys: str = "", is_masked: bool = True) -> str:
     """The configuration of the service; the floor's Envoy is rendered from the same.
 
-    `keys` is the URL of the key store; without one it lies in the data directory.
+    `keys` is the URL of the key store; without one it lies in the data directory. Unless it `is_masked`,
+    nothing is replaced, and no rule looks at answers.
     """
     models = "\n".join(f'  - {{name: {shape}, url: "http://127.0.0.1:{model_port}"}}' for shape in Shape)
     text = _TEXT.format(port=port, models=models, store=store)
+    text += _MASKING if is_masked else ""
     return f'{text}record: {{keys: {{url: "{keys}"}}}}\n' if keys else text
 
 

@@ -41,14 +41,15 @@ def floor(site: Site) -> Iterator[Gateway]:
     """Envoy with the service that does nothing."""
     with ExitStack() as stack:
         data = DataDir.open(site.folder)
-        yield _behind_envoy(site, data, stack, ("-m", "bench.noop", str(data.service_socket)), store=_SQLITE)
+        config = _configure(site, data, store=_SQLITE)
+        yield _behind_envoy(site, data, stack, ("-m", "bench.noop", str(data.service_socket)), config)
 
 
 @contextmanager
-def on_sqlite(site: Site, *, options: Sequence[str] = ()) -> Iterator[Gateway]:
+def on_sqlite(site: Site, *, options: Sequence[str] = (), is_masked: bool = True) -> Iterator[Gateway]:
     """Envoy with this service, and `options` of `authz serve`."""
     with ExitStack() as stack:
-        yield _ours(site, stack, store=_SQLITE, options=options)
+        yield _ours(site, stack, store=_SQLITE, options=options, is_masked=is_masked)
 
 
 @contextmanager
@@ -62,13 +63,21 @@ def on_postgresql(site: Site, *, options: Sequence[str] = (), workers: int = 1) 
 
 
 def _ours(
-    site: Site, stack: ExitStack, *, store: str, options: Sequence[str], workers: int = 1, keys: str = ""
+    site: Site,
+    stack: ExitStack,
+    *,
+    store: str,
+    options: Sequence[str],
+    workers: int = 1,
+    keys: str = "",
+    is_masked: bool = True,
 ) -> Gateway:
     data = DataDir.open(site.folder)
     file = data.root / "authz.yaml"
     command = ("-m", "authz_cli.main", "serve", "--config", str(file), "--data-dir", str(data.root), *options)
     command += ("--workers", str(workers))
-    return _behind_envoy(site, data, stack, command, store=store, workers=workers, keys=keys)
+    config = _configure(site, data, store=store, keys=keys, is_masked=is_masked)
+    return _behind_envoy(site, data, stack, command, config, workers=workers)
 
 
 def _behind_envoy(
@@ -76,12 +85,10 @@ def _behind_envoy(
     data: DataDir,
     stack: ExitStack,
     command: Sequence[str],
+    config: Config,
     *,
-    store: str,
     workers: int = 1,
-    keys: str = "",
 ) -> Gateway:
-    config = _configure(site, data, store=store, keys=keys)
     service = program(
         (sys.executable, *command),
         log=data.root / "service.log",
@@ -92,9 +99,12 @@ def _behind_envoy(
     return Gateway(config.listen.port, _token(data), pids)
 
 
-def _configure(site: Site, data: DataDir, *, store: str, keys: str = "") -> Config:
+def _configure(site: Site, data: DataDir, *, store: str, keys: str = "", is_masked: bool = True) -> Config:
     file = data.root / "authz.yaml"
-    file.write_text(authz_yaml(port=free_port(), model_port=site.model_port, store=store, keys=keys))
+    text = authz_yaml(
+        port=free_port(), model_port=site.model_port, store=store, keys=keys, is_masked=is_masked
+    )
+    file.write_text(text)
     return load_config(file).config
 
 

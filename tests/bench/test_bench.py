@@ -54,7 +54,7 @@ def test_a_small_run_measures_every_case_and_gets_no_wrong_answer(tmp_path: Path
     )
     assert done.returncode == 0, done.stderr
     turns = json.loads(figures.read_text())["turns"]
-    assert {turn["case"] for turn in turns} == {"direct", "floor", "sqlite"}
+    assert {turn["case"] for turn in turns} == {"direct", "floor", "sqlite", "unmasked"}
     assert all(turn["requests"] > 0 and turn["wrong"] == 0 for turn in turns)
     assert all(turn["cpu"]["service"] > 0 for turn in turns if turn["case"] != "direct")
     assert all(turn["rss"]["envoy"] > 0 for turn in turns)

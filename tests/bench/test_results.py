@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import pytest
 from bench.aims import LITELLM, verdicts
@@ -23,7 +24,8 @@ def case(name: str, kind: Kind) -> Case:
 
 
 DIRECT, FLOOR = case("direct", Kind.DIRECT), case("floor", Kind.FLOOR)
-OURS, PEER = case("ours", Kind.OURS), case(LITELLM, Kind.PEER)
+OURS = replace(case("ours", Kind.OURS), is_masked=True)
+UNMASKED, PEER = case("unmasked", Kind.OURS), case(LITELLM, Kind.PEER)
 WHOLE = Load(Shape.WHOLE, 1)
 
 
@@ -102,6 +104,14 @@ def test_an_aim_is_met_or_missed_by_what_was_measured() -> None:
     assert (litellm.is_met, litellm.reached) == (True, "10.0 times")
     better = {**turns, (many, OURS): [measured(59, 0.001, cpu=0.001 / 0.71)]}
     assert [verdict.is_met for verdict in verdicts(better)] == [True, False]
+
+
+def test_masking_is_held_against_the_same_service_without_masks() -> None:
+    paced = Load(Shape.PACED, 1)
+    turns = {(paced, OURS): [measured(1, 0.030)], (paced, UNMASKED): [measured(1, 0.021)]}
+    assert [(v.case, v.is_met, v.reached) for v in verdicts(turns)] == 2 * [("Ours", True, "9.00 ms")]
+    late = {**turns, (paced, OURS): [replace(measured(1, 0.030), first_text=0.032)]}
+    assert [verdict.is_met for verdict in verdicts(late)] == [True, False]
 
 
 def test_nothing_is_said_about_aims_that_were_not_measured() -> None:
