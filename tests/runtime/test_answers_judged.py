@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+from authz_service.core.events import AnswerFailed, AnswerRead
 from authz_service.inspection.results import AnswerStep
 from authz_service.policy.decision import AnswerFacts, Decision, Effect
 from authz_service.runtime.answers import Answer
@@ -44,10 +45,14 @@ def step(release: bytes = b"", *, is_last: bool = False, **found: int) -> Answer
     return AnswerStep(release=release, found=found, masked=found, is_last=is_last)
 
 
-def read(*pieces: AnswerStep, end: AnswerStep) -> tuple[Asked, list[Any]]:
+def read(
+    *pieces: AnswerStep, end: AnswerStep, holds: bool = False, limit: int = 100, kept: list[int] | None = None
+) -> tuple[Asked, list[Any]]:
     """What the rules were asked, and what came of each piece; the last one comes with the end."""
     asked = Asked()
-    rules = SimpleNamespace(policy=asked, approvals_of=lambda names: ())
+    asked.holds_answers = holds
+    config = SimpleNamespace(limits=SimpleNamespace(body=limit))
+    rules = SimpleNamespace(policy=asked, approvals_of=lambda names: (), config=config)
     view = SimpleNamespace(token_estimate=1)
     answer = Answer(
         cast(Any, rules),
@@ -57,7 +62,7 @@ def read(*pieces: AnswerStep, end: AnswerStep) -> tuple[Asked, list[Any]]:
         clock=lambda: 0.0,
         new_id=lambda prefix: prefix,
         threads=Threads(),
-        reserve=lambda size: None,
+        reserve=(kept if kept is not None else []).append,
     )
 
     async def scenario() -> list[Any]:
@@ -78,6 +83,29 @@ def test_a_piece_of_an_answer_goes_on_only_with_a_decision_of_what_was_found_so_
     asked, events = read(*pieces, end=step(b"e", is_last=True, CREDIT_CARD=1))
     assert asked.found == [{}, {"CREDIT_CARD": 1}, {"CREDIT_CARD": 2}]
     assert [event.decision is not None for event in events] == [False, True, False, True, True]
+
+
+def test_an_answer_that_may_be_held_is_judged_as_a_whole_at_its_end() -> None:
+    pieces = (step(b"a"), step(b"b", CREDIT_CARD=1), step(b"c"))
+    asked, events = read(*pieces, end=step(b"d", is_last=True), holds=True)
+    assert asked.found == [{}, {"CREDIT_CARD": 1}, {"CREDIT_CARD": 1}]
+    assert events[-1].found == {"CREDIT_CARD": 1}
+
+
+def test_what_is_kept_back_is_accounted_for_and_has_a_limit() -> None:
+    kept: list[int] = []
+    pieces = (step(b"a"), step(b"b"), step(b"c"))
+    _, events = read(*pieces, end=step(is_last=True), holds=True, limit=2, kept=kept)
+    assert kept == [1, 1, 1]
+    assert isinstance(events[1], AnswerRead)
+    assert isinstance(events[2], AnswerFailed)
+    assert events[2].error.code == "answer_too_large"
+
+
+def test_an_answer_that_no_rule_holds_is_not_kept() -> None:
+    kept: list[int] = []
+    read(step(b"a"), step(b"b"), end=step(is_last=True), limit=1, kept=kept)
+    assert kept == []
 
 
 def test_an_empty_answer_is_judged_too() -> None:

@@ -112,7 +112,8 @@ class Answer:
         decision = _decide(self.rules, self.request.caller, inspection, found, now)
         approvals = self.rules.approvals_of(decision.approvals)
         new_hold = self.new_id("hold") if approvals else ""
-        return AnswerRead(step, decision, approvals, new_hold, now, found)
+        total = found if self.rules.policy.holds_answers else {}
+        return AnswerRead(step, decision, approvals, new_hold, now, total)
 
 
 def _decide(
