@@ -65,16 +65,17 @@ class CompiledPolicy:
     request_rules: RuleSet[RequestFacts]
     answer_rules: RuleSet[AnswerFacts]
     paths: Mapping[tuple[str, str], RuleSet[PathFacts]]
+    holds_answers: bool = field(init=False)
+    """Whether a rule may have an answer wait for people; asked for each piece of an answer."""
+
+    def __post_init__(self) -> None:
+        holds = any(rule.effect is Effect.HOLD and not rule.shadow for rule in self.answer_rules.rules)
+        object.__setattr__(self, "holds_answers", holds)  # frozen
 
     @property
     def reads_answers(self) -> bool:
         """Whether answers need a decision: there are rules for them, or the default denies."""
         return bool(self.answer_rules.rules) or self.answer_rules.default is not Effect.ALLOW
-
-    @property
-    def holds_answers(self) -> bool:
-        """Whether a rule may have an answer wait for people."""
-        return any(rule.effect is Effect.HOLD and not rule.shadow for rule in self.answer_rules.rules)
 
     def decide_request(self, facts: RequestFacts) -> Decision:
         """Judge a request that was read."""

@@ -58,7 +58,8 @@ class Answer:
         if self._sent is not None:
             self._sent += data
         try:
-            self._keep(len(data))
+            if self.rules.policy.holds_answers:
+                self._keep(len(data))
             if self._unread > LARGEST_INLINE and (is_last or len(data) > LARGEST_INLINE):
                 step = await self.threads.run(partial(self._step, data, is_last=is_last))
             else:
@@ -85,7 +86,7 @@ class Answer:
 
     def _keep(self, size: int) -> None:
         """Account for what is kept back; raises `Unreadable` (502) and `Unavailable` for too much of it."""
-        if not self.rules.policy.holds_answers or self.inspection is None:
+        if self.inspection is None:
             return
         self.reserve(size if self._sent is None else 2 * size)
         self._kept += size
