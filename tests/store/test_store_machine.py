@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.acts import ActDraft, ActKind, Review
+from authz_service.core.acts import ActDraft, ActKind, Review, Revision
 from authz_service.core.holds import Approval, Approved, Escalation, Stage, StageRef, Verdict, standing
 from authz_service.core.ports import AlreadyRejected, Attached, Hold, HoldLimits, HoldQuery, HoldState, Opened
 from authz_service.errors import Conflict, Forbidden
@@ -50,7 +50,8 @@ FINAL = {HoldState.RELEASED, HoldState.REJECTED, HoldState.EXPIRED, HoldState.SU
 class Seen:
     """What the model knows of a hold: the people whose votes stand, in which state it was last.
 
-    `alone` are those who decided alone, whether or not that stands; `reviewed_by` who reviewed that.
+    `alone` are those who decided alone, whether or not that stands; `reviewed_by` who reviewed that. Since
+    `begun` it has the bytes that it has; the votes that are `void` were on others.
     """
 
     hold: Hold
@@ -58,6 +59,9 @@ class Seen:
     state: HoldState
     alone: set[str] = field(default_factory=set)
     stands_alone: bool = False
+    begun: float = 0.0
+    editors: set[str] = field(default_factory=set)
+    void: set[str] = field(default_factory=set)
     reviewed_by: str = ""
 
 
@@ -102,10 +106,11 @@ class Holds(RuleBasedStateMachine):
         match opening:
             case Opened(hold=hold):
                 assert hold.id not in self.seen
-                self.seen[hold.id] = Seen(hold, [], HoldState.PENDING)
+                self.seen[hold.id] = Seen(hold, [], HoldState.PENDING, begun=hold.created_at)
                 return hold.id
             case Attached(hold=hold):
-                assert (hold.digest, hold.approvals) == (draft.digest, approvals)
+                assert hold.approvals == approvals
+                assert self.seen[hold.id].editors or hold.digest == draft.digest
                 assert hold.state in (HoldState.PENDING, HoldState.APPROVED)
                 return hold.id
             case AlreadyRejected(hold=hold):
@@ -114,14 +119,18 @@ class Holds(RuleBasedStateMachine):
             case _:
                 return multiple()
 
-    @rule(hold_id=known, who=PEOPLE, verdict=st.sampled_from(Verdict), key=st.sampled_from(["", "k"]))
-    def votes(self, hold_id: str, who: str, verdict: Verdict, key: str) -> None:
+    @rule(
+        hold_id=known,
+        who=PEOPLE,
+        verdict=st.sampled_from(Verdict),
+        key=st.sampled_from(["", "k"]),
+        is_fresh=st.sampled_from([True, True, False]),
+    )
+    def votes(self, hold_id: str, who: str, verdict: Verdict, key: str, *, is_fresh: bool) -> None:
         seen = self.seen[hold_id]
         before = self.run(self.store.hold(hold_id))
-        stages = None
-        if seen.hold.approvals == ESCALATING:
-            stages = (AFTER,) if who in LEADS else (BEFORE,)
-        ballot = self.make.ballot(seen.hold, who, verdict, key=key, stages=stages)
+        shown = before if is_fresh else seen.hold
+        ballot = self.make.ballot(shown, who, verdict, key=key, stages=self.stages(hold_id, who))
         try:
             after = self.run(self.store.vote(ballot, LIMITS))
         except (Conflict, Forbidden):
@@ -130,17 +139,51 @@ class Holds(RuleBasedStateMachine):
             return
         assert who != seen.hold.caller.subject
         if len(after.votes) > len(before.votes):
-            assert before.state is HoldState.PENDING
+            assert (before.state, before.digest) == (HoldState.PENDING, shown.digest)
             if verdict is Verdict.APPROVE:
+                assert who not in seen.editors
                 seen.approved_by.append(who)
             else:
                 assert after.state is HoldState.REJECTED
+
+    def stages(self, hold_id: str, who: str) -> tuple[StageRef, ...] | None:
+        if self.seen[hold_id].hold.approvals != ESCALATING:
+            return None
+        return (AFTER,) if who in LEADS else (BEFORE,)
+
+    @rule(
+        hold_id=known,
+        who=st.sampled_from(["rita", "rita", "alice", "tom"]),
+        body=st.sampled_from([b"1", b"3"]),
+        is_fresh=st.sampled_from([True, True, False]),
+    )
+    def edits(self, hold_id: str, who: str, body: bytes, *, is_fresh: bool) -> None:
+        seen = self.seen[hold_id]
+        before = self.run(self.store.hold(hold_id))
+        identity = ("https://issuer.example", who)
+        stages = self.stages(hold_id, who) or self.make.ballot(before, who).may_vote_in
+        revision = Revision(before.digest if is_fresh else "0" * 64, body, {}, stages)
+        draft = ActDraft(hold_id, ActKind.EDIT, identity, identity, who, "because", "", revision)
+        try:
+            after = self.run(self.store.act(draft, LIMITS))
+        except (Conflict, Forbidden):
+            unchanged = self.run(self.store.hold(hold_id))
+            assert (unchanged.version, unchanged.digest) == (before.version, before.digest)
+            return
+        assert is_fresh
+        assert before.state is after.state is HoldState.PENDING
+        assert who != seen.hold.caller.subject
+        assert after.forward == body
+        seen.editors.add(who)
+        seen.approved_by, seen.stands_alone = [], False
+        seen.void = {vote.id for vote in after.votes}
+        seen.begun = after.acts[-1].at
 
     @rule(hold_id=known, who=st.sampled_from(["alice", "gus"]), verdict=st.sampled_from(Verdict))
     def decides_alone(self, hold_id: str, who: str, verdict: Verdict) -> None:
         seen = self.seen[hold_id]
         before = self.run(self.store.hold(hold_id))
-        ballot = self.make.ballot(seen.hold, who, verdict, stages=())
+        ballot = self.make.ballot(before, who, verdict, stages=())
         try:
             after = self.run(self.store.vote(replace(ballot, is_break_glass=True), LIMITS))
         except (Conflict, Forbidden):
@@ -202,12 +245,11 @@ class Holds(RuleBasedStateMachine):
 
     @rule(hold_id=known, right=st.sampled_from([True, True, False]))
     def consumes(self, hold_id: str, right: bool) -> None:
-        seen = self.seen[hold_id]
         before = self.run(self.store.hold(hold_id))
         self.count += 1
         session = f"x{self.count}"
-        digest = seen.hold.digest if right else "0" * 64
-        body = {"body": seen.hold.forward}
+        digest = before.digest if right else "0" * 64
+        body = {"body": before.forward}
         released = EntryDraft(Kind.REQUEST_RELEASED, session, {"hold": hold_id}, body)
         entries = [self.make.received(session), released]
         won = self.run(self.store.consume(hold_id, digest=digest, session=session, entries=entries))
@@ -251,7 +293,9 @@ class Holds(RuleBasedStateMachine):
                 assert len(set(seen.approved_by)) >= min(2, needed)
             hold = self.run(self.store.hold(hold_id))
             assert hold.released_to == sessions[0]
-            stands = standing(hold.approvals, hold.votes, opened_at=hold.created_at, now=self.latest)
+            votes = [vote for vote in hold.votes if vote.id not in seen.void]
+            assert {vote.digest for vote in votes} == {hold.digest}
+            stands = standing(hold.approvals, votes, opened_at=seen.begun, now=self.latest)
             assert isinstance(stands, Approved)
 
     @invariant()
@@ -259,8 +303,8 @@ class Holds(RuleBasedStateMachine):
         for hold_id, seen in getattr(self, "seen", {}).items():
             hold = self.run(self.store.hold(hold_id))
             if seen.hold.approvals == ESCALATING:
-                for vote in hold.votes:
-                    is_later = vote.at >= hold.created_at + 60
+                for vote in (vote for vote in hold.votes if vote.id not in seen.void):
+                    is_later = vote.at >= seen.begun + 60
                     assert vote.is_break_glass or is_later is (vote.voter[1] in LEADS)
             due = Review.DONE if seen.reviewed_by else Review.DUE
             assert hold.review is (due if seen.alone else Review.NONE)
@@ -298,7 +342,7 @@ def test_in_any_order_a_hold_is_released_at_most_once_and_never_unapproved(
         Holds,
         settings=settings(
             max_examples=20,
-            stateful_step_count=30,
+            stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),
