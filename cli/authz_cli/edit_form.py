@@ -52,15 +52,19 @@ class Conversation:
         body = _copy(self._body)
         rest = edited
         lines = [*(self._line(place) for place, _ in self._texts), f"=== {self._mark} end ==="]
+        if edited.count(self._mark) != len(lines) + 1:  # once in the first line
+            raise Failure(f"a line with {self._mark} is gone, or there twice; nothing was sent", Exit.USAGE)
         _, rest = self._split(rest, lines[0])
-        for (place, _), following in zip(self._texts, lines[1:], strict=True):
+        for (place, before), following in zip(self._texts, lines[1:], strict=True):
             text, rest = self._split(rest, following)
-            _put(body, place, text.removesuffix("\n"))
+            # An editor's way of ending lines is no edit.
+            if text.removesuffix("\n") != before.replace("\r\n", "\n"):
+                _put(body, place, text.removesuffix("\n"))
         return body
 
     def _split(self, text: str, line: str) -> tuple[str, str]:
         before, found, after = text.partition(line + "\n")
-        if not found or self._mark in before.partition("\n")[2].replace(line, ""):
+        if not found:
             raise Failure(f"the line {line!r} is not there any more; nothing was sent", Exit.USAGE)
         return before, after
 
