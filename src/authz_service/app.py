@@ -235,7 +235,9 @@ async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack
     embedded = EmbeddedIssuer.load(data.issuer_key) if config.identity.embedded else None
     hashes = ApiKeyHashes(load_or_create(data.api_key_key, _random_key))
     api_keys = ApiKeys(hashes) if config.identity.api_keys else None
-    verifier = verifier_from(config.identity, config.review, embedded=embedded, api_keys=api_keys)
+    verifier = verifier_from(
+        config.identity, config.review, embedded=embedded, api_keys=api_keys, pseudonym=pseudonym
+    )
     stack.push_async_callback(verifier.close)
     record: Record | None = None
     if part.duty is Duty.ANSWER:

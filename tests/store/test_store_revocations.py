@@ -158,7 +158,7 @@ def test_nobody_is_named_in_clear(sealed: Any, run: Any) -> None:
 def test_a_withdrawal_that_cannot_be_read_lets_nothing_pass(place: Any, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
-            await revoke(store, revocation())
+            await revoke(store, revocation(TOKEN))
             engine = create_engine(place.url)
             with engine.begin() as connection:
                 connection.execute(delete(payloads))
@@ -191,6 +191,7 @@ def test_what_was_withdrawn_before_an_upgrade_stays_withdrawn(place: Any, run: A
             told = {"value": f"name {row.seq}", "until": row.until, "at": row.at, "seq": row.seq}
             old = "INSERT INTO revocations VALUES ('i', 'sub', :value, :until, :at, :seq, 'why')"
             connection.execute(text(old), told)
+        connection.execute(text("ALTER TABLE holds DROP COLUMN begun_at"))
         connection.execute(text("UPDATE authz_schema SET version_num = '0007'"))
     engine.dispose()
     migrate(place.url)

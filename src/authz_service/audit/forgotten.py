@@ -54,14 +54,20 @@ class Purge:
 class Erasure:
     """Of everything about a subject in entries before `ordered`; `done` is the entry that ended it.
 
-    `keys` are the ids of those that were destroyed.
+    `also` are the other pseudonyms of the same person, `keys` the ids of the keys that were destroyed.
     """
 
     ordered: int
     at: int
     subject: str
+    also: frozenset[str] = frozenset()
     done: int | None = None
     keys: frozenset[str] = frozenset()
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        """All pseudonyms of the person."""
+        return self.also | {self.subject}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ class Forgotten:
 
     def erasure_of(self, subject: str, sequence: int) -> Erasure | None:
         """The erasure that took what the entry has about this subject."""
-        return next((e for e in self.erasures if e.subject == subject and sequence < e.ordered), None)
+        return next((e for e in self.erasures if subject in e.subjects and sequence < e.ordered), None)
 
     def is_kept(self, session: str | None, subject: str | None) -> bool:
         """Whether nothing may be taken from this session of this subject."""
@@ -172,7 +178,8 @@ class Forgotten:
             case Kind.RECORD_PURGED:
                 self._add(_purge(sequence, at, data))
             case Kind.RECORD_ERASURE_ORDERED:
-                self.erasures.append(Erasure(sequence, at, str(data["subject"])))
+                also = frozenset(data.get("also", ()))
+                self.erasures.append(Erasure(sequence, at, str(data["subject"]), also))
             case Kind.RECORD_ERASED:
                 for erasure in self.erasures:
                     if erasure.ordered == data["ordered"]:

@@ -51,6 +51,8 @@ STANDING = {
     "record.erased",
 }
 """Kinds of entries that no purge takes anything from."""
+OF_STANDING = {"revoked": "subject", "key": "subject", "operator": "operator", "order": "orderer"}
+"""Where those say by pseudonym whom a payload of theirs is about."""
 ORIGINAL = "original"
 """The name of a payload that has what was there before masking; no export has any."""
 
@@ -189,7 +191,8 @@ class Tombstones:
         """Why a payload of this entry is not there: `purged`, `left out`, `erased` as far as can be known."""
         session, kind = document["session"], document["kind"]
         if kind in STANDING:
-            return ""
+            subject = document["data"].get(OF_STANDING.get(name, ""))
+            return self._erased(sequence, subject if isinstance(subject, str) else None)
         if self._purged_payload(sequence, name, document):
             return "purged"
         if name == ORIGINAL:
@@ -201,7 +204,10 @@ class Tombstones:
             subject = max(self.erased, key=lambda name: self.erased[name], default=None)
         else:
             subject = self.callers.get(session)
-        return "erased" if sequence < self.erased.get(subject, 0) else ""
+        return self._erased(sequence, subject)
+
+    def _erased(self, sequence: int, subject: str | None) -> str:
+        return "erased" if subject and sequence < self.erased.get(subject, 0) else ""
 
     def _purged_payload(self, sequence: int, name: str, document: dict[str, Any]) -> bool:
         session = document["session"]
@@ -221,7 +227,8 @@ class Tombstones:
             told = {"seq": sequence, "entries": int(data["entries"])}
             self.purges.append({**data, **told, "only": set(data["only"]), "but": set(data["but"])})
         elif kind == "record.erasure_ordered":
-            self.erased[data["subject"]] = sequence
+            for subject in (data["subject"], *data.get("also", ())):
+                self.erased[subject] = sequence
 
 
 class Walk:

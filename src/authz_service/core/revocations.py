@@ -28,13 +28,18 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Tokens that are refused until `until` (seconds since the epoch; None: until that is lifted)."""
+    """Tokens that are refused until `until` (seconds since the epoch; None: until that is lifted).
+
+    `pseudonym` is that of whose tokens they are, where all of a subject's are withdrawn and the store has
+    said so. Once that person was erased it alone tells whose they are: `what.value` and `reason` are "" then.
+    """
 
     what: Revoked
     until: float | None
     reason: str
     name: str
     at: float
+    pseudonym: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class RevocationStore(Protocol):
         ...
 
     async def restore(self, what: Revoked, entry: EntryDraft) -> bool:
-        """Lift one; False, with nothing recorded, when there is none."""
+        """Lift one; False, with nothing recorded, when there is none. A pseudonym names a subject too."""
         ...
 
     async def revocations(self, known: str = "") -> RevocationsRead | None:

@@ -44,6 +44,7 @@ def verifier_from(
     embedded: EmbeddedIssuer | None,
     clock: Callable[[], float] = time.time,
     api_keys: ApiKeys | None = None,
+    pseudonym: Callable[[tuple[str, str]], str] = str,
 ) -> Verifier:
     """A verifier for the issuers of `authz.yaml`; `embedded` is needed where it is switched on.
 
@@ -62,7 +63,12 @@ def verifier_from(
             raise Misconfigured("identity: the embedded issuer is switched on and has no key")
         issuers.append(trusted_embedded(embedded))
     return Verifier(
-        issuers, review_audience=review.audience, clock=clock, then_close=client.aclose, api_keys=api_keys
+        issuers,
+        review_audience=review.audience,
+        clock=clock,
+        then_close=client.aclose,
+        api_keys=api_keys,
+        pseudonym=pseudonym,
     )
 
 

@@ -40,7 +40,7 @@ class Verifier:
     Both methods raise `Unauthenticated`, which says what is wrong and never repeats the token, and
     `Unavailable` while an issuer's keys cannot be had. `clock` is in seconds since the epoch; `then_close`
     is called once all key sources are closed. What `revoked` says holds for every token, remembered or not.
-    Without `api_keys` no API key is taken.
+    Without `api_keys` no API key is taken. `pseudonym` is the record's, by which it knows whom it erased.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Verifier:
         clock: Callable[[], float] = time.time,
         then_close: Callable[[], Awaitable[None]] | None = None,
         api_keys: ApiKeys | None = None,
+        pseudonym: Callable[[tuple[str, str]], str] = str,
     ) -> None:
         self._issuers = {issuer.url: issuer for issuer in issuers}
         if not issuers or len(self._issuers) != len(issuers):
@@ -60,7 +61,7 @@ class Verifier:
         self._gateway_audiences = frozenset(issuer.audience for issuer in issuers)
         self._review_audience = review_audience
         self._clock = clock
-        self.revoked = RevokedTokens(clock)
+        self.revoked = RevokedTokens(clock, pseudonym)
         self._then_close = then_close
         self._api_keys = api_keys
         self._remembered: dict[bytes, _Verified] = {}

@@ -89,7 +89,12 @@ class KeyReview(KeyServiceServicer):
             reason = given_reason(request.reason)
             key = await self._named(request.key, await self.now())
             payloads = {"operator": caller_payload(person), "reason": orjson.dumps({"reason": reason})}
-            entry = EntryDraft(Kind.API_KEY_REVOKED, data={"key": key.id}, payloads=payloads)
+            entry = EntryDraft(
+                Kind.API_KEY_REVOKED,
+                data={"key": key.id},
+                payloads=payloads,
+                subjects={"operator": person.identity},
+            )
             ended = await self.store.revoke_key(key.id, entry, by=_name(person), reason=reason)
             await self.refresh()
             return pb.RevokeKeyResponse(key=_message(ended))
@@ -149,9 +154,8 @@ def _made(kind: Kind, key: ApiKey, person: Caller, *, replaced_until: int | None
         "replaced_until": replaced_until,
     }
     what = {"name": key.name, "owner": key.owner, "groups": list(key.groups)}
-    return EntryDraft(
-        kind, data=data, payloads={"operator": caller_payload(person), "key": orjson.dumps(what)}
-    )
+    payloads = {"operator": caller_payload(person), "key": orjson.dumps(what)}
+    return EntryDraft(kind, data=data, payloads=payloads, subjects={"operator": person.identity})
 
 
 def _message(key: ApiKey) -> pb.Key:

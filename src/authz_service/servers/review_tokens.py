@@ -110,7 +110,7 @@ def _entry(kind: Kind, revocation: Revocation, person: Caller) -> EntryDraft:
         "until": None if revocation.until is None else int(revocation.until),
     }
     payloads = {"operator": caller_payload(person), "revoked": orjson.dumps(what)}
-    return EntryDraft(kind, data=data, payloads=payloads)
+    return EntryDraft(kind, data=data, payloads=payloads, subjects={"operator": person.identity})
 
 
 def _message(revocation: Revocation) -> pb.Revocation:
@@ -120,7 +120,7 @@ def _message(revocation: Revocation) -> pb.Revocation:
         case RevokedBy.TOKEN:
             revoked.jti = what.value
         case RevokedBy.SUBJECT:
-            revoked.subject = what.value
+            revoked.subject = what.value or revocation.pseudonym
     return pb.Revocation(
         revoked=revoked,
         until=None if revocation.until is None else timestamp(revocation.until),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,10 @@ from authz_service.errors import Conflict, NotFound
 from authz_service.store.hold_rows import seconds
 from authz_service.store.schema import api_keys, sessions
 from authz_service.store.transaction import Reader, Transaction
+from authz_service.view.caller import API_KEYS
+
+NAMELESS: Mapping[str, Any] = {"owner": "", "groups": []}
+"""What is left of `detail` of a key whose owner was erased, besides its id as name."""
 
 
 def create(transaction: Transaction, key: ApiKey, entry: EntryDraft) -> ApiKey:
@@ -45,8 +49,14 @@ def revoke(transaction: Transaction, key_id: str, entry: EntryDraft, *, by: str,
     row = _row(transaction, key_id)
     if row.revoked_at is not None:
         raise Conflict(f"{key_id} is revoked already", code="key_revoked")
+    entry = by_whom(transaction, entry)
     recorded = transaction.record(entry)
-    detail = {**json.loads(row.detail), "revoked_by": by, "reason": reason}
+    detail = {
+        **json.loads(row.detail),
+        "revoked_by": by,
+        "reason": reason,
+        "ended_by": entry.data["operator"],
+    }
     ends = {"revoked_at": transaction.now, "seq": recorded.last, "detail": json.dumps(detail)}
     transaction.change(update(api_keys).where(api_keys.c.id == key_id).values(ends))
     return _read(_row(transaction, key_id))
@@ -75,14 +85,40 @@ def require_live(key_id: str, *, is_revoked: bool, is_over: bool) -> None:
         raise Conflict(f"{key_id} {ended}; make another key with `authz key create`", code="key_ended")
 
 
-def detail_of(*, owner: str, groups: Sequence[str], scope: Sequence[str], by: str) -> dict[str, Any]:
-    """What the column `detail` has of a key, as JSON."""
-    return {"owner": owner, "groups": list(groups), "scope": list(scope), "by": by}
+def detail_of(
+    *, owner: str, groups: Sequence[str], scope: Sequence[str], by: str, made_by: str | None
+) -> dict[str, Any]:
+    """What the column `detail` has of a key, as JSON; `made_by` is who `by` names, as a pseudonym.
+
+    None for those from before entries told that: nobody's erasure takes their names.
+    """
+    detail = {"owner": owner, "groups": list(groups), "scope": list(scope), "by": by}
+    return detail if made_by is None else detail | {"made_by": made_by}
+
+
+def owner_of(pseudonym: Callable[[tuple[str, str]], str], name: str) -> str:
+    """Under whose key the name, owner and groups of the keys of this name lie: nothing else does."""
+    return pseudonym((f"{API_KEYS}:owner", name))
+
+
+def by_whom(transaction: Transaction, entry: EntryDraft) -> EntryDraft:
+    """The entry with the pseudonym of the operator whom its payload names."""
+    operator = entry.subjects.get("operator", "")
+    name = operator if isinstance(operator, str) else transaction.pseudonym(operator)
+    return replace(entry, data={**entry.data, "operator": name})
 
 
 def _add(transaction: Transaction, key: ApiKey, entry: EntryDraft) -> ApiKey:
-    recorded = transaction.record(entry)
-    detail = detail_of(owner=key.owner, groups=key.groups, scope=key.scope, by=key.by)
+    entry, owner = by_whom(transaction, entry), owner_of(transaction.pseudonym, key.name)
+    told = replace(entry, data={**entry.data, "subject": owner}, subjects={**entry.subjects, "key": owner})
+    recorded = transaction.record(told)
+    detail = detail_of(
+        owner=key.owner,
+        groups=key.groups,
+        scope=key.scope,
+        by=key.by,
+        made_by=str(told.data["operator"]),
+    )
     row = {
         "id": key.id,
         "hash": key.hash,

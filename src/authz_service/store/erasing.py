@@ -9,14 +9,14 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, Table, delete, or_, select, union, update
+from sqlalchemy import Select, Table, delete, select, union, update
 
-from authz_service.audit.columns import clean
 from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
 from authz_service.audit.entry import decode
 from authz_service.audit.forgotten import SESSION, Erasure, Keep, is_about_another
-from authz_service.core.forgetting import Erased, Order, Person
+from authz_service.core.forgetting import Erased, Order
 from authz_service.errors import Conflict
+from authz_service.store.erased_names import names_of, take_keys
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.hold_rows import OPEN, identity_text, requester_of
 from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, order_payload
@@ -25,19 +25,6 @@ from authz_service.store.transaction import Reader, Transaction
 
 SESSIONS_AT_ONCE = 50
 NOBODY = identity_text(("erased", ""))
-
-
-def people(reader: Reader, name: str) -> Sequence[Person]:
-    """Whom a name may mean: callers by subject, person or pseudonym."""
-    wanted = clean(name)
-    columns = (sessions.c.caller, sessions.c.caller_detail)
-    named = or_(sessions.c.subject == wanted, sessions.c.person == wanted, sessions.c.caller == wanted)
-    found: dict[str, Person] = {}
-    for row in reader.read(select(*columns).where(named).distinct()):
-        told = json.loads(row.caller_detail) if row.caller_detail else {"issuer": "", "subject": ""}
-        if row.caller not in found or told["subject"]:
-            found[row.caller] = Person(row.caller, told["issuer"], told["subject"])
-    return [person for pseudonym, person in sorted(found.items()) if pseudonym]
 
 
 def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasure:
@@ -52,10 +39,12 @@ def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasu
     if kept:
         raise Conflict(f"a legal hold is on this: lift {', '.join(kept)} first", code="kept")
     _refuse_open(transaction, subject)
-    data: Data = {"subject": subject}
+    others = names_of(transaction, subject).others
+    also: list[Scalar] = [*sorted(others)]
+    data: Data = {"subject": subject, "also": also}
     draft = EntryDraft(Kind.RECORD_ERASURE_ORDERED, SESSION, data, order_payload(order))
     recorded = transaction.record(draft)
-    return Erasure(recorded.last, transaction.now, subject)
+    return Erasure(recorded.last, transaction.now, subject, frozenset(others))
 
 
 def _is_of(reader: Reader, session: str | None, kept: str | None, subject: str) -> bool:
@@ -146,15 +135,16 @@ def _theirs(reader: Reader, names: Sequence[str], erasure: Erasure) -> tuple[lis
 
 
 def take_votes(transaction: Transaction, erasure: Erasure) -> tuple[int, int]:
-    """Take their name from the votes that they cast on others' requests: votes, payloads."""
+    """Take their name from votes on others' requests, and from API keys: how many votes, and payloads."""
     count, gone = _take_from(transaction, erasure, votes)
     _, others = _take_from(transaction, erasure, hold_acts)
+    take_keys(transaction, erasure)
     return count, gone + others
 
 
 def _take_from(transaction: Transaction, erasure: Erasure, table: Table) -> tuple[int, int]:
     pairs = transaction.read(select(table.c.voter, table.c.account).distinct()).all()
-    theirs = [p for p in pairs if erasure.subject in _pseudonyms(transaction, [p]) and p.voter != NOBODY]
+    theirs = [p for p in pairs if erasure.subjects & _pseudonyms(transaction, [p]) and p.voter != NOBODY]
     count = gone = 0
     for pair in theirs:
         is_theirs = (table.c.voter == pair.voter) & (table.c.account == pair.account)

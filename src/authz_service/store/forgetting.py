@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from authz_service.audit.forgotten import Erasure, Forgotten, Keep
 from authz_service.core.forgetting import Erased, Kept, Order, Person, Purged, PurgeRequest
-from authz_service.store import erasing, keeping, purging
+from authz_service.store import erased_names, erasing, keeping, purging
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.keyring import Keyring
 from authz_service.store.transaction import Reader, Transaction
@@ -56,13 +56,12 @@ class Forgetting:
 
     async def people(self, name: str) -> Sequence[Person]:
         """See `ForgettingStore.people`."""
-        return await self._units.ask(lambda reader: erasing.people(reader, name), patience=PREVIEW_SECONDS)
+        return await self._units.change(lambda t: erased_names.people(t, name))
 
     async def erase(self, pseudonym: str, order: Order) -> Erased:
         """See `ForgettingStore.erase`."""
         erasure = await self._units.change(lambda t: erasing.order_erasure(t, pseudonym, order))
-        if self._keyring is not None:
-            await asyncio.to_thread(self._keyring.destroy, pseudonym)
+        await self._destroy(erasure)
         return await self._carry_out(erasure)
 
     async def resume_erasures(self) -> int:
@@ -95,9 +94,15 @@ class Forgetting:
         if self._keyring is None:
             return erasure.done is None
         if erasure.done is None:
-            await asyncio.to_thread(self._keyring.destroy, erasure.subject)
+            await self._destroy(erasure)
             return True
         return await asyncio.to_thread(self._keyring.destroy_again, erasure.keys) > 0
+
+    async def _destroy(self, erasure: Erasure) -> None:
+        if self._keyring is None:
+            return
+        for subject in sorted(erasure.subjects):
+            await asyncio.to_thread(self._keyring.destroy, subject)
 
     async def _carry_out(self, erasure: Erasure) -> Erased:
         taken = gone = after = 0
@@ -110,9 +115,10 @@ class Forgetting:
                 break
             taken, gone, after = taken + some, gone + payloads, last
         votes, theirs = await self._units.change(lambda t: erasing.take_votes(t, erasure))
-        destroyed: Sequence[str] = ()
+        destroyed: list[str] = []
         if self._keyring is not None:
-            destroyed = await asyncio.to_thread(self._keyring.destroyed, erasure.subject)
+            for subject in sorted(erasure.subjects):
+                destroyed += await asyncio.to_thread(self._keyring.destroyed, subject)
         erased = Erased(taken, gone + theirs, votes, tuple(destroyed))
         await self._units.change(lambda t: erasing.finish(t, erasure, erased))
         return erased

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from authz_service.audit.draft import BY_REVIEWERS, Kind
 from authz_service.audit.entry import ReadEntry, rfc3339
 from authz_service.audit.forgotten import Forgotten, is_about_another
-from authz_service.audit.retention import retention_of
+from authz_service.audit.retention import STANDING, retention_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.keeping import order_of
 from authz_service.store.transaction import Reader
 
+OF_STANDING = {"revoked": "subject", "key": "subject", "operator": "operator", "order": "orderer"}
+"""Where entries that stay for ever say by pseudonym whom a payload of theirs is about."""
 UNEXPLAINED = "missing, and no entry says why; run: authz audit verify"
 
 
@@ -50,6 +52,8 @@ def subject_of(kind: str, data: Mapping[str, object], name: str, caller: str) ->
     """The pseudonym of whom a payload is about, where entries tell; `caller` is that of the session."""
     if kind in BY_REVIEWERS and name == "voter":
         return str(data.get("voter", ""))
+    if kind in STANDING:
+        return str(data.get(OF_STANDING.get(name, ""), ""))
     return "" if is_about_another(kind, name) else caller
 
 

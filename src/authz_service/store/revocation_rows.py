@@ -1,20 +1,24 @@
 """Withdrawn tokens as rows: each change is committed with its entry, which says whose tokens they are.
 
-The row has only which entry is in force and until when: names lie sealed, with the entry's payloads.
+The row has only which entry is in force and until when. Names lie sealed, with the entry's payloads: whose
+tokens they are under that person's own key, so that an erasure takes it. The pseudonym in the entry stays,
+and by it the withdrawal goes on.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from sqlalchemy import delete, func, insert, select
 
-from authz_service.audit.draft import EntryDraft
+from authz_service.audit.draft import Data, EntryDraft, Scalar
 from authz_service.audit.entry import ReadEntry, decode
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked, RevokedBy, in_order
 from authz_service.errors import Unavailable
+from authz_service.store.api_key_rows import by_whom
 from authz_service.store.hold_rows import seconds
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, revocations
@@ -32,7 +36,7 @@ class _Row(NamedTuple):
 def revoke(transaction: Transaction, revocation: Revocation, entry: EntryDraft) -> None:
     """Add or replace; what has run out goes meanwhile."""
     replaced = _of(transaction, revocation.what)
-    recorded = transaction.record(entry)
+    recorded = transaction.record(_about(transaction, entry, revocation.what, replaced))
     over = revocations.c.until <= transaction.now
     transaction.change(delete(revocations).where(over | revocations.c.seq.in_(replaced)))
     row = {
@@ -49,9 +53,26 @@ def restore(transaction: Transaction, what: Revoked, entry: EntryDraft) -> bool:
     lifted = _of(transaction, what)
     if not lifted:
         return False
-    transaction.record(entry)
+    transaction.record(_about(transaction, entry, what, lifted))
     transaction.change(delete(revocations).where(revocations.c.seq.in_(lifted)))
     return True
+
+
+def _about(transaction: Transaction, entry: EntryDraft, what: Revoked, lifts: Sequence[int]) -> EntryDraft:
+    """The entry with whose tokens it is about, as a pseudonym, and which entries it puts out of force."""
+    entry = by_whom(transaction, entry)
+    subject = _pseudonym(transaction, what)
+    numbers: list[Scalar] = [*lifts]
+    data: Data = {**entry.data, "lifts": numbers, "subject": subject}
+    return replace(entry, data=data, subjects={**entry.subjects, "revoked": subject})
+
+
+def _pseudonym(transaction: Transaction, what: Revoked) -> str:
+    """Of whose tokens these are: "" for one token, of which nobody says whose it is."""
+    if what.by is not RevokedBy.SUBJECT:
+        return ""
+    known = {found.pseudonym for _, found in _in_force(transaction) if found.what.issuer == what.issuer}
+    return what.value if what.value in known else transaction.pseudonym((what.issuer, what.value))
 
 
 def read(reader: Reader, known: str) -> RevocationsRead | None:
@@ -63,9 +84,14 @@ def read(reader: Reader, known: str) -> RevocationsRead | None:
     return RevocationsRead(version, in_order([revocation for _, revocation in _in_force(reader)]))
 
 
-def _of(reader: Reader, what: Revoked) -> list[int]:
+def _of(transaction: Transaction, what: Revoked) -> list[int]:
     """The numbers of the entries by which these tokens are withdrawn now: one, or none."""
-    return [sequence for sequence, revocation in _in_force(reader) if revocation.what == what]
+    subject = _pseudonym(transaction, what)
+    return [
+        sequence
+        for sequence, found in _in_force(transaction)
+        if found.what == what or (subject and (found.what.issuer, found.pseudonym) == (what.issuer, subject))
+    ]
 
 
 def _in_force(reader: Reader) -> Iterator[tuple[int, Revocation]]:
@@ -88,15 +114,22 @@ def _read(
     opened = read_payloads(reader, {ref.digest for entry in told for ref in entry.payloads.values()})
     for entry in told:
         try:
-            payloads = {name: json.loads(opened[ref.digest].body) for name, ref in entry.payloads.items()}
-            revoked, operator = payloads["revoked"], payloads["operator"]
+            payloads = {
+                name: json.loads(opened[ref.digest].body)
+                for name, ref in entry.payloads.items()
+                if ref.digest in opened
+            }
+            subject = entry.data.get("subject", "")
+            # Without its payload, which went with its subject or its operator, an entry names pseudonyms.
+            revoked = payloads.get("revoked", {"value": "", "reason": ""} if subject else {})
             what = Revoked(entry.data["issuer"], RevokedBy(entry.data["by"]), revoked["value"])
+            reason, operator = revoked["reason"], payloads.get("operator", {"subject": ""})
             name = operator.get("person") or operator["subject"]
         except (KeyError, ValueError) as error:
             raise _damaged() from error
         row = rows[entry.sequence]
         until = None if row.until is None else seconds(row.until)
-        yield entry, Revocation(what, until, revoked["reason"], name, seconds(row.at))
+        yield entry, Revocation(what, until, reason, name, seconds(row.at), subject)
 
 
 def _damaged() -> Unavailable:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from authz_service.audit.draft import Kind
 from authz_service.audit.entry import microseconds
 from authz_service.audit.walk import Seen
-from authz_service.store.api_key_rows import detail_of
+from authz_service.store.api_key_rows import NAMELESS, detail_of
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import api_keys
 from authz_service.store.verify_payloads import Say, Wanted
@@ -50,16 +50,25 @@ class ApiKeysCheck:
 
     def _follow(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> None:
         document, data = entry.document, entry.document["data"]
-        operator = json.loads(payloads[entry.sequence, "operator"])
+        # What is not there went with whom it is about, or was named already.
+        operator = _told(payloads, entry, "operator", {"subject": ""} if "operator" in data else None)
         by, at = operator.get("person") or operator["subject"], microseconds(document["at"])
         if document["kind"] == Kind.API_KEY_REVOKED:
             row = self._rows[data["key"]]
             reason = json.loads(payloads[entry.sequence, "reason"])["reason"]
-            detail = {**json.loads(row["detail"]), "revoked_by": by, "reason": reason}
+            ended_by = {"ended_by": data["operator"]} if "operator" in data else {}
+            detail = {**json.loads(row["detail"]), "revoked_by": by, "reason": reason, **ended_by}
             row.update(revoked_at=at, seq=entry.sequence, detail=json.dumps(detail))
             return
-        key = json.loads(payloads[entry.sequence, "key"])
-        detail = detail_of(owner=key["owner"], groups=key["groups"], scope=data["scope"], by=by)
+        nameless = {"name": data["key"], **NAMELESS} if "subject" in data else None
+        key = _told(payloads, entry, "key", nameless)
+        detail = detail_of(
+            owner=key["owner"],
+            groups=key["groups"],
+            scope=data["scope"],
+            by=by,
+            made_by=data.get("operator"),
+        )
         self._rows[data["key"]] = {
             "hash": bytes.fromhex(data["hash"]),
             "name": key["name"],
@@ -75,3 +84,13 @@ class ApiKeysCheck:
             old.update(
                 expires_at=min(old["expires_at"], data["replaced_until"] * 1_000_000), seq=entry.sequence
             )
+
+
+def _told(
+    payloads: Mapping[Wanted, bytes], entry: Seen, name: str, otherwise: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    found = payloads.get((entry.sequence, name))
+    if found is None and otherwise is not None:
+        return otherwise
+    told: dict[str, Any] = json.loads(payloads[entry.sequence, name])
+    return told

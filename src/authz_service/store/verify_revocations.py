@@ -18,7 +18,7 @@ from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import revocations
 from authz_service.store.verify_payloads import Say, Wanted
 
-Key = tuple[str, str, str]
+_Named = tuple[str, str, str]
 
 
 class RevocationsCheck:
@@ -26,7 +26,8 @@ class RevocationsCheck:
 
     def __init__(self, reader: RecordReader, say: Say) -> None:
         self._reader, self._say = reader, say
-        self._rows: dict[Key, dict[str, Any]] = {}
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._named: dict[_Named, int] = {}
 
     def page(self, seen: Sequence[Seen], payloads: Mapping[Wanted, bytes]) -> None:
         """Follow what was withdrawn and lifted."""
@@ -40,7 +41,7 @@ class RevocationsCheck:
 
     def end(self, now: int) -> None:
         """Compare all rows; `now` (microseconds) is the time of the last entry."""
-        in_force = {row["seq"]: row for row in self._rows.values()}
+        in_force = dict(self._rows)
         for row in self._reader.read(select(revocations)):
             derived = in_force.pop(row.seq, None)
             if derived is None:
@@ -56,13 +57,24 @@ class RevocationsCheck:
 
     def _follow(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> None:
         document, data = entry.document, entry.document["data"]
-        revoked = json.loads(payloads[entry.sequence, "revoked"])
-        key = (data["issuer"], data["by"], revoked["value"])
+        for lifted in self._lifted(entry, payloads):
+            self._rows.pop(lifted, None)
         if document["kind"] == Kind.TOKEN_RESTORED:
-            self._rows.pop(key, None)
             return
-        self._rows[key] = {
+        self._rows[entry.sequence] = {
             "seq": entry.sequence,
             "until": None if data["until"] is None else data["until"] * 1_000_000,
             "at": microseconds(document["at"]),
         }
+
+    def _lifted(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> list[int]:
+        """Which entries this one puts out of force; older ones say that only by the name of the tokens."""
+        data = entry.document["data"]
+        if "lifts" in data:
+            return [int(sequence) for sequence in data["lifts"]]
+        revoked = json.loads(payloads[entry.sequence, "revoked"])
+        name = (data["issuer"], data["by"], revoked["value"])
+        before = self._named.pop(name, None)
+        if entry.document["kind"] == Kind.TOKEN_REVOKED:
+            self._named[name] = entry.sequence
+        return [] if before is None else [before]

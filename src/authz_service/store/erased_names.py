@@ -1,0 +1,110 @@
+"""By which names the record knows one person: of sessions, of votes, and as the owner of API keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, select, union, update
+
+from authz_service.audit.columns import clean
+from authz_service.audit.forgotten import Erasure
+from authz_service.core.forgetting import Person
+from authz_service.errors import Conflict
+from authz_service.store.api_key_rows import NAMELESS, owner_of
+from authz_service.store.schema import api_keys, hold_acts, sessions, votes
+from authz_service.store.transaction import Transaction
+
+
+@dataclass(slots=True)
+class Names:
+    """Of one person: `others` are their further pseudonyms, `texts` subjects and persons as they read."""
+
+    others: set[str] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+
+
+def people(transaction: Transaction, name: str) -> list[Person]:
+    """Whom a name may mean: callers by subject, person or pseudonym, reviewers by theirs."""
+    wanted = clean(name)
+    found: dict[str, Person] = {}
+    for pseudonym, issuer, subject, names in (*_callers(transaction, wanted), *_voters(transaction)):
+        is_meant = wanted == pseudonym or wanted in names
+        if pseudonym and is_meant and (pseudonym not in found or subject):
+            found[pseudonym] = Person(pseudonym, issuer, subject)
+    return [found[pseudonym] for pseudonym in sorted(found)]
+
+
+def names_of(transaction: Transaction, subject: str) -> Names:
+    """All that the record can tell now of whom this pseudonym names."""
+    names = Names()
+    columns = (sessions.c.caller_detail, sessions.c.person)
+    for row in transaction.read(select(*columns).where(sessions.c.caller == subject).distinct()):
+        if row.caller_detail:
+            told = json.loads(row.caller_detail)
+            names.others.add(transaction.pseudonym((told["issuer"], told["subject"])))
+            names.texts |= {told["subject"], row.person}
+    for row in _ballots(transaction):
+        voter, account = _identity(row.voter), _identity(row.account)
+        if subject in (transaction.pseudonym(voter), transaction.pseudonym(account)):
+            names.others |= {transaction.pseudonym(voter), transaction.pseudonym(account)}
+            names.texts |= {voter[1], account[1]}
+    for row in _owned(transaction, subject, names.texts - {""}):
+        if row.revoked_at is None and row.expires_at > transaction.now:
+            raise Conflict(
+                f"the API key {row.id} is theirs and in force: revoke it first", code="key_in_force"
+            )
+        names.others.add(owner_of(transaction.pseudonym, row.name))
+    names.others.discard(subject)
+    return names
+
+
+def take_keys(transaction: Transaction, erasure: Erasure) -> None:
+    """Take their name from the API keys that they own, that were theirs, or that they made or ended."""
+    for row in transaction.read(select(api_keys)).all():
+        detail = json.loads(row.detail)
+        wiped: dict[str, Any] = {}
+        if owner_of(transaction.pseudonym, row.name) in erasure.subjects and "made_by" in detail:
+            wiped["name"] = row.id
+            detail |= NAMELESS
+        for who, name in (("made_by", "by"), ("ended_by", "revoked_by")):
+            if detail.get(who) in erasure.subjects:
+                detail[name] = ""
+        if wiped or json.dumps(detail) != row.detail:
+            wiped["detail"] = json.dumps(detail)
+            transaction.change(update(api_keys).where(api_keys.c.id == row.id).values(wiped))
+
+
+def _owned(transaction: Transaction, subject: str, texts: set[str]) -> Iterator[Row[Any]]:
+    """The API keys of an owner of one of these names, and the one that is the caller itself."""
+    used = select(sessions.c.key).where(sessions.c.caller == subject, sessions.c.key.is_not(None)).distinct()
+    own = set(transaction.read(used).scalars())
+    for row in transaction.read(select(api_keys)).all():
+        if row.id in own or json.loads(row.detail)["owner"] in texts:
+            yield row
+
+
+def _callers(transaction: Transaction, wanted: str) -> Iterator[tuple[str, str, str, set[str]]]:
+    columns = (sessions.c.caller, sessions.c.caller_detail)
+    is_named = (sessions.c.subject == wanted) | (sessions.c.person == wanted) | (sessions.c.caller == wanted)
+    for row in transaction.read(select(*columns).where(is_named).distinct()):
+        told = json.loads(row.caller_detail) if row.caller_detail else {"issuer": "", "subject": ""}
+        yield row.caller, told["issuer"], told["subject"], {wanted}
+
+
+def _voters(transaction: Transaction) -> Iterator[tuple[str, str, str, set[str]]]:
+    for row in _ballots(transaction):
+        voter, account = _identity(row.voter), _identity(row.account)
+        yield transaction.pseudonym(voter), account[0], account[1], {voter[1], account[1]} - {""}
+
+
+def _ballots(transaction: Transaction) -> list[Row[Any]]:
+    """Who ever voted, claimed or commented, as whom, and with which account."""
+    return list(transaction.read(union(*(select(t.c.voter, t.c.account) for t in (votes, hold_acts)))).all())
+
+
+def _identity(stored: str) -> tuple[str, str]:
+    issuer, subject = json.loads(stored)
+    return issuer, subject

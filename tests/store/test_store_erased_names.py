@@ -1,0 +1,159 @@
+"""Whoever is erased is named in clear by no table, and what withdraws their tokens goes on without a name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import MetaData, create_engine, select
+from tests.servers.key_fakes import api_key
+from tests.store.test_store_forgetting import ORDER
+from tests.store.test_store_revocations import restore, revocation
+from tests.store.test_verify_forgotten import KEY, verify
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.acts import ActDraft, ActKind
+from authz_service.core.api_keys import ApiKey
+from authz_service.core.entries import caller_payload
+from authz_service.core.holds import Verdict
+from authz_service.core.ports import HoldLimits
+from authz_service.core.revocations import Revoked, RevokedBy
+from authz_service.errors import Conflict, Unauthenticated
+from authz_service.identity.revoked import RevokedTokens
+from authz_service.servers.review_keys import _made
+from authz_service.servers.review_tokens import _entry
+from authz_service.view.caller import Caller
+
+ISSUER = "https://issuer.example"
+ZELDA = Caller(ISSUER, "zelda-q7", 0.0, claims={"mail": "zelda-q7@example.com"})
+ALL_HERS = Revoked(ISSUER, RevokedBy.SUBJECT, "zelda-q7")
+OLGA = Caller(ISSUER, "olga", 0.0)
+
+
+def in_clear(place: Any, name: str) -> list[str]:
+    """The rows of all tables that have these bytes."""
+    engine = create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
+    found = MetaData()
+    with engine.connect() as connection:
+        found.reflect(connection)
+        rows = [
+            f"{table.name}: {row}"
+            for table in found.sorted_tables
+            for row in connection.execute(select(table))
+        ]
+    engine.dispose()
+    return [row for row in rows if name in row]
+
+
+def key(place: Any, key_id: str, **changes: Any) -> ApiKey:
+    return api_key(key_id, **({"expires_at": place.clock.time + 600.0, "by": "zelda-q7"} | changes))
+
+
+async def asked(place: Any, make: Any, store: Any, session: str, caller: Caller = ZELDA) -> None:
+    pseudonym = place.pseudonym(caller.identity)
+    data = {"api": "openai", "method": "POST", "path": "/v1/x", "caller": pseudonym}
+    received = EntryDraft(Kind.REQUEST_RECEIVED, session, data, {"caller": caller_payload(caller)})
+    drafts = (received, make.released(session, b"zelda-q7 asks"), make.ended(session))
+    await store.append(*(replace(draft, subject=pseudonym) for draft in drafts))
+
+
+def test_no_table_names_in_clear_who_was_erased(sealed: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            await asked(sealed, make, store, "s1")
+            hold = (await store.open_hold(make.hold("s2", caller=make.caller("bob")), make.limits)).hold
+            comment = ActDraft(hold.id, ActKind.COMMENT, ZELDA.identity, ZELDA.identity, "zelda-q7", "fine")
+            await store.act(comment, HoldLimits())
+            await store.vote(make.ballot(hold, "zelda-q7", Verdict.REJECT), HoldLimits())
+            await store.append(make.ended("s2"))
+            made = await store.create_key(
+                key(sealed, "key_1", name="nightly of zelda-q7", owner="zelda-q7"),
+                _made(Kind.API_KEY_CREATED, key(sealed, "key_1", name="nightly of zelda-q7"), ZELDA),
+            )
+            with pytest.raises(Conflict, match="key_1"):
+                await store.forgetting.erase(sealed.pseudonym(ZELDA.identity), ORDER)
+            ended = EntryDraft(
+                Kind.API_KEY_REVOKED,
+                data={"key": made.id},
+                payloads={"operator": caller_payload(ZELDA), "reason": b'{"reason": "lost"}'},
+                subjects={"operator": ZELDA.identity},
+            )
+            await store.revoke_key(made.id, ended, by="zelda-q7", reason="lost")
+            await store.revoke(revocation(ALL_HERS), _entry(Kind.TOKEN_REVOKED, revocation(ALL_HERS), ZELDA))
+            assert in_clear(sealed, "zelda-q7")
+            await store.forgetting.erase(sealed.pseudonym(ZELDA.identity), ORDER)
+            (left,) = await store.api_keys()
+            assert (left.name, left.owner, left.by, left.revoked_by) == ("key_1", "", "", "")
+
+    run(scenario())
+    assert in_clear(sealed, "zelda-q7") == []
+    assert verify(sealed) == []
+
+
+def is_refused(tokens: RevokedTokens, caller: Caller) -> bool:
+    try:
+        tokens.check(caller)
+    except Unauthenticated:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("person", [None, "zelda-q7@example.com"])
+def test_tokens_of_an_erased_person_stay_withdrawn_until_somebody_restores_them(
+    sealed: Any, make: Any, run: Any, person: str | None
+) -> None:
+    zelda, other = replace(ZELDA, person=person), Caller(ISSUER, "zelda-q8", 0.0)
+
+    async def scenario() -> None:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            await asked(sealed, make, store, "s1", zelda)
+            await store.revoke(revocation(ALL_HERS), _entry(Kind.TOKEN_REVOKED, revocation(ALL_HERS), OLGA))
+            (found,) = await store.forgetting.people("zelda-q7")
+            await store.forgetting.erase(found.pseudonym, ORDER)
+            read = await store.revocations()
+            tokens = RevokedTokens(sealed.clock, sealed.pseudonym)
+            tokens.replace(read.items)
+            assert (is_refused(tokens, zelda), is_refused(tokens, other)) == (True, False)
+            (left,) = read.items
+            assert (left.what.value, left.reason, left.name) == ("", "", "olga")
+            assert left.pseudonym == sealed.pseudonym((ISSUER, "zelda-q7"))
+            again = replace(ALL_HERS, value=left.pseudonym)
+            assert await restore(store, again)
+            assert not await restore(store, ALL_HERS)
+            tokens.replace((await store.revocations()).items)
+            assert not is_refused(tokens, zelda)
+
+    run(scenario())
+    assert verify(sealed) == []
+    assert in_clear(sealed, "zelda-q7") == []
+
+
+def test_an_erased_person_is_found_by_name_among_those_whose_tokens_are_restored(
+    sealed: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            await asked(sealed, make, store, "s1")
+            await store.revoke(revocation(ALL_HERS), _entry(Kind.TOKEN_REVOKED, revocation(ALL_HERS), OLGA))
+            await store.forgetting.erase(sealed.pseudonym(ZELDA.identity), ORDER)
+            assert await restore(store, ALL_HERS)
+            assert (await store.revocations()).items == ()
+
+    run(scenario())
+    assert verify(sealed) == []
+
+
+def test_whoever_only_voted_can_be_named_and_erased(sealed: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            hold = (await store.open_hold(make.hold("s2", caller=make.caller("bob")), make.limits)).hold
+            await store.vote(make.ballot(hold, "zelda-q7", Verdict.REJECT), HoldLimits())
+            await store.append(make.ended("s2"))
+            (found,) = await store.forgetting.people("zelda-q7")
+            assert (await store.forgetting.erase(found.pseudonym, ORDER)).votes == 1
+            assert await store.forgetting.people("zelda-q7") == []
+
+    run(scenario())
+    assert in_clear(sealed, "zelda-q7") == []
+    assert verify(sealed) == []
