@@ -2,8 +2,9 @@
 
 - `main`: the group, and the table from which commands are loaded when they are called
 - `options`, `exits`: what commands have in common: where the server is, how they end
-- `hold`, `session`, `token`, `key`, `completion`: the nouns; what runs on this machine is in
+- `hold`, `session`, `token`, `key`, `completion`: more nouns; what runs on this machine is in
   `authz_service.commands`
+- `log_in`, `auth`, `token_helper`: logins at an OpenID provider, which `oauth` keeps and renews
 - `client`, `login`: calls of the review API; who calls it from which address
 - `hold_options`, `hold_actions`, `hold_bulk`, `hold_acts`, `hold_wait`, `hold_watch`: what `hold` does
 - `hold_text`, `hold_json`, `hold_context`, `session_text`, `session_json`: how things are shown

@@ -227,13 +227,18 @@ def connect(target: Target) -> Iterator[Client]:
 def channel_to(target: Target) -> Iterator[tuple[Login, grpc.Channel]]:
     """Who calls, and the way to the server."""
     login = log_in(target)
+    with open_channel(login) as channel:
+        yield login, channel
+
+
+def open_channel(login: Login) -> grpc.Channel:
+    """The way to the server; nothing is sent yet."""
     options = [
         ("grpc.max_receive_message_length", MAX_MESSAGE),
         ("grpc.keepalive_time_ms", 30_000),  # a watch on a server that is gone without a word ends
         ("grpc.enable_http_proxy", 0),  # a proxy from the environment has no business with tokens
     ]
-    with _channel(login, options) as channel:
-        yield login, channel
+    return _channel(login, options)
 
 
 def failure(error: grpc.RpcError, login: Login) -> Failure:

@@ -1,4 +1,4 @@
-"""Finds the server and the person: by what was said, or by the data directory of this machine."""
+"""Finds the server and the person: by what was said, a login, or the data directory of this machine."""
 
 from __future__ import annotations
 
@@ -30,18 +30,44 @@ class Login:
 
 def log_in(target: Target) -> Login:
     """Raises `Failure` when nothing says which server, or nothing says who calls."""
-    address = target.server or _local_address(target)
-    if not address.startswith("unix:") and not address.rpartition(":")[2].isdigit():
-        raise Failure(f"{address} is no server: say unix:PATH or HOST:PORT", Exit.USAGE)
+    if target.token is None and not target.is_data_dir_named:
+        saved = _saved(target)
+        if saved is not None:
+            return saved
+    address = address_of(target)
     if target.token is not None:
         token = target.token
         return Login(address, lambda: token, target.ca)
     # A token of this machine's issuer means nothing to a server elsewhere, and is none of its business.
     if target.server is not None and not target.is_data_dir_named:
         raise Failure(
-            "set AUTHZ_TOKEN to a token for the review API, or name the server's --data-dir", Exit.USAGE
+            f"nobody is logged in there: authz login --server {address}, or set AUTHZ_TOKEN to a token for "
+            "the review API, or name the server's --data-dir",
+            Exit.NOT_PERMITTED,
         )
     return Login(address, _signer(target.data_dir), target.ca)
+
+
+def address_of(target: Target) -> str:
+    """The server that was named, or that of the data directory; raises `Failure`."""
+    address = target.server or _local_address(target)
+    if not address.startswith("unix:") and not address.rpartition(":")[2].isdigit():
+        raise Failure(f"{address} is no server: say unix:PATH or HOST:PORT", Exit.USAGE)
+    return address
+
+
+def _saved(target: Target) -> Login | None:
+    """A login goes to the server that it was made for, and to no other."""
+    from authz_cli.oauth.client import Use
+    from authz_cli.oauth.saved import find_login
+
+    found = find_login(Use.REVIEW, target.server)
+    if found is None:
+        return None
+    from authz_cli.oauth.fresh import fresh_secrets
+
+    ca = target.ca or (Path(found.ca) if found.ca else None)
+    return Login(found.server, lambda: fresh_secrets(found).token, ca)
 
 
 def _local_address(target: Target) -> str:
@@ -70,7 +96,7 @@ def _private(target: Target) -> Path:
     except OSError as error:
         raise Failure(
             f"no server is known: {folder} does not exist. Start one with `authz up`, name its --data-dir, "
-            "or set AUTHZ_SERVER and AUTHZ_TOKEN",
+            "log in at one (authz login --server HOST:PORT), or set AUTHZ_SERVER and AUTHZ_TOKEN",
             Exit.USAGE,
         ) from error
     if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:

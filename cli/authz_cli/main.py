@@ -26,7 +26,9 @@ NOUNS = {
     "up": Noun("authz_service.commands.up", "Run Envoy and the service together on this machine."),
     "serve": Noun("authz_service.commands.serve", "Run the service alone, for an Envoy of your own."),
     "doctor": Noun("authz_service.commands.doctor", "Check this machine, the configuration and the models."),
-    "token": Noun("authz_cli.token", "Sign a token with the embedded issuer, or withdraw anybody's."),
+    "login": Noun("authz_cli.log_in", "Log in at your organisation's provider."),
+    "auth": Noun("authz_cli.auth", "Show who is logged in, and log out."),
+    "token": Noun("authz_cli.token", "Print your token for the gateway, sign one, or withdraw anybody's."),
     "key": Noun("authz_cli.key", "Make, rotate and revoke API keys of the gateway's own."),
     "hold": Noun("authz_cli.hold", "List, read, approve and reject requests that wait."),
     "session": Noun("authz_cli.session", "Read the record of exchanges."),
@@ -120,8 +122,9 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 def cli() -> None:
     """Requests to language models wait for people, and what happened is on record.
 
-    `hold` and `session` call a server's review API: that of AUTHZ_SERVER with AUTHZ_TOKEN, or the one that
-    runs on this machine with the data directory of --data-dir, AUTHZ_DATA_DIR or ./data.
+    `hold` and `session` call a server's review API: that of AUTHZ_SERVER with AUTHZ_TOKEN, the one that you
+    logged in at (`authz login`), or the one that runs on this machine with the data directory of --data-dir,
+    AUTHZ_DATA_DIR or ./data.
     """
 
 

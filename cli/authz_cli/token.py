@@ -1,4 +1,4 @@
-"""`authz token`: sign tokens with the embedded issuer, and withdraw those of any."""
+"""`authz token`: a token of one's login, tokens of the embedded issuer, and withdrawing those of any."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from authz_cli.options import Target, json_option, target_options
 
 SIGN = "authz_service.commands.token"
 LARGEST_TOKEN = 64 * 1024
+_SIGNED = ("--subject", "--group", "--owner", "--ttl", "--review", "--audience")
+"""What only `sign` takes."""
 
 
 class TokenGroup(click.Group):
-    """Without the name of a command it signs: `authz token --subject alice` is what SDKs' helpers call."""
+    """Without the name of a command: `get`, which SDKs' helpers call, or with --subject `sign`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put in `sign` where no command is named."""
+        """Put in the one that is meant where no command is named."""
         if not args or (args[0] not in self.list_commands(ctx) and args[0] not in ("-h", "--help")):
-            args = ["sign", *args]
+            is_signed = any(word.partition("=")[0] in _SIGNED for word in args)
+            args = ["sign" if is_signed else "get", *args]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -52,10 +55,30 @@ class Moment(click.ParamType[datetime]):
 
 @click.group("token", cls=TokenGroup, epilog=EXIT_CODES)
 def command() -> None:
-    """Sign tokens with the embedded issuer, and withdraw those of any issuer.
+    """Print your token for the gateway, sign tokens with the embedded issuer, and withdraw those of any.
 
-    Without a command: sign.
+    Without a command: `get`, your own by `authz login --gateway`; with --subject `sign`, anybody's by the
+    embedded issuer.
+
+    \b
+      export OPENAI_API_KEY=$(authz token)
+      export OPENAI_API_KEY=$(authz token --subject alice --group staff)
     """
+
+
+@command.command("get")
+@click.option(
+    "--server", metavar="ADDRESS", help="Of which login, where there are several (authz auth status)."
+)
+@json_option
+def get(server: str | None, as_json: bool) -> None:
+    """Print a token of your login for the gateway, renewed if need be, and nothing else.
+
+    For helpers that are called for a key: of an SDK, an editor, an agent. With --json also when it ends.
+    """
+    from authz_cli.token_helper import print_token
+
+    print_token(server, as_json=as_json)
 
 
 _ISSUER = click.option("--issuer", default="", metavar="URL", help="May be left out where there is only one.")

@@ -57,6 +57,7 @@ from authz_service.servers.metrics import ExchangeMetrics, serve_metrics
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls
 from authz_service.servers.review_keys import KeyReview
+from authz_service.servers.review_logins import LoginReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.store.crew import require_possible
 from authz_service.store.recovery import Heritage
@@ -295,6 +296,7 @@ async def _keep(base: _Base, record: Record, service: Service) -> str:
         news=store.news.subscribe,
         index=indexing,
         keys=_key_review(base, service),
+        logins=LoginReview.of(config),
         scanner=service.scanner,
         tokens=lambda calls: TokenReview(store, calls, verifier.issuers, revoking.refresh, store.now),
     )

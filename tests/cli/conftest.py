@@ -31,6 +31,12 @@ class Terminal:
         return json.loads(result.stdout)
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logins of whoever runs the tests are none of theirs."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
 @pytest.fixture(scope="session")
 def review_thread() -> Iterator[LoopThread]:
     thread = LoopThread()

@@ -141,6 +141,10 @@ class Browser:
         """A page of the provider's."""
         return self._followed(self._client.get(f"{self._issuer}{path}", params=query))
 
+    def open(self, url: str) -> httpx.Response:
+        """A page by its whole address."""
+        return self._followed(self._client.get(url))
+
     def submit(self, page: httpx.Response, fields: dict[str, str]) -> httpx.Response:
         """Send the form of a page with these fields and the hidden ones."""
         action = re.search(r'<form[^>]*action="([^"]+)"', page.text)

@@ -48,6 +48,7 @@ from authz_service.errors import Conflict, Forbidden, NotFound, Unauthenticated,
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_withdrawn
 from authz_service.servers.review_keys import KeyReview
+from authz_service.servers.review_logins import LoginReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.view.caller import Caller
 
@@ -486,6 +487,7 @@ def running(
     tokens: Callable[[Calls], TokenReview] | None = None,
     recheck: Callable[[Caller], None] = nothing_withdrawn,
     keys: Callable[[Calls], KeyReview] | None = None,
+    logins: LoginReview | None = None,
 ) -> Iterator[Review]:
     """A server on a Unix socket in `folder`; nobody waits but on hld_1, on which two do."""
     store, people, index = store or MemoryStore(), People(), MemoryIndex()
@@ -499,6 +501,7 @@ def running(
         poll=0.01,
         tokens=tokens,
         keys=keys,
+        logins=logins,
         recheck=recheck,
         index=index,
     )

@@ -150,6 +150,29 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginClient:
+    """The client of a provider that `authz login` acts as, and what it asks for.
+
+    `redirect` is on loopback; without a port any will do (RFC 8252 7.3). `resource` is RFC 8707's.
+    """
+
+    issuer: str
+    client: str
+    scopes: tuple[str, ...] = ("openid", "offline_access")
+    resource: str = ""
+    is_id_token: bool = False
+    redirect: str = "http://127.0.0.1/callback"
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """Where people get tokens for the review API and for the gateway; None: the server does not say."""
+
+    review: LoginClient | None = None
+    gateway: LoginClient | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """The review API: its tokens' audience, and who may use it (CEL over `person`).
 
@@ -260,3 +283,4 @@ class Config:
     detector_options: tuple[DetectorOptions, ...] = ()
     presidio: tuple[PresidioDetector, ...] = ()
     link: Link | None = None
+    logins: Logins = Logins()

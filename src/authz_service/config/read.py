@@ -15,6 +15,7 @@ from authz_service.config.gateway import read_limits, read_listen, read_models, 
 from authz_service.config.holds import read_holds
 from authz_service.config.issuers import read_identity
 from authz_service.config.link import read_link
+from authz_service.config.login import read_logins
 from authz_service.config.masks import OptionsCheck, PatternCheck, read_detectors, read_masks
 from authz_service.config.model import Config, Identity, PathRule
 from authz_service.config.people import read_review
@@ -121,6 +122,7 @@ def _read_root(
         detector_options=options,
         presidio=presidio,
         link=read_link(root, base),
+        logins=read_logins(root, identity, review_audience=review.audience),
     )
     root.close()
     if report.faults or roles is None:

@@ -11,13 +11,14 @@ const issuer = `http://127.0.0.1:${port}`;
 // Whoever logs in is in the groups that their name has after the dot: "alice.staff.leads".
 const groupsOf = (name) => name.split('.').slice(1);
 
-const resource = {
+// The gateway's tokens unless another resource is asked for (RFC 8707): the review API has its own.
+const resource = (indicator) => ({
   scope: 'chat model:llama',
-  audience,
+  audience: indicator === 'urn:review' ? 'authz-review' : audience,
   accessTokenFormat: 'jwt',
   accessTokenTTL: 600,
   jwt: { sign: { alg: 'RS256' } },
-};
+});
 
 const configuration = () => ({
   jwks: JSON.parse(readFileSync(keys, 'utf8')),
@@ -43,16 +44,28 @@ const configuration = () => ({
       response_types: [],
       redirect_uris: [],
     },
+    ...['cli-review', 'cli-gateway'].map((client_id) => ({
+      client_id,
+      token_endpoint_auth_method: 'none',
+      application_type: 'native',
+      grant_types: [
+        'authorization_code',
+        'refresh_token',
+        'urn:ietf:params:oauth:grant-type:device_code',
+      ],
+      redirect_uris: ['http://127.0.0.1/callback'],
+    })),
   ],
   cookies: { keys: ['for tests alone'] },
   features: {
     clientCredentials: { enabled: true },
     deviceFlow: { enabled: true },
+    revocation: { enabled: true },
     devInteractions: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => 'urn:gateway',
-      getResourceServerInfo: () => resource,
+      getResourceServerInfo: (_ctx, indicator) => resource(indicator),
       useGrantedResource: () => true,
     },
   },
