@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from authz_service.core.holds import StageRef, Verdict
 from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldQuery, HoldState
 from authz_service.errors import AuthzError, Unauthenticated, Unavailable
 from authz_service.keys.ids import new_id
+from authz_service.servers.ext_proc import FRESH_SECONDS
 from authz_service.view.caller import Caller
 
 ASKED = json.dumps({"model": "llama", "messages": [{"role": "user", "content": "Hi"}]}).encode()
@@ -107,5 +109,32 @@ def test_what_did_not_wait_is_not_checked_again(tmp_path: Path) -> None:
             first = await play.next()
             assert first is not None
             assert first.HasField("request_headers")
+
+    asyncio.run(scenario())
+
+
+def test_a_token_that_is_withdrawn_while_its_body_arrives_reaches_no_model(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with asyncio.timeout(30), serving(tmp_path) as service, service.play() as play:
+
+            async def refuse(_caller: Caller) -> None:
+                raise WITHDRAWN
+
+            session = new_id("ses")
+            await play.send(
+                request_headers(service.seal(exchange=session)), request_body(ASKED[:9], end=False)
+            )
+            async with asyncio.timeout(10):
+                while session not in service.gateway.live:
+                    await asyncio.sleep(0.005)
+            service.gateway.recheck = refuse
+            service.gateway.clock = lambda: time.time() + FRESH_SECONDS
+            await play.send(request_body(ASKED[9:]))
+            (refusal,) = await play.to_end()
+            assert refusal.immediate_response.status.code == 401
+            assert b"token_revoked" in refusal.immediate_response.body
+            kinds = await service.kinds(session)
+            assert "request.refused" in kinds
+            assert "request.released" not in kinds
 
     asyncio.run(scenario())

@@ -31,7 +31,8 @@ class Sealed:
 
     `source` is the address that it came from.
 
-    `is_of_this_run`: sealed by the sealer that opened it, and so since this process began.
+    `is_of_this_run`: sealed by the sealer that opened it, and so since this process began. `at` is when, in
+    seconds since the epoch; only who opened a seal knows both.
     """
 
     exchange: str
@@ -41,6 +42,7 @@ class Sealed:
     host: str
     source: str = ""
     is_of_this_run: bool = field(default=True, compare=False)
+    at: float = field(default=0.0, compare=False)
 
 
 class Sealer:
@@ -75,9 +77,9 @@ class Sealer:
         mac, body = text[:_MAC_DIGITS], text[_MAC_DIGITS:].encode("utf-8", "surrogatepass")
         if not hmac.compare_digest(self._mac(body).encode(), mac.encode("utf-8", "surrogatepass")):
             raise _refused("was not made by this service")
-        sealed_at, sealed = _decode(body, run=self._run)
+        sealed = _decode(body, run=self._run)
         # Bounded from both sides: a clock that went back must not prolong a life.
-        if not -CLOCK_SKEW <= now - sealed_at < self._life:
+        if not -CLOCK_SKEW <= now - sealed.at < self._life:
             raise _refused("is outside its lifetime")
         return sealed
 
@@ -109,7 +111,7 @@ def _encode(sealed: Sealed, *, sealed_at: float, run: str) -> bytes:
     )
 
 
-def _decode(body: bytes, *, run: str) -> tuple[float, Sealed]:
+def _decode(body: bytes, *, run: str) -> Sealed:
     sealed_at, sealed_in, exchange, method, path, host, source, *identity = orjson.loads(body)
     issuer, subject, token_expires_at, groups, groups_complete, person, claims, key, scope = identity
     caller = Caller(
@@ -123,7 +125,8 @@ def _decode(body: bytes, *, run: str) -> tuple[float, Sealed]:
         key,
         None if scope is None else tuple(scope),
     )
-    return sealed_at, Sealed(exchange, caller, method, path, host, source, is_of_this_run=sealed_in == run)
+    is_of_this_run = sealed_in == run
+    return Sealed(exchange, caller, method, path, host, source, is_of_this_run=is_of_this_run, at=sealed_at)
 
 
 def _refused(what: str) -> Forbidden:

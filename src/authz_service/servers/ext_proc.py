@@ -39,6 +39,9 @@ from authz_service.servers.wire.methods import PROCESS
 
 log = structlog.get_logger(__name__)
 
+FRESH_SECONDS = 1.0
+"""How long what Check said of a token holds by itself: a body may take minutes, a resumed request hours."""
+
 
 class ProcessServer:
     """The ExternalProcessor service."""
@@ -163,7 +166,13 @@ class ProcessServer:
         if past.refusal is not None:
             return RequestFailed(past.refusal)
         limit = self._gateway.rules.config.limits.body
-        return await read_request(incoming, stream.context, limit=limit, reservation=reservation)
+        read = await read_request(incoming, stream.context, limit=limit, reservation=reservation)
+        if isinstance(read, BodyRead) and self._gateway.clock() - incoming.sealed.at > FRESH_SECONDS:
+            try:
+                await self._gateway.recheck(incoming.sealed.caller)
+            except AuthzError as error:
+                return RequestFailed(error)
+        return read
 
     def _request(self, incoming: Incoming, route: Route | None) -> Request:
         sealed, rules = incoming.sealed, self._gateway.rules
