@@ -131,7 +131,7 @@ def test_a_last_use_is_the_begin_of_the_last_session_with_the_key(place: Any, ma
     run(scenario())
 
 
-@pytest.mark.parametrize("owner", ["Rita@Example.com", "rita"])
+@pytest.mark.parametrize("owner", ["Rita@Example.com", "rita", "Rita", " rita ", "\uff52ita"])
 def test_the_owner_of_a_key_may_not_vote_at_whichever_issuer_they_are_known(
     place: Any, make: Any, run: Any, owner: str
 ) -> None:
@@ -141,12 +141,10 @@ def test_the_owner_of_a_key_may_not_vote_at_whichever_issuer_they_are_known(
                 make.caller("nightly", claims={"owner": owner, "key": "key_1"}), issuer="urn:authz:keys"
             )
             opened = await store.open_hold(make.hold(caller=caller), make.limits)
-            named = {
-                "rita": ("https://another.example", "rita"),
-                "Rita@Example.com": ("person", "rita@example.com"),
-            }
+            by_address = ("person", "rita@example.com")
+            person = by_address if "@" in owner else ("https://another.example", "rita")
             with pytest.raises(Exception, match="cannot decide on it"):
-                await store.vote(make.ballot(opened.hold, person=named[owner]), make.limits)
+                await store.vote(make.ballot(opened.hold, person=person), make.limits)
             ballot = make.ballot(opened.hold, person=("https://another.example", "rob"))
             await store.vote(ballot, make.limits)
 

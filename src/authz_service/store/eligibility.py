@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,8 +24,10 @@ def refuse_requester(row: Row[Any], *identities: tuple[str, str]) -> None:
     issuer = detail["caller"]["issuer"]
     requester = {row.identity, identity_text((issuer, detail["caller"]["subject"]))}
     owners = _owners(detail["claims"])
-    # A key says no issuer of its owner's: whoever has the name at any of them is taken for the owner.
-    is_owner = issuer == API_KEYS and not owners.isdisjoint(name for _, name in identities)
+    # A key says no issuer of its owner's: whoever has the name at any of them is taken for the owner. It was
+    # typed by hand: what differs in case, or in the spaces around it, is the same name.
+    typed = {_typed(owner) for owner in owners}
+    is_owner = issuer == API_KEYS and not typed.isdisjoint(_typed(name) for _, name in identities)
     for owner in owners:
         requester |= {identity_text((issuer, owner)), identity_text(("person", owner))}
     if is_owner or requester & {identity_text(identity) for identity in identities}:
@@ -46,6 +49,10 @@ def without_own_edits(row: Row[Any], acts: Sequence[Act], ballot: Ballot) -> Bal
     if ballot.is_break_glass or not left:
         raise Forbidden("somebody else has to approve what you edited or answered", code="own_edit")
     return replace(ballot, may_vote_in=left)
+
+
+def _typed(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 def _owners(claims: Mapping[str, Any]) -> set[str]:
