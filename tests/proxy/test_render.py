@@ -12,7 +12,7 @@ from hypothesis import settings as configured
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from authz_service.config.model import Link, Tls
+from authz_service.config.model import Link
 from authz_service.errors import Misconfigured
 from authz_service.proxy.render import render
 from authz_service.proxy.settings import EnvoySettings, Injected, ModelTarget
@@ -149,7 +149,7 @@ def test_each_process_of_the_service_is_an_endpoint(settings: EnvoySettings) -> 
 
 
 def test_tls_comes_and_goes_with_the_settings(settings: EnvoySettings) -> None:
-    secure = dataclasses.replace(settings, host="0.0.0.0", tls=Tls(Path("/c.pem"), Path("/k.pem")))
+    secure = dataclasses.replace(settings, host="0.0.0.0", certificate=Path("/certificate.yaml"))
     text = render(template_text(), secure)
     assert check(loaded(text)) == []
     assert "DownstreamTlsContext" in text

@@ -20,6 +20,7 @@ from authz_service.errors import AuthzError, Misconfigured
 from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.binary import envoy_path
+from authz_service.proxy.certificate import write_certificate
 from authz_service.proxy.credentials import write_credentials
 from authz_service.proxy.files import write_private
 from authz_service.proxy.probes import (
@@ -69,9 +70,10 @@ def only_one(data: DataDir) -> Iterator[None]:
 def checked_envoy_text(
     config: Config, data: DataDir, template: str, *, access_log: str, insecure: bool, workers: int = 1
 ) -> str:
-    """Envoy's file, filled in; raises `Misconfigured` with every fault of it. Writes the credentials."""
+    """Envoy's file, filled in; raises `Misconfigured` with every fault of it. Writes the secrets."""
     require_possible(config, data, workers)
     write_credentials(config, data)
+    write_certificate(config, data)
     text = render(template, envoy_settings(config, data, access_log=access_log, workers=workers))
     faults = validate(text, insecure=insecure)
     if faults:
@@ -182,10 +184,11 @@ async def _supervised(
         loop.add_signal_handler(number, stop.set)
 
     def reload() -> None:
-        try:
-            write_credentials(chosen.config, data)
-        except AuthzError as error:
-            say(f"the credentials stay as they were: {error}")
+        for what, write in (("models' credential", write_credentials), ("certificate", write_certificate)):
+            try:
+                write(chosen.config, data)
+            except AuthzError as error:
+                say(f"the {what} stays as it was: {error}")
         supervisor.signal("service", signal.SIGHUP)
         say(f"reloading {chosen.path}; the service's log says how it went")
 

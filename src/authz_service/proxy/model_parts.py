@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from authz_service.config.model import Tls
 from authz_service.framing.headers import MODEL_HEADER
-from authz_service.proxy.settings import Injected, ModelTarget
+from authz_service.proxy.settings import CERTIFICATE, Injected, ModelTarget
 
 _TYPE = "type.googleapis.com/envoy.extensions."
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -42,13 +41,13 @@ def fill_cluster(cluster: Any, model: ModelTarget, authorities: Path | None) -> 
     _fill_credential(cluster["typed_extension_protocol_options"][_HTTP_OPTIONS], model)
 
 
-def gateway_tls(tls: Tls) -> dict[str, Any]:
-    """The listener's own certificate; TLS 1.2 or newer, HTTP/2 where the client offers it."""
-    chain = {"certificate_chain": {"filename": str(tls.cert)}, "private_key": {"filename": str(tls.key)}}
+def gateway_tls(sds: Path) -> dict[str, Any]:
+    """The listener's own certificate by its SDS file; TLS 1.2 or newer, HTTP/2 where the client offers it."""
+    certificate = {"name": CERTIFICATE, "sds_config": {"path_config_source": {"path": str(sds)}}}
     common = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
         "alpn_protocols": ["h2", "http/1.1"],
-        "tls_certificates": [chain],
+        "tls_certificate_sds_secret_configs": [certificate],
     }
     return transport("DownstreamTlsContext", {"common_tls_context": common})
 

@@ -55,10 +55,10 @@ def _fill(document: Any, settings: EnvoySettings) -> None:
 
 
 def _fill_tls(chain: Any, settings: EnvoySettings) -> None:
-    if settings.tls is None:
+    if settings.certificate is None:
         chain.pop("transport_socket", None)
     else:
-        chain["transport_socket"] = gateway_tls(settings.tls)
+        chain["transport_socket"] = gateway_tls(settings.certificate)
 
 
 def _repeat(items: Any, models: tuple[ModelTarget, ...], fill: Callable[[Any, ModelTarget], None]) -> None:

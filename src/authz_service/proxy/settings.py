@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from authz_service.config.model import Config, Credential, Link, Model, Tls
+from authz_service.config.model import Config, Credential, Link, Model
 from authz_service.errors import Misconfigured
 from authz_service.keys.crew import service_sockets
 from authz_service.keys.data_dir import DataDir
 
+CERTIFICATE = "listener"
+"""The name of the listener's certificate, among Envoy's secrets."""
 LONGEST_HOLD = 4200.0  # seconds: an hour, and time for the answer's first byte
 AFTER_WAIT = 600.0  # what the routes' idle timeout leaves to a model after the longest wait
 _AUTHORITIES = (
@@ -62,7 +64,7 @@ class EnvoySettings:
 
     `service_sockets` has one Unix socket for each process of the service; with a `link` they stand for
     nothing, and its addresses count. `authorities` is the file of certificate authorities by which models
-    over https are verified.
+    over https are verified, `certificate` the SDS file of the listener's own.
     """
 
     host: str
@@ -71,7 +73,7 @@ class EnvoySettings:
     admin_socket: Path
     models: tuple[ModelTarget, ...]
     access_log: str = "/dev/stdout"
-    tls: Tls | None = None
+    certificate: Path | None = None
     idle_timeout: float = LONGEST_HOLD
     authorities: Path | None = None
     link: Link | None = None
@@ -88,7 +90,7 @@ def envoy_settings(
     return EnvoySettings(
         host=config.listen.host,
         port=config.listen.port,
-        tls=config.listen.tls,
+        certificate=certificate_path(data) if config.listen.tls else None,
         service_sockets=service_sockets(data, workers),
         admin_socket=data.admin_socket,
         models=models,
@@ -102,6 +104,11 @@ def envoy_settings(
 def credential_path(model: str, data: DataDir) -> Path:
     """The SDS file of a model's credential; model names may hold any character, file names not."""
     return data.root / "credentials" / f"{quote(model, safe='')}.yaml"
+
+
+def certificate_path(data: DataDir) -> Path:
+    """The SDS file of the listener's certificate."""
+    return data.root / "listen" / "certificate.yaml"
 
 
 def is_address(host: str) -> bool:
