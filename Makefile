@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers bench-sessions soak clean e2e-llama e2e-oidc e2e-oip e2e-presidio e2e-frameworks
+.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds soak clean e2e-llama e2e-oidc e2e-oip e2e-presidio e2e-frameworks
 
 setup: $(STAMP)
 
@@ -48,6 +48,10 @@ bench-peers: setup
 # Lists, searches and pages in a store of a million sessions, on both databases; the stores stay there.
 bench-sessions: setup
 	$(BIN)/python -m bench.sessions --folder build/sessions $(BENCH_ARGS)
+
+# Thousands of requests held at once, and released together.
+bench-holds: setup
+	$(BIN)/python -m bench.holds $(BENCH_ARGS)
 
 soak: setup
 	$(BIN)/python tests/fuzz/setup_fuzz.py

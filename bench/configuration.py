@@ -7,6 +7,8 @@ import io
 from bench.plan import Shape
 from ruamel.yaml import YAML
 
+HOLDS = "wait: 3m, use_within: 15m"
+
 _TEXT = """\
 version: 1
 listen: {{address: "127.0.0.1:{port}"}}
@@ -42,7 +44,7 @@ requests:
       when: now.getHours('UTC') < 5 && 'robots' in caller.groups
       effect: hold
       approval: security
-holds: {{wait: 3m, use_within: 15m}}
+holds: {{{holds}}}
 approvals:
   security:
     stages:
@@ -63,14 +65,16 @@ masks:
 """
 
 
-def authz_yaml(*, port: int, model_port: int, store: str, keys: str = "", is_masked: bool = True) -> str:
+def authz_yaml(
+    *, port: int, model_port: int, store: str, keys: str = "", is_masked: bool = True, holds: str = HOLDS
+) -> str:
     """The configuration of the service; the floor's Envoy is rendered from the same.
 
     `keys` is the URL of the key store; without one it lies in the data directory. Unless it `is_masked`,
-    nothing is replaced, and no rule looks at answers.
+    nothing is replaced, and no rule looks at answers. `holds` is what stands in that section.
     """
     models = "\n".join(f'  - {{name: {shape}, url: "http://127.0.0.1:{model_port}"}}' for shape in Shape)
-    text = _TEXT.format(port=port, models=models, store=store)
+    text = _TEXT.format(port=port, models=models, store=store, holds=holds)
     text += _MASKING if is_masked else ""
     return f'{text}record: {{keys: {{url: "{keys}"}}}}\n' if keys else text
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from bench.case import Gateway, Site
-from bench.configuration import authz_yaml, without_gate
+from bench.configuration import HOLDS, authz_yaml, without_gate
 from bench.postgres import database
 from bench.processes import program
 
@@ -62,6 +62,13 @@ def on_postgresql(site: Site, *, options: Sequence[str] = (), workers: int = 1) 
         yield Gateway(gateway.port, gateway.token, {**gateway.pids, "database": store.pid})
 
 
+@contextmanager
+def holding(site: Site, *, holds: str) -> Iterator[Gateway]:
+    """Envoy with this service on SQLite; `holds` is that section of the configuration."""
+    with ExitStack() as stack:
+        yield _ours(site, stack, store=_SQLITE, options=(), holds=holds)
+
+
 def _ours(
     site: Site,
     stack: ExitStack,
@@ -71,12 +78,13 @@ def _ours(
     workers: int = 1,
     keys: str = "",
     is_masked: bool = True,
+    holds: str = HOLDS,
 ) -> Gateway:
     data = DataDir.open(site.folder)
     file = data.root / "authz.yaml"
     command = ("-m", "authz_cli.main", "serve", "--config", str(file), "--data-dir", str(data.root), *options)
     command += ("--workers", str(workers))
-    config = _configure(site, data, store=store, keys=keys, is_masked=is_masked)
+    config = _configure(site, data, store=store, keys=keys, is_masked=is_masked, holds=holds)
     return _behind_envoy(site, data, stack, command, config, workers=workers)
 
 
@@ -99,10 +107,23 @@ def _behind_envoy(
     return Gateway(config.listen.port, _token(data), pids)
 
 
-def _configure(site: Site, data: DataDir, *, store: str, keys: str = "", is_masked: bool = True) -> Config:
+def _configure(
+    site: Site,
+    data: DataDir,
+    *,
+    store: str,
+    keys: str = "",
+    is_masked: bool = True,
+    holds: str = HOLDS,
+) -> Config:
     file = data.root / "authz.yaml"
     text = authz_yaml(
-        port=free_port(), model_port=site.model_port, store=store, keys=keys, is_masked=is_masked
+        port=free_port(),
+        model_port=site.model_port,
+        store=store,
+        keys=keys,
+        is_masked=is_masked,
+        holds=holds,
     )
     file.write_text(text)
     return load_config(file).config

@@ -41,6 +41,7 @@ from authz_service.runtime.gateway import Gateway, limits_of
 from authz_service.runtime.indexing import Indexing
 from authz_service.runtime.killing import follow_kills
 from authz_service.runtime.marks import Marks
+from authz_service.runtime.pacing import Pace
 from authz_service.runtime.record import Record, open_kept_record, open_record
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.retention import Retaining
@@ -262,17 +263,20 @@ async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack
 def _gateway(base: _Base) -> Gateway:
     data, config, part = base.settings.data, base.loaded.config, base.settings.part
     longest = max(config.holds.wait, LONGEST_WAIT)
-    return Gateway(
+    # All workers together keep the rate, of the configuration in force.
+    pace = Pace(lambda: gateway.rules.config.holds.release_rate / part.workers)
+    gateway = Gateway(
         store=base.store,
         rules=rules_of(base.loaded, _mask_key(data)),
         # A held stream that Envoy sends again, since a process has ended, has its old seal.
         sealer=Sealer(load_or_create(data.seal_key, _random_key), life=longest + 60.0),
         pseudonym=base.pseudonym,
-        waiting=Waiting(base.store),
+        waiting=Waiting(base.store, pace),
         recorder=Recorder(base.store),
         recheck=base.verifier.recheck,
         marks=None if part.worker is None else Marks(data.sockets, part.worker, part.workers),
     )
+    return gateway
 
 
 async def _keep(base: _Base, record: Record, service: Service) -> str:

@@ -325,6 +325,7 @@ def test_a_key_that_nobody_honours_is_refused_at_every_level(
         ("holds: {wait: 180}", 15, "must be a time"),
         ("holds: {wait: 400d}", 15, "from 1s to 1d"),
         ("holds: {pending_per_caller: 0}", 29, "from 1 to"),
+        ("holds: {release_rate: 0}", 23, "from 1 to"),
         ("limits: {body: 8MB}", 16, "must be a size"),
         ("limits: {depth: 5000}", 17, "from 4 to"),
         ("listen: {address: '0.0.0.0:80'}", 19, "tls is needed"),
@@ -581,3 +582,7 @@ def test_a_damaged_file_is_good_or_refused_with_places_and_never_crashes(
         return
     assert faults
     assert all(1 <= fault.place.line <= text.count("\n") + 2 and fault.message for fault in faults)
+
+
+def test_the_pace_of_releases_is_read(load: Load) -> None:
+    assert load(WHOLE.replace("claim: 5m}", "claim: 5m, release_rate: 50}")).config.holds.release_rate == 50

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import cast
 
@@ -12,6 +12,7 @@ from authz_service.core.holds import Approval, Stage
 from authz_service.core.ports import Hold, HoldChange, HoldState, Store
 from authz_service.errors import Unavailable
 from authz_service.runtime.mailbox import ServiceStops
+from authz_service.runtime.pacing import Pace
 from authz_service.runtime.waiting import Waiting, WatchEvent
 from authz_service.view.caller import Caller
 
@@ -56,6 +57,11 @@ class Holds:
             raise Unavailable("away")
         return [change for change in self.changes if change.cursor > after]
 
+    async def hold_states(self, holds: Collection[str]) -> dict[str, HoldState]:
+        if self.is_away:
+            raise Unavailable("away")
+        return dict.fromkeys(holds, self.current.state)
+
     async def hold(self, _: str) -> Hold:
         return self.current
 
@@ -66,7 +72,7 @@ class Holds:
 def run(scenario: Callable[[Holds, Waiting], Awaitable[None]]) -> None:
     async def whole() -> None:
         holds = Holds()
-        waiting = Waiting(cast(Store, holds))
+        waiting = Waiting(cast(Store, holds), Pace(lambda: 500.0))
         following = asyncio.create_task(waiting.run())
         try:
             async with asyncio.timeout(20):
@@ -183,3 +189,52 @@ def test_who_was_told_of_an_approval_before_the_service_stops_goes_on_with_it() 
         assert await second == ServiceStops()
 
     run(scenario)
+
+
+def test_approvals_of_many_holds_are_passed_on_at_the_pace_and_rejections_at_once() -> None:
+    async def whole() -> None:
+        holds, rates = Holds(), [1.0]
+        waiting = Waiting(cast(Store, holds), Pace(lambda: rates[-1]))
+        loop = asyncio.get_running_loop()
+        told: list[asyncio.Future[WatchEvent]] = [loop.create_future() for _ in range(40)]
+        for number, one in enumerate(told):
+            waiting.watch(f"hold_{number}", one.set_result, seconds=60.0)
+        holds.become(HoldState.APPROVED)
+        following = asyncio.create_task(waiting.run())
+        try:
+            async with asyncio.timeout(20):
+                await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
+                assert sum(one.done() for one in told) == 1
+                rates.append(1000.0)
+                await asyncio.gather(*told)
+        finally:
+            following.cancel()
+        assert {type(one.result()) for one in told} == {HoldApproved}
+
+    asyncio.run(whole())
+
+
+def test_an_approval_that_the_store_could_not_be_asked_about_is_passed_on_later() -> None:
+    class Flaky(Holds):
+        asked = 0
+
+        async def hold(self, _: str) -> Hold:
+            self.asked += 1
+            if self.asked == 1:
+                raise Unavailable("away")
+            return self.current
+
+    async def whole() -> None:
+        holds = Flaky()
+        waiting = Waiting(cast(Store, holds), Pace(lambda: 500.0))
+        holds.become(HoldState.APPROVED)
+        told, _ = join(waiting)
+        following = asyncio.create_task(waiting.run())
+        try:
+            async with asyncio.timeout(20):
+                assert isinstance(await told, HoldApproved)
+        finally:
+            following.cancel()
+        assert holds.asked == 2
+
+    asyncio.run(whole())

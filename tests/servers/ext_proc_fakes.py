@@ -21,6 +21,7 @@ from authz_service.errors import Unavailable
 from authz_service.keys.ids import new_id
 from authz_service.keys.seal import Sealed, Sealer
 from authz_service.runtime.gateway import Gateway
+from authz_service.runtime.pacing import Pace
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.waiting import Waiting
 from authz_service.servers.ext_proc import ProcessServer
@@ -262,7 +263,7 @@ async def serving(
         rules=rules_of(load_config(file)),
         sealer=Sealer(bytes(range(32))),
         pseudonym="/".join,
-        waiting=Waiting(cast(Store, faulty)),
+        waiting=Waiting(cast(Store, faulty), Pace(lambda: 500.0)),
         recorder=Recorder(cast(Store, faulty)),
         started_at=time.time() - 1,  # what a test begins at once did not begin before
     )

@@ -229,6 +229,9 @@ class MemoryStore:
         later = [change for change in self.changed.values() if change.cursor > after]
         return sorted(later, key=lambda change: change.cursor)[:3]
 
+    async def hold_states(self, holds: Collection[str]) -> dict[str, HoldState]:
+        return {hold: self._now(self.held[hold]).state for hold in holds if hold in self.held}
+
     async def take_up(self, session_id: str) -> TakenUp:
         return TakenUp(is_recorded=session_id in {entry.session for entry in self.recorded}, is_ours=False)
 

@@ -453,6 +453,24 @@ def test_a_sweep_ends_more_holds_than_fit_one_transaction(place: Any, make: Any,
     run(scenario())
 
 
+def test_states_are_told_of_those_that_there_are_overdue_ones_as_expired(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            one = await opened(store, make.hold(request="1"))
+            two = await opened(store, make.hold(request="2"))
+            await store.vote(make.ballot(one), make.limits)
+            many = [one.id, two.id, "hold_none", *(f"hold_{n}" for n in range(1000))]
+            states = {one.id: HoldState.APPROVED, two.id: HoldState.PENDING}
+            assert await store.hold_states(many) == states
+            place.clock.time += 86_400
+            assert set((await store.hold_states(many)).values()) == {HoldState.EXPIRED}
+            assert await store.hold_states([]) == {}
+
+    run(scenario())
+
+
 def test_changes_of_holds_are_told_in_order_from_a_cursor(place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:

@@ -25,6 +25,7 @@ def read_holds(root: Section, noise_roots: Collection[str]) -> Holds:
         ),
         noise=section.optional("noise", scalars.list_of(_noise(noise_roots)), ()),
         claim=section.optional("claim", scalars.duration(1, _DAY), default.claim),
+        release_rate=section.optional("release_rate", scalars.whole_number(1, 100_000), default.release_rate),
     )
     section.close()
     return holds

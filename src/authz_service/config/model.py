@@ -236,7 +236,7 @@ class Holds:
     """How long a caller waits on the connection, how long an approval may be used, how many pend.
 
     `noise` are paths ("/metadata/nonce") whose values do not make a request another request. A reviewer's
-    claim lasts `claim`.
+    claim lasts `claim`. Approved requests go to the models at `release_rate` a second at most.
     """
 
     wait: float = 180.0
@@ -244,6 +244,7 @@ class Holds:
     pending_per_caller: int = 20
     noise: tuple[tuple[str, ...], ...] = ()
     claim: float = 900.0
+    release_rate: int = 500
 
 
 @dataclass(frozen=True, slots=True)

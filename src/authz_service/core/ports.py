@@ -378,6 +378,10 @@ class Store(Protocol):
         """Changes of holds with a cursor above `after`, oldest first (at most 1,000)."""
         ...
 
+    async def hold_states(self, holds: Collection[str]) -> Mapping[str, HoldState]:
+        """The state of each of these holds, without what it holds; absent where there is no such hold."""
+        ...
+
     async def waiting_for(self, holds: Collection[str]) -> Mapping[str, int]:
         """How many exchanges wait for each of these holds, in all processes; absent where none does."""
         ...

@@ -254,8 +254,9 @@ class Driver:
         store = self.gateway.store
         try:
             if isinstance(command, OpenHold):
-                work = store.open_hold(command.draft, self.gateway.hold_limits)
-                return HoldAnswered(await self._to_the_end(work))
+                async with self.gateway.openings:
+                    work = store.open_hold(command.draft, self.gateway.hold_limits)
+                    return HoldAnswered(await self._to_the_end(work))
             if isinstance(command, FindAnswer):
                 return AnswerFound(await self._to_the_end(store.attach_answer(command.wanted)))
             session = self.exchange.request.session

@@ -23,6 +23,10 @@ DRAIN_POLL_SECONDS = 0.05
 LARGEST_BUFFER = 512 * 1024 * 1024
 """Bytes of request bodies that a process keeps at a time; above it new requests get 503."""
 
+OPENED_AT_ONCE = 512
+"""Holds of a process that the store is asked to open at a time: of a burst of thousands the others wait here,
+or the last of them would have waited longer than the store may take."""
+
 
 async def _nothing_withdrawn(_caller: Caller) -> None:
     """Where callers' tokens cannot be withdrawn."""
@@ -51,6 +55,7 @@ class Gateway:
     """By session: ends the exchange, with a reason for its caller."""
     buffered: int = 0
     is_stopping: bool = False
+    openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     request_threads: Threads = field(default_factory=Threads)
     answer_threads: Threads = field(default_factory=Threads)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import structlog
 
@@ -13,6 +14,7 @@ from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
 from authz_service.core.ports import Hold, HoldState, Store
 from authz_service.errors import AuthzError
 from authz_service.runtime.mailbox import ServiceStops
+from authz_service.runtime.pacing import Pace
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +45,18 @@ class Watch:
 
 @dataclass(slots=True)
 class Waiting:
-    """All watches of this process. `run` follows the store until it is cancelled."""
+    """All watches of this process. `run` follows the store until it is cancelled.
+
+    An approval is the turn of the first in line as soon as `pace` lets it; all other ends are told at once.
+    """
 
     store: Store
+    pace: Pace
     _lines: dict[str, list[Watch]] = field(default_factory=lambda: defaultdict(list))
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _dirty: set[str] = field(default_factory=set)
+    _approved: dict[str, None] = field(default_factory=dict)  # in order
+    _has_approved: asyncio.Event = field(default_factory=asyncio.Event)
     _is_stopping: bool = False
 
     @property
@@ -97,7 +105,12 @@ class Waiting:
             self.nudge(hold)
 
     async def run(self) -> None:
-        """Follow the changes of holds in the store; goes on when the store was away."""
+        """Follow changes and pass approvals on until cancelled; goes on when the store was away."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._follow_on())
+            both.create_task(self._release_on())
+
+    async def _follow_on(self) -> None:
         cursor = 0
         is_away = False
         while True:
@@ -125,13 +138,43 @@ class Waiting:
         try:
             changes = await self.store.hold_changes(cursor)
             changed |= {change.hold for change in changes}
-            for hold in sorted(changed & self._lines.keys()):
-                await self._look(hold)
+            changed &= self._lines.keys()
+            states = await self.store.hold_states(changed)
+            for hold, state in sorted(states.items()):
+                if state is HoldState.APPROVED:
+                    self._approved[hold] = None
+                    self._has_approved.set()
+                elif state is not HoldState.PENDING:
+                    await self._look(hold)
                 changed.discard(hold)
         except AuthzError:
             self._dirty |= changed
             raise
         return (changes[-1].cursor, True) if changes else (cursor, False)
+
+    async def _release_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._has_approved.wait()
+            number, seconds = self.pace.take(len(self._approved), loop.time())
+            if number:
+                await self._release(list(islice(self._approved, number)))
+            else:
+                await asyncio.sleep(seconds)
+
+    async def _release(self, holds: Sequence[str]) -> None:
+        for hold in holds:
+            del self._approved[hold]  # whoever is approved from here on is looked at again
+        told = await asyncio.gather(*map(self._look, holds), return_exceptions=True)
+        for hold, error in zip(holds, told, strict=True):
+            if isinstance(error, AuthzError):
+                self._approved[hold] = None
+            elif error is not None:
+                raise error
+        if not self._approved:
+            self._has_approved.clear()
+        elif any(told):
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _look(self, hold_id: str) -> None:
         hold = await self.store.hold(hold_id)

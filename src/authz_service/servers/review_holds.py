@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -28,6 +28,9 @@ from authz_service.view.caller import Caller
 from authz_service.view.unread import Unread
 
 MAX_PAGES_FOR_ONE = 20  # of the store's, for one of ours: holds that are not for the caller leave gaps
+
+VOTES_AT_ONCE = 32
+"""Of one call: they are committed together, and leave room for what others commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,12 @@ class HoldReview(HoldServiceServicer):
         async with answering(context):
             standing = await self.calls.standing(context)
             verdict, votes = read_votes(request)
-            outcomes = [await self._outcome(standing, vote, verdict) for vote in votes]
+            turns = asyncio.Semaphore(VOTES_AT_ONCE)
+            cast = await asyncio.gather(*(self._voted(standing, vote, verdict, turns) for vote in votes))
+            waiting = await self.store.waiting_for([hold.id for hold in cast if isinstance(hold, Hold)])
+            outcomes = [
+                _outcome(vote, hold, standing, waiting) for vote, hold in zip(votes, cast, strict=True)
+            ]
             return pb.DecideHoldsResponse(outcomes=outcomes, as_of=await self._now())
 
     async def WithdrawVote(
@@ -184,12 +192,14 @@ class HoldReview(HoldServiceServicer):
     def _deciding(self) -> Deciding:
         return Deciding(self.store, self.limits, self.feed.nudge, self.reviser)
 
-    async def _outcome(self, standing: Standing, vote: VoteRequest, verdict: Verdict) -> pb.Outcome:
+    async def _voted(
+        self, standing: Standing, vote: VoteRequest, verdict: Verdict, turns: asyncio.Semaphore
+    ) -> Hold | AuthzError:
         try:
-            hold = await self._deciding.vote(standing, vote, verdict)
+            async with turns:
+                return await self._deciding.vote(standing, vote, verdict)
         except AuthzError as refused:
-            return pb.Outcome(id=vote.id, code=refused.code, message=str(refused))
-        return pb.Outcome(id=vote.id, hold=await self._told(hold, standing))
+            return refused
 
     async def _now(self) -> Timestamp:
         return timestamp(await self.store.now())
@@ -211,6 +221,14 @@ def _message(
 ) -> pb.Hold:
     stages = standing.stages(hold)
     return hold_message(hold, waiting=waiting, may_vote_in=stages, with_body=with_body, unread=unread)
+
+
+def _outcome(
+    vote: VoteRequest, hold: Hold | AuthzError, standing: Standing, waiting: Mapping[str, int]
+) -> pb.Outcome:
+    if isinstance(hold, AuthzError):
+        return pb.Outcome(id=vote.id, code=hold.code, message=str(hold))
+    return pb.Outcome(id=vote.id, hold=_message(hold, standing, waiting.get(hold.id, 0)))
 
 
 def _reading(hold: Hold, reader: Caller) -> EntryDraft:

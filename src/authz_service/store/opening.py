@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, func, insert, select, text
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
@@ -37,7 +37,7 @@ from authz_service.store.hold_rows import (
 )
 from authz_service.store.hold_rows import approvals_document as document
 from authz_service.store.loading import load_hold
-from authz_service.store.schema import holds
+from authz_service.store.schema import IS_OPEN, holds
 from authz_service.store.transaction import Transaction
 from authz_service.view.caller import Caller
 
@@ -95,6 +95,7 @@ def _pending(transaction: Transaction, draft: HoldDraft, *, but: Row[Any] | None
     """How many holds of this person pend, without the one that the new hold takes the place of."""
     query = select(func.count()).where(
         holds.c.identity == identity_text(draft.caller.identity),
+        text(IS_OPEN),  # as the index has it: not a look at all that this person ever asked for
         holds.c.state == HoldState.PENDING.value,
         holds.c.deadline > transaction.now,
         holds.c.id != ("" if but is None else but.id),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Executable, Result, Row, Select, false, or_, select
@@ -20,7 +20,7 @@ from authz_service.core.ports import (
 from authz_service.store import paging
 from authz_service.store.hold_rows import OPEN, identity_text, seconds, state_at
 from authz_service.store.keyring import Keyring
-from authz_service.store.loading import load_hold, load_holds
+from authz_service.store.loading import NAMES_AT_ONCE, load_hold, load_holds
 from authz_service.store.missing import why_missing
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, head, holds
@@ -83,8 +83,20 @@ def list_holds(reader: Reader, query: HoldQuery) -> Page[Hold]:
 
 def hold_changes(reader: Reader, after: int) -> Sequence[HoldChange]:
     """See `Store.hold_changes`."""
-    query = select(holds).where(holds.c.changed > after).order_by(holds.c.changed).limit(CHANGES_AT_ONCE)
+    columns = (holds.c.changed, holds.c.id, holds.c.state, holds.c.deadline)
+    query = select(*columns).where(holds.c.changed > after).order_by(holds.c.changed).limit(CHANGES_AT_ONCE)
     return [HoldChange(row.changed, row.id, state_at(row, reader.now)) for row in reader.read(query)]
+
+
+def hold_states(reader: Reader, hold_ids: Collection[str]) -> dict[str, HoldState]:
+    """See `Store.hold_states`."""
+    names = [clean(hold_id) for hold_id in hold_ids]
+    found: dict[str, HoldState] = {}
+    for start in range(0, len(names), NAMES_AT_ONCE):
+        some = holds.c.id.in_(names[start : start + NAMES_AT_ONCE])
+        rows = reader.read(select(holds.c.id, holds.c.state, holds.c.deadline).where(some))
+        found.update((row.id, state_at(row, reader.now)) for row in rows)
+    return found
 
 
 def last_sequence(reader: Reader) -> int:

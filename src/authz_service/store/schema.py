@@ -124,7 +124,7 @@ sessions = Table(
     ),
 )
 
-_OPEN = "state IN ('pending', 'approved')"
+IS_OPEN = "state IN ('pending', 'approved')"
 _TURNING = "turn_at IS NOT NULL"
 _TO_REVIEW = "review = 'due'"
 
@@ -163,10 +163,10 @@ holds = Table(
         "identity",
         "fingerprint",
         unique=True,
-        sqlite_where=text(_OPEN),
-        postgresql_where=text(_OPEN),
+        sqlite_where=text(IS_OPEN),
+        postgresql_where=text(IS_OPEN),
     ),
-    Index("holds_deadline", "deadline", sqlite_where=text(_OPEN), postgresql_where=text(_OPEN)),
+    Index("holds_deadline", "deadline", sqlite_where=text(IS_OPEN), postgresql_where=text(IS_OPEN)),
     Index("holds_turn", "turn_at", sqlite_where=text(_TURNING), postgresql_where=text(_TURNING)),
     Index("holds_review", "seq", sqlite_where=text(_TO_REVIEW), postgresql_where=text(_TO_REVIEW)),
 )

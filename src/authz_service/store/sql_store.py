@@ -24,6 +24,7 @@ from authz_service.core.ports import (
     HoldDraft,
     HoldLimits,
     HoldQuery,
+    HoldState,
     Opening,
     Page,
     Session,
@@ -143,6 +144,10 @@ class SqlStore:
     async def hold_changes(self, after: int) -> Sequence[HoldChange]:
         """See `Store.hold_changes`."""
         return await self._read(lambda reader: queries.hold_changes(reader, after))
+
+    async def hold_states(self, holds: Collection[str]) -> Mapping[str, HoldState]:
+        """See `Store.hold_states`."""
+        return await self._read(lambda reader: queries.hold_states(reader, holds)) if holds else {}
 
     async def listen(self) -> None:
         """Pass on into `news` what other processes say, until cancelled; returns where none can be."""
