@@ -35,6 +35,9 @@ ALONE = """\
   alone:
     stages:
       - {{reviewers: "'reviewers' in person.groups", votes: 1, within: 30m, editor_may_approve: true}}
+  impersonal:
+    stages:
+      - {{reviewers: "person.subject != 'bob' || !has(findings.EMAIL_ADDRESS)", votes: 1, within: 30m}}
 limits:"""
 WITH_RULES = (
     CONFIG.replace("limits:", ALONE)
@@ -42,6 +45,10 @@ WITH_RULES = (
         "    - name: no-keys\n",
         """\
     - {{name: trainees, when: "'trainees' in caller.groups", effect: hold, approval: alone}}
+    - {{name: guests, when: "'guests' in caller.groups", effect: hold, approval: impersonal}}
+    - name: no-spam
+      when: "has(findings.EMAIL_ADDRESS) && request.user_text.contains('newsletter')"
+      effect: deny
     - {{name: no-bombs, when: "request.user_text.contains('bomb')", effect: deny}}
     - name: no-keys
 """,
@@ -159,6 +166,22 @@ def test_an_edit_that_must_not_be_changes_nothing(stack: Stack) -> None:
     reject(stack, hold, "enough")
     with pytest.raises(openai.PermissionDeniedError):
         waiting.result(20)
+
+
+def test_what_is_masked_counts_in_an_edited_request_too(stack: Stack) -> None:
+    client = stack.sdk("gus", "guests", max_retries=0)
+    waiting = in_background(lambda: ask(client, "Buy 100 boats for a@b.example"))
+    hold = hold_of(stack, "gus")
+    before = waiting_body(stack, hold)
+    refused = approve(stack, hold, check=3, token=reviewer(stack, "bob"))
+    edit(stack, hold, before.replace(b"100 boats", b"1 kayak"))
+    assert "no-spam denies" in edit(stack, hold, before.replace(b"boats", b"newsletters"), check=5).stderr
+    now = hold_of(stack, "gus")
+    assert now["findings"] == hold["findings"] == {"EMAIL_ADDRESS": 1}
+    assert approve(stack, now, check=3, token=reviewer(stack, "bob")) == refused
+    approve(stack, now, token=reviewer(stack, "cyd"))
+    assert said(waiting.result(20)) == "Hello from upstream."
+    assert len(received(stack, "1 kayak")) == 1
 
 
 def test_a_retry_of_the_request_as_it_was_gets_the_answer_to_the_edited_one(stack: Stack) -> None:

@@ -289,6 +289,7 @@ class Driver:
                 return RequestFailed(error)
         self._mark(Doing.JUDGES)
         rules = self.gateway.rules
+        original = self._inspection if command.is_edited else None
         judged = await judge(
             rules.for_edited if command.is_edited else rules,
             self.exchange.request,
@@ -298,14 +299,15 @@ class Driver:
             now=self.gateway.clock(),
             new_hold="",
             threads=self.gateway.request_threads,
+            masked=None if original is None else original.masked,
         )
         self._mark(Doing.HAS)
         if isinstance(judged, RequestFailed):
             return judged
-        before, self._inspection = self._inspection, judged.inspection
-        if command.is_edited and before is not None and judged.inspection is not None:
+        self._inspection = judged.inspection
+        if original is not None and judged.inspection is not None:
             # What the placeholders in it stand for is in what the caller sent.
-            self._inspection = replace(judged.inspection, placeholders=before.placeholders)
+            self._inspection = replace(judged.inspection, placeholders=original.placeholders)
         return replace(judged, new_hold=self.new_id("hold")) if judged.approvals else judged
 
     async def _judge_answer(self, command: JudgeAnswer) -> Event:

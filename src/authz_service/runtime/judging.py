@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 from authz_service.core.events import RequestFailed, RequestJudged
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Forbidden, NotFound, Unreadable
 from authz_service.inspection.request import inspect_request
+from authz_service.inspection.restored import added
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.model_apis.unsupported import why_unsupported
@@ -42,12 +43,18 @@ async def judge(
     now: float,
     new_hold: str,
     threads: Threads,
+    masked: Mapping[str, int] | None = None,
 ) -> RequestJudged | RequestFailed:
-    """What the rules say to `body` as sent by `caller` at `now` (seconds since the epoch)."""
+    """What the rules say to `body` as sent by `caller` at `now` (seconds since the epoch).
+
+    `masked` counts what was found in it before it was masked, and is found in it no more.
+    """
     try:
         if route is None:
             return _judge_path(rules, request, caller=caller, now=now, new_hold=new_hold)
-        work = partial(_judge_body, rules, request, route, body, caller=caller, now=now, new_hold=new_hold)
+        work = partial(
+            _judge_body, rules, request, route, body, caller=caller, now=now, new_hold=new_hold, masked=masked
+        )
         is_quick = len(body) <= LARGEST_INLINE and rules.request_scanner is rules.scanner
         return work() if is_quick else await threads.run(work)
     except AuthzError as error:
@@ -70,7 +77,15 @@ def _judge_path(
 
 
 def _judge_body(
-    rules: Rules, request: Request, route: Route, body: bytes, *, caller: Caller, now: float, new_hold: str
+    rules: Rules,
+    request: Request,
+    route: Route,
+    body: bytes,
+    *,
+    caller: Caller,
+    now: float,
+    new_hold: str,
+    masked: Mapping[str, int] | None,
 ) -> RequestJudged | RequestFailed:
     """Inspect and decide: rules may read texts too, and a pattern over megabytes takes its time.
 
@@ -81,6 +96,8 @@ def _judge_body(
     inspection = inspect(
         rules, route, body, partial(_head, request), content_type=request.headers.get("content-type")
     )
+    if masked:
+        inspection = replace(inspection, findings=added(inspection.findings, masked))
     asked = inspection.view.model
     require_scope(caller, (asked, rules.models[asked]), api=route.api.name, path=request.path)
     decision = rules.policy.decide_request(RequestFacts(caller, inspection.view, inspection.findings, now))

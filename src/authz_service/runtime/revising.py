@@ -55,12 +55,15 @@ def _edited(rules: Rules, hold: Hold, body: bytes, now: float) -> Revised:
         raise Conflict("an answer waits here, and answers can't be edited", code="answer_waits")
     read = partial(_inspect, rules, _route(hold))
     inspection = edited_request(hold.forward, body, read, rules.scanner.entities)
-    facts = RequestFacts(hold.caller, inspection.view, inspection.findings, now)
+    # What was masked is found no more, and stands in it all the same.
+    masked = _less(hold.findings, read(hold.forward).findings)
+    findings = _sum(inspection.findings, masked)
+    facts = RequestFacts(hold.caller, inspection.view, findings, now)
     decision = rules.policy.decide_request(facts)
     _require(rules, hold, decision, what="edited request")
     require_permitted(inspection.view.unread, decision.permits)
     changes = differences(hold.forward, inspection.forward)
-    return Revised(inspection.forward, dict(inspection.findings), changes)
+    return Revised(inspection.forward, findings, changes)
 
 
 def _response(rules: Rules, hold: Hold, text: str, now: float) -> Revised:
@@ -116,3 +119,8 @@ def _require(rules: Rules, hold: Hold, decision: Decision, *, what: str) -> None
 
 def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
     return {name: left.get(name, 0) + right.get(name, 0) for name in left.keys() | right.keys()}
+
+
+def _less(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    rest = {name: count - right.get(name, 0) for name, count in left.items()}
+    return {name: count for name, count in rest.items() if count > 0}
