@@ -59,6 +59,7 @@ from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
+from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.store.crew import require_possible
 from authz_service.store.recovery import Heritage
@@ -302,6 +303,9 @@ async def _keep(base: _Base, record: Record, service: Service) -> str:
         keys=_key_review(base, service),
         logins=LoginReview.of(config),
         scanner=service.scanner,
+        record=lambda calls: RecordReview(
+            store, calls, lambda: service.loaded.config.record.keeping.keep, base.pseudonym
+        ),
         tokens=lambda calls: TokenReview(store, calls, verifier.issuers, revoking.refresh, store.now),
     )
     return await base.stack.enter_async_context(review.serve(settings.review, tls=settings.review_tls))
@@ -357,6 +361,10 @@ class LiveRoles:
     def may_break_glass(self, person: Caller) -> bool:
         """Whether `review.break_glass` names this person."""
         return self._service.loaded.roles.may_break_glass(person)
+
+    def is_record_officer(self, person: Caller) -> bool:
+        """Whether `review.record_officers` names this person."""
+        return self._service.loaded.roles.is_record_officer(person)
 
     def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
         """The stages whose condition names this person."""

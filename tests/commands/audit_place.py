@@ -15,6 +15,7 @@ from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
 from authz_service.config.starter import starter_text
 from authz_service.keys.data_dir import DataDir
+from authz_service.keys.files import load_or_create
 from authz_service.runtime.record import open_record
 from authz_service.store.record_reader import reading
 
@@ -24,6 +25,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.data = DataDir.open(folder / "data")
+        load_or_create(self.data.pseudonym_key, lambda: bytes(32))
         self.config = self.data.root / "authz.yaml"
         self.config.write_text(starter_text(model_url="http://127.0.0.1:9"))
 

@@ -22,17 +22,20 @@ from authz_service.commands import verify_export
 from authz_service.commands.audit_export import Wanted, export
 from authz_service.config.starter import starter_text
 from authz_service.keys.data_dir import DataDir
+from authz_service.keys.files import load_or_create
 from authz_service.keys.log_key import LogKey, is_ed25519_signature
 from authz_service.store.open import open_store
 from authz_service.store.record_reader import reading
 
-COUNT = 600  # three bundles, the last of them a part
+FILLED = 600
+COUNT = FILLED + 1  # three bundles, the last of them a part, with the entry of the export itself
 
 
-def record(folder: Path, count: int = COUNT) -> LogKey:
+def record(folder: Path, count: int = FILLED) -> LogKey:
     """A data directory with a signed record in it."""
     data = DataDir.open(folder / "data")
     key = LogKey.load_or_create(data.log_key, "example.com/log")
+    load_or_create(data.pseudonym_key, lambda: bytes(32))
     (data.root / "authz.yaml").write_text(starter_text(model_url="http://127.0.0.1:9"))
 
     async def fill() -> None:
@@ -91,7 +94,7 @@ def test_an_export_is_verified_by_its_own_verifier_with_nothing_installed(
     done = alone(out, "--key", str(made[1].vkey))
     report = json.loads(done.stdout)
     assert (done.returncode, done.stderr, report["ok"]) == (0, "", True)
-    assert (report["size"], report["entries"], report["payloads"]) == (COUNT, COUNT, 119)
+    assert (report["size"], report["entries"], report["payloads"]) == (COUNT, COUNT, 120)
     assert report["key"] == str(made[1].vkey)
 
 
@@ -192,9 +195,8 @@ def test_an_export_of_another_log_is_found_by_the_key(out: Path) -> None:
     other = str(LogKey.create("example.com/log").vkey)
     done = alone(out, "--key", other)
     assert done.returncode == 1
-    assert json.loads(done.stdout)["wrong"] == [
-        {"record": "checkpoint", "what": "is not signed by a key that is known"}
-    ]
+    unknown = [wrong["record"] for wrong in json.loads(done.stdout)["wrong"]]
+    assert unknown == ["checkpoint", "checkpoints.jsonl line 1"]
     assert alone(out, "--key", "no key").returncode == 2
 
 
@@ -239,11 +241,11 @@ def test_a_range_goes_out_with_the_hashes_of_all(made: tuple[Path, LogKey], tmp_
     assert [p.name for p in (out / "tile/entries").iterdir()] == ["001"]
     report = verify_export.verify(out, [str(made[1].vkey)])
     assert (report.count, report.entries, report.payloads) == (0, 256, 0)
-    assert "entries 300 to 310 of 600" in report.notes[0]
+    assert "entries 300 to 310 of 601" in report.notes[0]
     assert not (out / "payloads").exists()
 
 
-@pytest.mark.parametrize("range", [["--from", "601"], ["--to", "2001-01-01"], ["--from", "tomorrow"]])
+@pytest.mark.parametrize("range", [["--from", "602"], ["--to", "2001-01-01"], ["--from", "tomorrow"]])
 def test_a_range_without_entries_is_refused(
     made: tuple[Path, LogKey], tmp_path: Path, range: list[str]
 ) -> None:
@@ -265,11 +267,14 @@ def test_a_disk_that_is_full_leaves_an_export_that_nobody_takes_for_whole(
     import resource
     import signal
 
+    shutil.copytree(made[0] / "data", tmp_path / "data")
+    (tmp_path / "data").chmod(0o700)
+
     # A file may not grow beyond this many bytes: the system's own refusal, in the middle of a bundle.
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:
-        result = run(made[0], "export", str(tmp_path / "out"))
+        result = run(tmp_path, "export", str(tmp_path / "out"), "--no-payloads")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
@@ -303,7 +308,14 @@ def test_checkpoints_that_are_ahead_of_the_view_stay_out_of_the_export(
     for count, sizes in ((0, []), (before, [COUNT + 1])):
         out = tmp_path / str(count)
         with reading(f"sqlite:///{made[0] / 'data' / 'authz.db'}") as reader:
-            wanted = Wanted([str(made[1].vkey)], 1, COUNT, checkpoints=kept, checkpoints_bytes=count)
+            wanted = Wanted(
+                [str(made[1].vkey)],
+                1,
+                COUNT,
+                payloads=False,
+                checkpoints=kept,
+                checkpoints_bytes=count,
+            )
             export(reader, out, wanted, lambda done, size: None)
         path = out / "checkpoints.jsonl"
         copied = path.read_text().splitlines() if path.exists() else []
@@ -373,7 +385,7 @@ def test_a_proof_convinces_of_nothing_else(made: tuple[Path, LogKey], tmp_path: 
         (text.replace("index 76", "index 77"), "entry 78"),
         (text.replace(text.split("\n")[1], other.split("\n")[1]), "entry 77"),
         (text.replace(text.split("\n")[4], text.split("\n")[5], 1), "entry 77"),
-        (text.replace("\n600\n", "\n599\n"), "checkpoint"),
+        (text.replace(f"\n{COUNT}\n", f"\n{COUNT - 1}\n"), "checkpoint"),
     ):
         path.write_text(changed)
         assert [r for r, _ in verify_export.verify_proof(path, keys)[0].wrong][:1] == [record]
@@ -389,7 +401,7 @@ def test_a_proof_convinces_of_nothing_else(made: tuple[Path, LogKey], tmp_path: 
 
 
 def test_an_entry_that_is_not_there_has_no_proof(made: tuple[Path, LogKey]) -> None:
-    assert run(made[0], "prove", "601").exit_code == 3
+    assert run(made[0], "prove", str(COUNT + 1)).exit_code == 3
     assert run(made[0], "prove", "0").exit_code == 2
 
 

@@ -49,7 +49,7 @@ def test_whoever_holds_either_public_key_verifies_all_of_it(place: Place, tmp_pa
     assert place.run("verify", "--key", key).exit_code == 0
     assert place.run("export", str(tmp_path / "out")).exit_code == 0
     report = verify_export.verify(tmp_path / "out", [key])
-    assert (report.wrong, report.checkpoints) == ([], 3)
+    assert (report.wrong, report.checkpoints) == ([], 4)
     other = str(LogKey.create(key.split("+")[0]).vkey)
     assert place.run("verify", "--key", other).exit_code == 1
     assert verify_export.verify(tmp_path / "out", [other]).count

@@ -69,6 +69,7 @@ PEOPLE = {
     "rob": person("rob", "reviewers", "security"),
     "lea": person("lea", "reviewers", "legal"),
     "ada": person("ada", "auditors"),
+    "oda": person("oda", "officers"),
     "pia": person("pia", "auditors", "originals"),
     "ina": person("ina", "reviewers", "originals"),
     "bob": person("bob", "staff"),
@@ -108,6 +109,9 @@ class GroupRoles:
 
     def may_break_glass(self, person: Caller) -> bool:
         return "glass" in person.groups
+
+    def is_record_officer(self, person: Caller) -> bool:
+        return "officers" in person.groups
 
     def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
         return tuple(

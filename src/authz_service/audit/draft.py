@@ -51,6 +51,7 @@ class Kind(StrEnum):
     SESSION_KILLED = "session.killed"
     LOG_KEY_CREATED = "log.key_created"
     LOG_KEY_ROTATED = "log.key_rotated"
+    RECORD_EXPORTED = "record.exported"
     RECORD_ACCEPTED = "record.accepted"
     MASTER_KEY_ROTATED = "record.master_key_rotated"
     RECORD_PURGED = "record.purged"

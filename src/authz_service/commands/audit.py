@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from authz_cli.options import Target, target_options
 from authz_service.commands.options import data_dir_option
 
 if TYPE_CHECKING:
@@ -80,15 +81,15 @@ def checkpoint(data_dir: Path, config: Path | None, as_json: bool) -> None:
 @click.option("--from", "first", metavar="WHEN", help="An entry's number, or a time (2026-11-05T10:00Z).")
 @click.option("--to", "last", metavar="WHEN", help="The last entry, or the time up to which entries go.")
 @click.option("--no-payloads", is_flag=True, help="Leave out prompts, answers, names and reasons.")
-@data_dir_option(DATA_DIR)
 @config_option
 @json_option
+@target_options
 def export(
+    target: Target,
     folder: Path,
     first: str | None,
     last: str | None,
     no_payloads: bool,
-    data_dir: Path,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -96,21 +97,31 @@ def export(
 
     It is in the form of C2SP tlog-tiles, and is verified without this program by DIR/verify.py. With
     --from and --to the other entries go out as hashes only; bundles of 256 entries are whole.
+
+    That payloads leave is put on record first: by the running service where it has the store for itself
+    (for auditors; --server says where it listens), else here. If that fails nothing is exported.
     """
-    from authz_service.commands.audit_export import Wanted
+    from authz_service.commands.audit_export import Wanted, require_empty
     from authz_service.commands.audit_export import export as write
     from authz_service.commands.audit_range import entry_range
+    from authz_service.commands.audit_reading import record_export
     from authz_service.commands.audit_source import Source
 
-    source = Source.of(config, data_dir)
+    source = Source.of(config, target.data_dir)
     vkey = source.log_key().vkey
+    require_empty(folder)
+    with source.reading() as reader:
+        start, end = entry_range(first, last, reader, _signed_head(reader).size)
+    if not no_payloads:
+        size = record_export(config, target, start, None if last is None else end)
+        end = size if last is None else end
     kept = source.data.checkpoints
     kept_bytes = kept.stat().st_size if kept.is_file() else 0
     with source.reading() as reader:
-        size = _signed_head(reader).size
         wanted = Wanted(
             (str(vkey),),
-            *entry_range(first, last, reader, size),
+            start,
+            end,
             payloads=not no_payloads,
             checkpoints=kept,
             checkpoints_bytes=kept_bytes,

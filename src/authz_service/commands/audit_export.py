@@ -64,11 +64,17 @@ def export(reader: RecordReader, folder: Path, wanted: Wanted, progress: Progres
     one is not whole. Raises `Misconfigured` for a folder that is not empty, and an error that says so
     when the disk is full.
     """
+    require_empty(folder)
+    with _explained(folder):
+        return _Writer(reader, folder, wanted).write(progress)
+
+
+def require_empty(folder: Path) -> None:
+    """Make the folder where there is none; raises `Misconfigured` for one that is not empty."""
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if any(folder.iterdir()):
             raise Misconfigured(f"{folder} is not empty; name a directory that is new")
-        return _Writer(reader, folder, wanted).write(progress)
 
 
 class _Writer:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from authz_cli.options import Target, target_options
 from authz_service.commands.options import data_dir_option
+
+if TYPE_CHECKING:
+    from authz_service.commands.record_remote import Remote
+    from authz_service.commands.record_work import Place
 
 DATA_DIR = "The service's data directory."
 UNITS = {"h": 3600.0, "d": 86_400.0}
@@ -36,12 +45,41 @@ class Age(click.ParamType[float]):
         return int(found.group(1)) * UNITS[found.group(2)]
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """On this machine, or at a server."""
+
+    config: Path | None
+    target: Target
+
+    def place(self) -> Place | Remote:
+        """The record to work on."""
+        if self.target.server is not None:
+            from authz_service.commands.record_remote import Remote
+
+            return Remote(self.target)
+        from authz_service.commands.record_work import Place
+
+        return Place(self.config, self.target.data_dir)
+
+
+def where_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add --server, --ca, --data-dir and --config; the command gets them as `where`."""
+
+    def command(target: Target, /, **kwargs: Any) -> None:
+        function(where=Where(kwargs.pop("config"), target), **kwargs)
+
+    functools.update_wrapper(command, function)
+    return config_option(target_options(command))
+
+
 @click.group()
 def command() -> None:
     """Let go of what is on record, and keep what must be kept; each on record itself.
 
-    These commands work on the store and need its keys, so run them where the service runs, as its user: an
-    embedded SQLite store only while the service is stopped, a PostgreSQL store at any time.
+    They work on the store and need its keys, so run them where the service runs, as its user: an embedded
+    SQLite store only while the service is stopped, a PostgreSQL store at any time. With --server the running
+    service does it, for whom review.record_officers in its configuration names.
     """
 
 
@@ -58,8 +96,7 @@ def command() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
 @reason_option
 @yes_option
-@data_dir_option(DATA_DIR)
-@config_option
+@where_options
 @json_option
 def purge(
     retention: str,
@@ -67,8 +104,7 @@ def purge(
     dry_run: bool,
     reason: str,
     yes: bool,
-    data_dir: Path,
-    config: Path | None,
+    where: Where,
     as_json: bool,
 ) -> None:
     """Take payloads or whole entries of sessions that ended before a time.
@@ -79,11 +115,11 @@ def purge(
     from authz_service.audit.retention import Retention
     from authz_service.commands import record_work
 
-    place = record_work.Place(config, data_dir)
+    place = where.place()
     by = None if dry_run else record_work.order(reason)
     if not dry_run:
         _confirm(f"Take {retention} from the record? They cannot be brought back.", yes)
-    taken = record_work.purge(place, Retention(retention), older_than=older_than, by=by, dry_run=dry_run)
+    taken = place.purge(Retention(retention), older_than=older_than, by=by, dry_run=dry_run)
     if as_json:
         told = {"entries": taken.entries, "payloads": taken.payloads, "bytes": taken.size, "dry_run": dry_run}
         click.echo(json.dumps(told))
@@ -96,22 +132,21 @@ def purge(
 @click.option("--subject", required=True, metavar="NAME", help="A subject, a person, or a pseudonym.")
 @reason_option
 @yes_option
-@data_dir_option(DATA_DIR)
-@config_option
+@where_options
 @json_option
-def erase(subject: str, reason: str, yes: bool, data_dir: Path, config: Path | None, as_json: bool) -> None:
+def erase(subject: str, reason: str, yes: bool, where: Where, as_json: bool) -> None:
     """Erase one person by destroying their key: what they asked, were answered, and who they are.
 
     Refused while something of theirs is on legal hold, open, or waits for approval.
     """
     from authz_service.commands import record_work
 
-    place = record_work.Place(config, data_dir)
+    place = where.place()
     by = record_work.order(reason)
-    person = record_work.person(place, subject)
+    person = place.person(subject)
     known = f" ({person.subject} of {person.issuer})" if person.subject else ""
     _confirm(f"Erase {person.pseudonym}{known}? Nothing of it can be brought back.", yes)
-    erased = record_work.erase(place, person.pseudonym, by)
+    erased = place.erase(person.pseudonym, by)
     if as_json:
         told = {
             "pseudonym": person.pseudonym,
@@ -132,8 +167,7 @@ def erase(subject: str, reason: str, yes: bool, data_dir: Path, config: Path | N
 @click.option("--lift", "lifted", metavar="ID", help="Lift the legal hold of this id.")
 @click.option("--list", "listing", is_flag=True, help="List those in force.")
 @reason_option
-@data_dir_option(DATA_DIR)
-@config_option
+@where_options
 @json_option
 def keep(
     session: str | None,
@@ -141,8 +175,7 @@ def keep(
     lifted: str | None,
     listing: bool,
     reason: str,
-    data_dir: Path,
-    config: Path | None,
+    where: Where,
     as_json: bool,
 ) -> None:
     """Place a legal hold on a session or a person, list those in force, or lift one.
@@ -153,17 +186,17 @@ def keep(
 
     if sum((session is not None, subject is not None, lifted is not None, listing)) != 1:
         raise click.UsageError("name one: SESSION, --subject, --lift or --list")
-    place = record_work.Place(config, data_dir)
+    place = where.place()
     if listing:
         _show_keeps(place, as_json=as_json)
         return
     by = record_work.order(reason)
     if lifted is not None:
-        record_work.lift(place, lifted, by)
+        place.lift(lifted, by)
         click.echo(json.dumps({"lifted": lifted}) if as_json else f"lifted: {lifted}")
         return
-    whose = None if subject is None else record_work.person(place, subject).pseudonym
-    made = record_work.keep(place, session=session, subject=whose, by=by)
+    whose = None if subject is None else place.person(subject).pseudonym
+    made = place.keep(session=session, subject=whose, by=by)
     click.echo(json.dumps({"id": made}) if as_json else f"kept: {made}")
 
 
@@ -190,12 +223,10 @@ def rotate_key(new_key: Path | None, reason: str, data_dir: Path, config: Path |
         click.echo("name it in record.keys.master before the next start")
 
 
-def _show_keeps(place: object, *, as_json: bool) -> None:
+def _show_keeps(place: Place | Remote, *, as_json: bool) -> None:
     from authz_service.audit.entry import rfc3339
-    from authz_service.commands import record_work
 
-    assert isinstance(place, record_work.Place)
-    found = record_work.keeps(place)
+    found = place.keeps()
     if as_json:
         told = [
             {

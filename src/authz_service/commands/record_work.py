@@ -15,6 +15,7 @@ from authz_service.audit.retention import Retention
 from authz_service.cel.load import load_config
 from authz_service.commands.audit_source import configuration
 from authz_service.config.model import Config
+from authz_service.core.entries import caller_payload, exported
 from authz_service.core.forgetting import Erased, Kept, Order, Person, Purged, PurgeRequest
 from authz_service.errors import Conflict, Misconfigured, NotFound
 from authz_service.keys.data_dir import DataDir
@@ -27,8 +28,12 @@ from authz_service.store.open_keys import rotate_master_key
 from authz_service.store.purging import order_payload
 from authz_service.store.record_keys import keys_url, master_key
 from authz_service.store.sql_store import SqlStore
+from authz_service.view.caller import Caller
 
 INSTANCE = "record"
+LOCAL = "urn:authz:local"
+"""The issuer of whom the operating system alone names."""
+IN_USE = "store_in_use"
 
 
 class Place:
@@ -45,49 +50,98 @@ class Place:
         if key is None or not self.data.log_key.exists():
             raise Misconfigured(f"{self.data.root} has no record of ours; start the service once")
         pseudonym = Pseudonyms(key).of
-        record = await open_record(self.config, self.data, instance=INSTANCE, pseudonym=pseudonym)
+        try:
+            record = await open_record(self.config, self.data, instance=INSTANCE, pseudonym=pseudonym)
+        except Misconfigured as error:
+            if error.code != IN_USE:
+                raise
+            said = f"{error}; or ask the service that has it: --server unix:{self.data.review_socket}"
+            raise Misconfigured(said, code=IN_USE) from error
         try:
             yield record.store
             await record.checkpoints.take()
         finally:
             await record.store.close()
 
+    def purge(
+        self, retention: Retention, *, older_than: float | None, by: Order | None, dry_run: bool
+    ) -> Purged:
+        """Purge by hand, as old as the policy says or as `older_than` (seconds)."""
+        kept = dict(times(self.config.record.keeping.keep))[retention]
+        age = kept if older_than is None else older_than
 
-def order(reason: str) -> Order:
-    """By whoever runs the command, as the operating system names them."""
-    if not reason.strip():
-        raise Misconfigured("give a --reason: it goes on record")
-    return Order(getpass.getuser(), reason)
+        async def work() -> Purged:
+            async with self.store() as store:
+                before = round((await store.now() - age) * 1_000_000)
+                policy = f"by hand, older than {duration(age)}"
+                request = PurgeRequest(retention, before, policy, by)
+                forgetting = store.forgetting
+                if dry_run:
+                    return await forgetting.purge_preview(request)
+                return await purge_all(forgetting, request, pause=0.0)
+
+        return asyncio.run(work())
+
+    def person(self, name: str) -> Person:
+        """The one person whom a name means; raises `NotFound`, and `Conflict` when it means several."""
+
+        async def work() -> Sequence[Person]:
+            async with self.store() as store:
+                return await store.forgetting.people(name)
+
+        return only(asyncio.run(work()))
+
+    def erase(self, pseudonym: str, by: Order) -> Erased:
+        """Erase one person."""
+
+        async def work() -> Erased:
+            async with self.store() as store:
+                return await store.forgetting.erase(pseudonym, by)
+
+        return asyncio.run(work())
+
+    def keep(self, *, session: str | None, subject: str | None, by: Order) -> str:
+        """Place a legal hold; its id."""
+
+        async def work() -> str:
+            async with self.store() as store:
+                return (await store.forgetting.keep(session=session, subject=subject, order=by)).id
+
+        return asyncio.run(work())
+
+    def lift(self, keep_id: str, by: Order) -> None:
+        """Lift one."""
+
+        async def work() -> None:
+            async with self.store() as store:
+                await store.forgetting.lift(keep_id, by)
+
+        asyncio.run(work())
+
+    def keeps(self) -> Sequence[Kept]:
+        """All in force."""
+
+        async def work() -> Sequence[Kept]:
+            async with self.store() as store:
+                return await store.forgetting.keeps()
+
+        return asyncio.run(work())
+
+    def record_export(self, first: int, last: int | None) -> int:
+        """Record that payloads of these entries leave; how many entries there are then."""
+        return asyncio.run(self._record_export(first, last))
+
+    async def _record_export(self, first: int, last: int | None) -> int:
+        key = load(self.data.pseudonym_key)
+        async with self.store() as store:
+            user = Caller(LOCAL, getpass.getuser(), 0.0)
+            reader = Pseudonyms(key or b"").of(user.identity)
+            await store.append(exported(first, last, reader=reader, name=caller_payload(user)))
+            return (await store.signed_head()).size
 
 
-def purge(
-    place: Place, retention: Retention, *, older_than: float | None, by: Order | None, dry_run: bool
-) -> Purged:
-    """Purge by hand, as old as the policy says or as `older_than` (seconds)."""
-    kept = dict(times(place.config.record.keeping.keep))[retention]
-    age = kept if older_than is None else older_than
-
-    async def work() -> Purged:
-        async with place.store() as store:
-            before = round((await store.now() - age) * 1_000_000)
-            policy = f"by hand, older than {duration(age)}"
-            request = PurgeRequest(retention, before, policy, by)
-            forgetting = store.forgetting
-            if dry_run:
-                return await forgetting.purge_preview(request)
-            return await purge_all(forgetting, request, pause=0.0)
-
-    return asyncio.run(work())
-
-
-def person(place: Place, name: str) -> Person:
-    """The one person whom a name means; raises `NotFound`, and `Conflict` when it means several."""
-
-    async def work() -> Sequence[Person]:
-        async with place.store() as store:
-            return await store.forgetting.people(name)
-
-    found = asyncio.run(work())
+def only(found: Sequence[Person]) -> Person:
+    """The one who was found; raises `NotFound`, and `Conflict` for several."""
     if not found:
         raise NotFound("nobody of that name is on record; name a subject, a person or a pseudonym")
     if len(found) > 1:
@@ -96,44 +150,11 @@ def person(place: Place, name: str) -> Person:
     return found[0]
 
 
-def erase(place: Place, pseudonym: str, by: Order) -> Erased:
-    """Erase one person."""
-
-    async def work() -> Erased:
-        async with place.store() as store:
-            return await store.forgetting.erase(pseudonym, by)
-
-    return asyncio.run(work())
-
-
-def keep(place: Place, *, session: str | None, subject: str | None, by: Order) -> str:
-    """Place a legal hold; its id."""
-
-    async def work() -> str:
-        async with place.store() as store:
-            return (await store.forgetting.keep(session=session, subject=subject, order=by)).id
-
-    return asyncio.run(work())
-
-
-def lift(place: Place, keep_id: str, by: Order) -> None:
-    """Lift one."""
-
-    async def work() -> None:
-        async with place.store() as store:
-            await store.forgetting.lift(keep_id, by)
-
-    asyncio.run(work())
-
-
-def keeps(place: Place) -> Sequence[Kept]:
-    """All in force."""
-
-    async def work() -> Sequence[Kept]:
-        async with place.store() as store:
-            return await store.forgetting.keeps()
-
-    return asyncio.run(work())
+def order(reason: str) -> Order:
+    """By whoever runs the command, as the operating system names them."""
+    if not reason.strip():
+        raise Misconfigured("give a --reason: it goes on record")
+    return Order(getpass.getuser(), reason)
 
 
 def rotate_key(place: Place, new_file: Path | None, by: Order) -> int:

@@ -199,6 +199,8 @@ class Tombstones:
             return "left out"
         if kind.startswith("hold.") and name == "voter":
             subject = document["data"].get("voter")
+        elif kind == "record.exported":
+            subject = document["data"].get("reader")
         elif kind in ("session.read", "session.searched", "session.killed"):
             # About whoever did that, whom no entry names: it may be any of those who were erased.
             subject = max(self.erased, key=lambda name: self.erased[name], default=None)

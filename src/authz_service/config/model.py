@@ -185,6 +185,7 @@ class Review:
     operators: str = "'operators' in person.groups"
     originals: str = "false"
     break_glass: str = "false"
+    record_officers: str = "false"
 
 
 @dataclass(frozen=True, slots=True)

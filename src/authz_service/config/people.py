@@ -30,11 +30,13 @@ def read_review(
     operators = conditions.optional(section, "operators", Phase.PEOPLE, anybody)
     originals = conditions.optional(section, "originals", Phase.PEOPLE, default.originals)
     break_glass = conditions.optional(section, "break_glass", Phase.PEOPLE, default.break_glass)
+    officers = conditions.optional(section, "record_officers", Phase.PEOPLE, default.record_officers)
     if audience in {issuer.audience for issuer in identity.issuers}:
         # An agent that holds its user's gateway token must not be able to vote.
         section.refuse_value("audience", "must differ from every issuer's audience: tokens have one use")
     section.close()
-    if reviewers is None or auditors is None or operators is None or originals is None or break_glass is None:
+    found = (reviewers, auditors, operators, originals, break_glass, officers)
+    sound = [condition for condition in found if condition is not None]
+    if len(sound) < len(found):
         return Review(audience), None
-    found = (reviewers, auditors, operators, originals, break_glass)
-    return Review(audience, *(condition.text for condition in found)), RoleConditions(*found)
+    return Review(audience, *(condition.text for condition in sound)), RoleConditions(*sound)

@@ -49,7 +49,9 @@ def _review(review: Review) -> list[object]:
     default = Review()
     originals = [] if review.originals == default.originals else [review.originals]
     alone = [] if review.break_glass == default.break_glass else [{"break_glass": review.break_glass}]
-    return [review.reviewers, review.auditors, review.operators, *originals, *alone]
+    officers = review.record_officers
+    record = [] if officers == default.record_officers else [{"record_officers": officers}]
+    return [review.reviewers, review.auditors, review.operators, *originals, *alone, *record]
 
 
 def _stage(stage: Stage) -> list[object]:

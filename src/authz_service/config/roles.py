@@ -33,6 +33,7 @@ class RoleConditions:
     operators: Condition
     originals: Condition
     break_glass: Condition
+    record_officers: Condition
 
 
 class FileRoles:
@@ -50,6 +51,7 @@ class FileRoles:
         self._operators = PersonTest(compiler, conditions.operators)
         self._originals = PersonTest(compiler, conditions.originals)
         self._break_glass = PersonTest(compiler, conditions.break_glass)
+        self._record_officers = PersonTest(compiler, conditions.record_officers)
         self._stages: dict[str, StageTest | None] = {}
 
     def is_reviewer(self, person: Caller) -> bool:
@@ -71,6 +73,10 @@ class FileRoles:
     def may_break_glass(self, person: Caller) -> bool:
         """Whether `review.break_glass` names this person; an account of a service is none."""
         return self._break_glass.names(person) and not is_service_account(person)
+
+    def is_record_officer(self, person: Caller) -> bool:
+        """Whether `review.record_officers` names this person."""
+        return self._record_officers.names(person)
 
     def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
         """The stages of a hold, as they were when it was opened, that name this person, escalated or not."""

@@ -145,6 +145,15 @@ def ended(request: Request, outcome: str, usage: Usage | None = None) -> EntryDr
     return EntryDraft(Kind.EXCHANGE_ENDED, request.session, data)
 
 
+def exported(first: int, last: int | None, *, reader: str, name: bytes) -> EntryDraft:
+    """That payloads of these entries are about to leave; `last` is None for all up to this one.
+
+    `reader` is the pseudonym of who takes them, `name` the payload that says who that is.
+    """
+    data = {"first": first, "last": last, "reader": reader}
+    return EntryDraft(Kind.RECORD_EXPORTED, data=data, payloads={"reader": name}, subject=reader)
+
+
 def caller_payload(caller: Caller) -> bytes:
     """The caller as a payload: entries themselves carry pseudonyms only."""
     identity = {

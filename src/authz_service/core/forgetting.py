@@ -12,10 +12,15 @@ from authz_service.audit.retention import Retention
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who wants it, and why; both go on record as a payload."""
+    """Who wants it, and why; both go on record as a payload.
+
+    `identity` is theirs where the review API verified it: the payload is sealed under their key, and the
+    entry has their pseudonym. None for whoever runs a command on the machine itself.
+    """
 
     by: str
     reason: str
+    identity: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import grpc
 from authz_api.v1.holds_pb2_grpc import add_HoldServiceServicer_to_server
 from authz_api.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
 from authz_api.v1.logins_pb2_grpc import add_LoginServiceServicer_to_server
+from authz_api.v1.record_pb2_grpc import add_RecordServiceServicer_to_server
 from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
 from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server
 from authz_service.config.model import Tls
@@ -28,6 +29,7 @@ from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_holds import HoldReview
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
+from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_sessions import Index, ReviewStore, SessionReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.servers.roles import Roles
@@ -59,8 +61,9 @@ class _Unindexed:
 class ReviewServer:
     """What the review API needs. `roles` and `limits` are asked anew for each call.
 
-    Without `tokens` none can be withdrawn, without `keys` no API key be made, without `index` no
-    text be searched, without `logins` nobody be told where to log in.
+    Without `tokens` none can be withdrawn, without `keys` no API key be made, without `record` nothing be
+    purged, erased or exported, without `index` no text be searched, without `logins` nobody be told where to
+    log in.
     `recheck` refuses one that was, while its call still runs. `news` takes what is to be called when holds
     have changed.
 
@@ -79,6 +82,7 @@ class ReviewServer:
     tokens: Callable[[Calls], TokenReview] | None = None
     keys: Callable[[Calls], KeyReview] | None = None
     logins: LoginReview | None = None
+    record: Callable[[Calls], RecordReview] | None = None
     recheck: Callable[[Caller], None] = nothing_withdrawn
     news: Callable[[Callable[[Collection[str]], None]], None] | None = None
     scanner: Callable[[], Scanner] | None = None
@@ -108,6 +112,8 @@ class ReviewServer:
             add_KeyServiceServicer_to_server(self.keys(calls), server)
         if self.logins is not None:
             add_LoginServiceServicer_to_server(self.logins, server)
+        if self.record is not None:
+            add_RecordServiceServicer_to_server(self.record(calls), server)
         bound = _bind(server, address, tls)
         polling = asyncio.create_task(feed.run(), name="review-feed")
         try:

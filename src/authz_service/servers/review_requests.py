@@ -145,6 +145,13 @@ def kill_reason(text: str) -> str:
     return text
 
 
+def order_reason(text: str) -> str:
+    """Why something is let go of or kept; raises `Unreadable`."""
+    if not text.strip() or len(text) > MAX_REASON:
+        raise Unreadable(f"give a reason of at most {MAX_REASON} characters", code="reason_required")
+    return text
+
+
 def reading_reason(text: str) -> str:
     """Why values before masking are read; raises `Unreadable` for none, and for one that is too long."""
     if not text.strip() or len(text) > MAX_REASON:

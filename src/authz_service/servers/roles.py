@@ -35,6 +35,10 @@ class Roles(Protocol):
         """Whether `review.break_glass` names this person."""
         ...
 
+    def is_record_officer(self, person: Caller) -> bool:
+        """Whether `review.record_officers` names this person."""
+        ...
+
     def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
         """The stages of a hold whose condition names this person, open or not."""
         ...
@@ -50,6 +54,7 @@ class Standing:
     is_auditor: bool
     is_operator: bool
     may_break_glass: bool
+    is_record_officer: bool
 
     @classmethod
     def of(cls, person: Caller, roles: Roles) -> Standing:
@@ -59,6 +64,7 @@ class Standing:
             roles.is_auditor(person),
             roles.is_operator(person),
             roles.may_break_glass(person),
+            roles.is_record_officer(person),
         )
         standing = cls(person, roles, *has)
         if not any(has):
@@ -94,6 +100,12 @@ class Standing:
         """Raises `Forbidden` for whoever is no operator."""
         if not self.is_operator:
             raise Forbidden("only operators may end sessions", code="not_operator")
+
+    def require_record_officer(self) -> None:
+        """Raises `Forbidden` for whom `review.record_officers` does not name."""
+        if not self.is_record_officer:
+            message = "only whom review.record_officers names may purge, erase and keep what is on record"
+            raise Forbidden(message, code="not_record_officer")
 
     def require_auditor(self) -> None:
         """Raises `Forbidden` for whoever is no auditor."""

@@ -19,7 +19,7 @@ from authz_service.errors import Conflict
 from authz_service.store.erased_names import names_of, take_keys
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.hold_rows import OPEN, identity_text, requester_of
-from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, order_payload
+from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, ordered
 from authz_service.store.schema import entries, hold_acts, holds, payloads, sessions, votes
 from authz_service.store.transaction import Reader, Transaction
 
@@ -42,8 +42,8 @@ def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasu
     others = names_of(transaction, subject).others
     also: list[Scalar] = [*sorted(others)]
     data: Data = {"subject": subject, "also": also}
-    draft = EntryDraft(Kind.RECORD_ERASURE_ORDERED, SESSION, data, order_payload(order))
-    recorded = transaction.record(draft)
+    draft = EntryDraft(Kind.RECORD_ERASURE_ORDERED, SESSION, data)
+    recorded = transaction.record(ordered(transaction, draft, order))
     return Erasure(recorded.last, transaction.now, subject, frozenset(others))
 
 

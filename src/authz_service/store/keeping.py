@@ -14,7 +14,7 @@ from authz_service.core.forgetting import Kept, Order
 from authz_service.errors import NotFound
 from authz_service.store.forgotten_rows import read_forgotten, retention_entries
 from authz_service.store.payload_rows import read_payloads
-from authz_service.store.purging import order_payload
+from authz_service.store.purging import ordered
 from authz_service.store.schema import sessions
 from authz_service.store.transaction import Reader, Transaction
 
@@ -30,7 +30,8 @@ def place(
         if found is None:
             raise NotFound("there is no such session", code="session_not_found")
     data: Data = {"keep": keep_id, "session": session, "subject": subject}
-    recorded = transaction.record(EntryDraft(Kind.RECORD_KEPT, SESSION, data, order_payload(order)))
+    draft = EntryDraft(Kind.RECORD_KEPT, SESSION, data)
+    recorded = transaction.record(ordered(transaction, draft, order))
     return Keep(keep_id, recorded.last, transaction.now, session, subject)
 
 
@@ -39,7 +40,7 @@ def lift(transaction: Transaction, keep_id: str, order: Order) -> None:
     if keep_id not in read_forgotten(transaction).keeps:
         raise NotFound("there is no such legal hold in force", code="keep_not_found")
     data: Data = {"keep": keep_id}
-    transaction.record(EntryDraft(Kind.RECORD_KEEP_LIFTED, SESSION, data, order_payload(order)))
+    transaction.record(ordered(transaction, EntryDraft(Kind.RECORD_KEEP_LIFTED, SESSION, data), order))
 
 
 def in_force(reader: Reader) -> Sequence[Kept]:

@@ -54,6 +54,8 @@ def subject_of(kind: str, data: Mapping[str, object], name: str, caller: str) ->
         return str(data.get("voter", ""))
     if kind in STANDING:
         return str(data.get(OF_STANDING.get(name, ""), ""))
+    if kind == Kind.RECORD_EXPORTED:
+        return str(data.get("reader", ""))
     return "" if is_about_another(kind, name) else caller
 
 

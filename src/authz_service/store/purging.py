@@ -52,7 +52,7 @@ def purge(transaction: Transaction, request: PurgeRequest, known: Forgotten | No
     if batch is None:
         return Purged()
     digests, size = _payloads_of(batch.taken, request.retention)
-    transaction.record(_tombstone(request, batch, digests, size))
+    transaction.record(ordered(transaction, _tombstone(request, batch, digests, size), request.order))
     _delete_payloads(transaction, digests)
     gone = {entry.session for entry in batch.taken if entry.session is not None}
     match request.retention:
@@ -193,13 +193,22 @@ def _tombstone(request: PurgeRequest, batch: Batch, digests: Sequence[bytes], si
         "size": size,
         "digests": hashlib.sha256(b"".join(digests)).hexdigest(),
     }
-    return EntryDraft(Kind.RECORD_PURGED, SESSION, data, order_payload(request.order))
+    return EntryDraft(Kind.RECORD_PURGED, SESSION, data)
 
 
-def order_payload(order: Order | None) -> dict[str, bytes]:
-    """Who wanted it, and why."""
+def ordered(transaction: Transaction, draft: EntryDraft, order: Order | None) -> EntryDraft:
+    """The entry with who wanted it, and why; as it is where nobody did."""
     if order is None:
-        return {}
+        return draft
+    draft = replace(draft, payloads=order_payload(order))
+    if order.identity is None:
+        return draft
+    orderer = transaction.pseudonym(order.identity)
+    return replace(draft, data={**draft.data, "orderer": orderer}, subjects={"order": orderer})
+
+
+def order_payload(order: Order) -> dict[str, bytes]:
+    """Who wanted it, and why."""
     return {"order": json.dumps({"by": order.by, "reason": order.reason}).encode()}
 
 

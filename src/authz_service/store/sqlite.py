@@ -100,7 +100,8 @@ def _locked(path: Path) -> int:
     except BlockingIOError:
         os.close(lock)
         raise Misconfigured(
-            f"{path} is in use by another process; stop it first, or share a PostgreSQL store instead"
+            f"{path} is in use by another process; stop it first, or share a PostgreSQL store instead",
+            code="store_in_use",
         ) from None
     return lock
 

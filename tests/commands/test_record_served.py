@@ -1,0 +1,217 @@
+"""Exports and orders beside a service that has the store for itself: over its review API, each on record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.commands.test_record_command import Stopped, said, verify
+from tests.servers.review_fakes import NO_REVISER, PEOPLE, GroupRoles, LoopThread, People
+
+from authz_cli.main import cli
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.cel.load import load_config
+from authz_service.config.keeping_values import Keep
+from authz_service.core.entries import caller_payload
+from authz_service.core.ports import HoldLimits
+from authz_service.runtime.record import Record, open_record
+from authz_service.servers.review import ReviewServer
+from authz_service.servers.review_record import RecordReview
+from authz_service.store.record_reader import reading
+from authz_service.view.caller import Caller
+
+PROMPT = b"a prompt"
+
+
+@dataclass
+class Served:
+    """A service that runs on a data directory, and a command line beside it."""
+
+    place: Stopped
+    record: Record
+    thread: LoopThread
+    refused: list[str] = field(default_factory=list)
+
+    def run(self, *arguments: str, person: str) -> Result:
+        environment = {"AUTHZ_TOKEN": f"token-{person}"}
+        words = [*arguments, "--data-dir", str(self.place.data.root)]
+        return CliRunner().invoke(cli, words, env=environment)
+
+    def ask(self, *arguments: str, person: str = "oda") -> Result:
+        return self.run(*arguments, "--server", f"unix:{self.place.data.review_socket}", person=person)
+
+    def entries(self, kind: str) -> list[Any]:
+        with reading(f"sqlite:///{self.place.data.database}") as reader:
+            found = [json.loads(row.body) for page in reader.pages(1, reader.largest()) for row in page]
+        return [entry for entry in found if entry["kind"] == kind]
+
+    def payload(self, entry: Any, name: str) -> Any:
+        session = self.thread.run(self.record.store.entries(entry["session"]))
+        return json.loads(next(e for e in session if e.sequence == entry["seq"]).payloads[name])
+
+
+@pytest.fixture(scope="module")
+def thread() -> Iterator[LoopThread]:
+    thread = LoopThread()
+    yield thread
+    thread.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path, thread: LoopThread) -> Iterator[Served]:
+    place = Stopped(tmp_path)
+    config = load_config(place.config).config
+    record = thread.run(open_record(config, place.data, instance="i", pseudonym=place.pseudonym))
+    review = ReviewServer(
+        record.store,
+        People(),
+        GroupRoles(),
+        limits=HoldLimits,
+        reviser=NO_REVISER,
+        poll=0.05,
+        record=lambda calls: RecordReview(record.store, calls, Keep, place.pseudonym),
+    )
+    place.data.review_socket.parent.mkdir(mode=0o700, exist_ok=True)
+    serving = review.serve(f"unix:{place.data.review_socket}")
+    thread.run(serving.__aenter__())
+    try:
+        yield Served(place, record, thread)
+    finally:
+        thread.run(serving.__aexit__(None, None, None))
+        thread.run(record.store.close())
+
+
+def test_an_auditors_export_is_on_record_before_it_is_made_and_verifies(
+    served: Served, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = said(served.run("audit", "export", str(out), "--json", person="ada"))
+    (entry,) = served.entries("record.exported")
+    ada = served.place.pseudonym(PEOPLE["ada"].identity)
+    assert entry["data"] == {"first": 1, "last": None, "reader": ada}
+    assert done["size"] == entry["seq"]
+    assert verify(out).returncode == 0, verify(out).stdout
+    assert PROMPT in (out / "payloads/000").read_bytes()
+    assert b'"ada"' in (out / "payloads/000").read_bytes()
+
+
+@pytest.mark.parametrize("person", ["rita", "oda", "nobody"])
+def test_what_cannot_be_recorded_is_not_exported(served: Served, tmp_path: Path, person: str) -> None:
+    out = tmp_path / "out"
+    refused = served.run("audit", "export", str(out), person=person)
+    assert refused.exit_code == 5
+    assert "nothing was exported" in refused.output
+    assert "--no-payloads" in refused.output
+    assert list(out.iterdir()) == []
+    assert served.entries("record.exported") == []
+    assert served.run("audit", "export", str(out), "--no-payloads", person=person).exit_code == 0
+    assert not (out / "payloads").exists()
+    assert served.entries("record.exported") == []
+
+
+def test_a_range_is_recorded_as_the_whole_bundles_that_go_out(served: Served, tmp_path: Path) -> None:
+    drafts = [EntryDraft(Kind.SERVICE_STARTED, payloads={"body": PROMPT})] * 600
+    served.thread.run(_append(served, drafts))
+    out = tmp_path / "out"
+    ranged = ("--from", "300", "--to", "310")
+    assert served.run("audit", "export", str(out), *ranged, person="ada").exit_code == 0
+    (entry,) = served.entries("record.exported")
+    assert (entry["data"]["first"], entry["data"]["last"]) == (257, 512)
+    assert [path.name for path in (out / "payloads").iterdir()] == ["001"]
+    assert verify(out).returncode == 0, verify(out).stdout
+
+
+async def _append(served: Served, drafts: list[EntryDraft]) -> None:
+    await served.record.store.append(*drafts)
+
+
+def test_a_local_export_of_a_stopped_service_is_on_record_too(tmp_path: Path) -> None:
+    stopped = Stopped(tmp_path)
+    assert stopped.run("audit", "export", str(tmp_path / "out")).exit_code == 0
+    assert verify(tmp_path / "out").returncode == 0
+    with reading(f"sqlite:///{stopped.data.database}") as reader:
+        (last,) = next(iter(reader.pages(reader.largest(), reader.largest())))
+    assert json.loads(last.body)["kind"] == "record.exported"
+    assert stopped.run("audit", "verify").exit_code == 0
+
+
+def test_a_name_of_an_exporter_goes_with_them_and_the_export_after_verifies(
+    served: Served, tmp_path: Path
+) -> None:
+    assert served.run("audit", "export", str(tmp_path / "first"), person="ada").exit_code == 0
+    ada = PEOPLE["ada"]
+    served.thread.run(_append(served, _asked(served, ada)))
+    erase = ("record", "erase", "--subject", "ada", "--reason", "asked", "--yes")
+    assert served.ask(*erase).exit_code == 0
+    assert served.run("audit", "export", str(tmp_path / "out"), person="pia").exit_code == 0
+    assert verify(tmp_path / "out").returncode == 0, verify(tmp_path / "out").stdout
+    assert b'"ada"' not in (tmp_path / "out/payloads/000").read_bytes()
+    assert served.run("audit", "verify", person="pia").exit_code == 0
+
+
+def _asked(served: Served, caller: Caller) -> list[EntryDraft]:
+    pseudonym = served.place.pseudonym(caller.identity)
+    data = {"api": "openai", "caller": pseudonym, "method": "POST", "path": "/v1/x"}
+    received = EntryDraft(
+        Kind.REQUEST_RECEIVED, "ses_x", {**data}, {"caller": caller_payload(caller)}, pseudonym
+    )
+    return [received, EntryDraft(Kind.EXCHANGE_ENDED, "ses_x", {"outcome": "completed"})]
+
+
+def test_an_officer_keeps_lifts_erases_and_purges_while_the_service_runs(served: Served) -> None:
+    kept = said(served.ask("record", "keep", "ses_alice", "--reason", "case 7", "--json"))["id"]
+    (listed,) = said(served.ask("record", "keep", "--list", "--json"))
+    assert (listed["id"], listed["session"], listed["by"], listed["reason"]) == (
+        kept,
+        "ses_alice",
+        "oda",
+        "case 7",
+    )
+    erase = ("record", "erase", "--subject", "alice", "--reason", "asked for it", "--yes", "--json")
+    refused = served.ask(*erase)
+    assert (refused.exit_code, kept in refused.output) == (4, True)
+    assert served.ask("record", "keep", "--lift", kept, "--reason", "closed").exit_code == 0
+    erased = said(served.ask(*erase))
+    assert (erased["sessions"], erased["payloads"], erased["keys"]) == (1, 2, 1)
+    purge = ("record", "purge", "--older-than", "0h", "--json")
+    planned = said(served.ask(*purge, "--dry-run"))
+    purged = said(served.ask(*purge, "--reason", "tidy", "--yes"))
+    assert purged["entries"] == planned["entries"] > 0
+    oda = served.place.pseudonym(PEOPLE["oda"].identity)
+    for kind in ("record.kept", "record.keep_lifted", "record.erasure_ordered", "record.purged"):
+        (entry,) = served.entries(kind)
+        assert entry["data"]["orderer"] == oda
+        assert served.payload(entry, "order")["by"] == "oda"
+    assert served.run("audit", "verify", person="oda").exit_code == 0
+
+
+@pytest.mark.parametrize("person", ["ada", "olga", "rita"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("keep", "ses_alice", "--reason", "r"),
+        ("keep", "--list"),
+        ("keep", "--lift", "keep_1", "--reason", "r"),
+        ("erase", "--subject", "alice", "--reason", "r", "--yes"),
+        ("purge", "--dry-run"),
+    ],
+)
+def test_nobody_else_orders_anything(served: Served, person: str, order: tuple[str, ...]) -> None:
+    refused = served.ask("record", *order, person=person)
+    assert (refused.exit_code, "review.record_officers" in refused.output) == (5, True)
+
+
+def test_an_order_needs_a_reason_there_too(served: Served) -> None:
+    assert "--reason" in served.ask("record", "keep", "ses_alice").output
+    assert served.entries("record.kept") == []
+
+
+def test_beside_a_running_service_the_local_way_names_the_other(served: Served) -> None:
+    refused = served.run("record", "keep", "--list", person="oda")
+    assert refused.exit_code == 2
+    assert f"--server unix:{served.place.data.review_socket}" in refused.output
