@@ -326,7 +326,14 @@ def _key_review(base: _Base, service: Service) -> Callable[[Calls], KeyReview] |
 
 async def _answer(base: _Base, gateway: Gateway) -> None:
     settings, link = base.settings, base.loaded.config.link
-    check = ExtAuthz(verifier=base.verifier, sealer=gateway.sealer, refusals=gateway.recorder)
+    certificates = base.loaded.config.identity.certificates
+    check = ExtAuthz(
+        verifier=base.verifier,
+        sealer=gateway.sealer,
+        refusals=gateway.recorder,
+        certificates=None if certificates is None else base.verifier,
+        yields_to_token=certificates is not None and certificates.yields_to_token,
+    )
     handlers = (check.handler(), ProcessServer(gateway).handler())
     drain = partial(gateway.drain, seconds=DRAIN_SECONDS)
     if link is not None:

@@ -189,3 +189,16 @@ def test_a_model_that_has_the_samples_name_and_one_that_is_new_are_two(settings:
     assert [route["name"] for route in routes] == ["model/sample", "model/new"]
     ports = [str(cluster["load_assignment"]["endpoints"]) for cluster in clusters]
     assert len(set(ports)) == 2
+
+
+def test_the_service_is_shown_client_certificates_only_where_they_count(settings: EnvoySettings) -> None:
+    secure = dataclasses.replace(settings, certificate=Path("/sds.yaml"))
+    asking = dataclasses.replace(secure, client_authority=Path("/clients.pem"))
+    with_them, without = render(template_text(), asking), render(template_text(), secure)
+    assert check(loaded(with_them)) == []
+    chain = loaded(with_them)["static_resources"]["listeners"][0]["filter_chains"][0]
+    common = chain["transport_socket"]["typed_config"]["common_tls_context"]
+    assert common["validation_context"] == {"trusted_ca": {"filename": "/clients.pem"}}
+    assert "include_peer_certificate: true" in with_them
+    assert "include_peer_certificate" not in without
+    assert "include_peer_certificate" not in render(with_them, secure)

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from authz_service.framing.headers import SECRET_HEADERS
 from authz_service.proxy.gate_routes import PROTECTED
+from authz_service.proxy.model_parts import gateway_tls
 from authz_service.proxy.render import render
 from authz_service.proxy.settings import EnvoySettings, Injected, ModelTarget
 from authz_service.proxy.template import template_text
@@ -124,6 +125,13 @@ def tcp(address: str, port: int) -> dict[str, Any]:
 def per_route(disabled: bool) -> dict[str, Any]:
     kind = "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute"
     return {"envoy.filters.http.ext_proc": {"@type": kind, "disabled": disabled}}
+
+
+def asking_clients(validation: dict[str, Any]) -> dict[str, Any]:
+    """The listener's TLS, with this check of the certificates that clients show."""
+    typed: dict[str, Any] = gateway_tls(Path("/sds.yaml"), Path("/ca.pem"))["typed_config"]
+    typed["common_tls_context"]["validation_context"] = validation
+    return typed
 
 
 RETRY = {"retry_on": "5xx", "num_retries": 2}
@@ -504,6 +512,33 @@ OPENINGS: list[tuple[str, str, Edit]] = [
         "TLS for clients by name only",
         "plain_listener",
         put(lambda f: f.chain, "transport_socket", {"name": "x"}),
+    ),
+    (
+        "client certificates that nobody checks",
+        "unverified_tls",
+        put(
+            lambda f: f.chain,
+            "transport_socket",
+            gateway_tls(Path("/sds.yaml"), None)
+            | {"typed_config": asking_clients({"match_typed_subject_alt_names": []})},
+        ),
+    ),
+    (
+        "client certificates of any authority",
+        "unknown_setting",
+        put(
+            lambda f: f.chain,
+            "transport_socket",
+            gateway_tls(Path("/sds.yaml"), None)
+            | {
+                "typed_config": asking_clients(
+                    {
+                        "trusted_ca": {"filename": "/ca.pem"},
+                        "trust_chain_verification": "ACCEPT_UNTRUSTED",
+                    }
+                )
+            },
+        ),
     ),
     (
         "keys of TLS written down",

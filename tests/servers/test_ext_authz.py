@@ -316,3 +316,51 @@ def test_the_query_does_not_hide_which_api_was_called(play: Play) -> None:
             assert denial(await gate.check(request(path=path)))[0] == 401
 
     play(scene)
+
+
+class KnownCertificate:
+    """Takes one certificate."""
+
+    def verify_certificate(self, encoded: str) -> Caller:
+        assert encoded == "pem"
+        return Caller("urn:authz:certificates", "batch", NOW + 60)
+
+
+@pytest.mark.parametrize(
+    ("certificates", "yields", "shown", "with_token", "who"),
+    [
+        (KnownCertificate(), False, "pem", False, "batch"),
+        (KnownCertificate(), False, "", True, "alice"),
+        (KnownCertificate(), False, "pem", True, "ambiguous_credentials"),
+        (KnownCertificate(), True, "pem", True, "alice"),
+        (KnownCertificate(), True, "pem", False, "batch"),
+        (KnownCertificate(), False, "", False, "missing_token"),
+        (None, False, "pem", True, "alice"),
+        (None, False, "pem", False, "missing_token"),
+    ],
+)
+def test_who_calls_is_said_by_the_certificate_or_the_token(
+    issuer: EmbeddedIssuer,
+    token: Callable[..., str],
+    certificates: KnownCertificate | None,
+    yields: bool,
+    shown: str,
+    with_token: bool,
+    who: str,
+) -> None:
+    service = ExtAuthz(
+        verifier=Verifier([trusted_embedded(issuer)], review_audience="authz-review", clock=lambda: NOW),
+        sealer=SEALER,
+        refusals=Counted(),
+        clock=lambda: NOW,
+        certificates=certificates,
+        yields_to_token=yields,
+    )
+    asked = request(*([("authorization", f"Bearer {token()}")] if with_token else []))
+    asked.attributes.source.certificate = shown
+    response = asyncio.run(service.check(asked))
+    if response.WhichOneof("http_response") == "denied_response":
+        assert denial(response)[1] == who
+    else:
+        seal = response.dynamic_metadata.fields["seal"].string_value
+        assert SEALER.open(seal, NOW).caller.subject == who

@@ -26,14 +26,16 @@ def file_path(base: Path) -> Read[Path]:
     return lambda node: base / scalars.line(node)
 
 
-def read_listen(root: Section, base: Path) -> Listen:
-    """`listen`: beyond loopback only with TLS."""
+def read_listen(root: Section, base: Path, *, has_certificates: bool) -> Listen:
+    """`listen`: beyond loopback, and for callers with client certificates, only with TLS."""
     section = root.section_or_empty("listen")
     default = Listen()
     host, port = section.optional("address", scalars.host_and_port, (default.host, default.port))
     tls = _read_tls(section, base)
     if tls is None and not scalars.is_loopback(host):
         section.refuse_value("address", f"{host} can be reached from other machines, so tls is needed")
+    if tls is None and has_certificates:
+        section.refuse_value("tls", "identity.certificates needs it: without TLS nobody shows a certificate")
     section.close()
     return Listen(host, port, tls)
 

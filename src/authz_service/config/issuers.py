@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from authz_service.config import scalars
+from authz_service.config.certificates import read_certificates
 from authz_service.config.directories import read_lookup
 from authz_service.config.model import Identity, Issuer, ServiceAccounts
 from authz_service.config.section import Read, Refused, Section
@@ -25,6 +26,7 @@ def read_identity(root: Section, base: Path) -> Identity:
     embedded = section.optional("embedded", scalars.boolean, not section.has("issuers"))
     embedded_votes = section.optional("embedded_votes", scalars.boolean, False)
     api_keys = section.optional("api_keys", scalars.boolean, True)
+    certificates = read_certificates(section, base)
     urls = [issuer.url for issuer in issuers if issuer.url]
     if len(set(urls)) != len(urls):
         section.refuse_value("issuers", "two issuers have the same url")
@@ -39,7 +41,7 @@ def read_identity(root: Section, base: Path) -> Identity:
     if embedded_votes and not embedded:
         section.refuse_value("embedded_votes", "means nothing without embedded: true")
     section.close()
-    return Identity(embedded, embedded_votes, issuers, api_keys)
+    return Identity(embedded, embedded_votes, issuers, api_keys, certificates)
 
 
 def _read_issuer(section: Section, base: Path) -> Issuer:

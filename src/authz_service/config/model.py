@@ -140,6 +140,31 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateService:
+    """A service by the name in its client certificate: a URI (SPIFFE), or a subject by RFC 4514.
+
+    `owner` answers for it; `scope` are the words of what it may ask for.
+    """
+
+    name: str
+    owner: str
+    scope: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificates:
+    """Who may call by a client certificate, signed by an authority in the PEM file `authority`.
+
+    With `yields_to_token` a token beside a certificate says who calls; else the two are refused.
+    """
+
+    authority: Path
+    services: tuple[CertificateService, ...]
+    yields_to_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Either the embedded issuer or others; both only with `embedded_votes`. `api_keys` are our own."""
 
@@ -147,6 +172,7 @@ class Identity:
     embedded_votes: bool = False
     issuers: tuple[Issuer, ...] = ()
     api_keys: bool = True
+    certificates: ClientCertificates | None = None
 
 
 @dataclass(frozen=True, slots=True)

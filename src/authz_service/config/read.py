@@ -107,7 +107,7 @@ def _read_root(
     answer_default, answer_rules = read_rules(root, Phase.ANSWERS, conditions, approvals.keys())
     paths, path_conditions = read_paths(root, conditions, models, surroundings.owned_paths)
     config = Config(
-        listen=read_listen(root, base),
+        listen=read_listen(root, base, has_certificates=identity.certificates is not None),
         models=models,
         identity=identity,
         review=review,

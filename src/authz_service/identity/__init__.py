@@ -5,6 +5,7 @@
 - `revoked`: tokens that were withdrawn; `api_keys`: keys of our own
 - `token`: what can be read of a token before its signature is checked
 - `claims`, `groups`: verified claims to a `Caller`: times, person, groups
+- `certificates`: services by the client certificate that Envoy has verified
 - `service_accounts`: which tokens are a service's, and the scope that they bring
 - `keys`: JSON Web Keys and which algorithms they may be used with
 - `key_sources`: the seam to where keys come from, and keys that never change

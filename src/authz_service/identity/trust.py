@@ -14,6 +14,7 @@ from authz_service.config.model import Lookup as Settings
 from authz_service.config.model import ServiceAccounts as Settled
 from authz_service.errors import Misconfigured
 from authz_service.identity.api_keys import ApiKeys
+from authz_service.identity.certificates import CertificateCallers
 from authz_service.identity.claims import PersonClaim
 from authz_service.identity.directory import Directory, read_secret
 from authz_service.identity.download import is_safe, new_client
@@ -69,6 +70,7 @@ def verifier_from(
         then_close=client.aclose,
         api_keys=api_keys,
         pseudonym=pseudonym,
+        certificates=CertificateCallers(identity.certificates, clock) if identity.certificates else None,
     )
 
 

@@ -13,6 +13,7 @@ import jwt
 
 from authz_service.errors import Misconfigured, Unauthenticated
 from authz_service.identity.api_keys import ApiKeys
+from authz_service.identity.certificates import CertificateCallers
 from authz_service.identity.claims import caller, check_times
 from authz_service.identity.issuer import TrustedIssuer
 from authz_service.identity.key_sources import unknown_key
@@ -20,7 +21,7 @@ from authz_service.identity.keys import VerifyingKey
 from authz_service.identity.revoked import RevokedTokens
 from authz_service.identity.token import TokenHead, malformed, read_head
 from authz_service.keys.api_key import PREFIX
-from authz_service.view.caller import API_KEYS, Caller
+from authz_service.view.caller import API_KEYS, CERTIFICATES, Caller
 
 MOST_REMEMBERED = 10_000
 BAD_SIGNATURE = "bad_signature"
@@ -40,7 +41,8 @@ class Verifier:
     Both methods raise `Unauthenticated`, which says what is wrong and never repeats the token, and
     `Unavailable` while an issuer's keys cannot be had. `clock` is in seconds since the epoch; `then_close`
     is called once all key sources are closed. What `revoked` says holds for every token, remembered or not.
-    Without `api_keys` no API key is taken. `pseudonym` is the record's, by which it knows whom it erased.
+    Without `api_keys` no API key is taken, without `certificates` no client certificate. `pseudonym` is the
+    record's, by which it knows whom it erased.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Verifier:
         then_close: Callable[[], Awaitable[None]] | None = None,
         api_keys: ApiKeys | None = None,
         pseudonym: Callable[[tuple[str, str]], str] = str,
+        certificates: CertificateCallers | None = None,
     ) -> None:
         self._issuers = {issuer.url: issuer for issuer in issuers}
         if not issuers or len(self._issuers) != len(issuers):
@@ -64,18 +67,25 @@ class Verifier:
         self.revoked = RevokedTokens(clock, pseudonym)
         self._then_close = then_close
         self._api_keys = api_keys
+        self._certificates = certificates
         self._remembered: dict[bytes, _Verified] = {}
 
     @property
     def issuers(self) -> Collection[str]:
-        """The URLs of those that are trusted."""
-        return self._issuers.keys()
+        """The URLs of those that are trusted, that of client certificates among them."""
+        return self._issuers.keys() | (set() if self._certificates is None else {CERTIFICATES})
 
     async def verify_gateway(self, token: str) -> Caller:
         """Who sends a request with this token, or API key of ours."""
         if token.startswith(PREFIX):
             return self._keys().verify(token)
         return await self._verify(token, is_review=False)
+
+    def verify_certificate(self, encoded: str) -> Caller:
+        """Who sends a request with this client certificate, PEM in URL encoding, which Envoy has verified."""
+        caller = self._certified().verify(encoded)
+        self.revoked.check(caller)
+        return caller
 
     async def verify_review(self, token: str) -> Caller:
         """Who calls the review API with this token."""
@@ -92,6 +102,10 @@ class Verifier:
         """
         if caller.issuer == API_KEYS:
             self._keys().recheck(caller)
+            return
+        if caller.issuer == CERTIFICATES:
+            self._certified().recheck(caller)
+            self.revoked.check(caller)
             return
         issuer = self._issuers.get(caller.issuer)
         if issuer is None:
@@ -120,6 +134,11 @@ class Verifier:
         if self._api_keys is None:
             raise Unauthenticated("this gateway takes no API keys of its own", code="unknown_api_key")
         return self._api_keys
+
+    def _certified(self) -> CertificateCallers:
+        if self._certificates is None:
+            raise Unauthenticated("this gateway takes no client certificates", code="unknown_certificate")
+        return self._certificates
 
     async def _verify(self, token: str, *, is_review: bool) -> Caller:
         if not token.isascii():

@@ -164,12 +164,22 @@ def _network_filters(value: Any, path: Path, report: Report) -> None:
     each(fields({"name": anything, "typed_config": _manager}))(value, path, report)
 
 
+_clients = fields(
+    {
+        "trusted_ca": anything,
+        "crl": anything,
+        "only_verify_leaf_cert_crl": anything,
+        "max_verify_depth": anything,
+        "match_typed_subject_alt_names": anything,
+    },
+    {"trusted_ca": ("unverified_tls", "a client could show a certificate of any name that it made itself")},
+)
 _common_tls = fields(
     {
         "tls_params": anything,
         "tls_certificates": anything,
         "tls_certificate_sds_secret_configs": anything,
-        "validation_context": anything,
+        "validation_context": _clients,
         "alpn_protocols": anything,
     }
 )

@@ -41,15 +41,22 @@ def fill_cluster(cluster: Any, model: ModelTarget, authorities: Path | None) -> 
     _fill_credential(cluster["typed_extension_protocol_options"][_HTTP_OPTIONS], model)
 
 
-def gateway_tls(sds: Path) -> dict[str, Any]:
-    """The listener's own certificate by its SDS file; TLS 1.2 or newer, HTTP/2 where the client offers it."""
+def gateway_tls(sds: Path, client_authority: Path | None) -> dict[str, Any]:
+    """The listener's own certificate by its SDS file; TLS 1.2 or newer, HTTP/2 where the client offers it.
+
+    A client may show a certificate of `client_authority`, and none of any other.
+    """
     certificate = {"name": CERTIFICATE, "sds_config": {"path_config_source": {"path": str(sds)}}}
-    common = {
+    common: dict[str, Any] = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
         "alpn_protocols": ["h2", "http/1.1"],
         "tls_certificate_sds_secret_configs": [certificate],
     }
-    return transport("DownstreamTlsContext", {"common_tls_context": common})
+    asked = {}
+    if client_authority is not None:
+        common["validation_context"] = {"trusted_ca": {"filename": str(client_authority)}}
+        asked = {"require_client_certificate": False}  # callers with tokens show none
+    return transport("DownstreamTlsContext", {"common_tls_context": common, **asked})
 
 
 def _model_tls(model: ModelTarget, authorities: Path | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from authz_service.errors import Misconfigured
+from authz_service.proxy.gate_filters import EXT_AUTHZ
 from authz_service.proxy.model_parts import fill_cluster, fill_route, gateway_tls
 from authz_service.proxy.service_parts import fill_service
 from authz_service.proxy.settings import EnvoySettings, ModelTarget
@@ -43,6 +44,7 @@ def _fill(document: Any, settings: EnvoySettings) -> None:
     document["admin"]["address"]["pipe"]["path"] = str(settings.admin_socket)
     listener["address"]["socket_address"].update({"address": settings.host, "port_value": settings.port})
     _fill_tls(chain, settings)
+    _fill_peer(_of_type(manager["http_filters"], EXT_AUTHZ), settings)
     for logger in manager["access_log"]:
         if logger["name"] == _ACCESS_LOG:
             logger["typed_config"]["path"] = settings.access_log
@@ -58,7 +60,15 @@ def _fill_tls(chain: Any, settings: EnvoySettings) -> None:
     if settings.certificate is None:
         chain.pop("transport_socket", None)
     else:
-        chain["transport_socket"] = gateway_tls(settings.certificate)
+        chain["transport_socket"] = gateway_tls(settings.certificate, settings.client_authority)
+
+
+def _fill_peer(config: Any, settings: EnvoySettings) -> None:
+    """Whether the service is shown the caller's certificate: only where it counts, since it has its size."""
+    if settings.client_authority is None:
+        config.pop("include_peer_certificate", None)
+    else:
+        config["include_peer_certificate"] = True
 
 
 def _repeat(items: Any, models: tuple[ModelTarget, ...], fill: Callable[[Any, ModelTarget], None]) -> None:
@@ -91,6 +101,13 @@ def _named(items: Any, name: str) -> Any:
         if item["name"] == name:
             return item
     raise KeyError(name)
+
+
+def _of_type(filters: Any, kind: str) -> Any:
+    for item in filters:
+        if item["typed_config"]["@type"] == kind:
+            return item["typed_config"]
+    raise KeyError(kind)
 
 
 def _raise_idle_timeout(action: Any, seconds: float) -> None:

@@ -64,7 +64,8 @@ class EnvoySettings:
 
     `service_sockets` has one Unix socket for each process of the service; with a `link` they stand for
     nothing, and its addresses count. `authorities` is the file of certificate authorities by which models
-    over https are verified, `certificate` the SDS file of the listener's own.
+    over https are verified, `certificate` the SDS file of the listener's own,
+    `client_authority` the file of those who sign callers' certificates.
     """
 
     host: str
@@ -74,6 +75,7 @@ class EnvoySettings:
     models: tuple[ModelTarget, ...]
     access_log: str = "/dev/stdout"
     certificate: Path | None = None
+    client_authority: Path | None = None
     idle_timeout: float = LONGEST_HOLD
     authorities: Path | None = None
     link: Link | None = None
@@ -86,11 +88,13 @@ def envoy_settings(
 
     Raises `Misconfigured` where https has no authorities to trust.
     """
+    certificates = config.identity.certificates
     models = tuple(_target(model, data) for model in config.models)
     return EnvoySettings(
         host=config.listen.host,
         port=config.listen.port,
         certificate=certificate_path(data) if config.listen.tls else None,
+        client_authority=certificates.authority.absolute() if certificates else None,
         service_sockets=service_sockets(data, workers),
         admin_socket=data.admin_socket,
         models=models,

@@ -48,6 +48,11 @@ def token_in(headers: Headers) -> str:
     return found.pop().decode("latin-1")
 
 
+def has_credential(headers: Headers) -> bool:
+    """Whether a request carries a token or key, good or not."""
+    return any(name != "upgrade" and value.strip() for name, value in headers)
+
+
 def _bearer(value: bytes) -> bytes:
     scheme, _, token = value.partition(b" ")
     if value and scheme.lower() != b"bearer":  # RFC 9110 11.1: schemes are case-insensitive

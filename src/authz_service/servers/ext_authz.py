@@ -19,7 +19,7 @@ from authz_service.keys.ids import new_id
 from authz_service.keys.seal import Sealed, Sealer
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import error_shape
-from authz_service.servers.credentials import Headers, request_headers, token_in
+from authz_service.servers.credentials import Headers, has_credential, request_headers, token_in
 from authz_service.servers.wire import ext_authz_pb2 as wire
 from authz_service.servers.wire import methods
 from authz_service.servers.wire.base_pb2 import HeaderValue, HeaderValueOption, HttpStatus
@@ -37,6 +37,12 @@ class GatewayVerifier(Protocol):
     async def verify_gateway(self, token: str) -> Caller: ...
 
 
+class CertificateVerifier(Protocol):
+    """Says whose a client certificate is that Envoy has verified; raises `Unauthenticated`."""
+
+    def verify_certificate(self, encoded: str) -> Caller: ...
+
+
 class Refusals(Protocol):
     """Counts refusals of the unauthenticated: `source` is an address, `code` that of the error."""
 
@@ -44,7 +50,10 @@ class Refusals(Protocol):
 
 
 class ExtAuthz:
-    """Answers Check. Whatever goes wrong, the answer is a denial or an error, which Envoy denies too."""
+    """Answers Check. Whatever goes wrong, the answer is a denial or an error, which Envoy denies too.
+
+    Without `certificates` none counts; with `yields_to_token` a token beside one says who calls.
+    """
 
     def __init__(
         self,
@@ -53,11 +62,15 @@ class ExtAuthz:
         sealer: Sealer,
         refusals: Refusals,
         clock: Callable[[], float] = time.time,
+        certificates: CertificateVerifier | None = None,
+        yields_to_token: bool = False,
     ) -> None:
         self._verifier = verifier
         self._sealer = sealer
         self._refusals = refusals
         self._clock = clock
+        self._certificates = certificates
+        self._yields_to_token = yields_to_token
 
     def handler(self) -> grpc.GenericRpcHandler[wire.CheckRequest, wire.CheckResponse]:
         """What to give to `add_generic_rpc_handlers` of a grpc.aio server."""
@@ -73,7 +86,7 @@ class ExtAuthz:
         """OK with a seal in the dynamic metadata, or a denial in the shape of the API that was called."""
         http = request.attributes.request.http
         try:
-            return await self._admit(http, _source(request))
+            return await self._admit(http, _source(request), request)
         except AuthzError as error:
             refusal = error
         except Exception as error:
@@ -83,10 +96,16 @@ class ExtAuthz:
         self._refusals.count(_source(request), refusal.code)
         return _denied(http.path, refusal)
 
-    async def _admit(self, http: wire.AttributeContext.HttpRequest, source: str) -> wire.CheckResponse:
+    async def _admit(
+        self, http: wire.AttributeContext.HttpRequest, source: str, request: wire.CheckRequest
+    ) -> wire.CheckResponse:
         headers = request_headers(http)
         _refuse_upgrade(http.method, headers)
-        caller = await self._verifier.verify_gateway(token_in(headers))
+        caller = (
+            await self._verifier.verify_gateway(token_in(headers))
+            if self._certificates is None
+            else await self._of_either(self._certificates, headers, request)
+        )
         sealed = Sealed(
             exchange=new_id("ses"),
             caller=caller,
@@ -99,6 +118,18 @@ class ExtAuthz:
         response.ok_response.SetInParent()
         response.dynamic_metadata.fields[SEAL].string_value = self._sealer.seal(sealed, self._clock())
         return response
+
+    async def _of_either(
+        self, certificates: CertificateVerifier, headers: Headers, request: wire.CheckRequest
+    ) -> Caller:
+        """By the connection's certificate or by a token; both are two, unless the operator says otherwise."""
+        certificate = request.attributes.source.certificate
+        if not certificate or (self._yields_to_token and has_credential(headers)):
+            return await self._verifier.verify_gateway(token_in(headers))
+        if has_credential(headers):
+            message = "the request carries a client certificate and a token or key: send one of them"
+            raise Unauthenticated(message, code="ambiguous_credentials")
+        return certificates.verify_certificate(certificate)
 
 
 def _refuse_upgrade(method: str, headers: Headers) -> None:

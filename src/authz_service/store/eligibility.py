@@ -15,7 +15,7 @@ from authz_service.core.holds import Verdict
 from authz_service.core.ports import Ballot
 from authz_service.errors import Forbidden
 from authz_service.store.hold_rows import approvals_of, identity_text
-from authz_service.view.caller import API_KEYS
+from authz_service.view.caller import API_KEYS, CERTIFICATES
 
 
 def refuse_requester(row: Row[Any], *identities: tuple[str, str]) -> None:
@@ -24,10 +24,12 @@ def refuse_requester(row: Row[Any], *identities: tuple[str, str]) -> None:
     issuer = detail["caller"]["issuer"]
     requester = {row.identity, identity_text((issuer, detail["caller"]["subject"]))}
     owners = _owners(detail["claims"])
-    # A key says no issuer of its owner's: whoever has the name at any of them is taken for the owner. It was
-    # typed by hand: what differs in case, or in the spaces around it, is the same name.
+    # Keys and certificates say no issuer of their owner's: whoever has the name at any of them is taken for
+    # the owner. It was typed by hand: what differs in case, or in the spaces around it, is the same name.
     typed = {_typed(owner) for owner in owners}
-    is_owner = issuer == API_KEYS and not typed.isdisjoint(_typed(name) for _, name in identities)
+    is_owner = issuer in (API_KEYS, CERTIFICATES) and not typed.isdisjoint(
+        _typed(name) for _, name in identities
+    )
     for owner in owners:
         requester |= {identity_text((issuer, owner)), identity_text(("person", owner))}
     if is_owner or requester & {identity_text(identity) for identity in identities}:

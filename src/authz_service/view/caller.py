@@ -10,6 +10,8 @@ from authz_service.values import value
 
 API_KEYS: Final = "urn:authz:keys"
 """The issuer of callers with an API key of our own."""
+CERTIFICATES: Final = "urn:authz:certificates"
+"""The issuer of callers with a client certificate."""
 
 
 @value
