@@ -7,7 +7,8 @@ The packages, each importing only those below it (checked by `make check`):
 - `proxy`: fills in envoy/envoy.yaml, checks it, supervises Envoy
 - `servers`: ext_authz, ext_proc, the review API, health and metrics; they translate
 - `runtime`: drives one exchange, wakes holds, reloads the policy
-- `store`, `identity`, `cel`, `keys`: the database, tokens, the CEL engine, secrets on disk
+- `store`, `identity`, `cel`, `notify`, `keys`: the database, tokens, the CEL engine, who is told of holds,
+  secrets on disk
 - `config`: authz.yaml to frozen values
 - `core`: the life of an exchange and of a hold; pure
 - `policy`, `audit`: rules to decisions; entries and the Merkle tree; pure

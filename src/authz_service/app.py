@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
 from authz_service.config.model import Config, Tls
+from authz_service.config.notify_values import Notify
 from authz_service.config.read import Loaded
 from authz_service.core.holds import StageRef
 from authz_service.core.ports import Hold, HoldLimits, Store
@@ -36,12 +37,14 @@ from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
 from authz_service.masking.seams import Scanner
 from authz_service.model_apis.registry import ADAPTERS
+from authz_service.notify.secrets import require_secrets
 from authz_service.runtime.following_keys import FollowingKeys
 from authz_service.runtime.gateway import Gateway, limits_of
 from authz_service.runtime.indexing import Indexing
 from authz_service.runtime.killing import follow_kills
 from authz_service.runtime.marks import Marks
 from authz_service.runtime.pacing import Pace
+from authz_service.runtime.notifying import Notifying
 from authz_service.runtime.record import Record, open_kept_record, open_record
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.retention import Retaining
@@ -55,11 +58,13 @@ from authz_service.servers.ext_authz import ExtAuthz
 from authz_service.servers.ext_proc import ProcessServer
 from authz_service.servers.gateway import serve_gateway
 from authz_service.servers.metrics import ExchangeMetrics, serve_metrics
+from authz_service.servers.notify_metrics import NotifyMetrics
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
 from authz_service.servers.review_record import RecordReview
+from authz_service.servers.review_notifications import NotificationReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.store.crew import require_possible
 from authz_service.store.recovery import Heritage
@@ -113,13 +118,19 @@ class Service:
     """A running service; `reload` takes in the file again. One that only keeps has no `gateway`."""
 
     def __init__(
-        self, settings: ServeSettings, loaded: Loaded, store: Store, gateway: Gateway | None = None
+        self,
+        settings: ServeSettings,
+        loaded: Loaded,
+        store: Store,
+        gateway: Gateway | None = None,
+        notify: Callable[[Notify], None] = lambda _notify: None,
     ) -> None:
         self._settings = settings
         self._loaded = loaded
         self._store = store
         self._gateway = gateway
         self._rules = rules_of(loaded, _mask_key(settings.data)) if gateway is None else gateway.rules
+        self._notify = notify
         self._reloading = asyncio.Lock()
 
     @property
@@ -147,6 +158,7 @@ class Service:
             try:
                 loaded = load_config(self._settings.config)
                 _refuse_restart_only(self._loaded.config, loaded.config)
+                require_secrets(loaded.config.notify)
                 rules = rules_of(loaded, _mask_key(self._settings.data))
                 await self._store.append(_activated(loaded, self._settings.part))
             except AuthzError as error:
@@ -155,6 +167,7 @@ class Service:
                 return
             if self._gateway is not None:
                 self._gateway.rules = rules
+            self._notify(loaded.config.notify)
             self._loaded, self._rules = loaded, rules
             log.info("policy.activated", policy=loaded.digest)
 
@@ -183,6 +196,12 @@ class _Base:
     following: FollowingKeys | None
     pseudonym: Callable[[tuple[str, str]], str]
     stack: AsyncExitStack
+    notifying: Notifying
+
+    def notify(self, notify: Notify) -> None:
+        """From now on these are told of holds."""
+        self.store.outbox.wanted = notify.wanted
+        self.notifying.replace(notify)
 
     def run(self, *works: Coroutine[None, None, None]) -> None:
         """Have these done in the background until the service ends."""
@@ -196,6 +215,7 @@ class _Base:
 async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Serving]]:
     """The service within the context: it serves when this yields, and has stopped when it returns."""
     loaded = load_config(settings.config)
+    require_secrets(loaded.config.notify)
     require_possible(loaded.config, settings.data, settings.part.workers)
     async with AsyncExitStack() as stack:
         base = await _opened(settings, loaded, stack)
@@ -203,7 +223,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         gateway = _gateway(base) if has_gateway else None
         if gateway is not None and gateway.marks is not None:
             stack.callback(gateway.marks.close)
-        service = Service(settings, loaded, base.store, gateway)
+        service = Service(settings, loaded, base.store, gateway, base.notify)
         if gateway is not None:
             stack.push_async_callback(gateway.recorder.drain, with_counts=True)
             base.store.news.subscribe(gateway.waiting.heard)
@@ -222,6 +242,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         address = ""
         if base.record is not None:
             collectors.append(CheckpointMetrics(base.record.checkpoints))
+            collectors.append(NotifyMetrics(base.notifying))
             address = await _keep(base, base.record, service)
         metrics = await stack.enter_async_context(serve_metrics(settings.metrics, collectors))
         if gateway is not None:
@@ -258,7 +279,11 @@ async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack
     stack.push_async_callback(_end, store, part)
     revoking = Revoking(store, verifier.revoked.replace)
     following = None if api_keys is None else FollowingKeys(store, api_keys.take)
-    return _Base(settings, loaded, store, record, verifier, revoking, hashes, following, pseudonym, stack)
+    store.outbox.wanted = config.notify.wanted
+    notifying = Notifying(store, config.notify, pseudonym)
+    return _Base(
+        settings, loaded, store, record, verifier, revoking, hashes, following, pseudonym, stack, notifying
+    )
 
 
 def _gateway(base: _Base) -> Gateway:
@@ -282,13 +307,15 @@ def _gateway(base: _Base) -> Gateway:
 
 async def _keep(base: _Base, record: Record, service: Service) -> str:
     """What is needed once for all workers; the address of the review API."""
-    store, config, settings = base.store, base.loaded.config, base.settings
+    store, config, settings, notifying = base.store, base.loaded.config, base.settings, base.notifying
+    store.news.subscribe(notifying.heard)
     indexing = Indexing(store, has_texts=config.record.search_texts)
     base.run(
         indexing.run(),
         record.checkpoints.run(),
         Retaining(store.forgetting, config.record.keeping.keep, now=store.now).run(),
         _sweep(store),
+        notifying.run(),
     )
     verifier, revoking = base.verifier, base.revoking
     review = ReviewServer(
@@ -302,6 +329,7 @@ async def _keep(base: _Base, record: Record, service: Service) -> str:
         index=indexing,
         keys=_key_review(base, service),
         logins=LoginReview.of(config),
+        notifications=lambda calls: NotificationReview(store, calls, notifying),
         scanner=service.scanner,
         record=lambda calls: RecordReview(
             store, calls, lambda: service.loaded.config.record.keeping.keep, base.pseudonym

@@ -64,6 +64,8 @@ class Kind(StrEnum):
     API_KEY_CREATED = "api_key.created"
     API_KEY_ROTATED = "api_key.rotated"
     API_KEY_REVOKED = "api_key.revoked"
+    NOTIFICATION_GIVEN_UP = "notification.given_up"
+    NOTIFICATION_RETRIED = "notification.retried"
 
 
 BY_REVIEWERS = frozenset(

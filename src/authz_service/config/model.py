@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from authz_service.config.notify_values import Notify
 from authz_service.config.record_values import Record
 from authz_service.core.holds import Approval
 from authz_service.masking.options import Options
@@ -312,3 +313,4 @@ class Config:
     presidio: tuple[PresidioDetector, ...] = ()
     link: Link | None = None
     logins: Logins = Logins()
+    notify: Notify = field(default_factory=Notify)

@@ -18,6 +18,7 @@ from authz_service.config.link import read_link
 from authz_service.config.login import read_logins
 from authz_service.config.masks import OptionsCheck, PatternCheck, read_detectors, read_masks
 from authz_service.config.model import Config, Identity, PathRule
+from authz_service.config.notify import read_notify
 from authz_service.config.people import read_review
 from authz_service.config.policy_document import policy_document
 from authz_service.config.record import read_record
@@ -123,6 +124,7 @@ def _read_root(
         presidio=presidio,
         link=read_link(root, base),
         logins=read_logins(root, identity, review_audience=review.audience),
+        notify=read_notify(root, base),
     )
     root.close()
     if report.faults or roles is None:

@@ -16,6 +16,7 @@ from authz_api.v1.holds_pb2_grpc import add_HoldServiceServicer_to_server
 from authz_api.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
 from authz_api.v1.logins_pb2_grpc import add_LoginServiceServicer_to_server
 from authz_api.v1.record_pb2_grpc import add_RecordServiceServicer_to_server
+from authz_api.v1.notifications_pb2_grpc import add_NotificationServiceServicer_to_server
 from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
 from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server
 from authz_service.config.model import Tls
@@ -30,6 +31,7 @@ from authz_service.servers.review_holds import HoldReview
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
 from authz_service.servers.review_record import RecordReview
+from authz_service.servers.review_notifications import NotificationReview
 from authz_service.servers.review_sessions import Index, ReviewStore, SessionReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.servers.roles import Roles
@@ -83,6 +85,7 @@ class ReviewServer:
     keys: Callable[[Calls], KeyReview] | None = None
     logins: LoginReview | None = None
     record: Callable[[Calls], RecordReview] | None = None
+    notifications: Callable[[Calls], NotificationReview] | None = None
     recheck: Callable[[Caller], None] = nothing_withdrawn
     news: Callable[[Callable[[Collection[str]], None]], None] | None = None
     scanner: Callable[[], Scanner] | None = None
@@ -114,6 +117,8 @@ class ReviewServer:
             add_LoginServiceServicer_to_server(self.logins, server)
         if self.record is not None:
             add_RecordServiceServicer_to_server(self.record(calls), server)
+        if self.notifications is not None:
+            add_NotificationServiceServicer_to_server(self.notifications(calls), server)
         bound = _bind(server, address, tls)
         polling = asyncio.create_task(feed.run(), name="review-feed")
         try:

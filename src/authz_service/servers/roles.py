@@ -96,6 +96,11 @@ class Standing:
         if not self.is_operator:
             raise Forbidden("only operators may withdraw tokens", code="not_operator")
 
+    def require_notifier(self) -> None:
+        """Raises `Forbidden` for whoever is no operator."""
+        if not self.is_operator:
+            raise Forbidden("only operators may see and send notifications", code="not_operator")
+
     def require_killer(self) -> None:
         """Raises `Forbidden` for whoever is no operator."""
         if not self.is_operator:

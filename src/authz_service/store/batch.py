@@ -18,6 +18,7 @@ from authz_service.store.heads import Heads
 from authz_service.store.keyring import Keyring
 from authz_service.store.ledger import Ledger
 from authz_service.store.news import HoldNews
+from authz_service.store.queueing import Outbox
 from authz_service.store.sealing import Pseudonym, Sealing
 from authz_service.store.transaction import Transaction
 
@@ -67,6 +68,7 @@ class Committer:
         heads: Heads,
         keyring: Keyring | None = None,
         news: HoldNews | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._database = database
         self._instance = instance
@@ -76,6 +78,7 @@ class Committer:
         self._high_water = high_water
         self._heads = heads
         self._news = news or HoldNews()
+        self._outbox = outbox or Outbox()
         self._connection: Connection | None = None
 
     def commit_all(self, works: Sequence[Work[Any]]) -> Sequence[Answer]:
@@ -152,7 +155,7 @@ class Committer:
             self.disconnect()
 
     def _transaction(self, connection: Connection, ledger: Ledger, changed: set[str]) -> Transaction:
-        return Transaction(connection, ledger, self._pseudonym, self._keyring, changed)
+        return Transaction(connection, ledger, self._pseudonym, self._keyring, changed, self._outbox)
 
     def _begin(self) -> tuple[Connection, Ledger]:
         try:

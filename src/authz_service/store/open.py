@@ -21,6 +21,7 @@ from authz_service.store.heads import Head, Heads, is_whole
 from authz_service.store.keyring import Keyring
 from authz_service.store.migrate import SchemaState, state_of, upgrade
 from authz_service.store.news import HoldNews
+from authz_service.store.queueing import Outbox
 from authz_service.store.recovery import Heritage
 from authz_service.store.schema import entries
 from authz_service.store.sealing import Pseudonym
@@ -67,7 +68,7 @@ async def open_store(
         prepare = partial(_prepare, database, high_water, heads, keyring, must_migrate=must_migrate)
         size = await asyncio.to_thread(prepare, is_first=is_first_signer, accepts=accepts_head)
         opened.pop_all()
-    news = HoldNews()
+    news, outbox = HoldNews(), Outbox()
     committer = Committer(
         database,
         instance=instance,
@@ -76,6 +77,7 @@ async def open_store(
         heads=heads,
         keyring=keyring,
         news=news,
+        outbox=outbox,
     )
     return SqlStore(
         database,
@@ -86,6 +88,7 @@ async def open_store(
         patience=limits.patience,
         keyring=keyring,
         news=news,
+        outbox=outbox,
     )
 
 

@@ -21,7 +21,7 @@ from authz_service.core.forgetting import Order, Purged, PurgeRequest
 from authz_service.store.first_since import first_since, time_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.hold_rows import OPEN
-from authz_service.store.schema import entries, hold_acts, holds, payloads, sessions, votes
+from authz_service.store.schema import entries, hold_acts, holds, outbox, payloads, sessions, votes
 from authz_service.store.transaction import Reader, Transaction
 
 ENTRIES_AT_ONCE = 400
@@ -224,11 +224,12 @@ def _forget_holds(transaction: Transaction, taken: Iterable[ReadEntry]) -> None:
 
 
 def forget_holds(transaction: Transaction, names: Sequence[str]) -> None:
-    """Delete the rows of holds and their votes; the entries tell of them."""
+    """Delete the rows of holds, their votes and notifications; the entries tell of them."""
     for start in range(0, len(names), AT_ONCE):
         some = names[start : start + AT_ONCE]
         transaction.change(delete(votes).where(votes.c.hold.in_(some)))
         transaction.change(delete(hold_acts).where(hold_acts.c.hold.in_(some)))
+        transaction.change(delete(outbox).where(outbox.c.hold.in_(some)))
         transaction.change(delete(holds).where(holds.c.id.in_(some)))
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -231,4 +231,31 @@ api_keys = Table(
     # One key takes the place of another; no key is NULL, and NULLs are distinct.
     Index("api_keys_replaces", "replaces", unique=True),
     Index("api_keys_seq", "seq"),
+)
+
+_QUEUED = "state = 'queued'"
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", String, primary_key=True),
+    # The entry that it tells of; its kind, hold, time and deadline are those of the columns.
+    Column("seq", BigInteger, nullable=False),
+    Column("receiver", String, nullable=False),
+    Column("hold", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("deadline", BigInteger),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # When it is tried again; whoever has claimed it sets this to when others may.
+    Column("next_at", BigInteger, nullable=False),
+    Column("give_up_at", BigInteger, nullable=False),
+    Column("delivered_at", BigInteger),
+    Column("last_error", String, nullable=False),
+    # The last entry of its own: that it was given up, or is tried again.
+    Column("changed", BigInteger),
+    Index("outbox_once", "seq", "receiver", unique=True),
+    Index("outbox_hold", "hold", "seq"),
+    Index("outbox_due", "receiver", "next_at", sqlite_where=text(_QUEUED), postgresql_where=text(_QUEUED)),
 )

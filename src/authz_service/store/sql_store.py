@@ -13,6 +13,7 @@ from authz_service.audit.merkle import Frontier
 from authz_service.core.acts import ActDraft
 from authz_service.core.api_keys import ApiKey, KeysRead
 from authz_service.core.live_sessions import ToEnd
+from authz_service.core.notifications import Notification, NotificationPage, NotificationQuery, Queue
 from authz_service.core.ports import (
     AlreadyRejected,
     AnswerWanted,
@@ -39,6 +40,7 @@ from authz_service.store import (
     ending,
     live_sessions,
     opening,
+    outbox_rows,
     policies,
     queries,
     recovery,
@@ -55,6 +57,7 @@ from authz_service.store.forgetting import Forgetting
 from authz_service.store.keyring import Keyring
 from authz_service.store.news import HoldNews
 from authz_service.store.queries import Snapshot
+from authz_service.store.queueing import Outbox
 from authz_service.store.recovery import Heritage
 from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head
 from authz_service.store.transaction import Transaction
@@ -77,6 +80,7 @@ class SqlStore:
         patience: float,
         keyring: Keyring | None = None,
         news: HoldNews | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._database = database
         self._writer = writer
@@ -87,6 +91,8 @@ class SqlStore:
         self._keyring = keyring
         self.news = news or HoldNews()
         """Which holds have changed, as soon as that is committed."""
+        self.outbox = outbox or Outbox()
+        """Who is to be told of what this process records."""
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._is_closed = False
 
@@ -267,6 +273,40 @@ class SqlStore:
     async def api_keys(self) -> tuple[ApiKey, ...]:
         """See `ApiKeyStore.api_keys`."""
         return await self._read(api_key_rows.every)
+
+    async def claim_notifications(self, receiver: str, *, most: int, lease: float) -> Sequence[Notification]:
+        """See `NotificationStore.claim_notifications`."""
+        return await self._writer.run(lambda t: outbox_rows.claim(t, receiver, most=most, lease=lease))
+
+    async def delivered(self, notification: Notification) -> bool:
+        """See `NotificationStore.delivered`."""
+        return await self._writer.run(lambda t: outbox_rows.delivered(t, notification))
+
+    async def not_delivered(self, notification: Notification, *, error: str, again_in: float | None) -> bool:
+        """See `NotificationStore.not_delivered`."""
+        return await self._writer.run(
+            lambda t: outbox_rows.not_delivered(t, notification, error=error, again_in=again_in)
+        )
+
+    async def queues(self) -> Sequence[Queue]:
+        """See `NotificationStore.queues`."""
+        return await self._read(outbox_rows.queues)
+
+    async def tidy_notifications(self, receivers: Collection[str], *, keep: float) -> int:
+        """See `NotificationStore.tidy_notifications`."""
+        return await self._writer.run(lambda t: outbox_rows.tidy(t, receivers, keep=keep))
+
+    async def notifications(self, query: NotificationQuery) -> NotificationPage:
+        """See `NotificationStore.notifications`."""
+        return await self._read(lambda reader: outbox_rows.listed(reader, query))
+
+    async def notification(self, notification_id: str) -> Notification | None:
+        """See `NotificationStore.notification`."""
+        return await self._read(lambda reader: outbox_rows.one(reader, notification_id))
+
+    async def retry_notification(self, notification_id: str, entry: EntryDraft, *, tries: float) -> None:
+        """See `NotificationStore.retry_notification`."""
+        await self._writer.run(lambda t: outbox_rows.retry(t, notification_id, entry, tries=tries))
 
     @property
     def forgetting(self) -> Forgetting:

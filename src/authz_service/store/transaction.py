@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Executable, Result
+from sqlalchemy import Connection, Executable, Result, insert
 from sqlalchemy.sql.dml import UpdateBase
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.store.keyring import Keyring
 from authz_service.store.ledger import Ledger, Recorded
+from authz_service.store.queueing import Outbox, queued
+from authz_service.store.schema import outbox
 from authz_service.store.sealing import Pseudonym
 
 
@@ -48,10 +50,12 @@ class Transaction:
         pseudonym: Pseudonym,
         keyring: Keyring | None = None,
         changed_holds: set[str] | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._connection = connection
         self._ledger = ledger
         self._keyring = keyring
+        self._outbox = outbox or Outbox()
         self.pseudonym = pseudonym
         self.changes = 0
         """How many entries and changes were made so far; a refusal that made none is harmless."""
@@ -79,9 +83,13 @@ class Transaction:
         return self._connection.dialect.name
 
     def record(self, *drafts: EntryDraft) -> Recorded:
-        """Record entries, in order; all or none."""
+        """Record entries, in order, and queue who is to be told of them; all or none."""
         recorded = self._ledger.record(drafts)
         self.changes += len(drafts)
+        if self._outbox.wanted.receivers:
+            rows = queued(drafts, recorded.first, self.now, self._outbox.wanted)
+            if rows:
+                self.change(insert(outbox), rows)
         return recorded
 
     def read(self, statement: Executable) -> Result[Any]:

@@ -25,6 +25,7 @@ from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import entries, head
 from authz_service.store.verify_api_keys import ApiKeysCheck
 from authz_service.store.verify_holds import HoldsCheck
+from authz_service.store.verify_outbox import check_outbox
 from authz_service.store.verify_payloads import PayloadsCheck
 from authz_service.store.verify_revocations import RevocationsCheck
 from authz_service.store.verify_sessions import SessionsCheck
@@ -141,6 +142,7 @@ def _walk(
         progress(rows[-1][0], last)
     sessions.end(last)
     holds.end()
+    check_outbox(reader, report.say)
     if with_payloads:
         payloads.end()
         revocations.end(_time(walk))

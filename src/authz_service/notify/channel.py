@@ -1,0 +1,43 @@
+"""What a channel is given and what it promises; further kinds of channels begin here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One event of a hold, thin: nothing of what was asked. Times are seconds since the epoch.
+
+    `id` is the same whenever the same notice comes again. `type` is the event, such as `hold.opened`.
+    `caller` is a pseudonym or a name, as the receiver is to be told. An empty `link` and a `deadline` of
+    None are absent.
+    """
+
+    id: str
+    type: str
+    at: float
+    hold: str
+    rule: str
+    caller: str
+    model: str
+    deadline: float | None = None
+    link: str = ""
+
+
+class NotDelivered(Exception):
+    """A channel could not hand a notice over; the message says why, without secrets and foreign text."""
+
+
+class Channel(Protocol):
+    """One receiver, by whatever way."""
+
+    @property
+    def name(self) -> str:
+        """As the configuration has it."""
+        ...
+
+    async def deliver(self, notice: Notice) -> None:
+        """Hand one over; raises `NotDelivered`. The same one may come again, with the same id."""
+        ...

@@ -1,0 +1,193 @@
+"""The outbox: claimed by one, settled by whoever claimed it last, given up on record.
+
+A claim is a time until which others leave a row alone, and its number of attempts, by which a settlement is
+known to be of the last claim. Writers' transactions never interleave, in any process: nothing is claimed
+twice, and no row needs a lock of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, func, select, update
+
+from authz_service.audit.columns import clean
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.notifications import (
+    DeliveryState,
+    Notification,
+    NotificationPage,
+    NotificationQuery,
+    Queue,
+)
+from authz_service.errors import Conflict, NotFound
+from authz_service.store import paging
+from authz_service.store.hold_rows import micro, seconds
+from authz_service.store.schema import holds, outbox
+from authz_service.store.transaction import Reader, Transaction
+
+AT_ONCE = 256
+
+_QUEUED = outbox.c.state == DeliveryState.QUEUED.value
+_OF_THE_HOLD = (holds.c.identity, holds.c.subject, holds.c.rule, holds.c.model, holds.c.session)
+
+
+def claim(transaction: Transaction, receiver: str, *, most: int, lease: float) -> Sequence[Notification]:
+    """See `NotificationStore.claim_notifications`."""
+    due = _QUEUED & (outbox.c.receiver == receiver) & (outbox.c.next_at <= transaction.now)
+    rows = transaction.read(_rows().where(due).order_by(outbox.c.next_at, outbox.c.seq).limit(most)).all()
+    until = transaction.now + micro(lease)
+    if rows:
+        ids = [row.id for row in rows]
+        values = {"attempts": outbox.c.attempts + 1, "next_at": until}
+        transaction.change(update(outbox).where(outbox.c.id.in_(ids)).values(values))
+    return [_read(row, attempts=row.attempts + 1, next_at=until) for row in rows]
+
+
+def delivered(transaction: Transaction, notification: Notification) -> bool:
+    """See `NotificationStore.delivered`."""
+    values = {
+        "state": DeliveryState.DELIVERED.value,
+        "delivered_at": transaction.now,
+        "last_error": "",
+    }
+    return _settle(transaction, notification, values)
+
+
+def not_delivered(
+    transaction: Transaction, notification: Notification, *, error: str, again_in: float | None
+) -> bool:
+    """See `NotificationStore.not_delivered`."""
+    if again_in is not None:
+        values = {"last_error": clean(error), "next_at": transaction.now + micro(again_in)}
+        return _settle(transaction, notification, values)
+    row = transaction.read(_rows().where(_is_claimed(notification))).one_or_none()
+    if row is None:
+        return False
+    _give_up(transaction, row, clean(error))
+    return True
+
+
+def queues(reader: Reader) -> Sequence[Queue]:
+    """See `NotificationStore.queues`."""
+    query = (
+        select(outbox.c.receiver, func.count(), func.min(outbox.c.at), func.min(outbox.c.next_at))
+        .where(_QUEUED)
+        .group_by(outbox.c.receiver)
+    )
+    rows = [tuple(row) for row in reader.read(query)]
+    return [Queue(name, n, seconds(oldest), seconds(due)) for name, n, oldest, due in rows]
+
+
+def tidy(transaction: Transaction, receivers: Collection[str], *, keep: float) -> int:
+    """See `NotificationStore.tidy_notifications`; 256 of both at most."""
+    is_lost = _QUEUED & outbox.c.receiver.not_in(list(receivers)) & (outbox.c.give_up_at <= transaction.now)
+    lost = transaction.read(_rows().where(is_lost).order_by(outbox.c.seq).limit(AT_ONCE)).all()
+    for row in lost:
+        _give_up(transaction, row, row.last_error or "no receiver of this name is configured")
+    is_old = ~_QUEUED & (outbox.c.at <= transaction.now - micro(keep))
+    old = transaction.read(select(outbox.c.id).where(is_old).limit(AT_ONCE)).scalars().all()
+    if old:
+        transaction.change(delete(outbox).where(outbox.c.id.in_(old)))
+    return len(lost) + len(old)
+
+
+def listed(reader: Reader, query: NotificationQuery) -> NotificationPage:
+    """See `NotificationStore.notifications`."""
+    state = "" if query.state is None else query.state.value
+    filters = ["outbox", query.receiver, query.hold, state]
+    statement = _rows()
+    for column, wanted in (("receiver", query.receiver), ("hold", query.hold), ("state", state)):
+        if wanted:
+            statement = statement.where(outbox.c[column] == clean(wanted))
+    # The rows of one entry stand together, so a page ends between entries: its last one is never cut.
+    before = paging.position(filters, query.page_token)
+    if before is not None:
+        statement = statement.where(outbox.c.seq < before)
+    size = paging.page_size(query.page_size)
+    rows = list(reader.read(statement.order_by(outbox.c.seq.desc(), outbox.c.receiver).limit(size + 1)))
+    if len(rows) <= size:
+        return NotificationPage(tuple(map(_read, rows)))
+    last = rows[size].seq
+    shown = [row for row in rows[:size] if row.seq > last]
+    if not shown:  # more receivers than a page has room for
+        whole = statement.where(outbox.c.seq == last).order_by(outbox.c.receiver)
+        shown = list(reader.read(whole))
+    return NotificationPage(tuple(map(_read, shown)), paging.token(filters, shown[-1].seq))
+
+
+def one(reader: Reader, notification_id: str) -> Notification | None:
+    """See `NotificationStore.notification`."""
+    row = reader.read(_rows().where(outbox.c.id == clean(notification_id))).one_or_none()
+    return None if row is None else _read(row)
+
+
+def retry(transaction: Transaction, notification_id: str, entry: EntryDraft, *, tries: float) -> None:
+    """See `NotificationStore.retry_notification`."""
+    row = transaction.read(_rows().where(outbox.c.id == clean(notification_id))).one_or_none()
+    if row is None:
+        raise NotFound("there is no such notification; see: authz notify list", code="notification_not_found")
+    if row.state == DeliveryState.DELIVERED.value:
+        raise Conflict("it has been delivered already", code="notification_delivered")
+    data = {"notification": row.id, "hold": row.hold, "event": row.event, "receiver": row.receiver}
+    recorded = transaction.record(
+        EntryDraft(Kind.NOTIFICATION_RETRIED, row.session, {**data, **entry.data}, entry.payloads)
+    )
+    values = {
+        "state": DeliveryState.QUEUED.value,
+        "next_at": transaction.now,
+        "give_up_at": transaction.now + micro(tries),
+        "changed": recorded.last,
+    }
+    transaction.change(update(outbox).where(outbox.c.id == row.id).values(values))
+
+
+def _give_up(transaction: Transaction, row: Row[Any], error: str) -> None:
+    data = {
+        "notification": row.id,
+        "hold": row.hold,
+        "event": row.event,
+        "receiver": row.receiver,
+        "attempts": row.attempts,
+        "error": error,
+    }
+    recorded = transaction.record(EntryDraft(Kind.NOTIFICATION_GIVEN_UP, row.session, data))
+    values = {"state": DeliveryState.GIVEN_UP.value, "last_error": error, "changed": recorded.last}
+    transaction.change(update(outbox).where(outbox.c.id == row.id).values(values))
+
+
+def _settle(transaction: Transaction, notification: Notification, values: Mapping[str, Any]) -> bool:
+    return transaction.change(update(outbox).where(_is_claimed(notification)).values(values)) == 1
+
+
+def _is_claimed(notification: Notification) -> Any:
+    return (outbox.c.id == notification.id) & _QUEUED & (outbox.c.attempts == notification.attempts)
+
+
+def _rows() -> Select[Any]:
+    return select(outbox, *_OF_THE_HOLD).join(holds, holds.c.id == outbox.c.hold)
+
+
+def _read(row: Row[Any], **changed: int) -> Notification:
+    issuer, subject = json.loads(row.identity)
+    return Notification(
+        id=row.id,
+        seq=row.seq,
+        receiver=row.receiver,
+        hold=row.hold,
+        event=row.event,
+        at=seconds(row.at),
+        deadline=None if row.deadline is None else seconds(row.deadline),
+        state=DeliveryState(row.state),
+        attempts=changed.get("attempts", row.attempts),
+        next_at=seconds(changed.get("next_at", row.next_at)),
+        give_up_at=seconds(row.give_up_at),
+        delivered_at=None if row.delivered_at is None else seconds(row.delivered_at),
+        last_error=row.last_error,
+        identity=(issuer, subject),
+        name=subject if issuer == "person" else row.subject,
+        rule=row.rule,
+        model=row.model,
+    )
