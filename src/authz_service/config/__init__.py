@@ -6,6 +6,6 @@
 - `cases`: the cases of `authz policy test`
 - `roles`: who may review what, by the conditions of the file
 - `tree`, `section`, `scalars`, `faults`: YAML with positions, mappings, single values, what is refused
-- `gateway`, `link`, `issuers`, `directories`, `people`, `rules`, `holds`, `approvals`, `notify`: the sections,
-  a file for each
+- `gateway`, `link`, `issuers`, `directories`, `people`, `rules`, `holds`, `approvals`, `notify`: the
+  sections, a file for each
 """
