@@ -43,8 +43,8 @@ from authz_service.runtime.gateway import Gateway, limits_of
 from authz_service.runtime.indexing import Indexing
 from authz_service.runtime.killing import follow_kills
 from authz_service.runtime.marks import Marks
-from authz_service.runtime.pacing import Pace
 from authz_service.runtime.notifying import Notifying
+from authz_service.runtime.pacing import Pace
 from authz_service.runtime.record import Record, open_kept_record, open_record
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.retention import Retaining
