@@ -63,8 +63,8 @@ from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
-from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_notifications import NotificationReview
+from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.store.crew import require_possible
 from authz_service.store.recovery import Heritage

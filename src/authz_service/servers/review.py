@@ -15,8 +15,8 @@ import grpc
 from authz_api.v1.holds_pb2_grpc import add_HoldServiceServicer_to_server
 from authz_api.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
 from authz_api.v1.logins_pb2_grpc import add_LoginServiceServicer_to_server
-from authz_api.v1.record_pb2_grpc import add_RecordServiceServicer_to_server
 from authz_api.v1.notifications_pb2_grpc import add_NotificationServiceServicer_to_server
+from authz_api.v1.record_pb2_grpc import add_RecordServiceServicer_to_server
 from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
 from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server
 from authz_service.config.model import Tls
@@ -30,8 +30,8 @@ from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_holds import HoldReview
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
-from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_notifications import NotificationReview
+from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_sessions import Index, ReviewStore, SessionReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.servers.roles import Roles
