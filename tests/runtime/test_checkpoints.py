@@ -22,9 +22,10 @@ from authz_service.audit.checkpoint import Checkpoint, parse_note, verified
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.proofs import is_consistent
 from authz_service.config.record_values import Bucket, Syslog, Webhook
-from authz_service.errors import Misconfigured
+from authz_service.errors import Misconfigured, Unavailable
 from authz_service.keys.log_key import LogKey, is_ed25519_signature
-from authz_service.runtime.checkpoint_delivery import Deliveries, Delivery, NotDelivered
+from authz_service.runtime import checkpoint_delivery
+from authz_service.runtime.checkpoint_delivery import FAILING_AFTER, Deliveries, Delivery, NotDelivered
 from authz_service.runtime.checkpoint_receivers import receiver_of
 from authz_service.runtime.checkpoints import Checkpoints
 from authz_service.store.checkpoint_file import append, newest, read_all
@@ -253,6 +254,90 @@ def test_a_receiver_that_refuses_is_tried_again_and_holds_up_no_other(place: Pla
         delivering.cancel()
 
     within(scenario())
+
+
+@dataclass
+class Recorded:
+    """What deliveries put on record; the store is away for the first `refusals` entries."""
+
+    refusals: int = 0
+    drafts: list[EntryDraft] = field(default_factory=list)
+
+    async def record(self, draft: EntryDraft) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise Unavailable("the store is away", code="store_unavailable")
+        self.drafts.append(draft)
+
+    def kinds(self) -> list[str]:
+        return [draft.kind.value for draft in self.drafts]
+
+
+async def delivered(deliveries: Deliveries, memory: Memory, *, times: int) -> None:
+    """Offer one and see it arrive, as often."""
+    before = len(memory.got)
+    for number in range(times):
+        deliveries.offer(DELIVERY)
+        await until(lambda want=before + number + 1: len(memory.got) >= want)  # type: ignore[misc]  # a default
+        await until(lambda: deliveries.standings[memory.name].error == "")
+
+
+@pytest.mark.parametrize(
+    ("refusals", "told"),
+    [
+        (FAILING_AFTER - 1, []),
+        (FAILING_AFTER, ["checkpoint.failing", "checkpoint.delivered"]),
+        (3 * FAILING_AFTER, ["checkpoint.failing", "checkpoint.delivered"]),
+    ],
+)
+def test_a_receiver_that_fails_again_and_again_is_on_record_once_and_its_recovery_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch, refusals: int, told: list[str]
+) -> None:
+    monkeypatch.setattr(checkpoint_delivery, "LONGEST_PAUSE", 0.01)
+    memory, recorded = Memory("far", refusals=refusals), Recorded()
+
+    async def scenario() -> None:
+        state = place.folder / "receivers.json"
+        deliveries = Deliveries([memory], state, first_pause=0.001, record=recorded.record)
+        delivering = asyncio.create_task(deliveries.run())
+        await delivered(deliveries, memory, times=2)
+        await until(lambda: recorded.kinds() == told)
+        delivering.cancel()
+
+    within(scenario())
+    for draft in recorded.drafts[:1]:
+        assert draft.data == {"receiver": "far", "size": 0, "failures": FAILING_AFTER}
+        assert sorted(draft.payloads) == ["error"]
+
+
+def test_a_recovery_after_a_restart_is_on_record_and_a_store_that_is_away_is_asked_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint_delivery, "LONGEST_PAUSE", 0.01)
+    state = place.folder / "receivers.json"
+    before, after = Recorded(refusals=2), Recorded()
+
+    async def failing() -> None:
+        deliveries = Deliveries(
+            [Memory("far", refusals=10**6)], state, first_pause=0.001, record=before.record
+        )
+        delivering = asyncio.create_task(deliveries.run())
+        deliveries.offer(DELIVERY)
+        await until(lambda: b'"is_failing":true' in state.read_bytes())
+        delivering.cancel()
+
+    async def recovering() -> None:
+        memory = Memory("far")
+        deliveries = Deliveries([memory], state, first_pause=0.001, record=after.record)
+        delivering = asyncio.create_task(deliveries.run())
+        await delivered(deliveries, memory, times=1)
+        await until(lambda: b'"is_failing":false' in state.read_bytes())
+        delivering.cancel()
+
+    within(failing())
+    assert before.kinds() == ["checkpoint.failing"]
+    within(recovering())
+    assert after.kinds() == ["checkpoint.delivered"]
 
 
 def test_what_was_not_delivered_before_a_stop_is_delivered_after_the_next_start(place: Place) -> None:

@@ -51,6 +51,8 @@ class Kind(StrEnum):
     SESSION_KILLED = "session.killed"
     LOG_KEY_CREATED = "log.key_created"
     LOG_KEY_ROTATED = "log.key_rotated"
+    CHECKPOINT_FAILING = "checkpoint.failing"
+    CHECKPOINT_DELIVERED = "checkpoint.delivered"
     RECORD_EXPORTED = "record.exported"
     RECORD_ACCEPTED = "record.accepted"
     MASTER_KEY_ROTATED = "record.master_key_rotated"

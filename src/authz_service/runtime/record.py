@@ -135,7 +135,12 @@ def log_key(config: Config, data: DataDir) -> LogKey:
 def checkpoints_of(config: Config, data: DataDir, store: SqlStore, key: LogKey) -> Checkpoints:
     """The checkpoints of the record, and where the configuration sends them."""
     settings = config.record.checkpoints
-    deliveries = Deliveries([receiver_of(receiver) for receiver in settings.to], data.checkpoint_receivers)
+
+    async def record(entry: EntryDraft) -> None:
+        await store.append(entry)
+
+    receivers = [receiver_of(receiver) for receiver in settings.to]
+    deliveries = Deliveries(receivers, data.checkpoint_receivers, record=record)
     return Checkpoints(
         store, key=key.vkey, path=data.checkpoints, deliveries=deliveries, every=settings.every
     )
