@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -120,10 +120,22 @@ class Client:
         request = holds_pb2.ReviewHoldRequest(id=hold, reason=reason, idempotency_key=_key())
         return self._vote(lambda m: self.holds_api.ReviewHold(request, timeout=PATIENCE, metadata=m))
 
-    def edit(self, hold: str, *, digest: str, body: bytes, reason: str) -> holds_pb2.EditHoldResponse:
-        """Put an edited request in its place; sent again when the server does not answer."""
+    def edit(
+        self,
+        hold: str,
+        *,
+        digest: str,
+        reason: str,
+        body: bytes = b"",
+        texts: Mapping[str, str] | None = None,
+    ) -> holds_pb2.EditHoldResponse:
+        """Put an edited request, or edited texts of an answer, in its place.
+
+        Sent again when the server does not answer.
+        """
+        edited = [holds_pb2.AnswerText(name=name, text=text) for name, text in (texts or {}).items()]
         request = holds_pb2.EditHoldRequest(
-            id=hold, digest=digest, body=body, reason=reason, idempotency_key=_key()
+            id=hold, digest=digest, body=body, texts=edited, reason=reason, idempotency_key=_key()
         )
         return self._vote(lambda m: self.holds_api.EditHold(request, timeout=PATIENCE, metadata=m))
 

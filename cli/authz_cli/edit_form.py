@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from authz_cli.exits import Exit, Failure
 from authz_cli.outline import Json, Number
@@ -31,10 +31,11 @@ Place = tuple[str | int, ...]
 class Conversation:
     """The texts of a body. The lines between them have a word in them that nobody could have foreseen."""
 
-    def __init__(self, body: Json) -> None:
+    def __init__(self, body: Json, *, texts: Iterable[tuple[Place, str]] | None = None) -> None:
+        """`texts` are those of `body` that are to be edited; by default whatever is called as texts are."""
         self._body = body
         self._mark = secrets.token_hex(4)
-        self._texts = list(_texts(body, ()))
+        self._texts = list(_texts(body, ()) if texts is None else texts)
 
     @property
     def is_empty(self) -> bool:

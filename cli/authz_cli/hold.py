@@ -179,10 +179,10 @@ def review(target: Target, hold: str, reason: str, as_json: bool) -> None:
     type=click.Choice(["conversation", "json"]),
     default="conversation",
     show_default=True,
-    help="What the editor gets: the texts of the conversation, or the whole body.",
+    help="What the editor gets: the texts, or JSON: a request's body, an answer's texts by name.",
 )
 @click.option(
-    "--file", type=click.File(encoding="utf-8"), help="The edited body as JSON, no editor; - for stdin."
+    "--file", type=click.File(encoding="utf-8"), help="What is edited, as that JSON, no editor; - for stdin."
 )
 @click.option("--reason", default="", help="On record with the edit.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed when there is no terminal to ask on.")
@@ -197,10 +197,10 @@ def edit(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Edit a request that waits, in $VISUAL or $EDITOR; what goes to the model then is the edited one.
+    """Edit what waits, in $VISUAL or $EDITOR: a request, or the texts of an answer of the model's.
 
-    It shows what has changed, and asks. Placeholders of masked values must stay. The rules judge the edited
-    request. All votes before are void, and somebody else than its editor has to approve it.
+    It shows what has changed, and asks. Placeholders of masked values must stay. The rules judge what was
+    edited. All votes before are void, and somebody else than its editor has to approve it.
     """
     from authz_cli.hold_editing import Edit
     from authz_cli.hold_editing import edit as edit_hold

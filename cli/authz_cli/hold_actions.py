@@ -76,7 +76,8 @@ def show_one(target: Target, name: str, *, as_json: bool) -> None:
         answer = client.hold(name)
     require_shown_bytes(answer.hold)
     if as_json:
-        context = {"context": context_object(answer.context)}
+        texts = {text.name: text.text for text in answer.texts}
+        context = {"context": context_object(answer.context), "texts": texts}
         click.echo(json.dumps(hold_with_body(answer.hold) | context, indent=2))
     else:
         print_page(answer)

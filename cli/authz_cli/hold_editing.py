@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
@@ -12,14 +13,14 @@ import click
 
 from authz_api.v1 import holds_pb2
 from authz_cli import terminal
-from authz_cli.client import connect
+from authz_cli.client import Client, connect
 from authz_cli.conversation import conversation
 from authz_cli.edit_form import Conversation, json_text
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import hold_with_body, state_word
 from authz_cli.hold_text import hold_page, local
 from authz_cli.options import Target
-from authz_cli.outline import parse
+from authz_cli.outline import Json, parse
 from authz_cli.safe_text import safe_line
 
 MOST_BYTES = 1_000_000
@@ -37,9 +38,13 @@ class Edit:
 
 
 def edit(target: Target, name: str, how: Edit, *, as_json: bool) -> None:
-    """Have the request edited, show what has changed, ask, and put it in the place of the one that waits."""
+    """Have what waits edited, show what has changed, ask, and put it in the place of that."""
     with connect(target) as client:
-        hold = client.hold(name).hold
+        found = client.hold(name)
+        hold = found.hold
+        if hold.HasField("answer"):
+            _edit_answer(client, found, how, as_json=as_json)
+            return
         _require_editable(hold)
         body = _edited(hold, how)
         changes = _changes(hold.forward, body)
@@ -70,6 +75,7 @@ def respond(
         found = client.hold(name)
         hold = found.hold
         _require_pending(hold)
+        _require_no_answer(hold)
         if not as_json:
             for line in hold_page(hold, now=local(found.as_of), width=terminal.width()):
                 click.echo(line)
@@ -84,14 +90,68 @@ def respond(
     click.echo(_outcome(answer.hold, "answered"))
 
 
+def _edit_answer(client: Client, found: holds_pb2.GetHoldResponse, how: Edit, *, as_json: bool) -> None:
+    """The same of the texts of a model's answer."""
+    hold = found.hold
+    _require_pending(hold)
+    if hold.is_response:
+        raise Failure(f"hold {hold.id} has a reviewer's answer; approve or reject that", Exit.CONFLICT)
+    before = {text.name: text.text for text in found.texts}
+    if not before:
+        raise Failure(f"the answer of {hold.id} has no text to edit; approve or reject it", Exit.REFUSED)
+    after = _edited_texts(before, how)
+    changed = {name: text for name, text in after.items() if text != before.get(name)}
+    if not changed:
+        raise Failure("nothing was edited", Exit.REFUSED)
+    if not as_json:
+        click.echo("\n".join(_text_changes(before, before | changed)))
+    question = "Put this in the place of the answer? Votes before it are void."
+    _ask(question, is_sure=how.is_sure, as_json=as_json)
+    answer = client.edit(hold.id, digest=hold.digest, texts=changed, reason=how.reason)
+    if as_json:
+        click.echo(json.dumps(hold_with_body(answer.hold), indent=2))
+        return
+    for line in conversation(answer.hold.forward, width=terminal.width(), is_answer=True):
+        click.echo(line)
+    click.echo(_outcome(answer.hold, "edited"))
+
+
+def _edited_texts(before: Mapping[str, str], how: Edit) -> dict[str, str]:
+    document: Json = dict(before)
+    if how.file is None and how.form == "conversation":
+        form = Conversation(document, texts=[((name,), text) for name, text in before.items()])
+        edited = form.read(_in_editor(form.text(), extension=".txt"))
+    elif how.file is None:
+        edited = parse(_in_editor(json_text(document, indent="  ") + "\n", extension=".json").encode())
+    else:
+        edited = parse(how.file.read().encode())
+    if not isinstance(edited, dict):
+        raise Failure("an edited answer is a JSON object of its texts by name", Exit.USAGE)
+    texts = {name: text for name, text in edited.items() if isinstance(text, str)}
+    if len(texts) < len(edited) or texts.keys() - before.keys():
+        raise Failure(f"the texts of this answer are {', '.join(map(safe_line, before))}", Exit.USAGE)
+    if sum(len(text.encode()) for text in texts.values()) > MOST_BYTES:
+        raise Failure(f"an edited answer has at most {MOST_BYTES} bytes", Exit.USAGE)
+    return texts
+
+
+def _text_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    old, new = ([line for name in t for line in (name, *t[name].splitlines())] for t in (before, after))
+    lines = difflib.unified_diff(old, new, "as it waits", "as edited", lineterm="")
+    return [safe_line(line) for line in lines]
+
+
 def _require_pending(hold: holds_pb2.Hold) -> None:
     if hashlib.sha256(hold.forward).hexdigest() != hold.digest:
         raise Failure(f"the server sent other bytes for {hold.id} than its digest names; decide nothing")
     if hold.state != holds_pb2.HOLD_STATE_PENDING:
         raise Failure(f"hold {hold.id} is {state_word(hold.state)}: too late", Exit.CONFLICT)
+
+
+def _require_no_answer(hold: holds_pb2.Hold) -> None:
     if hold.HasField("answer"):
         what = "a reviewer's answer" if hold.is_response else "an answer of the model's"
-        raise Failure(f"hold {hold.id} has {what}, to be approved or rejected only", Exit.CONFLICT)
+        raise Failure(f"hold {hold.id} has {what}, which can't be answered", Exit.CONFLICT)
 
 
 def _require_editable(hold: holds_pb2.Hold) -> None:

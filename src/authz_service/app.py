@@ -323,7 +323,7 @@ async def _keep(base: _Base, record: Record, service: Service) -> str:
         verifier=verifier,
         roles=LiveRoles(service),
         limits=lambda: service.hold_limits,
-        reviser=Revising(lambda: service.rules, time.time, Threads()),
+        reviser=Revising(lambda: service.rules, time.time, Threads(), store.entries),
         recheck=verifier.revoked.check,
         news=store.news.subscribe,
         index=indexing,

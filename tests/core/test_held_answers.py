@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from authz_service.audit.draft import Kind
-from authz_service.core.acts import AnswerHead
+from authz_service.core.acts import Act, ActKind, AnswerHead, Revised
 from authz_service.core.commands import (
     Command,
     Consume,
@@ -21,6 +21,7 @@ from authz_service.core.commands import (
     GiveAnswer,
     JudgeAnswer,
     LeaveHold,
+    MarkAnswer,
     OpenHold,
     Record,
     Reply,
@@ -466,3 +467,54 @@ def test_an_answer_that_was_kept_back_and_not_held_goes_out_with_the_values(
     (released,) = [draft for draft in record.drafts if draft.kind is Kind.ANSWER_RELEASED]
     assert released.data == {"masked": {}, "restored": {"EMAIL_ADDRESS": 2}}
     assert forward == ForwardAnswer(b"AB", is_last=True)
+
+
+def edited(hold: Hold) -> Hold:
+    """The hold after a reviewer has edited its answer: other bytes would need another digest in a store."""
+    who = ("https://id", "rita")
+    act = Act("act_1", ActKind.EDIT, who, who, "Rita", NOW, revised=Revised(hold.digest, {}, HEAD))
+    return replace(hold, acts=(act,))
+
+
+MARKS = {"x-authz-edited": "true"}
+
+
+def test_the_caller_is_told_that_an_answer_was_edited_on_its_own_stream_and_on_another(
+    request_of_alice: Request, judged: Judged, waiting: Hold, approved: Hold
+) -> None:
+    exchange, _ = play(request_of_alice, *held(judged, waiting), HoldApproved(edited(approved), NOW))
+    (consume,) = exchange.handle(again(ALLOW))
+    assert isinstance(consume, Consume)
+    (released,) = [d for d in consume.entries if d.kind is Kind.ANSWER_RELEASED]
+    assert released.data["edited"] is True
+    forward = ForwardAnswer(b"forward", is_last=True)
+    assert exchange.handle(HoldConsumed(is_ours=True)) == [LeaveHold(), MarkAnswer(MARKS), forward]
+    exchange, _ = play(request_of_alice, *attached(judged, waiting), HoldApproved(edited(approved), NOW))
+    exchange.handle(again(ALLOW))
+    assert exchange.handle(HoldConsumed(is_ours=True)) == [LeaveHold(), GiveAnswer(HEAD, b"forward", MARKS)]
+
+
+def test_an_edited_answer_that_the_rules_of_now_would_have_otherwise_waits_anew_and_stays_marked(
+    request_of_alice: Request, judged: Judged, waiting: Hold, approved: Hold
+) -> None:
+    exchange, _ = play(request_of_alice, *held(judged, waiting), HoldApproved(edited(approved), NOW))
+    _, open_hold = exchange.handle(again(HOLD, approval=OTHERS))
+    assert isinstance(open_hold, OpenHold)
+    assert (open_hold.draft.replaces, open_hold.draft.previous) == ("hold_2", "hold_2")
+    assert open_hold.draft.answer is not None
+    assert open_hold.draft.answer.headers == {**HEAD.headers, **MARKS}
+    anew = replace(approved, id="hold_3", answer=open_hold.draft.answer)
+    exchange.handle(opened(anew))
+    exchange.handle(HoldApproved(anew, NOW))
+    exchange.handle(again(ALLOW))
+    forward = ForwardAnswer(b"forward", is_last=True)
+    assert exchange.handle(HoldConsumed(is_ours=True)) == [LeaveHold(), MarkAnswer(MARKS), forward]
+
+
+def test_the_rules_of_now_can_deny_an_edited_answer(
+    request_of_alice: Request, judged: Judged, waiting: Hold, approved: Hold
+) -> None:
+    exchange, _ = play(request_of_alice, *held(judged, waiting), HoldApproved(edited(approved), NOW))
+    commands = exchange.handle(again(DENY))
+    assert reply_of(commands).error.status == 403
+    assert not {"Consume", "ForwardAnswer", "GiveAnswer"} & set(names(commands))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ async def opened(store: SqlStore, make: Any, *approvals: Approval) -> Hold:
 def edit(hold: Hold, body: bytes = b"edited", editor: str = "eda", **changes: Any) -> ActDraft:
     who = ("https://issuer.example", editor)
     answer = changes.pop("answer", None)
-    kind = ActKind.RESPOND if answer else ActKind.EDIT
+    kind = changes.pop("kind", ActKind.RESPOND if answer else ActKind.EDIT)
     shown = changes.pop("shown", hold.digest)
     stages = changes.pop("stages", ALL)
     revision = Revision(shown, body, {"IBAN_CODE": 1}, stages, b"[]", answer)
@@ -144,5 +145,49 @@ def test_a_response_waits_as_an_answer(place: Any, make: Any, run: Any) -> None:
             now = await store.act(edit(hold, b"said", answer=HEAD), LIMITS)
             assert (now.is_response, now.is_answer, now.answer) == (True, False, HEAD)
             assert await store.hold(hold.id) == now
+
+    run(scenario())
+
+
+def test_an_edited_answer_is_the_models_still_and_can_be_edited_only(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            opening = await store.open_hold(replace(make.hold("s1", approvals=(TWO,)), answer=HEAD), LIMITS)
+            assert isinstance(opening, Opened)
+            hold = opening.hold
+            await refused(store, edit(hold, answer=HEAD), "answer_waits")
+            await refused(store, edit(hold), "answer_waits")  # as if it were a request
+            await store.vote(make.ballot(hold, "rita"), LIMITS)
+            now = await store.act(edit(hold, answer=HEAD, kind=ActKind.EDIT), LIMITS)
+            assert (now.is_answer, now.is_edited, now.is_response) == (True, True, False)
+            assert (now.forward, now.answer) == (b"edited", HEAD)
+            assert now == await store.hold(hold.id)
+            assert all(vote.is_void for vote in now.votes)
+            await store.vote(make.ballot(now, "rita"), LIMITS)
+            with pytest.raises(Forbidden) as error:
+                await store.vote(make.ballot(now, "eda"), LIMITS)
+            assert error.value.code == "own_edit"
+
+    run(scenario())
+
+
+def test_whoever_edited_an_answer_does_not_approve_it_where_it_waits_anew(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            draft = replace(make.hold("s1"), answer=HEAD)
+            opening = await store.open_hold(draft, LIMITS)
+            assert isinstance(opening, Opened)
+            await store.act(edit(opening.hold, answer=HEAD, kind=ActKind.EDIT), LIMITS)
+            marked = replace(HEAD, headers={**HEAD.headers, "x-authz-edited": "true"})
+            anew = replace(make.hold("s2"), id="hold_anew", answer=marked, approvals=(TWO,))
+            opening = await store.open_hold(replace(anew, replaces=opening.hold.id), LIMITS)
+            assert isinstance(opening, Opened)
+            assert opening.hold.previous == draft.id
+            with pytest.raises(Forbidden) as error:
+                await store.vote(make.ballot(opening.hold, "eda"), LIMITS)
+            assert error.value.code == "own_edit"
+            await store.vote(make.ballot(opening.hold, "rita"), LIMITS)
 
     run(scenario())

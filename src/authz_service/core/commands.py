@@ -123,6 +123,13 @@ class ForwardAnswer:
 
 
 @value
+class MarkAnswer:
+    """Put `marks`, headers of ours, on the answer that goes on next."""
+
+    marks: Mapping[str, str]
+
+
+@value
 class GiveAnswer:
     """Answer the caller in place of the model, with a whole answer that was approved.
 
@@ -162,6 +169,7 @@ Command = (
     | Reply
     | ReadAnswer
     | ForwardAnswer
+    | MarkAnswer
     | GiveAnswer
     | CutAnswer
     | Abort

@@ -112,12 +112,13 @@ def answer_released(
     hold: str | None = None,
     original: bytes | None = None,
     is_response: bool = False,
+    is_edited: bool = False,
 ) -> EntryDraft:
     """`body` is about to go to the caller; `masked` counts what was taken out of it.
 
     `restored` counts the values of the request that stand in it where the model said their placeholders.
     `original` is what the model sent since the segment before, where that is kept and not the same.
-    With `is_response` a reviewer wrote it.
+    With `is_response` a reviewer wrote it, with `is_edited` it is what one made of the model's.
     """
     payloads = {"body": body} if original is None else {"body": body, ORIGINAL: original}
     data: dict[str, Scalar | dict[str, Scalar]] = {"masked": dict(masked)}
@@ -127,6 +128,8 @@ def answer_released(
         data["hold"] = hold
     if is_response:
         data["responded"] = True
+    if is_edited:
+        data["edited"] = True
     return EntryDraft(Kind.ANSWER_RELEASED, request.session, {**data}, payloads, request.pseudonym)
 
 

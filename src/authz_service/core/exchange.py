@@ -45,6 +45,7 @@ from authz_service.core.commands import (
     Judge,
     JudgeAnswer,
     LeaveHold,
+    MarkAnswer,
     OpenHold,
     ReadAnswer,
     Record,
@@ -603,6 +604,7 @@ class Exchange:
             findings=found,
             entries=drafts,
             answer=head,
+            previous=replaces.id if replaces else None,
             replaces=replaces.id if replaces else None,
             source=self.request.source,
         )
@@ -686,7 +688,11 @@ class Exchange:
         self.state = replace(held, hold=None)
         draft = self._answer_draft(
             held.asked,
-            replace(hold.answer, masked=_sum(hold.answer.masked, event.masked)),
+            replace(
+                hold.answer,
+                headers={**hold.answer.headers, **_marks(hold)},
+                masked=_sum(hold.answer.masked, event.masked),
+            ),
             event.body,
             event.decision,
             event.approvals or hold.approvals,
@@ -712,6 +718,7 @@ class Exchange:
             restored=judged.restored,
             hold=hold.id,
             is_response=hold.is_response,
+            is_edited=EDITED_HEADER in _answer_marks(hold),
         )
         outcome = "responded" if hold.is_response else "completed"
         drafts = [*decided, released, entries.ended(self.request, outcome, held.usage)]
@@ -726,9 +733,11 @@ class Exchange:
         match event:
             case HoldConsumed(is_ours=True) if hold.answer is not None:
                 is_own = state.held.head is not None
-                give = GiveAnswer(hold.answer, state.body, _marks(hold))
-                own = ForwardAnswer(state.body, is_last=True)
-                return self._close(LeaveHold(), own if is_own else give)
+                marks = _answer_marks(hold)
+                if not is_own:
+                    return self._close(LeaveHold(), GiveAnswer(hold.answer, state.body, marks))
+                mark = [MarkAnswer(marks)] if marks else []
+                return self._close(LeaveHold(), *mark, ForwardAnswer(state.body, is_last=True))
             case HoldConsumed(is_ours=False) if state.held.request is not None:
                 return self._judge_anew(state.held.request[0], hold)
             case HoldConsumed(is_ours=False):
@@ -887,6 +896,12 @@ def _marks(hold: Hold) -> Mapping[str, str]:
     if hold.is_response:
         return {RESPONDED_HEADER: "true"}
     return {EDITED_HEADER: "true"} if hold.is_edited else {}
+
+
+def _answer_marks(hold: Hold) -> Mapping[str, str]:
+    """The same of an answer: one whose request was edited, or that was held anew, has it in its head."""
+    head = hold.answer.headers if hold.answer else {}
+    return _marks(hold) or {name: text for name, text in head.items() if name == EDITED_HEADER}
 
 
 def _answer_fingerprint(asked: Asked) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from authz_service.audit.draft import EntryDraft
-from authz_service.core.acts import Act, ActDraft, AnswerHead, Review
+from authz_service.core.acts import Act, ActDraft, ActKind, AnswerHead, Review
 from authz_service.core.business_hours import Zones
 from authz_service.core.holds import Approval, StageRef, Timed, Verdict, Vote
 from authz_service.view.caller import Caller
@@ -110,8 +110,8 @@ class Hold:
 
     @property
     def is_answer(self) -> bool:
-        """The model has answered, and that waits."""
-        return self.answer is not None and not self.revisions
+        """The model has answered, and that waits, edited or not."""
+        return self.answer is not None and not self.is_response
 
     @property
     def revisions(self) -> tuple[Act, ...]:
@@ -120,13 +120,13 @@ class Hold:
 
     @property
     def is_edited(self) -> bool:
-        """What goes to the model is what a reviewer made of the request."""
-        return self.answer is None and bool(self.revisions)
+        """What goes out is what a reviewer made of the request, or of the model's answer."""
+        return bool(self.revisions) and not self.is_response
 
     @property
     def is_response(self) -> bool:
         """The answer is a reviewer's, and the model is not asked."""
-        return self.answer is not None and bool(self.revisions)
+        return any(act.kind is ActKind.RESPOND for act in self.acts)
 
 
 @dataclass(frozen=True, slots=True)

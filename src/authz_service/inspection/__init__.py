@@ -2,7 +2,7 @@
 
 - `results`: what inspecting yields
 - `request`: a whole request; `neighbours` finds what is split over the items of an array
-- `edited`: a request that a reviewer has edited
+- `edited`: a request that a reviewer has edited; `edited_answer`: a model's answer
 - `answer`: the answer pipe, for streams and whole bodies
 - `frames`: the queue of frames that are released once all their text is settled
 - `channel`: one text channel, scanned as it comes

@@ -11,7 +11,7 @@ from authz_service.framing.encoding import BodyFormat, answer_format
 from authz_service.framing.ndjson import NdjsonDecoder
 from authz_service.framing.sse import SseDecoder, SseEvent, encode_event
 from authz_service.inspection.every_string import EveryString
-from authz_service.inspection.frames import FrameQueue
+from authz_service.inspection.frames import FrameQueue, Frames
 from authz_service.inspection.restored import GROWTH, RestoredPipe, restoring_queue
 from authz_service.inspection.results import AnswerPipe, AnswerStep
 from authz_service.masking.placeholders import Placeholders
@@ -83,7 +83,12 @@ def restoring_pipe(
     return _Guarded(_pipe(queue, _format(content_type, api.answer_formats), limit, api))
 
 
-def _pipe(queue: FrameQueue, body_format: BodyFormat, max_body: int, api: ModelApi) -> AnswerPipe:
+def frames_pipe(queue: Frames, *, api: ModelApi, content_type: str, max_body: int) -> AnswerPipe:
+    """A pipe whose frames `queue` takes; as `answer_pipe` in all else."""
+    return _Guarded(_pipe(queue, _format(content_type, api.answer_formats), max_body, api))
+
+
+def _pipe(queue: Frames, body_format: BodyFormat, max_body: int, api: ModelApi) -> AnswerPipe:
     match body_format:
         case BodyFormat.JSON:
             return _WholeBody(queue, max_body)
@@ -125,7 +130,7 @@ class _Guarded:
 
 
 class _WholeBody:
-    def __init__(self, queue: FrameQueue, max_body: int) -> None:
+    def __init__(self, queue: Frames, max_body: int) -> None:
         self._queue = queue
         self._max_body = max_body
         self._body = bytearray()
@@ -147,7 +152,7 @@ class _WholeBody:
 
 
 class _EventStream:
-    def __init__(self, queue: FrameQueue, max_body: int, api: ModelApi) -> None:
+    def __init__(self, queue: Frames, max_body: int, api: ModelApi) -> None:
         self._queue = queue
         self._decoder = SseDecoder(max_event=max_body)
         self._event_names = api.event_names
@@ -191,7 +196,7 @@ class _EventStream:
 
 
 class _Lines:
-    def __init__(self, queue: FrameQueue, max_body: int) -> None:
+    def __init__(self, queue: Frames, max_body: int) -> None:
         self._queue = queue
         self._decoder = NdjsonDecoder(max_line=max_body)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import orjson
 
@@ -40,9 +40,7 @@ def edited_request(
     spliced = splice_json(before, after)
     written = inspect(spliced).view
     _check_call(old.view, written)
-    if _placeholders(old.view, entities) != _placeholders(written, entities):
-        message = "what is masked can't be edited: each placeholder, such as [EMAIL_ADDRESS], must stay"
-        raise Unreadable(message, code="edit_masked")
+    require_placeholders(_texts(old.view), _texts(written), entities)
     new = _settled(spliced, inspect)
     if new.forward == before:
         raise Unreadable("nothing was edited", code="nothing_edited")
@@ -73,8 +71,19 @@ def _check_call(old: RequestView, new: RequestView) -> None:
         raise Unreadable(message, code="edit_changes_call")
 
 
-def _placeholders(view: RequestView, entities: frozenset[str]) -> Counter[str]:
-    found = (match for text in view.texts for match in _PLACEHOLDER.finditer(text.text))
+def require_placeholders(before: Iterable[str], after: Iterable[str], entities: frozenset[str]) -> None:
+    """Raises `Unreadable` (`edit_masked`) unless both have the same placeholders of `entities`."""
+    if _placeholders(before, entities) != _placeholders(after, entities):
+        message = "what is masked can't be edited: each placeholder, such as [EMAIL_ADDRESS], must stay"
+        raise Unreadable(message, code="edit_masked")
+
+
+def _texts(view: RequestView) -> Iterator[str]:
+    return (text.text for text in view.texts)
+
+
+def _placeholders(texts: Iterable[str], entities: frozenset[str]) -> Counter[str]:
+    found = (match for text in texts for match in _PLACEHOLDER.finditer(text))
     return Counter(match[0] for match in found if _label(match) in entities | {_TYPED})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from authz_service.errors import Unreadable
 from authz_service.framing.json_document import read_json
@@ -24,6 +25,38 @@ MOST_CHANNELS = 10_000
 
 MOST_OVERTAKEN = 256
 """Frames that may be overtaken at a time; each is looked at again whenever a frame comes."""
+
+
+class Frames(Protocol):
+    """What takes the frames of an answer; see `FrameQueue`."""
+
+    def put(
+        self,
+        raw: bytes,
+        json: bytes,
+        wrap: Callable[[bytes], bytes],
+        *,
+        is_plain: bool = True,
+        is_only: bool = False,
+    ) -> None:
+        """A frame with a document."""
+        ...
+
+    def put_again(self, raw: bytes) -> bool:
+        """Whether it took a frame without it being read."""
+        ...
+
+    def put_unread(self, raw: bytes) -> None:
+        """Bytes that carry no text."""
+        ...
+
+    def end(self) -> None:
+        """No text follows."""
+        ...
+
+    def step(self, *, is_last: bool) -> AnswerStep:
+        """What is new since the last step."""
+        ...
 
 
 class FrameQueue:

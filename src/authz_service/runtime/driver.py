@@ -21,6 +21,7 @@ from authz_service.core.commands import (
     Judge,
     JudgeAnswer,
     LeaveHold,
+    MarkAnswer,
     OpenHold,
     ReadAnswer,
     Record,
@@ -74,6 +75,10 @@ class Transport(Protocol):
 
     async def give(self, head: AnswerHead, body: bytes, marks: Mapping[str, str]) -> None:
         """Answer in place of the model, with a whole answer and headers of ours."""
+        ...
+
+    def mark(self, marks: Mapping[str, str]) -> None:
+        """Put headers of ours on the answer, none of which has gone through yet."""
         ...
 
     async def answer(self, body: bytes, *, is_last: bool) -> None:
@@ -222,6 +227,8 @@ class Driver:
                 return await self._hold(command)
             case JudgeAnswer():
                 return await self._judge_answer(command)
+            case MarkAnswer():
+                self.transport.mark(command.marks)
             case GiveAnswer():
                 await self.transport.give(command.head, command.body, command.marks)
             case Reply():

@@ -1,24 +1,27 @@
-"""What reviewers make of a request, an edit of it or an answer of their own, by the rules of this moment."""
+"""What reviewers make of what waits, an edit or an answer of their own, by the rules of this moment."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from authz_service.audit.draft import Kind
 from authz_service.core.acts import AnswerHead
-from authz_service.core.ports import Hold
+from authz_service.core.ports import Entry, Hold
 from authz_service.errors import Conflict, Forbidden, Unreadable
 from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.edited import differences, edited_request
-from authz_service.inspection.results import RequestInspection
+from authz_service.inspection.edited_answer import WholeAnswer, changed_texts
+from authz_service.inspection.results import AnswerStep, RequestInspection
 from authz_service.model_apis.base import Said
 from authz_service.model_apis.registry import operation_named
 from authz_service.policy.decision import AnswerFacts, Decision, Effect, RequestFacts
 from authz_service.runtime.judging import Route, inspect
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
+from authz_service.view.request import RequestView
 from authz_service.view.unread import require_permitted
 
 
@@ -34,16 +37,36 @@ class Revised:
 
 @dataclass(frozen=True, slots=True)
 class Revising:
-    """Both methods raise `Forbidden` where a rule denies, `Conflict` where rules ask for another approval
-    than the hold does, and `Unreadable` for what is no request, or answer, of that API."""
+    """Edits and responses raise `Forbidden` where a rule denies, `Conflict` where rules ask for another
+    approval than the hold does, and `Unreadable` for what is no request, or answer, of that API.
+
+    `entries` are those of a session on record.
+    """
 
     rules: Callable[[], Rules]
     clock: Callable[[], float]
     threads: Threads
+    entries: Callable[[str], Awaitable[Sequence[Entry]]]
 
     async def edited(self, hold: Hold, body: bytes) -> Revised:
         """The request of `hold` with what `body`, the whole document, changes in it."""
         return await self.threads.run(partial(_edited, self.rules(), hold, body, self.clock()))
+
+    async def texts(self, hold: Hold) -> Mapping[str, str]:
+        """The texts of a model's answer that can be edited; none where it can't be read."""
+        if not hold.is_answer:
+            return {}
+        try:
+            return await self.threads.run(lambda: _answer(self.rules(), hold, _unknown(hold)).texts())
+        except (Conflict, Unreadable):
+            return {}
+
+    async def edited_answer(self, hold: Hold, texts: Mapping[str, str]) -> Revised:
+        """The model's answer of `hold` with `texts` in the place of those of the same names."""
+        if not hold.is_answer:
+            raise Conflict("no answer of the model's waits here; edit the request", code="request_waits")
+        asked = _Asked.of(await self.entries(hold.session))
+        return await self.threads.run(partial(_edited_answer, self.rules(), hold, texts, asked, self.clock()))
 
     async def response(self, hold: Hold, text: str) -> Revised:
         """An answer to the request of `hold` that says `text`, in the caller's own API."""
@@ -52,7 +75,7 @@ class Revising:
 
 def _edited(rules: Rules, hold: Hold, body: bytes, now: float) -> Revised:
     if hold.answer is not None:
-        raise Conflict("an answer waits here, and answers can't be edited", code="answer_waits")
+        raise Conflict("an answer waits here: edit its texts, not the request", code="answer_waits")
     read = partial(_inspect, rules, _route(hold))
     inspection = edited_request(hold.forward, body, read, rules.scanner.entities)
     # What was masked is found no more, and stands in it all the same.
@@ -68,7 +91,8 @@ def _edited(rules: Rules, hold: Hold, body: bytes, now: float) -> Revised:
 
 def _response(rules: Rules, hold: Hold, text: str, now: float) -> Revised:
     if hold.is_answer:
-        raise Conflict("the model has answered already; release or withhold that", code="answer_waits")
+        message = "the model has answered already; edit, release or withhold that"
+        raise Conflict(message, code="answer_waits")
     if hold.revisions:
         raise Conflict("this request was edited or answered before; decide about that", code="was_revised")
     route = _route(hold)
@@ -78,22 +102,81 @@ def _response(rules: Rules, hold: Hold, text: str, now: float) -> Revised:
     if own is None:
         message = f"{hold.api} {hold.operation} is not answered with words"
         raise Unreadable(message, code="respond_unsupported")
+    depth = rules.config.limits.depth
+    masked = _masked(rules, WholeAnswer(route.api, request.view, own.content_type, own.body, depth))
+    facts = AnswerFacts(hold.caller, request.view, hold.findings, masked.found, now)
+    _require(rules, hold, rules.policy.decide_answer(facts), what="answer")
+    head = AnswerHead(200, {"content-type": own.content_type}, masked.masked)
+    return Revised(masked.release, dict(masked.found), b"", head)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The request that a model answered, as it went out, and what was found in it."""
+
+    body: bytes
+    findings: Mapping[str, int]
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> _Asked | None:
+        """None where it is not kept any more, or another session has it."""
+        body, findings = None, {}
+        for entry in entries:
+            found = entry.data.get("findings")
+            if entry.kind == Kind.REQUEST_DECIDED and isinstance(found, dict):
+                findings = found
+            elif entry.kind == Kind.REQUEST_RELEASED:
+                body = entry.payloads.get("body")
+        return None if body is None else cls(body, findings)
+
+
+def _edited_answer(
+    rules: Rules, hold: Hold, texts: Mapping[str, str], asked: _Asked | None, now: float
+) -> Revised:
+    head = hold.answer
+    if head is None:
+        raise ValueError("a hold of a request has no answer to edit")
+    if head.status >= 400:
+        raise Unreadable("an error can't be edited; release or withhold it", code="edit_unsupported")
+    view = _unknown(hold) if asked is None else _inspect(rules, _route(hold), asked.body).view
+    answer = _answer(rules, hold, view)
+    edited = replace(answer, body=answer.edited(texts, rules.scanner.entities))
+    step = _masked(rules, edited)
+    found, masked = _sum(step.found, head.masked), _sum(step.masked, head.masked)
+    if asked is not None:  # else what rules say to it shows when it is released: they are asked then too
+        facts = AnswerFacts(hold.caller, view, asked.findings, found, now)
+        _require(rules, hold, rules.policy.decide_answer(facts), what="edited answer")
+    if step.release == hold.forward:
+        raise Unreadable("nothing was edited", code="nothing_edited")
+    changes = changed_texts(answer.texts(), replace(answer, body=step.release).texts())
+    return Revised(step.release, found, changes, replace(head, masked=masked))
+
+
+def _answer(rules: Rules, hold: Hold, request: RequestView) -> WholeAnswer:
+    if hold.answer is None:
+        raise ValueError("a hold of a request has no answer to read")
+    content_type = hold.answer.headers.get("content-type", "")
+    return WholeAnswer(_route(hold).api, request, content_type, hold.forward, rules.config.limits.depth)
+
+
+def _unknown(hold: Hold) -> RequestView:
+    """Enough of a request to read its answer by."""
+    return RequestView(hold.api, hold.operation, hold.model, False, ())
+
+
+def _masked(rules: Rules, answer: WholeAnswer) -> AnswerStep:
     pipe = answer_pipe(
-        api=route.api,
-        request=request.view,
-        content_type=own.content_type,
+        api=answer.api,
+        request=answer.request,
+        content_type=answer.content_type,
         scanner=rules.scanner,
         masked_entities=rules.answer_masks,
         max_body=rules.config.limits.body,
         max_depth=rules.config.limits.depth,
     )
-    first, last = pipe.feed(own.body), pipe.finish()
-    found = _sum(first.found, last.found)
-    facts = AnswerFacts(hold.caller, request.view, hold.findings, found, now)
-    _require(rules, hold, rules.policy.decide_answer(facts), what="answer")
-    masked = _sum(first.masked, last.masked)
-    head = AnswerHead(200, {"content-type": own.content_type}, masked)
-    return Revised(first.release + last.release, found, b"", head)
+    first, last = pipe.feed(answer.body), pipe.finish()
+    found, masked = _sum(first.found, last.found), _sum(first.masked, last.masked)
+    return AnswerStep(first.release + last.release, found, masked, is_last=True)
 
 
 def _route(hold: Hold) -> Route:

@@ -81,6 +81,10 @@ class EnvoyStream:
         own = {SESSION_HEADER: self.request.session, **marks}
         await self.immediate(head.status, crossing | own, body)
 
+    def mark(self, marks: Mapping[str, str]) -> None:
+        """Beside those that it has from the request."""
+        self.marks = {**self.marks, **marks}
+
     async def answer(self, body: bytes, *, is_last: bool) -> None:
         """A piece of the answer, its headers before the first."""
         if not self.answer_begun:

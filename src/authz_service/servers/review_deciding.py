@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from authz_service.core.holds import Verdict
 from authz_service.core.ports import Ballot, Hold, HoldLimits, Store
 from authz_service.errors import Forbidden, Unreadable
 from authz_service.runtime.revising import Revised
-from authz_service.servers.review_requests import Word, read_digest, read_text, read_vote
+from authz_service.servers.review_requests import Word, read_answer_texts, read_digest, read_text, read_vote
 from authz_service.servers.roles import Standing
 
 VoteRequest = pb.ApproveHoldRequest | pb.RejectHoldRequest
@@ -26,6 +26,14 @@ class Reviser(Protocol):
 
     async def edited(self, hold: Hold, body: bytes) -> Revised:
         """The request of `hold` with what `body` changes in it."""
+        ...
+
+    async def texts(self, hold: Hold) -> Mapping[str, str]:
+        """What of a model's answer can be edited, by name."""
+        ...
+
+    async def edited_answer(self, hold: Hold, texts: Mapping[str, str]) -> Revised:
+        """The model's answer of `hold` with these texts."""
         ...
 
     async def response(self, hold: Hold, text: str) -> Revised:
@@ -86,9 +94,13 @@ class Deciding:
         return await self._act(standing, hold, ActKind.REVIEW, request.idempotency_key, text)
 
     async def edit(self, standing: Standing, request: pb.EditHoldRequest) -> Hold:
-        """The hold with the edited request; for those who may vote."""
+        """The hold with the edited request, or answer; for those who may vote."""
         hold, text = await self._to_revise(standing, request)
-        revised = await self.reviser.edited(hold, request.body)
+        if request.texts:
+            texts = read_answer_texts(request)
+            revised = await self.reviser.edited_answer(hold, texts)
+        else:
+            revised = await self.reviser.edited(hold, request.body)
         return await self._revise(standing, hold, ActKind.EDIT, request, revised, text)
 
     async def respond(self, standing: Standing, request: pb.RespondHoldRequest) -> Hold:

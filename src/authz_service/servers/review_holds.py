@@ -13,14 +13,14 @@ from authz_api.v1.holds_pb2_grpc import HoldServiceServicer
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import Hold, HoldLimits, Store
+from authz_service.core.ports import Hold, HoldLimits, HoldState, Store
 from authz_service.errors import AuthzError
 from authz_service.inspection.unread import unread_in
 from authz_service.servers.review_calls import Calls, Context, answering
 from authz_service.servers.review_context import Contexts
 from authz_service.servers.review_deciding import Deciding, Reviser, VoteRequest
 from authz_service.servers.review_feed import HoldFeed
-from authz_service.servers.review_messages import hold_message, timestamp
+from authz_service.servers.review_messages import hold_message, safe_text, timestamp
 from authz_service.servers.review_requests import hold_query, read_cursor, read_votes
 from authz_service.servers.review_watch import watch_holds
 from authz_service.servers.roles import Standing
@@ -80,7 +80,13 @@ class HoldReview(HoldServiceServicer):
             waiting = await self._waiting(hold)
             message = _message(hold, standing, waiting, with_body=True, unread=unread)
             context_of = await self.contexts.of(hold, standing)
-            return pb.GetHoldResponse(hold=message, as_of=await self._now(), context=context_of)
+            texts = await self._texts(hold)
+            return pb.GetHoldResponse(
+                hold=message,
+                as_of=await self._now(),
+                context=context_of,
+                texts=[pb.AnswerText(name=safe_text(n), text=safe_text(text)) for n, text in texts.items()],
+            )
 
     async def WatchHolds(
         self, request: pb.WatchHoldsRequest, context: Context
@@ -184,6 +190,10 @@ class HoldReview(HoldServiceServicer):
             standing = await self.calls.standing(context)
             hold = await self._deciding.respond(standing, request)
             return pb.RespondHoldResponse(hold=await self._revised(hold, standing), as_of=await self._now())
+
+    async def _texts(self, hold: Hold) -> Mapping[str, str]:
+        is_editable = hold.is_answer and hold.state is HoldState.PENDING
+        return await self.reviser.texts(hold) if is_editable else {}
 
     async def _revised(self, hold: Hold, standing: Standing) -> pb.Hold:
         return _message(hold, standing, await self._waiting(hold), with_body=True)

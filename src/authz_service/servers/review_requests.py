@@ -119,6 +119,15 @@ def read_text(text: str, idempotency_key: str, *, needed_for: str = "") -> str:
     return text
 
 
+def read_answer_texts(request: pb.EditHoldRequest) -> dict[str, str]:
+    """The edited texts of an answer by name; raises `Unreadable` for a name twice, or a body beside them."""
+    texts = {text.name: text.text for text in request.texts}
+    if request.body or len(texts) < len(request.texts):
+        message = "an edit has the body of a request, or texts of an answer, each once"
+        raise Unreadable(message, code="edit_malformed")
+    return texts
+
+
 def read_votes(
     request: pb.DecideHoldsRequest,
 ) -> tuple[Verdict, list[pb.ApproveHoldRequest | pb.RejectHoldRequest]]:

@@ -172,18 +172,17 @@ def _revise(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) 
         raise ValueError("an edit or a response comes with its bytes")
     refuse_requester(row, draft.person, draft.account)
     refuse_decided(row, load_votes(transaction, row.id), transaction.now)
-    if "answer" in json.loads(row.detail):
-        raise Conflict("an answer of the model's can be released or withheld only", code="answer_waits")
+    detail = json.loads(row.detail)
+    if "answer" in detail and (draft.kind is ActKind.RESPOND or revision.answer is None):
+        raise Conflict("an answer of the model's can be edited, released or withheld", code="answer_waits")
     if revision.shown != row.digest:
-        raise Conflict(
-            "the request is not the one that you were shown; look at the hold again", code="digest_changed"
-        )
+        raise Conflict("what waits is not what you were shown; look at the hold again", code="digest_changed")
     stands = standing_of(transaction, row)
     if not isinstance(stands, Pending) or not set(stands.open_stages) & set(revision.may_vote_in):
         raise Forbidden("you are not among the reviewers whose vote is open here", code="not_a_reviewer")
     row = take_turns(transaction, row)
     begun = transaction.now
-    zones = json.loads(row.detail).get("zones", {})
+    zones = detail.get("zones", {})
     anew = standing(approvals_of(row), (), opened_at=seconds(begun), now=seconds(begun), zones=zones)
     assert isinstance(anew, Pending)  # nobody has voted, and no time has passed
     digest = hashlib.sha256(revision.forward).hexdigest()

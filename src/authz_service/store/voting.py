@@ -11,10 +11,11 @@ from sqlalchemy import Row, insert, select
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
-from authz_service.core.acts import Review
+from authz_service.core.acts import Act, Review
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
 from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldState
 from authz_service.errors import Conflict, Forbidden
+from authz_service.framing.headers import EDITED_HEADER
 from authz_service.store.eligibility import refuse_requester, without_own_edits
 from authz_service.store.ending import move
 from authz_service.store.hold_rows import (
@@ -47,7 +48,7 @@ def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_i
         raise Conflict(
             "the request is not the one that you were shown; look at the hold again", code="digest_changed"
         )
-    ballot = without_own_edits(row, load_acts(transaction, row.id), ballot)
+    ballot = without_own_edits(row, _edits(transaction, row), ballot)
     counts_for = () if ballot.is_break_glass else _counted_stages(transaction, row, cast, ballot)
     row = take_turns(transaction, row)
     recorded = transaction.record(_voted(transaction, row, ballot, counts_for, vote_id))
@@ -56,6 +57,16 @@ def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_i
     also = {"review": Review.DUE.value} if ballot.is_break_glass else {}
     _apply(transaction, row, recorded.last, limits, also)
     return load_hold(transaction, hold_with_id(transaction, row.id))
+
+
+def _edits(transaction: Transaction, row: Row[Any]) -> list[Act]:
+    """What was done to a hold, and to those that it came after where an edited answer is held anew."""
+    acts = list(load_acts(transaction, row.id))
+    detail = json.loads(row.detail)
+    while EDITED_HEADER in detail.get("answer", {}).get("headers", {}) and detail["previous"]:
+        acts += load_acts(transaction, detail["previous"])
+        detail = json.loads(hold_with_id(transaction, detail["previous"]).detail)
+    return acts
 
 
 def _is_repeated(transaction: Transaction, ballot: Ballot) -> bool:

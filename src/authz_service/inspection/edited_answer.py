@@ -1,0 +1,182 @@
+"""A model's answer that a reviewer edits: its texts by name, and the answer with others in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from authz_service.errors import Unreadable
+from authz_service.framing.json_document import read_json
+from authz_service.framing.json_edit import edit_json
+from authz_service.inspection.answer import frames_pipe
+from authz_service.inspection.echoes import echoed, outermost
+from authz_service.inspection.edited import require_placeholders
+from authz_service.inspection.results import AnswerStep
+from authz_service.inspection.spans import Cut
+from authz_service.model_apis.base import AnswerReader, ModelApi
+from authz_service.view.answer import AnswerField
+from authz_service.view.request import Path, RequestView, TextKind
+
+_WORDS = frozenset(
+    (
+        *("content", "text", "delta", "refusal", "reasoning_content", "reasoning", "thinking"),
+        *("arguments", "input", "partial_json", "response", "generated_text", "code"),
+    )
+)
+"""What the words of a model are called, in all APIs. Names, ids and whatever else is said stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """All of an answer to `request`, as it would go to the caller."""
+
+    api: ModelApi
+    request: RequestView
+    content_type: str
+    body: bytes
+    max_depth: int
+
+    def texts(self) -> dict[str, str]:
+        """What may be edited, in order, by name: `choices/0/content`; raises `Unreadable`."""
+        return self._read({}).editable()
+
+    def edited(self, texts: Mapping[str, str], entities: frozenset[str]) -> bytes:
+        """The answer with `texts` in the place of its own of those names; all other bytes stay.
+
+        A text that came in pieces is in the first of them then, and the others are empty. Raises
+        `Unreadable`: `edit_unknown_text` for a name that is none of `texts()`, `edit_masked` as for
+        requests, `edit_unreadable` where arguments are no JSON any more, `edit_unsupported` where what is
+        taken out is said in another place as well, `nothing_edited`.
+        """
+        read = self._read({})
+        before = read.editable()
+        for name in texts.keys() - before.keys():
+            message = f"the answer has no text {name[:100]!r} that can be edited"
+            raise Unreadable(message, code="edit_unknown_text")
+        new = {name: text for name, text in texts.items() if text != before[name]}
+        if not new:
+            raise Unreadable("nothing was edited", code="nothing_edited")
+        require_placeholders(before.values(), {**before, **new}.values(), entities)
+        for name, text in new.items():
+            if before[name] in read.others:
+                message = "the answer says this in another place too, which can't be edited; withhold it"
+                raise Unreadable(message, code="edit_unsupported")
+            if name in read.documents:
+                self._require_document(text)
+        return b"".join(self._read(new).released)
+
+    def _require_document(self, text: str) -> None:
+        try:
+            read_json(text.encode(), max_depth=self.max_depth)
+        except Unreadable as error:
+            message = f"what a tool is called with is a JSON document: {error}"
+            raise Unreadable(message, code="edit_unreadable") from error
+
+    def _read(self, edits: Mapping[str, str]) -> _Texts:
+        texts = _Texts(self.api.answer_reader(self.request), edits, self.max_depth)
+        limit = len(self.body) + 1
+        pipe = frames_pipe(texts, api=self.api, content_type=self.content_type, max_body=limit)
+        pipe.feed(self.body)
+        pipe.finish()
+        return texts
+
+
+def changed_texts(before: Mapping[str, str], after: Mapping[str, str]) -> bytes:
+    """What an edit changed, as JSON: the name of each text with what it was and is; for the record."""
+    names = dict.fromkeys([*before, *after])
+    found = [
+        {"path": [name], "before": before.get(name), "after": after.get(name)}
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+    return orjson.dumps(found)
+
+
+class _Texts:
+    """Takes the frames of an answer, and puts `edits` into them; implements `Frames`."""
+
+    def __init__(self, reader: AnswerReader, edits: Mapping[str, str], max_depth: int) -> None:
+        self.released: list[bytes] = []
+        self.documents: set[str] = set()
+        """Of the texts, those that a tool is called with."""
+        self.others: set[str] = set()
+        """What is said in places that can't be edited."""
+        self._reader = reader
+        self._edits = edits
+        self._max_depth = max_depth
+        self._pieces: dict[str, str] = {}
+        self._whole: dict[str, set[str]] = {}
+        self._fixed: set[str] = set()
+        self._placed: set[str] = set()
+
+    def editable(self) -> dict[str, str]:
+        """The texts; not those of which a part is fixed, or that are told in several ways."""
+        told = {name: self._pieces.get(name) for name in [*self._pieces, *self._whole]}
+        texts: dict[str, str] = {}
+        for name, pieces in told.items():
+            tellings = self._whole.get(name, set()) | (set() if pieces is None else {pieces})
+            if name in self._fixed or len(tellings) != 1:
+                self.others |= tellings
+            else:
+                texts[name] = tellings.pop()
+        return texts
+
+    def put(
+        self,
+        raw: bytes,
+        json: bytes,
+        wrap: Callable[[bytes], bytes],
+        *,
+        is_plain: bool = True,
+        is_only: bool = False,
+    ) -> None:
+        """Read a frame."""
+        frame = self._reader.read(read_json(json, max_depth=self._max_depth))
+        edits: dict[Path, str | None] = {}
+        for field in frame.fields:
+            edits |= self._field(field)
+        self.released.append(wrap(edit_json(json, outermost(edits))) if edits else raw)
+
+    def put_again(self, raw: bytes) -> bool:
+        """Each frame is read."""
+        return False
+
+    def put_unread(self, raw: bytes) -> None:
+        """It stays."""
+        self.released.append(raw)
+
+    def end(self) -> None:
+        """Nothing waits."""
+
+    def step(self, *, is_last: bool) -> AnswerStep:
+        """Nobody reads it."""
+        return AnswerStep(b"", {}, {}, is_last=is_last)
+
+    def _field(self, field: AnswerField) -> Mapping[Path, str | None]:
+        name = f"{field.channel}/{field.part}" if field.part else field.channel
+        is_named = bool(name) and not (field.is_whole and name.startswith("frame/"))
+        if field.is_key or not is_named:
+            self.others.add(field.text)
+            return {}
+        if field.path[-1] not in _WORDS:
+            self._fixed.add(name)
+        if field.kind is TextKind.JSON:
+            self.documents.add(name)
+        if field.is_whole:
+            self._whole.setdefault(name, set()).add(field.text)
+        else:
+            self._pieces[name] = self._pieces.get(name, "") + field.text
+        return self._edit(name, field)
+
+    def _edit(self, name: str, field: AnswerField) -> Mapping[Path, str | None]:
+        new = self._edits.get(name)
+        if new is None:
+            return {}
+        if not field.is_whole and name in self._placed:
+            new = ""
+        if not field.is_whole:
+            self._placed.add(name)
+        cuts = [Cut(0, len(field.text), new)]
+        return {field.path: new, **echoed(field.text, cuts, field.echoes)}
