@@ -13,7 +13,7 @@ from authz_cli.options import Target, json_option, target_options
 
 SIGN = "authz_service.commands.token"
 LARGEST_TOKEN = 64 * 1024
-_SIGNED = ("--subject", "--group", "--owner", "--ttl", "--review", "--audience")
+_SIGNED = ("--subject", "--group", "--owner", "--scope", "--ttl", "--review", "--audience", "--data-dir")
 """What only `sign` takes."""
 
 
