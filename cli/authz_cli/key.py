@@ -95,6 +95,12 @@ _KEY = click.argument("key", metavar="ID|NAME")
     metavar="PATH",
     help="Only at this path, or by an --api; of a model API, or listed in authz.yaml. May be repeated.",
 )
+@click.option(
+    "--tokens-per-day",
+    type=click.IntRange(1, 10**12 - 1),
+    metavar="N",
+    help="No more tokens in any 24 hours, beside what the limits allow.",
+)
 @click.option("--name", default="", metavar="NAME", help="The caller's name for rules and records, for ever.")
 @_EXPIRES
 @json_option
@@ -106,6 +112,7 @@ def create(
     groups: tuple[str, ...],
     apis: tuple[str, ...],
     paths: tuple[str, ...],
+    tokens_per_day: int | None,
     name: str,
     expires: datetime | None,
     as_json: bool,
@@ -121,7 +128,15 @@ def create(
     from authz_api.v1.keys_pb2 import CreateKeyRequest
     from authz_cli.key_actions import create_key
 
-    request = CreateKeyRequest(owner=owner, name=name, groups=groups, models=models, apis=apis, paths=paths)
+    request = CreateKeyRequest(
+        owner=owner,
+        name=name,
+        groups=groups,
+        models=models,
+        apis=apis,
+        paths=paths,
+        tokens_per_day=tokens_per_day or 0,
+    )
     if expires is not None:
         request.expires_at.FromDatetime(expires)
     create_key(target, request, as_json=as_json)

@@ -128,7 +128,7 @@ def test_a_name_that_the_verifier_would_refuse_is_not_signed(issuer: EmbeddedIss
         signed(issuer, owner=name, scope=("model:*",))
 
 
-@pytest.mark.parametrize("word", ["", "llama", "model:", "model:a b", "tokens:5", "openid"])
+@pytest.mark.parametrize("word", ["", "llama", "model:", "model:a b", "tokens:0", "openid"])
 def test_a_word_that_no_scope_has_is_not_signed(issuer: EmbeddedIssuer, word: str) -> None:
     with pytest.raises(ValueError, match="a scope has words"):
         signed(issuer, owner="bob", scope=("model:llama", word))

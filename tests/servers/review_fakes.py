@@ -25,6 +25,7 @@ from authz_service.core.holds import (
     standing,
 )
 from authz_service.core.live_sessions import ToEnd
+from authz_service.core.limits import Admission, Demand
 from authz_service.core.ports import (
     AnswerWanted,
     Attached,
@@ -153,6 +154,9 @@ class MemoryStore:
             if hold.fingerprint == draft.fingerprint and hold.state in OPEN:
                 return Attached(hold)
         return Opened(self.put(hold_of(draft, at=self.time)))
+
+    async def admit(self, demand: Demand, draft: EntryDraft) -> Admission:
+        raise NotImplementedError
 
     async def attach_answer(self, wanted: AnswerWanted) -> None:
         raise NotImplementedError

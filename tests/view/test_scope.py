@@ -59,7 +59,19 @@ def test_one_model_more_never_permits_less_and_one_way_more_only_among_ways(word
 
 
 @pytest.mark.parametrize(
-    "word", ["", "model", "model:", "model:a b", "models:a", "MODEL:a", "tokens:5", "api:\n"]
+    "word",
+    [
+        "",
+        "model",
+        "model:",
+        "model:a b",
+        "models:a",
+        "MODEL:a",
+        "tokens:0",
+        "tokens:",
+        "tokens:1e3",
+        "api:\n",
+    ],
 )
 def test_what_is_no_word_makes_no_scope(word: str) -> None:
     assert not is_word(word)
@@ -70,3 +82,8 @@ def test_what_is_no_word_makes_no_scope(word: str) -> None:
 def test_words_of_others_are_told_from_ours_that_are_wrong() -> None:
     assert not any(map(is_meant, ("openid", "email", "api", "https://example.com/model:x", "")))
     assert all(map(is_meant, ("model:", "model:llama", "tokens:1000", "path:/x", "api:y")))
+
+
+def test_of_several_budgets_the_lowest_counts() -> None:
+    assert Scope.of(("model:*",)).tokens_per_day is None
+    assert Scope.of(("model:*", "tokens:900", "tokens:500")).tokens_per_day == 500

@@ -35,6 +35,7 @@ NEW_SESSION: Mapping[str, Value] = {
     "prompt_tokens": None,
     "completion_tokens": None,
     "key": None,
+    "tokens": None,
 }
 
 
@@ -99,6 +100,8 @@ def _received(draft: EntryDraft, at: int) -> Change:
     }
     if "key" in data:
         columns["key"] = clean(data["key"])
+    if "tokens" in data:
+        columns["model"], columns["tokens"] = clean(data["model"]), int(str(data["tokens"]))
     detail = draft.payloads.get("caller")
     if detail is not None:
         caller = orjson.loads(detail)
@@ -135,6 +138,10 @@ def _ended(draft: EntryDraft, at: int) -> Change:
     for name in ("prompt_tokens", "completion_tokens"):
         if data.get(name) is not None:
             columns[name] = int(data[name])
+    if "tokens" in data:
+        columns["tokens"] = int(data["tokens"])
+    elif "prompt_tokens" in columns or "completion_tokens" in columns:
+        columns["tokens"] = int(data.get("prompt_tokens") or 0) + int(data.get("completion_tokens") or 0)
     return Change(columns)
 
 

@@ -1,4 +1,4 @@
-"""Where the gateway listens, which models it leads to, what it keeps and what it takes in."""
+"""Where the gateway listens, which models it leads to, and where it keeps what it records."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from authz_service.config import scalars
 from authz_service.config.faults import Place
-from authz_service.config.model import Credential, Limits, Listen, Model, Tls
+from authz_service.config.model import Credential, Listen, Model, Tls
 from authz_service.config.section import Read, Refused, Section, shortened
 from authz_service.config.tree import Node, Scalar
 
-MIB: Final = 1024 * 1024
 DEFAULT_STORE: Final = "sqlite:///authz.db"
 
 _MODEL_NAME = scalars.word(
@@ -106,18 +105,6 @@ def _prefix(node: Node) -> str:
     if not value.isascii():
         raise Refused("must be ASCII, since it goes into a header")
     return value
-
-
-def read_limits(root: Section) -> Limits:
-    """`limits`: what is larger or deeper is refused."""
-    section = root.section_or_empty("limits")
-    default = Limits()
-    limits = Limits(
-        body=section.optional("body", scalars.size(1024, 256 * MIB), default.body),
-        depth=section.optional("depth", scalars.whole_number(4, 200), default.depth),
-    )
-    section.close()
-    return limits
 
 
 def read_store(root: Section) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from authz_service.config.notify_values import Notify
 from authz_service.config.record_values import Record
 from authz_service.core.holds import Approval
+from authz_service.core.limits import Limit
 from authz_service.masking.options import Options
 from authz_service.masking.placeholders import Place
 
@@ -277,10 +278,11 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest body (bytes, each direction when it must be whole) and the deepest JSON."""
+    """The largest body (bytes, each direction when it must be whole), the deepest JSON, and the rates."""
 
     body: int = 8 * 1024 * 1024
     depth: int = 64
+    rates: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

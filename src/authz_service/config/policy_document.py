@@ -6,6 +6,7 @@ from typing import Any
 
 from authz_service.config.model import Config, PresidioDetector, Review
 from authz_service.core.holds import Stage
+from authz_service.core.limits import Limit
 from authz_service.core.stage_terms import terms
 from authz_service.masking.options import Options
 from authz_service.policy.compiled import RuleSet
@@ -41,7 +42,14 @@ def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any
         },
         "review": _review(config.review),
         "noise": [list(path) for path in config.holds.noise],
+        **({"limits": [_limit(limit) for limit in config.limits.rates]} if config.limits.rates else {}),
     }
+
+
+def _limit(limit: Limit) -> list[object]:
+    rates = limit.rates
+    numbers = (rates.requests_per_minute, rates.tokens_per_minute, rates.tokens_per_day, rates.concurrent)
+    return [limit.by.value, sorted(limit.only), *numbers]
 
 
 def _review(review: Review) -> list[object]:

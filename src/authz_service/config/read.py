@@ -11,9 +11,10 @@ from authz_service.config import scalars
 from authz_service.config.approvals import read_approvals
 from authz_service.config.conditions import ConditionReader
 from authz_service.config.faults import BadConfiguration, Report
-from authz_service.config.gateway import read_limits, read_listen, read_models, read_store
+from authz_service.config.gateway import read_listen, read_models, read_store
 from authz_service.config.holds import read_holds
 from authz_service.config.issuers import read_identity
+from authz_service.config.limits import read_limits
 from authz_service.config.link import read_link
 from authz_service.config.login import read_logins
 from authz_service.config.masks import OptionsCheck, PatternCheck, read_detectors, read_masks
@@ -117,7 +118,7 @@ def _read_root(
         paths=paths,
         holds=read_holds(root, surroundings.noise_roots),
         approvals=tuple(approval for approval in approvals.values() if approval is not None),
-        limits=read_limits(root),
+        limits=read_limits(root, models),
         store_url=read_store(root),
         record=read_record(root, base),
         detector_options=options,

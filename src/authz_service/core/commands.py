@@ -7,6 +7,7 @@ from dataclasses import field
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import AnswerHead
+from authz_service.core.limits import Demand
 from authz_service.core.ports import AnswerWanted, Hold, HoldDraft
 from authz_service.model_apis.base import ApiError
 from authz_service.values import value
@@ -23,6 +24,17 @@ class Judge:
     body: bytes
     caller: Caller
     is_edited: bool = False
+
+
+@value
+class Admit:
+    """Count the request, recording the `draft` it begins with, unless a limit is reached.
+
+    AdmissionAnswered.
+    """
+
+    demand: Demand
+    draft: EntryDraft
 
 
 @value
@@ -157,6 +169,7 @@ class Abort:
 
 Command = (
     Judge
+    | Admit
     | Record
     | RecordLater
     | OpenHold

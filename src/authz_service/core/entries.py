@@ -18,10 +18,13 @@ from authz_service.view.unread import Unread
 _EFFECTS = {effect: effect.name.lower() for effect in Effect}
 
 
-def received(request: Request, *, size: int) -> EntryDraft:
+def received(
+    request: Request, *, size: int, model: str | None = None, tokens: int | None = None
+) -> EntryDraft:
     """A verified caller's request came. `size` is that of its body in bytes.
 
-    With an API key `key` is its id: several keys share a name, and one of them may have leaked.
+    With an API key `key` is its id: several keys share a name, and one of them may have leaked. Where
+    limits count it, `tokens` is what it counts for until its end, and `model` whom it asks.
     """
     data: dict[str, Scalar] = {
         "api": request.api,
@@ -32,6 +35,8 @@ def received(request: Request, *, size: int) -> EntryDraft:
     }
     if request.caller.issuer == API_KEYS:
         data["key"] = str(request.caller.claims["key"])
+    if tokens is not None:
+        data |= {"model": model, "tokens": tokens}
     return EntryDraft(
         Kind.REQUEST_RECEIVED,
         request.session,
@@ -78,10 +83,14 @@ def released(
     return EntryDraft(Kind.REQUEST_RELEASED, request.session, data, {"body": body}, request.pseudonym)
 
 
-def refused(request: Request, *, code: str, status: int, body: bytes | None = None) -> EntryDraft:
-    """The request goes nowhere; the caller is told `code` with `status`."""
+def refused(
+    request: Request, *, code: str, status: int, body: bytes | None = None, limit: str = ""
+) -> EntryDraft:
+    """The request goes nowhere; the caller is told `code` with `status`. `limit` is the one reached."""
     payloads = {} if body is None else {"body": body}
     data: dict[str, Scalar] = {"code": code, "status": status}
+    if limit:
+        data["limit"] = limit
     return EntryDraft(Kind.REQUEST_REFUSED, request.session, data, payloads, request.pseudonym)
 
 
@@ -139,12 +148,19 @@ def answer_refused(request: Request, *, code: str, original: bytes | None = None
     return EntryDraft(Kind.ANSWER_REFUSED, request.session, {"code": code}, payloads, request.pseudonym)
 
 
-def ended(request: Request, outcome: str, usage: Usage | None = None) -> EntryDraft:
-    """The exchange is over for the gateway; `outcome` becomes the session's status."""
+def ended(
+    request: Request, outcome: str, usage: Usage | None = None, tokens: int | None = None
+) -> EntryDraft:
+    """The exchange is over for the gateway; `outcome` becomes the session's status.
+
+    `tokens` is what limits count it for, where that is not the model's own count.
+    """
     data: dict[str, Scalar] = {"outcome": outcome}
     if usage is not None:
         data["prompt_tokens"] = usage.prompt_tokens
         data["completion_tokens"] = usage.completion_tokens
+    if tokens is not None:
+        data["tokens"] = tokens
     return EntryDraft(Kind.EXCHANGE_ENDED, request.session, data)
 
 

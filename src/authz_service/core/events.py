@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from authz_service.core.holds import Approval
+from authz_service.core.limits import Admission, Demand
 from authz_service.core.ports import AlreadyRejected, Attached, Hold, Opening
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import AnswerStep, RequestInspection
@@ -26,7 +27,7 @@ class RequestJudged:
 
     `approvals` are the definitions that the decision names, `new_hold` an id for a hold that may be
     opened, `now` seconds since the epoch; `model` is the name of the model that would be asked.
-    With `holds_answers` a rule may have the answer wait.
+    With `holds_answers` a rule may have the answer wait. `demand` is there where limits count the request.
     """
 
     decision: Decision
@@ -36,6 +37,14 @@ class RequestJudged:
     inspection: RequestInspection | None = None
     approvals: tuple[Approval, ...] = ()
     holds_answers: bool = False
+    demand: Demand | None = None
+
+
+@value
+class AdmissionAnswered:
+    """The store has counted the request, or a limit is reached and nothing is recorded."""
+
+    admission: Admission
 
 
 @value
@@ -173,6 +182,7 @@ Event = (
     BodyRead
     | RequestFailed
     | RequestJudged
+    | AdmissionAnswered
     | HoldAnswered
     | AnswerFound
     | HoldApproved

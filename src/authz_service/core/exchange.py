@@ -13,6 +13,8 @@
 Where a rule may hold answers, JUDGING and FORWARDED lead over SEEKING: the answer may be there already, and
 the whole of one that comes is kept back until it is judged as a whole.
 
+Where limits count a request, it is ADMITTING first, between JUDGING and what comes of its decision.
+
 What holds in every state: nothing is forwarded without a `Record` (or a `Consume`, which records)
 before it in the same list; a failed command drops the rest of its list and comes back as an event;
 an approval is used only through `Consume`, after the rules of that moment were asked again. An answer
@@ -35,6 +37,7 @@ from authz_service.core import entries, replies
 from authz_service.core.acts import AnswerHead
 from authz_service.core.commands import (
     Abort,
+    Admit,
     Command,
     Consume,
     CutAnswer,
@@ -54,6 +57,7 @@ from authz_service.core.commands import (
     WatchHold,
 )
 from authz_service.core.events import (
+    AdmissionAnswered,
     AnswerFailed,
     AnswerFound,
     AnswerJudged,
@@ -73,6 +77,8 @@ from authz_service.core.events import (
     WaitElapsed,
 )
 from authz_service.core.holds import Approval
+from authz_service.core.limit_headers import limit_reached, room
+from authz_service.core.limits import Admitted, Demand, LimitReached, estimated_answer
 from authz_service.core.ports import (
     AlreadyRejected,
     AnswerWanted,
@@ -88,6 +94,7 @@ from authz_service.core.ports import (
 )
 from authz_service.core.request import Request
 from authz_service.core.states import (
+    Admitting,
     AnswerConsuming,
     AnswerHeld,
     Answering,
@@ -109,6 +116,7 @@ from authz_service.errors import AuthzError, Unavailable
 from authz_service.framing.headers import EDITED_HEADER, RESPONDED_HEADER
 from authz_service.model_apis.base import ApiError
 from authz_service.policy.decision import Decision, Effect
+from authz_service.view.answer import Usage
 from authz_service.view.caller import Caller
 
 
@@ -133,6 +141,10 @@ class Exchange:
         self._is_record_in_flight = False
         self._is_answered = False
         self._was_superseded = False
+        self._demand: Demand | None = None
+        """What limits count it for; None where none does, and for an exchange that another process began."""
+        self._answer_tokens = 0
+        self._room: Mapping[str, str] = {}
 
     @property
     def is_closed(self) -> bool:
@@ -164,6 +176,8 @@ class Exchange:
                 return self._reading(event)
             case Judging() as state:
                 return self._judging(state, event)
+            case Admitting() as state:
+                return self._admitting(state, event)
             case Seeking() as state:
                 return self._seeking(state, event)
             case Opening() as state:
@@ -202,24 +216,59 @@ class Exchange:
                     self._original = _before_masking(state.body, event)
                 if decision.effect is Effect.DENY:
                     return self._deny(state.body, event)
-                if event.holds_answers:
-                    return self._seek(state, event)
-                return self._allow_or_hold(state.body, event, previous=state.previous)
+                if event.demand is not None and not self.is_recorded:
+                    return self._admit(state, event, event.demand)
+                self._demand = event.demand
+                return self._go_on(state.body, event, state.previous)
             case _:
                 raise self._illegal(event)
+
+    def _admit(self, state: Judging, judged: RequestJudged, demand: Demand) -> list[Command]:
+        """Limits count it by the very entry that it begins with."""
+        self.state = Admitting(state.body, judged, state.previous)
+        received = self._received(size=len(state.body), model=judged.model, tokens=demand.tokens)
+        self.is_recorded = self._is_record_in_flight = True
+        return [Admit(demand, received)]
+
+    def _admitting(self, state: Admitting, event: Event) -> list[Command]:
+        match event:
+            case AdmissionAnswered(Admitted() as admitted):
+                self._demand = state.judged.demand
+                self._room = room(admitted, api=self.request.api)
+                return self._go_on(state.body, state.judged, state.previous)
+            case AdmissionAnswered(LimitReached() as reached):
+                self.is_recorded = False
+                return self._limited(state, reached)
+            case _:
+                raise self._illegal(event)
+
+    def _limited(self, state: Admitting, reached: LimitReached) -> list[Command]:
+        reply = limit_reached(reached, api=self.request.api, session=self.request.session)
+        limit = f"{reached.by.value}.{reached.what}"
+        code, status = reply.error.code, reply.error.status
+        self.is_recorded = True
+        received = self._received(size=len(state.body), model=state.judged.model, tokens=0)
+        refused = entries.refused(self.request, code=code, status=status, limit=limit)
+        ended = entries.ended(self.request, "limited")
+        return self._close(Record((received, refused, ended)), reply)
+
+    def _go_on(self, body: bytes, judged: RequestJudged, previous: str | None) -> list[Command]:
+        if judged.holds_answers:
+            return self._seek(body, judged, previous)
+        return self._allow_or_hold(body, judged, previous=previous)
 
     def _allow_or_hold(self, body: bytes, judged: RequestJudged, *, previous: str | None) -> list[Command]:
         if judged.decision.effect is Effect.ALLOW:
             return self._allow(body, judged)
         return self._open_hold(body, judged, judged.approvals, previous=previous)
 
-    def _seek(self, state: Judging, judged: RequestJudged) -> list[Command]:
+    def _seek(self, body: bytes, judged: RequestJudged, previous: str | None) -> list[Command]:
         """Before the model is asked: its answer to the same request may be there, waiting for people."""
         asked = _asked(judged)
         if asked is None:
             raise self._illegal(judged)
-        self.state = Seeking(state.body, judged, state.previous, was_recorded=self.is_recorded)
-        drafts = self._drafts(self._decided(judged), size=len(state.body))
+        self.state = Seeking(body, judged, previous, was_recorded=self.is_recorded)
+        drafts = self._drafts(self._decided(judged), size=len(body))
         wanted = AnswerWanted(
             self.request.session, self.request.caller, _answer_fingerprint(asked), asked.changes, drafts
         )
@@ -244,7 +293,7 @@ class Exchange:
         released = entries.released(self.request, model=judged.model, body=forward)
         decided = self._decided(judged)
         self.state = Forwarded(_asked(judged))
-        return [self._record(decided, released, size=len(body)), Forward(forward, judged.model)]
+        return [self._record(decided, released, size=len(body)), Forward(forward, judged.model, self._room)]
 
     def _deny(self, body: bytes, judged: RequestJudged) -> list[Command]:
         redacted = judged.inspection.redacted if judged.inspection else None
@@ -367,7 +416,7 @@ class Exchange:
         return [LeaveHold(), Judge(body, self.request.caller)]
 
     def _wait_elapsed(self, hold: Hold) -> list[Command]:
-        ended = entries.ended(self.request, "pending")
+        ended = self._ended("pending")
         return self._close(LeaveHold(), self._record(ended), self._pending(hold))
 
     def _rejudging(self, state: Rejudging, event: Event) -> list[Command]:
@@ -433,7 +482,7 @@ class Exchange:
         match event:
             case HoldConsumed(is_ours=True):
                 self.state = Forwarded(state.asked)
-                forward = Forward(state.hold.forward, state.hold.model, _marks(state.hold))
+                forward = Forward(state.hold.forward, state.hold.model, {**self._room, **_marks(state.hold)})
                 return [LeaveHold(), forward]
             case HoldConsumed(is_ours=False):
                 return self._judge_anew(state.body, state.hold)
@@ -458,6 +507,9 @@ class Exchange:
             return self._answer_failed(event.error, is_begun=state.is_started, status=state.status)
         if not isinstance(event, AnswerRead):
             raise self._illegal(event)
+        if self._demand is not None and event.step.release:
+            content_type = state.headers.get("content-type", "")
+            self._answer_tokens += estimated_answer(event.step.release, content_type)
         decision = event.decision
         if decision is not None and decision.effect is Effect.DENY:
             return self._deny_answer(state, event, decision)
@@ -492,7 +544,7 @@ class Exchange:
                 )
             )
         if step.is_last:
-            drafts.append(entries.ended(self.request, "completed", usage))
+            drafts.append(self._ended("completed", usage, is_whole=True))
             self.state = Closed()
         else:
             self.state = Answering(state.status, state.headers, is_started=True, usage=usage)
@@ -512,7 +564,7 @@ class Exchange:
         drafts = self._answer_drafts(state, event)
         original = _joined(state.originals, event.original)
         drafts.append(entries.answer_refused(self.request, code=error.code, original=original))
-        drafts.append(entries.ended(self.request, "answer_denied", event.step.usage or state.usage))
+        drafts.append(self._ended("answer_denied", event.step.usage or state.usage))
         ending = CutAnswer(error) if state.is_started else Reply(error, replies.retry(False))
         return self._close(Record(tuple(drafts)), ending)
 
@@ -721,7 +773,7 @@ class Exchange:
             is_edited=EDITED_HEADER in _answer_marks(hold),
         )
         outcome = "responded" if hold.is_response else "completed"
-        drafts = [*decided, released, entries.ended(self.request, outcome, held.usage)]
+        drafts = [*decided, released, self._ended(outcome, held.usage, is_whole=True)]
         if held.head is None:
             started = entries.answer_started(self.request, status=head.status, headers=head.headers)
             drafts.insert(len(decided) - 1, started)
@@ -734,8 +786,9 @@ class Exchange:
             case HoldConsumed(is_ours=True) if hold.answer is not None:
                 is_own = state.held.head is not None
                 marks = _answer_marks(hold)
+                given = {**self._room, **marks}
                 if not is_own:
-                    return self._close(LeaveHold(), GiveAnswer(hold.answer, state.body, marks))
+                    return self._close(LeaveHold(), GiveAnswer(hold.answer, state.body, given))
                 mark = [MarkAnswer(marks)] if marks else []
                 return self._close(LeaveHold(), *mark, ForwardAnswer(state.body, is_last=True))
             case HoldConsumed(is_ours=False) if state.held.request is not None:
@@ -750,7 +803,7 @@ class Exchange:
         if held.head is None:
             return [LeaveHold(), *self._refuse(reply, *drafts, outcome=outcome)]
         refused = entries.answer_refused(self.request, code=reply.error.code)
-        record = Record((*drafts, refused, entries.ended(self.request, outcome, held.usage)))
+        record = Record((*drafts, refused, self._ended(outcome, held.usage, is_whole=True)))
         return self._close(LeaveHold(), record, reply)
 
     def _answer_failed(self, error: AuthzError, *, is_begun: bool, status: int = 200) -> list[Command]:
@@ -758,7 +811,7 @@ class Exchange:
         is_failure = status >= 400
         api_error = ApiError(status if is_failure else 502, error.code, str(error), self.request.session)
         refused = entries.answer_refused(self.request, code=error.code)
-        record = Record((refused, entries.ended(self.request, "answer_failed")))
+        record = Record((refused, self._ended("answer_failed")))
         headers = {} if is_failure else replies.retry(False)
         return self._close(record, CutAnswer(api_error) if is_begun else Reply(api_error, headers))
 
@@ -783,7 +836,7 @@ class Exchange:
         """Envoy ended the stream. While the model has the request, Envoy does not say who broke it off:
         the caller or the model."""
         outcome = "broken_off" if isinstance(self.state, Forwarded | Answering) else "client_left"
-        return self._close(LeaveHold(), self._record(entries.ended(self.request, outcome)))
+        return self._close(LeaveHold(), self._record(self._ended(outcome)))
 
     def _killed(self, event: Killed) -> list[Command]:
         """An operator ended it. That order is on record before this; here its effect is."""
@@ -797,7 +850,7 @@ class Exchange:
         is_begun = isinstance(self.state, Answering) and self.state.is_started
         usage = self.state.usage if isinstance(self.state, Answering) else None
         refused = entries.answer_refused(self.request, code=reply.error.code)
-        record = Record((refused, entries.ended(self.request, "killed", usage)))
+        record = Record((refused, self._ended("killed", usage)))
         return self._close(LeaveHold(), record, CutAnswer(reply.error) if is_begun else reply)
 
     def _envoy_replied(self, event: AnswerStarted) -> list[Command]:
@@ -816,7 +869,7 @@ class Exchange:
             refused = entries.answer_refused(self.request, code=code)
         else:
             refused = entries.refused(self.request, code=code, status=event.error.status)
-        drafts = self._drafts(refused, entries.ended(self.request, "store_failed"))
+        drafts = self._drafts(refused, self._ended("store_failed"))
         self.state = Closed()
         reply = replies.refused(event.error, session=self.request.session)
         ending = Abort("the record could not be written") if event.answer_begun else reply
@@ -827,7 +880,7 @@ class Exchange:
         self, reply: Reply, *drafts: EntryDraft, outcome: str = "refused", size: int = 0
     ) -> list[Command]:
         refused = entries.refused(self.request, code=reply.error.code, status=reply.error.status)
-        ended = entries.ended(self.request, outcome)
+        ended = self._ended(outcome)
         return self._close(self._record(*drafts, refused, ended, size=size), reply)
 
     def _close(self, *commands: Command) -> list[Command]:
@@ -853,10 +906,24 @@ class Exchange:
         if self.is_recorded:
             return drafts
         self.is_recorded = self._is_record_in_flight = True
-        received = entries.received(self.request, size=size)
-        if self._keeps_originals:
-            received = entries.with_original(received, self._original)
-        return (received, *drafts)
+        return (self._received(size=size), *drafts)
+
+    def _received(self, *, size: int, model: str | None = None, tokens: int | None = None) -> EntryDraft:
+        received = entries.received(self.request, size=size, model=model, tokens=tokens)
+        return entries.with_original(received, self._original) if self._keeps_originals else received
+
+    def _ended(self, outcome: str, usage: Usage | None = None, *, is_whole: bool = False) -> EntryDraft:
+        """The end. Where limits count it, and not all of it is known from the model, with an estimate."""
+        if self._demand is None or (is_whole and usage is not None):
+            return entries.ended(self.request, outcome, usage)
+        if not (self._is_answered or isinstance(self.state, Forwarded)):
+            return entries.ended(self.request, outcome, usage, 0)
+        said = usage
+        if said is None and isinstance(self.state, Answering):
+            said = self.state.usage  # what it began with, which is not all of what it cost
+        least = 0 if said is None else said.prompt_tokens + said.completion_tokens
+        tokens = max(least, self._demand.prompt + self._answer_tokens)
+        return entries.ended(self.request, outcome, usage, tokens)
 
     def _size(self) -> int:
         return len(getattr(self.state, "body", b""))

@@ -11,6 +11,7 @@ from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import Act, ActDraft, ActKind, AnswerHead, Review
 from authz_service.core.business_hours import Zones
 from authz_service.core.holds import Approval, StageRef, Timed, Verdict, Vote
+from authz_service.core.limits import Admission, Demand
 from authz_service.view.caller import Caller
 
 Item = TypeVar("Item")
@@ -320,6 +321,13 @@ class Store(Protocol):
 
     def append(self, *drafts: EntryDraft) -> Awaitable[None]:
         """Record entries, in order, in one transaction; its turn is by when this was called."""
+        ...
+
+    def admit(self, demand: Demand, draft: EntryDraft) -> Awaitable[Admission]:
+        """Count a request, recording the entry it begins with, unless one of its limits is reached.
+
+        Nothing is recorded then. A session with the status `limited` does not count.
+        """
         ...
 
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:

@@ -26,6 +26,15 @@ class Judging:
 
 
 @value
+class Admitting:
+    """The store is asked whether the limits have room; the rules have said that it may go on."""
+
+    body: bytes
+    judged: RequestJudged
+    previous: str | None
+
+
+@value
 class Seeking:
     """The store is asked whether the answer is there already; `was_recorded` before it was."""
 
@@ -149,6 +158,7 @@ class Closed:
 State = (
     Reading
     | Judging
+    | Admitting
     | Seeking
     | Opening
     | Waiting
@@ -161,5 +171,5 @@ State = (
     | AnswerConsuming
     | Closed
 )
-Undecided = Reading | Judging | Seeking | Opening | Waiting | Rejudging | Consuming
+Undecided = Reading | Judging | Admitting | Seeking | Opening | Waiting | Rejudging | Consuming
 HeldAnswer = AnswerHeld | AnswerRejudging | AnswerConsuming

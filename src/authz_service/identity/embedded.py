@@ -73,7 +73,9 @@ class EmbeddedIssuer:
             if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
                 raise ValueError(f"a name has 1 to {LONGEST_NAME} printable characters")
         if not all(map(is_word, scope)):
-            raise ValueError("a scope has words such as model:llama, api:openai_chat or path:/health")
+            raise ValueError(
+                "a scope has words such as model:llama, api:openai_chat, path:/health or tokens:100000"
+            )
         claims: dict[str, object] = {
             "iss": EMBEDDED_ISSUER,
             "aud": audience,

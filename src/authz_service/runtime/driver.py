@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar, assert_never
 from authz_service.core.acts import AnswerHead
 from authz_service.core.commands import (
     Abort,
+    Admit,
     Command,
     Consume,
     CutAnswer,
@@ -30,6 +31,7 @@ from authz_service.core.commands import (
     WatchHold,
 )
 from authz_service.core.events import (
+    AdmissionAnswered,
     AnswerFailed,
     AnswerFound,
     CallerLeft,
@@ -223,6 +225,8 @@ class Driver:
                 await self.transport.forward(command.body, command.model, command.marks)
             case ReadAnswer():
                 return await self._read_answer(command)
+            case Admit():
+                return await self._admit(command)
             case OpenHold() | FindAnswer() | Consume():
                 return await self._hold(command)
             case JudgeAnswer():
@@ -256,6 +260,13 @@ class Driver:
         except AuthzError as error:
             return self._failed(error)
         return None
+
+    async def _admit(self, command: Admit) -> Event:
+        try:
+            work = self.gateway.store.admit(command.demand, command.draft)
+            return AdmissionAnswered(await self._to_the_end(work))
+        except AuthzError as error:
+            return self._failed(error)
 
     async def _hold(self, command: OpenHold | FindAnswer | Consume) -> Event:
         store = self.gateway.store

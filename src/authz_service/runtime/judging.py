@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from authz_service.core.events import RequestFailed, RequestJudged
+from authz_service.core.limits import demand_of
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Forbidden, NotFound, Unreadable
 from authz_service.inspection.request import inspect_request
@@ -73,7 +74,9 @@ def _judge_path(
             f"and not among the paths that may pass unread. {why_unsupported(request.path)}"
         )
         raise NotFound(message.rstrip(), code="unknown_path")
-    return RequestJudged(decision=decision, model=listed[0].model, new_hold=new_hold, now=now)
+    model = listed[0].model
+    demand = demand_of(rules.config.limits.rates, caller, request.pseudonym, model, None)
+    return RequestJudged(decision=decision, model=model, new_hold=new_hold, now=now, demand=demand)
 
 
 def _judge_body(
@@ -110,6 +113,9 @@ def _judge_body(
         inspection=inspection if len(body) <= LARGEST_INLINE else inspection.in_full(),
         approvals=rules.approvals_of(decision.approvals),
         holds_answers=rules.policy.holds_answers,
+        demand=demand_of(
+            rules.config.limits.rates, caller, request.pseudonym, rules.models[asked], inspection.view
+        ),
     )
     try:
         require_permitted(inspection.view.unread, decision.permits)

@@ -16,6 +16,7 @@ MOST_GROUPS = 64
 DEFAULT_LIFETIME = 90 * 86_400.0
 SHORTEST_LIFETIME = 60.0
 LONGEST_LIFETIME = 366 * 86_400.0
+MOST_TOKENS = 10**12 - 1
 LONGEST_OVERLAP = 30 * 86_400.0
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -87,7 +88,11 @@ def _words(request: pb.CreateKeyRequest) -> tuple[str, ...]:
     kinds = (("model", request.models), ("api", request.apis), ("path", request.paths))
     if any(path != EVERY and not path.startswith("/") for path in request.paths):
         raise Unreadable("a path begins with /", code="key_scope_unreadable")
-    return tuple(dict.fromkeys(f"{kind}:{name}" for kind, names in kinds for name in names))
+    words = tuple(dict.fromkeys(f"{kind}:{name}" for kind, names in kinds for name in names))
+    tokens = request.tokens_per_day
+    if not 0 <= tokens <= MOST_TOKENS:
+        raise Unreadable(f"a budget is of 1 to {MOST_TOKENS} tokens a day", code="key_scope_unreadable")
+    return (*words, f"tokens:{tokens}") if tokens else words
 
 
 def _require_known(what: str, names: Sequence[str], known: Collection[str]) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -96,6 +96,8 @@ sessions = Table(
     Column("prompt_tokens", BigInteger),
     Column("completion_tokens", BigInteger),
     Column("key", String),
+    # What limits count it for: estimated while it is under way, then as the model said.
+    Column("tokens", BigInteger),
     Index("sessions_seq", "seq", unique=True),
     Index("sessions_subject", "subject", "seq"),
     # One for each filter of a list; where most rows have the same value, for the others alone.

@@ -12,6 +12,7 @@ from authz_service.audit.draft import EntryDraft
 from authz_service.audit.merkle import Frontier
 from authz_service.core.acts import ActDraft
 from authz_service.core.api_keys import ApiKey, KeysRead
+from authz_service.core.limits import Admission, Demand
 from authz_service.core.live_sessions import ToEnd
 from authz_service.core.notifications import Notification, NotificationPage, NotificationQuery, Queue
 from authz_service.core.ports import (
@@ -36,6 +37,7 @@ from authz_service.core.revocations import Revocation, RevocationsRead, Revoked
 from authz_service.errors import Unavailable
 from authz_service.store import (
     acting,
+    admitting,
     api_key_rows,
     ending,
     live_sessions,
@@ -103,6 +105,10 @@ class SqlStore:
             transaction.record(*drafts)
 
         return self._writer.start(record, size=_size(drafts))
+
+    def admit(self, demand: Demand, draft: EntryDraft) -> asyncio.Future[Admission]:
+        """See `Store.admit`."""
+        return self._writer.start(lambda t: admitting.admit(t, demand, draft), size=_size((draft,)))
 
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
         """See `Store.open_hold`."""

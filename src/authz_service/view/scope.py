@@ -12,12 +12,13 @@ LONGEST_SCOPE: Final = 64
 """Words of one caller's scope."""
 
 _WORD = re.compile(r"(model|api|path):([\x21-\x7e]{1,256})")
+_TOKENS = re.compile(r"tokens:([1-9][0-9]{0,11})")
 _OURS = re.compile(r"(?:model|api|path|tokens):")
 
 
 def is_word(word: str) -> bool:
-    """Whether this is a word of a scope: `model:NAME`, `api:NAME` or `path:PATH`, `*` for all."""
-    return _WORD.fullmatch(word) is not None
+    """Whether this is a word of a scope: `model:NAME`, `api:NAME`, `path:PATH` (`*` for all), `tokens:N`."""
+    return _WORD.fullmatch(word) is not None or _TOKENS.fullmatch(word) is not None
 
 
 def is_meant(word: str) -> bool:
@@ -30,22 +31,29 @@ class Scope:
     """The models, and the model APIs and paths by which they may be asked.
 
     A scope only narrows: whatever it permits, the rules judge. Without `models` it permits no model.
+    `tokens_per_day` is how many tokens may be used in any 24 hours.
     """
 
     models: frozenset[str] = frozenset()
     apis: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
+    tokens_per_day: int | None = None
 
     @classmethod
     def of(cls, words: Iterable[str]) -> Scope:
         """The scope of these words; raises `ValueError` for one that is none."""
         found: dict[str, set[str]] = {"model": set(), "api": set(), "path": set()}
+        most: list[int] = []
         for word in words:
+            if tokens := _TOKENS.fullmatch(word):
+                most.append(int(tokens[1]))
+                continue
             match = _WORD.fullmatch(word)
             if match is None:
                 raise ValueError("not a word of a scope")
             found[match[1]].add(match[2])
-        return cls(frozenset(found["model"]), frozenset(found["api"]), frozenset(found["path"]))
+        models, apis, paths = (frozenset(found[kind]) for kind in ("model", "api", "path"))
+        return cls(models, apis, paths, min(most, default=None))
 
     def has_model(self, *names: str) -> bool:
         """Whether a model may be asked that has these names: its own, and the one it was asked by."""

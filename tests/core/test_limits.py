@@ -1,0 +1,239 @@
+"""What a request is held to, and what an exchange does about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.commands import Admit, Command, Forward, OpenHold, Record, RecordLater, Reply
+from authz_service.core.events import (
+    AdmissionAnswered,
+    AnswerFailed,
+    AnswerRead,
+    AnswerStarted,
+    BodyRead,
+    CallerLeft,
+    Event,
+    RequestJudged,
+    StoreFailed,
+)
+from authz_service.core.exchange import Exchange
+from authz_service.core.limit_headers import limit_reached, room
+from authz_service.core.limits import (
+    Admitted,
+    Allowance,
+    CountedBy,
+    Demand,
+    Limit,
+    LimitReached,
+    Quota,
+    Rates,
+    demand_of,
+    estimated_answer,
+)
+from authz_service.core.request import Request
+from authz_service.errors import Unavailable
+from authz_service.inspection.results import AnswerStep
+from authz_service.policy.decision import Effect
+from authz_service.view.answer import Usage
+from authz_service.view.caller import API_KEYS, Caller
+from authz_service.view.request import RequestView
+
+NOW = 1_800_000_000.0
+DEMAND = Demand((Quota(CountedBy.CALLER, "pseudonym", Rates(requests_per_minute=1)),), prompt=10, answer=90)
+ADMITTED = AdmissionAnswered(Admitted(NOW, Allowance(1, 0, 60.0)))
+REACHED = LimitReached("requests_per_minute", CountedBy.CALLER, 1, NOW, 41.2)
+STREAM = AnswerStarted(200, {"content-type": "text/event-stream"}, is_last=False)
+ALICE = Caller("https://id", "alice", NOW + 3600, ("staff",))
+
+Judged = Callable[..., RequestJudged]
+
+
+def commands_of(request: Request, *events: Event) -> list[Command]:
+    exchange = Exchange(request)
+    commands: list[Command] = []
+    for event in events:
+        commands = exchange.handle(event)
+    return commands
+
+
+def drafts_of(commands: Sequence[Command]) -> dict[Kind, EntryDraft]:
+    recorded = [c for c in commands if isinstance(c, Record | RecordLater)]
+    return {draft.kind: draft for command in recorded for draft in command.drafts}
+
+
+def limited(judged: Judged, effect: Effect = Effect.ALLOW) -> RequestJudged:
+    return replace(judged(effect), demand=DEMAND)
+
+
+def test_what_limits_count_is_admitted_before_anything_goes_on(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    (admit,) = commands_of(request_of_alice, BodyRead(b"{}"), limited(judged))
+    assert isinstance(admit, Admit)
+    assert admit.draft.data["tokens"] == 100
+    assert admit.draft.data["model"] == "llama"
+    record, forward = commands_of(request_of_alice, BodyRead(b"{}"), limited(judged), ADMITTED)
+    assert Kind.REQUEST_RECEIVED not in drafts_of([record])
+    assert isinstance(forward, Forward)
+    assert forward.marks["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_a_request_that_people_decide_is_counted_when_it_comes(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    held = limited(judged, Effect.HOLD)
+    (admit,) = commands_of(request_of_alice, BodyRead(b"{}"), held)
+    assert isinstance(admit, Admit)
+    (opening,) = commands_of(request_of_alice, BodyRead(b"{}"), held, ADMITTED)
+    assert isinstance(opening, OpenHold)
+
+
+def test_a_limit_that_is_reached_ends_it_on_record_and_uses_nothing(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    record, reply = commands_of(
+        request_of_alice, BodyRead(b"{}"), limited(judged), AdmissionAnswered(REACHED)
+    )
+    drafts = drafts_of([record])
+    assert list(drafts) == [Kind.REQUEST_RECEIVED, Kind.REQUEST_REFUSED, Kind.EXCHANGE_ENDED]
+    assert drafts[Kind.REQUEST_RECEIVED].data["tokens"] == 0
+    assert drafts[Kind.REQUEST_REFUSED].data["limit"] == "caller.requests_per_minute"
+    assert drafts[Kind.EXCHANGE_ENDED].data["outcome"] == "limited"
+    assert isinstance(reply, Reply)
+    assert (reply.error.status, reply.headers["retry-after"]) == (429, "42")
+
+
+def test_without_a_limit_nothing_is_admitted(request_of_alice: Request, judged: Judged) -> None:
+    _, forward = commands_of(request_of_alice, BodyRead(b"{}"), judged(Effect.ALLOW))
+    assert isinstance(forward, Forward)
+    assert forward.marks == {}
+
+
+def test_a_store_that_is_away_admits_nobody(request_of_alice: Request, judged: Judged) -> None:
+    away = StoreFailed(Unavailable("away"), answer_begun=False)
+    commands = commands_of(request_of_alice, BodyRead(b"{}"), limited(judged), away)
+    reply = commands[-1]
+    assert isinstance(reply, Reply)
+    assert reply.error.status == 503
+    assert drafts_of(commands)[Kind.REQUEST_RECEIVED]
+
+
+def piece(body: bytes, usage: Usage | None = None, *, is_last: bool = False) -> AnswerRead:
+    return AnswerRead(AnswerStep(body, {}, {}, usage=usage, is_last=is_last))
+
+
+@pytest.mark.parametrize(
+    ("events", "tokens"),
+    [
+        ((CallerLeft(),), 10),
+        ((STREAM, piece(b"data: 1\n\n" * 7), CallerLeft()), 17),
+        ((STREAM, piece(b"data: 1\n\n", Usage(500, 1)), CallerLeft()), 501),
+        ((STREAM, piece(b"data: 1\n\n" * 7, is_last=True)), 17),
+        ((STREAM, piece(b"data: 1\n\n" * 7, Usage(1, 2), is_last=True)), None),
+        ((AnswerFailed(Unavailable("x")),), 10),
+    ],
+)
+def test_what_the_model_does_not_say_is_estimated_at_the_end(
+    request_of_alice: Request, judged: Judged, events: tuple[Event, ...], tokens: int | None
+) -> None:
+    commands = commands_of(request_of_alice, BodyRead(b"{}"), limited(judged), ADMITTED, *events)
+    assert drafts_of(commands)[Kind.EXCHANGE_ENDED].data.get("tokens") == tokens
+
+
+def test_who_leaves_before_the_model_is_asked_has_used_no_tokens(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    held = limited(judged, Effect.HOLD)
+    commands = commands_of(request_of_alice, BodyRead(b"{}"), held, ADMITTED, CallerLeft())
+    assert drafts_of(commands)[Kind.EXCHANGE_ENDED].data["tokens"] == 0
+
+
+def view(**parameters: object) -> RequestView:
+    return RequestView(
+        "openai_chat", "chat", "llama", False, (), parameters=parameters, token_estimate=10, choices=2
+    )
+
+
+def limit(by: CountedBy, *only: str, **rates: int) -> Limit:
+    return Limit(by, Rates(**rates), frozenset(only))
+
+
+def test_of_all_that_is_meant_for_a_request_the_lowest_counts() -> None:
+    limits = (
+        limit(CountedBy.CALLER, requests_per_minute=60, concurrent=4),
+        limit(CountedBy.CALLER, "staff", requests_per_minute=90, tokens_per_day=7),
+        limit(CountedBy.CALLER, "interns", requests_per_minute=1),
+        limit(CountedBy.MODEL, "llama", concurrent=3),
+        limit(CountedBy.MODEL, "other", concurrent=1),
+        limit(CountedBy.KEY, requests_per_minute=5),
+    )
+    demand = demand_of(limits, ALICE, "p", "llama", view(max_tokens=50))
+    assert demand is not None
+    assert demand.quotas == (
+        Quota(CountedBy.CALLER, "p", Rates(requests_per_minute=60, concurrent=4, tokens_per_day=7)),
+        Quota(CountedBy.MODEL, "llama", Rates(concurrent=3)),
+    )
+    assert (demand.prompt, demand.answer, demand.tokens) == (10, 100, 110)
+
+
+def test_whose_groups_may_be_missing_has_the_limits_of_every_group() -> None:
+    limits = (limit(CountedBy.CALLER, "interns", requests_per_minute=1),)
+    assert demand_of(limits, ALICE, "p", "llama", view()) is None
+    assert demand_of(limits, replace(ALICE, groups_complete=False), "p", "llama", view()) is not None
+
+
+def test_a_key_has_the_limits_of_keys_and_of_its_scope() -> None:
+    key = Caller(API_KEYS, "batch", NOW, (), claims={"key": "key_1"}, scope=("model:*", "tokens:500"))
+    limits = (limit(CountedBy.KEY, "batch", tokens_per_day=900), limit(CountedBy.KEY, "other", concurrent=1))
+    demand = demand_of(limits, key, "p", "llama", None)
+    assert demand == Demand((Quota(CountedBy.KEY, "key_1", Rates(tokens_per_day=500)),))
+    service = replace(key, issuer="https://id")
+    demand = demand_of((), service, "p", "llama", None)
+    assert demand == Demand((Quota(CountedBy.CALLER, "p", Rates(tokens_per_day=500)),))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "released", "tokens"),
+    [
+        ("text/event-stream; charset=utf-8", b"data: a\n\n" * 3, 3),
+        ("text/event-stream", b"data: " + b"many words " * 300 + b"\n\n", 11),
+        ("application/x-ndjson", b"{}\n" * 4, 4),
+        ("application/json", b"x" * 400, 100),
+    ],
+)
+def test_an_answer_is_estimated_by_its_framing(content_type: str, released: bytes, tokens: int) -> None:
+    assert estimated_answer(released, content_type) == tokens
+
+
+def test_anthropic_has_its_own_names_and_moments() -> None:
+    admitted = Admitted(NOW, Allowance(5, 4, 60.0), Allowance(100, -3, 86_400.0))
+    assert room(admitted, api="anthropic") == {
+        "anthropic-ratelimit-requests-limit": "5",
+        "anthropic-ratelimit-requests-remaining": "4",
+        "anthropic-ratelimit-requests-reset": "2027-01-15T08:01:00Z",
+        "anthropic-ratelimit-tokens-limit": "100",
+        "anthropic-ratelimit-tokens-remaining": "0",
+        "anthropic-ratelimit-tokens-reset": "2027-01-16T08:00:00Z",
+    }
+    assert room(admitted, api="openai_chat")["x-ratelimit-reset-tokens"] == "24h0m0s"
+
+
+@pytest.mark.parametrize(
+    ("reached", "retry", "after"),
+    [
+        (REACHED, "true", "42"),
+        (replace(REACHED, what="tokens_per_day", again=4000.0), "false", "4000"),
+        (replace(REACHED, what="concurrent", again=1.0), "true", "1"),
+        (replace(REACHED, again=None), "false", None),
+    ],
+)
+def test_sdks_are_told_to_retry_only_what_has_room_within_a_minute(
+    reached: LimitReached, retry: str, after: str | None
+) -> None:
+    reply = limit_reached(reached, api="openai_chat", session="ses_1")
+    assert (reply.error.status, reply.headers["x-should-retry"]) == (429, retry)
+    assert reply.headers.get("retry-after") == after

@@ -1,0 +1,260 @@
+"""Limits counted from the record: on both databases, by several processes, under any schedule."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.store.conftest import START, Make, Place
+
+from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.core.limits import (
+    Admission,
+    Admitted,
+    CountedBy,
+    Demand,
+    LimitReached,
+    Quota,
+    Rates,
+)
+from authz_service.store.sql_store import SqlStore
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+def demand(*, caller: str = "alice", tokens: int = 0, **rates: int) -> Demand:
+    return Demand((Quota(CountedBy.CALLER, f"p-{caller}", Rates(**rates)),), prompt=tokens)
+
+
+def begun(make: Make, session: str, caller: str, wanted: Demand) -> EntryDraft:
+    draft = make.received(session, caller)
+    counted: dict[str, Scalar] = {"model": "llama", "tokens": wanted.tokens}
+    return EntryDraft(draft.kind, session, {**draft.data, **counted}, draft.payloads)
+
+
+def ended(session: str, outcome: str = "completed", **data: int) -> EntryDraft:
+    return EntryDraft(Kind.EXCHANGE_ENDED, session, {"outcome": outcome, **data})
+
+
+async def admit(
+    store: SqlStore, make: Make, wanted: Demand, *, caller: str = "alice", session: str = ""
+) -> Admission:
+    session = session or uuid.uuid4().hex
+    return await store.admit(wanted, begun(make, session, caller, wanted))
+
+
+def test_no_more_requests_than_the_limit_begin_in_any_minute(place: Place, make: Make, run: Run) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            wanted = demand(requests_per_minute=2)
+            first = await admit(store, make, wanted)
+            assert isinstance(first, Admitted)
+            assert first.requests is not None
+            assert (first.requests.limit, first.requests.left) == (2, 1)
+            place.clock.time = START + 30
+            assert isinstance(await admit(store, make, wanted), Admitted)
+            refused = await admit(store, make, wanted)
+            assert refused == LimitReached("requests_per_minute", CountedBy.CALLER, 2, refused.now, 30.0, 0)
+            of_bob = await admit(store, make, demand(caller="bob", requests_per_minute=2), caller="bob")
+            assert isinstance(of_bob, Admitted)
+            place.clock.time = START + 59.9
+            assert isinstance(await admit(store, make, wanted), LimitReached)
+            place.clock.time = START + 60
+            assert isinstance(await admit(store, make, wanted), Admitted)
+            assert isinstance(await admit(store, make, wanted), LimitReached)
+
+    run(go())
+
+
+def test_a_refused_request_leaves_nothing_on_record_by_itself_and_counts_for_nothing(
+    place: Place, make: Make, run: Run
+) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            wanted = demand(requests_per_minute=1)
+            await admit(store, make, wanted, session="a")
+            await admit(store, make, wanted, session="b")
+            assert await store.session("b") is None
+            # What the exchange records of a refusal has the status that does not count.
+            await store.append(begun(make, "b", "alice", demand()), ended("b", "limited"))
+            place.clock.time = START + 60
+            assert isinstance(await admit(store, make, wanted, session="c"), Admitted)
+
+    run(go())
+
+
+def test_tokens_are_counted_as_estimated_and_then_as_they_were(place: Place, make: Make, run: Run) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            wanted = demand(tokens=60, tokens_per_minute=100, tokens_per_day=150)
+            assert isinstance(await admit(store, make, wanted, session="a"), Admitted)
+            refused = await admit(store, make, wanted)
+            assert isinstance(refused, LimitReached)
+            assert (refused.what, refused.left, refused.again) == ("tokens_per_minute", 40, 60.0)
+            await store.append(ended("a", prompt_tokens=10, completion_tokens=20))
+            admitted = await admit(store, make, wanted, session="b")
+            assert isinstance(admitted, Admitted)
+            assert admitted.tokens is not None
+            assert (admitted.tokens.limit, admitted.tokens.left) == (100, 10)
+            await store.append(ended("b", "broken_off", tokens=90))
+            place.clock.time = START + 61
+            of_day = await admit(store, make, wanted)
+            assert isinstance(of_day, LimitReached)
+            assert (of_day.what, of_day.left, of_day.again) == ("tokens_per_day", 30, 86_400.0 - 61)
+            place.clock.time = START + 86_400
+            assert isinstance(await admit(store, make, wanted), Admitted)
+
+    run(go())
+
+
+def test_a_request_for_more_than_the_limit_never_has_room(place: Place, make: Make, run: Run) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            refused = await admit(store, make, demand(tokens=101, tokens_per_day=100))
+            assert isinstance(refused, LimitReached)
+            assert (refused.what, refused.again) == ("tokens_per_day", None)
+
+    run(go())
+
+
+def test_exchanges_at_once_are_those_without_an_end_of_the_last_hour(
+    place: Place, make: Make, run: Run
+) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            wanted = demand(concurrent=2)
+            await admit(store, make, wanted, session="a")
+            await admit(store, make, wanted, session="b")
+            refused = await admit(store, make, wanted)
+            assert isinstance(refused, LimitReached)
+            assert (refused.what, refused.again) == ("concurrent", 1.0)
+            await store.append(ended("a"))
+            assert isinstance(await admit(store, make, wanted, session="c"), Admitted)
+            # Of a process that never came back to end them.
+            place.clock.time = START + 3601
+            assert isinstance(await admit(store, make, wanted), Admitted)
+
+    run(go())
+
+
+def test_a_model_and_a_key_are_counted_over_all_callers(place: Place, make: Make, run: Run) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            model = Quota(CountedBy.MODEL, "llama", Rates(requests_per_minute=2))
+            key = Quota(CountedBy.KEY, "key_1", Rates(requests_per_minute=1))
+            alice, bob = Demand((model,)), Demand((model, key))
+            assert isinstance(await admit(store, make, alice), Admitted)
+            draft = begun(make, "k", "bob", bob)
+            with_key = EntryDraft(draft.kind, "k", {**draft.data, "key": "key_1"}, draft.payloads)
+            assert isinstance(await store.admit(bob, with_key), Admitted)
+            refused = await admit(store, make, alice)
+            assert isinstance(refused, LimitReached)
+            assert refused.by is CountedBy.MODEL
+            of_key = await admit(store, make, Demand((key,)))
+            assert isinstance(of_key, LimitReached)
+            assert of_key.by is CountedBy.KEY
+
+    run(go())
+
+
+def test_a_clock_that_goes_back_makes_no_room(place: Place, make: Make, run: Run) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            wanted = demand(requests_per_minute=1)
+            place.clock.time = START + 1000
+            assert isinstance(await admit(store, make, wanted), Admitted)
+            for earlier in (START, START + 900, START + 1059):
+                place.clock.time = earlier
+                assert isinstance(await admit(store, make, wanted), LimitReached)
+            place.clock.time = START + 1060
+            assert isinstance(await admit(store, make, wanted), Admitted)
+
+    run(go())
+
+
+@pytest.mark.postgres
+def test_processes_that_share_a_database_share_the_limits_exactly(
+    postgres_url: str, make: Make, run: Run
+) -> None:
+    place = Place(postgres_url)
+
+    async def go() -> None:
+        async with place.store(instance="one") as one, place.store(instance="two") as two:
+            wanted = demand(requests_per_minute=7, concurrent=7)
+            both = await asyncio.gather(*(admit(s, make, wanted) for _ in range(20) for s in (one, two)))
+            assert sum(isinstance(answer, Admitted) for answer in both) == 7
+
+    run(go())
+
+
+def test_an_exchange_that_comes_again_does_not_count_against_itself(
+    place: Place, make: Make, run: Run
+) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            wanted = demand(concurrent=1)
+            await admit(store, make, wanted, session="a")
+            with pytest.raises(Exception, match="begun before"):
+                await admit(store, make, wanted, session="a")
+
+    run(go())
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("admit"), st.integers(0, 40)),
+        st.tuples(st.just("end"), st.integers(0, 60)),
+        st.tuples(st.just("pass"), st.integers(1, 45)),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_no_schedule_admits_more_than_its_limits(
+    sqlite_url: str, make: Make, run: Run, steps: list[tuple[str, int]]
+) -> None:
+    """Of requests and exchanges at once never one more; of tokens what answers had beyond the estimate."""
+    place = Place(sqlite_url)
+    place.clock.time = START + 1_000_000
+    caller = uuid.uuid4().hex
+
+    async def go() -> None:
+        async with place.store() as store:
+            begun_at: dict[str, float] = {}
+            tokens: dict[str, int] = {}
+            beyond = 0
+            is_open: list[str] = []
+            for what, number in steps:
+                if what == "pass":
+                    place.clock.time += number
+                elif what == "end" and is_open:
+                    session = is_open.pop(0)
+                    beyond = max(beyond, number - tokens[session])
+                    tokens[session] = number
+                    await store.append(ended(session, prompt_tokens=number, completion_tokens=0))
+                elif what == "admit":
+                    session = uuid.uuid4().hex
+                    wanted = demand(
+                        caller=caller,
+                        tokens=number,
+                        requests_per_minute=4,
+                        tokens_per_minute=100,
+                        concurrent=3,
+                    )
+                    answer = await admit(store, make, wanted, caller=caller, session=session)
+                    if isinstance(answer, Admitted):
+                        begun_at[session], tokens[session] = place.clock.time, number
+                        is_open.append(session)
+                assert len(is_open) <= 3
+                recent = [s for s, at in begun_at.items() if at > place.clock.time - 60]
+                assert len(recent) <= 4
+                assert sum(tokens[s] for s in recent) <= 100 + 3 * max(0, beyond)
+
+    run(go())
