@@ -74,8 +74,8 @@ def test_what_limits_count_is_admitted_before_anything_goes_on(
 ) -> None:
     (admit,) = commands_of(request_of_alice, BodyRead(b"{}"), limited(judged))
     assert isinstance(admit, Admit)
-    assert admit.draft.data["tokens"] == 100
-    assert admit.draft.data["model"] == "llama"
+    assert admit.first.data["tokens"] == 100
+    assert admit.first.data["model"] == "llama"
     record, forward = commands_of(request_of_alice, BodyRead(b"{}"), limited(judged), ADMITTED)
     assert Kind.REQUEST_RECEIVED not in drafts_of([record])
     assert isinstance(forward, Forward)

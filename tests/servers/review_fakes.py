@@ -24,8 +24,8 @@ from authz_service.core.holds import (
     Vote,
     standing,
 )
-from authz_service.core.live_sessions import ToEnd
 from authz_service.core.limits import Admission, Demand
+from authz_service.core.live_sessions import ToEnd
 from authz_service.core.ports import (
     AnswerWanted,
     Attached,

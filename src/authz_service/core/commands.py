@@ -28,13 +28,13 @@ class Judge:
 
 @value
 class Admit:
-    """Count the request, recording the `draft` it begins with, unless a limit is reached.
+    """Count the request, recording `first`, the entry it begins with, unless a limit is reached.
 
     AdmissionAnswered.
     """
 
     demand: Demand
-    draft: EntryDraft
+    first: EntryDraft
 
 
 @value

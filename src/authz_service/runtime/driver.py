@@ -263,7 +263,7 @@ class Driver:
 
     async def _admit(self, command: Admit) -> Event:
         try:
-            work = self.gateway.store.admit(command.demand, command.draft)
+            work = self.gateway.store.admit(command.demand, command.first)
             return AdmissionAnswered(await self._to_the_end(work))
         except AuthzError as error:
             return self._failed(error)
