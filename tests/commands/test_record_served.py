@@ -19,9 +19,11 @@ from authz_service.cel.load import load_config
 from authz_service.config.keeping_values import Keep
 from authz_service.core.entries import caller_payload
 from authz_service.core.ports import HoldLimits
+from authz_service.core.revocations import Revocation, Revoked, RevokedBy
 from authz_service.runtime.record import Record, open_record
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_record import RecordReview
+from authz_service.servers.review_tokens import _entry as revocation_entry
 from authz_service.store.record_reader import reading
 from authz_service.view.caller import Caller
 
@@ -215,3 +217,23 @@ def test_beside_a_running_service_the_local_way_names_the_other(served: Served) 
     refused = served.run("record", "keep", "--list", person="oda")
     assert refused.exit_code == 2
     assert f"--server unix:{served.place.data.review_socket}" in refused.output
+
+
+def test_an_export_verifies_by_itself_after_whose_tokens_were_withdrawn_was_erased(
+    served: Served, tmp_path: Path
+) -> None:
+    alice = Revoked("https://issuer.example", RevokedBy.SUBJECT, "alice")
+    made = Revocation(alice, None, "left", "oda", 0.0)
+    entry = revocation_entry(Kind.TOKEN_REVOKED, made, PEOPLE["oda"])
+    served.thread.run(served.record.store.revoke(made, entry))
+    erase = ("record", "erase", "--subject", "alice", "--reason", "asked", "--yes")
+    assert served.ask(*erase).exit_code == 0
+    out = tmp_path / "out"
+    assert served.run("audit", "export", str(out), person="ada").exit_code == 0
+    assert verify(out).returncode == 0, verify(out).stdout
+    (revoked,) = served.entries("token.revoked")
+    assert revoked["data"]["subject"] == served.place.pseudonym(("https://issuer.example", "alice"))
+    tombstones = out / "tombstones.jsonl"
+    kept = tombstones.read_bytes().splitlines(keepends=True)
+    tombstones.write_bytes(b"".join(line for line in kept if b"record.erasure_ordered" not in line))
+    assert f"payload revoked of entry {revoked['seq']}" in verify(out).stdout
