@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
 
 from authz_service.commands.policy import command
 from authz_service.config.starter import starter_text
@@ -171,10 +173,27 @@ def test_a_file_that_is_no_text_is_one_line(tmp_path: Path) -> None:
     assert f"{file}:2:4: not UTF-8" in result.stderr
 
 
+def _with(configuration: str, part: str) -> str:
+    """The configuration with what another example adds to its sections."""
+    yaml = YAML(typ="safe")
+    whole = yaml.load(configuration)
+    for name, section in yaml.load(part).items():
+        known = whole.setdefault(name, {})
+        known.update(section)
+    text = io.StringIO()
+    yaml.dump(whole, text)
+    return text.getvalue()
+
+
 def test_the_examples_of_the_manual_hold(tmp_path: Path) -> None:
     manual = Path(__file__).parents[2] / "docs" / "configuration.md"
-    configuration, cases = re.findall(r"```yaml\n(.*?)```", manual.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.findall(r"```yaml\n(.*?)```", manual.read_text(encoding="utf-8"), re.DOTALL)
+    configuration, *parts, cases = found
     (tmp_path / "authz.yaml").write_text(configuration, encoding="utf-8")
+    for part in parts:
+        (tmp_path / "part.yaml").write_text(_with(configuration, part), encoding="utf-8")
+        checked = run("check", tmp_path / "part.yaml")
+        assert checked.exit_code == 0, checked.output
     (tmp_path / "authz.cases.yaml").write_text(cases, encoding="utf-8")
     result = run("test", tmp_path / "authz.yaml")
     assert result.exit_code == 0, result.output

@@ -92,6 +92,8 @@ SAMPLES = (
     Sample("/generate_stream", lambda t: {"inputs": t}, _streamed({"token": {"text": "ok"}})),
     Sample(f"{_V2}/infer", lambda t: {"inputs": [_tensor(t)]}, whole(_TENSORS)),
     Sample(f"{_V2}/versions/1/infer", lambda t: {"inputs": [_tensor(t)]}, whole(_TENSORS)),
+    Sample(f"{_V2}/infer_stream", lambda t: {"inputs": [_tensor(t)]}, _streamed(_TENSORS)),
+    Sample(f"{_V2}/versions/1/infer_stream", lambda t: {"inputs": [_tensor(t)]}, _streamed(_TENSORS)),
     Sample(f"{_V2}/generate", lambda t: {"text_input": t}, whole({"text_output": "ok"})),
     Sample(f"{_V2}/versions/1/generate", lambda t: {"text_input": t}, whole({"text_output": "ok"})),
     Sample(f"{_V2}/generate_stream", lambda t: {"text_input": t}, _streamed({"text_output": "ok"})),
