@@ -6,13 +6,17 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from tests.store.conftest import PostgresForTests
 
 from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
@@ -23,38 +27,40 @@ TWO = (Approval("two", (Stage("true", 2, 60.0),)),)
 LIMITS = HoldLimits(pending_per_caller=100, use_within=40.0)
 HEAD = AnswerHead(200, {"content-type": "application/json"})
 ISSUER = "https://issuer.example"
+Fresh = Callable[[], AbstractContextManager[str]]
+"""Makes a database for one run: its URL."""
 PEOPLE = st.sampled_from(["alice", "rita", "sam", "tom"])
 
 
 class Edits(RuleBasedStateMachine):
-    """One request of alice's at a time, on a real store on SQLite.
+    """One request of alice's, or the answer to one, at a time, on a real store.
 
     `bytes` are those that wait by what this model knows, `approved` who approved them since they do,
     `editors` who ever wrote something in their place.
     """
 
-    template: ClassVar[Path]
+    fresh: ClassVar[Fresh]
     make: ClassVar[Any]
 
     @initialize()
     def opens(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="authz-machine-"))
-        shutil.copy(self.template, self.folder / "authz.db")
+        self.database = ExitStack()
+        url = self.database.enter_context(type(self).fresh())
         self.loop = asyncio.new_event_loop()
-        self.place = self.make.place(f"sqlite:///{self.folder / 'authz.db'}")
+        self.place = self.make.place(url)
         self.store = self.run(self.place.open())
         self.count = 0
-        self.requests()
+        self.requests(is_answer=False)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(coroutine)
 
-    @rule()
-    def requests(self) -> None:
+    @rule(is_answer=st.booleans())
+    def requests(self, is_answer: bool) -> None:
         self.count += 1
-        opening = self.run(
-            self.store.open_hold(self.make.hold(request=f"r{self.count}", approvals=TWO), LIMITS)
-        )
+        draft = self.make.hold(f"s{self.count}", request=f"r{self.count}", approvals=TWO)
+        self.answer = HEAD if is_answer else None
+        opening = self.run(self.store.open_hold(replace(draft, answer=self.answer), LIMITS))
         assert isinstance(opening, Opened)
         self.hold: Hold = opening.hold
         self.bytes = self.hold.forward
@@ -85,7 +91,7 @@ class Edits(RuleBasedStateMachine):
         """An empty body stands for that of the request: an edit back."""
         shown = self.hold.digest if stale else hashlib.sha256(self.bytes).hexdigest()
         forward = body or self.hold.forward
-        answer = HEAD if is_response else None
+        answer = HEAD if is_response else self.answer
         revision = Revision(shown, forward, {}, (StageRef("two", 0),), answer=answer)
         person = (ISSUER, who)
         kind = ActKind.RESPOND if is_response else ActKind.EDIT
@@ -97,7 +103,9 @@ class Edits(RuleBasedStateMachine):
         assert who != "alice"
         assert shown == hashlib.sha256(self.bytes).hexdigest()
         assert not self.is_over
-        assert (after.forward, after.is_response) == (forward, is_response)
+        assert (after.forward, after.is_response, after.is_edited) == (forward, is_response, not is_response)
+        assert self.answer is None or not is_response
+        assert after.is_answer == (self.answer is not None)
         self.bytes = forward
         self.approved.clear()
         self.editors.add(who)
@@ -143,18 +151,40 @@ class Edits(RuleBasedStateMachine):
             self.run(self.store.close())
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
-            shutil.rmtree(self.folder)
+            self.database.close()
 
 
+@pytest.fixture
+def fresh_sqlite(sqlite_template: Path) -> Fresh:
+    @contextmanager
+    def database() -> Iterator[str]:
+        with tempfile.TemporaryDirectory(prefix="authz-machine-") as folder:
+            yield f"sqlite:///{shutil.copy(sqlite_template, Path(folder) / 'authz.db')}"
+
+    return database
+
+
+@pytest.fixture
+def fresh_postgres(postgres: PostgresForTests) -> Fresh:
+    @contextmanager
+    def database() -> Iterator[str]:
+        name = postgres.create()
+        yield postgres.url(name)
+        postgres.drop(name)
+
+    return database
+
+
+@pytest.mark.parametrize("which", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def test_in_any_order_of_edits_and_votes_only_what_others_approved_goes_out(
-    sqlite_template: Path, make: Any
+    which: str, request: pytest.FixtureRequest, make: Any
 ) -> None:
-    Edits.template = sqlite_template
+    Edits.fresh = staticmethod(request.getfixturevalue(f"fresh_{which}"))
     Edits.make = make
     run_state_machine_as_test(
         Edits,
         settings=settings(
-            max_examples=25,
+            max_examples=20 if which == "sqlite" else 8,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

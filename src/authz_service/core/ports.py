@@ -127,7 +127,8 @@ class Hold:
     @property
     def is_response(self) -> bool:
         """The answer is a reviewer's, and the model is not asked."""
-        return any(act.kind is ActKind.RESPOND for act in self.acts)
+        revisions = self.revisions
+        return bool(revisions) and revisions[-1].kind is ActKind.RESPOND
 
 
 @dataclass(frozen=True, slots=True)

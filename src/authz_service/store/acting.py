@@ -173,8 +173,11 @@ def _revise(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) 
     refuse_requester(row, draft.person, draft.account)
     refuse_decided(row, load_votes(transaction, row.id), transaction.now)
     detail = json.loads(row.detail)
-    if "answer" in detail and (draft.kind is ActKind.RESPOND or revision.answer is None):
+    is_of_answer = draft.kind is ActKind.EDIT and revision.answer is not None
+    if "answer" in detail and not is_of_answer:
         raise Conflict("an answer of the model's can be edited, released or withheld", code="answer_waits")
+    if is_of_answer and "answer" not in detail:
+        raise Conflict("no answer of the model's waits here; edit the request", code="request_waits")
     if revision.shown != row.digest:
         raise Conflict("what waits is not what you were shown; look at the hold again", code="digest_changed")
     stands = standing_of(transaction, row)
