@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ MARK = "case-%06d-"
 """Stands in a request's text, and says at the model whose it is."""
 
 BODY = 4096
+_CODE = re.compile(rb'"code": ?"([a-z_]+)"')
 OPEN_AT_ONCE = 500
 """Connections being opened at a time: a listener's backlog is no part of what is measured."""
 
@@ -77,7 +79,8 @@ class _Caller(asyncio.Protocol):
             if status == "200":
                 self._crowd.answered[self._number] = time.perf_counter()
             else:
-                self._crowd.faults[status] += 1
+                code = _CODE.search(self._message.body)
+                self._crowd.faults[f"{status} {code[1].decode() if code else ''}".strip()] += 1
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:

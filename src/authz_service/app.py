@@ -57,7 +57,7 @@ from authz_service.servers.checkpoint_metrics import CheckpointMetrics
 from authz_service.servers.ext_authz import ExtAuthz
 from authz_service.servers.ext_proc import ProcessServer
 from authz_service.servers.gateway import serve_gateway
-from authz_service.servers.metrics import ExchangeMetrics, serve_metrics
+from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_metrics
 from authz_service.servers.notify_metrics import NotifyMetrics
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls
@@ -238,7 +238,9 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             await base.verifier.warm()
         except AuthzError as error:
             log.warning("identity.keys_away", error=str(error))
-        collectors: list[Collector] = [] if gateway is None else [ExchangeMetrics(gateway)]
+        collectors: list[Collector] = [RecordMetrics(base.store, metadata.version("authz-service"))]
+        if gateway is not None:
+            collectors.append(ExchangeMetrics(gateway))
         address = ""
         if base.record is not None:
             collectors.append(CheckpointMetrics(base.record.checkpoints))

@@ -40,6 +40,7 @@ from authz_service.core.events import (
     HoldConsumed,
     Killed,
     RequestFailed,
+    RequestJudged,
     StoreFailed,
     WaitElapsed,
 )
@@ -320,6 +321,8 @@ class Driver:
             masked=None if original is None else original.masked,
         )
         self._mark(Doing.HAS)
+        if not self._has_waited and not command.is_edited:
+            self.gateway.decisions[_word(judged)] += 1
         if isinstance(judged, RequestFailed):
             return judged
         self._inspection = judged.inspection
@@ -389,6 +392,10 @@ class Driver:
         if self._watch is not None:
             self.gateway.waiting.leave(self._watch)
             self._watch = None
+
+
+def _word(judged: RequestJudged | RequestFailed) -> str:
+    return "refused" if isinstance(judged, RequestFailed) else judged.decision.effect.name.lower()
 
 
 def _tell(waiting: asyncio.Future[None], running: asyncio.Future[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ DRAIN_POLL_SECONDS = 0.05
 LARGEST_BUFFER = 512 * 1024 * 1024
 """Bytes of request bodies that a process keeps at a time; above it new requests get 503."""
 
-OPENED_AT_ONCE = 512
+OPENED_AT_ONCE = 128
 """Holds of a process that the store is asked to open at a time: of a burst of thousands the others wait here,
 or the last of them would have waited longer than the store may take."""
 
@@ -53,6 +54,8 @@ class Gateway:
     live: set[str] = field(default_factory=set)
     running: dict[str, Callable[[str], None]] = field(default_factory=dict)
     """By session: ends the exchange, with a reason for its caller."""
+    decisions: Counter[str] = field(default_factory=Counter)
+    """Requests by what was first decided of them: an effect, or `refused` where the rules were not asked."""
     buffered: int = 0
     is_stopping: bool = False
     openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))

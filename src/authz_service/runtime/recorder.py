@@ -34,6 +34,11 @@ class Recorder:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _writing: asyncio.Future[bool] | None = None
 
+    @property
+    def backlog(self) -> int:
+        """How many ends and counts the record does not have yet."""
+        return len(self._backlog)
+
     def later(self, drafts: tuple[EntryDraft, ...]) -> None:
         """Record `drafts` soon; the oldest of a full backlog is dropped, and recovery finds it."""
         if len(self._backlog) >= LONGEST_BACKLOG:

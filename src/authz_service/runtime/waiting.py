@@ -64,6 +64,11 @@ class Waiting:
         """How many exchanges wait for any hold in this process."""
         return sum(len(line) for line in self._lines.values())
 
+    @property
+    def approved(self) -> int:
+        """How many approved holds wait for their turn by the pace."""
+        return len(self._approved)
+
     def watch(self, hold: str, notify: Callable[[WatchEvent], None], *, seconds: float) -> Watch:
         """Join the line of `hold`; after `seconds` without a decision the event is WaitElapsed."""
         watch = Watch(hold, notify)

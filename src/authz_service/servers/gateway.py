@@ -12,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from authz_service.config.model import Link
 from authz_service.errors import Misconfigured
+from authz_service.servers.wire.methods import CHECK, PROCESS
 
 OPTIONS: Sequence[tuple[str, int]] = (
     # Envoy pings an idle connection while requests are held; a default server answers
@@ -53,7 +54,8 @@ async def serve_gateway(
         await server.start()
     else:
         await _start_on_socket(server, socket)
-    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    for name in ("", *(method.split("/")[1] for method in (CHECK, PROCESS))):
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     try:
         yield
     finally:

@@ -63,7 +63,7 @@ from authz_service.store.queueing import Outbox
 from authz_service.store.recovery import Heritage
 from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head
 from authz_service.store.transaction import Transaction
-from authz_service.store.writer import Writer
+from authz_service.store.writer import Commits, Writer
 
 Result = TypeVar("Result")
 
@@ -313,6 +313,16 @@ class SqlStore:
     async def retry_notification(self, notification_id: str, entry: EntryDraft, *, tries: float) -> None:
         """See `NotificationStore.retry_notification`."""
         await self._writer.run(lambda t: outbox_rows.retry(t, notification_id, entry, tries=tries))
+
+    @property
+    def commits(self) -> Commits:
+        """How long commits have taken."""
+        return self._writer.commits
+
+    @property
+    def queued(self) -> int:
+        """Units of work that wait to be committed."""
+        return self._writer.queued
 
     @property
     def forgetting(self) -> Forgetting:

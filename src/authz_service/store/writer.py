@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from authz_service.errors import AuthzError, Unavailable
@@ -39,6 +40,25 @@ class WriterLimits:
     patience: float = 5.0
 
 
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds in seconds, both ends of what a commit takes on any disk."""
+
+
+@dataclass(slots=True)
+class Commits:
+    """How long groups took to commit: `counts` for each of BUCKETS and one above. Counted in one thread."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    seconds: float = 0.0
+    units: int = 0
+
+    def add(self, seconds: float, units: int) -> None:
+        """One group of so many units."""
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds += seconds
+        self.units += units
+
+
 class _Unit(NamedTuple):
     work: Work[Any]
     size: int
@@ -58,6 +78,7 @@ class Writer:
     def __init__(self, committer: Committer, limits: WriterLimits) -> None:
         self._committer = committer
         self._limits = limits
+        self.commits = Commits()
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
         self._is_asleep = False
@@ -67,6 +88,11 @@ class Writer:
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def queued(self) -> int:
+        """Units that wait for their group."""
+        return len(self._queue)
 
     def start(self, work: Work[Result], *, size: int = 0) -> asyncio.Future[Result]:
         """Have `work` run in a transaction; the future has its result once committed. `size` in bytes.
@@ -119,12 +145,14 @@ class Writer:
 
     def _run(self) -> None:
         while group := self._next_group():
+            began = time.perf_counter()
             try:
                 answers = self._committer.commit_all([unit.attempt for unit in group])
             except BaseException as error:
                 # This thread must outlive any single fault.
                 self._committer.disconnect()
                 answers = [Failed(_as_unavailable(error)) for _ in group]
+            self.commits.add(time.perf_counter() - began, len(group))
             _deliver(group, answers)
             if len(group) > 1:
                 time.sleep(GATHERING_SECONDS)
