@@ -1,0 +1,48 @@
+"""What operators see of requests: how many, what was decided, and nothing of what was in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+import httpx
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.e2e.stack import CHAT, Stack
+
+CANARY = "zanzibar-quetzal-4711"
+SERVICES = ("", "envoy.service.auth.v3.Authorization", "envoy.service.ext_proc.v3.ExternalProcessor")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A gateway."""
+    with Stack(tmp_path_factory.mktemp("observed"), wait="1s") as running:
+        yield running
+
+
+def test_decisions_are_counted_and_no_prompt_token_or_name_is_in_metrics_or_logs(stack: Stack) -> None:
+    said = {**CHAT, "messages": [{"role": "user", "content": f"{CANARY} jane@example.com"}]}
+    answers = [stack.post(said, group, subject=CANARY) for group in ("staff", "strangers", "contractors")]
+    unreadable = stack.post(f'{{"model": "llama", "{CANARY}": '.encode(), "staff", subject=CANARY)
+    unknown = httpx.post(f"{stack.url}/v1/chat/completions", headers={"authorization": f"Bearer {CANARY}"})
+    assert [answer.status_code for answer in answers] == [200, 403, 409]
+    assert (unreadable.status_code, unknown.status_code) == (400, 401)
+
+    page = httpx.get(stack.info["metrics"]).text
+    for effect in ("allow", "hold", "deny", "refused"):
+        assert f'authz_decisions_total{{effect="{effect}"}} 1.0\n' in page
+    assert "authz_record_commit_seconds_bucket" in page
+    written = [page, (stack.folder / "up.log").read_text(errors="replace")]
+    logs = sorted((stack.data / "logs").glob("*"))
+    assert {log.name for log in logs} >= {"access.log", "service.log"}
+    written += [log.read_text(errors="replace") for log in logs]
+    assert not [text for text in written if CANARY in text or "jane@example.com" in text]
+
+
+def test_each_service_that_envoy_calls_is_healthy_by_its_name(stack: Stack) -> None:
+    with grpc.insecure_channel(f"unix:{stack.data / 'run' / 'service.sock'}") as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for name in SERVICES:
+            answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=10)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING, name
