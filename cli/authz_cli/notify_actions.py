@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import click
 import grpc
-from authz_api.v1.notifications_pb2_grpc import NotificationServiceStub
 
 from authz_api.v1 import notifications_pb2 as pb
+from authz_api.v1.notifications_pb2_grpc import NotificationServiceStub
 from authz_cli.client import PATIENCE, channel_to, failure, first_of
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import Object, time_text

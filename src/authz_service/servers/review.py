@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from authz_api.v1.notifications_pb2_grpc import add_NotificationServiceServicer_to_server
 
 from authz_api.v1.holds_pb2_grpc import add_HoldServiceServicer_to_server
 from authz_api.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
 from authz_api.v1.logins_pb2_grpc import add_LoginServiceServicer_to_server
+from authz_api.v1.notifications_pb2_grpc import add_NotificationServiceServicer_to_server
 from authz_api.v1.record_pb2_grpc import add_RecordServiceServicer_to_server
 from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
 from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from authz_api.v1.notifications_pb2_grpc import NotificationServiceServicer
-
 from authz_api.v1 import notifications_pb2 as pb
+from authz_api.v1.notifications_pb2_grpc import NotificationServiceServicer
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
 from authz_service.core.notifications import (
