@@ -43,7 +43,9 @@ def plain(data: bytes) -> None:
     text += f"\n{canary}\n"
     found = streamed(scanner(), [*pieces, "\n", canary[:5], canary[5:], "\n"])
     assert found == scanner().scan(text)
-    assert canary not in mask(text, SpanMerger(builtin_names()).take(Progress(found, len(text))))
+    masked = mask(text, SpanMerger(builtin_names()).take(Progress(found, len(text))))
+    # At the end only: elsewhere its digits may stand in a longer number, and are no card there.
+    assert not masked.endswith(f"{canary}\n")
 
 
 def _canary(data: bytes) -> str:
@@ -100,7 +102,7 @@ def dialect(data: bytes) -> None:
     wholes = {name: "".join(piece for of, piece in story if of == name) for name in names}
     assert heard == {name: masked for name, said in wholes.items() if (masked := _masked(said))}
     assert canary in wholes[last]
-    assert not any(canary in said for said in heard.values())
+    assert not any(said.endswith(f"{canary}\n") for said in heard.values())
 
 
 def _told(kind: Dialect, names: Sequence[str], pieces: Sequence[str]) -> list[Said]:
