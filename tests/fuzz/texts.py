@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 
+import pytest
 from tests.fuzz.decoders import cut
 from tests.inspection.dialects.base import Dialect, Said
 from tests.inspection.test_answer_dialects import DIALECTS
 
+from authz_service.errors import Unreadable
 from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.spans import SpanMerger, mask
 from authz_service.masking.detectors import build_scanner, builtin_names
@@ -55,7 +58,12 @@ def _canary(data: bytes) -> str:
 def embedded(data: bytes) -> None:
     """So does one of JSON in a string; and masked, what was a document still is one."""
     text, pieces = _decoded(data)
-    found = scanner().scan(text, embedded_json=True)
+    try:
+        found = scanner().scan(text, embedded_json=True)
+    except Unreadable as refused:  # half of a surrogate pair, which is refused in a stream as well
+        with pytest.raises(Unreadable, match=re.escape(str(refused))):
+            streamed(scanner(), pieces, embedded_json=True)
+        return
     assert streamed(scanner(), pieces, embedded_json=True) == found
     if _is_document(text):
         spans = SpanMerger(builtin_names()).take(Progress(found, len(text)))
