@@ -59,6 +59,15 @@ def test_what_is_in_the_scope_is_for_the_rules_to_judge(rules: Rules, scope: tup
     assert denied.decision.effect is Effect.DENY
 
 
+@pytest.mark.parametrize("named", ["llama", "gpt-4o"])
+@pytest.mark.parametrize("model", ["llama", "gpt-4o"])
+def test_a_model_is_named_by_its_name_or_an_alias(rules: Rules, named: str, model: str) -> None:
+    both = replace(rules, models={"llama": "llama", "gpt-4o": "llama", "qwen": "qwen", "q": "qwen"})
+    assert isinstance(judged(both, (f"model:{named}",), model=model), RequestJudged)
+    for other in ("model:qwen", "model:q"):
+        assert isinstance(judged(both, (other,), model=model), RequestFailed)
+
+
 @pytest.mark.parametrize("size", [1, LARGEST_INLINE])
 @pytest.mark.parametrize(
     "scope", [(), ("model:qwen",), ("model:llama", "api:anthropic"), ("api:openai_chat",), ("path:*",)]

@@ -102,7 +102,12 @@ def _judge_body(
     if masked:
         inspection = replace(inspection, findings=added(inspection.findings, masked))
     asked = inspection.view.model
-    require_scope(caller, (asked, rules.models[asked]), api=route.api.name, path=request.path)
+    require_scope(
+        caller,
+        _names(rules, asked) if caller.scope is not None else (asked,),
+        api=route.api.name,
+        path=request.path,
+    )
     decision = rules.policy.decide_request(RequestFacts(caller, inspection.view, inspection.findings, now))
     judged = RequestJudged(
         decision=decision,
@@ -136,6 +141,11 @@ def require_scope(caller: Caller, models: tuple[str, ...], *, api: str, path: st
         raise _out_of_scope(f"the model {models[0]}")
     if not scope.has_way(api, path):
         raise _out_of_scope(f"{path} ({api})")
+
+
+def _names(rules: Rules, model: str) -> tuple[str, ...]:
+    """The model's own name first, then its aliases."""
+    return (model, *(name for name, own in rules.models.items() if own == model and name != model))
 
 
 def require_path(caller: Caller, path: str) -> None:

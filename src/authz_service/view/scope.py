@@ -56,7 +56,7 @@ class Scope:
         return cls(models, apis, paths, min(most, default=None))
 
     def has_model(self, *names: str) -> bool:
-        """Whether a model may be asked that has these names: its own, and the one it was asked by."""
+        """Whether a model may be asked that has these names: its own, and its aliases."""
         return EVERY in self.models or not self.models.isdisjoint(names)
 
     def has_way(self, api: str, path: str) -> bool:
