@@ -12,9 +12,9 @@ from tests.servers.test_ext_proc_withdrawn import approved, holds
 
 from authz_service.app import rules_of
 from authz_service.cel.load import load_config
-from authz_service.core.acts import ActDraft, ActKind, Revision
+from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
 from authz_service.core.holds import StageRef
-from authz_service.core.ports import HoldLimits
+from authz_service.core.ports import HoldLimits, HoldState
 from authz_service.keys.ids import new_id
 
 SAID = "Tell a@b.example {}"
@@ -53,5 +53,41 @@ def test_what_was_masked_before_the_edit_is_found_for_the_rules_of_the_release(
             if not is_released:
                 assert first.immediate_response.status.code == 403
                 assert "request.released" not in await service.kinds(session)
+
+    asyncio.run(scenario())
+
+
+def test_a_persons_answer_is_masked_at_its_release_whatever_rules_it_was_written_under(
+    tmp_path: Path,
+) -> None:
+    said = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "Ask a@b.example"},
+        "finish_reason": "stop",
+    }
+    answer = {"id": "c", "object": "chat.completion", "created": 1, "model": "llama", "choices": [said]}
+
+    async def scenario() -> None:
+        async with asyncio.timeout(30), serving(tmp_path) as service, service.play() as play:
+            session, store = new_id("ses"), service.gateway.store
+            body = b'{"model": "llama", "messages": [{"role": "user", "content": "Whom do I ask?"}]}'
+            await play.send(request_headers(service.seal(CAROL, exchange=session)), request_body(body))
+            async with asyncio.timeout(10):
+                while not (waiting := await holds(service)):
+                    await asyncio.sleep(0.005)
+            (hold,) = waiting
+            head = AnswerHead(200, {"content-type": "application/json"})
+            written = json.dumps(answer).encode()  # by rules without masks, which are in force no more
+            revision = Revision(hold.digest, written, {}, (StageRef("security", 0),), answer=head)
+            rob = ("https://id", "rob")
+            respond = ActDraft(hold.id, ActKind.RESPOND, rob, rob, "rob", revision=revision)
+            await store.act(respond, HoldLimits())
+            await approved(service)
+            async with asyncio.timeout(10):
+                while len(now := await holds(service)) == 1 and not play.responses:
+                    assert now[0].state is not HoldState.RELEASED
+                    await asyncio.sleep(0.005)
+            assert {hold.state for hold in now} == {HoldState.SUPERSEDED, HoldState.PENDING}
+            assert "answer.released" not in [entry.kind for entry in await service.entries(session)]
 
     asyncio.run(scenario())
