@@ -28,9 +28,24 @@ def kill_service(stack: Stack) -> None:
     kill(stack, "serve")
 
 
-def stop_service(stack: Stack) -> None:
-    """Ask the service to end in order; it is started again like one that was killed."""
-    os.kill(stack.child("serve"), signal.SIGTERM)
+def stop_service(stack: Stack) -> int:
+    """Ask the service to end in order; it is started again like one that was killed. Its process id."""
+    process = stack.child("serve")
+    os.kill(process, signal.SIGTERM)
+    return process
+
+
+def until_gone(process: int) -> None:
+    """Wait for the end of a process that was asked to stop: until then it answers reviewers."""
+
+    def is_gone() -> bool:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    until(is_gone, "the process has ended", within=RESTART)
 
 
 @contextmanager

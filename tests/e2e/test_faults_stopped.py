@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.e2e.faults import RESTART, assert_goes_on, held_again, stop_service
+from tests.e2e.faults import RESTART, assert_goes_on, held_again, stop_service, until_gone
 from tests.e2e.people import approve, chat, hold_of, received, until
 from tests.e2e.plain import HELLO, contractor, data_of, kinds, on_record, staff
 from tests.e2e.raw_client import RawClient, Reply
@@ -20,7 +20,7 @@ def test_a_held_request_is_taken_up_again_on_its_open_connection(stack: Stack, s
     with RawClient(stack.url, timeout=RESTART) as client:
         client.send(contractor(stack, subject).head(size=len(body)) + body)
         hold = hold_of(stack, subject)
-        stop_service(stack)
+        until_gone(stop_service(stack))
         approve(stack, held_again(stack, hold))
         reply = client.reply()
     assert reply.status == 200
