@@ -46,14 +46,14 @@ def test_a_third_request_in_a_minute_is_refused_as_openai_would_and_on_record(st
     said = [{"role": "user", "content": "Hello"}]
     left = []
     for _ in range(2):
-        raw = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=said)  # type: ignore[arg-type]
+        raw = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=said)  # type: ignore[arg-type]  # plain
         assert raw.headers["x-ratelimit-limit-requests"] == "2"
         assert raw.headers["x-ratelimit-reset-requests"] == "1m0s"
         left.append(raw.headers["x-ratelimit-remaining-requests"])
     assert left == ["1", "0"]
     before = len(stack.upstream.requests)
     with pytest.raises(openai.RateLimitError, match="2 requests in a minute is the most") as refused:
-        client.chat.completions.create(model="gpt-4o", messages=said)  # type: ignore[arg-type]
+        client.chat.completions.create(model="gpt-4o", messages=said)  # type: ignore[arg-type]  # plain
     assert len(stack.upstream.requests) == before
     headers = refused.value.response.headers
     assert 1 <= int(headers["retry-after"]) <= 60
@@ -168,7 +168,7 @@ def test_anthropics_sdk_is_told_in_its_own_headers(stack: Stack) -> None:
     with pytest.raises(anthropic.RateLimitError) as refused:
         client.messages.create(model="llama", max_tokens=9, messages=[{"role": "user", "content": "Hello"}])
     assert int(refused.value.response.headers["retry-after"]) >= 1
-    assert refused.value.body["error"]["type"] == "rate_limit_error"  # type: ignore[index]
+    assert refused.value.body["error"]["type"] == "rate_limit_error"  # type: ignore[index]  # an object
 
 
 def test_a_key_has_no_more_than_the_tokens_of_its_scope(stack: Stack) -> None:

@@ -111,7 +111,7 @@ def alone() -> Iterator[None]:
         while not _is_locked(descriptor):
             if time.monotonic() > until:
                 raise Failure(f"another authz keeps {path} locked; is one suspended?", Exit.CONFLICT)
-            time.sleep(0.05)
+            time.sleep(0.05)  # a lock that is waited for has no time limit
         yield
     finally:
         os.close(descriptor)
@@ -191,7 +191,7 @@ def _write(items: list[dict[str, Any]]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(own / "logins.json")
-        except BaseException:
+        except BaseException:  # Ctrl-C too: tokens would be left lying in a file that nobody looks for
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:

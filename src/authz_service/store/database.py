@@ -80,10 +80,10 @@ class Database(ABC):
     def check_durability(self, connection: Connection) -> None:
         """Raise `Misconfigured` where a commit would not survive a loss of power."""
 
-    def announce(self, connection: Connection, holds: Collection[str]) -> None:  # noqa: B027
+    def announce(self, connection: Connection, holds: Collection[str]) -> None:  # noqa: B027 - not every database can
         """Tell other processes, outside of any transaction, which holds changed; there may be none."""
 
-    async def listen(self, news: HoldNews) -> None:  # noqa: B027
+    async def listen(self, news: HoldNews) -> None:  # noqa: B027 - as above
         """Pass on what other processes announce, until cancelled; returns where there are none."""
 
     def close(self) -> None:
