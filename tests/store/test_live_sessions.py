@@ -68,6 +68,23 @@ def test_the_hold_of_a_request_that_is_ended_ends_with_it_and_takes_no_votes(
         assert verify_store(reader, keys=[KEY.vkey], kept=[]).wrong == [Wrong("head", "is not signed")]
 
 
+def test_who_is_to_end_uses_no_approval_in_which_others_wait_too(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = (await store.open_hold(make.hold("s1"), make.limits)).hold
+            assert isinstance(await store.open_hold(make.hold("s2"), make.limits), Attached)
+            await store.vote(make.ballot(hold), make.limits)
+            await store.kill("s1", order("s1"))
+            with pytest.raises(Conflict) as conflict:
+                await store.consume(hold.id, digest=hold.digest, session="s1", entries=[make.released("s1")])
+            assert conflict.value.code == "session_killed"
+            assert await store.consume(
+                hold.id, digest=hold.digest, session="s2", entries=[make.released("s2")]
+            )
+
+    run(scenario())
+
+
 def test_a_hold_in_which_the_same_request_waits_again_stays_until_the_last_is_ended(
     place: Any, make: Any, run: Any
 ) -> None:

@@ -18,9 +18,9 @@ from authz_service.store.payload_rows import read_payloads
 from authz_service.store.queries import list_entries
 from authz_service.store.schema import entries, sessions
 from authz_service.store.session_queries import session
+from authz_service.store.taking_up import KILLING
 from authz_service.store.transaction import Reader, Transaction
 
-KILLING = "killing"
 HELD = "held"
 TO_END_AT_ONCE = 100
 ENTRIES_AT_ONCE = 200

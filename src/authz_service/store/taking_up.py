@@ -13,6 +13,8 @@ from authz_service.store.transaction import Transaction
 
 _HELD = frozenset({Kind.HOLD_OPENED.value, Kind.HOLD_ATTACHED.value})
 _RELEASED = frozenset({Kind.REQUEST_RELEASED.value, Kind.ANSWER_RELEASED.value, Kind.REQUEST_REFUSED.value})
+KILLING = "killing"
+"""The status of an exchange that is to end."""
 LEFT = "client_left"
 """What a process records whose stream broke, be it that Envoy lost the way to it, and asks another."""
 
@@ -30,8 +32,15 @@ def take_up(transaction: Transaction, session: str) -> TakenUp:
 
 
 def require_ours(transaction: Transaction, session: str) -> None:
-    """Raise `Conflict` (`taken_up`) when another process has taken this exchange up since."""
-    query = select(sessions.c.instance).where(sessions.c.id == session)
-    instance = transaction.read(query).scalar()
-    if instance is not None and instance != transaction.instance:
+    """Raise `Conflict`: another process has taken this exchange up (`taken_up`), or an operator ended it.
+
+    The order to end it (`session_killed`) may still be on its way to the process that has it.
+    """
+    query = select(sessions.c.instance, sessions.c.status).where(sessions.c.id == session)
+    row = transaction.read(query).one_or_none()
+    if row is None:
+        return
+    if row.status == KILLING:
+        raise Conflict("an operator has ended this request", code="session_killed")
+    if row.instance != transaction.instance:
         raise Conflict("another process of the gateway has taken this request up", code="taken_up")
