@@ -289,7 +289,7 @@ def test_a_key_that_nobody_honours_is_refused_at_every_level(
             "no time zone",
         ),
         ("review: {break_glass: 'caller.subject'}", 30, "undeclared"),
-        ("masks: [{name: a, in: [answers], entities: [US_SSN], with: pseudonym}]", 60, "pseudonym is not"),
+        ("masks: [{name: a, in: [answers], entities: [US_SSN], with: pseudonym}]", 60, "must be type or"),
         ("masks: [{name: a, in: [answers], entities: [US_SN]}]", 45, "did you mean US_SSN?"),
         ("masks: [{name: a, in: [], entities: [US_SSN]}]", 23, "must not be empty"),
         ("masks: [{name: a, in: [answers], entities: []}]", 44, "must not be empty"),

@@ -245,6 +245,20 @@ def test_an_expired_token_does_not_use_the_approval(
     assert reply_of(commands).error.code == "token_expired"
 
 
+def test_a_token_that_expired_while_the_request_waited_is_not_let_through_by_rules_that_hold_no_more(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    late = replace(judged(Effect.ALLOW), now=request_of_alice.caller.expires_at)
+    anew = [*held(judged, hold_in(HoldState.PENDING)), HoldEnded(hold_in(HoldState.SUPERSEDED))]
+    for before in (anew, [BodyRead(b"body")]):  # the second as after a restart, when it is begun anew
+        _, commands = play(request_of_alice, *before, late)
+        assert names(commands) == ["Record", "Reply"]
+        error = reply_of(commands).error
+        assert (error.status, error.code) == (401, "token_expired")
+        _, commands = play(request_of_alice, *before, replace(late, now=late.now - 1))
+        assert names(commands) == ["Record", "Forward"]
+
+
 def test_a_snapshot_approval_judges_with_the_first_identity(
     request_of_alice: Request, judged: Judged, hold_in: HoldIn
 ) -> None:

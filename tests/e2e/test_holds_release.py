@@ -141,6 +141,26 @@ def test_a_token_that_expired_meanwhile_uses_nothing_up_and_a_fresh_one_goes_thr
     assert len(received(stack, text)) == 1
 
 
+def test_a_token_that_expired_is_not_let_through_by_rules_that_hold_its_request_no_more(
+    stack: Stack,
+) -> None:
+    text = "Extend the loan"
+    first = asking(stack, "gus", text)
+    hold_of(stack, "gus")
+    short = stack.sdk(api_key=stack.token("gus", "contractors", ttl="4s"), max_retries=0)
+    expires = time.time() + 4
+    second = in_background(lambda: ask(short, text))
+    hold = hold_of(stack, "gus", waiting=2)
+    until(lambda: time.time() > expires, "the token's end")
+    put_in_force(stack, TRUSTED)
+    approve(stack, hold)  # which releases the first; the other is judged anew, and nothing holds it
+    assert said(first.result(20))
+    with pytest.raises(openai.AuthenticationError, match="expired") as refused:
+        second.result(20)
+    assert refused.value.code == "token_expired"
+    assert len(received(stack, text)) == 1
+
+
 def test_an_approval_with_a_snapshot_keeps_the_identity_that_it_was_given_for(stack: Stack) -> None:
     short = stack.sdk(api_key=stack.token("fox", "errands", ttl="4s"), max_retries=0)
     expires = time.time() + 4

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from authz_service.core.people import is_service_account
 from authz_service.errors import Misconfigured, Unauthenticated
 from authz_service.identity.claims import LEEWAY
 from authz_service.identity.key_sources import FixedKeys
@@ -276,6 +277,18 @@ def test_the_two_doors_take_none_of_each_others_tokens(verifier: Verifier, provi
         with pytest.raises(Unauthenticated) as caught:
             asyncio.run(verifier.verify_review(provider.token(aud=audience)))
         assert caught.value.code == "wrong_audience"
+
+
+@pytest.mark.parametrize(
+    "sign", [{"azp": "alice"}, {"gty": "client-credentials"}, {"owner": "olga"}, {"idtyp": "app"}, {}]
+)
+def test_both_doors_take_the_same_tokens_for_a_services(
+    verifier: Verifier, provider: Provider, sign: dict[str, Any]
+) -> None:
+    token = provider.token(scope="model:llama", **sign)
+    reviewer = asyncio.run(verifier.verify_review(provider.token(aud="authz-review", **sign)))
+    assert gateway(verifier, token).scope == (("model:llama",) if sign else None)
+    assert is_service_account(reviewer) == bool(sign)
 
 
 def test_a_token_that_one_door_remembers_does_not_open_the_other(

@@ -178,7 +178,7 @@ def read_masks(
             section.refuse_value("name", f"there is a mask called {name!r} already")
         where = section.required("in", places, ())
         types = section.required("entities", scalars.list_of(known), ())
-        operator = section.optional("with", scalars.one_of(_OPERATORS, ["pseudonym"]), "type")
+        operator = section.optional("with", scalars.one_of(_OPERATORS), "type")
         restore = _restore(section, operator, where)
         mask = Mask(name, types, "requests" in where, "answers" in where, operator, restore)
         for other in masks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -82,13 +82,11 @@ def boolean(node: Node) -> bool:
     return node.text.lower() == "true"
 
 
-def one_of(values: Mapping[str, T], later: Sequence[str] = ()) -> Read[T]:
-    """One of several words; those in `later` are known and not honoured yet."""
+def one_of(values: Mapping[str, T]) -> Read[T]:
+    """One of several words."""
 
     def read(node: Node) -> T:
         value = text(node)
-        if value in later:
-            raise Refused(f"{value} is not supported yet; use {' or '.join(values)}")
         if value not in values:
             raise Refused(f"must be {' or '.join(values)}, found {shortened(value)}")
         return values[value]

@@ -112,7 +112,7 @@ from authz_service.core.states import (
     Undecided,
     Waiting,
 )
-from authz_service.errors import AuthzError, Unavailable
+from authz_service.errors import AuthzError, Unauthenticated, Unavailable
 from authz_service.framing.headers import EDITED_HEADER, RESPONDED_HEADER
 from authz_service.model_apis.base import ApiError
 from authz_service.policy.decision import Decision, Effect
@@ -216,6 +216,10 @@ class Exchange:
                     self._original = _before_masking(state.body, event)
                 if decision.effect is Effect.DENY:
                     return self._deny(state.body, event)
+                if decision.effect is Effect.ALLOW and self.request.caller.expires_at <= event.now:
+                    # Rules that hold no more: nobody approved it, and it may have waited for hours.
+                    reply = replies.refused(_expired(), session=self.request.session)
+                    return self._refuse(reply, self._decided(event), size=len(state.body))
                 if event.demand is not None and not self.is_recorded:
                     return self._admit(state, event, event.demand)
                 self._demand = event.demand
@@ -930,6 +934,10 @@ class Exchange:
 
     def _illegal(self, event: Event) -> IllegalEvent:
         return IllegalEvent(f"{type(event).__name__} in state {type(self.state).__name__}")
+
+
+def _expired() -> Unauthenticated:
+    return Unauthenticated("the token has expired; get a new one", code="token_expired")
 
 
 def _is_covered(hold: Hold, judged: RequestJudged) -> bool:

@@ -1,10 +1,14 @@
-"""What a verified token says of the account that it speaks for: a person's, or a service's."""
+"""Whether a verified token speaks for a person or for a service: one definition for both doors."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from authz_service.view.caller import Caller
+
+_CLIENT: Final = ("client_id", "azp", "cid")
+"""The client that got a token; where it is the subject too, nobody else is there (RFC 9068 2.2)."""
 
 _GOOGLE: Final = ".gserviceaccount.com"
 _KEYCLOAK: Final = "service-account-"
@@ -12,21 +16,23 @@ _KUBERNETES: Final = "system:serviceaccount:"
 
 
 def is_service_account(caller: Caller) -> bool:
-    """Whether an account is that of a service, by any sign that its token gives.
+    """Whether an account is that of a service: what verified it gave it a scope."""
+    return caller.scope is not None
 
-    A scope, which people have none of; an `owner`; what Entra (`idtyp`), Auth0 (`gty`), Keycloak, Google
-    and Kubernetes write; or the client itself as subject (RFC 9068 2.2), since it asked for the token with
-    nobody's consent.
+
+def has_usual_signs(claims: Mapping[str, Any]) -> bool:
+    """Whether a token's claims have a sign by which the providers that we know tell that it is a service's.
+
+    What Entra (`idtyp`), Auth0 (`gty`), Keycloak, Google and Kubernetes write; or the client itself as
+    subject, since it asked for the token with nobody's consent.
     """
-    if caller.scope is not None:
+    if claims.get("idtyp") == "app" or claims.get("gty") == "client-credentials":
         return True
-    claims = caller.claims
-    if claims.get("owner") or claims.get("idtyp") == "app" or claims.get("gty") == "client-credentials":
+    subject = str(claims["sub"])
+    if any(claims.get(name) == subject for name in _CLIENT):
         return True
-    if caller.subject in (claims.get("client_id"), claims.get("azp"), claims.get("cid")):
-        return True
-    names = [claims.get(name) for name in ("preferred_username", "email")]
-    texts = [caller.subject, *(name for name in names if isinstance(name, str))]
-    return caller.subject.startswith(_KUBERNETES) or any(
-        text.casefold().endswith(_GOOGLE) or text.casefold().startswith(_KEYCLOAK) for text in texts
+    names = [subject, claims.get("preferred_username"), claims.get("email")]
+    texts = [name.casefold() for name in names if isinstance(name, str)]
+    return subject.startswith(_KUBERNETES) or any(
+        text.endswith(_GOOGLE) or text.startswith(_KEYCLOAK) for text in texts
     )

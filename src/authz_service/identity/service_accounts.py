@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from authz_service.core.people import has_usual_signs
 from authz_service.errors import Forbidden
 from authz_service.identity.token import malformed
 from authz_service.view.scope import LONGEST_SCOPE, is_meant, is_word
-
-_CLIENT: Final = ("client_id", "azp", "cid")
-"""The client that got a token; where it is the subject too, nobody else is there (RFC 9068 2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +17,8 @@ class ServiceAccounts:
     """How an issuer's tokens say that nobody stands behind them; paths are of claims, outermost name first.
 
     A token is a service's that has the claim `having` (with the value `value`, if one is given), or that
-    lacks the claim `lacking`. Where neither is given: one whose subject is its client, whose `idtyp` is
-    `app` (Entra), or that names an `owner`.
+    lacks the claim `lacking`; where neither is given, one that has a usual sign. One that names an `owner`
+    always is.
     """
 
     having: tuple[str, ...] = ()
@@ -33,7 +31,7 @@ class ServiceAccounts:
 
         What is meant for us and cannot be read is refused: left out, it could be what narrows the rest.
         """
-        if not self._has(claims):
+        if not self.has(claims):
             return None
         words = [word for word in _words(_at(claims, self.scopes), self.scopes) if is_meant(word)]
         if not words:
@@ -46,14 +44,16 @@ class ServiceAccounts:
             raise malformed("its scope has words that are not understood, or too many")
         return tuple(dict.fromkeys(words))
 
-    def _has(self, claims: Mapping[str, Any]) -> bool:
+    def has(self, claims: Mapping[str, Any]) -> bool:
+        """Whether these claims are a service's."""
+        if claims.get("owner") is not None:
+            return True
         if self.lacking:
             return _at(claims, self.lacking) is None
         if self.having:
             found = _at(claims, self.having)
             return found is not None and (self.value is None or found == self.value)
-        is_client = any(claims.get(name) == claims["sub"] for name in _CLIENT)
-        return is_client or claims.get("idtyp") == "app" or claims.get("owner") is not None
+        return has_usual_signs(claims)
 
 
 def _at(claims: Mapping[str, Any], path: tuple[str, ...]) -> object:

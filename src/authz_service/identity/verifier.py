@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -182,8 +182,7 @@ class Verifier:
         self._check_single_use(claims["aud"], is_review=is_review)
         expires_at = check_times(claims, now=self._clock(), max_lifetime=issuer.max_lifetime)
         found = caller(claims, expires_at=expires_at, groups=issuer.groups, person=issuer.person)
-        # A scope is for what is asked of models; who may review, the roles say.
-        scope = None if is_review else issuer.services.scope(claims)
+        scope = _review_scope(issuer, claims) if is_review else issuer.services.scope(claims)
         return _Verified(replace(found, key=key.digest, scope=scope), issuer, key)
 
     def _check_single_use(self, audience: str | list[str], *, is_review: bool) -> None:
@@ -192,6 +191,11 @@ class Verifier:
         if others.intersection([audience] if isinstance(audience, str) else audience):
             message = "the token is for the gateway and for the review API; get one for each"
             raise Unauthenticated(message, code="wrong_audience")
+
+
+def _review_scope(issuer: TrustedIssuer, claims: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Of a service one without words: they are for what is asked of models; who may review, the roles say."""
+    return () if issuer.services.has(claims) else None
 
 
 def _unknown_issuer() -> Unauthenticated:

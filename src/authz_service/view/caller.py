@@ -21,7 +21,8 @@ class Caller:
     `person` is the value of the claim that the issuer's `person` names, when it names one.
     `groups_complete` is false where the provider may have left groups out. `key` is the digest of the key
     that signed the token, "" where it is not known any more. `scope` are the words of what a key or a
-    service account may ask for at most (see `Scope`); None for people, whom the rules alone bound.
+    service account may ask for at most (see `Scope`), none at the review API; None for people, whom the
+    rules alone bound.
     """
 
     issuer: str
