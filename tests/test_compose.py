@@ -21,7 +21,7 @@ from authz_cli.main import LazyGroup
 from authz_service.cel.load import load_config
 from authz_service.keys.certificates import make_certificates
 from authz_service.keys.data_dir import DataDir
-from authz_service.proxy.certificate import write_certificate
+from authz_service.proxy.certificate import write_certificates
 from authz_service.proxy.render import render
 from authz_service.proxy.settings import envoy_settings
 from authz_service.proxy.template import template_text
@@ -136,7 +136,7 @@ def test_the_configuration_serves_as_many_workers_as_are_started(tmp_path: Path)
     }
     config, data = load_config(local(tmp_path)).config, DataDir.open(tmp_path / "data")
     require_possible(config, data, WORKERS)
-    write_certificate(config, data)
+    write_certificates(config, data)
     rendered = render(template_text(), envoy_settings(config, data, workers=WORKERS))
     assert validate(rendered, insecure=False) == []
     clusters = YAML(typ="safe").load(rendered)["static_resources"]["clusters"]

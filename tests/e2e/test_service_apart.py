@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +83,47 @@ def test_an_envoy_with_a_certificate_of_another_authority_gets_nowhere(
             apart.stop()
         assert answer is not None
         assert (answer.status_code, apart.upstream.requests) == (503, [])
+
+
+def test_new_certificates_of_both_sides_take_no_restart(tmp_path: Path) -> None:
+    served, second, port = tmp_path / "served", tmp_path / "second", free_port()
+    for folder in (served, second):
+        make_certificates(folder, ["127.0.0.1"], days=2)
+    first = tmp_path / "first"
+    shutil.copytree(served, first)
+    both = (first / "authority.crt").read_text() + (second / "authority.crt").read_text()
+    (served / "authority.crt").write_text(both)
+    with gateway(tmp_path, port=port, certificates=served, envoy=served) as apart:
+        assert apart.post(CHAT, "staff").status_code == 200
+        assert shown(port, first) == (first / "service.crt").read_text()
+        for name in ("service.crt", "service.key", "envoy.crt", "envoy.key"):
+            shutil.copy(second / name, served / f".{name}")
+            (served / f".{name}").replace(served / name)
+        assert shown(port, first) == (second / "service.crt").read_text()
+        shutil.copy(second / "authority.crt", served / "authority.crt")
+        with pytest.raises(ssl.SSLError):
+            shown(port, first)
+        assert shown(port, second) == (second / "service.crt").read_text()
+        # Envoy connects anew, with what it shows by now: nobody else's is taken.
+        apart.kill_service()
+        apart.start_service()
+        until(lambda: apart.post(CHAT, "staff").status_code == 200, "Envoy shows its new certificate")
+
+
+def shown(port: int, client: Path) -> str:
+    """The service's certificate, as whoever shows that of `client` sees it."""
+    context = ssl.create_default_context(cafile=str(client / "authority.crt"))
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # where a refusal ends the handshake itself
+    context.set_alpn_protocols(["h2"])
+    context.load_cert_chain(client / "envoy.crt", client / "envoy.key")
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        context.wrap_socket(plain) as secure,
+    ):
+        found = secure.getpeercert(binary_form=True)
+        assert found is not None
+        return ssl.DER_cert_to_PEM_cert(found)
 
 
 def asked(apart: Apart) -> httpx.Response | None:

@@ -11,12 +11,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from authz_service.cel.load import load_config
-from authz_service.config.model import Config, Listen, Tls
+from authz_service.config.model import Config, Link, Listen, Tls
 from authz_service.errors import Misconfigured
 from authz_service.keys.certificates import make_certificates
 from authz_service.keys.data_dir import DataDir
-from authz_service.proxy.certificate import write_certificate
-from authz_service.proxy.settings import certificate_path
+from authz_service.proxy.certificate import write_certificates
+from authz_service.proxy.settings import certificate_path, link_certificate_path
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def config(tmp_path: Path, tls: Tls | None) -> Config:
 
 
 def test_the_file_names_the_pair_and_holds_no_key(tmp_path: Path, data: DataDir, pair: Tls) -> None:
-    write_certificate(config(tmp_path, pair), data)
+    write_certificates(config(tmp_path, pair), data)
     path = certificate_path(data)
     chain = json.loads(path.read_text())["resources"][0]["tls_certificate"]
     assert chain["certificate_chain"]["filename"] == str(pair.cert)
@@ -48,7 +48,7 @@ def test_the_file_names_the_pair_and_holds_no_key(tmp_path: Path, data: DataDir,
 def test_each_writing_is_another_so_that_envoy_looks_again(tmp_path: Path, data: DataDir, pair: Tls) -> None:
     said = []
     for _ in range(4):
-        write_certificate(config(tmp_path, pair), data)
+        write_certificates(config(tmp_path, pair), data)
         said.append(certificate_path(data).read_text())
     assert all(before != after for before, after in pairwise(said))
     for text in said:
@@ -56,15 +56,27 @@ def test_each_writing_is_another_so_that_envoy_looks_again(tmp_path: Path, data:
         assert Path(chain["certificate_chain"]["filename"]) == pair.cert
 
 
+def test_what_envoy_shows_the_service_has_a_file_of_its_own(tmp_path: Path, data: DataDir, pair: Tls) -> None:
+    other = tmp_path / "tls" / "envoy.key"
+    link = Link((("gate", 9443),), ("gate", 9443), pair.cert, pair.cert, pair.key, pair.cert, other)
+    with pytest.raises(Misconfigured, match=r"^service: .*envoy\.key are no certificate and its key"):
+        write_certificates(dataclasses.replace(config(tmp_path, None), link=link), data)
+    link = dataclasses.replace(link, envoy_cert=tmp_path / "tls" / "envoy.crt")
+    write_certificates(dataclasses.replace(config(tmp_path, None), link=link), data)
+    resource = json.loads(link_certificate_path(data).read_text())["resources"][0]
+    assert resource["name"] == "link"
+    assert resource["tls_certificate"]["private_key"]["filename"] == str(other)
+
+
 def test_without_tls_nothing_is_written(tmp_path: Path, data: DataDir) -> None:
-    write_certificate(config(tmp_path, None), data)
+    write_certificates(config(tmp_path, None), data)
     assert not certificate_path(data).exists()
 
 
 def test_what_is_no_pair_is_refused_and_what_was_there_stays(
     tmp_path: Path, data: DataDir, pair: Tls
 ) -> None:
-    write_certificate(config(tmp_path, pair), data)
+    write_certificates(config(tmp_path, pair), data)
     before = certificate_path(data).read_text()
     key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
     locked = tmp_path / "locked.key"
@@ -85,5 +97,5 @@ def test_what_is_no_pair_is_refused_and_what_was_there_stays(
         Tls(pair.cert, tmp_path / "missing.key"),
     ):
         with pytest.raises(Misconfigured, match=r"listen\.tls"):
-            write_certificate(config(tmp_path, wrong), data)
+            write_certificates(config(tmp_path, wrong), data)
     assert certificate_path(data).read_text() == before

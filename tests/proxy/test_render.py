@@ -94,14 +94,17 @@ LINK = Link(
 def test_a_service_on_another_host_is_reached_with_a_certificate_of_both_sides(
     settings: EnvoySettings,
 ) -> None:
-    text = render(template_text(), dataclasses.replace(settings, link=LINK))
+    text = render(
+        template_text(), dataclasses.replace(settings, link=LINK, link_certificate=Path("/data/link.yaml"))
+    )
     assert check(loaded(text)) == []
     (cluster,) = [c for c in loaded(text)["static_resources"]["clusters"] if c["name"] == "authz_service"]
     endpoints = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
     sockets = [endpoint["endpoint"]["address"]["socket_address"] for endpoint in endpoints]
     assert [(s["address"], s["port_value"]) for s in sockets] == [("authz-1", 9443), ("10.0.0.5", 9443)]
     context = cluster["transport_socket"]["typed_config"]["common_tls_context"]
-    assert context["tls_certificates"][0]["certificate_chain"]["filename"] == "/link/envoy.crt"
+    (shown,) = context["tls_certificate_sds_secret_configs"]
+    assert shown["sds_config"]["path_config_source"]["path"] == "/data/link.yaml"
     names = context["validation_context"]["match_typed_subject_alt_names"]
     assert sorted(name["matcher"]["exact"] for name in names) == ["10.0.0.5", "authz-1"]
     assert cluster["type"] == "STRICT_DNS"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_service.config.model import Tls
 from authz_service.core.ports import HoldLimits
 from authz_service.errors import Misconfigured
+from authz_service.keys.certificates import make_certificates
 from authz_service.servers.review import ReviewServer
 
 METADATA = (("authorization", "Bearer token-rita"),)
@@ -117,8 +119,48 @@ def test_a_port_that_is_taken_is_an_error_that_says_so(thread: LoopThread, tls: 
 
 
 def test_a_certificate_that_cannot_be_read_is_named(thread: LoopThread, tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match=r"none\.key"):
+    with pytest.raises(Misconfigured, match=r"none\.pem"):
         thread.run(serve_briefly("127.0.0.1:0", Tls(tmp_path / "none.pem", tmp_path / "none.key")))
+
+
+def test_a_new_certificate_is_shown_to_new_connections_and_half_of_one_is_not(
+    thread: LoopThread, tmp_path: Path
+) -> None:
+    folders = [tmp_path / name for name in ("served", "second")]
+    for folder in folders:
+        make_certificates(folder, ["127.0.0.1"], days=2)
+    served = folders[0]
+    first, second = ((folder / "service.crt").read_text() for folder in folders)
+    serving = server().serve("127.0.0.1:0", tls=Tls(served / "service.crt", served / "service.key"))
+    address = thread.run(serving.__aenter__())
+    try:
+        trusting = grpc.ssl_channel_credentials((served / "authority.crt").read_bytes())
+        with grpc.secure_channel(address, trusting) as channel:
+            HoldServiceStub(channel).ListHolds(pb.ListHoldsRequest(), metadata=METADATA)
+            assert shown(address) == first
+            (folders[1] / "service.crt").replace(served / "service.crt")
+            assert shown(address) == first
+            (served / "service.key").write_text("no key")
+            assert shown(address) == first
+            (folders[1] / "service.key").replace(served / "service.key")
+            assert shown(address) == second
+            (served / "service.key").unlink()
+            assert shown(address) == second
+            HoldServiceStub(channel).ListHolds(pb.ListHoldsRequest(), metadata=METADATA)
+    finally:
+        thread.run(serving.__aexit__(None, None, None))
+
+
+def shown(address: str) -> str:
+    host, port = address.split(":")
+    return ssl.get_server_certificate((host, int(port)), timeout=10)
+
+
+def test_a_key_of_another_certificate_is_refused_at_the_start(thread: LoopThread, tmp_path: Path) -> None:
+    make_certificates(tmp_path / "tls", ["127.0.0.1"], days=2)
+    tls = Tls(tmp_path / "tls" / "service.crt", tmp_path / "tls" / "envoy.key")
+    with pytest.raises(Misconfigured, match=r"envoy\.key are no certificate and its key"):
+        thread.run(serve_briefly("127.0.0.1:0", tls))
 
 
 def test_a_server_that_failed_to_start_leaves_no_task_behind(thread: LoopThread) -> None:

@@ -20,7 +20,7 @@ from authz_service.errors import AuthzError, Misconfigured
 from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.binary import envoy_path
-from authz_service.proxy.certificate import write_certificate
+from authz_service.proxy.certificate import write_certificates
 from authz_service.proxy.credentials import write_credentials
 from authz_service.proxy.files import write_private
 from authz_service.proxy.probes import (
@@ -73,7 +73,7 @@ def checked_envoy_text(
     """Envoy's file, filled in; raises `Misconfigured` with every fault of it. Writes the secrets."""
     require_possible(config, data, workers)
     write_credentials(config, data)
-    write_certificate(config, data)
+    write_certificates(config, data)
     text = render(template, envoy_settings(config, data, access_log=access_log, workers=workers))
     faults = validate(text, insecure=insecure)
     if faults:
@@ -184,7 +184,7 @@ async def _supervised(
         loop.add_signal_handler(number, stop.set)
 
     def reload() -> None:
-        for what, write in (("models' credential", write_credentials), ("certificate", write_certificate)):
+        for what, write in (("models' credential", write_credentials), ("certificate", write_certificates)):
             try:
                 write(chosen.config, data)
             except AuthzError as error:

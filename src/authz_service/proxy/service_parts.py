@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from authz_service.config.model import Link
 from authz_service.proxy.model_parts import transport
-from authz_service.proxy.settings import EnvoySettings, is_address
+from authz_service.proxy.settings import LINK_CERTIFICATE, EnvoySettings, is_address
 
 
 def fill_service(cluster: Any, settings: EnvoySettings, *, copy: Callable[[Any], Any]) -> None:
@@ -33,24 +34,23 @@ def fill_service(cluster: Any, settings: EnvoySettings, *, copy: Callable[[Any],
         cluster.pop("transport_socket", None)
         return
     cluster["type"] = "STATIC" if all(is_address(host) for host, _ in link.addresses) else "STRICT_DNS"
-    cluster["transport_socket"] = _both_sides(link)
+    if settings.link_certificate is None:
+        raise RuntimeError("a link without the file of Envoy's certificate")
+    cluster["transport_socket"] = _both_sides(link, settings.link_certificate)
 
 
-def _both_sides(link: Link) -> dict[str, Any]:
+def _both_sides(link: Link, sds: Path) -> dict[str, Any]:
     """Envoy shows its certificate, and takes only one for a host that it was told to ask."""
     hosts = sorted({host for host, _ in link.addresses})
     names = [
         {"san_type": "IP_ADDRESS" if is_address(host) else "DNS", "matcher": {"exact": host}}
         for host in hosts
     ]
-    chain = {
-        "certificate_chain": {"filename": str(link.envoy_cert)},
-        "private_key": {"filename": str(link.envoy_key)},
-    }
+    shown = {"name": LINK_CERTIFICATE, "sds_config": {"path_config_source": {"path": str(sds)}}}
     common = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
         "alpn_protocols": ["h2"],
-        "tls_certificates": [chain],
+        "tls_certificate_sds_secret_configs": [shown],
         "validation_context": {
             "trusted_ca": {"filename": str(link.authority)},
             "match_typed_subject_alt_names": names,

@@ -16,6 +16,8 @@ from authz_service.keys.data_dir import DataDir
 
 CERTIFICATE = "listener"
 """The name of the listener's certificate, among Envoy's secrets."""
+LINK_CERTIFICATE = "link"
+"""The name of that which Envoy shows the service."""
 LONGEST_HOLD = 4200.0  # seconds: an hour, and time for the answer's first byte
 AFTER_WAIT = 600.0  # what the routes' idle timeout leaves to a model after the longest wait
 _AUTHORITIES = (
@@ -65,7 +67,8 @@ class EnvoySettings:
     `service_sockets` has one Unix socket for each process of the service; with a `link` they stand for
     nothing, and its addresses count. `authorities` is the file of certificate authorities by which models
     over https are verified, `certificate` the SDS file of the listener's own,
-    `client_authority` the file of those who sign callers' certificates.
+    `client_authority` the file of those who sign callers' certificates, `link_certificate` the SDS file of
+    what Envoy shows the service.
     """
 
     host: str
@@ -79,6 +82,7 @@ class EnvoySettings:
     idle_timeout: float = LONGEST_HOLD
     authorities: Path | None = None
     link: Link | None = None
+    link_certificate: Path | None = None
 
 
 def envoy_settings(
@@ -102,6 +106,7 @@ def envoy_settings(
         idle_timeout=max(LONGEST_HOLD, config.holds.wait + AFTER_WAIT),
         authorities=system_authorities() if any(model.tls for model in models) else None,
         link=config.link,
+        link_certificate=link_certificate_path(data) if config.link else None,
     )
 
 
@@ -113,6 +118,11 @@ def credential_path(model: str, data: DataDir) -> Path:
 def certificate_path(data: DataDir) -> Path:
     """The SDS file of the listener's certificate."""
     return data.root / "listen" / "certificate.yaml"
+
+
+def link_certificate_path(data: DataDir) -> Path:
+    """The SDS file of the certificate that Envoy shows the service."""
+    return data.root / "link" / "certificate.yaml"
 
 
 def is_address(host: str) -> bool:

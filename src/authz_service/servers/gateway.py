@@ -12,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from authz_service.config.model import Link
 from authz_service.errors import Misconfigured
+from authz_service.servers.tls import PemFiles, server_credentials
 from authz_service.servers.wire.methods import CHECK, PROCESS
 
 OPTIONS: Sequence[tuple[str, int]] = (
@@ -76,14 +77,8 @@ async def _start_on_socket(server: grpc.aio.Server, socket: Path) -> None:
 def _listen_with_tls(server: grpc.aio.Server, link: Link) -> None:
     host, port = link.listen
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    try:
-        pair = (link.key.read_bytes(), link.cert.read_bytes())
-        authority = link.authority.read_bytes()
-    except OSError as error:
-        raise Misconfigured(f"service: cannot read {error.filename}: {error.strerror}") from error
-    credentials = grpc.ssl_server_credentials([pair], authority, require_client_auth=True)
+    credentials = server_credentials(PemFiles(link.cert, link.key, link.authority), section="service")
     try:
         server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        message = f"service: cannot listen on {address}; is it taken, or the key not that of the certificate?"
-        raise Misconfigured(message) from error
+        raise Misconfigured(f"service: cannot listen on {address}; is it taken?") from error

@@ -35,6 +35,7 @@ from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_sessions import Index, ReviewStore, SessionReview
 from authz_service.servers.review_tokens import TokenReview
 from authz_service.servers.roles import Roles
+from authz_service.servers.tls import PemFiles, server_credentials
 from authz_service.view.caller import Caller
 
 MAX_ANSWER = 64 * 1024 * 1024  # bytes: a held body, or a piece of a session
@@ -142,7 +143,8 @@ def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> str:
                 f"the review API is never served over plain TCP; give {address} a certificate and key, "
                 "or use a Unix socket"
             )
-        port = server.add_secure_port(address, _credentials(tls))
+        credentials = server_credentials(PemFiles(tls.cert, tls.key), section="the review listener")
+        port = server.add_secure_port(address, credentials)
     except RuntimeError as error:  # what grpc raises when it cannot bind
         raise Misconfigured(f"cannot listen on {address}: is another server running there?") from error
     return f"{address.rpartition(':')[0]}:{port}"
@@ -155,10 +157,3 @@ def _require_private(folder: Path) -> None:
         raise Misconfigured(
             f"the review socket needs a directory that is closed to others: chmod 700 {folder}"
         )
-
-
-def _credentials(tls: Tls) -> grpc.ServerCredentials:
-    try:
-        return grpc.ssl_server_credentials([(tls.key.read_bytes(), tls.cert.read_bytes())])
-    except OSError as error:
-        raise Misconfigured(f"cannot read {error.filename}: {error.strerror}") from error
