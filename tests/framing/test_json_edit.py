@@ -155,3 +155,20 @@ def test_a_string_replaces_strings_and_numbers_only(value: bytes) -> None:
 def test_an_edit_within_a_replaced_value_fails_loudly() -> None:
     with pytest.raises(LookupError):
         edit_json(b'{"a":["s"]}', {("a",): None, ("a", 0): "x"})
+
+
+@pytest.mark.parametrize(
+    "text", ["", '"', "\\", '\\"', "\\\\", 'a "quoted" \\ word', "\x7f\x01\n", "ü\u2028"]
+)
+@pytest.mark.parametrize("ensure_ascii", [False, True])
+def test_long_strings_with_quotes_and_backslashes_are_skipped_and_replaced(
+    text: str, ensure_ascii: bool
+) -> None:
+    long = f"{text}{'x' * 40}{text}"
+    members = {"first": long, "it": long, "last": long}
+    data = json.dumps([long, members], ensure_ascii=ensure_ascii).encode()
+    assert edit_json(data, {(1, "it"): text}) == data.replace(
+        json.dumps({"it": long}, ensure_ascii=ensure_ascii).encode()[1:-1],
+        b'"it": ' + edit_json(json.dumps(long, ensure_ascii=ensure_ascii).encode(), {(): text}),
+    )
+    assert json.loads(edit_json(data, {(1, "it"): text})) == [long, {**members, "it": text}]

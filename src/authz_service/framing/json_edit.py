@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import orjson
+
 Path = tuple[str | int, ...]
 
 _SPACE = r"[ \t\n\r]*+"
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-# Longer strings and containers are skipped faster by the JSON scanner.
+# Longer strings and containers are skipped faster otherwise.
 _SHORT = r'"[^"\\]{0,32}+"|[^ \t\n\r"{}\[\],:]++'
 _BEGIN = rf"{_SPACE},?+{_SPACE}"
 _ITEM = re.compile(rf"{_BEGIN}({_SHORT})?+")
@@ -112,7 +114,7 @@ class _Editor:
                 raise LookupError("a path of an edit leads into a value that is no container")
 
     def _skip(self, at: int, end: int) -> int:
-        return end if end >= 0 else _scan(self._text, at)[1]
+        return end if end >= 0 else _end(self._text, at)
 
     def _replace(self, at: int, end: int, replacement: str | None) -> int:
         if replacement is not None and self._text[at] not in '"-0123456789':
@@ -127,7 +129,7 @@ class _Editor:
             key, end = member[1], member.end(2)
             below = node.below.get(json.loads(key) if "\\" in key else key[1:-1])
             if below is None:
-                at = end if end >= 0 else _scan(text, member.end())[1]
+                at = self._skip(member.end(), end)
                 continue
             found += 1
             start = member.start(2) if end >= 0 else member.end()
@@ -158,12 +160,36 @@ class _Editor:
         return at
 
     def _put(self, at: int, end: int, replacement: str | None) -> None:
-        encode = _ascii if self._text[at:end].isascii() else _unicode
-        token = "null" if replacement is None else encode(replacement)
+        token = "null" if replacement is None else json_string(replacement, like=self._text[at:end])
         self._pieces += (self._text[self._copied : at], token)
         self._copied = end
         self.edited = (at, end)
         self._left -= 1
+
+
+def json_string(value: str, *, like: str) -> str:
+    """`value` as a JSON string: escaped to ASCII, unless `like` has other characters itself."""
+    if value.isascii():
+        return orjson.dumps(value).decode()  # ten times as fast, and there is nothing that it could choose
+    return _ascii(value) if like.isascii() else _unicode(value)
+
+
+def _end(text: str, at: int) -> int:
+    """Where the value ends that begins at `at`, of a document that was read."""
+    if text[at] != '"':
+        return _scan(text, at)[1]
+    end = text.find('"', at + 1)
+    while text[end - 1] == "\\" and _is_escaped(text, end):
+        end = text.find('"', end + 1)
+    return end + 1
+
+
+def _is_escaped(text: str, at: int) -> bool:
+    """Whether an odd number of backslashes stands before `at`."""
+    first = at
+    while text[first - 1] == "\\":
+        first -= 1
+    return (at - first) % 2 == 1
 
 
 def _check_found(found: int, node: _Node) -> None:

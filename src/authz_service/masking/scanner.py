@@ -10,6 +10,7 @@ from authz_service.errors import Unreadable
 from authz_service.masking import characters
 from authz_service.masking.base64_detector import LAYERS, Base64Detector
 from authz_service.masking.characters import LOOKBACK
+from authz_service.masking.clean_texts import CleanTexts, digest_of
 from authz_service.masking.embedded import EmbeddedJsonStream
 from authz_service.masking.family import Family, families_of
 from authz_service.masking.finding import Finding, in_order, join_pieces
@@ -25,7 +26,7 @@ _LARGE = 4 * _PIECE
 
 
 class DetectorScanner:
-    """Implements `Scanner`. It keeps nothing between calls, so threads and channels share one."""
+    """Implements `Scanner`; threads and channels share one. It keeps digests of texts without a finding."""
 
     def __init__(self, detectors: Sequence[Detector], families: Sequence[Family] | None = None) -> None:
         """`families` are those of the detectors, where they have been built before."""
@@ -33,6 +34,7 @@ class DetectorScanner:
         self.detectors = tuple(detectors)
         self.lookback = max((detector.lookback for detector in detectors), default=LOOKBACK)
         self._families = families_of(detectors) if families is None else tuple(families)
+        self._clean, self._clean_json = CleanTexts(), CleanTexts()
 
     def with_base64(self) -> DetectorScanner:
         """One that finds the same in base64 too, and in base64 within that."""
@@ -45,6 +47,15 @@ class DetectorScanner:
 
     def scan(self, text: str, *, embedded_json: bool = False) -> tuple[Finding, ...]:
         """See `Scanner.scan`. Findings come by start, then entity, then end."""
+        clean, digest = self._clean_json if embedded_json else self._clean, digest_of(text)
+        if clean.has(digest):
+            return ()
+        found = self._scan(text, embedded_json=embedded_json)
+        if not found:
+            clean.add(digest)
+        return found
+
+    def _scan(self, text: str, *, embedded_json: bool) -> tuple[Finding, ...]:
         if embedded_json:
             stream = self.incremental(embedded_json=True)
             return join_pieces((step.findings, step.more) for step in (stream.feed(text), stream.finish()))
