@@ -22,7 +22,7 @@ from authz_service.config.model import Config, Tls
 from authz_service.config.notify_values import Notify
 from authz_service.config.read import Loaded
 from authz_service.core.holds import StageRef
-from authz_service.core.ports import Hold, HoldLimits, Store
+from authz_service.core.ports import HoldLimits, HoldSummary, Store
 from authz_service.errors import AuthzError, Misconfigured
 from authz_service.framing.prefer import LONGEST_WAIT
 from authz_service.identity.api_keys import ApiKeys
@@ -403,7 +403,7 @@ class LiveRoles:
         """Whether `review.record_officers` names this person."""
         return self._service.loaded.roles.is_record_officer(person)
 
-    def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
+    def stages_for(self, person: Caller, hold: HoldSummary) -> tuple[StageRef, ...]:
         """The stages whose condition names this person."""
         return self._service.loaded.roles.stages_for(person, hold)
 

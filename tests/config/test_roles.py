@@ -36,6 +36,7 @@ def held(*approvals: Approval, caller: Caller = ALICE, **findings: int) -> Hold:
         fingerprint="f",
         changes="c",
         digest="d",
+        size=0,
         forward=b"{}",
         api="openai",
         operation="chat.completions",

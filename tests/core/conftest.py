@@ -69,6 +69,7 @@ def hold_in() -> Callable[..., Hold]:
             fingerprint=hashlib.sha256(b"fingerprint").hexdigest(),
             changes=hashlib.sha256(b"forward").hexdigest(),
             digest="9dc08e4033827c93f48cabc2f61e3f9817b51a7f1bcfa513a7537dcbc5d162e7",
+            size=7,
             forward=b"forward",
             api="openai.chat",
             operation="chat",

@@ -23,6 +23,7 @@ HOLD = Hold(
     fingerprint="f",
     changes="c",
     digest="d",
+    size=0,
     forward=b"",
     api="openai.chat",
     operation="chat",

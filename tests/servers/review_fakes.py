@@ -37,6 +37,7 @@ from authz_service.core.ports import (
     HoldLimits,
     HoldQuery,
     HoldState,
+    HoldSummary,
     Item,
     Opened,
     Opening,
@@ -114,7 +115,7 @@ class GroupRoles:
     def is_record_officer(self, person: Caller) -> bool:
         return "officers" in person.groups
 
-    def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
+    def stages_for(self, person: Caller, hold: HoldSummary) -> tuple[StageRef, ...]:
         return tuple(
             StageRef(approval.name, index)
             for approval in hold.approvals
@@ -165,6 +166,14 @@ class MemoryStore:
         self._answer()
         hold = self.held.get(hold_id)
         return None if hold is None else self._now(hold)
+
+    async def summaries(self, holds: Collection[str]) -> dict[str, HoldSummary]:
+        self._answer()
+        return {name: self._now(self.held[name]) for name in holds if name in self.held}
+
+    async def held_bytes(self, holds: Collection[str]) -> dict[str, bytes]:
+        self._answer()
+        return {name: self.held[name].forward for name in holds if name in self.held}
 
     async def vote(self, ballot: Ballot, limits: HoldLimits) -> Hold:
         self._answer()
@@ -246,9 +255,9 @@ class MemoryStore:
     async def waiting_for(self, holds: Collection[str]) -> dict[str, int]:
         return {hold: 2 for hold in holds if hold == "hld_1"}
 
-    async def holds(self, query: HoldQuery) -> Page[Hold]:
+    async def holds(self, query: HoldQuery) -> Page[HoldSummary]:
         self._answer()
-        found = [
+        found: list[HoldSummary] = [
             hold
             for hold in map(self._now, self.held.values())
             if (not query.states or hold.state in query.states)
@@ -383,6 +392,7 @@ def hold_of(draft: HoldDraft, *, at: float) -> Hold:
     }
     return Hold(
         **values,
+        size=len(draft.forward),
         state=HoldState.PENDING,
         version=1,
         created_at=at,

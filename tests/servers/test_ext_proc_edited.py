@@ -37,7 +37,7 @@ def test_what_was_masked_before_the_edit_is_found_for_the_rules_of_the_release(
                 while not (waiting := await holds(service)):
                     await asyncio.sleep(0.005)
             (hold,) = waiting
-            edited = hold.forward.replace(b"news", b"plans")
+            edited = (await store.held_bytes([hold.id]))[hold.id].replace(b"news", b"plans")
             assert b"[EMAIL_ADDRESS] plans" in edited
             revision = Revision(hold.digest, edited, hold.findings, (StageRef("security", 0),))
             rob = ("https://id", "rob")

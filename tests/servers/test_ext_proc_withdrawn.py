@@ -12,7 +12,7 @@ import pytest
 from tests.servers.ext_proc_fakes import CAROL, CONFIG, Play, Service, request_body, request_headers, serving
 
 from authz_service.core.holds import StageRef, Verdict
-from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldQuery, HoldState
+from authz_service.core.ports import Ballot, HoldLimits, HoldQuery, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Unauthenticated, Unavailable
 from authz_service.keys.ids import new_id
 from authz_service.servers.ext_proc import FRESH_SECONDS
@@ -23,7 +23,7 @@ SNAPSHOT = CONFIG.replace("security: {stages", "security: {snapshot: true, stage
 WITHDRAWN = Unauthenticated("the token was withdrawn", code="token_revoked")
 
 
-async def holds(service: Service) -> Sequence[Hold]:
+async def holds(service: Service) -> Sequence[HoldSummary]:
     return (await service.gateway.store.holds(HoldQuery())).items
 
 

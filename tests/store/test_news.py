@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from authz_service.core.ports import Hold, HoldLimits, Opened
+from authz_service.core.ports import HoldLimits, HoldSummary, Opened
 from authz_service.store.news import IDS_AT_ONCE, payloads
 from authz_service.store.sql_store import SqlStore
 
@@ -46,7 +46,7 @@ async def listening(store: SqlStore) -> AsyncIterator[Heard]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def opened(store: SqlStore, draft: Any) -> Hold:
+async def opened(store: SqlStore, draft: Any) -> HoldSummary:
     opening = await store.open_hold(draft, LIMITS)
     assert isinstance(opening, Opened)
     return opening.hold

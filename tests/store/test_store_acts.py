@@ -13,7 +13,7 @@ import pytest
 from authz_service.core.acts import ActDraft, ActKind, Review
 from authz_service.core.business_hours import Hours
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verdict
-from authz_service.core.ports import Ballot, Hold, HoldDraft, HoldLimits, HoldQuery, HoldState
+from authz_service.core.ports import Ballot, HoldDraft, HoldLimits, HoldQuery, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
 
 TWO = Approval("two", (Stage("true", 2, 60.0), Stage("true", 1, 600.0)))
@@ -22,12 +22,12 @@ BEFORE, AFTER = StageRef("esc", 0), StageRef("esc", 0, is_escalated=True)
 LIMITS = HoldLimits(claim=300.0)
 
 
-async def opened(store: Any, draft: HoldDraft) -> Hold:
-    hold: Hold = (await store.open_hold(draft, LIMITS)).hold
+async def opened(store: Any, draft: HoldDraft) -> HoldSummary:
+    hold: HoldSummary = (await store.open_hold(draft, LIMITS)).hold
     return hold
 
 
-def act(hold: Hold, kind: ActKind, who: str = "rita", **more: Any) -> ActDraft:
+def act(hold: HoldSummary, kind: ActKind, who: str = "rita", **more: Any) -> ActDraft:
     identity = ("https://issuer.example", who)
     return ActDraft(hold.id, kind, identity, more.pop("account", identity), who.title(), **more)
 
@@ -47,7 +47,7 @@ async def replicas(place: Any) -> AsyncIterator[tuple[Any, Any]]:
             yield store, await stack.enter_async_context(place.store(instance="two", migrate=False))
 
 
-async def kinds(store: Any, hold: Hold) -> list[str]:
+async def kinds(store: Any, hold: HoldSummary) -> list[str]:
     return [e.kind for e in await store.entries(hold.session) if e.kind.startswith("hold.")]
 
 
@@ -67,7 +67,7 @@ def test_of_many_who_claim_at_once_one_has_it_until_it_ends(place: Any, make: An
                 for n, name in enumerate(names)
             ]
             answers = await asyncio.gather(*tries, return_exceptions=True)
-            (won,) = [a for a in answers if isinstance(a, Hold)]
+            (won,) = [a for a in answers if isinstance(a, HoldSummary)]
             lost = [a for a in answers if isinstance(a, Conflict)]
             assert len(lost) == 7
             assert {error.code for error in lost} == {"claimed"}
@@ -316,7 +316,7 @@ def test_of_reviewers_who_race_on_two_replicas_one_decides_and_the_others_learn_
                         ballot = alone(ballot)
                     votes.append((other if n % 2 else store).vote(ballot, LIMITS))
                 answers = await asyncio.gather(*votes, return_exceptions=True)
-                (won,) = [a for a in answers if isinstance(a, Hold)]
+                (won,) = [a for a in answers if isinstance(a, HoldSummary)]
                 lost = [a for a in answers if isinstance(a, Conflict)]
                 assert len(lost) == 9
                 assert all(won.votes[0].name in str(error) for error in lost)
@@ -339,7 +339,7 @@ def test_of_a_release_and_a_withdrawal_that_race_one_happens(place: Any, make: A
                 )
                 taken = other.act(act(hold, ActKind.WITHDRAW), LIMITS)
                 answers = list(await asyncio.gather(release, taken, return_exceptions=True))
-                was_released, was_taken = answers[0] is True, isinstance(answers[1], Hold)
+                was_released, was_taken = answers[0] is True, isinstance(answers[1], HoldSummary)
                 assert was_released is not was_taken
                 after = await store.hold(hold.id)
                 assert after is not None

@@ -12,10 +12,10 @@ from authz_service.core.ports import (
     AlreadyRejected,
     AnswerWanted,
     Attached,
-    Hold,
     HoldDraft,
     HoldLimits,
     HoldState,
+    HoldSummary,
     Opened,
 )
 from authz_service.store.sql_store import SqlStore
@@ -24,20 +24,20 @@ LIMITS = HoldLimits()
 HEAD = AnswerHead(200, {"content-type": "application/json"}, {"EMAIL_ADDRESS": 1})
 
 
-async def opened(store: SqlStore, draft: HoldDraft) -> Hold:
+async def opened(store: SqlStore, draft: HoldDraft) -> HoldSummary:
     opening = await store.open_hold(replace(draft, answer=HEAD), LIMITS)
     assert isinstance(opening, Opened)
     return opening.hold
 
 
-def wanted(make: Any, hold: Hold, session: str = "s2", **changes: Any) -> AnswerWanted:
+def wanted(make: Any, hold: HoldSummary, session: str = "s2", **changes: Any) -> AnswerWanted:
     entries = (make.received(session, hold.caller.subject), make.decided(session))
     found = AnswerWanted(session, hold.caller, hold.fingerprint, hold.changes, entries)
     return replace(found, **changes)
 
 
-def answer_released(session: str, hold: Hold) -> EntryDraft:
-    return EntryDraft(Kind.ANSWER_RELEASED, session, {"masked": {}, "hold": hold.id}, {"body": hold.forward})
+def answer_released(session: str, hold: HoldSummary) -> EntryDraft:
+    return EntryDraft(Kind.ANSWER_RELEASED, session, {"masked": {}, "hold": hold.id}, {"body": b"the answer"})
 
 
 def test_an_answer_that_waits_is_attached_to_and_reads_back_with_its_head(
@@ -46,7 +46,7 @@ def test_an_answer_that_waits_is_attached_to_and_reads_back_with_its_head(
     async def scenario() -> None:
         async with place.store() as store:
             hold = await opened(store, make.hold("s1"))
-            assert (await store.hold(hold.id)) == hold
+            assert (await store.summaries([hold.id]))[hold.id] == hold
             found = await store.attach_answer(wanted(make, hold))
             assert found == Attached(hold)
             kinds = [entry.kind for entry in await store.entries("s2")]

@@ -226,11 +226,8 @@ def test_bytes_that_were_altered_in_the_database_are_never_handed_out(
                 other.close()
             else:
                 await execute(place, change)
-            for call in (
-                store.hold(opening.hold.id),
-                store.open_hold(make.hold("s2"), make.limits),
-                store.vote(make.ballot(opening.hold), make.limits),
-            ):
+            await store.vote(make.ballot(opening.hold), make.limits)
+            for call in (store.hold(opening.hold.id), store.held_bytes([opening.hold.id])):
                 with pytest.raises(Unavailable, match="damaged"):
                     await call
 

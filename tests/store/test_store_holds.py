@@ -13,11 +13,11 @@ from authz_service.core.holds import Approval, Stage, StageRef, Verdict
 from authz_service.core.ports import (
     AlreadyRejected,
     Attached,
-    Hold,
     HoldDraft,
     HoldLimits,
     HoldQuery,
     HoldState,
+    HoldSummary,
     Opened,
     TooManyHolds,
 )
@@ -27,7 +27,7 @@ from authz_service.store.sql_store import SqlStore
 LIMITS = HoldLimits()
 
 
-async def opened(store: SqlStore, draft: HoldDraft, limits: HoldLimits = LIMITS) -> Hold:
+async def opened(store: SqlStore, draft: HoldDraft, limits: HoldLimits = LIMITS) -> HoldSummary:
     opening = await store.open_hold(draft, limits)
     assert isinstance(opening, Opened)
     return opening.hold
@@ -47,11 +47,18 @@ def test_a_hold_opens_with_its_entries_and_reads_back_as_it_was_answered(
                 make.hold("s1", caller=caller), findings={"EMAIL_ADDRESS": 2}, reason="nul \x00 \ud83d"
             )
             hold = await opened(store, draft)
-            assert await store.hold(hold.id) == hold
+            assert (await store.summaries([hold.id]))[hold.id] == hold
             assert hold.state is HoldState.PENDING
             assert hold.deadline == place.clock.time + 1800
             assert hold.open_stages == (StageRef("security", 0),)
-            assert (hold.caller, hold.forward, hold.findings) == (caller, draft.forward, {"EMAIL_ADDRESS": 2})
+            assert (hold.caller, hold.size, hold.findings) == (
+                caller,
+                len(draft.forward),
+                {"EMAIL_ADDRESS": 2},
+            )
+            whole = await store.hold(hold.id)
+            assert whole is not None
+            assert whole.forward == draft.forward
             assert await kinds(store, "s1") == ["request.received", "request.decided", "hold.opened"]
             last = (await store.entries("s1"))[-1]
             assert last.payloads["forward"] == draft.forward
@@ -118,7 +125,8 @@ def test_a_request_with_other_noise_attaches_and_the_first_bytes_stay(
             await store.vote(make.ballot(hold), make.limits)
             again = await store.open_hold(noisy[1], make.limits)
             assert isinstance(again, Attached)
-            assert (again.hold.state, again.hold.forward) == (HoldState.APPROVED, b"nonce 1")
+            assert again.hold.state is HoldState.APPROVED
+            assert await store.held_bytes([hold.id]) == {hold.id: b"nonce 1"}
 
     run(scenario())
 
@@ -209,7 +217,7 @@ def test_a_vote_that_completes_approves_and_everything_is_on_record(place: Any, 
             place.clock.time += 5
             approved = await store.vote(make.ballot(hold), make.limits)
             assert (approved.state, approved.deadline) == (HoldState.APPROVED, place.clock.time + 900)
-            assert approved == await store.hold(hold.id)
+            assert approved == (await store.summaries([hold.id]))[hold.id]
             entries = (await store.entries("s1"))[-2:]
             assert [entry.kind for entry in entries] == ["hold.voted", "hold.approved"]
             assert entries[0].data["verdict"] == "approve"
@@ -220,7 +228,7 @@ def test_a_vote_that_completes_approves_and_everything_is_on_record(place: Any, 
             assert entries[0].payloads["reason"] == b"looked at it"
             assert b"rita" in entries[0].payloads["voter"]
             assert b"rita" not in entries[0].body.lower()
-            released = [make.released("s1", hold.forward)]
+            released = [make.released("s1", b"the request")]
             assert await store.consume(hold.id, digest=hold.digest, session="s1", entries=released)
             done = await store.hold(hold.id)
             assert done is not None
@@ -282,7 +290,7 @@ def test_the_requester_never_votes_whatever_the_token_says(
             with pytest.raises(Forbidden) as error:
                 await store.vote(make.ballot(hold, **ballot), make.limits)
             assert error.value.code == "own_request"
-            assert (await store.hold(hold.id)) == hold
+            assert (await store.summaries([hold.id]))[hold.id] == hold
 
     run(scenario())
 
@@ -318,7 +326,7 @@ def test_a_vote_is_refused_for_other_bytes_other_stages_and_unknown_holds(
                     await store.vote(make.ballot(hold, stages=stages), make.limits)
             with pytest.raises(NotFound):
                 await store.vote(replace(make.ballot(hold), hold="none"), make.limits)
-            assert await store.hold(hold.id) == hold
+            assert (await store.summaries([hold.id]))[hold.id] == hold
 
     run(scenario())
 
@@ -354,7 +362,7 @@ def test_of_two_reviewers_one_wins_and_the_other_is_told_who_decided_what(
                 said = await asyncio.gather(
                     *(store.vote(b, make.limits) for b in ballots), return_exceptions=True
                 )
-                winners = [b for b, s in zip(ballots, said, strict=True) if isinstance(s, Hold)]
+                winners = [b for b, s in zip(ballots, said, strict=True) if isinstance(s, HoldSummary)]
                 losers = [s for s in said if isinstance(s, Conflict)]
                 assert (len(winners), len(losers)) == (1, 11)
                 assert all(winners[0].name in str(loser) for loser in losers)
@@ -393,7 +401,7 @@ def test_nothing_is_released_that_is_pending_rejected_altered_or_late(
     async def scenario() -> None:
         async with place.store() as store:
 
-            async def consumes(hold: Hold, digest: str) -> bool:
+            async def consumes(hold: HoldSummary, digest: str) -> bool:
                 entries = [make.released("x")]
                 return bool(await store.consume(hold.id, digest=digest, session="x", entries=entries))
 
@@ -509,9 +517,7 @@ def test_ids_keys_and_reasons_of_any_kind_are_answered(place: Any, make: Any, ru
     run(scenario())
 
 
-def test_lists_of_holds_are_filtered_paged_and_bounded_in_bytes(
-    place: Any, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lists_of_holds_are_filtered_and_paged(place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
             ids = [(await opened(store, make.hold(request=f"request {i}"))).id for i in range(5)]
@@ -519,14 +525,34 @@ def test_lists_of_holds_are_filtered_paged_and_bounded_in_bytes(
             query = HoldQuery(states=(HoldState.PENDING,), caller="alice", model="llama", rule="contractors")
             assert [h.id for h in (await store.holds(query)).items] == [ids[4], ids[3], ids[2], ids[0]]
             assert (await store.holds(replace(query, rule="other"))).items == ()
-            monkeypatch.setattr("authz_service.store.queries.PAGE_BYTES", 20)
             seen: list[str] = []
-            page = await store.holds(query)
+            page = await store.holds(replace(query, page_size=2))
             while page.next_page_token:
                 assert len(page.items) == 2
                 seen += [h.id for h in page.items]
-                page = await store.holds(replace(query, page_token=page.next_page_token))
+                page = await store.holds(replace(query, page_size=2, page_token=page.next_page_token))
             assert seen + [h.id for h in page.items] == [ids[4], ids[3], ids[2], ids[0]]
+
+    run(scenario())
+
+
+def test_lists_and_votes_open_nothing_of_what_is_held(
+    place: Any, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_arguments: Any) -> Any:
+        raise AssertionError("a payload was read")
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make.hold())
+            for module in ("loading", "queries"):
+                monkeypatch.setattr(f"authz_service.store.{module}.read_payloads", refused)
+            assert (await store.holds(HoldQuery())).items == (hold,)
+            assert await store.summaries([hold.id, "other"]) == {hold.id: hold}
+            assert (await store.vote(make.ballot(hold), make.limits)).state is HoldState.APPROVED
+            for reads in (store.hold(hold.id), store.held_bytes([hold.id])):
+                with pytest.raises(AssertionError, match="a payload was read"):
+                    await reads
 
     run(scenario())
 
@@ -548,7 +574,7 @@ def test_two_replicas_agree_on_one_hold_one_decision_and_one_release(
                 *(s.vote(b, make.limits) for s, b in zip(stores, ballots, strict=True)),
                 return_exceptions=True,
             )
-            assert [type(s) for s in said].count(Hold) == 1
+            assert [type(s) for s in said].count(HoldSummary) == 1
             assert [type(s) for s in said].count(Conflict) == 15
             released = await asyncio.gather(
                 *(

@@ -28,7 +28,15 @@ from hypothesis.stateful import (
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.acts import ActDraft, ActKind, Review, Revision
 from authz_service.core.holds import Approval, Approved, Escalation, Stage, StageRef, Verdict, standing
-from authz_service.core.ports import AlreadyRejected, Attached, Hold, HoldLimits, HoldQuery, HoldState, Opened
+from authz_service.core.ports import (
+    AlreadyRejected,
+    Attached,
+    HoldLimits,
+    HoldQuery,
+    HoldState,
+    HoldSummary,
+    Opened,
+)
 from authz_service.errors import Conflict, Forbidden
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
@@ -54,7 +62,7 @@ class Seen:
     `begun` it has the bytes that it has; the votes that are `void` were on others.
     """
 
-    hold: Hold
+    hold: HoldSummary
     approved_by: list[str]
     state: HoldState
     alone: set[str] = field(default_factory=set)
@@ -173,7 +181,7 @@ class Holds(RuleBasedStateMachine):
         assert is_fresh
         assert before.state is after.state is HoldState.PENDING
         assert who != seen.hold.caller.subject
-        assert after.forward == body
+        assert self.run(self.store.held_bytes([after.id])) == {after.id: body}
         seen.editors.add(who)
         seen.approved_by, seen.stands_alone = [], False
         seen.void = {vote.id for vote in after.votes}

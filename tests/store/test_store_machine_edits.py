@@ -20,7 +20,7 @@ from tests.store.conftest import PostgresForTests
 
 from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
-from authz_service.core.ports import Hold, HoldLimits, HoldState, Opened
+from authz_service.core.ports import HoldLimits, HoldState, HoldSummary, Opened
 from authz_service.errors import Conflict, Forbidden
 
 TWO = (Approval("two", (Stage("true", 2, 60.0),)),)
@@ -62,8 +62,8 @@ class Edits(RuleBasedStateMachine):
         self.answer = HEAD if is_answer else None
         opening = self.run(self.store.open_hold(replace(draft, answer=self.answer), LIMITS))
         assert isinstance(opening, Opened)
-        self.hold: Hold = opening.hold
-        self.bytes = self.hold.forward
+        self.hold: HoldSummary = opening.hold
+        self.bytes = self.first = draft.forward
         self.approved: set[str] = set()
         self.editors: set[str] = set()
         self.is_over = False
@@ -90,7 +90,7 @@ class Edits(RuleBasedStateMachine):
     def edits(self, who: str, body: bytes, is_response: bool, stale: bool) -> None:
         """An empty body stands for that of the request: an edit back."""
         shown = self.hold.digest if stale else hashlib.sha256(self.bytes).hexdigest()
-        forward = body or self.hold.forward
+        forward = body or self.first
         answer = HEAD if is_response else self.answer
         revision = Revision(shown, forward, {}, (StageRef("two", 0),), answer=answer)
         person = (ISSUER, who)
@@ -103,7 +103,9 @@ class Edits(RuleBasedStateMachine):
         assert who != "alice"
         assert shown == hashlib.sha256(self.bytes).hexdigest()
         assert not self.is_over
-        assert (after.forward, after.is_response, after.is_edited) == (forward, is_response, not is_response)
+        assert (after.is_response, after.is_edited) == (is_response, not is_response)
+        assert after.digest == hashlib.sha256(forward).hexdigest()
+        assert self.run(self.store.held_bytes([after.id])) == {after.id: forward}
         assert self.answer is None or not is_response
         assert after.is_answer == (self.answer is not None)
         self.bytes = forward
@@ -123,7 +125,7 @@ class Edits(RuleBasedStateMachine):
 
     @rule(body=st.sampled_from([b"", b"1", b"2"]))
     def consumes(self, body: bytes) -> None:
-        digest = hashlib.sha256(body or self.hold.forward).hexdigest()
+        digest = hashlib.sha256(body or self.first).hexdigest()
         before = self.run(self.store.hold(self.hold.id))
         self.count += 1
         entries = [self.make.released(f"x{self.count}", self.bytes)]

@@ -30,7 +30,7 @@ def test_what_several_write_at_once_is_one_record_that_verifies(
         assert isinstance(opening, Opened)
         await store.vote(make.ballot(opening.hold), LIMITS)
         data = {"hold": opening.hold.id, "model": "llama"}
-        released = [EntryDraft(Kind.REQUEST_RELEASED, name, {**data}, {"body": opening.hold.forward})]
+        released = [EntryDraft(Kind.REQUEST_RELEASED, name, {**data}, {"body": name.encode()})]
         assert await store.consume(
             opening.hold.id, digest=opening.hold.digest, session=name, entries=released
         )

@@ -89,7 +89,7 @@ async def fill(place: Any, make: Any) -> None:
         approved = (await store.open_hold(make.hold("s3", request="three"), LIMITS)).hold
         await store.vote(make.ballot(approved, key="once"), LIMITS)
         await store.append(make.received("s4"))
-        released = EntryDraft(Kind.REQUEST_RELEASED, "s4", {"hold": approved.id}, {"body": approved.forward})
+        released = EntryDraft(Kind.REQUEST_RELEASED, "s4", {"hold": approved.id}, {"body": b"three"})
         await store.consume(
             approved.id,
             digest=approved.digest,

@@ -8,7 +8,7 @@ from typing import Final
 
 from authz_service.core.holds import Stage, StageRef
 from authz_service.core.people import is_service_account
-from authz_service.core.ports import Hold
+from authz_service.core.ports import HoldSummary
 from authz_service.policy.conditions import (
     BadCondition,
     Compiler,
@@ -78,7 +78,7 @@ class FileRoles:
         """Whether `review.record_officers` names this person."""
         return self._record_officers.names(person)
 
-    def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
+    def stages_for(self, person: Caller, hold: HoldSummary) -> tuple[StageRef, ...]:
         """The stages of a hold, as they were when it was opened, that name this person, escalated or not."""
         facts = StageFacts(
             person, hold.caller, hold.api, hold.operation, hold.model, hold.rule, hold.findings

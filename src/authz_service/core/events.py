@@ -7,7 +7,7 @@ from dataclasses import field
 
 from authz_service.core.holds import Approval
 from authz_service.core.limits import Admission, Demand
-from authz_service.core.ports import AlreadyRejected, Attached, Hold, Opening
+from authz_service.core.ports import AlreadyRejected, Attached, Hold, HoldSummary, Opening
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import AnswerStep, RequestInspection
 from authz_service.policy.decision import Decision
@@ -84,7 +84,7 @@ class HoldApproved:
 class HoldEnded:
     """The hold was rejected, expired, superseded, or released to another exchange."""
 
-    hold: Hold
+    hold: HoldSummary
 
 
 @value

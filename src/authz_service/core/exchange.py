@@ -86,6 +86,7 @@ from authz_service.core.ports import (
     Hold,
     HoldDraft,
     HoldState,
+    HoldSummary,
     Opened,
     TooManyHolds,
 )
@@ -365,13 +366,13 @@ class Exchange:
             case _ as never:
                 assert_never(never)
 
-    def _goes_at_once(self, hold: Hold) -> bool:
+    def _goes_at_once(self, hold: HoldSummary) -> bool:
         """Whether the caller prefers not to wait; for an approval that is there it need not."""
         prefer = self.request.prefer
         is_at_once = prefer.wait == 0 or (prefer.is_async and prefer.wait is None)
         return is_at_once and hold.state is HoldState.PENDING
 
-    def _watch(self, hold: Hold) -> WatchHold:
+    def _watch(self, hold: HoldSummary) -> WatchHold:
         return WatchHold(hold.id, self.request.prefer.wait or None)
 
     def _waiting(self, state: Waiting, event: Event) -> list[Command]:
@@ -393,15 +394,15 @@ class Exchange:
         self.state = Rejudging(body, hold)
         return [Judge(body, caller)]
 
-    def _releases_to(self, hold: Hold, now: float) -> Caller | None:
+    def _releases_to(self, hold: HoldSummary, now: float) -> Caller | None:
         """The identity that the rules are asked about at a release; None where its token has expired."""
         caller = self._release_identity(hold)
         return caller if _is_snapshot(hold) or caller.expires_at > now else None
 
-    def _release_identity(self, hold: Hold) -> Caller:
+    def _release_identity(self, hold: HoldSummary) -> Caller:
         return hold.caller if _is_snapshot(hold) else self.request.caller
 
-    def _hold_ended(self, body: bytes, hold: Hold) -> list[Command]:
+    def _hold_ended(self, body: bytes, hold: HoldSummary) -> list[Command]:
         if hold.state is HoldState.KILLED:
             return []  # with the order to end the one exchange that waited, which comes with its reason
         if hold.state in (HoldState.REJECTED, HoldState.EXPIRED):
@@ -415,11 +416,11 @@ class Exchange:
             self._was_superseded = True
         return self._judge_anew(body, hold)
 
-    def _judge_anew(self, body: bytes, hold: Hold) -> list[Command]:
+    def _judge_anew(self, body: bytes, hold: HoldSummary) -> list[Command]:
         self.state = Judging(body, previous=hold.id)
         return [LeaveHold(), Judge(body, self.request.caller)]
 
-    def _wait_elapsed(self, hold: Hold) -> list[Command]:
+    def _wait_elapsed(self, hold: HoldSummary) -> list[Command]:
         ended = self._ended("pending")
         return self._close(LeaveHold(), self._record(ended), self._pending(hold))
 
@@ -688,16 +689,16 @@ class Exchange:
             case _:
                 raise self._illegal(event)
 
-    def _wait_for_answer(self, held: AnswerHeld, hold: Hold) -> list[Command]:
+    def _wait_for_answer(self, held: AnswerHeld, hold: HoldSummary) -> list[Command]:
         if self._goes_at_once(hold):
             return self._withhold(held, self._pending(hold), "pending")
         self.state = replace(held, hold=hold)
         return [replace(self._watch(hold), is_answer=True)]
 
-    def _pending(self, hold: Hold) -> Reply:
+    def _pending(self, hold: HoldSummary) -> Reply:
         return replies.pending(hold, session=self.request.session, prefer=self.request.prefer)
 
-    def _answer_ended(self, hold: Hold) -> Reply:
+    def _answer_ended(self, hold: HoldSummary) -> Reply:
         session = self.request.session
         if hold.state in (HoldState.REJECTED, HoldState.EXPIRED):
             return replies.ended(hold, session=session)
@@ -940,7 +941,7 @@ def _expired() -> Unauthenticated:
     return Unauthenticated("the token has expired; get a new one", code="token_expired")
 
 
-def _is_covered(hold: Hold, judged: RequestJudged) -> bool:
+def _is_covered(hold: HoldSummary, judged: RequestJudged) -> bool:
     """Whether the approval counts for what the rules say now: the same bytes, the same definition.
 
     Noise may differ: the approved bytes go out, not those that the rules were asked about now.
@@ -962,18 +963,18 @@ def _asked(judged: RequestJudged) -> Asked | None:
     return Asked(fingerprint, changes, inspection.operation.name, judged.model)
 
 
-def _is_snapshot(hold: Hold) -> bool:
+def _is_snapshot(hold: HoldSummary) -> bool:
     return all(approval.snapshot for approval in hold.approvals)
 
 
-def _marks(hold: Hold) -> Mapping[str, str]:
+def _marks(hold: HoldSummary) -> Mapping[str, str]:
     """What the caller is told of a reviewer's part in it."""
     if hold.is_response:
         return {RESPONDED_HEADER: "true"}
     return {EDITED_HEADER: "true"} if hold.is_edited else {}
 
 
-def _answer_marks(hold: Hold) -> Mapping[str, str]:
+def _answer_marks(hold: HoldSummary) -> Mapping[str, str]:
     """The same of an answer: one whose request was edited, or that was held anew, has it in its head."""
     head = hold.answer.headers if hold.answer else {}
     return _marks(hold) or {name: text for name, text in head.items() if name == EDITED_HEADER}

@@ -66,8 +66,8 @@ class HoldDraft:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """A hold as the store has it. With `answer`, `forward` goes to the caller, not to the model.
+class HoldSummary:
+    """All of a hold but the bytes that it holds, which have `digest` and `size`.
 
     `deadline` is when it ends by itself in its present state. While pending that is the open stages'
     deadline, while approved the end of `use_within`, and for a rejected hold the time until which it
@@ -82,7 +82,7 @@ class Hold:
     fingerprint: str
     changes: str
     digest: str
-    forward: bytes
+    size: int
     api: str
     operation: str
     model: str
@@ -132,6 +132,13 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold(HoldSummary):
+    """A hold with its bytes. With `answer`, `forward` goes to the caller, not to the model."""
+
+    forward: bytes = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerWanted:
     """The request of `session`, whose answer may be there already; `entries` are recorded if it is.
 
@@ -149,21 +156,21 @@ class AnswerWanted:
 class Opened:
     """A new hold was opened."""
 
-    hold: Hold
+    hold: HoldSummary
 
 
 @dataclass(frozen=True, slots=True)
 class Attached:
     """The same person's same request is open already; its hold is pending or approved."""
 
-    hold: Hold
+    hold: HoldSummary
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyRejected:
     """The same request was rejected a short while ago; that answer still stands."""
 
-    hold: Hold
+    hold: HoldSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,10 +354,18 @@ class Store(Protocol):
         ...
 
     async def hold(self, hold_id: str) -> Hold | None:
-        """A hold as it stands now; an overdue one reads as expired, swept or not."""
+        """A hold as it stands now, with its bytes; an overdue one reads as expired, swept or not."""
         ...
 
-    async def vote(self, ballot: Ballot, limits: HoldLimits) -> Hold:
+    async def summaries(self, holds: Collection[str]) -> Mapping[str, HoldSummary]:
+        """These holds as they stand now, by id; absent where there is no such hold."""
+        ...
+
+    async def held_bytes(self, holds: Collection[str]) -> Mapping[str, bytes]:
+        """What these hold, by id; absent where that is gone. Raises `Unavailable` where it was altered."""
+        ...
+
+    async def vote(self, ballot: Ballot, limits: HoldLimits) -> HoldSummary:
         """Add a vote and apply its outcome, in one compare-and-set with its entries.
 
         Raises `NotFound`; `Forbidden` for the requester and for who may vote in no open stage;
@@ -359,7 +374,7 @@ class Store(Protocol):
         """
         ...
 
-    async def act(self, draft: ActDraft, limits: HoldLimits) -> Hold:
+    async def act(self, draft: ActDraft, limits: HoldLimits) -> HoldSummary:
         """Do what a reviewer does beside voting, in one compare-and-set with its entry.
 
         Raises `NotFound`; `Forbidden` for the requester's claim, and for a review by the requester or by
@@ -395,7 +410,7 @@ class Store(Protocol):
         """How many exchanges wait for each of these holds, in all processes; absent where none does."""
         ...
 
-    async def holds(self, query: HoldQuery) -> Page[Hold]:
+    async def holds(self, query: HoldQuery) -> Page[HoldSummary]:
         """Holds by filter, newest first; raises `Unreadable` for a foreign page token."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from authz_service.core.commands import Reply
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import Hold, HoldState
+from authz_service.core.ports import HoldState, HoldSummary
 from authz_service.errors import AuthzError
 from authz_service.framing.prefer import NOTHING_PREFERRED, Prefer
 from authz_service.model_apis.base import ApiError
@@ -31,7 +31,7 @@ def denied(decision: Decision, *, session: str) -> Reply:
     return Reply(error, retry(False))
 
 
-def pending(hold: Hold, *, session: str, prefer: Prefer = NOTHING_PREFERRED) -> Reply:
+def pending(hold: HoldSummary, *, session: str, prefer: Prefer = NOTHING_PREFERRED) -> Reply:
     """The wait on the connection is over, the hold is not: the same request again attaches to it.
 
     Who prefers `respond-async` asks for the state, and sends the request again once that is approved.
@@ -50,7 +50,7 @@ def pending(hold: Hold, *, session: str, prefer: Prefer = NOTHING_PREFERRED) -> 
     return Reply(error, headers)
 
 
-def superseded(hold: Hold, *, session: str) -> Reply:
+def superseded(hold: HoldSummary, *, session: str) -> Reply:
     """The same person's same request waits again, for other approvals or with other changes."""
     message = (
         f"The same request of yours was sent again and waits for another approval; it took the place of "
@@ -60,7 +60,7 @@ def superseded(hold: Hold, *, session: str) -> Reply:
     return Reply(error, retry(False))
 
 
-def token_expired(hold: Hold, *, session: str) -> Reply:
+def token_expired(hold: HoldSummary, *, session: str) -> Reply:
     """Approved, but the caller's token ran out while the request was held."""
     message = (
         f"The request was approved (hold {hold.id}), but the token it came with has expired meanwhile. "
@@ -69,7 +69,7 @@ def token_expired(hold: Hold, *, session: str) -> Reply:
     return Reply(ApiError(409, "token_expired", message, session, {"hold": hold.id}), retry(False))
 
 
-def ended(hold: Hold, *, session: str) -> Reply:
+def ended(hold: HoldSummary, *, session: str) -> Reply:
     """The hold was rejected or ran out of time."""
     details = {"hold": hold.id, "rule": hold.rule}
     if hold.state is HoldState.REJECTED:
@@ -83,7 +83,7 @@ def ended(hold: Hold, *, session: str) -> Reply:
     return Reply(ApiError(403, "approval_expired", message, session, details), retry(False))
 
 
-def answer_given(hold: Hold, *, session: str) -> Reply:
+def answer_given(hold: HoldSummary, *, session: str) -> Reply:
     """The answer that was waited for went to another exchange, or its approval could not be used."""
     message = (
         f"The answer that this request waited for (hold {hold.id}) went to another request of yours, or "

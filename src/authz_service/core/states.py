@@ -7,7 +7,7 @@ from dataclasses import field
 
 from authz_service.core.acts import AnswerHead
 from authz_service.core.events import AnswerRead, RequestJudged
-from authz_service.core.ports import Hold
+from authz_service.core.ports import Hold, HoldSummary
 from authz_service.values import value
 from authz_service.view.answer import Usage
 
@@ -56,7 +56,7 @@ class Waiting:
     """People are asked; the caller's connection stays open."""
 
     body: bytes
-    hold: Hold
+    hold: HoldSummary
 
 
 @value
@@ -127,7 +127,7 @@ class AnswerHeld:
     """
 
     asked: Asked | None
-    hold: Hold | None
+    hold: HoldSummary | None
     head: AnswerHead | None = None
     usage: Usage | None = None
     request: tuple[bytes, RequestJudged] | None = None

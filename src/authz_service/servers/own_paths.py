@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from authz_service.audit.entry import rfc3339
-from authz_service.core.ports import Hold
+from authz_service.core.ports import HoldSummary
 from authz_service.errors import AuthzError, NotFound
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import MODELS_PATH, error_shape, models_list
@@ -32,7 +32,8 @@ async def own_reply(gateway: Gateway, caller: Caller, method: str, path: str) ->
         if method == "GET" and path == MODELS_PATH:
             return OwnReply(200, models_list(_models(gateway, caller), created=0))
         if method == "GET" and path.startswith(OWN_HOLDS):
-            hold = await gateway.store.hold(path.removeprefix(OWN_HOLDS))
+            name = path.removeprefix(OWN_HOLDS)
+            hold = (await gateway.store.summaries([name])).get(name)
             return OwnReply(200, await _hold_state(gateway, _own(hold, caller)))
     except AuthzError as error:
         return OwnReply(
@@ -51,14 +52,14 @@ def _models(gateway: Gateway, caller: Caller) -> list[str]:
     return [name for name in names if scope.has_model(name, models[name])]
 
 
-def _own(hold: Hold | None, caller: Caller) -> Hold:
+def _own(hold: HoldSummary | None, caller: Caller) -> HoldSummary:
     """The hold, if it is the caller's; another's is not told apart from one that does not exist."""
     if hold is None or hold.caller.identity != caller.identity:
         raise NotFound("There is no such hold of yours.", code="hold_not_found")
     return hold
 
 
-async def _hold_state(gateway: Gateway, hold: Hold) -> bytes:
+async def _hold_state(gateway: Gateway, hold: HoldSummary) -> bytes:
     now = await gateway.store.now()
     waiting = await gateway.store.waiting_for([hold.id])
     reasons = [{"verdict": v.verdict.value, "reason": v.reason} for v in hold.votes]

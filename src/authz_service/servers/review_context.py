@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_service.core.likeness import common_messages, likeness
-from authz_service.core.ports import Hold, HoldQuery, HoldState, Store
+from authz_service.core.ports import Hold, HoldQuery, HoldState, HoldSummary, Store
 from authz_service.errors import AuthzError
 from authz_service.inspection.marks import Mark, marks_in
 from authz_service.masking.seams import Scanner
@@ -28,6 +29,14 @@ _PASSED = (HoldState.APPROVED, HoldState.RELEASED)
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """An earlier hold and what it holds."""
+
+    hold: HoldSummary
+    forward: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Contexts:
     """`scanner` gives the detectors in force; None where nothing is looked for."""
 
@@ -39,13 +48,10 @@ class Contexts:
         before, is_partial = await self._before(hold, standing)
         return await asyncio.to_thread(self._made, hold, before, is_partial=is_partial)
 
-    async def _before(self, hold: Hold, standing: Standing) -> tuple[list[Hold], bool]:
+    async def _before(self, hold: Hold, standing: Standing) -> tuple[list[Before], bool]:
         """The caller's earlier holds that this person may see, the latest first; whether any is left out."""
         query = HoldQuery(states=_DECIDED, caller=hold.caller.identity[1], page_size=LOOKED_AT)
-        try:
-            page = await self.store.holds(query)
-        except AuthzError:  # one whose bytes are damaged: the rest cannot be told from it
-            return [], True
+        page = await self.store.holds(query)
         theirs = [
             other
             for other in page.items
@@ -54,16 +60,18 @@ class Contexts:
             and (other.answer is None) == (hold.answer is None)
             and standing.sees(other)
         ]
-        kept: list[Hold] = []
-        size = len(hold.forward)
-        for other in theirs:
-            size += len(other.forward)
-            if size > MOST_BYTES:
-                return kept, True
-            kept.append(other)
-        return kept, bool(page.next_page_token)
+        sizes = accumulate((other.size for other in theirs), initial=hold.size)
+        kept = [
+            other for other, size in zip(theirs, islice(sizes, 1, None), strict=True) if size <= MOST_BYTES
+        ]
+        try:
+            held = await self.store.held_bytes([other.id for other in kept])
+        except AuthzError:  # what one of them holds was altered: the rest cannot be told from it
+            return [], True
+        before = [Before(other, held[other.id]) for other in kept if other.id in held]
+        return before, len(before) < len(theirs) or bool(page.next_page_token)
 
-    def _made(self, hold: Hold, before: Sequence[Hold], *, is_partial: bool) -> pb.HoldContext:
+    def _made(self, hold: Hold, before: Sequence[Before], *, is_partial: bool) -> pb.HoldContext:
         marks: tuple[Mark, ...] = ()
         if self.scanner is not None and hold.answer is None:
             marks = marks_in(hold.api, hold.operation, hold.forward, self.scanner())
@@ -72,22 +80,23 @@ class Contexts:
             earlier=[_earlier(other, alike) for other, alike in _alike(hold, before)],
             is_partial=is_partial,
         )
-        passed = [other for other in before if other.state in _PASSED]
+        passed = [other for other in before if other.hold.state in _PASSED]
         most = max(passed, key=lambda other: common_messages(hold.forward, other.forward), default=None)
         if most is not None and (messages := common_messages(hold.forward, most.forward)):
-            context.approved_before.hold = most.id
+            context.approved_before.hold = most.hold.id
             context.approved_before.messages = messages
         return context
 
 
-def _alike(hold: Hold, before: Sequence[Hold]) -> list[tuple[Hold, float]]:
+def _alike(hold: Hold, before: Sequence[Before]) -> list[tuple[HoldSummary, float]]:
     """Earlier holds of the same rule, the most alike first and of these the latest."""
-    scored = [(other, likeness(hold.forward, other.forward)) for other in before if other.rule == hold.rule]
+    same = [other for other in before if other.hold.rule == hold.rule]
+    scored = [(other.hold, likeness(hold.forward, other.forward)) for other in same]
     near = [(other, alike) for other, alike in scored if alike >= ALIKE]
     return sorted(near, key=lambda pair: -pair[1])[:SHOWN]
 
 
-def _earlier(hold: Hold, alike: float) -> pb.EarlierDecision:
+def _earlier(hold: HoldSummary, alike: float) -> pb.EarlierDecision:
     return pb.EarlierDecision(
         id=safe_text(hold.id),
         state=STATES[hold.state],

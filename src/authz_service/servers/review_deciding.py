@@ -9,7 +9,7 @@ from typing import Protocol
 from authz_api.v1 import holds_pb2 as pb
 from authz_service.core.acts import ActDraft, ActKind, Revision
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import Ballot, Hold, HoldLimits, Store
+from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldSummary, Store
 from authz_service.errors import Forbidden, Unreadable
 from authz_service.runtime.revising import Revised
 from authz_service.servers.review_requests import Word, read_answer_texts, read_digest, read_text, read_vote
@@ -50,42 +50,48 @@ class Deciding:
     changed: Callable[[], None]
     reviser: Reviser
 
-    async def vote(self, standing: Standing, request: VoteRequest, verdict: Verdict) -> Hold:
+    async def vote(self, standing: Standing, request: VoteRequest, verdict: Verdict) -> HoldSummary:
         """The hold after one vote."""
-        word = read_vote(request, verdict)
         hold = await self._visible(standing, request.id)
+        return await self.vote_on(standing, hold, request, verdict)
+
+    async def vote_on(
+        self, standing: Standing, hold: HoldSummary, request: VoteRequest, verdict: Verdict
+    ) -> HoldSummary:
+        """The same of a hold that they may see."""
+        word = read_vote(request, verdict)
         ballot = _ballot(standing, hold, word, verdict)
         voted = await self.store.vote(ballot, self.limits())
         self.changed()
         return voted
 
-    async def withdraw(self, standing: Standing, request: pb.WithdrawVoteRequest) -> Hold:
+    async def withdraw(self, standing: Standing, request: pb.WithdrawVoteRequest) -> HoldSummary:
         """The hold without their votes."""
         hold = await self._visible(standing, request.id)
         text = read_text(request.reason, request.idempotency_key)
         return await self._act(standing, hold, ActKind.WITHDRAW, request.idempotency_key, text)
 
-    async def claim(self, standing: Standing, request: pb.ClaimHoldRequest) -> Hold:
+    async def claim(self, standing: Standing, request: pb.ClaimHoldRequest) -> HoldSummary:
         """The hold with their claim; for those who may vote."""
         hold = await self._visible(standing, request.id)
         _require_part(standing, hold)
         read_text("", request.idempotency_key)
         return await self._act(standing, hold, ActKind.CLAIM, request.idempotency_key)
 
-    async def release_claim(self, standing: Standing, request: pb.ReleaseClaimRequest) -> Hold:
+    async def release_claim(self, standing: Standing, request: pb.ReleaseClaimRequest) -> HoldSummary:
         """The hold without their claim."""
         hold = await self._visible(standing, request.id)
         read_text("", request.idempotency_key)
         return await self._act(standing, hold, ActKind.UNCLAIM, request.idempotency_key)
 
-    async def comment(self, standing: Standing, request: pb.CommentHoldRequest) -> Hold:
+    async def comment(self, standing: Standing, request: pb.CommentHoldRequest) -> HoldSummary:
         """The hold with their comment; for those who may vote on it or review it."""
         hold = await self._visible(standing, request.id)
         _require_part(standing, hold)
         text = read_text(request.text, request.idempotency_key, needed_for="a comment")
         return await self._act(standing, hold, ActKind.COMMENT, request.idempotency_key, text)
 
-    async def review(self, standing: Standing, request: pb.ReviewHoldRequest) -> Hold:
+    async def review(self, standing: Standing, request: pb.ReviewHoldRequest) -> HoldSummary:
         """The hold with their review; for reviewers."""
         if not standing.is_reviewer:
             raise Forbidden("only reviewers may review what was decided alone", code="not_reviewer")
@@ -93,7 +99,7 @@ class Deciding:
         text = read_text(request.reason, request.idempotency_key, needed_for="a review")
         return await self._act(standing, hold, ActKind.REVIEW, request.idempotency_key, text)
 
-    async def edit(self, standing: Standing, request: pb.EditHoldRequest) -> Hold:
+    async def edit(self, standing: Standing, request: pb.EditHoldRequest) -> HoldSummary:
         """The hold with the edited request, or answer; for those who may vote."""
         hold, text = await self._to_revise(standing, request)
         if request.texts:
@@ -103,7 +109,7 @@ class Deciding:
             revised = await self.reviser.edited(hold, request.body)
         return await self._revise(standing, hold, ActKind.EDIT, request, revised, text)
 
-    async def respond(self, standing: Standing, request: pb.RespondHoldRequest) -> Hold:
+    async def respond(self, standing: Standing, request: pb.RespondHoldRequest) -> HoldSummary:
         """The hold with their answer; for those who may vote."""
         hold, text = await self._to_revise(standing, request)
         if not request.text.strip() or len(request.text) > MAX_RESPONSE:
@@ -115,7 +121,7 @@ class Deciding:
     async def _to_revise(self, standing: Standing, request: ReviseRequest) -> tuple[Hold, str]:
         text = read_text(request.reason, request.idempotency_key)
         read_digest(request.digest)
-        hold = await self._visible(standing, request.id)
+        hold = standing.visible(await self.store.hold(request.id))
         if not standing.stages(hold):
             raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
         return hold, text
@@ -123,12 +129,12 @@ class Deciding:
     async def _revise(
         self,
         standing: Standing,
-        hold: Hold,
+        hold: HoldSummary,
         kind: ActKind,
         request: ReviseRequest,
         revised: Revised,
         text: str,
-    ) -> Hold:
+    ) -> HoldSummary:
         revision = Revision(
             shown=request.digest,
             forward=revised.forward,
@@ -139,18 +145,18 @@ class Deciding:
         )
         return await self._act(standing, hold, kind, request.idempotency_key, text, revision)
 
-    async def _visible(self, standing: Standing, hold_id: str) -> Hold:
-        return standing.visible(await self.store.hold(hold_id))
+    async def _visible(self, standing: Standing, hold_id: str) -> HoldSummary:
+        return standing.visible((await self.store.summaries([hold_id])).get(hold_id))
 
     async def _act(
         self,
         standing: Standing,
-        hold: Hold,
+        hold: HoldSummary,
         kind: ActKind,
         idempotency_key: str,
         text: str = "",
         revision: Revision | None = None,
-    ) -> Hold:
+    ) -> HoldSummary:
         person = standing.person
         draft = ActDraft(
             hold=hold.id,
@@ -167,7 +173,7 @@ class Deciding:
         return acted
 
 
-def _ballot(standing: Standing, hold: Hold, word: Word, verdict: Verdict) -> Ballot:
+def _ballot(standing: Standing, hold: HoldSummary, word: Word, verdict: Verdict) -> Ballot:
     stages = standing.stages(hold)
     if word.is_break_glass and not standing.may_break_glass:
         raise Forbidden("only those whom review.break_glass names decide alone", code="not_break_glass")
@@ -188,7 +194,7 @@ def _ballot(standing: Standing, hold: Hold, word: Word, verdict: Verdict) -> Bal
     )
 
 
-def _require_part(standing: Standing, hold: Hold) -> None:
+def _require_part(standing: Standing, hold: HoldSummary) -> None:
     """Whoever only reads has no say."""
     if not (standing.stages(hold) or standing.may_break_glass or standing.is_reviewer):
         raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")

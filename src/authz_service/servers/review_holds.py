@@ -13,7 +13,7 @@ from authz_api.v1.holds_pb2_grpc import HoldServiceServicer
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import Hold, HoldLimits, HoldState, Store
+from authz_service.core.ports import Hold, HoldLimits, HoldState, HoldSummary, Store
 from authz_service.errors import AuthzError
 from authz_service.inspection.unread import unread_in
 from authz_service.servers.review_calls import Calls, Context, answering
@@ -78,7 +78,7 @@ class HoldReview(HoldServiceServicer):
                 else ()
             )
             waiting = await self._waiting(hold)
-            message = _message(hold, standing, waiting, with_body=True, unread=unread)
+            message = _message(hold, standing, waiting, forward=hold.forward, unread=unread)
             context_of = await self.contexts.of(hold, standing)
             texts = await self._texts(hold)
             return pb.GetHoldResponse(
@@ -99,12 +99,8 @@ class HoldReview(HoldServiceServicer):
                 self.store, self.feed, standing, after=cursor, clock=self.calls.clock
             ):
                 self.calls.recheck(standing.person)
-                hold = None
-                if told.hold is not None:
-                    hold = _message(told.hold, standing, await self._waiting(told.hold))
-                response = pb.WatchHoldsResponse(
-                    hold=hold, cursor=told.cursor, as_of=timestamp(await self.store.now())
-                )
+                hold = None if told.hold is None else _message(told.hold, standing, told.waiting)
+                response = pb.WatchHoldsResponse(hold=hold, cursor=told.cursor, as_of=timestamp(told.as_of))
                 if hold is None and told.ends_snapshot:
                     response.snapshot_done.SetInParent()
                 elif hold is None:
@@ -130,9 +126,11 @@ class HoldReview(HoldServiceServicer):
         async with answering(context):
             standing = await self.calls.standing(context)
             verdict, votes = read_votes(request)
+            holds = await self.store.summaries([vote.id for vote in votes])
             turns = asyncio.Semaphore(VOTES_AT_ONCE)
-            cast = await asyncio.gather(*(self._voted(standing, vote, verdict, turns) for vote in votes))
-            waiting = await self.store.waiting_for([hold.id for hold in cast if isinstance(hold, Hold)])
+            voting = (self._voted(standing, holds.get(vote.id), vote, verdict, turns) for vote in votes)
+            cast = await asyncio.gather(*voting)
+            waiting = await self.store.waiting_for([h.id for h in cast if isinstance(h, HoldSummary)])
             outcomes = [
                 _outcome(vote, hold, standing, waiting) for vote, hold in zip(votes, cast, strict=True)
             ]
@@ -195,46 +193,52 @@ class HoldReview(HoldServiceServicer):
         is_editable = hold.is_answer and hold.state is HoldState.PENDING
         return await self.reviser.texts(hold) if is_editable else {}
 
-    async def _revised(self, hold: Hold, standing: Standing) -> pb.Hold:
-        return _message(hold, standing, await self._waiting(hold), with_body=True)
+    async def _revised(self, hold: HoldSummary, standing: Standing) -> pb.Hold:
+        whole = standing.visible(await self.store.hold(hold.id))
+        return _message(whole, standing, await self._waiting(hold), forward=whole.forward)
 
     @property
     def _deciding(self) -> Deciding:
         return Deciding(self.store, self.limits, self.feed.nudge, self.reviser)
 
     async def _voted(
-        self, standing: Standing, vote: VoteRequest, verdict: Verdict, turns: asyncio.Semaphore
-    ) -> Hold | AuthzError:
+        self,
+        standing: Standing,
+        hold: HoldSummary | None,
+        vote: VoteRequest,
+        verdict: Verdict,
+        turns: asyncio.Semaphore,
+    ) -> HoldSummary | AuthzError:
         try:
             async with turns:
-                return await self._deciding.vote(standing, vote, verdict)
+                return await self._deciding.vote_on(standing, standing.visible(hold), vote, verdict)
         except AuthzError as refused:
             return refused
 
     async def _now(self) -> Timestamp:
         return timestamp(await self.store.now())
 
-    async def _told(self, hold: Hold, standing: Standing) -> pb.Hold:
+    async def _told(self, hold: HoldSummary, standing: Standing) -> pb.Hold:
         return _message(hold, standing, await self._waiting(hold))
 
-    async def _waiting(self, hold: Hold) -> int:
+    async def _waiting(self, hold: HoldSummary) -> int:
         return (await self.store.waiting_for([hold.id])).get(hold.id, 0)
 
 
 def _message(
-    hold: Hold,
+    hold: HoldSummary,
     standing: Standing,
     waiting: int,
     *,
-    with_body: bool = False,
+    forward: bytes = b"",
     unread: Sequence[Unread] = (),
 ) -> pb.Hold:
     stages = standing.stages(hold)
-    return hold_message(hold, waiting=waiting, may_vote_in=stages, with_body=with_body, unread=unread)
+    return hold_message(hold, waiting=waiting, may_vote_in=stages, forward=forward, unread=unread)
 
 
 def _outcome(
-    vote: VoteRequest, hold: Hold | AuthzError, standing: Standing, waiting: Mapping[str, int]
+    vote: VoteRequest, hold: HoldSummary | AuthzError, standing: Standing, waiting: Mapping[str, int]
 ) -> pb.Outcome:
     if isinstance(hold, AuthzError):
         return pb.Outcome(id=vote.id, code=hold.code, message=str(hold))

@@ -14,7 +14,7 @@ from authz_service.audit.retention import ORIGINAL
 from authz_service.core.acts import Act, ActKind, AnswerHead, Review
 from authz_service.core.business_hours import Hours
 from authz_service.core.holds import Stage, StageRef, Turn, Verdict, Vote
-from authz_service.core.ports import Entry, Hold, HoldState, Session
+from authz_service.core.ports import Entry, HoldState, HoldSummary, Session
 from authz_service.view.caller import Caller
 from authz_service.view.unread import Unread
 
@@ -45,14 +45,14 @@ _VERDICTS = {Verdict.APPROVE: holds_pb2.VERDICT_APPROVE, Verdict.REJECT: holds_p
 
 
 def hold_message(
-    hold: Hold,
+    hold: HoldSummary,
     *,
     waiting: int,
     may_vote_in: tuple[StageRef, ...],
-    with_body: bool = False,
+    forward: bytes = b"",
     unread: Sequence[Unread] = (),
 ) -> holds_pb2.Hold:
-    """A hold as one reviewer sees it; the forwarded bytes only `with_body`, with what in them is unread."""
+    """A hold as one reviewer sees it; where bytes are shown, with what in them is unread."""
     return holds_pb2.Hold(
         id=safe_text(hold.id),
         session=safe_text(hold.session),
@@ -67,7 +67,7 @@ def hold_message(
         policy=safe_text(hold.policy),
         findings={safe_text(entity): count for entity, count in hold.findings.items()},
         digest=safe_text(hold.digest),
-        forward=hold.forward if with_body else b"",
+        forward=forward,
         created_at=timestamp(hold.created_at),
         deadline=timestamp(hold.deadline),
         stages=_stages(hold),
@@ -172,7 +172,7 @@ def _unread(value: Unread) -> holds_pb2.Unread:
     )
 
 
-def _stages(hold: Hold) -> list[holds_pb2.Stage]:
+def _stages(hold: HoldSummary) -> list[holds_pb2.Stage]:
     return [
         _stage(hold, StageRef(approval.name, index), stage)
         for approval in hold.approvals
@@ -180,7 +180,7 @@ def _stages(hold: Hold) -> list[holds_pb2.Stage]:
     ]
 
 
-def _stage(hold: Hold, ref: StageRef, stage: Stage) -> holds_pb2.Stage:
+def _stage(hold: HoldSummary, ref: StageRef, stage: Stage) -> holds_pb2.Stage:
     later = replace(ref, is_escalated=True)
     is_open = ref in hold.open_stages
     message = holds_pb2.Stage(
@@ -205,7 +205,7 @@ def _stage(hold: Hold, ref: StageRef, stage: Stage) -> holds_pb2.Stage:
     return message
 
 
-def _counted(hold: Hold, ref: StageRef) -> int:
+def _counted(hold: HoldSummary, ref: StageRef) -> int:
     """How many people's votes count in an open stage; by name and position, escalated or not."""
     voters = {
         vote.voter

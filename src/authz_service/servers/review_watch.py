@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from authz_service.core.ports import Hold, HoldChange, HoldQuery, HoldState, Store
+from authz_service.core.ports import HoldChange, HoldQuery, HoldState, HoldSummary, Store
 from authz_service.errors import Unauthenticated, Unreadable
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.roles import Standing
@@ -17,10 +17,15 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One message to who watches. `cursor` is empty within the snapshot; `hold` None moves it only."""
+    """One message to who watches. `cursor` is empty within the snapshot; `hold` None moves it only.
+
+    `as_of` is the store's clock when this was read; `waiting` counts who waits for the hold.
+    """
 
     cursor: str
-    hold: Hold | None = None
+    as_of: float
+    hold: HoldSummary | None = None
+    waiting: int = 0
     ends_snapshot: bool = False
 
 
@@ -33,10 +38,10 @@ async def watch_holds(
     """
     cursor = await feed.cursor()
     if after is None:
-        async for hold in _open_holds(store, standing):
+        async for told in _open_holds(store, standing):
             _require_live(standing, clock)
-            yield Told("", hold)
-        yield Told(str(cursor), ends_snapshot=True)
+            yield told
+        yield Told(str(cursor), await store.now(), ends_snapshot=True)
     elif after > cursor:
         raise Unreadable("this cursor is ahead of this server; watch without one", code="foreign_cursor")
     else:
@@ -44,21 +49,24 @@ async def watch_holds(
     while True:
         changes = await _next_changes(feed, cursor, standing, clock)
         cursor = changes[-1].cursor
+        names = [change.hold for change in changes]
+        known, waiting, now = await store.summaries(names), await store.waiting_for(names), await store.now()
         for change in changes:
-            changed = await store.hold(change.hold)
+            changed = known.get(change.hold)
             _require_live(standing, clock)
             if changed is not None and standing.sees(changed):
-                yield Told(str(change.cursor), changed)
-        yield Told(str(cursor))
+                yield Told(str(change.cursor), now, changed, waiting.get(change.hold, 0))
+        yield Told(str(cursor), now)
 
 
-async def _open_holds(store: Store, standing: Standing) -> AsyncIterator[Hold]:
+async def _open_holds(store: Store, standing: Standing) -> AsyncIterator[Told]:
     token = ""
     while True:
         page = await store.holds(HoldQuery(states=_OPEN, page_size=_PAGE, page_token=token))
-        for hold in page.items:
-            if standing.sees(hold):
-                yield hold
+        seen = [hold for hold in page.items if standing.sees(hold)]
+        waiting, now = await store.waiting_for([hold.id for hold in seen]), await store.now()
+        for hold in seen:
+            yield Told("", now, hold, waiting.get(hold.id, 0))
         token = page.next_page_token
         if not token:
             return

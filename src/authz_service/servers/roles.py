@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from authz_service.core.acts import Review
 from authz_service.core.holds import StageRef
-from authz_service.core.ports import Hold
+from authz_service.core.ports import HoldSummary
 from authz_service.errors import Forbidden, NotFound
 from authz_service.view.caller import Caller
 
@@ -39,9 +39,12 @@ class Roles(Protocol):
         """Whether `review.record_officers` names this person."""
         ...
 
-    def stages_for(self, person: Caller, hold: Hold) -> tuple[StageRef, ...]:
+    def stages_for(self, person: Caller, hold: HoldSummary) -> tuple[StageRef, ...]:
         """The stages of a hold whose condition names this person, open or not."""
         ...
+
+
+Held = TypeVar("Held", bound=HoldSummary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,11 @@ class Standing:
             raise Forbidden(message, code="no_role")
         return standing
 
-    def stages(self, hold: Hold) -> tuple[StageRef, ...]:
+    def stages(self, hold: HoldSummary) -> tuple[StageRef, ...]:
         """The stages of the hold that this person may vote in: none for who is no reviewer."""
         return self.roles.stages_for(self.person, hold) if self.is_reviewer else ()
 
-    def sees(self, hold: Hold) -> bool:
+    def sees(self, hold: HoldSummary) -> bool:
         """Auditors see every hold, reviewers those of which any stage names them, or that they may review.
 
         Who may decide alone sees all: it is not known before in which it will be needed.
@@ -85,7 +88,7 @@ class Standing:
             return True
         return bool(self.stages(hold))
 
-    def visible(self, hold: Hold | None) -> Hold:
+    def visible(self, hold: Held | None) -> Held:
         """The hold, or `NotFound`: the same words whether it is missing or not for this person."""
         if hold is None or not self.sees(hold):
             raise NotFound("there is no such hold that you may see", code="hold_not_found")

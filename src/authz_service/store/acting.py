@@ -15,7 +15,7 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
 from authz_service.core.acts import Act, ActDraft, ActKind, Review, Revised, Revision, claim_of
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, Vote, standing
-from authz_service.core.ports import Hold, HoldLimits, HoldState
+from authz_service.core.ports import HoldLimits, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
 from authz_service.store.eligibility import refuse_requester
 from authz_service.store.ending import expire, move
@@ -34,7 +34,7 @@ from authz_service.store.hold_rows import (
     stands_at,
     state_at,
 )
-from authz_service.store.loading import hold_with_id, load_acts, load_hold, load_votes, standing_of
+from authz_service.store.loading import hold_with_id, said_of, standing_of, summary_of
 from authz_service.store.schema import hold_acts, votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
@@ -51,11 +51,11 @@ _KINDS = {
 }
 
 
-def act(transaction: Transaction, draft: ActDraft, limits: HoldLimits, *, act_id: str) -> Hold:
+def act(transaction: Transaction, draft: ActDraft, limits: HoldLimits, *, act_id: str) -> HoldSummary:
     """Do it and apply what follows; see `Store.act` for what it raises."""
     row = hold_with_id(transaction, draft.hold)
     if _is_repeated(transaction, draft):
-        return load_hold(transaction, row)
+        return summary_of(transaction, row)
     now = seconds(transaction.now)
     new = Act(act_id, draft.kind, draft.person, draft.account, draft.name, now, draft.text)
     match draft.kind:
@@ -76,7 +76,7 @@ def act(transaction: Transaction, draft: ActDraft, limits: HoldLimits, *, act_id
             _revise(transaction, row, draft, new)
         case _ as never:
             assert_never(never)
-    return load_hold(transaction, hold_with_id(transaction, row.id))
+    return summary_of(transaction, hold_with_id(transaction, row.id))
 
 
 def _is_repeated(transaction: Transaction, draft: ActDraft) -> bool:
@@ -100,7 +100,7 @@ def _is_repeated(transaction: Transaction, draft: ActDraft) -> bool:
 
 def _refuse_claim(transaction: Transaction, row: Row[Any], draft: ActDraft) -> None:
     refuse_requester(row, draft.person, draft.account)
-    refuse_decided(row, load_votes(transaction, row.id), transaction.now)
+    refuse_decided(row, said_of(transaction, row.id).votes, transaction.now)
     claim = _claim(transaction, row)
     if claim is not None and not _is_theirs(claim, draft):
         raise Conflict(
@@ -119,14 +119,14 @@ def _refuse_review(transaction: Transaction, row: Row[Any], draft: ActDraft) -> 
     if row.review != Review.DUE.value:
         raise Conflict("this hold needs no review, or has had it", code="nothing_to_review")
     refuse_requester(row, draft.person, draft.account)
-    alone = [vote.id for vote in load_votes(transaction, row.id) if vote.is_break_glass]
+    alone = [vote.id for vote in said_of(transaction, row.id).votes if vote.is_break_glass]
     if set(alone) & _votes_of(transaction, row, draft):
         raise Forbidden("somebody else has to review what you decided alone", code="own_decision")
 
 
 def _claim(transaction: Transaction, row: Row[Any]) -> Act | None:
-    acts, cast = load_acts(transaction, row.id), load_votes(transaction, row.id)
-    return claim_of(acts, cast, now=seconds(transaction.now))
+    said = said_of(transaction, row.id)
+    return claim_of(said.acts, said.votes, now=seconds(transaction.now))
 
 
 def _is_theirs(claim: Act, draft: ActDraft) -> bool:
@@ -138,7 +138,7 @@ def _moment(claim: Act) -> str:
 
 
 def _withdraw(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) -> None:
-    cast = load_votes(transaction, row.id)
+    cast = said_of(transaction, row.id).votes
     if state_at(row, transaction.now) not in OPEN:
         refuse_decided(row, cast, transaction.now)
     own = _votes_of(transaction, row, draft)
@@ -171,7 +171,7 @@ def _revise(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) 
     if revision is None:
         raise ValueError("an edit or a response comes with its bytes")
     refuse_requester(row, draft.person, draft.account)
-    refuse_decided(row, load_votes(transaction, row.id), transaction.now)
+    refuse_decided(row, said_of(transaction, row.id).votes, transaction.now)
     detail = json.loads(row.detail)
     is_of_answer = draft.kind is ActKind.EDIT and revision.answer is not None
     if "answer" in detail and not is_of_answer:

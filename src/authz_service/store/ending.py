@@ -7,13 +7,12 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
-from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Approved
 from authz_service.core.ports import HoldState
 from authz_service.store.hold_rows import OPEN, bytes_held, state_at
-from authz_service.store.loading import standing_of
+from authz_service.store.loading import find_hold, standing_of
 from authz_service.store.schema import holds, sessions
 from authz_service.store.taking_up import require_ours
 from authz_service.store.transaction import Transaction
@@ -30,7 +29,7 @@ def consume(
     """
     if not entries:
         raise ValueError("a release is on record, or it is none")
-    row = transaction.read(select(holds).where(holds.c.id == clean(hold_id))).one_or_none()
+    row = find_hold(transaction, hold_id)
     if row is None or row.state != HoldState.APPROVED.value:
         return False
     if row.deadline <= transaction.now or row.digest != digest or not is_approved(transaction, row):
@@ -74,7 +73,7 @@ def expire(transaction: Transaction, row: Row[Any]) -> None:
 
 def kill_hold(transaction: Transaction, hold_id: str, *, session: str) -> None:
     """Close the hold that a session waits in, which an operator ended, unless others wait in it too."""
-    row = transaction.read(select(holds).where(holds.c.id == hold_id)).one_or_none()
+    row = find_hold(transaction, hold_id)
     if row is None or state_at(row, transaction.now) not in OPEN:
         return
     others = (sessions.c.hold == hold_id) & (sessions.c.id != session) & sessions.c.ended_at.is_(None)

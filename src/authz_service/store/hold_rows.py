@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from sqlalchemy import Row
@@ -23,13 +23,15 @@ from authz_service.core.holds import (
     Vote,
     standing,
 )
-from authz_service.core.ports import Ballot, Hold, HoldDraft, HoldState
+from authz_service.core.ports import Ballot, Hold, HoldDraft, HoldState, HoldSummary
 from authz_service.core.stage_terms import stage_with, terms
 from authz_service.errors import Unavailable
 from authz_service.store.zone_rules import zones_of
 from authz_service.view.caller import Caller
 
 OPEN = (HoldState.PENDING, HoldState.APPROVED)
+
+_SUMMARY = tuple(field.name for field in fields(HoldSummary))
 
 
 def micro(seconds: float) -> int:
@@ -233,10 +235,8 @@ def read_vote(row: Row[Any], withdrawn: Mapping[str, float], revised: int) -> Vo
     )
 
 
-def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], acts: Sequence[Act], now: int) -> Hold:
-    """A row of `holds` as it stands at `now`; raises `Unavailable` when `forward` was altered."""
-    if hashlib.sha256(forward).hexdigest() != row.digest:
-        raise Unavailable(f"the stored bytes of hold {row.id} are damaged", code="record_damaged")
+def read_summary(row: Row[Any], *, votes: Sequence[Vote], acts: Sequence[Act], now: int) -> HoldSummary:
+    """A row of `holds` as it stands at `now`."""
     detail = json.loads(row.detail)
     approvals = read_approvals(detail["approvals"])
     state = state_at(row, now)
@@ -247,14 +247,14 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], acts: Seq
     pending = stands if isinstance(stands, Pending) else None
     revised = next((act.revised for act in reversed(acts) if act.revised is not None), None)
     answer = read_answer(detail["answer"]) if "answer" in detail else None
-    return Hold(
+    return HoldSummary(
         row.id,
         row.session,
         _caller_of(detail),
         row.fingerprint,
         detail["changes"],
         row.digest,
-        forward,
+        row.forward_size,
         detail["api"],
         detail["operation"],
         detail["model"],
@@ -281,6 +281,20 @@ def read_hold(row: Row[Any], *, forward: bytes, votes: Sequence[Vote], acts: Seq
         zones=zones,
         source=detail.get("source", ""),
     )
+
+
+def with_bytes(summary: HoldSummary, forward: bytes) -> Hold:
+    """The hold with its bytes; raises `Unavailable` where these are others."""
+    require_digest(summary, forward)
+    known = {name: getattr(summary, name) for name in _SUMMARY}
+    return Hold(**known, forward=forward)
+
+
+def require_digest(hold: HoldSummary | Row[Any], forward: bytes) -> bytes:
+    """The bytes of a hold; raises `Unavailable` where these are others."""
+    if hashlib.sha256(forward).hexdigest() != hold.digest:
+        raise Unavailable(f"the stored bytes of hold {hold.id} are damaged", code="record_damaged")
+    return forward
 
 
 def _is_due_soon(pending: Pending, now: int) -> bool:

@@ -1,19 +1,19 @@
-"""A row of `holds` with what belongs to it: its votes and the bytes that it holds."""
+"""A row of `holds` with what belongs to it: its votes, what reviewers did, and the bytes that it holds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Table, select
+from sqlalchemy import Row, Select, Table, bindparam, select
 
 from authz_service.audit.columns import clean
 from authz_service.core.acts import Act
 from authz_service.core.holds import Standing, Vote
-from authz_service.core.ports import Hold
+from authz_service.core.ports import Hold, HoldSummary
 from authz_service.errors import NotFound, Unavailable
-from authz_service.keys.payload_cipher import Opened
-from authz_service.store.hold_rows import read_act, read_hold, read_vote, stands_at
+from authz_service.store.hold_rows import read_act, read_summary, read_vote, stands_at, with_bytes
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import hold_acts, holds, votes
 from authz_service.store.transaction import Reader
@@ -21,70 +21,109 @@ from authz_service.store.transaction import Reader
 NAMES_AT_ONCE = 400  # SQLite bounds the parameters of a statement
 
 
+def _said_of_one(table: Table) -> Select[Any]:
+    return select(table).where(table.c.hold == bindparam("hold")).order_by(table.c.seq)
+
+
+# Made once: to make a statement takes longer than the database takes for it.
+_HOLD = select(holds).where(holds.c.id == bindparam("hold"))
+_VOTES = _said_of_one(votes)
+_ACTS = _said_of_one(hold_acts)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said of a hold: the rows of its votes, and what reviewers did beside voting, in order."""
+
+    rows: Sequence[Row[Any]] = ()
+    acts: Sequence[Act] = ()
+
+    @property
+    def votes(self) -> list[Vote]:
+        """The votes, with what was taken back and what is void."""
+        withdrawn = {vote: act.at for act in self.acts for vote in act.votes}
+        revised = max((act.number for act in self.acts if act.revised is not None), default=0)
+        return [read_vote(row, withdrawn, revised) for row in self.rows]
+
+    def standing(self, row: Row[Any], now: int) -> Standing:
+        """Where the hold of `row` stands by the votes on its own bytes."""
+        return stands_at(row, votes_on(row, self.votes), now)
+
+
+def votes_on(row: Row[Any], cast: Iterable[Vote]) -> list[Vote]:
+    """Those that are on the hold's own bytes."""
+    return [vote for vote in cast if vote.digest == row.digest]
+
+
+def find_hold(reader: Reader, hold_id: str) -> Row[Any] | None:
+    """The row of a hold; None where there is no such hold."""
+    return reader.read_beside(_HOLD, {"hold": clean(hold_id)}).one_or_none()
+
+
 def hold_with_id(reader: Reader, hold_id: str) -> Row[Any]:
     """The row of a hold; raises `NotFound`."""
-    row = reader.read(select(holds).where(holds.c.id == clean(hold_id))).one_or_none()
+    row = find_hold(reader, hold_id)
     if row is None:
         raise NotFound("there is no such hold", code="hold_not_found")
     return row
 
 
-def load_hold(reader: Reader, row: Row[Any]) -> Hold:
-    """The hold of a row as it stands now; raises `Unavailable` when its bytes are gone or altered."""
-    return load_holds(reader, [row])[0]
+def said_of(reader: Reader, hold_id: str) -> Said:
+    """What is on record about one hold."""
+    cast = reader.read_beside(_VOTES, {"hold": hold_id}).all()
+    return Said(cast, [read_act(row) for row in reader.read_beside(_ACTS, {"hold": hold_id})])
 
 
-def load_holds(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[Hold, ...]:
+def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldSummary:
+    """The hold of a row as it stands now; `said` where that was read already."""
+    said = said_of(reader, row.id) if said is None else said
+    return read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
+
+
+def load_summaries(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[HoldSummary, ...]:
     """The same of many, with a few queries for all of them."""
-    held = read_payloads(reader, {bytes(row.forward) for row in rows})
-    acts, cast = _said(reader, hold_acts, rows), _said(reader, votes, rows)
-    return tuple(_hold(reader, row, held, acts.get(row.id, ()), cast.get(row.id, ())) for row in rows)
-
-
-def _hold(
-    reader: Reader,
-    row: Row[Any],
-    held: Mapping[bytes, Opened],
-    acts: Sequence[Row[Any]],
-    cast: Sequence[Row[Any]],
-) -> Hold:
-    body = held.get(bytes(row.forward))
-    if body is None:
-        raise Unavailable(f"the stored bytes of hold {row.id} are gone", code="record_damaged")
-    done = [read_act(act) for act in acts]
-    return read_hold(row, forward=body.body, votes=_votes(cast, done), acts=done, now=reader.now)
-
-
-def _said(reader: Reader, table: Table, rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
-    """What is said of each of these holds in `votes` or `hold_acts`, in order."""
     names = [row.id for row in rows]
+    acts, cast = _by_hold(reader, hold_acts, names), _by_hold(reader, votes, names)
+    return tuple(
+        summary_of(reader, row, Said(cast.get(row.id, ()), [read_act(act) for act in acts.get(row.id, ())]))
+        for row in rows
+    )
+
+
+def load_hold(reader: Reader, row: Row[Any]) -> Hold:
+    """With its bytes; raises `Unavailable` when these are gone or altered."""
+    digest = bytes(row.forward)
+    held = read_payloads(reader, {digest}).get(digest)
+    if held is None:
+        raise Unavailable(f"the stored bytes of hold {row.id} are gone", code="record_damaged")
+    return with_bytes(summary_of(reader, row), held.body)
+
+
+def rows_of(reader: Reader, names: Collection[str]) -> list[Row[Any]]:
+    """The rows of the holds of these ids that there are."""
+    wanted = [clean(name) for name in names]
+    found: list[Row[Any]] = []
+    for start in range(0, len(wanted), NAMES_AT_ONCE):
+        some = holds.c.id.in_(wanted[start : start + NAMES_AT_ONCE])
+        found += reader.read_beside(select(holds).where(some)).all()
+    return found
+
+
+def _by_hold(reader: Reader, table: Table, names: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    """What is said of each of these holds in `votes` or `hold_acts`, in order."""
     found: dict[str, list[Row[Any]]] = {}
     for start in range(0, len(names), NAMES_AT_ONCE):
         some = table.c.hold.in_(names[start : start + NAMES_AT_ONCE])
-        for row in reader.read(select(table).where(some).order_by(table.c.seq)):
+        for row in reader.read_beside(select(table).where(some).order_by(table.c.seq)):
             found.setdefault(row.hold, []).append(row)
     return found
 
 
-def load_votes(reader: Reader, hold_id: str) -> Sequence[Vote]:
-    """The votes on a hold, in the order in which they were cast, with what was taken back."""
-    query = select(votes).where(votes.c.hold == hold_id).order_by(votes.c.seq)
-    return _votes(reader.read(query).all(), load_acts(reader, hold_id))
-
-
 def load_acts(reader: Reader, hold_id: str) -> Sequence[Act]:
     """What reviewers did to a hold beside voting, in order."""
-    query = select(hold_acts).where(hold_acts.c.hold == hold_id).order_by(hold_acts.c.seq)
-    return [read_act(row) for row in reader.read(query)]
+    return [read_act(row) for row in reader.read_beside(_ACTS, {"hold": hold_id})]
 
 
 def standing_of(reader: Reader, row: Row[Any]) -> Standing:
     """Where a hold stands now by the votes on record that are on its own bytes."""
-    cast = [vote for vote in load_votes(reader, row.id) if vote.digest == row.digest]
-    return stands_at(row, cast, reader.now)
-
-
-def _votes(cast: Sequence[Row[Any]], acts: Sequence[Act]) -> Sequence[Vote]:
-    withdrawn = {vote: act.at for act in acts for vote in act.votes}
-    revised = max((act.number for act in acts if act.revised is not None), default=0)
-    return [read_vote(row, withdrawn, revised) for row in cast]
+    return said_of(reader, row.id).standing(row, reader.now)

@@ -17,10 +17,10 @@ from authz_service.core.ports import (
     AlreadyRejected,
     AnswerWanted,
     Attached,
-    Hold,
     HoldDraft,
     HoldLimits,
     HoldState,
+    HoldSummary,
     Opened,
     Opening,
     TooManyHolds,
@@ -36,7 +36,7 @@ from authz_service.store.hold_rows import (
     state_at,
 )
 from authz_service.store.hold_rows import approvals_document as document
-from authz_service.store.loading import load_hold
+from authz_service.store.loading import summary_of
 from authz_service.store.schema import IS_OPEN, holds
 from authz_service.store.transaction import Transaction
 from authz_service.view.caller import Caller
@@ -54,7 +54,7 @@ def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) ->
                 return _attach(transaction, found, session=draft.session, entries=draft.entries)
             case HoldState.REJECTED if found.deadline > transaction.now:
                 transaction.record(*draft.entries)
-                return AlreadyRejected(load_hold(transaction, found))
+                return AlreadyRejected(summary_of(transaction, found))
             case _:
                 pass
     to_end = found if found is not None and HoldState(found.state) in OPEN else None
@@ -74,7 +74,7 @@ def attach_answer(transaction: Transaction, wanted: AnswerWanted) -> Attached | 
             return _attach(transaction, found, session=wanted.session, entries=wanted.entries)
         case HoldState.REJECTED if found.deadline > transaction.now:
             transaction.record(*wanted.entries)
-            return AlreadyRejected(load_hold(transaction, found))
+            return AlreadyRejected(summary_of(transaction, found))
         case _:
             return None
 
@@ -108,7 +108,7 @@ def _attach(
 ) -> Attached:
     data: dict[str, Scalar] = {"hold": row.id, "digest": bytes_held(row)}
     transaction.record(*entries, EntryDraft(Kind.HOLD_ATTACHED, session, data))
-    return Attached(load_hold(transaction, row))
+    return Attached(summary_of(transaction, row))
 
 
 def _open(transaction: Transaction, draft: HoldDraft, before: Row[Any] | None) -> Opened:
@@ -151,19 +151,19 @@ def _opened(draft: HoldDraft, row: dict[str, Any], transaction: Transaction) -> 
     return EntryDraft(Kind.HOLD_OPENED, draft.session, {**data}, payloads, draft.caller.identity)
 
 
-def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> Hold:
+def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> HoldSummary:
     zones = json.loads(row["detail"]).get("zones", {})
     at = seconds(row["created_at"])
     stands = standing(draft.approvals, (), opened_at=at, now=at, zones=zones)
     assert isinstance(stands, Pending)
-    return Hold(
+    return HoldSummary(
         id=draft.id,
         session=draft.session,
         caller=draft.caller,
         fingerprint=draft.fingerprint,
         changes=draft.changes,
         digest=draft.digest,
-        forward=draft.forward,
+        size=len(draft.forward),
         api=draft.api,
         operation=draft.operation,
         model=draft.model,

@@ -15,19 +15,19 @@ from authz_service.core.ports import (
     HoldChange,
     HoldQuery,
     HoldState,
+    HoldSummary,
     Page,
 )
 from authz_service.store import paging
-from authz_service.store.hold_rows import OPEN, identity_text, seconds, state_at
+from authz_service.store.hold_rows import OPEN, identity_text, require_digest, seconds, state_at
 from authz_service.store.keyring import Keyring
-from authz_service.store.loading import NAMES_AT_ONCE, load_hold, load_holds
+from authz_service.store.loading import NAMES_AT_ONCE, find_hold, load_hold, load_summaries, rows_of
 from authz_service.store.missing import why_missing
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, head, holds
-from authz_service.store.transaction import Reader
+from authz_service.store.transaction import Parameters, Reader
 
 CHANGES_AT_ONCE = 1000
-PAGE_BYTES = 32 * 1024 * 1024  # held bodies go into a page whole, so a page of large ones is a short one
 
 
 class Snapshot:
@@ -53,14 +53,30 @@ class Snapshot:
     def read(self, statement: Executable) -> Result[Any]:
         return self._connection.execute(statement)
 
+    def read_beside(self, statement: Executable, parameters: Parameters | None = None) -> Result[Any]:
+        return self._connection.execute(statement, parameters)
+
 
 def hold(reader: Reader, hold_id: str) -> Hold | None:
     """See `Store.hold`."""
-    row = reader.read(select(holds).where(holds.c.id == clean(hold_id))).one_or_none()
+    row = find_hold(reader, hold_id)
     return None if row is None else load_hold(reader, row)
 
 
-def list_holds(reader: Reader, query: HoldQuery) -> Page[Hold]:
+def summaries(reader: Reader, hold_ids: Collection[str]) -> dict[str, HoldSummary]:
+    """See `Store.summaries`."""
+    return {found.id: found for found in load_summaries(reader, rows_of(reader, hold_ids))}
+
+
+def held_bytes(reader: Reader, hold_ids: Collection[str]) -> dict[str, bytes]:
+    """See `Store.held_bytes`."""
+    rows = rows_of(reader, hold_ids)
+    stored = read_payloads(reader, {bytes(row.forward) for row in rows})
+    held = {row: stored.get(bytes(row.forward)) for row in rows}
+    return {row.id: require_digest(row, found.body) for row, found in held.items() if found is not None}
+
+
+def list_holds(reader: Reader, query: HoldQuery) -> Page[HoldSummary]:
     """See `Store.holds`."""
     filters = ["holds", [s.value for s in query.states], query.caller, query.model, query.rule]
     if query.review is not None:
@@ -75,10 +91,7 @@ def list_holds(reader: Reader, query: HoldQuery) -> Page[Hold]:
         statement = statement.where(holds.c.review == query.review.value)
     statement = _where_equal(statement, (holds.c.model, query.model), (holds.c.rule, query.rule))
     rows, next_token = _page(reader, statement, holds.c.seq, filters, query.page_token, query.page_size)
-    shown = _within_bytes(rows)
-    if len(shown) < len(rows):
-        next_token = paging.token(filters, shown[-1].seq)
-    return Page(load_holds(reader, shown), next_token)
+    return Page(load_summaries(reader, rows), next_token)
 
 
 def hold_changes(reader: Reader, after: int) -> Sequence[HoldChange]:
@@ -163,13 +176,3 @@ def _page(
     if len(rows) <= size:
         return rows, ""
     return rows[:size], paging.token(filters, rows[size - 1].seq)
-
-
-def _within_bytes(rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
-    """As many of the rows as have bodies of 32 MiB together, at least one."""
-    total = 0
-    for index, row in enumerate(rows):
-        total += row.forward_size
-        if index and total > PAGE_BYTES:
-            return rows[:index]
-    return rows

@@ -27,6 +27,7 @@ from authz_service.core.ports import (
     HoldLimits,
     HoldQuery,
     HoldState,
+    HoldSummary,
     Opening,
     Page,
     Session,
@@ -123,12 +124,20 @@ class SqlStore:
         """See `Store.hold`."""
         return await self._read(lambda reader: queries.hold(reader, hold_id))
 
-    async def vote(self, ballot: Ballot, limits: HoldLimits) -> Hold:
+    async def summaries(self, holds: Collection[str]) -> Mapping[str, HoldSummary]:
+        """See `Store.summaries`."""
+        return await self._read(lambda reader: queries.summaries(reader, holds)) if holds else {}
+
+    async def held_bytes(self, holds: Collection[str]) -> Mapping[str, bytes]:
+        """See `Store.held_bytes`."""
+        return await self._read(lambda reader: queries.held_bytes(reader, holds)) if holds else {}
+
+    async def vote(self, ballot: Ballot, limits: HoldLimits) -> HoldSummary:
         """See `Store.vote`."""
         vote_id = uuid.uuid4().hex
         return await self._writer.run(lambda t: voting.vote(t, ballot, limits, vote_id=vote_id))
 
-    async def act(self, draft: ActDraft, limits: HoldLimits) -> Hold:
+    async def act(self, draft: ActDraft, limits: HoldLimits) -> HoldSummary:
         """See `Store.act`."""
         act_id = uuid.uuid4().hex
         return await self._writer.run(
@@ -165,7 +174,7 @@ class SqlStore:
         """Pass on into `news` what other processes say, until cancelled; returns where none can be."""
         await self._database.listen(self.news)
 
-    async def holds(self, query: HoldQuery) -> Page[Hold]:
+    async def holds(self, query: HoldQuery) -> Page[HoldSummary]:
         """See `Store.holds`."""
         return await self._read(lambda reader: queries.list_holds(reader, query))
 

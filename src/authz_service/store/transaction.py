@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Executable, Result, insert
@@ -14,6 +14,8 @@ from authz_service.store.ledger import Ledger, Recorded
 from authz_service.store.queueing import Outbox, queued
 from authz_service.store.schema import outbox
 from authz_service.store.sealing import Pseudonym
+
+Parameters = Mapping[str, Any]
 
 
 class Reader(Protocol):
@@ -34,6 +36,10 @@ class Reader(Protocol):
 
     def read(self, statement: Executable) -> Result[Any]:
         """Run a query."""
+        ...
+
+    def read_beside(self, statement: Executable, parameters: Parameters | None = None) -> Result[Any]:
+        """Run a query that looks at nothing which entries are written into: no entry, payload or session."""
         ...
 
 
@@ -96,6 +102,10 @@ class Transaction:
         """Run a query; it sees what earlier units of the same transaction did."""
         self._ledger.flush(self._connection)
         return self._connection.execute(statement)
+
+    def read_beside(self, statement: Executable, parameters: Parameters | None = None) -> Result[Any]:
+        """See `Reader.read_beside`: entries need not be written for it yet."""
+        return self._connection.execute(statement, parameters)
 
     def change(self, statement: UpdateBase, rows: Sequence[dict[str, Any]] | None = None) -> int:
         """Run an INSERT or UPDATE; how many rows it changed."""

@@ -6,14 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, insert
 
-from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
 from authz_service.core.acts import Act, Review
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
-from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldState
+from authz_service.core.ports import Ballot, HoldLimits, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
 from authz_service.framing.headers import EDITED_HEADER
 from authz_service.store.eligibility import refuse_requester, without_own_edits
@@ -30,38 +29,39 @@ from authz_service.store.hold_rows import (
     state_at,
     vote_row,
 )
-from authz_service.store.loading import hold_with_id, load_acts, load_hold, load_votes, standing_of
+from authz_service.store.loading import Said, hold_with_id, load_acts, said_of, summary_of
 from authz_service.store.schema import votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
 
 
-def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_id: str) -> Hold:
+def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_id: str) -> HoldSummary:
     """Cast a vote and apply what follows; see `Store.vote` for what it raises."""
     row = hold_with_id(transaction, ballot.hold)
     refuse_requester(row, ballot.voter, ballot.account or ballot.voter)
-    if _is_repeated(transaction, ballot):
-        return load_hold(transaction, row)
-    cast = load_votes(transaction, row.id)
-    refuse_decided(row, cast, transaction.now)
+    said = said_of(transaction, row.id)
+    if _is_repeated(said.rows, ballot):
+        return summary_of(transaction, row, said)
+    refuse_decided(row, said.votes, transaction.now)
     if ballot.digest != row.digest:
         raise Conflict(
             "the request is not the one that you were shown; look at the hold again", code="digest_changed"
         )
-    ballot = without_own_edits(row, _edits(transaction, row), ballot)
-    counts_for = () if ballot.is_break_glass else _counted_stages(transaction, row, cast, ballot)
+    ballot = without_own_edits(row, _edits(transaction, row, said.acts), ballot)
+    counts_for = () if ballot.is_break_glass else _counted_stages(row, said, ballot, transaction.now)
     row = take_turns(transaction, row)
     recorded = transaction.record(_voted(transaction, row, ballot, counts_for, vote_id))
     new = vote_row(ballot, counts_for, id=vote_id, seq=recorded.last, now=transaction.now)
     transaction.change(insert(votes).values(new))
     also = {"review": Review.DUE.value} if ballot.is_break_glass else {}
-    _apply(transaction, row, recorded.last, limits, also)
-    return load_hold(transaction, hold_with_id(transaction, row.id))
+    said = said_of(transaction, row.id)
+    _apply(transaction, row, said, recorded.last, limits, also)
+    return summary_of(transaction, hold_with_id(transaction, row.id), said)
 
 
-def _edits(transaction: Transaction, row: Row[Any]) -> list[Act]:
+def _edits(transaction: Transaction, row: Row[Any], done: Sequence[Act]) -> list[Act]:
     """What was done to a hold, and to those that it came after where an edited answer is held anew."""
-    acts = list(load_acts(transaction, row.id))
+    acts = list(done)
     detail = json.loads(row.detail)
     while EDITED_HEADER in detail.get("answer", {}).get("headers", {}) and detail["previous"]:
         acts += load_acts(transaction, detail["previous"])
@@ -69,16 +69,12 @@ def _edits(transaction: Transaction, row: Row[Any]) -> list[Act]:
     return acts
 
 
-def _is_repeated(transaction: Transaction, ballot: Ballot) -> bool:
+def _is_repeated(cast: Sequence[Row[Any]], ballot: Ballot) -> bool:
     """Whether this very ballot was cast before, by its key; the same key for another one is refused."""
     if not ballot.idempotency_key:
         return False
-    same = (
-        (votes.c.hold == clean(ballot.hold))
-        & (votes.c.voter == identity_text(ballot.voter))
-        & (votes.c.idempotency_key == key_text(ballot.idempotency_key))
-    )
-    before = transaction.read(select(votes).where(same)).one_or_none()
+    key = (identity_text(ballot.voter), key_text(ballot.idempotency_key))
+    before = next((row for row in cast if (row.voter, row.idempotency_key) == key), None)
     if before is None:
         return False
     is_alone = bool(json.loads(before.detail).get("break_glass"))
@@ -116,18 +112,16 @@ def _names(cast: Sequence[Vote]) -> str:
     return ", ".join(vote.name or vote.voter[1] for vote in counted)
 
 
-def _counted_stages(
-    transaction: Transaction, row: Row[Any], cast: Sequence[Vote], ballot: Ballot
-) -> tuple[StageRef, ...]:
+def _counted_stages(row: Row[Any], said: Said, ballot: Ballot, now: int) -> tuple[StageRef, ...]:
     """The stages that are open now, that the voter may vote in and has not voted in."""
-    stands = stands_at(row, cast, transaction.now)
+    cast = said.votes
+    stands = stands_at(row, cast, now)
     opened = stands.open_stages if isinstance(stands, Pending) else ()
     mine = tuple(stage for stage in opened if stage in ballot.may_vote_in)
     if not mine:
         raise Forbidden("you are not among the reviewers whose vote is open here", code="not_a_reviewer")
     voter, account = identity_text(ballot.voter), identity_text(ballot.account or ballot.voter)
-    query = select(votes.c.id, votes.c.voter, votes.c.account).where(votes.c.hold == row.id)
-    own = {found.id for found in transaction.read(query) if found.voter == voter or found.account == account}
+    own = {found.id for found in said.rows if found.voter == voter or found.account == account}
     counted = own.intersection(stands.counted if isinstance(stands, Pending) else ())
     # By name and position: an escalation opens no second vote to those who have voted before it.
     done = {(ref.approval, ref.stage) for vote in cast if vote.id in counted for ref in vote.counts_for}
@@ -160,11 +154,16 @@ def _voted(
 
 
 def _apply(
-    transaction: Transaction, row: Row[Any], seq: int, limits: HoldLimits, also: Mapping[str, Any]
+    transaction: Transaction,
+    row: Row[Any],
+    said: Said,
+    seq: int,
+    limits: HoldLimits,
+    also: Mapping[str, Any],
 ) -> None:
     """What the votes, the new one included, make of the hold."""
     now = transaction.now
-    stands = standing_of(transaction, row)
+    stands = said.standing(row, now)
     match stands:
         case Pending(deadline=deadline):
             turn_at = next_turn(stands, now)
