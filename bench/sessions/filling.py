@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from array import array
 from collections.abc import Callable, Iterator
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
@@ -115,5 +116,9 @@ async def _index(store: SqlStore, *, has_texts: bool) -> None:
 
 
 def _said(chance: random.Random) -> str:
-    """Words by Zipf's law, as people use them; `word0` is in nearly every text."""
-    return " ".join(f"word{int(chance.paretovariate(0.7)) % VOCABULARY}" for _ in range(WORDS_SAID))
+    """Words by Zipf's law, as people use them; `word1` is in nearly every text."""
+    # All at once from a table: drawn one by one they would take as long as recording them.
+    return " ".join([_WORDS[at] for at in array("H", chance.randbytes(2 * WORDS_SAID))])
+
+
+_WORDS = tuple(f"word{int((1 - at / 65536) ** (-1 / 0.7)) % VOCABULARY}" for at in range(65536))
