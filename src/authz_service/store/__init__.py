@@ -10,6 +10,7 @@
 - `forgetting`: `purging` by age, `erasing` a person, `keeping` in spite of both; `forgotten_rows`, `missing`:
   what entries say of that
 - `writer`: one thread and its queue; `waits`: how long its callers wait; `batch`: a group as one transaction
+- `doubt`: commits whose answer was lost
 - `transaction`, `ledger`: what a unit may do; the entries of one transaction; `prepared`: its SQL, made once
 - `opening`, `voting`, `acting`, `turning`, `ending`, `recovery`: units of work that change holds and sessions
 - `eligibility`: who has no say on a hold; `zone_rules`: what a hold keeps of time zones

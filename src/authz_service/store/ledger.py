@@ -13,6 +13,7 @@ from authz_service.audit.draft import Data, EntryDraft, Kind
 from authz_service.audit.entry import PayloadRef, encode
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.store.database import HeadRow
+from authz_service.store.doubt import Doubt
 from authz_service.store.heads import Head, Heads
 from authz_service.store.prepared import insert_rows, update_rows
 from authz_service.store.schema import entries, head, payloads, sessions
@@ -47,6 +48,9 @@ class Ledger:
         self._heads = heads
         self._sealing = Sealing() if sealing is None else sealing
         self._recorded = 0
+        self._last_leaf = b""
+        self.drafts: list[EntryDraft] = []
+        """What was recorded, in order."""
         self._entries: list[Row] = []
         self._payloads: list[PayloadRow] = []
         self._begun: dict[str, dict[str, Value]] = {}
@@ -90,6 +94,9 @@ class Ledger:
         self._entries += new_entries
         self._payloads += new_payloads.rows
         self._recorded += len(new_entries)
+        self.drafts += drafts
+        if new_entries:
+            self._last_leaf = new_entries[-1][3]
         return Recorded(first, self._frontier.size, digests)
 
     def flush(self, connection: Connection) -> None:
@@ -112,6 +119,12 @@ class Ledger:
             new = Head(frontier.size, frontier.root(), frontier.to_bytes())
             row = (new.size, new.root, new.frontier, self.now, self._heads.sign(new), 1)
             update_rows(connection, head, _HEAD_COLUMNS, (), [row])
+
+    def in_doubt(self) -> Doubt | None:
+        """How to find out later whether this was committed; None where nothing of it would show."""
+        if not self._recorded:
+            return None
+        return Doubt(self._frontier.size, self._last_leaf, self.drafts)
 
     def _completed(self, draft: EntryDraft) -> EntryDraft:
         """The entry that a session begins with says whose it is to recover: its row does, and is derived."""

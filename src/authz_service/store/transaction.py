@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Executable, Result, insert
 from sqlalchemy.sql.dml import UpdateBase
 
 from authz_service.audit.draft import EntryDraft
+from authz_service.store.doubt import RecordedUnseen
 from authz_service.store.keyring import Keyring
 from authz_service.store.ledger import Ledger, Recorded
 from authz_service.store.queueing import Outbox, queued
@@ -57,11 +58,13 @@ class Transaction:
         keyring: Keyring | None = None,
         changed_holds: set[str] | None = None,
         outbox: Outbox | None = None,
+        unseen: RecordedUnseen | None = None,
     ) -> None:
         self._connection = connection
         self._ledger = ledger
         self._keyring = keyring
         self._outbox = outbox or Outbox()
+        self._unseen = unseen
         self.pseudonym = pseudonym
         self.changes = 0
         """How many entries and changes were made so far; a refusal that made none is harmless."""
@@ -89,7 +92,12 @@ class Transaction:
         return self._connection.dialect.name
 
     def record(self, *drafts: EntryDraft) -> Recorded:
-        """Record entries, in order, and queue who is to be told of them; all or none."""
+        """Record entries, in order, and queue who is to be told of them; all or none.
+
+        What is on record although nobody may have been told is left out: see `doubt`.
+        """
+        if self._unseen:
+            drafts = tuple(self._unseen.without(drafts))
         recorded = self._ledger.record(drafts)
         self.changes += len(drafts)
         if self._outbox.wanted.receivers:

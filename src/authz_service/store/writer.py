@@ -3,8 +3,8 @@
 While a group is being committed the next one gathers. After a group of several the thread leaves the
 interpreter to their event loop for a moment, so that they ask again together; who is alone waits for
 nothing. A unit that fails does not spoil its group: the group is rolled back and each unit is run
-alone. Whoever waits is answered after COMMIT, or is told `Unavailable` when nothing, or nobody knows
-what, was committed.
+alone. Whoever waits is answered after COMMIT, or is told `Unavailable` when nothing was committed, or
+nobody knew in time what was.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ class Writer:
         while group := self._next_group():
             began = time.perf_counter()
             try:
-                answers = self._committer.commit_all([unit.attempt for unit in group])
+                answers = self._committer.commit_all(
+                    [unit.attempt for unit in group], [unit.wait.give_up_at for unit in group]
+                )
             except BaseException as error:
                 # This thread must outlive any single fault.
                 self._committer.disconnect()
