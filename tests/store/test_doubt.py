@@ -29,21 +29,20 @@ def proxy(postgres_url: str) -> Iterator[LossyPostgres]:
 Step = Callable[[SqlStore, Any], Awaitable[object]]
 
 
-async def release(store: SqlStore, make: Any) -> object:
-    return await store.append(make.decided("s1"), make.released("s1", b"prompt"))
+async def release(store: SqlStore, make: Any) -> None:
+    await store.append(make.decided("s1"), make.released("s1", b"prompt"))
 
 
-async def segment(store: SqlStore, make: Any) -> object:
-    draft = EntryDraft(Kind.ANSWER_RELEASED, "s1", {"masked": {}}, {"body": b"a piece"})
-    return await store.append(draft)
+async def segment(store: SqlStore, make: Any) -> None:
+    await store.append(EntryDraft(Kind.ANSWER_RELEASED, "s1", {"masked": {}}, {"body": b"a piece"}))
 
 
-async def end(store: SqlStore, make: Any) -> object:
-    return await store.append(make.ended("s1"))
+async def end(store: SqlStore, make: Any) -> None:
+    await store.append(make.ended("s1"))
 
 
-async def begin(store: SqlStore, make: Any) -> object:
-    return await store.append(make.received("s2"))
+async def begin(store: SqlStore, make: Any) -> None:
+    await store.append(make.received("s2"))
 
 
 async def hold(store: SqlStore, make: Any) -> object:
@@ -79,9 +78,9 @@ async def all_holds(store: SqlStore) -> list[Any]:
 async def prepared(store: SqlStore, make: Any) -> int:
     """An exchange, a hold that waits and one that is approved; how many entries that makes."""
     await store.append(make.received("s1"))
-    for session, caller in (("held", "bob"), ("approved", "carol")):
-        opening = await store.open_hold(make.hold(session, caller=make.caller(caller)), make.limits)
-        assert isinstance(opening, Opened)
+    await store.open_hold(make.hold("held", caller=make.caller("bob")), make.limits)
+    opening = await store.open_hold(make.hold("approved", caller=make.caller("carol")), make.limits)
+    assert isinstance(opening, Opened)
     await store.vote(make.ballot(opening.hold), make.limits)
     return await store.last_sequence()
 
@@ -118,7 +117,7 @@ def test_an_end_that_was_committed_unseen_is_not_recorded_again_when_the_databas
             proxy.lose(what, and_stay_away=True)
             recorder = Recorder(store)
             recorder.later((make.ended("s1"),))
-            assert await recorder.drain() is None
+            await recorder.drain()
             assert (proxy.lost, recorder.backlog) == (1, 1)  # it was told that the store is away
             with pytest.raises(Unavailable):
                 await store.append(make.ended("s2"))  # so are others, and nothing of theirs is recorded
@@ -199,16 +198,15 @@ def test_an_approval_whose_use_was_not_answered_in_time_is_used_up(
 def test_a_commit_of_many_that_was_not_answered_is_one_commit(
     proxy: LossyPostgres, make: Any, run: Any
 ) -> None:
-    async def scenario() -> int:
+    async def scenario() -> None:
         async with make.place(proxy.url).store(signer=KEY) as store:
             await store.append(make.received("s0"))
             for turn, what in enumerate(Loss):
                 proxy.lose(what)
                 await asyncio.gather(*(store.append(make.received(f"s{turn}-{i}")) for i in range(40)))
             assert proxy.lost == len(Loss)
-            return await store.last_sequence()
 
-    assert run(scenario()) == 1 + 40 * len(Loss)
+    run(scenario())
     assert_verifies(make.place(proxy.url), 1 + 40 * len(Loss))
 
 

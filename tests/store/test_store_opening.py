@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -224,5 +226,41 @@ def test_without_a_clock_of_its_own_a_store_uses_the_databases(postgres_url: str
         assert row is not None
         assert float(row[0]) <= now <= float(row[0]) + 30
         await store.close()
+
+    run(scenario())
+
+
+@pytest.mark.postgres
+def test_a_store_is_opened_beside_one_that_writes_with_all_that_was_under_way(
+    postgres_url: str, make: Any, run: Any
+) -> None:
+    place = make.place(postgres_url)
+
+    def is_waited_for() -> bool:
+        with psycopg.connect(postgres_url) as connection:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            row = connection.execute(waiting).fetchone()
+        return row is not None and row[0] > 0
+
+    async def scenario() -> None:
+        async with place.store() as writing:
+            entered, may_go_on = threading.Event(), threading.Event()
+
+            def commits_slowly(transaction: Any) -> None:
+                transaction.record(make.received("s1"))
+                transaction.read(text("SELECT 1"))  # what was recorded is in the database, uncommitted
+                entered.set()
+                may_go_on.wait(10)
+
+            slow = asyncio.create_task(writing._writer.run(commits_slowly))
+            await asyncio.to_thread(entered.wait, 10)
+            opening = asyncio.create_task(place.open())
+            while not (opening.done() or await asyncio.to_thread(is_waited_for)):
+                await asyncio.sleep(0.01)
+            may_go_on.set()
+            await slow
+            opened = await opening
+            assert await opened.recover() == 1
+            await opened.close()
 
     run(scenario())

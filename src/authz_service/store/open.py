@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import assert_never
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from authz_service.audit.checkpoint import Signer
@@ -15,9 +15,9 @@ from authz_service.errors import Misconfigured, Unavailable
 from authz_service.store.batch import Committer
 from authz_service.store.binding import require_keys
 from authz_service.store.connecting import open_database
-from authz_service.store.database import Database, HighWater, HostClock, read_head
+from authz_service.store.database import Database, HeadRow, HighWater, HostClock
 from authz_service.store.faults import without_values
-from authz_service.store.heads import Head, Heads, is_whole
+from authz_service.store.heads import Heads, is_whole
 from authz_service.store.keyring import Keyring
 from authz_service.store.migrate import SchemaState, state_of, upgrade
 from authz_service.store.news import HoldNews
@@ -106,16 +106,14 @@ def _prepare(
         with database.writing.connect() as connection:
             database.check_durability(connection)
             check_schema(database, connection, must_migrate=must_migrate)
-            found = _check_head(connection)
+            found = _check_head(database, connection)
             require_keys(connection, keyring)
-            signature = None if found.signature is None else bytes(found.signature)
-            if accepts or (is_first and not signature):
-                heads.believe(_head(found))
+            if accepts or (is_first and not found.signature):
+                heads.believe(found.head)
             else:
-                heads.require(_head(found), signature)
+                heads.require(found.head, found.signature)
             high_water.advance(found.last_at)
-            size: int = found.size
-            return size
+            return found.size
     except SQLAlchemyError as error:
         raise Unavailable("the record store cannot be opened", code="store_unavailable") from without_values(
             error
@@ -141,17 +139,19 @@ def check_schema(database: Database, connection: Connection, *, must_migrate: bo
             assert_never(never)
 
 
-def _check_head(connection: Connection) -> Row[int, bytes, bytes, int, bytes | None]:
-    """The head; raises `Misconfigured` when it tells of other entries than there are."""
-    found = read_head(connection)
-    last = connection.execute(select(func.max(entries.c.seq))).scalar() or 0
-    if found.size != last or not is_whole(_head(found)):
+def _check_head(database: Database, connection: Connection) -> HeadRow:
+    """The head; raises `Misconfigured` when it tells of other entries than there are.
+
+    Under its lock: others may be writing, and a commit of this process's last run may be under way still.
+    """
+    found = database.begin(connection)
+    try:
+        last = connection.execute(select(func.max(entries.c.seq))).scalar() or 0
+    finally:
+        database.roll_back(connection)
+    if found.size != last or not is_whole(found.head):
         raise Misconfigured(
             f"the record is damaged: its head counts {found.size} entries, the last one is number {last};"
             " keep this database as evidence, restore one from a backup, and say why: authz audit accept"
         )
     return found
-
-
-def _head(found: Row[int, bytes, bytes, int, bytes | None]) -> Head:
-    return Head(found.size, bytes(found.root), bytes(found.frontier))
