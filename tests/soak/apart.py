@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+from tests.e2e.crew import processes
+from tests.e2e.people import until
 from tests.e2e.stack import START_SECONDS, Stack, environment
 
 from authz_service.proxy.binary import envoy_path
 
 
 class Apart(Stack):
-    """A `Stack` whose service and Envoy are children of the test itself."""
+    """A `Stack` whose service and Envoy are children of the test itself; workers are the service's."""
 
     _service: subprocess.Popen[bytes] | None = None
     _envoy: subprocess.Popen[bytes] | None = None
@@ -35,7 +37,8 @@ class Apart(Stack):
     def start(self) -> None:
         """Run `authz serve`, then Envoy on what `authz envoy render` says."""
         self.start_service()
-        self.cli("envoy", "render", "--config", str(self.config_file), "-o", str(self.rendered))
+        rendering = ["--config", str(self.config_file), "-o", str(self.rendered)]
+        self.cli("envoy", "render", *rendering, *self._workers())
         self.start_envoy()
         self._wait_until_it_answers()
 
@@ -59,7 +62,7 @@ class Apart(Stack):
     def start_service(self) -> None:
         """Run `authz serve`; returns when it has said its addresses."""
         command = [sys.executable, "-m", "authz_cli.main", "serve", "--config", str(self.config_file)]
-        command += ["--data-dir", str(self.data)]
+        command += ["--data-dir", str(self.data), *self._workers()]
         with self._log("service.log") as log:
             self._service = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment()
@@ -69,11 +72,12 @@ class Apart(Stack):
             raise AssertionError(f"the service did not start:\n{self.logs()}")
 
     def kill_service(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """SIGKILL, and wait until it is gone, with its workers."""
         self.service.kill()
         self.service.wait()
         assert self.service.stdout
         self.service.stdout.close()
+        until(lambda: not processes(self), "the end of the workers")
 
     def stop(self) -> None:
         """Stop both."""
@@ -88,6 +92,9 @@ class Apart(Stack):
         """Everything that both said."""
         files = sorted(self.folder.glob("*.log"))
         return "\n".join(f"--- {f.name}\n{f.read_text(errors='replace')[-6000:]}" for f in files)
+
+    def _workers(self) -> list[str]:
+        return ["--workers", str(self.workers)] if self.workers > 1 else []
 
     def _log(self, name: str) -> IO[bytes]:
         return Path(self.folder / name).open("ab")

@@ -1,20 +1,25 @@
-"""Service, Envoy and database are killed at random moments under a streaming load, and the record is held
-against what both sides received. `SOAK_KILLS` says how often on each database; 150 by default."""
+"""Service, workers, Envoy and database are killed at random moments under a streaming load, and the record is
+held against what both sides received. `SOAK_KILLS` says how often on each database; 150 by default."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import random
+import signal
 import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from tests.e2e.crew import KEYS, WORKERS, processes
+from tests.e2e.stack import CONFIG
 from tests.e2e.upstream_answers import Received
 from tests.soak.apart import Apart
 from tests.soak.load import Call, Load, slow_answer
@@ -40,23 +45,44 @@ def server() -> Iterator[PostgresForTests]:
 def test_on_sqlite_what_was_received_is_on_record_and_nothing_unapproved_came_through(
     tmp_path: Path,
 ) -> None:
-    _soak(Apart(tmp_path, wait="10s"), f"sqlite:///{tmp_path}/data/authz.db", kill_database=None)
+    place = Place(f"sqlite:///{tmp_path}/data/authz.db", f"sqlite:///{tmp_path}/data/keys.db")
+    _soak(Apart(tmp_path, wait="10s"), place, {})
 
 
 @pytest.mark.postgres
-def test_on_postgresql_what_was_received_is_on_record_and_nothing_unapproved_came_through(
+def test_on_postgresql_with_workers_what_was_received_is_on_record_and_nothing_unapproved_came_through(
     tmp_path: Path, server: PostgresForTests
 ) -> None:
-    url = server.url(server.create())
+    place = Place(server.url(server.create()), server.url(server.create(template="template1")))
+    keys = KEYS.replace("{keys}", place.keys.replace("{", "{{"))
+    apart = Apart(tmp_path, wait="10s", store=place.url, config=CONFIG + keys, workers=WORKERS)
 
     def kill_database() -> None:
         server.kill()
         server.start()
 
-    _soak(Apart(tmp_path, wait="10s", store=url), url, kill_database=kill_database)
+    def kill_worker(part: str) -> None:
+        running = processes(apart)
+        if part in running:  # one that was killed just before may not be back yet
+            os.kill(running[part], signal.SIGKILL)
+
+    worker = itertools.cycle(map(str, range(WORKERS)))
+    victims = {
+        "database": kill_database,
+        "worker": lambda: kill_worker(next(worker)),
+        "keeper": lambda: kill_worker("-1"),
+    }
+    _soak(apart, place, victims)
 
 
-def _soak(apart: Apart, url: str, *, kill_database: Callable[[], None] | None) -> None:
+class Place(NamedTuple):
+    """Where the record is, and the keys that open it."""
+
+    url: str
+    keys: str
+
+
+def _soak(apart: Apart, place: Place, more_victims: Mapping[str, Callable[[], None]]) -> None:
     with apart as stack:
         for _ in range(1_000_000 // 1000):
             stack.upstream.answer_with(*[slow_answer] * 1000)
@@ -67,7 +93,7 @@ def _soak(apart: Apart, url: str, *, kill_database: Callable[[], None] | None) -
         load.start(6)
         approver.start()
         try:
-            kills = _kill_again_and_again(stack, kill_database)
+            kills = _kill_again_and_again(stack, more_victims)
         finally:
             approving.set()
             load.stop()
@@ -78,7 +104,7 @@ def _soak(apart: Apart, url: str, *, kill_database: Callable[[], None] | None) -
             stack.cli("audit", "verify", "--json", "--config", str(stack.config_file)).stdout
         )
         stack.stop()
-        record = asyncio.run(_read(url, stack.data))
+        record = asyncio.run(_read(place, stack.data))
     print(f"\nkilled: {', '.join(f'{name} {n}' for name, n in sorted(kills.items()))}")
     assert verified["wrong"] == [], verified
     _compare(load.calls, upstream, record)
@@ -90,7 +116,7 @@ def _restart_once_more(stack: Apart) -> None:
     stack.start_service()
 
 
-def _kill_again_and_again(stack: Apart, kill_database: Callable[[], None] | None) -> Counter[str]:
+def _kill_again_and_again(stack: Apart, more_victims: Mapping[str, Callable[[], None]]) -> Counter[str]:
     """Kill one or the other and start it again; how often each was."""
 
     def kill_service() -> None:
@@ -101,9 +127,7 @@ def _kill_again_and_again(stack: Apart, kill_database: Callable[[], None] | None
         stack.kill_envoy()
         stack.start_envoy()
 
-    victims = {"service": kill_service, "Envoy": kill_envoy}
-    if kill_database is not None:
-        victims["database"] = kill_database
+    victims = {"service": kill_service, "Envoy": kill_envoy, **more_victims}
     chance = random.Random(7)
     kills: Counter[str] = Counter()
     left: list[str] = []
@@ -141,6 +165,11 @@ class Record:
         pieces = [e.payloads["body"] for e in self.entries[session] if e.kind == "answer.released"]
         return b"".join(pieces)
 
+    def refusals(self, session: str) -> list[int]:
+        """The status of each refusal that was said to the caller of a session."""
+        said = [e for e in self.entries[session] if e.kind == "request.refused"]
+        return [json.loads(entry.body)["data"]["status"] for entry in said]
+
     def released_requests(self) -> list[tuple[str, bytes]]:
         """Session and body of every request that was released to the model."""
         return [
@@ -151,11 +180,13 @@ class Record:
         ]
 
 
-async def _read(url: str, data: Path) -> Record:
+async def _read(place: Place, data: Path) -> Record:
     record = Record()
     master = master_key_from_file(data / "master.key")
-    keyring = open_keyring(f"sqlite:///{data}/keys.db", lambda may_create: master)
-    store = await open_store(url, instance="reader", pseudonym=lambda identity: "reader", keyring=keyring)
+    keyring = open_keyring(place.keys, lambda may_create: master)
+    store = await open_store(
+        place.url, instance="reader", pseudonym=lambda identity: "reader", keyring=keyring
+    )
     try:
         token = ""
         while True:
@@ -184,38 +215,67 @@ def _compare(calls: list[Call], upstream: list[Received], record: Record) -> Non
     for call in answered:
         released = record.released_answer(call.session)
         assert released.startswith(call.received), f"{call.mark} received what is not on record"
-    released_bodies = [body for _, body in record.released_requests()]
+    for call in calls:
+        if call.status == 403 and call.session:
+            assert 403 in record.refusals(call.session), f"{call.mark} was refused, and the record has it not"
     by_mark = {call.mark: call for call in calls}
-    seen: dict[str, int] = defaultdict(int)
-    for request in upstream:
-        assert any(body.startswith(request.body) for body in released_bodies), "an unrecorded request came"
-        if not request.complete.is_set():
-            continue
-        mark = request.json()["messages"][0]["content"].split(" ", 1)[0]
-        seen[mark] += 1
-        assert by_mark[mark].group != "strangers", "a denied request came through"
-        assert b"jane@example.com" not in request.body
-    assert set(seen.values()) == {1}, "what was released once came through twice"
-    twice = 0
-    for session, entries in record.entries.items():
-        kinds = [entry.kind for entry in entries]
-        assert kinds.count("request.released") <= 1, f"{session} was released twice"
-        # A held exchange goes on when Envoy brings its stream to the next process: it ends again then.
-        ends = [at for at, kind in enumerate(kinds) if kind in ("exchange.ended", "exchange.recovered")]
-        assert ends, f"{session} has no end"
-        assert not {"request.released", "answer.released", "hold.attached"} & set(kinds[ends[-1] :]), kinds
-        twice += kinds.count("exchange.ended") > 1  # the answer to a COMMIT was lost with the database
+    seen = _compare_model(by_mark, upstream, record)
+    recovered = sum(_compare_session(session, entries) for session, entries in record.entries.items())
     held = {mark: n for mark, n in seen.items() if by_mark[mark].group == "contractors"}
     used = list(record.released_holds.values())
     assert len(held) <= len(used), "a held request came through without a released hold"
+    assert len(used) == len(set(used)), "two approvals were used for one exchange"
     assert len(answered) > KILLS, "the load did not get far enough to say anything"
     assert held, "no held request was approved and came through"
-    recovered = [e for es in record.entries.values() for e in es if e.kind == "exchange.recovered"]
     assert recovered, "no exchange was under way when the service was killed"
     cut = [call for call in answered if call.received != record.released_answer(call.session)]
     print(
         f"\n{KILLS} kills, {len(calls)} calls, {len(answered)} answered, {len(cut)} of them cut short, "
-        f"{len(upstream)} at the model, {len(held)} of them approved, "
-        f"{len(recovered)} recovered, {twice} ended twice, "
+        f"{len(upstream)} at the model, {len(held)} of them approved, {recovered} recovered, "
         f"{sum(len(c.received) for c in answered)} bytes received"
     )
+
+
+def _compare_model(
+    by_mark: Mapping[str, Call], upstream: Sequence[Received], record: Record
+) -> Mapping[str, int]:
+    """How often each request came to the model: once, as the record says that it was released."""
+    released: dict[str, list[bytes]] = defaultdict(list)
+    for _, body in record.released_requests():
+        released[_mark_of(body)].append(body)
+    bodies = [body for found in released.values() for body in found]
+    seen: Counter[str] = Counter()
+    for request in upstream:
+        if not request.complete.is_set():
+            assert any(body.startswith(request.body) for body in bodies), "an unrecorded request came"
+            continue
+        mark = _mark_of(request.body)
+        assert released[mark] == [request.body], "what came to the model is not what was released, once"
+        seen[mark] += 1
+        assert by_mark[mark].group != "strangers", "a denied request came through"
+        assert b"jane@example.com" not in request.body
+    assert set(seen.values()) == {1}, "what was released once came through twice"
+    return seen
+
+
+def _mark_of(body: bytes) -> str:
+    mark: str = json.loads(body)["messages"][0]["content"].split(" ", 1)[0]
+    return mark
+
+
+def _compare_session(session: str, entries: Sequence[Entry]) -> int:
+    """Whether what one exchange's entries say can be true; how many of them say that it was recovered."""
+    kinds = [entry.kind for entry in entries]
+    assert kinds.count("request.received") == 1, f"{session} began twice: {kinds}"
+    assert kinds.count("request.released") <= 1, f"{session} was released twice: {kinds}"
+    # A held exchange goes on when Envoy brings its stream to the next process: it ends again then.
+    ends = [at for at, kind in enumerate(kinds) if kind in ("exchange.ended", "exchange.recovered")]
+    assert ends, f"{session} has no end: {kinds}"
+    assert not {"request.released", "answer.released", "hold.attached"} & set(kinds[ends[-1] :]), kinds
+    assert kinds.count("exchange.ended") <= 1 + kinds.count("exchange.resumed"), kinds
+    for at, entry in enumerate(entries):
+        if entry.kind == "exchange.recovered":
+            says = json.loads(entry.body)["data"]
+            assert says["request_released"] == ("request.released" in kinds[:at]), kinds
+            assert says["answer_released"] == ("answer.released" in kinds[:at]), kinds
+    return kinds.count("exchange.recovered")
