@@ -369,8 +369,7 @@ def answers(command: Command, hold_in: HoldIn, judged: Judged) -> list[Event]:
         case OpenHold():
             return [opened(pending), HoldAnswered(Attached(ready)), HoldAnswered(TooManyHolds(1)), away]
         case WatchHold():
-            states = [state for state in HoldState if state is not HoldState.KILLED]
-            ended = [HoldEnded(hold_in(state, answer=HEAD)) for state in states]
+            ended = [HoldEnded(hold_in(state, answer=HEAD)) for state in HoldState]
             return [HoldApproved(ready, NOW), *ended, WaitElapsed(), CallerLeft(), Killed("x")]
         case JudgeAnswer():
             bodies = (b"forward", b"other")
@@ -419,8 +418,6 @@ def test_no_answer_that_a_rule_holds_is_released_but_by_its_approval(
         if exchange.is_closed:
             return
         choices = answers(commands[-1] if commands else LeaveHold(), hold_in, judged)
-        if isinstance(event, HoldEnded) and event.hold.state is HoldState.KILLED:
-            choices = [Killed("x")]  # who ended the hold ends the exchange, too
         event = data.draw(st.sampled_from(choices))
 
 

@@ -86,16 +86,20 @@ def test_one_that_waits_for_people_is_refused_and_leaves_its_hold(
     assert reply.headers["x-should-retry"] == "false"
 
 
-def test_that_its_hold_has_ended_is_no_news_to_it_and_no_reason_to_ask_the_rules_again(
+def test_whose_hold_was_ended_is_refused_though_the_order_has_not_come_and_no_rule_is_asked_again(
     request_of_alice: Request, judged: Judged, hold_in: HoldIn
 ) -> None:
     exchange = Exchange(request_of_alice)
     exchange.handle(BodyRead(b"body"))
     exchange.handle(judged(Effect.HOLD))
     exchange.handle(HoldAnswered(Opened(hold_in(HoldState.PENDING))))
-    assert exchange.handle(HoldEnded(hold_in(HoldState.KILLED))) == []
-    commands = exchange.handle(KILLED)
-    assert recorded(commands)[0] == (Kind.REQUEST_REFUSED, "ended_by_operator")
+    commands = exchange.handle(HoldEnded(hold_in(HoldState.KILLED)))
+    assert recorded(commands) == [
+        (Kind.REQUEST_REFUSED, "ended_by_operator"),
+        (Kind.EXCHANGE_ENDED, "killed"),
+    ]
+    assert exchange.is_closed
+    assert exchange.handle(KILLED) == []
 
 
 @pytest.mark.parametrize("before", [[], [STARTED], [STARTED, piece(b"")]])

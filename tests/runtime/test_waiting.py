@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
-from typing import cast
+
+import pytest
 
 from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import Hold, HoldChange, HoldState, Store
+from authz_service.core.ports import DAMAGED, Hold, HoldChange, HoldsNow, HoldState
 from authz_service.errors import Unavailable
 from authz_service.runtime.mailbox import ServiceStops
 from authz_service.runtime.pacing import Pace
@@ -48,6 +49,7 @@ class Holds:
         self.current = HOLD
         self.changes: list[HoldChange] = []
         self.is_away = False
+        self.asked_after: list[int] = []
 
     def become(self, state: HoldState) -> None:
         self.current = replace(self.current, state=state)
@@ -56,6 +58,7 @@ class Holds:
     async def hold_changes(self, after: int) -> list[HoldChange]:
         if self.is_away:
             raise Unavailable("away")
+        self.asked_after.append(after)
         return [change for change in self.changes if change.cursor > after]
 
     async def hold_states(self, holds: Collection[str]) -> dict[str, HoldState]:
@@ -63,17 +66,22 @@ class Holds:
             raise Unavailable("away")
         return dict.fromkeys(holds, self.current.state)
 
-    async def hold(self, _: str) -> Hold:
-        return self.current
+    async def last_sequence(self) -> int:
+        if self.is_away:
+            raise Unavailable("away")
+        return len(self.changes)
 
-    async def now(self) -> float:
-        return 1.0
+    async def summaries(self, holds: Collection[str]) -> dict[str, Hold]:
+        return {name: replace(self.current, id=name) for name in holds}
+
+    async def holds_now(self, holds: Collection[str]) -> HoldsNow:
+        return HoldsNow(await self.summaries(holds), 1.0)
 
 
 def run(scenario: Callable[[Holds, Waiting], Awaitable[None]]) -> None:
     async def whole() -> None:
         holds = Holds()
-        waiting = Waiting(cast(Store, holds), Pace(lambda: 500.0))
+        waiting = Waiting(holds, Pace(lambda: 500.0))
         following = asyncio.create_task(waiting.run())
         try:
             async with asyncio.timeout(20):
@@ -195,7 +203,7 @@ def test_who_was_told_of_an_approval_before_the_service_stops_goes_on_with_it() 
 def test_approvals_of_many_holds_are_passed_on_at_the_pace_and_rejections_at_once() -> None:
     async def whole() -> None:
         holds, rates = Holds(), [1.0]
-        waiting = Waiting(cast(Store, holds), Pace(lambda: rates[-1]))
+        waiting = Waiting(holds, Pace(lambda: rates[-1]))
         loop = asyncio.get_running_loop()
         told: list[asyncio.Future[WatchEvent]] = [loop.create_future() for _ in range(40)]
         for number, one in enumerate(told):
@@ -219,15 +227,15 @@ def test_an_approval_that_the_store_could_not_be_asked_about_is_passed_on_later(
     class Flaky(Holds):
         asked = 0
 
-        async def hold(self, _: str) -> Hold:
+        async def holds_now(self, holds: Collection[str]) -> HoldsNow:
             self.asked += 1
             if self.asked == 1:
                 raise Unavailable("away")
-            return self.current
+            return await super().holds_now(holds)
 
     async def whole() -> None:
         holds = Flaky()
-        waiting = Waiting(cast(Store, holds), Pace(lambda: 500.0))
+        waiting = Waiting(holds, Pace(lambda: 500.0))
         holds.become(HoldState.APPROVED)
         told, _ = join(waiting)
         following = asyncio.create_task(waiting.run())
@@ -237,5 +245,97 @@ def test_an_approval_that_the_store_could_not_be_asked_about_is_passed_on_later(
         finally:
             following.cancel()
         assert holds.asked == 2
+
+    asyncio.run(whole())
+
+
+def test_one_hold_whose_bytes_were_altered_keeps_no_other_from_its_turn() -> None:
+    class Damaged(Holds):
+        async def holds_now(self, holds: Collection[str]) -> HoldsNow:
+            if "hold_0" in holds:
+                raise Unavailable("damaged", code=DAMAGED)
+            return await super().holds_now(holds)
+
+    async def whole() -> None:
+        holds = Damaged()
+        waiting = Waiting(holds, Pace(lambda: 500.0))
+        loop = asyncio.get_running_loop()
+        told: list[asyncio.Future[WatchEvent]] = [loop.create_future() for _ in range(4)]
+        for number, one in enumerate(told):
+            waiting.watch(f"hold_{number}", one.set_result, seconds=60.0)
+        holds.become(HoldState.APPROVED)
+        following = asyncio.create_task(waiting.run())
+        try:
+            async with asyncio.timeout(20):
+                assert {type(event) for event in await asyncio.gather(*told[1:])} == {HoldApproved}
+        finally:
+            following.cancel()
+        assert not told[0].done()
+
+    asyncio.run(whole())
+
+
+def test_changes_of_before_it_started_are_not_read() -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        told, _ = join(waiting)
+        holds.become(HoldState.REJECTED)
+        assert isinstance(await told, HoldEnded)
+        assert min(holds.asked_after) == 2
+
+    async def whole() -> None:
+        holds = Holds()
+        holds.become(HoldState.PENDING)
+        holds.become(HoldState.PENDING)
+        waiting = Waiting(holds, Pace(lambda: 500.0))
+        following = asyncio.create_task(waiting.run())
+        try:
+            async with asyncio.timeout(20):
+                while not holds.asked_after:
+                    await asyncio.sleep(0.001)
+                await scenario(holds, waiting)
+        finally:
+            following.cancel()
+
+    asyncio.run(whole())
+
+
+def test_who_waits_for_a_hold_that_an_operator_ended_hears_of_it_when_the_order_does_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        monkeypatch.setattr("authz_service.runtime.waiting.KILL_SECONDS", 0.01)
+        told, _ = join(waiting)
+        holds.become(HoldState.KILLED)
+        event = await told
+        assert isinstance(event, HoldEnded)
+        assert event.hold.state is HoldState.KILLED
+
+    run(scenario)
+
+
+def test_before_that_the_order_with_its_reason_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reads(Holds):
+        killed_was_read = False
+
+        async def summaries(self, holds: Collection[str]) -> dict[str, Hold]:
+            self.killed_was_read |= self.current.state is HoldState.KILLED
+            return await super().summaries(holds)
+
+    async def whole() -> None:
+        monkeypatch.setattr("authz_service.runtime.waiting.KILL_SECONDS", 3600.0)
+        holds = Reads()
+        waiting = Waiting(holds, Pace(lambda: 500.0))
+        told, leave = join(waiting)
+        following = asyncio.create_task(waiting.run())
+        try:
+            async with asyncio.timeout(20):
+                holds.become(HoldState.KILLED)
+                while not holds.killed_was_read:
+                    await asyncio.sleep(0.001)
+                await asyncio.sleep(0)
+                assert not told.done()
+                leave()
+        finally:
+            following.cancel()
 
     asyncio.run(whole())

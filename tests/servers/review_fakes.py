@@ -36,6 +36,7 @@ from authz_service.core.ports import (
     HoldDraft,
     HoldLimits,
     HoldQuery,
+    HoldsNow,
     HoldState,
     HoldSummary,
     Item,
@@ -170,6 +171,10 @@ class MemoryStore:
     async def summaries(self, holds: Collection[str]) -> dict[str, HoldSummary]:
         self._answer()
         return {name: self._now(self.held[name]) for name in holds if name in self.held}
+
+    async def holds_now(self, holds: Collection[str]) -> HoldsNow:
+        self._answer()
+        return HoldsNow({n: self._now(self.held[n]) for n in holds if n in self.held}, self.time)
 
     async def held_bytes(self, holds: Collection[str]) -> dict[str, bytes]:
         self._answer()

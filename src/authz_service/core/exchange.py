@@ -403,8 +403,9 @@ class Exchange:
         return hold.caller if _is_snapshot(hold) else self.request.caller
 
     def _hold_ended(self, body: bytes, hold: HoldSummary) -> list[Command]:
-        if hold.state is HoldState.KILLED:
-            return []  # with the order to end the one exchange that waited, which comes with its reason
+        if hold.state is HoldState.KILLED:  # and the order to end this exchange has not come
+            reply = replies.killed("", session=self.request.session)
+            return [LeaveHold(), *self._refuse(reply, outcome=hold.state.value)]
         if hold.state in (HoldState.REJECTED, HoldState.EXPIRED):
             reply = replies.ended(hold, session=self.request.session)
             return [LeaveHold(), *self._refuse(reply, outcome=hold.state.value)]
@@ -679,8 +680,6 @@ class Exchange:
             case HoldApproved(hold, now):
                 return self._answer_approved(state, hold, now)
             case HoldEnded(hold):
-                if hold.state is HoldState.KILLED:
-                    return []  # as for a request
                 return self._withhold(state, self._answer_ended(hold), hold.state.value)
             case WaitElapsed() if state.hold is not None:
                 return self._withhold(state, self._pending(state.hold), "pending")
@@ -704,6 +703,8 @@ class Exchange:
             return replies.ended(hold, session=session)
         if hold.state is HoldState.SUPERSEDED:
             return replies.superseded(hold, session=session)
+        if hold.state is HoldState.KILLED:
+            return replies.killed("", session=session)
         return replies.answer_given(hold, session=session)
 
     def _answer_approved(self, held: AnswerHeld, hold: Hold, now: float) -> list[Command]:

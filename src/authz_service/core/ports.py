@@ -16,6 +16,9 @@ from authz_service.view.caller import Caller
 
 Item = TypeVar("Item")
 
+DAMAGED = "record_damaged"
+"""The code of the `Unavailable` for what is stored and is not what was stored."""
+
 BEGUN_BEFORE = "begun_before"
 """The code of the `Conflict` by which a store refuses the first entry of an exchange that it has already."""
 
@@ -136,6 +139,14 @@ class Hold(HoldSummary):
     """A hold with its bytes. With `answer`, `forward` goes to the caller, not to the model."""
 
     forward: bytes = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldsNow:
+    """Holds by id, and the store's clock `at` which they read so."""
+
+    holds: Mapping[str, Hold]
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +370,14 @@ class Store(Protocol):
 
     async def summaries(self, holds: Collection[str]) -> Mapping[str, HoldSummary]:
         """These holds as they stand now, by id; absent where there is no such hold."""
+        ...
+
+    async def holds_now(self, holds: Collection[str]) -> HoldsNow:
+        """These holds with their bytes, of one moment; raises `Unavailable` where one's were altered."""
+        ...
+
+    async def last_sequence(self) -> int:
+        """The number of the last entry: no change of a hold that is there to be seen has a cursor above."""
         ...
 
     async def held_bytes(self, holds: Collection[str]) -> Mapping[str, bytes]:

@@ -107,8 +107,8 @@ def answer_denied(decision: Decision, *, session: str) -> ApiError:
 
 
 def killed(reason: str, *, session: str) -> Reply:
-    """An operator ended the exchange, whatever it was doing."""
-    message = f"An operator ended this request: {reason}"
+    """An operator ended the exchange, whatever it was doing; the reason is missing where it is not known."""
+    message = f"An operator ended this request: {reason}" if reason else "An operator ended this request."
     return Reply(ApiError(403, "ended_by_operator", message, session), retry(False))
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 import structlog
 
 from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
-from authz_service.core.ports import Hold, HoldState, Store
+from authz_service.core.ports import DAMAGED, HoldChange, HoldsNow, HoldState, HoldSummary
 from authz_service.errors import AuthzError
 from authz_service.runtime.mailbox import ServiceStops
 from authz_service.runtime.pacing import Pace
@@ -22,6 +23,28 @@ WatchEvent = HoldApproved | HoldEnded | WaitElapsed | ServiceStops
 
 POLL_SECONDS = 0.25
 """How often the store is asked for changes: the truth, for what `nudge` does not tell."""
+
+READ_AT_ONCE = 32
+"""Approved holds that are read together, with what they hold."""
+
+KILL_SECONDS = 5.0
+"""How long who waits for a hold that an operator ended is left to the order that says so to them."""
+
+_OPEN = (HoldState.PENDING, HoldState.APPROVED)
+
+
+class HoldStore(Protocol):
+    """What of a store tells how holds stand; see `core.ports.Store`."""
+
+    async def last_sequence(self) -> int: ...
+
+    async def hold_changes(self, after: int) -> Sequence[HoldChange]: ...
+
+    async def hold_states(self, holds: Collection[str]) -> Mapping[str, HoldState]: ...
+
+    async def summaries(self, holds: Collection[str]) -> Mapping[str, HoldSummary]: ...
+
+    async def holds_now(self, holds: Collection[str]) -> HoldsNow: ...
 
 
 @dataclass(eq=False, slots=True)
@@ -50,7 +73,7 @@ class Waiting:
     An approval is the turn of the first in line as soon as `pace` lets it; all other ends are told at once.
     """
 
-    store: Store
+    store: HoldStore
     pace: Pace
     _lines: dict[str, list[Watch]] = field(default_factory=lambda: defaultdict(list))
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -116,17 +139,17 @@ class Waiting:
             both.create_task(self._release_on())
 
     async def _follow_on(self) -> None:
-        cursor = 0
+        seen = _Seen()
         is_away = False
         while True:
             try:
-                cursor, has_more = await self._follow(cursor)
+                await self._follow(seen)
                 is_away = False
             except AuthzError as error:
                 if not is_away:
                     log.warning("holds.follow_failed", error=str(error))
-                is_away, has_more = True, False
-            if not has_more:
+                is_away, seen.has_more = True, False
+            if not seen.has_more:
                 await self._sleep()
 
     async def _sleep(self) -> None:
@@ -137,25 +160,31 @@ class Waiting:
             pass
         self._wake.clear()
 
-    async def _follow(self, cursor: int) -> tuple[int, bool]:
-        """One look at what changed; the new cursor, and whether there is more behind it."""
-        changed, self._dirty = self._dirty, set()
+    async def _follow(self, seen: _Seen) -> None:
+        """Look at what is known to have changed, and ask for more when it is time."""
+        now = asyncio.get_running_loop().time()
+        if seen.has_more or now >= seen.ask_at:
+            # Before anything is looked at: what changes from here on is told by its number.
+            seen.cursor = await self.store.last_sequence() if seen.cursor is None else seen.cursor
+            changes = await self.store.hold_changes(seen.cursor)
+            self._dirty |= {change.hold for change in changes}
+            seen.has_more, seen.ask_at = bool(changes), now + POLL_SECONDS
+            seen.cursor = changes[-1].cursor if changes else seen.cursor
+        changed, self._dirty = self._dirty & self._lines.keys(), set()
         try:
-            changes = await self.store.hold_changes(cursor)
-            changed |= {change.hold for change in changes}
-            changed &= self._lines.keys()
             states = await self.store.hold_states(changed)
-            for hold, state in sorted(states.items()):
-                if state is HoldState.APPROVED:
-                    self._approved[hold] = None
-                    self._has_approved.set()
-                elif state is not HoldState.PENDING:
-                    await self._look(hold)
-                changed.discard(hold)
+            await self._tell_ended([hold for hold, state in states.items() if state not in _OPEN])
         except AuthzError:
             self._dirty |= changed
             raise
-        return (changes[-1].cursor, True) if changes else (cursor, False)
+        for hold, state in sorted(states.items()):
+            if state is HoldState.APPROVED:
+                self._approved[hold] = None
+                self._has_approved.set()
+
+    async def _tell_ended(self, holds: Sequence[str]) -> None:
+        for hold in (await self.store.summaries(holds)).values() if holds else ():
+            self._end(hold)
 
     async def _release_on(self) -> None:
         loop = asyncio.get_running_loop()
@@ -170,30 +199,53 @@ class Waiting:
     async def _release(self, holds: Sequence[str]) -> None:
         for hold in holds:
             del self._approved[hold]  # whoever is approved from here on is looked at again
-        told = await asyncio.gather(*map(self._look, holds), return_exceptions=True)
-        for hold, error in zip(holds, told, strict=True):
-            if isinstance(error, AuthzError):
-                self._approved[hold] = None
-            elif error is not None:
-                raise error
+        failed = [
+            hold
+            for start in range(0, len(holds), READ_AT_ONCE)
+            for hold in await self._pass_on(holds[start : start + READ_AT_ONCE])
+        ]
+        self._approved.update(dict.fromkeys(failed))
         if not self._approved:
             self._has_approved.clear()
-        elif any(told):
+        elif failed:
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _look(self, hold_id: str) -> None:
-        hold = await self.store.hold(hold_id)
-        line = list(self._lines.get(hold_id, ()))
-        if hold is None or hold.state is HoldState.PENDING or not line:
-            return
-        if hold.state is HoldState.APPROVED:
-            now = await self.store.now()
-            line[0].tell(HoldApproved(hold, now))
-            return
-        for watch in line:
-            if not self._is_user_of(watch, hold):
+    async def _pass_on(self, holds: Sequence[str]) -> Sequence[str]:
+        """Tell the first in line of each; those that the store could not be asked about."""
+        try:
+            found = await self.store.holds_now(holds)
+        except AuthzError as error:
+            if len(holds) == 1 or error.code != DAMAGED:
+                return holds
+            return [failed for hold in holds for failed in await self._pass_on([hold])]
+        for hold in found.holds.values():
+            line = self._lines.get(hold.id)
+            if hold.state is HoldState.APPROVED and line:
+                line[0].tell(HoldApproved(hold, found.at))
+            elif hold.state is not HoldState.PENDING:
+                self._end(hold)
+        return ()
+
+    def _end(self, hold: HoldSummary) -> None:
+        loop = asyncio.get_running_loop()
+        for watch in list(self._lines.get(hold.id, ())):
+            if self._is_user_of(watch, hold):
+                continue
+            if hold.state is HoldState.KILLED:
+                # The order to end comes by another way, and with its reason.
+                loop.call_later(KILL_SECONDS, watch.tell, HoldEnded(hold))
+            else:
                 watch.tell(HoldEnded(hold))
 
-    def _is_user_of(self, watch: Watch, hold: Hold) -> bool:
+    def _is_user_of(self, watch: Watch, hold: HoldSummary) -> bool:
         """Whoever was told of the approval uses it; they learn from `consume` how that went."""
         return watch.is_told and hold.state is HoldState.RELEASED
+
+
+@dataclass(slots=True)
+class _Seen:
+    """How far the changes of holds were read; `cursor` is None before they are first asked for."""
+
+    cursor: int | None = None
+    ask_at: float = float("-inf")
+    has_more: bool = False

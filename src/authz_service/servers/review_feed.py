@@ -19,7 +19,7 @@ class HoldFeed:
     def __init__(self, store: Store, *, every: float) -> None:
         self._store = store
         self._every = every
-        self._cursor = 0
+        self._cursor: int | None = None
         self._asking = asyncio.Lock()
         self._moved = asyncio.Condition()
         self._nudged = asyncio.Event()
@@ -38,20 +38,30 @@ class HoldFeed:
         """Where the changes end now; raises `Unavailable`."""
         async with self._asking:
             before = self._cursor
-            while changes := await self._store.hold_changes(self._cursor):
-                self._cursor = changes[-1].cursor
-        if self._cursor != before:
+            cursor = await self._store.last_sequence() if before is None else before
+            while changes := await self._store.hold_changes(cursor):
+                cursor = changes[-1].cursor
+            self._cursor = cursor
+        if cursor != before:
             async with self._moved:
                 self._moved.notify_all()
-        return self._cursor
+        return cursor
 
     async def changes(self, after: int) -> list[HoldChange]:
         """The next changes after a cursor, waiting until there are any; raises `Unavailable`."""
+        seen = after
+        while True:
+            seen = await self._beyond(seen)
+            if changes := await self._store.hold_changes(after):  # not each entry is of a hold
+                return list(changes)
+
+    async def _beyond(self, cursor: int) -> int:
+        """Where the changes end, once that is after `cursor`."""
         async with self._moved:
-            await self._moved.wait_for(lambda: self._cursor > after or self._is_closed)
+            await self._moved.wait_for(lambda: (self._cursor or 0) > cursor or self._is_closed)
         if self._is_closed:
             raise Unavailable("the service is stopping; watch on when it is back", code="stopping")
-        return list(await self._store.hold_changes(after))
+        return self._cursor or 0
 
     async def close(self) -> None:
         """Send everybody who watches away: a server that stops does not wait for them."""

@@ -23,7 +23,7 @@ from authz_service.core.holds import (
     Vote,
     standing,
 )
-from authz_service.core.ports import Ballot, Hold, HoldDraft, HoldState, HoldSummary
+from authz_service.core.ports import DAMAGED, Ballot, Hold, HoldDraft, HoldState, HoldSummary
 from authz_service.core.stage_terms import stage_with, terms
 from authz_service.errors import Unavailable
 from authz_service.store.zone_rules import zones_of
@@ -293,7 +293,7 @@ def with_bytes(summary: HoldSummary, forward: bytes) -> Hold:
 def require_digest(hold: HoldSummary | Row[Any], forward: bytes) -> bytes:
     """The bytes of a hold; raises `Unavailable` where these are others."""
     if hashlib.sha256(forward).hexdigest() != hold.digest:
-        raise Unavailable(f"the stored bytes of hold {hold.id} are damaged", code="record_damaged")
+        raise Unavailable(f"the stored bytes of hold {hold.id} are damaged", code=DAMAGED)
     return forward
 
 

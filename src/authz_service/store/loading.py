@@ -11,7 +11,7 @@ from sqlalchemy import Row, Select, Table, bindparam, select
 from authz_service.audit.columns import clean
 from authz_service.core.acts import Act
 from authz_service.core.holds import Standing, Vote
-from authz_service.core.ports import Hold, HoldSummary
+from authz_service.core.ports import DAMAGED, Hold, HoldSummary
 from authz_service.errors import NotFound, Unavailable
 from authz_service.store.hold_rows import read_act, read_summary, read_vote, stands_at, with_bytes
 from authz_service.store.payload_rows import read_payloads
@@ -90,13 +90,16 @@ def load_summaries(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[HoldSummar
     )
 
 
-def load_hold(reader: Reader, row: Row[Any]) -> Hold:
-    """With its bytes; raises `Unavailable` when these are gone or altered."""
-    digest = bytes(row.forward)
-    held = read_payloads(reader, {digest}).get(digest)
-    if held is None:
-        raise Unavailable(f"the stored bytes of hold {row.id} are gone", code="record_damaged")
-    return with_bytes(summary_of(reader, row), held.body)
+def load_holds(reader: Reader, rows: Sequence[Row[Any]]) -> list[Hold]:
+    """With their bytes; raises `Unavailable` when these are gone or altered."""
+    held = read_payloads(reader, {bytes(row.forward) for row in rows})
+    found = []
+    for row, summary in zip(rows, load_summaries(reader, rows), strict=True):
+        opened = held.get(bytes(row.forward))
+        if opened is None:
+            raise Unavailable(f"the stored bytes of hold {row.id} are gone", code=DAMAGED)
+        found.append(with_bytes(summary, opened.body))
+    return found
 
 
 def rows_of(reader: Reader, names: Collection[str]) -> list[Row[Any]]:

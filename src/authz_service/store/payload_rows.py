@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Row, select
 
+from authz_service.core.ports import DAMAGED
 from authz_service.errors import Unavailable
 from authz_service.keys.payload_cipher import Altered, Opened, unseal
 from authz_service.store.schema import payloads
@@ -53,4 +54,4 @@ def open_payload(row: Row[Any], keys: Keys | None) -> Opened | None:
     try:
         return unseal(key, bytes(row.salt), bytes(row.digest), bytes(row.body))
     except Altered as error:
-        raise Unavailable("a stored payload is damaged", code="record_damaged") from error
+        raise Unavailable("a stored payload is damaged", code=DAMAGED) from error

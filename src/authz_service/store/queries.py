@@ -14,6 +14,7 @@ from authz_service.core.ports import (
     Hold,
     HoldChange,
     HoldQuery,
+    HoldsNow,
     HoldState,
     HoldSummary,
     Page,
@@ -21,7 +22,7 @@ from authz_service.core.ports import (
 from authz_service.store import paging
 from authz_service.store.hold_rows import OPEN, identity_text, require_digest, seconds, state_at
 from authz_service.store.keyring import Keyring
-from authz_service.store.loading import NAMES_AT_ONCE, find_hold, load_hold, load_summaries, rows_of
+from authz_service.store.loading import NAMES_AT_ONCE, find_hold, load_holds, load_summaries, rows_of
 from authz_service.store.missing import why_missing
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, head, holds
@@ -60,12 +61,17 @@ class Snapshot:
 def hold(reader: Reader, hold_id: str) -> Hold | None:
     """See `Store.hold`."""
     row = find_hold(reader, hold_id)
-    return None if row is None else load_hold(reader, row)
+    return None if row is None else load_holds(reader, [row])[0]
 
 
 def summaries(reader: Reader, hold_ids: Collection[str]) -> dict[str, HoldSummary]:
     """See `Store.summaries`."""
     return {found.id: found for found in load_summaries(reader, rows_of(reader, hold_ids))}
+
+
+def holds_now(reader: Reader, hold_ids: Collection[str]) -> HoldsNow:
+    """See `Store.holds_now`."""
+    return HoldsNow({h.id: h for h in load_holds(reader, rows_of(reader, hold_ids))}, seconds(reader.now))
 
 
 def held_bytes(reader: Reader, hold_ids: Collection[str]) -> dict[str, bytes]:
@@ -113,7 +119,7 @@ def hold_states(reader: Reader, hold_ids: Collection[str]) -> dict[str, HoldStat
 
 
 def last_sequence(reader: Reader) -> int:
-    """See `LiveSessions.last_sequence`."""
+    """See `Store.last_sequence`."""
     return int(reader.read(select(head.c.size).where(head.c.id == 1)).scalar_one())
 
 

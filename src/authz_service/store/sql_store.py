@@ -26,6 +26,7 @@ from authz_service.core.ports import (
     HoldDraft,
     HoldLimits,
     HoldQuery,
+    HoldsNow,
     HoldState,
     HoldSummary,
     Opening,
@@ -128,6 +129,10 @@ class SqlStore:
         """See `Store.summaries`."""
         return await self._read(lambda reader: queries.summaries(reader, holds)) if holds else {}
 
+    async def holds_now(self, holds: Collection[str]) -> HoldsNow:
+        """See `Store.holds_now`."""
+        return await self._read(lambda reader: queries.holds_now(reader, holds))
+
     async def held_bytes(self, holds: Collection[str]) -> Mapping[str, bytes]:
         """See `Store.held_bytes`."""
         return await self._read(lambda reader: queries.held_bytes(reader, holds)) if holds else {}
@@ -203,7 +208,7 @@ class SqlStore:
         return await self._read(lambda reader: policies.policy_file(reader, digest))
 
     async def last_sequence(self) -> int:
-        """See `LiveSessions.last_sequence`."""
+        """See `Store.last_sequence`."""
         return await self._read(queries.last_sequence)
 
     async def entries_after(self, sequence: int, session: str = "") -> Sequence[Entry]:
