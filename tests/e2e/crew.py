@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import httpx
 from tests.e2e.people import until
 from tests.e2e.stack import CONFIG, Stack
 from tests.store.conftest import PostgresForTests
@@ -47,5 +48,29 @@ def kill(stack: Stack, part: str) -> int:
 
 
 def until_back(stack: Stack, part: str, killed: int) -> None:
-    """Until another process has taken that part."""
+    """Until another process has taken that part, serves, and gets its share from Envoy again."""
     until(lambda: processes(stack).get(part) not in (None, killed), f"another process for {part}")
+    until_all_serve(stack)
+
+
+def until_all_serve(stack: Stack) -> None:
+    """Until every part answers, and Envoy gives requests to each."""
+    parts = {"-1", *(str(worker) for worker in range(WORKERS))}
+    until(lambda: parts_up(stack) == parts and unhealthy(stack) == 0, "all serve", within=60)
+
+
+def parts_up(stack: Stack) -> set[str]:
+    """The parts that answer."""
+    up = re.findall(
+        r'authz_process_up\{process="(?:worker )?(\w+)"\} 1', httpx.get(stack.info["metrics"]).text
+    )
+    return {"-1" if part == "keeper" else part for part in up}
+
+
+def unhealthy(stack: Stack) -> int:
+    """How many of the service's processes Envoy leaves out."""
+    admin = httpx.HTTPTransport(uds=str(stack.data / "run" / "envoy-admin.sock"))
+    with httpx.Client(transport=admin) as client:
+        clusters = client.get("http://envoy/clusters").text
+    flags = re.findall(r"^authz_service::\S+::health_flags::(\S+)$", clusters, re.MULTILINE)
+    return sum(flag != "healthy" for flag in flags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -94,8 +95,9 @@ class RawClient:
             return
 
     def end_sending(self) -> None:
-        """Close this direction; the answer can still be read."""
-        self._socket.shutdown(socket.SHUT_WR)
+        """Close this direction; the answer can still be read. Nothing, where the server has reset it."""
+        with contextlib.suppress(OSError):  # ENOTCONN: it was reset before this
+            self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Leave."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.crew import WORKERS, crew_of, kill, owner_of, processes, until_back
+from tests.e2e.crew import WORKERS, crew_of, kill, owner_of, processes, until_all_serve, until_back
 from tests.e2e.people import (
     approve,
     ask,
@@ -132,6 +132,19 @@ def test_what_waits_on_a_worker_that_dies_goes_on_in_another(stack: Stack) -> No
     stack.cli("audit", "verify", "--config", str(stack.config_file))
 
 
+def test_nobody_notices_a_worker_that_dies_with_nothing_in_hand(stack: Stack) -> None:
+    waiting = [asking(stack, f"eve{number}", "Keep a worker busy") for number in range(4)]
+    holds = [hold_of(stack, f"eve{number}") for number in range(4)]
+    client = stack.sdk("ann", "staff").with_options(max_retries=0)
+    for part in map(str, range(WORKERS)):
+        killed = kill(stack, part)
+        assert [said(ask(client, "Who is left?")) for _ in range(25)] == ["Hello from upstream."] * 25
+        until_back(stack, part, killed)
+    for hold in holds:
+        approve(stack, hold)
+    assert [said(future.result(30)) for future in waiting] == ["Hello from upstream."] * 4
+
+
 def resumptions(stack: Stack, session: str) -> list[dict[str, Any]]:
     found = json.loads(stack.cli("session", "show", session, "--json", check=None).stdout or "{}")
     return [event for event in found.get("events", []) if event["kind"] == "exchange.resumed"]
@@ -143,7 +156,7 @@ def test_a_request_that_kills_its_worker_is_not_tried_on_the_next(stack: Stack) 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "poisoned")
     assert answer.headers["x-should-retry"] == "false"
     assert said(ask(stack.sdk("ann", "staff"), "Is anybody left?")) == "Hello from upstream."
-    until(lambda: len(processes(stack)) == WORKERS + 1, "the worker is back", within=60)
+    until_all_serve(stack)
     changed = [part for part, pid in processes(stack).items() if pid != before[part]]
     assert len(changed) == 1
     assert received(stack, "POISON") == []
