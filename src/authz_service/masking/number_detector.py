@@ -12,7 +12,7 @@ from typing import NamedTuple
 from authz_service.masking.entity_type import DIGITS
 from authz_service.masking.pattern_detector import PatternDetector
 from authz_service.masking.patterns import GAP
-from authz_service.masking.steps import Span
+from authz_service.masking.steps import Span, Step
 from authz_service.masking.terms import Terms
 from authz_service.masking.validators import after_digits, is_digit
 
@@ -37,6 +37,15 @@ class NumberDetector(PatternDetector):
         self.lookback = max(number.terms.lookback for number in numbers)
         self._numbers = tuple(numbers)
         self._any_context = Terms.any_of([number.terms for number in numbers])
+
+    def step(self, window: bytes, at: int, *, is_last: bool, is_inside: bool = False) -> Step:
+        """See `Detector.step`; tables are full of candidates, and mostly have none of the words."""
+        if self._any_context.may_have_context(window):
+            return super().step(window, at, is_last=is_last, is_inside=is_inside)
+        live = len(window) if is_last else self.live(window, at)
+        if is_digit(window, live - 1):  # no number begins within a run of digits
+            live = self.live(window, after_digits(window, live))
+        return Step((), at=at, settled=live, keep=live)
 
     def _judge(self, window: bytes, start: int, end: int, spans: list[Span]) -> int:
         """A number begins where its digits do, and ends with a group of them."""

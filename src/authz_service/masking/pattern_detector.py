@@ -48,8 +48,9 @@ class PatternDetector:
         """
         spans: list[Span] = []
         live = len(window) if is_last else self.live(window, at)
+        may_count = self._terms.may_have_context(window)
         while (match := self._matches.search(window, at)) is not None and match[0] < live:
-            at = self._judge(window, match[0], match[1], spans)
+            at = self._judge(window, match[0], match[1], spans) if may_count else match[1]
             if at > live:
                 live = self.live(window, at)
         return Step(tuple(spans), at=at, settled=live, keep=live)

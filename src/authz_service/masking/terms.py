@@ -37,6 +37,7 @@ class Terms:
         self._listed = frozenset(words)
         options = "|".join(re2.escape(word) for word in sorted(self._listed))
         self._words = compile_regex(rf"(?i)[^\pL\pN](?:{options})(?:[^\pL\pN]|\z)") if options else None
+        self._anywhere = compile_regex(rf"(?i)(?:{options})") if options else None
         self._within = within
         self._allowed = frozenset(value.encode() for value in allowed)
         patterns = "|".join(f"(?:{pattern})" for pattern in allowed_patterns)
@@ -61,6 +62,10 @@ class Terms:
     def has_context(self, text: bytes, start: int) -> bool:
         """Whether one of the words stands before `start`."""
         return self._words is None or self._words.search(self._before(text, start)) is not None
+
+    def may_have_context(self, text: bytes) -> bool:
+        """Whether `has_context` may be true for any place of a text; False is certain."""
+        return self._anywhere is None or self._anywhere.search(text) is not None
 
     def is_allowed(self, value: bytes) -> bool:
         """Whether the operator lets this very value pass."""

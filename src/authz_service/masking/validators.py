@@ -8,19 +8,21 @@ whoever goes on from `resume`. A match is shown only once the byte after it is k
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from stdnum.iso7064 import mod_97_10
-
 _DIGITS = frozenset(b"0123456789")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
+_RUN = re.compile(rb"[0-9]*+")
 _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 _LOCAL_PUNCTUATION = frozenset(b".%+'-")
 
 _DOUBLED = bytes(2 * digit - 9 * (digit > 4) for digit in range(10)) + bytes(246)
+_AS_DIGITS = {byte: str(int(chr(byte), 36)) for byte in _ALNUM}
 _SHORTEST_CARD = 13
+_SMALLEST_GROUP = 3
 _CARD_BEGINS = tuple(b"3 4 5 6 22 23 24 25 26 27 81 82 97".split())
 """Issuers of today (ISO/IEC 7812-1); not 1, as milliseconds since 1970 do."""
 
@@ -87,7 +89,9 @@ def card(text: bytes, start: int, end: int) -> Verdict:
     ten sequences passes Luhn by chance, so the next group may begin a card too, though one was found.
     """
     rest = after_digits(text, start)
-    if is_digit(text, start - 1) or (text[start - 1 : start] in (b".", b",") and is_digit(text, start - 2)):
+    if rest - start < _SMALLEST_GROUP or is_digit(text, start - 1):
+        return Verdict(None, rest)
+    if text[start - 1 : start] in (b".", b",") and is_digit(text, start - 2):
         return Verdict(None, rest)
     if not text.startswith(_CARD_BEGINS, start):
         return Verdict(None, rest)
@@ -103,7 +107,7 @@ def card(text: bytes, start: int, end: int) -> Verdict:
             continue
         if len(digits) >= _SHORTEST_CARD:
             ends.append((at + 1, len(digits)))
-        if group < 3:
+        if group < _SMALLEST_GROUP:
             break
         group = 0
     for stop, length in reversed(ends):
@@ -122,10 +126,14 @@ def iban(text: bytes, start: int, end: int) -> Verdict:
         if text[at] in _ALNUM:
             number.append(text[at])
             if len(number) == length:
-                value = number.decode().upper()
-                is_valid = mod_97_10.is_valid(value[4:] + value[:4])
+                is_valid = _is_mod_97(number)
                 return Verdict(at + 1, at + 1) if is_valid else Verdict(None, start + 1)
     return Verdict(None, start + 1)
+
+
+def _is_mod_97(iban: bytes | bytearray) -> bool:
+    """ISO 7064's check over letters as two digits, the country and the check digits last."""
+    return int("".join([_AS_DIGITS[byte] for byte in iban[4:] + iban[:4]])) % 97 == 1
 
 
 def between_digits(text: bytes, start: int, end: int) -> Verdict:
@@ -167,9 +175,8 @@ def is_digit(text: bytes, at: int) -> bool:
 
 def after_digits(text: bytes, at: int) -> int:
     """Where the digits that begin at `at` are over."""
-    while at < len(text) and text[at] in _DIGITS:
-        at += 1
-    return at
+    run = _RUN.match(text, at)
+    return at if run is None else run.end()
 
 
 def _is_ipv6(value: str) -> bool:
