@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import string
 import urllib.parse
 from collections.abc import Callable
 
@@ -71,7 +72,38 @@ def _encoded_in_lines(text: str) -> str:
     return "\r\n".join(encoded[at : at + 60] for at in range(0, len(encoded), 60))
 
 
-_WAYS = [_full_width, _mathematical, _cyrillic, _arabic_digits, _zero_width, _soft_hyphens, _percent, _quoted]
+def _keycaps(text: str) -> str:
+    return "".join(char + "\ufe0f\u20e3" if char in "0123456789" else char for char in text)
+
+
+def _struck(text: str) -> str:
+    return "\u0336".join(text)
+
+
+def _with_controls(text: str) -> str:
+    return "\0".join(text[:9]) + "\x7f".join(text[9:])
+
+
+def _in_discs(text: str) -> str:
+    return "".join(chr(0x1F150 + ord(char) - 65) if "A" <= char <= "Z" else char for char in text)
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\u{ord(char):04x}" if char.isascii() else char for char in text)
+
+
+def _escaped_thrice(text: str) -> str:
+    return "".join(f"\\\\\\\\u{ord(char):04X}" if char.isascii() else char for char in text)
+
+
+def _in_markdown(text: str) -> str:
+    return "".join(f"\\{char}" if char in string.punctuation and char != "\\" else char for char in text)
+
+
+_WAYS = [
+    *(_full_width, _mathematical, _cyrillic, _arabic_digits, _zero_width, _soft_hyphens, _percent, _quoted),
+    *(_keycaps, _struck, _with_controls, _in_discs, _escaped, _escaped_thrice, _in_markdown),
+]
 
 
 def _masked(text: str) -> str:
@@ -124,6 +156,16 @@ def test_hidden_values_are_found_when_split_anywhere(
         ("АКІА" + "IOSFODNN7EXAMPLE", "[AWS_ACCESS_KEY]"),
         ("ﬁona@example.com", "[EMAIL_ADDRESS]"),
         ("a 4111 1111 1111 ½", "a 4111 1111 1111 ½"),
+        (r'{"to": "jane\u0040example.com", "n": 1}', r'{"to": "[EMAIL_ADDRESS]", "n": 1}'),
+        (r'"{\"to\": \"jane\\u0040example.com\"}"', r'"{\"to\": \"[EMAIL_ADDRESS]\"}"'),
+        (r"see https:\/\/me:password@example.org\/", r"see https:\/\/[URL_CREDENTIALS]\/"),
+        (r"**john\_doe@example.com** or john\.doe\@example.com", "**[EMAIL_ADDRESS]** or [EMAIL_ADDRESS]"),
+        (r"phone:\n(415) 555-2671\n", r"phone:\n[PHONE_NUMBER]\n"),
+        ("4\ufe0f\u20e31\ufe0f\u20e31\ufe0f\u20e31\ufe0f\u20e31111 1111 1111", "[CREDIT_CARD]"),
+        ("jose\u0301@example.com", "[EMAIL_ADDRESS]"),
+        ("ja\0ne@exam\x08ple.com", "[EMAIL_ADDRESS]"),
+        ("➍➊➊➊ ➊➊➊➊ 1111 1111", "[CREDIT_CARD]"),
+        ("ᴊᴀɴᴇ@ᴇxᴀᴍᴘʟᴇ.ᴄᴏᴍ", "[EMAIL_ADDRESS]"),
     ],
 )
 def test_edits_are_made_on_the_text_itself(text: str, expected: str) -> None:
@@ -140,6 +182,8 @@ def test_edits_are_made_on_the_text_itself(text: str, expected: str) -> None:
         "50% of 100%; 20%25 is %20 and %zz and %4",
         "http://example.org/a%20b?q=%E2%82%AC%2F",
         "\u200bzero\u200bwidth\u200c and \u2066isolates\u2069",
+        r"C:\users\new\table, \alpha_{1} \cdot \frac{1}{2}, \d+\.\w*, \u12 \\\\\\\\\\\\ \ud83d\ude00 \ ",
+        "Người ta ăn phở, e\u0301te\u0301, ä, Բարեւ ձեզ, 🇩🇪 and 🅱️, \x0c page\x1b[0m",
     ],
 )
 def test_clean_text_is_left_alone(text: str, run: Run) -> None:
@@ -153,6 +197,7 @@ def test_clean_text_is_left_alone(text: str, run: Run) -> None:
 def hidden(texts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Texts of which parts are written in other ways, and what stands between."""
     signs = ["\u200b", "½", "%", "%4", "％", "ﬁ", "é", "…", "\ufe0f", "👩‍👩", "%41", "。", " "]
+    signs += ["\\", "\\u00", "\\u0041", "\\_", "\\" * 9, "\\n", "\u0301", "\0", "\U0001f1e6"]
     breaks = ["\n", "\r", "\r\n", "\n  ", "\n" + " " * 33, "QUFB" * 15, "x" * 59]
     odd = st.sampled_from(signs + breaks)
     ways = st.sampled_from([*_WAYS, _encoded_in_lines])
@@ -247,7 +292,7 @@ def test_views_are_closed_when_they_show_nothing_else_any_more() -> None:
     stream.feed("½ of %20 is ")
     assert len([s for s in stream._streams if s]) == 2
     stream.feed("plain text, and more of it, until what stood before is forgotten by all " * 2)
-    assert stream._streams == [None, None, None]
+    assert stream._streams == [None] * 4
     step = stream.feed("jane%40example.com, ")
     assert [(finding.entity, finding.start) for finding in step.findings] == [("EMAIL_ADDRESS", 156)]
 

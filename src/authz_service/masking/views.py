@@ -1,19 +1,60 @@
-"""Views of a text in which hidden values show: what looks alike folded, what is percent-encoded decoded, what
-is wrapped unwrapped."""
+"""Views of a text in which hidden values show: escapes undone, what looks alike folded, what is wrapped
+unwrapped."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Final, NamedTuple
 
 from authz_service.masking import alike
 from authz_service.masking.finding import Finding
 from authz_service.masking.offsets import OffsetMap
 
-_ENCODED = re.compile("%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
-_SLICE = 256
-_BEGUN = re.compile(r"%[2-7]?\Z")
 
+def _by_number(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16))
+
+
+def _by_number_or_letter(match: re.Match[str]) -> str:
+    return _by_number(match) if match[1] else _BREAKS.get(match[2], match[2])
+
+
+class Escapes(NamedTuple):
+    """A way to write characters as others.
+
+    `sign` begins each escape, `whole` matches one and `stands_for` says what it is; `begun` matches, at the
+    end of a text, what more text could complete, with `longest` characters at most.
+    """
+
+    sign: str
+    whole: re.Pattern[str]
+    stands_for: Callable[[re.Match[str]], str]
+    begun: re.Pattern[str]
+    longest: int
+
+
+PERCENT: Final = Escapes(
+    "%", re.compile("%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])"), _by_number, re.compile(r"%[2-7]?\Z"), 2
+)
+"""`%40` is `@`, for all printable ASCII (RFC 3986 2.1)."""
+
+_BACKSLASHES = r"\\\\{0,7}+"
+"""A JSON string within another one has one of them, three, or seven more."""
+_DIGIT = "[0-9A-Fa-f]"
+_BREAKS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+BACKSLASH: Final = Escapes(
+    "\\",
+    re.compile(rf"{_BACKSLASHES}(?:u((?![Dd][89A-Fa-f]){_DIGIT}{{4}})|([bfnrt!-/:-@\[\]^_`{{|}}~]))"),
+    _by_number_or_letter,
+    re.compile(rf"{_BACKSLASHES}(?:u{_DIGIT}{{0,3}})?\Z"),
+    12,
+)
+"""JSON's escapes (RFC 8259 7), and Markdown's of any punctuation (CommonMark 2.4)."""
+
+_SLICE = 256
 LINE = 60
 """Characters of base64 in a line from which on it is taken for a wrapped one: 64 in PEM, 76 in MIME."""
 
@@ -34,7 +75,7 @@ class Folded:
 
     def feed(self, text: str) -> str:
         """The view of the next piece."""
-        if text.isascii() or alike.ANY.search(text) is None:
+        if not alike.may_differ(text):
             self.offsets.copied(len(text))
             return text
         parts: list[str] = []
@@ -66,22 +107,23 @@ def _folded(text: str) -> str:
     return "".join(part if part.isascii() else part.translate(alike.SAME_LENGTH) for part in slices)
 
 
-class PercentDecoded:
-    """`%40` is `@`, for all printable ASCII (RFC 3986 2.1); once, and nothing else is decoded."""
+class Unescaped:
+    """Escapes of one kind undone, once."""
 
-    def __init__(self) -> None:
+    def __init__(self, escapes: Escapes) -> None:
         self.offsets = OffsetMap()
         self.pending = ""
+        self._escapes = escapes
 
     def feed(self, text: str) -> str:
         """The view of the next piece, but for the beginning of an escape at its end."""
-        if not self.pending and "%" not in text:
+        if not self.pending and self._escapes.sign not in text:
             self.offsets.copied(len(text))
             return text
         text = self.pending + text
-        begun = _BEGUN.search(text, max(0, len(text) - 2))
+        begun = self._escapes.begun.search(text, max(0, len(text) - self._escapes.longest))
         self.pending = "" if begun is None else begun[0]
-        return self._decoded(text[: len(text) - len(self.pending)])
+        return self._undone(text[: len(text) - len(self.pending)])
 
     def pass_over(self, text: str) -> None:
         """Take a piece that shows itself, where nothing is pending."""
@@ -93,13 +135,13 @@ class PercentDecoded:
         self.offsets.copied(len(rest))
         return rest
 
-    def _decoded(self, text: str) -> str:
+    def _undone(self, text: str) -> str:
         parts: list[str] = []
         at = 0
-        for match in _ENCODED.finditer(text):
-            parts += (text[at : match.start()], chr(int(match[1], 16)))
+        for match in self._escapes.whole.finditer(text):
+            parts += (text[at : match.start()], self._escapes.stands_for(match))
             self.offsets.copied(match.start() - at)
-            self.offsets.replaced(3, 1)
+            self.offsets.replaced(match.end() - match.start(), 1)
             at = match.end()
         if not at:
             self.offsets.copied(len(text))
@@ -167,15 +209,15 @@ class Unwrapped:
 
 def shows_itself(text: str) -> bool:
     """Whether every view shows a piece as it is, if nothing is pending in it."""
-    return text.isascii() and "%" not in text and "\n" not in text and "\r" not in text
+    return text.isascii() and text.isprintable() and "%" not in text and "\\" not in text
 
 
-View = Folded | PercentDecoded | Unwrapped
+View = Unescaped | Folded | Unwrapped
 
 
 def views() -> tuple[View, ...]:
     """Each is a view of what the one before it shows."""
-    return Folded(), PercentDecoded(), Unwrapped()
+    return Unescaped(BACKSLASH), Folded(), Unescaped(PERCENT), Unwrapped()
 
 
 def moved(finding: Finding, *views: View) -> Finding:
