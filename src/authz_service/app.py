@@ -73,9 +73,6 @@ from authz_service.view.caller import Caller
 
 log = structlog.get_logger(__name__)
 
-DRAIN_SECONDS = 5.0
-"""What exchanges in flight get to end when the service stops; held ones come back by Envoy's retry."""
-
 SWEEP_SECONDS = 1.0
 """How often overdue holds get their final state; none of them can be approved before either."""
 
@@ -85,7 +82,8 @@ class ServeSettings:
     """What `authz serve` is told. `metrics` is a port, 0 chooses.
 
     `review` is `unix:PATH`, or HOST:PORT, which needs `review_tls`. `part` is what this process does where
-    the service is several.
+    the service is several. `drain` is what exchanges in flight get to end when it stops, in seconds; held
+    ones come back by Envoy's retry.
     """
 
     config: Path
@@ -93,6 +91,7 @@ class ServeSettings:
     review: str
     metrics: int = 0
     review_tls: Tls | None = None
+    drain: float = 5.0
     part: Part = Part()  # noqa: RUF009 - a frozen value
 
 
@@ -365,7 +364,7 @@ async def _answer(base: _Base, gateway: Gateway) -> None:
         yields_to_token=certificates is not None and certificates.yields_to_token,
     )
     handlers = (check.handler(), ProcessServer(gateway).handler())
-    drain = partial(gateway.drain, seconds=DRAIN_SECONDS)
+    drain = partial(gateway.drain, seconds=settings.drain)
     if link is not None:
         host, port = link.listen
         link = replace(link, listen=(host, settings.part.port(port)))

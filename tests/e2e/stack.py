@@ -82,7 +82,7 @@ def environment() -> dict[str, str]:
 class Stack:
     """`with Stack(folder) as stack:` runs the gateway until the end of the block.
 
-    Keyword arguments fill the configuration above; `config` replaces it.
+    Keyword arguments fill the configuration above; `config` replaces it. `options` are more of `authz up`.
     """
 
     folder: Path
@@ -93,6 +93,7 @@ class Stack:
     store: str = "sqlite:///authz.db"
     config: str = CONFIG
     workers: int = 1
+    options: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     upstream: Upstream = field(default_factory=Upstream)
     _up: subprocess.Popen[bytes] | None = None
@@ -147,6 +148,7 @@ class Stack:
         command = [sys.executable, "-m", "authz_cli.main", "up"]
         command += ["--config", str(self.config_file), "--data-dir", str(self.data)]
         command += ["--workers", str(self.workers)] if self.workers > 1 else []
+        command += self.options
         with (self.folder / "up.log").open("ab") as log:
             env = {**environment(), **self.environment}
             self._up = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)

@@ -24,6 +24,7 @@ from tests.servers.ext_proc_fakes import (
 from authz_service.audit.draft import Kind
 from authz_service.keys.ids import new_id
 from authz_service.keys.seal import Sealer
+from authz_service.runtime.marks import Doing, Marks
 from authz_service.servers.wire.ext_proc_pb2 import ProcessingRequest
 
 ASKED = json.dumps({"model": "llama", "messages": [{"role": "user", "content": "Hi"}]}).encode()
@@ -225,6 +226,26 @@ def test_what_another_process_checked_before_this_one_began_is_refused_unless_it
         play = await played(service, request_headers(seal), request_body(ASKED))
         assert not play.is_released
         assert b"restarted" in play.responses[-1].immediate_response.body
+
+    run(tmp_path, scenario)
+
+
+def test_a_worker_that_was_just_started_takes_what_another_had_checked_and_none_died_of(
+    tmp_path: Path,
+) -> None:
+    async def scenario(service: Service) -> None:
+        service.gateway.marks = Marks(tmp_path, 0, 2)
+        dead = Marks(tmp_path, 1, 2)
+        service.gateway.started_at += 3600
+        service.gateway.sealer = Sealer(bytes(range(32)))
+        for doing in (None, Doing.HAS, Doing.JUDGES):
+            session = new_id("ses")
+            seal = service.seal(exchange=session)
+            if doing is not None:
+                dead.begin(session)
+                dead.now(session, doing)
+            play = await played(service, request_headers(seal), request_body(ASKED))
+            assert play.is_released == (doing is not Doing.JUDGES), doing
 
     run(tmp_path, scenario)
 

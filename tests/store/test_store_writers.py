@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -56,3 +57,27 @@ def test_what_several_write_at_once_is_one_record_that_verifies(
         assert verified.wrong == []
         # received, decided, opened, voted, approved, released, ended
         assert reader.largest() == 7 * (EACH // writers) * writers
+
+
+@pytest.mark.postgres
+def test_a_store_opens_while_another_writes(postgres_url: str, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        place = make.place(postgres_url)
+        async with (
+            place.store(instance="busy", signer=KEY, is_first_signer=True) as busy,
+            asyncio.TaskGroup() as tasks,
+        ):
+            numbers = itertools.count()
+
+            async def write() -> None:
+                for number in numbers:
+                    await busy.append(make.received(f"s{number}"))
+
+            writing = [tasks.create_task(write()) for _ in range(4)]
+            for number in range(40):
+                async with place.store(instance=f"late-{number}", signer=KEY):
+                    pass  # it does not say that the record is damaged
+            for task in writing:
+                task.cancel()
+
+    run(scenario())

@@ -23,6 +23,18 @@ def data_dir_option(meaning: str) -> Callable[[Command], Command]:
     )
 
 
+def drain_option(seconds: float) -> Callable[[Command], Command]:
+    """`--drain`: how long a stop waits for what is under way."""
+    return click.option(
+        "--drain",
+        type=click.FloatRange(0, 3600),
+        metavar="SECONDS",
+        default=seconds,
+        show_default=True,
+        help="How long a stop waits for answers that are under way; then they end with an error.",
+    )
+
+
 workers_option = click.option(
     "--workers",
     type=click.IntRange(1, 64),

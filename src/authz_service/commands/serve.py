@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
-from authz_service.commands.options import data_dir_option, workers_option
+from authz_service.commands.options import data_dir_option, drain_option, workers_option
 
 if TYPE_CHECKING:
     from authz_service.app import ServeSettings
@@ -50,6 +50,7 @@ LOG_LEVELS = ["debug", "info", "warning", "error"]
     "--metrics", type=click.IntRange(0, 65535), default=0, help="Port for metrics on 127.0.0.1; 0 chooses."
 )
 @workers_option
+@drain_option(20.0)
 @click.option("--part", type=click.IntRange(-1), hidden=True, help="One process of several; -1 keeps.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
 def command(
@@ -60,6 +61,7 @@ def command(
     review_key: Path | None,
     metrics: int,
     workers: int,
+    drain: float,
     part: int | None,
     log_level: str,
 ) -> None:
@@ -70,6 +72,7 @@ def command(
     again. Render Envoy's file with the same --workers.
 
     SIGHUP reads the configuration again; a file with faults changes nothing. SIGTERM and SIGINT stop.
+    With several workers SIGUSR2 starts them anew one after the other, while the others answer.
     Prints one JSON line with its addresses when it serves.
     """
     if (review_cert is None) != (review_key is None):
@@ -85,7 +88,7 @@ def command(
     data = DataDir.open(data_dir)
     address = review or f"unix:{data.review_socket}"
     tls = Tls(review_cert, review_key) if review_cert and review_key else None
-    settings = ServeSettings(config.absolute(), data, address, metrics, tls)
+    settings = ServeSettings(config.absolute(), data, address, metrics, tls, drain=drain)
     if workers > 1 and part is None:
         from authz_service.commands.serve_workers import serve_workers
 

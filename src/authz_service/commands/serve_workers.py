@@ -7,13 +7,13 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 import structlog
 
 from authz_service.config.model import Config
-from authz_service.errors import Misconfigured
+from authz_service.errors import AuthzError, Misconfigured
 from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.probes import accepts, accepts_unix, free_port, reachable
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 STOPS_WITHIN = 12.0
-WORKERS_STOP_WITHIN = 2 * STOPS_WITHIN + 5.0
-"""Seconds: the workers together, then their keeper."""
+"""Seconds that a process gets to stop, beside those of its drain."""
+SETTLES = 3.0
+"""Seconds for which Envoy may leave out a worker that was away, though it answers again."""
+NEED_ALL = ("listen", "link", "models", "store_url", "record")
+"""Sections of the configuration that all processes, and Envoy's file, must have alike."""
 
 
 def serve_workers(settings: ServeSettings, workers: int, log_level: str) -> None:
-    """Run all until SIGTERM or SIGINT. SIGHUP goes to each.
+    """Run all until SIGTERM or SIGINT. SIGHUP goes to each, SIGUSR2 replaces one after the other.
 
     Raises `Misconfigured` when the configuration cannot serve several, or one of them does not start.
     """
@@ -44,6 +47,11 @@ def serve_workers(settings: ServeSettings, workers: int, log_level: str) -> None
     if settings.review.endswith(":0"):
         raise Misconfigured("several workers need a review address with a port: --review HOST:PORT")
     uvloop.run(_serve(settings, config, workers, log_level))
+
+
+def workers_stop_within(drain: float) -> float:
+    """Seconds: the workers together, then their keeper."""
+    return 2 * STOPS_WITHIN + drain + 5.0
 
 
 async def _serve(settings: ServeSettings, config: Config, workers: int, log_level: str) -> None:
@@ -64,12 +72,14 @@ async def _serve(settings: ServeSettings, config: Config, workers: int, log_leve
             supervisor.signal(part.name, signal.SIGHUP)
 
     async with AsyncExitStack() as stack:
+        rolling = stack.enter_context(_Rolling(supervisor, settings, config, workers))
         metrics = await stack.enter_async_context(serve_metrics(settings.metrics, [WorkerMetrics(ports)]))
 
         def ready() -> None:
             import orjson
 
             loop.add_signal_handler(signal.SIGHUP, reload)
+            loop.add_signal_handler(signal.SIGUSR2, rolling.start)
             addresses = {"review": settings.review, "metrics": metrics, "workers": workers}
             click.echo(orjson.dumps(addresses).decode())
             sys.stdout.flush()
@@ -77,11 +87,62 @@ async def _serve(settings: ServeSettings, config: Config, workers: int, log_leve
         await supervisor.run(stop, ready)
 
 
+class _Rolling:
+    """Replaces the processes one after the other; one round at a time, which the context's end breaks off."""
+
+    def __init__(self, supervisor: Supervisor, settings: ServeSettings, config: Config, workers: int) -> None:
+        self._supervisor = supervisor
+        self._settings = settings
+        self._config = config
+        self._names = [*(Part(workers, worker).name for worker in range(workers)), Part(workers).name]
+        self._round: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._round is not None:
+            self._round.cancel()
+
+    def start(self) -> None:
+        """Begin a round, unless one is under way."""
+        if self._round is not None and not self._round.done():
+            log.warning("service.restart_kept", error="the last restart is still under way")
+            return
+        self._round = asyncio.create_task(self._replace_all())
+
+    async def _replace_all(self) -> None:
+        try:
+            self._require_possible()
+            for name in self._names:
+                await self._supervisor.replace(name)
+                log.info("service.process_replaced", process=name)
+                await asyncio.sleep(SETTLES)
+        except AuthzError as error:
+            # What has not been replaced goes on as it was.
+            log.error("service.restart_kept", error=str(error))
+            return
+        log.info("service.restarted")
+
+    def _require_possible(self) -> None:
+        """Raise `Misconfigured` where a process could not be started, or would not fit the others."""
+        from authz_service.cel.load import load_config
+
+        config = load_config(self._settings.config).config
+        changed = [name for name in NEED_ALL if getattr(self._config, name) != getattr(config, name)]
+        if changed:
+            raise Misconfigured(
+                f"{', '.join(changed)} changed, which all processes and Envoy must have alike: "
+                "stop everything and start it again; nothing was restarted"
+            )
+
+
 def _program(settings: ServeSettings, config: Config, part: Part, metrics: int, log_level: str) -> Program:
     command = [sys.executable, "-m", "authz_cli.main", "serve"]
     command += ["--config", str(settings.config), "--data-dir", str(settings.data.root)]
     command += ["--workers", str(part.workers), "--part", str(-1 if part.worker is None else part.worker)]
     command += ["--metrics", str(metrics), "--log-level", log_level]
+    command += ["--drain", str(settings.drain)]
     if part.worker is None:
         command += ["--review", settings.review]
         if settings.review_tls is not None:
@@ -94,7 +155,7 @@ def _program(settings: ServeSettings, config: Config, part: Part, metrics: int, 
         is_ready=lambda: (
             _reviews(settings) if part.worker is None else worker_serves(config, settings.data, part)
         ),
-        stops_within=STOPS_WITHIN,
+        stops_within=STOPS_WITHIN + (0.0 if part.worker is None else settings.drain),
         beside=bool(part.worker),
     )
 

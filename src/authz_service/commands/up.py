@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authz_service.commands.options import data_dir_option, workers_option
+from authz_service.commands.options import data_dir_option, drain_option, workers_option
 
 if TYPE_CHECKING:
     from authz_service.commands.up_config import Chosen
@@ -41,6 +41,7 @@ class Address(click.ParamType[tuple[str, int]]):
 @data_dir_option("Where everything that this machine keeps lies.")
 @click.option("--envoy-file", type=FILE, help="An envoy.yaml that you tuned, to fill in and run.")
 @workers_option
+@drain_option(5.0)
 @click.option("--insecure", is_flag=True, help="Listen without TLS beyond this machine.")
 def command(
     config: Path | None,
@@ -49,12 +50,14 @@ def command(
     data_dir: Path,
     envoy_file: Path | None,
     workers: int,
+    drain: float,
     insecure: bool,
 ) -> None:
     """Run Envoy and the service together, and start again what ends, until Ctrl-C.
 
     Without options: the embedded issuer, SQLite, a starter policy and a demo model, all in the data
-    directory; then DIR/up.json says where everything listens. SIGHUP reads the configuration again.
+    directory; then DIR/up.json says where everything listens. SIGHUP reads the configuration again; with
+    several workers SIGUSR2 starts them anew one after the other.
     """
     from authz_service.commands.up_config import choose
     from authz_service.commands.up_run import only_one, run_until_stopped, shown, write_envoy_config
@@ -74,6 +77,7 @@ def command(
             chosen,
             data,
             workers=workers,
+            drain=drain,
             say=lambda line: click.echo(line, err=True),
             when_ready=lambda running: _announce(chosen, data, running.gateway),
         )

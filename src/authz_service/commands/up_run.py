@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from authz_service.commands.serve_workers import WORKERS_STOP_WITHIN, worker_serves
+from authz_service.commands.serve_workers import STOPS_WITHIN, worker_serves, workers_stop_within
 from authz_service.commands.up_config import Chosen
 from authz_service.config.model import Config
 from authz_service.errors import AuthzError, Misconfigured
@@ -98,10 +98,12 @@ def run_until_stopped(
     data: DataDir,
     *,
     workers: int = 1,
+    drain: float = 5.0,
     say: Callable[[str], None],
     when_ready: Callable[[Running], None],
 ) -> None:
-    """Run everything until SIGINT or SIGTERM, with up.json in place meanwhile; SIGHUP reloads.
+    """Run everything until SIGINT or SIGTERM, with up.json in place meanwhile; SIGHUP reloads, and
+    SIGUSR2 restarts the workers one after the other.
 
     Raises `Misconfigured` when a port is taken or a program does not start. Nothing runs afterwards.
     """
@@ -115,7 +117,7 @@ def run_until_stopped(
         review=f"unix:{data.review_socket}",
         metrics=f"http://127.0.0.1:{metrics}/metrics",
     )
-    supervisor = Supervisor(programs(chosen, data, metrics=metrics, workers=workers), say)
+    supervisor = Supervisor(programs(chosen, data, metrics=metrics, workers=workers, drain=drain), say)
 
     def ready() -> None:
         addresses = {"gateway": running.gateway, "review": running.review, "metrics": running.metrics}
@@ -123,22 +125,24 @@ def run_until_stopped(
         when_ready(running)
 
     try:
-        asyncio.run(_supervised(supervisor, chosen, data, ready, say))
+        asyncio.run(_supervised(supervisor, chosen, data, ready, say, workers))
     finally:
         data.up.unlink(missing_ok=True)
 
 
-def programs(chosen: Chosen, data: DataDir, *, metrics: int, workers: int = 1) -> tuple[Program, ...]:
+def programs(
+    chosen: Chosen, data: DataDir, *, metrics: int, workers: int = 1, drain: float = 5.0
+) -> tuple[Program, ...]:
     """What runs, in the order in which it starts."""
     python = (sys.executable, "-m")
     serve = ("authz_cli.main", "serve", "--config", str(chosen.path), "--data-dir", str(data.root))
     several = () if workers == 1 else ("--workers", str(workers))
     service = Program(
         name="service",
-        command=(*python, *serve, "--metrics", str(metrics), *several),
+        command=(*python, *serve, "--metrics", str(metrics), "--drain", str(drain), *several),
         log=data.logs / "service.log",
         is_ready=lambda: serves(chosen.config, data, workers) and accepts_unix(data.review_socket),
-        stops_within=15.0 if workers == 1 else WORKERS_STOP_WITHIN,
+        stops_within=STOPS_WITHIN + drain if workers == 1 else workers_stop_within(drain),
     )
     both = (service, _envoy(chosen.config, data))
     port = chosen.demo_port
@@ -177,6 +181,7 @@ async def _supervised(
     data: DataDir,
     ready: Callable[[], None],
     say: Callable[[str], None],
+    workers: int,
 ) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -192,8 +197,16 @@ async def _supervised(
         supervisor.signal("service", signal.SIGHUP)
         say(f"reloading {chosen.path}; the service's log says how it went")
 
+    def restart() -> None:
+        if workers == 1:
+            say("one process cannot be replaced without a pause: stop this and start it, or use --workers")
+            return
+        supervisor.signal("service", signal.SIGUSR2)
+        say("restarting the service's processes one after the other; the service's log says how it went")
+
     def when_ready() -> None:
         loop.add_signal_handler(signal.SIGHUP, reload)
+        loop.add_signal_handler(signal.SIGUSR2, restart)
         ready()
 
     await supervisor.run(stop, when_ready)

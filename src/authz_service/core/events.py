@@ -174,6 +174,11 @@ class Killed:
 
 
 @value
+class ServiceStopped:
+    """The process has to end before the exchange has: its time to do so is up."""
+
+
+@value
 class CallerLeft:
     """Envoy ended the stream: the client went away, or Envoy itself did."""
 
@@ -195,5 +200,6 @@ Event = (
     | AnswerFailed
     | StoreFailed
     | Killed
+    | ServiceStopped
     | CallerLeft
 )

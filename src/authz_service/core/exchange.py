@@ -73,6 +73,7 @@ from authz_service.core.events import (
     Killed,
     RequestFailed,
     RequestJudged,
+    ServiceStopped,
     StoreFailed,
     WaitElapsed,
 )
@@ -162,7 +163,9 @@ class Exchange:
         if isinstance(event, CallerLeft):
             return self._left()
         if isinstance(event, Killed):
-            return self._killed(event)
+            return self._cut_off(replies.killed(event.reason, session=self.request.session), "killed")
+        if isinstance(event, ServiceStopped):
+            return self._cut_off(replies.stopping(session=self.request.session), "stopped")
         if isinstance(self.state, Answering):  # before others, since an answer comes in many pieces
             return self._answering(self.state, event)
         if isinstance(self.state, Undecided):
@@ -844,19 +847,19 @@ class Exchange:
         outcome = "broken_off" if isinstance(self.state, Forwarded | Answering) else "client_left"
         return self._close(LeaveHold(), self._record(self._ended(outcome)))
 
-    def _killed(self, event: Killed) -> list[Command]:
-        """An operator ended it. That order is on record before this; here its effect is."""
-        reply = replies.killed(event.reason, session=self.request.session)
+    def _cut_off(self, reply: Reply, outcome: str) -> list[Command]:
+        """An operator ended it (that order is on record before this; here its effect is), or the process
+        ends."""
         held = self._held_answer()
         if held is not None:
-            return self._withhold(held, reply, "killed")
+            return self._withhold(held, reply, outcome)
         if isinstance(self.state, Undecided):
-            return [LeaveHold(), *self._refuse(reply, outcome="killed", size=self._size())]
+            return [LeaveHold(), *self._refuse(reply, outcome=outcome, size=self._size())]
         self._is_answered = True
         is_begun = isinstance(self.state, Answering) and self.state.is_started
         usage = self.state.usage if isinstance(self.state, Answering) else None
         refused = entries.answer_refused(self.request, code=reply.error.code)
-        record = Record((refused, self._ended("killed", usage)))
+        record = Record((refused, self._ended(outcome, usage)))
         return self._close(LeaveHold(), record, CutAnswer(reply.error) if is_begun else reply)
 
     def _envoy_replied(self, event: AnswerStarted) -> list[Command]:

@@ -112,6 +112,13 @@ def killed(reason: str, *, session: str) -> Reply:
     return Reply(ApiError(403, "ended_by_operator", message, session), retry(False))
 
 
+def stopping(*, session: str) -> Reply:
+    """The process that has the exchange stops, and cannot wait for its end."""
+    message = "The gateway is being restarted and could not wait for the end of this request; send it again."
+    headers = {**retry(True), "retry-after": str(RETRY_AFTER_SECONDS)}
+    return Reply(ApiError(503, "stopping", message, session), headers)
+
+
 def retry(wanted: bool) -> dict[str, str]:
     """The header by which the SDKs of OpenAI and Anthropic are told whether to try again."""
     return {"x-should-retry": "true" if wanted else "false"}

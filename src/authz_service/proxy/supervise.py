@@ -50,6 +50,7 @@ class Supervisor:
     say: Callable[[str], None]
     first_delay: float = FIRST_DELAY
     _running: dict[str, Process] = field(default_factory=dict)
+    _replaced: set[str] = field(default_factory=set)
 
     async def run(self, stop: asyncio.Event, when_ready: Callable[[], None]) -> None:
         """Start everything, call `when_ready`, and keep it running until `stop` is set.
@@ -75,6 +76,19 @@ class Supervisor:
         if process is not None and process.returncode is None:
             with suppress(ProcessLookupError):
                 process.send_signal(number)
+
+    async def replace(self, name: str) -> None:
+        """Stop one of the programs and start it again; returns when it is ready.
+
+        Raises `Misconfigured` when it does not become so; from then on it is tried again as what ended is.
+        """
+        (program,) = (program for program in self.programs if program.name == name)
+        before = self._running[name]
+        self._replaced.add(name)
+        await self._stop(program)
+        while self._running[name] is before:  # noqa: ASYNC110 - whoever keeps it starts it, in a moment
+            await asyncio.sleep(_POLL)
+        await self._until_ready(program)
 
     async def _start_and_keep(self, when_ready: Callable[[], None]) -> None:
         for group in self._groups():
@@ -137,6 +151,10 @@ class Supervisor:
             began = clock()
             code = await self._running[program.name].wait()
             delay = self.first_delay if clock() - began > STEADY else delay
+            if program.name in self._replaced:
+                self._replaced.discard(program.name)
+                await self._start(program)
+                continue
             where = "" if program.log is None else f" (its log: {program.log})"
             self.say(f"{program.name} {ended(code)}; starting it again in {delay:g} s{where}")
             await asyncio.sleep(delay)

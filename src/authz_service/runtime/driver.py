@@ -41,6 +41,7 @@ from authz_service.core.events import (
     Killed,
     RequestFailed,
     RequestJudged,
+    ServiceStopped,
     StoreFailed,
     WaitElapsed,
 )
@@ -126,7 +127,7 @@ class Driver:
     _answer: Answer | None = None
     _writing: asyncio.Future[Any] | None = None
     _is_idle: bool = False
-    _to_end: Killed | None = None
+    _to_end: Killed | ServiceStopped | None = None
     _ending: asyncio.Task[None] | None = None
 
     async def run(self, first: Event) -> None:
@@ -148,13 +149,13 @@ class Driver:
             self._leave()
             await self.mailbox.close()
 
-    def end(self, reason: str) -> None:
-        """An operator ends the exchange: now while it waits for the stream, else when what it does is done.
+    def end(self, why: Killed | ServiceStopped) -> None:
+        """End the exchange: now while it waits for the stream, else when what it does is done.
 
         Nobody has to say anything for that: a model that is silent is what may be ended.
         """
         if self._to_end is None:
-            self._to_end = Killed(reason)
+            self._to_end = why
             if self._is_idle and self.mailbox.reads_ahead:
                 self.mailbox.put(self._to_end)
             elif self._is_idle:

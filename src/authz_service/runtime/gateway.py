@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from authz_service.config.model import Config
+from authz_service.core.events import Killed, ServiceStopped
 from authz_service.core.ports import HoldLimits, Store
 from authz_service.errors import Unavailable
 from authz_service.keys.seal import Sealer
@@ -21,6 +22,8 @@ from authz_service.runtime.waiting import Waiting
 from authz_service.view.caller import Caller
 
 DRAIN_POLL_SECONDS = 0.05
+CUT_SECONDS = 2.0
+"""What exchanges that a drain has ended get to record that and tell their callers."""
 LARGEST_BUFFER = 512 * 1024 * 1024
 """Bytes of request bodies that a process keeps at a time; above it new requests get 503."""
 
@@ -52,8 +55,8 @@ class Gateway:
     clock: Callable[[], float] = time.time
     started_at: float = field(default_factory=time.time)
     live: set[str] = field(default_factory=set)
-    running: dict[str, Callable[[str], None]] = field(default_factory=dict)
-    """By session: ends the exchange, with a reason for its caller."""
+    running: dict[str, Callable[[Killed | ServiceStopped], None]] = field(default_factory=dict)
+    """By session: ends the exchange."""
     decisions: Counter[str] = field(default_factory=Counter)
     """Requests by what was first decided of them: an effect, or `refused` where the rules were not asked."""
     buffered: int = 0
@@ -68,13 +71,23 @@ class Gateway:
         return limits_of(self.rules.config)
 
     async def drain(self, *, seconds: float) -> None:
-        """Take no new exchange, let go who waits for people, and give the others `seconds` to end."""
+        """Take no new exchange, let go who waits for people, and give the others `seconds` to end.
+
+        Those that have not ended then are ended, and their callers told so.
+        """
         self.is_stopping = True
         self.waiting.stop()
+        if not await self._is_idle_within(seconds):
+            for end in tuple(self.running.values()):
+                end(ServiceStopped())
+            await self._is_idle_within(CUT_SECONDS)
+
+    async def _is_idle_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.live:  # noqa: ASYNC110 - an event would cost every exchange, for the last
                     await asyncio.sleep(DRAIN_POLL_SECONDS)
+        return not self.live
 
 
 def limits_of(config: Config) -> HoldLimits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from authz_service.core.events import Killed
 from authz_service.core.live_sessions import LiveSessions
 from authz_service.errors import AuthzError
 from authz_service.runtime.gateway import Gateway
@@ -19,6 +20,6 @@ async def follow_kills(store: LiveSessions, gateway: Gateway, *, every: float = 
             for item in await store.to_end():
                 end = gateway.running.get(item.session)
                 if end is not None:
-                    end(item.reason)
+                    end(Killed(item.reason))
         except AuthzError:
             continue  # the store is away, and so nothing is released either

@@ -14,6 +14,7 @@ from authz_service.core.events import (
     HoldApproved,
     HoldEnded,
     Killed,
+    ServiceStopped,
     WaitElapsed,
 )
 from authz_service.values import value
@@ -44,6 +45,7 @@ Mail = (
     | HoldEnded
     | WaitElapsed
     | Killed
+    | ServiceStopped
     | ServiceStops
 )
 

@@ -4,7 +4,8 @@ Only one that was waiting for people is taken up. Any other may have been releas
 process died of, and is refused: the caller's own retry is a new exchange. That a stream is not the first of
 its exchange is known at once where the exchange is older than this process, or, with several workers, where
 a worker of this machine left a mark of it; else from the record, which takes the beginning of an exchange
-once.
+once. With several workers an older one that is not on record is no second stream by that alone: another
+worker may have checked it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ async def past_of(gateway: Gateway, sealed: Sealed) -> Past:
         return Past(refusal=Unavailable(message, code="poisoned"))
     if sealed.is_of_this_run or milliseconds_of(sealed.exchange) / 1000 >= gateway.started_at:
         return Past()
-    return await taken_up(gateway, sealed)
+    past = await taken_up(gateway, sealed)
+    if gateway.marks is not None and not past.is_recorded:
+        # Checked by another worker while this one was being started: by the marks none died judging it, and
+        # of what is not on record nothing was released.
+        return Past()
+    return past
 
 
 async def taken_up(gateway: Gateway, sealed: Sealed) -> Past:

@@ -1,0 +1,60 @@
+"""A stop waits for what is under way as long as it may; then callers are told, and the record says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e.faults import RESTART, assert_goes_on, stop_service, until_gone
+from tests.e2e.people import chat
+from tests.e2e.plain import HELLO, data_of, kinds, on_record, staff
+from tests.e2e.raw_client import RawClient
+from tests.e2e.stack import Stack
+from tests.e2e.upstream_answers import SSE_TYPE, Answer, stream
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A gateway that is not patient when it stops."""
+    with Stack(tmp_path_factory.mktemp("drain"), options=("--drain", "0.5")) as running:
+        yield running
+
+
+def test_a_stream_that_outlasts_the_drain_ends_with_an_error_that_says_so(stack: Stack) -> None:
+    gate = stack.upstream.gate()
+    first, *rest = stream(["Hello there, ", "how are you?"]).steps
+    stack.upstream.answer_with(Answer(headers=SSE_TYPE, steps=(first, gate, *rest)))
+    body = json.dumps(chat("Hello", stream=True)).encode()
+    with staff(stack).asking(body) as client:
+        _, headers = client.reply_head()
+        client.read_until(b"there, ")
+        stopped = stop_service(stack)
+        rest_of_it = client.read_until(b"\r\n0\r\n\r\n")
+    gate.open()
+    assert rest_of_it.endswith(b"\r\n0\r\n\r\n")
+    assert b'"stopping"' in rest_of_it
+    until_gone(stopped)
+    assert_goes_on(stack)
+    session = on_record(stack, dict(headers)["x-authz-session"])
+    assert data_of(session, "exchange.ended")["outcome"] == "stopped"
+    assert data_of(session, "answer.refused")["code"] == "stopping"
+    assert kinds(session).count("exchange.ended") == 1
+    assert "exchange.recovered" not in kinds(session)
+
+
+def test_a_caller_whom_the_model_keeps_waiting_is_told_to_come_again(stack: Stack) -> None:
+    gate = stack.upstream.gate()
+    stack.upstream.answer_with(Answer(steps=(gate, b"{}")))
+    seen = len(stack.upstream.requests)
+    with RawClient(stack.url, timeout=RESTART) as client:
+        client.send(staff(stack).head(size=len(HELLO)) + HELLO)
+        stack.upstream.wait_for_requests(seen + 1)
+        stopped = stop_service(stack)
+        reply = client.reply()
+    gate.open()
+    assert reply.refusal == (503, "stopping")
+    assert (reply.header("x-should-retry"), reply.header("retry-after")) == ("true", "1")
+    assert data_of(on_record(stack, reply.session), "exchange.ended")["outcome"] == "stopped"
+    until_gone(stopped)
+    assert_goes_on(stack)
