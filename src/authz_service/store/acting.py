@@ -40,6 +40,7 @@ from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
 from authz_service.store.voting import refuse_decided
 
+_ACT = insert(hold_acts)
 _KINDS = {
     ActKind.CLAIM: Kind.HOLD_CLAIMED,
     ActKind.UNCLAIM: Kind.HOLD_UNCLAIMED,
@@ -233,7 +234,7 @@ def _act(
     recorded = transaction.record(_entry(transaction, row, draft, new, changes))
     if draft.revision is not None:
         changes["forward"] = recorded.digests["forward"]
-    transaction.change(insert(hold_acts).values(act_row(draft, new, seq=recorded.last)))
+    transaction.change(_ACT, [act_row(draft, new, seq=recorded.last)])
     move(transaction, row, recorded.last, changes)
 
 

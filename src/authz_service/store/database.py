@@ -19,6 +19,10 @@ HostClock = Callable[[], float]
 
 READERS = 4
 
+_HEAD = select(head.c.size, head.c.frontier, head.c.root, head.c.last_at, head.c.signature).where(
+    head.c.id == 1
+)
+
 
 @dataclass(frozen=True, slots=True)
 class HeadRow:
@@ -94,11 +98,7 @@ class Database(ABC):
 
 def read_head(connection: Connection) -> Row[int, bytes, bytes, int, bytes | None]:
     """Size, frontier, root, last time and signature, unlocked."""
-    return connection.execute(
-        select(head.c.size, head.c.frontier, head.c.root, head.c.last_at, head.c.signature).where(
-            head.c.id == 1
-        )
-    ).one()
+    return connection.execute(_HEAD).one()
 
 
 def host_microseconds(clock: HostClock | None) -> int:

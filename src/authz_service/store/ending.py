@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
@@ -18,6 +18,12 @@ from authz_service.store.taking_up import require_ours
 from authz_service.store.transaction import Transaction
 
 SWEPT_AT_ONCE = 256
+
+_MOVE = update(holds).where(
+    holds.c.id == bindparam("was_id"),
+    holds.c.version == bindparam("was_version"),
+    holds.c.state == bindparam("was_state"),
+)
 
 
 def consume(
@@ -86,11 +92,11 @@ def kill_hold(transaction: Transaction, hold_id: str, *, session: str) -> None:
 
 def move(transaction: Transaction, row: Row[Any], seq: int, values: dict[str, Any]) -> bool:
     """Compare and set; True, since a row that changed within our transaction is a fault of ours."""
-    unchanged = (holds.c.id == row.id) & (holds.c.version == row.version) & (holds.c.state == row.state)
     values |= {"version": row.version + 1, "changed": seq}
     if values.get("state", row.state) != HoldState.PENDING.value:
         values["turn_at"] = None
-    if transaction.change(update(holds).where(unchanged).values(values)) != 1:
+    found = {"was_id": row.id, "was_version": row.version, "was_state": row.state}
+    if transaction.change(_MOVE, [{**values, **found}]) != 1:
         raise RuntimeError(f"hold {row.id} changed within a transaction that no other interleaves with")
     transaction.changed_holds.add(row.id)
     return True

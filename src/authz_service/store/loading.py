@@ -82,6 +82,8 @@ def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldS
 
 def load_summaries(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[HoldSummary, ...]:
     """The same of many, with a few queries for all of them."""
+    if len(rows) == 1:
+        return (summary_of(reader, rows[0]),)
     names = [row.id for row in rows]
     acts, cast = _by_hold(reader, hold_acts, names), _by_hold(reader, votes, names)
     return tuple(
@@ -104,6 +106,9 @@ def load_holds(reader: Reader, rows: Sequence[Row[Any]]) -> list[Hold]:
 
 def rows_of(reader: Reader, names: Collection[str]) -> list[Row[Any]]:
     """The rows of the holds of these ids that there are."""
+    if len(names) == 1:
+        row = find_hold(reader, *names)
+        return [] if row is None else [row]
     wanted = [clean(name) for name in names]
     found: list[Row[Any]] = []
     for start in range(0, len(wanted), NAMES_AT_ONCE):

@@ -41,6 +41,8 @@ from authz_service.store.schema import IS_OPEN, holds
 from authz_service.store.transaction import Transaction
 from authz_service.view.caller import Caller
 
+_OPEN = insert(holds)
+
 
 def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) -> Opening:
     """Open, attach, or say why not; the draft's entries are recorded whatever the outcome."""
@@ -119,7 +121,7 @@ def _open(transaction: Transaction, draft: HoldDraft, before: Row[Any] | None) -
     row = hold_row(draft, forward=b"", seq=0, now=transaction.now)
     recorded = transaction.record(*draft.entries, _opened(draft, row, transaction))
     row |= {"seq": recorded.last, "changed": recorded.last, "forward": recorded.digests["forward"]}
-    transaction.change(insert(holds).values(row))
+    transaction.change(_OPEN, [row])
     transaction.changed_holds.add(draft.id)
     return Opened(_as_opened(draft, row))
 

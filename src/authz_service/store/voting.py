@@ -34,6 +34,8 @@ from authz_service.store.schema import votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
 
+_VOTE = insert(votes)
+
 
 def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_id: str) -> HoldSummary:
     """Cast a vote and apply what follows; see `Store.vote` for what it raises."""
@@ -52,7 +54,7 @@ def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_i
     row = take_turns(transaction, row)
     recorded = transaction.record(_voted(transaction, row, ballot, counts_for, vote_id))
     new = vote_row(ballot, counts_for, id=vote_id, seq=recorded.last, now=transaction.now)
-    transaction.change(insert(votes).values(new))
+    transaction.change(_VOTE, [new])
     also = {"review": Review.DUE.value} if ballot.is_break_glass else {}
     said = said_of(transaction, row.id)
     _apply(transaction, row, said, recorded.last, limits, also)
