@@ -49,9 +49,10 @@ bench-peers: setup
 bench-sessions: setup
 	$(BIN)/python -m bench.sessions --folder build/sessions $(BENCH_ARGS)
 
-# Thousands of requests held at once, and released together.
+# Thousands of requests held at once, and released together: on SQLite, then by two workers on PostgreSQL.
 bench-holds: setup
 	$(BIN)/python -m bench.holds $(BENCH_ARGS)
+	$(BIN)/python -m bench.holds --workers 2 $(BENCH_ARGS)
 
 soak: setup
 	$(BIN)/python tests/fuzz/setup_fuzz.py

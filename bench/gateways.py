@@ -63,10 +63,18 @@ def on_postgresql(site: Site, *, options: Sequence[str] = (), workers: int = 1) 
 
 
 @contextmanager
-def holding(site: Site, *, holds: str) -> Iterator[Gateway]:
-    """Envoy with this service on SQLite; `holds` is that section of the configuration."""
+def holding(site: Site, *, holds: str, workers: int = 0) -> Iterator[Gateway]:
+    """Envoy with this service on SQLite, or with `workers` of it on a PostgreSQL of its own.
+
+    `holds` is that section of the configuration.
+    """
     with ExitStack() as stack:
-        yield _ours(site, stack, store=_SQLITE, options=(), holds=holds)
+        if not workers:
+            yield _ours(site, stack, store=_SQLITE, options=(), holds=holds)
+            return
+        store = stack.enter_context(database())
+        keys = store.keys if workers > 1 else ""
+        yield _ours(site, stack, store=store.url, options=(), workers=workers, keys=keys, holds=holds)
 
 
 def _ours(

@@ -15,7 +15,7 @@ from bench.gateways import holding
 from bench.holds.arrivals import Arrivals, model
 from bench.holds.crowd import Crowd
 from bench.holds.reviewing import Reviewer, one_by_one, reviewer, timed
-from bench.processes import cpu_seconds, usage
+from bench.processes import usage
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_service.identity.embedded import GATEWAY_AUDIENCE, EmbeddedIssuer
@@ -27,24 +27,33 @@ TIMES = 20
 SERVICE_LIMIT = 1024 * 1024 * 1024
 READ_LIMIT = 0.2
 RELEASE_LIMIT = 0.05
+RELEASE_LIMIT_OF_REPLICAS = 0.1
 
 
 @click.command()
 @click.option("--holds", type=click.IntRange(1), default=5_000, show_default=True)
 @click.option("--one-by-one", "single", type=click.IntRange(1), default=200, show_default=True)
 @click.option("--rate", type=click.IntRange(1), help="holds.release_rate; without it the default.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Processes of the service, on a PostgreSQL of their own; 0 is one on SQLite.",
+)
 @click.option("--minutes", type=click.FloatRange(0), default=0.0, help="How long all of them wait.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Where logs are left.")
-def main(holds: int, single: int, rate: int | None, minutes: float, keep: Path | None) -> None:
+def main(holds: int, single: int, rate: int | None, workers: int, minutes: float, keep: Path | None) -> None:
     """Hold requests with bodies of 4 KB behind one Envoy and one service; then approve some, then the rest.
 
+    With --workers the review API is a process of its own, and each approval is used by another.
     Needs three file descriptors for each hold (`ulimit -n`). Exits with 1 when a request failed or one of the
     aims was missed.
     """
     folder = keep or Path(tempfile.mkdtemp(prefix="authz-holds-"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        missed = _run(folder, holds, min(single, holds), rate, minutes * 60)
+        missed = _run(folder, holds, min(single, holds), rate, workers, minutes * 60)
     finally:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -52,17 +61,18 @@ def main(holds: int, single: int, rate: int | None, minutes: float, keep: Path |
         sys.exit("missed: " + "; ".join(missed))
 
 
-def _run(folder: Path, holds: int, single: int, rate: int | None, seconds: float) -> list[str]:
+def _run(folder: Path, holds: int, single: int, rate: int | None, workers: int, seconds: float) -> list[str]:
     import uvloop
 
     port = free_port()
     setting = "wait: 24h, pending_per_caller: 10000" + (f", release_rate: {rate}" if rate else "")
-    with holding(Site(folder, port, 0), holds=setting) as gateway:
-        return uvloop.run(_measured(folder, port, gateway, holds, single, seconds))
+    with holding(Site(folder, port, 0), holds=setting, workers=workers) as gateway:
+        limit = RELEASE_LIMIT_OF_REPLICAS if workers else RELEASE_LIMIT
+        return uvloop.run(_measured(folder, port, gateway, holds, single, seconds, limit))
 
 
 async def _measured(
-    folder: Path, model_port: int, gateway: Gateway, count: int, single: int, seconds: float
+    folder: Path, model_port: int, gateway: Gateway, count: int, single: int, seconds: float, limit: float
 ) -> list[str]:
     data = DataDir.open(folder)
     issuer, now = EmbeddedIssuer.load(data.issuer_key), time.time()
@@ -75,7 +85,7 @@ async def _measured(
     judge = token("reviewer", "reviewers", "authz-review")
     async with model(model_port, arrivals), reviewer(data.review_socket, judge) as person:
         try:
-            return await _scene(gateway, crowd, arrivals, person, count, single, seconds)
+            return await _scene(gateway, crowd, arrivals, person, count, single, seconds, limit)
         finally:
             crowd.leave()
 
@@ -88,14 +98,15 @@ async def _scene(
     count: int,
     single: int,
     seconds: float,
+    limit: float,
 ) -> list[str]:
     missed: list[str] = []
     before = {name: usage(pid).rss for name, pid in gateway.pids.items() if pid}
-    began, cpu = time.perf_counter(), cpu_seconds(gateway.pids["service"])
+    began, cpu = time.perf_counter(), usage(gateway.pids["service"]).cpu_seconds
     await crowd.send(count)
     holds = await _all_pending(crowd, person, count)
     _say(f"{len(holds)} of {count} held", f"{time.perf_counter() - began:.1f} s")
-    _say("CPU of the service", _each(cpu_seconds(gateway.pids["service"]) - cpu, count))
+    _say("CPU of the service", _each(usage(gateway.pids["service"]).cpu_seconds - cpu, count))
     if len(holds) < count:
         return [f"{count - len(holds)} were not held: {dict(crowd.faults)}"]
     await asyncio.sleep(seconds)
@@ -111,10 +122,12 @@ async def _scene(
         ("first of a watch", person.first_of_watch),
     ):
         missed += _times(what, await timed(work, TIMES), READ_LIMIT)
-    missed += _times("approval to model", await one_by_one(person, holds[:single], arrivals), RELEASE_LIMIT)
-    cpu = cpu_seconds(gateway.pids["service"])
+    missed += _times("approval to model", await one_by_one(person, holds[:single], arrivals), limit)
+    cpu = usage(gateway.pids["service"]).cpu_seconds
     missed += await _release(crowd, arrivals, person, count, single)
-    _say("CPU of the service", _each(cpu_seconds(gateway.pids["service"]) - cpu, max(1, count - single)))
+    _say(
+        "CPU of the service", _each(usage(gateway.pids["service"]).cpu_seconds - cpu, max(1, count - single))
+    )
     return missed
 
 

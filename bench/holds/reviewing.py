@@ -20,6 +20,7 @@ from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 PAGE = 200
 MOST = 64 * 1024 * 1024
 ARRIVES_WITHIN = 20.0
+STARTS_WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ async def reviewer(socket: Path, token: str) -> AsyncIterator[Reviewer]:
     """A connection for the time of the context."""
     options = [("grpc.max_receive_message_length", MOST)]
     async with grpc.aio.insecure_channel(f"unix:{socket}", options=options) as channel:
+        async with asyncio.timeout(STARTS_WITHIN):
+            await channel.channel_ready()
         yield Reviewer(HoldServiceStub(channel), token)
 
 
