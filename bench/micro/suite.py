@@ -9,11 +9,13 @@ from bench.micro.checking import checking
 from bench.micro.detection import detection
 from bench.micro.figure import Micro
 from bench.micro.framing import framing
+from bench.micro.limiting import limiting
 from bench.micro.record import record
 
 SUITE: Final[Mapping[str, Micro]] = {
     "framing": framing,
     "detection": detection,
     "checking": checking,
+    "limiting": limiting,
     "record": record,
 }

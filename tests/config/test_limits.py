@@ -17,6 +17,8 @@ limits:
   callers:
     - {requests_per_minute: 60, concurrent: 4}
     - {groups: [interns, guests], tokens_per_day: 100000}
+  groups:
+    - {name: juniors, groups: [interns, trainees], tokens_per_day: 500000, recorded_bytes_per_day: 2MiB}
   keys:
     - {names: [batch], tokens_per_minute: 5000}
   models:
@@ -30,6 +32,12 @@ def test_each_entry_limits_callers_keys_or_models(load: Load, smallest: str) -> 
     assert limits.rates == (
         Limit(CountedBy.CALLER, Rates(requests_per_minute=60, concurrent=4)),
         Limit(CountedBy.CALLER, Rates(tokens_per_day=100_000), frozenset({"interns", "guests"})),
+        Limit(
+            CountedBy.GROUP,
+            Rates(tokens_per_day=500_000, recorded_bytes_per_day=2 * 1024 * 1024),
+            frozenset({"interns", "trainees"}),
+            "juniors",
+        ),
         Limit(CountedBy.KEY, Rates(tokens_per_minute=5000), frozenset({"batch"})),
         Limit(CountedBy.MODEL, Rates(concurrent=8), frozenset({"llama"})),
     )
@@ -42,6 +50,9 @@ def test_limits_are_part_of_the_policy_and_a_file_without_them_has_its_old_diges
     assert load(smallest + "limits: {body: 1MiB}\n").policy.digest == none
     assert load(smallest + WHOLE).policy.digest != none
     assert load(smallest + WHOLE).policy.digest != load(smallest + WHOLE.replace("60", "61")).policy.digest
+    assert (
+        load(smallest + WHOLE).policy.digest != load(smallest + WHOLE.replace("2MiB", "3MiB")).policy.digest
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,6 +66,13 @@ def test_limits_are_part_of_the_policy_and_a_file_without_them_has_its_old_diges
         ("callers: [{groups: [], concurrent: 1}]", "limits.callers[0].groups: must not be empty"),
         ("models: [{names: [gpt], concurrent: 1}]", "limits.models[0].names: there is no model 'gpt'"),
         ("keys: [{groups: [a], concurrent: 1}]", "limits.keys[0]: unknown key 'groups'"),
+        ("groups: [{groups: [a], concurrent: 1}]", "limits.groups[0]: name is missing"),
+        ("groups: [{name: a, concurrent: 1}]", "limits.groups[0]: groups is missing"),
+        (
+            "groups: [{name: a, groups: [a], concurrent: 1}, {name: a, groups: [b], concurrent: 1}]",
+            "limits.groups[1].name: there is a budget called 'a' already",
+        ),
+        ("callers: [{recorded_bytes_per_day: 1KB}]", "limits.callers[0].recorded_bytes_per_day: must be"),
         ("callers: [{tokens_per_hour: 1}]", "limits.callers[0]: unknown key 'tokens_per_hour'; did you mean"),
     ],
 )

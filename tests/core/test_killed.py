@@ -121,7 +121,12 @@ def test_one_that_answers_is_cut_off_and_what_was_counted_stays(
     assert isinstance(commands[-1], CutAnswer)
     record = commands[1]
     assert isinstance(record, Record)
-    assert record.drafts[-1].data == {"outcome": "killed", "prompt_tokens": 3, "completion_tokens": 5}
+    assert record.drafts[-1].data == {
+        "outcome": "killed",
+        "prompt_tokens": 3,
+        "completion_tokens": 5,
+        "bytes": 7,
+    }
 
 
 @pytest.mark.parametrize("is_complete", [False, True])

@@ -186,6 +186,38 @@ def test_whose_groups_may_be_missing_has_the_limits_of_every_group() -> None:
     assert demand_of(limits, replace(ALICE, groups_complete=False), "p", "llama", view()) is not None
 
 
+def test_the_budgets_of_groups_are_counted_under_their_names() -> None:
+    both = Limit(CountedBy.GROUP, Rates(tokens_per_day=9), frozenset({"staff", "interns"}), "all")
+    other = Limit(CountedBy.GROUP, Rates(tokens_per_day=7), frozenset({"interns"}), "young")
+    demand = demand_of((both, other), ALICE, "p", "llama", view(), size=11)
+    assert demand is not None
+    assert demand.quotas == (Quota(CountedBy.GROUP, "all", Rates(tokens_per_day=9)),)
+    assert (demand.budgets, demand.size) == (("all",), 11)
+    unsure = demand_of((both, other), replace(ALICE, groups_complete=False), "p", "llama", view())
+    assert unsure is not None
+    assert unsure.budgets == ("all", "young")
+
+
+def test_the_entry_that_it_begins_with_says_what_it_counts_for_and_the_end_what_is_on_record(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    quota = Quota(CountedBy.GROUP, "juniors", Rates(recorded_bytes_per_day=5))
+    asked = replace(judged(Effect.ALLOW), demand=Demand((quota,), size=2))
+    (admit,) = commands_of(request_of_alice, BodyRead(b"{}"), asked)
+    assert isinstance(admit, Admit)
+    assert (admit.first.data["bytes"], admit.first.data["budgets"]) == (2, ["juniors"])
+    piece = AnswerRead(AnswerStep(b"abc", {}, {}, is_last=True), original=b"defg")
+    commands = commands_of(request_of_alice, BodyRead(b"{}"), asked, ADMITTED, STREAM, piece)
+    assert drafts_of(commands)[Kind.EXCHANGE_ENDED].data["bytes"] == 2 + 3 + 4
+    reached = LimitReached("recorded_bytes_per_day", CountedBy.GROUP, 5, NOW, 7000.0, 0)
+    reply = commands_of(request_of_alice, BodyRead(b"{}"), asked, AdmissionAnswered(reached))[-1]
+    assert isinstance(reply, Reply)
+    assert (
+        "5 recorded bytes in a day is the most that the members of your group may have" in reply.error.message
+    )
+    assert not [name for name in reply.headers if "ratelimit" in name]
+
+
 def test_a_key_has_the_limits_of_keys_and_of_its_scope() -> None:
     key = Caller(API_KEYS, "batch", NOW, (), claims={"key": "key_1"}, scope=("model:*", "tokens:500"))
     limits = (limit(CountedBy.KEY, "batch", tokens_per_day=900), limit(CountedBy.KEY, "other", concurrent=1))

@@ -45,7 +45,7 @@ def test_a_service_that_hangs_is_503_for_all_and_goes_on_when_it_wakes(stack: St
     assert len(stack.upstream.requests) == seen
     assert_goes_on(stack)
     ended = data_of(on_record(stack, dict(headers)["x-authz-session"]), "exchange.ended")
-    assert ended == {"outcome": "broken_off"}
+    assert ended["outcome"] == "broken_off"
     assert hold_of(stack, "waiter", waiting=0)["id"] == hold["id"]
     assert live(stack) == 0
 

@@ -33,8 +33,9 @@ def demand(*, caller: str = "alice", tokens: int = 0, **rates: int) -> Demand:
 
 def begun(make: Make, session: str, caller: str, wanted: Demand) -> EntryDraft:
     draft = make.received(session, caller)
-    counted: dict[str, Scalar] = {"model": "llama", "tokens": wanted.tokens}
-    return EntryDraft(draft.kind, session, {**draft.data, **counted}, draft.payloads)
+    counted: dict[str, Scalar] = {"model": "llama", "tokens": wanted.tokens, "bytes": wanted.size}
+    budgets: dict[str, list[Scalar]] = {"budgets": [*wanted.budgets]} if wanted.budgets else {}
+    return EntryDraft(draft.kind, session, {**draft.data, **counted, **budgets}, draft.payloads)
 
 
 def ended(session: str, outcome: str = "completed", **data: int) -> EntryDraft:
@@ -108,6 +109,23 @@ def test_tokens_are_counted_as_estimated_and_then_as_they_were(place: Place, mak
             assert (of_day.what, of_day.left, of_day.again) == ("tokens_per_day", 30, 86_400.0 - 61)
             place.clock.time = START + 86_400
             assert isinstance(await admit(store, make, wanted), Admitted)
+
+    run(go())
+
+
+def test_of_several_limits_it_is_the_last_to_have_room_that_says_when(
+    place: Place, make: Make, run: Run
+) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            wanted = demand(tokens=60, requests_per_minute=1, tokens_per_day=100)
+            assert isinstance(await admit(store, make, wanted), Admitted)
+            refused = await admit(store, make, wanted)
+            assert isinstance(refused, LimitReached)
+            assert (refused.what, refused.again) == ("tokens_per_day", 86_400.0)
+            never = await admit(store, make, demand(tokens=101, requests_per_minute=1, tokens_per_day=100))
+            assert isinstance(never, LimitReached)
+            assert never.again is None
 
     run(go())
 
@@ -201,6 +219,51 @@ def test_an_exchange_that_comes_again_does_not_count_against_itself(
             await admit(store, make, wanted, session="a")
             with pytest.raises(Exception, match="begun before"):
                 await admit(store, make, wanted, session="a")
+
+    run(go())
+
+
+def test_recorded_bytes_are_counted_as_they_came_and_then_as_they_were(
+    place: Place, make: Make, run: Run
+) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            quota = Quota(CountedBy.CALLER, "p-alice", Rates(recorded_bytes_per_day=5000))
+            wanted = Demand((quota,), size=2000)
+            assert isinstance(await admit(store, make, wanted, session="a"), Admitted)
+            assert isinstance(await admit(store, make, wanted, session="b"), Admitted)
+            refused = await admit(store, make, wanted)
+            assert isinstance(refused, LimitReached)
+            assert (refused.what, refused.left, refused.again) == ("recorded_bytes_per_day", 1000, 86_400.0)
+            await store.append(ended("a", bytes=2500))
+            place.clock.time = START + 86_400
+            assert isinstance(await admit(store, make, wanted), Admitted)
+            never = await admit(store, make, Demand((quota,), size=5001))
+            assert isinstance(never, LimitReached)
+            assert never.again is None
+
+    run(go())
+
+
+def test_the_members_of_a_group_use_up_one_budget_together(place: Place, make: Make, run: Run) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            interns = Quota(CountedBy.GROUP, "interns", Rates(requests_per_minute=3, tokens_per_day=100))
+            guests = Quota(CountedBy.GROUP, "guests", Rates(requests_per_minute=3, concurrent=2))
+            for caller, quotas in (("alice", (interns,)), ("bob", (interns, guests)), ("carol", (guests,))):
+                wanted = Demand(quotas, prompt=30)
+                assert isinstance(await admit(store, make, wanted, caller=caller), Admitted)
+            refused = await admit(store, make, Demand((guests,)), caller="dave")
+            assert isinstance(refused, LimitReached)
+            assert (refused.by, refused.what) == (CountedBy.GROUP, "concurrent")
+            spent = await admit(store, make, Demand((interns,), prompt=50), caller="dave")
+            assert isinstance(spent, LimitReached)
+            assert (spent.what, spent.left) == ("tokens_per_day", 40)
+            assert isinstance(await admit(store, make, Demand((interns,), prompt=40), caller="eve"), Admitted)
+            full = await admit(store, make, Demand((interns,)), caller="eve")
+            assert isinstance(full, LimitReached)
+            # It has no tokens left for a day, and no requests for a minute: there is room when both have.
+            assert (full.what, full.again) == ("tokens_per_day", 86_400.0)
 
     run(go())
 

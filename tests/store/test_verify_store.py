@@ -24,13 +24,14 @@ from sqlalchemy import (
 from sqlalchemy.types import BigInteger
 from tests.servers.key_fakes import api_key
 
-from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.audit.draft import Data, EntryDraft, Kind
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.audit.walk import Kept
 from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
 from authz_service.core.business_hours import Hours
 from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verdict
+from authz_service.core.limits import CountedBy, Demand, Quota, Rates
 from authz_service.core.ports import Hold, HoldLimits
 from authz_service.core.revocations import Revocation, Revoked, RevokedBy
 from authz_service.errors import Misconfigured
@@ -48,6 +49,7 @@ from authz_service.store.schema import (
     outbox,
     payloads,
     revocations,
+    session_budgets,
     sessions,
     votes,
 )
@@ -55,7 +57,7 @@ from authz_service.store.verify_store import Verified, verify_store
 from authz_service.view.caller import Caller
 
 KEY = LogKey.create("example.com/log")
-TABLES = (entries, payloads, head, sessions, holds, votes, hold_acts, revocations, api_keys)
+TABLES = (entries, payloads, head, sessions, holds, votes, hold_acts, revocations, api_keys, session_budgets)
 COLUMNS = [(t.name, c.name) for t in TABLES for c in t.c if (t.name, c.name) != ("head", "id")]
 LIMITS = HoldLimits()
 
@@ -109,6 +111,10 @@ async def fill(place: Any, make: Any) -> None:
         await store.open_hold(make.hold("s8", request="eight", forward=b"one"), LIMITS)
         await store.open_hold(make.hold("s9", request="eight", forward=b"two"), LIMITS)
         await store.open_hold(make.hold("s10", request="eight", forward=b"two"), LIMITS)
+        shared = Demand(tuple(Quota(CountedBy.GROUP, n, Rates(tokens_per_day=9)) for n in ("a", "b")))
+        begun = make.received("s40")
+        counted: Data = {**begun.data, "model": "m", "tokens": 0, "bytes": 2, "budgets": ["a", "b"]}
+        await store.admit(shared, replace(begun, data=counted))
         await act(place, make, store)
         await withdraw(place, store)
         await give_keys(place, store)

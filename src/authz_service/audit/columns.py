@@ -36,6 +36,7 @@ NEW_SESSION: Mapping[str, Value] = {
     "completion_tokens": None,
     "key": None,
     "tokens": None,
+    "bytes": None,
 }
 
 
@@ -102,6 +103,8 @@ def _received(draft: EntryDraft, at: int) -> Change:
         columns["key"] = clean(data["key"])
     if "tokens" in data:
         columns["model"], columns["tokens"] = clean(data["model"]), int(str(data["tokens"]))
+    if "bytes" in data:
+        columns["bytes"] = int(str(data["bytes"]))
     detail = draft.payloads.get("caller")
     if detail is not None:
         caller = orjson.loads(detail)
@@ -138,6 +141,8 @@ def _ended(draft: EntryDraft, at: int) -> Change:
     for name in ("prompt_tokens", "completion_tokens"):
         if data.get(name) is not None:
             columns[name] = int(data[name])
+    if "bytes" in data:
+        columns["bytes"] = int(data["bytes"])
     if "tokens" in data:
         columns["tokens"] = int(data["tokens"])
     elif "prompt_tokens" in columns or "completion_tokens" in columns:

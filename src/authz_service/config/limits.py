@@ -1,4 +1,4 @@
-"""`limits`: what is larger or deeper is refused, and how much each caller, API key and model may have."""
+"""`limits`: what is larger or deeper is refused, and how much callers, groups, keys and models may have."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ MIB: Final = 1024 * 1024
 _MOST: Final = 10**12
 _KINDS: Final = (
     ("callers", "groups", CountedBy.CALLER),
+    ("groups", "groups", CountedBy.GROUP),
     ("keys", "names", CountedBy.KEY),
     ("models", "names", CountedBy.MODEL),
 )
@@ -34,8 +35,14 @@ def read_limits(root: Section, models: Collection[Model]) -> Limits:
 
 def _rates(section: Section, models: Collection[str]) -> Iterator[Limit]:
     for key, named, by in _KINDS:
+        budgets: set[str] = set()
         for each in section.sections(key):
-            only = frozenset(each.optional(named, scalars.list_of(scalars.line), ()))
+            name = _budget(each, budgets) if by is CountedBy.GROUP else ""
+            lines = scalars.list_of(scalars.line)
+            is_shared = by is CountedBy.GROUP
+            only = frozenset(
+                each.required(named, lines, ()) if is_shared else each.optional(named, lines, ())
+            )
             strange = sorted(only - set(models)) if by is CountedBy.MODEL else []
             if strange:
                 each.refuse_value(named, f"there is no model {strange[0]!r}; name it as `models` does")
@@ -44,11 +51,23 @@ def _rates(section: Section, models: Collection[str]) -> Iterator[Limit]:
                 tokens_per_minute=_number(each, "tokens_per_minute"),
                 tokens_per_day=_number(each, "tokens_per_day"),
                 concurrent=_number(each, "concurrent"),
+                recorded_bytes_per_day=each.optional(
+                    "recorded_bytes_per_day", scalars.size(1024, _MOST), None
+                ),
             )
             each.close()
             if rates == Rates():
                 each.refuse(each.node.place, "limits nothing; give requests_per_minute, or another")
-            yield Limit(by, rates, only)
+            yield Limit(by, rates, only, name)
+
+
+def _budget(section: Section, known: set[str]) -> str:
+    """The name by which the record knows what several groups have together."""
+    name = section.required("name", scalars.name, "")
+    if name in known:
+        section.refuse_value("name", f"there is a budget called {name!r} already")
+    known.add(name)
+    return name
 
 
 def _number(section: Section, key: str) -> int | None:

@@ -49,7 +49,9 @@ def policy_document(config: Config, requests: RuleSet[Any], answers: RuleSet[Any
 def _limit(limit: Limit) -> list[object]:
     rates = limit.rates
     numbers = (rates.requests_per_minute, rates.tokens_per_minute, rates.tokens_per_day, rates.concurrent)
-    return [limit.by.value, sorted(limit.only), *numbers]
+    stored = [] if rates.recorded_bytes_per_day is None else [{"bytes": rates.recorded_bytes_per_day}]
+    name = [limit.name] if limit.name else []
+    return [limit.by.value, *name, sorted(limit.only), *numbers, *stored]
 
 
 def _review(review: Review) -> list[object]:

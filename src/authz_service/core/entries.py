@@ -19,14 +19,20 @@ _EFFECTS = {effect: effect.name.lower() for effect in Effect}
 
 
 def received(
-    request: Request, *, size: int, model: str | None = None, tokens: int | None = None
+    request: Request,
+    *,
+    size: int,
+    model: str | None = None,
+    tokens: int | None = None,
+    budgets: tuple[str, ...] = (),
 ) -> EntryDraft:
     """A verified caller's request came. `size` is that of its body in bytes.
 
     With an API key `key` is its id: several keys share a name, and one of them may have leaked. Where
-    limits count it, `tokens` is what it counts for until its end, and `model` whom it asks.
+    limits count it, `tokens` and `bytes` are what it counts for until its end, `model` is whom it asks, and
+    `budgets` are those of groups that it counts for too.
     """
-    data: dict[str, Scalar] = {
+    data: dict[str, Scalar | list[Scalar]] = {
         "api": request.api,
         "caller": request.pseudonym,
         "method": request.method,
@@ -36,7 +42,9 @@ def received(
     if request.caller.issuer == API_KEYS:
         data["key"] = str(request.caller.claims["key"])
     if tokens is not None:
-        data |= {"model": model, "tokens": tokens}
+        data |= {"model": model, "tokens": tokens, "bytes": size}
+    if budgets:
+        data["budgets"] = [*budgets]
     return EntryDraft(
         Kind.REQUEST_RECEIVED,
         request.session,
@@ -149,13 +157,14 @@ def answer_refused(request: Request, *, code: str, original: bytes | None = None
 
 
 def ended(
-    request: Request, outcome: str, usage: Usage | None = None, tokens: int | None = None
+    request: Request, outcome: str, usage: Usage | None = None, tokens: int | None = None, *, size: int = 0
 ) -> EntryDraft:
     """The exchange is over for the gateway; `outcome` becomes the session's status.
 
-    `tokens` is what limits count it for, where that is not the model's own count.
+    `tokens` is what limits count it for, where that is not the model's own count; `size` are the bytes of
+    its bodies that are on record.
     """
-    data: dict[str, Scalar] = {"outcome": outcome}
+    data: dict[str, Scalar] = {"outcome": outcome, "bytes": size}
     if usage is not None:
         data["prompt_tokens"] = usage.prompt_tokens
         data["completion_tokens"] = usage.completion_tokens

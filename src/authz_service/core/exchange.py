@@ -146,6 +146,8 @@ class Exchange:
         self._demand: Demand | None = None
         """What limits count it for; None where none does, and for an exchange that another process began."""
         self._answer_tokens = 0
+        self._size_on_record = 0
+        """Bytes of the request and of its answer."""
         self._room: Mapping[str, str] = {}
 
     @property
@@ -208,6 +210,7 @@ class Exchange:
     def _reading(self, event: Event) -> list[Command]:
         match event:
             case BodyRead(body):
+                self._size_on_record = len(body)
                 self.state = Judging(body)
                 return [Judge(body, self.request.caller)]
             case _:
@@ -217,7 +220,7 @@ class Exchange:
         match event:
             case RequestJudged(decision=decision):
                 if self._keeps_originals:
-                    self._original = _before_masking(state.body, event)
+                    self._keep_original(_before_masking(state.body, event))
                 if decision.effect is Effect.DENY:
                     return self._deny(state.body, event)
                 if decision.effect is Effect.ALLOW and self.request.caller.expires_at <= event.now:
@@ -234,7 +237,9 @@ class Exchange:
     def _admit(self, state: Judging, judged: RequestJudged, demand: Demand) -> list[Command]:
         """Limits count it by the very entry that it begins with."""
         self.state = Admitting(state.body, judged, state.previous)
-        received = self._received(size=len(state.body), model=judged.model, tokens=demand.tokens)
+        received = self._received(
+            size=len(state.body), model=judged.model, tokens=demand.tokens, budgets=demand.budgets
+        )
         self.is_recorded = self._is_record_in_flight = True
         return [Admit(demand, received)]
 
@@ -519,6 +524,9 @@ class Exchange:
         if self._demand is not None and event.step.release:
             content_type = state.headers.get("content-type", "")
             self._answer_tokens += estimated_answer(event.step.release, content_type)
+        self._size_on_record += len(event.step.release)
+        if event.original is not None:
+            self._size_on_record += len(event.original)
         decision = event.decision
         if decision is not None and decision.effect is Effect.DENY:
             return self._deny_answer(state, event, decision)
@@ -782,6 +790,8 @@ class Exchange:
             is_edited=EDITED_HEADER in _answer_marks(hold),
         )
         outcome = "responded" if hold.is_response else "completed"
+        if held.head is None:
+            self._size_on_record += len(judged.given)
         drafts = [*decided, released, self._ended(outcome, held.usage, is_whole=True)]
         if held.head is None:
             started = entries.answer_started(self.request, status=head.status, headers=head.headers)
@@ -917,22 +927,35 @@ class Exchange:
         self.is_recorded = self._is_record_in_flight = True
         return (self._received(size=size), *drafts)
 
-    def _received(self, *, size: int, model: str | None = None, tokens: int | None = None) -> EntryDraft:
-        received = entries.received(self.request, size=size, model=model, tokens=tokens)
+    def _keep_original(self, body: bytes | None) -> None:
+        if self._original is None and body is not None:
+            self._size_on_record += len(body)
+        self._original = body
+
+    def _received(
+        self,
+        *,
+        size: int,
+        model: str | None = None,
+        tokens: int | None = None,
+        budgets: tuple[str, ...] = (),
+    ) -> EntryDraft:
+        received = entries.received(self.request, size=size, model=model, tokens=tokens, budgets=budgets)
         return entries.with_original(received, self._original) if self._keeps_originals else received
 
     def _ended(self, outcome: str, usage: Usage | None = None, *, is_whole: bool = False) -> EntryDraft:
         """The end. Where limits count it, and not all of it is known from the model, with an estimate."""
+        size = self._size_on_record
         if self._demand is None or (is_whole and usage is not None):
-            return entries.ended(self.request, outcome, usage)
+            return entries.ended(self.request, outcome, usage, size=size)
         if not (self._is_answered or isinstance(self.state, Forwarded)):
-            return entries.ended(self.request, outcome, usage, 0)
+            return entries.ended(self.request, outcome, usage, 0, size=size)
         said = usage
         if said is None and isinstance(self.state, Answering):
             said = self.state.usage  # what it began with, which is not all of what it cost
         least = 0 if said is None else said.prompt_tokens + said.completion_tokens
         tokens = max(least, self._demand.prompt + self._answer_tokens)
-        return entries.ended(self.request, outcome, usage, tokens)
+        return entries.ended(self.request, outcome, usage, tokens, size=size)
 
     def _size(self) -> int:
         return len(getattr(self.state, "body", b""))

@@ -20,9 +20,11 @@ _WHAT: Final = {
     "tokens_per_minute": "{limit} tokens in a minute",
     "tokens_per_day": "{limit} tokens in a day",
     "concurrent": "{limit} requests at once",
+    "recorded_bytes_per_day": "{limit} recorded bytes in a day",
 }
 _WHOSE: Final = {
     CountedBy.CALLER: "one caller may have",
+    CountedBy.GROUP: "the members of your group may have together",
     CountedBy.KEY: "this API key may have",
     CountedBy.MODEL: "all callers of this model may have together",
 }
@@ -55,8 +57,8 @@ def room(admitted: Admitted, *, api: str) -> Mapping[str, str]:
 
 def _of_refusal(reached: LimitReached, api: str) -> dict[str, str]:
     what, _, window = reached.what.partition("_per_")
-    if not window:
-        return {}  # exchanges at once have no header of that name
+    if what not in ("requests", "tokens"):
+        return {}  # exchanges at once and recorded bytes have no headers of these names
     again = {"minute": MINUTE, "day": DAY}[window] if reached.again is None else reached.again
     return _headers(what, Allowance(reached.limit, reached.left, again), api, reached.now)
 

@@ -1,4 +1,4 @@
-"""How much a caller, an API key or a model may have: what is configured, and what one request is held to."""
+"""How much a caller, a group, an API key or a model may have, and what one request is held to."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ _MOST_TOKENS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "max
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Requests and tokens in any 60 seconds, tokens in any 24 hours, exchanges at once; None is no limit."""
+    """Requests and tokens in any 60 seconds, tokens and recorded bytes in any 24 hours, exchanges at once.
+
+    None is no limit.
+    """
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
     concurrent: int | None = None
+    recorded_bytes_per_day: int | None = None
 
     def with_also(self, other: Rates) -> Rates:
         """The lower of both, each by itself."""
@@ -37,6 +41,7 @@ class Rates:
             _lower(self.tokens_per_minute, other.tokens_per_minute),
             _lower(self.tokens_per_day, other.tokens_per_day),
             _lower(self.concurrent, other.concurrent),
+            _lower(self.recorded_bytes_per_day, other.recorded_bytes_per_day),
         )
 
 
@@ -44,6 +49,7 @@ class CountedBy(StrEnum):
     """Whose requests are counted together."""
 
     CALLER = "caller"
+    GROUP = "group"
     KEY = "key"
     MODEL = "model"
 
@@ -52,16 +58,18 @@ class CountedBy(StrEnum):
 class Limit:
     """`rates` for each caller, API key or model by itself, or for those named in `only`.
 
-    `only` are groups of callers, names of API keys, or names of models; empty is all of them.
+    `only` are groups of callers, names of API keys, or names of models; empty is all of them. Counted by
+    group, the members of all groups in `only` have the rates together, as the budget `name`.
     """
 
     by: CountedBy
     rates: Rates
     only: frozenset[str] = frozenset()
+    name: str = ""
 
 
 class Quota(NamedTuple):
-    """What is counted together for one request. `name` is a caller's pseudonym, a key's id or a model."""
+    """What is counted together. `name` is a caller's pseudonym, a budget of groups, a key's id or a model."""
 
     by: CountedBy
     name: str
@@ -72,17 +80,23 @@ class Quota(NamedTuple):
 class Demand:
     """What one request wants of its quotas.
 
-    `prompt` tokens are estimated, `answer` is how many it allows itself.
+    `prompt` tokens are estimated, `answer` is how many it allows itself, `size` is its body in bytes.
     """
 
     quotas: tuple[Quota, ...]
     prompt: int = 0
     answer: int = 0
+    size: int = 0
 
     @property
     def tokens(self) -> int:
         """What it counts for until its end is known."""
         return self.prompt + self.answer
+
+    @property
+    def budgets(self) -> tuple[str, ...]:
+        """The names of the groups' budgets that it counts for."""
+        return tuple(quota.name for quota in self.quotas if quota.by is CountedBy.GROUP)
 
 
 class Allowance(NamedTuple):
@@ -121,28 +135,48 @@ Admission = Admitted | LimitReached
 
 
 def demand_of(
-    limits: tuple[Limit, ...], caller: Caller, pseudonym: str, model: str, request: RequestView | None
+    limits: tuple[Limit, ...],
+    caller: Caller,
+    pseudonym: str,
+    model: str,
+    request: RequestView | None,
+    *,
+    size: int = 0,
 ) -> Demand | None:
-    """What a request is held to; None where no limit is meant for it.
+    """What a request with a body of `size` bytes is held to; None where no limit is meant for it.
 
-    Without `request`, on a path that passes unread, it has no tokens. Whose groups may be incomplete is taken
-    for a member of every group.
+    Without `request`, on a path that passes unread, it has no tokens.
     """
     if not limits and caller.scope is None:
         return None
-    names = {CountedBy.CALLER: pseudonym, CountedBy.MODEL: model}
+    quotas = quotas_of(limits, caller, pseudonym, model)
+    if not quotas:
+        return None
+    if request is None:
+        return Demand(quotas, size=size)
+    answer = _most_of_answer(request.parameters) * request.choices
+    return Demand(quotas, request.token_estimate, answer, size)
+
+
+def quotas_of(
+    limits: tuple[Limit, ...], caller: Caller, pseudonym: str, model: str = ""
+) -> tuple[Quota, ...]:
+    """All that a caller's requests count for, those to `model` if one is named.
+
+    Whose groups may be incomplete is taken for a member of every group.
+    """
+    names = {CountedBy.CALLER: pseudonym}
+    if model:
+        names[CountedBy.MODEL] = model
     if caller.issuer == API_KEYS:
         names[CountedBy.KEY] = str(caller.claims["key"])
-    found: dict[CountedBy, Rates] = {}
+    found: dict[tuple[CountedBy, str], Rates] = {}
     for limit in (*limits, *_of_scope(caller)):
-        if limit.by in names and _is_meant(limit, caller, model):
-            found[limit.by] = found.get(limit.by, Rates()).with_also(limit.rates)
-    if not found:
-        return None
-    quotas = tuple(Quota(by, names[by], rates) for by, rates in found.items())
-    if request is None:
-        return Demand(quotas)
-    return Demand(quotas, request.token_estimate, _most_of_answer(request.parameters) * request.choices)
+        name = limit.name or names.get(limit.by)
+        if name is not None and _is_meant(limit, caller, model):
+            key = limit.by, name
+            found[key] = found.get(key, Rates()).with_also(limit.rates)
+    return tuple(Quota(by, name, rates) for (by, name), rates in found.items())
 
 
 def estimated_answer(released: bytes, content_type: str) -> int:
@@ -167,7 +201,7 @@ def _is_meant(limit: Limit, caller: Caller, model: str) -> bool:
     if not limit.only:
         return True
     match limit.by:
-        case CountedBy.CALLER:
+        case CountedBy.CALLER | CountedBy.GROUP:
             return not caller.groups_complete or not limit.only.isdisjoint(caller.groups)
         case CountedBy.KEY:
             return caller.subject in limit.only

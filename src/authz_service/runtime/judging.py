@@ -52,7 +52,7 @@ async def judge(
     """
     try:
         if route is None:
-            return _judge_path(rules, request, caller=caller, now=now, new_hold=new_hold)
+            return _judge_path(rules, request, body, caller=caller, now=now, new_hold=new_hold)
         work = partial(
             _judge_body, rules, request, route, body, caller=caller, now=now, new_hold=new_hold, masked=masked
         )
@@ -63,7 +63,7 @@ async def judge(
 
 
 def _judge_path(
-    rules: Rules, request: Request, *, caller: Caller, now: float, new_hold: str
+    rules: Rules, request: Request, body: bytes, *, caller: Caller, now: float, new_hold: str
 ) -> RequestJudged:
     decision = rules.policy.decide_path(method=request.method, path=request.path, caller=caller, now=now)
     require_path(caller, request.path)
@@ -75,7 +75,7 @@ def _judge_path(
         )
         raise NotFound(message.rstrip(), code="unknown_path")
     model = listed[0].model
-    demand = demand_of(rules.config.limits.rates, caller, request.pseudonym, model, None)
+    demand = demand_of(rules.config.limits.rates, caller, request.pseudonym, model, None, size=len(body))
     return RequestJudged(decision=decision, model=model, new_hold=new_hold, now=now, demand=demand)
 
 
@@ -119,7 +119,12 @@ def _judge_body(
         approvals=rules.approvals_of(decision.approvals),
         holds_answers=rules.policy.holds_answers,
         demand=demand_of(
-            rules.config.limits.rates, caller, request.pseudonym, rules.models[asked], inspection.view
+            rules.config.limits.rates,
+            caller,
+            request.pseudonym,
+            rules.models[asked],
+            inspection.view,
+            size=len(body),
         ),
     )
     try:

@@ -21,7 +21,16 @@ from authz_service.core.forgetting import Order, Purged, PurgeRequest
 from authz_service.store.first_since import first_since, time_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.hold_rows import OPEN
-from authz_service.store.schema import entries, hold_acts, holds, outbox, payloads, sessions, votes
+from authz_service.store.schema import (
+    entries,
+    hold_acts,
+    holds,
+    outbox,
+    payloads,
+    session_budgets,
+    sessions,
+    votes,
+)
 from authz_service.store.transaction import Reader, Transaction
 
 ENTRIES_AT_ONCE = 400
@@ -248,6 +257,8 @@ def _wipe_sessions(transaction: Transaction, names: Iterable[str]) -> None:
 def _delete_sessions(transaction: Transaction, names: Iterable[str]) -> None:
     wanted = sorted(names)
     if wanted:
+        numbers = select(sessions.c.seq).where(sessions.c.id.in_(wanted))
+        transaction.change(delete(session_budgets).where(session_budgets.c.session.in_(numbers)))
         transaction.change(delete(sessions).where(sessions.c.id.in_(wanted)))
 
 

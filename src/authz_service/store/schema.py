@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -98,6 +98,8 @@ sessions = Table(
     Column("key", String),
     # What limits count it for: estimated while it is under way, then as the model said.
     Column("tokens", BigInteger),
+    # Of its bodies on record.
+    Column("bytes", BigInteger),
     Index("sessions_seq", "seq", unique=True),
     Index("sessions_subject", "subject", "seq"),
     # One for each filter of a list; where most rows have the same value, for the others alone.
@@ -124,6 +126,15 @@ sessions = Table(
         sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
     ),
+)
+
+session_budgets = Table(
+    "session_budgets",
+    metadata,
+    # Of groups, as the configuration calls it; and the number of a session that counts for it.
+    Column("budget", String, primary_key=True),
+    Column("session", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 IS_OPEN = "state IN ('pending', 'approved')"

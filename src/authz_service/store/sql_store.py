@@ -65,6 +65,7 @@ from authz_service.store.queueing import Outbox
 from authz_service.store.recovery import Heritage
 from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head
 from authz_service.store.transaction import Transaction
+from authz_service.store.used import Remembered
 from authz_service.store.writer import Commits, Writer
 
 Result = TypeVar("Result")
@@ -98,6 +99,7 @@ class SqlStore:
         self.outbox = outbox or Outbox()
         """Who is to be told of what this process records."""
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._past_use = Remembered()  # the writer's thread alone looks into it
         self._is_closed = False
 
     def append(self, *drafts: EntryDraft) -> asyncio.Future[None]:
@@ -110,7 +112,8 @@ class SqlStore:
 
     def admit(self, demand: Demand, draft: EntryDraft) -> asyncio.Future[Admission]:
         """See `Store.admit`."""
-        return self._writer.start(lambda t: admitting.admit(t, demand, draft), size=_size((draft,)))
+        past = self._past_use
+        return self._writer.start(lambda t: admitting.admit(t, demand, draft, past), size=_size((draft,)))
 
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
         """See `Store.open_hold`."""

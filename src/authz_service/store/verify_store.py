@@ -24,6 +24,7 @@ from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import entries, head
 from authz_service.store.verify_api_keys import ApiKeysCheck
+from authz_service.store.verify_budgets import BudgetsCheck
 from authz_service.store.verify_holds import HoldsCheck
 from authz_service.store.verify_outbox import check_outbox
 from authz_service.store.verify_payloads import PayloadsCheck
@@ -127,6 +128,7 @@ def _walk(
     holds = HoldsCheck(reader, report.say, forgotten)
     revocations = RevocationsCheck(reader, report.say)
     api_keys = ApiKeysCheck(reader, report.say)
+    budgets = BudgetsCheck(reader, report.say)
     for page in reader.pages(1, last):
         rows = [
             (sequence, session, bytes(body), bytes(leaf or b"")) for sequence, session, body, leaf in page
@@ -135,12 +137,14 @@ def _walk(
         _take(walk, report)
         derived_from = payloads.page(seen) if with_payloads else {}
         sessions.page(seen, derived_from)
+        budgets.page(seen)
         holds.page(seen, derived_from)
         if with_payloads:
             revocations.page(seen, derived_from)
             api_keys.page(seen, derived_from)
         progress(rows[-1][0], last)
     sessions.end(last)
+    budgets.end(last)
     holds.end()
     check_outbox(reader, report.say)
     if with_payloads:
