@@ -38,11 +38,11 @@ def codes_in(tree: ast.Module, names: dict[str, str]) -> Iterator[str]:
             case ast.AnnAssign(target=ast.Name(id="code"), value=ast.Constant(value=str(code))):
                 yield code
             case ast.Assign(targets=[ast.Name(id="_MESSAGES")], value=ast.Dict(keys=keys)):
-                yield from (key.value for key in keys if isinstance(key, ast.Constant))
+                yield from (str(key.value) for key in keys if isinstance(key, ast.Constant))
             case ast.arguments(kwonlyargs=arguments, kw_defaults=defaults):
                 for argument, default in zip(arguments, defaults, strict=True):
                     if argument.arg == "code" and isinstance(default, ast.Constant):
-                        yield default.value
+                        yield str(default.value)
 
 
 def constants_in(tree: ast.Module) -> dict[str, str]:
