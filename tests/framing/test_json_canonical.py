@@ -76,3 +76,11 @@ def test_what_is_left_out_is_what_the_paths_name(without: list[tuple[str, ...]],
     document = {"m": {"nonce": 1, "k": 1}, "l": [{"nonce": 2}], "nonce": 3}
     assert fingerprint_json(document, without) == (form or fingerprint_json(document))
     assert document["m"] == {"nonce": 1, "k": 1}
+
+
+def test_every_character_is_written_as_the_standard_library_writes_it() -> None:
+    written = json.JSONEncoder(ensure_ascii=False).encode
+    characters = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    for at in range(0, len(characters), 4096):
+        text = "".join(characters[at : at + 4096])
+        assert fingerprint_json(text) == written(text).encode()

@@ -158,8 +158,38 @@ def test_large_units_are_committed_in_groups_of_bounded_size(sqlite_url: str, ru
         async with writer_on(sqlite_url, group_bytes=100) as (writer, _recorded):
             seen: list[Any] = []
             works = [lambda t: seen.append(t._ledger) for _ in range(4)]
-            await gated(writer, *works, sizes=(60, 60, 30, 300))
-            assert [a is b for a, b in itertools.pairwise(seen)] == [False, True, False]
+            await gated(writer, *works, sizes=(60, 90, 30, 300))
+            assert [a is b for a, b in itertools.pairwise(seen)] == [True, False, False]
+
+    run(scenario())
+
+
+def test_a_small_unit_waits_for_one_large_one_of_those_before_it(sqlite_url: str, run: Any) -> None:
+    async def scenario() -> None:
+        async with writer_on(sqlite_url, group_bytes=100) as (writer, _recorded):
+            order: list[str] = []
+            works = [lambda _t, name=name: order.append(name) for name in ("1", "2", "3", "a", "b", "4")]
+            await gated(writer, *works, sizes=(300, 300, 300, 20, 20, 300))
+            assert order == ["1", "a", "b", "2", "3", "4"]
+
+    run(scenario())
+
+
+def test_large_units_that_are_passed_count_as_waiting(sqlite_url: str, run: Any) -> None:
+    async def scenario() -> None:
+        async with writer_on(sqlite_url, queued_bytes=700, group_bytes=100) as (writer, _recorded):
+            gate, large = Gate(), Gate()
+            first = asyncio.create_task(writer.run(gate))
+            await asyncio.to_thread(gate.entered.wait, 10)
+            waiting = [writer.start(large, size=300), writer.start(lambda _t: "passed", size=300)]
+            gate.open()
+            await first
+            await asyncio.to_thread(large.entered.wait, 10)
+            assert writer.queued == 1
+            with pytest.raises(Unavailable):
+                await writer.run(lambda _t: None, size=500)
+            large.open()
+            assert (await asyncio.gather(*waiting))[1] == "passed"
 
     run(scenario())
 

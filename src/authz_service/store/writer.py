@@ -31,12 +31,16 @@ GATHERING_SECONDS = 0.0002  # with 16 exchanges on a busy loop, groups of eight 
 
 @dataclass(frozen=True, slots=True)
 class WriterLimits:
-    """The bounds of the queue, of one transaction, and of a wait in seconds."""
+    """The bounds of the queue, of one transaction, and of a wait in seconds.
+
+    `group_bytes` bounds what is written with the oldest unit, however large that is: everybody in a group
+    waits for all of it, and 8 MiB take tens of milliseconds.
+    """
 
     queued_units: int = 8192
     queued_bytes: int = 256 * 1024 * 1024
     group_units: int = 256
-    group_bytes: int = 64 * 1024 * 1024
+    group_bytes: int = 4 * 1024 * 1024
     patience: float = 5.0
 
 
@@ -73,7 +77,11 @@ class _Unit(NamedTuple):
 
 
 class Writer:
-    """Runs units of work, in the order in which they came, from any event loop of this process."""
+    """Runs units of work from any event loop of this process, one after another.
+
+    They come in the order in which they were started, but that a large one may be passed by smaller ones:
+    whoever needs one behind another waits for that first.
+    """
 
     def __init__(self, committer: Committer, limits: WriterLimits) -> None:
         self._committer = committer
@@ -162,25 +170,36 @@ class Writer:
 
     def _next_group(self) -> list[_Unit]:
         """The units to commit next, at least one; none when closed and all is done."""
-        limits = self._limits
         with self._lock:
             while True:
-                group: list[_Unit] = []
-                size = 0
-                while self._queue and len(group) < limits.group_units:
-                    if group and size + self._queue[0].size > limits.group_bytes:
-                        break
-                    unit = self._queue.popleft()
-                    self._waiting_bytes -= unit.size
-                    if unit.wait.is_wanted():
-                        group.append(unit)
-                        size += unit.size
+                group = self._taken()
                 if group or (self._is_closed and not self._queue):
                     return group
                 if not self._queue:
                     self._is_asleep = True
                     self._wake.wait()
                     self._is_asleep = False
+
+    def _taken(self) -> list[_Unit]:
+        """The oldest unit that somebody waits for, with what fits into a group of those behind it.
+
+        So a small one waits for one large one, or two, however many of them came before it.
+        """
+        limits = self._limits
+        group: list[_Unit] = []
+        passed: list[_Unit] = []
+        behind = 0
+        while self._queue and len(group) < limits.group_units:
+            unit = self._queue.popleft()
+            if group and behind + unit.size > limits.group_bytes:
+                passed.append(unit)
+                continue
+            self._waiting_bytes -= unit.size
+            if unit.wait.is_wanted():
+                behind += unit.size if group else 0
+                group.append(unit)
+        self._queue.extendleft(reversed(passed))
+        return group
 
 
 def _as_unavailable(error: BaseException) -> AuthzError:
