@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.servers.ext_proc_fakes import ALICE, CHAT, CONFIG
+from tests.servers.ext_proc_fakes import ALICE, CAROL, CHAT, CONFIG
 
 from authz_service.app import rules_of
 from authz_service.cel.load import load_config
@@ -21,6 +21,7 @@ from authz_service.policy.decision import Decision, Policy, RequestFacts
 from authz_service.runtime.judging import LARGEST_INLINE, Route, judge
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
+from authz_service.view.caller import Caller
 
 REQUEST = Request("ses_1", ALICE, "pseudonym", "POST", CHAT, "openai_chat")
 
@@ -44,11 +45,21 @@ def rules(tmp_path: Path) -> Rules:
     return rules_of(load_config(tmp_path / "authz.yaml"))
 
 
-def judged(rules: Rules, body: bytes) -> RequestJudged | RequestFailed:
+def judged(
+    rules: Rules, body: bytes, *, caller: Caller = ALICE, is_first: bool = False
+) -> RequestJudged | RequestFailed:
     found = find_operation("POST", CHAT)
     assert found is not None
     judging = judge(
-        rules, REQUEST, Route(*found), body, caller=ALICE, now=0.0, new_hold="hold_1", threads=Threads()
+        rules,
+        REQUEST,
+        Route(*found),
+        body,
+        caller=caller,
+        now=0.0,
+        new_hold="hold_1",
+        threads=Threads(),
+        is_first=is_first,
     )
     return asyncio.run(judging)
 
@@ -63,6 +74,29 @@ def test_the_rules_are_asked_where_the_body_was_read(rules: Rules, size: int, is
     answer = judged(replace(rules, policy=cast(Policy, watched)), asking(size))
     assert isinstance(answer, RequestJudged)
     assert [thread == threading.get_ident() for thread in watched.threads] == [is_here]
+
+
+@pytest.mark.parametrize(
+    ("caller", "is_first", "holds_answers", "is_made"),
+    [
+        (ALICE, True, False, False),
+        (ALICE, True, True, True),
+        (ALICE, False, False, True),
+        (CAROL, True, False, True),
+        (replace(ALICE, groups=()), True, False, True),
+    ],
+    ids=["goes on", "answers are held", "was approved", "is held", "is denied"],
+)
+def test_what_is_asked_of_a_large_request_later_is_made_in_the_thread(
+    rules: Rules, caller: Caller, is_first: bool, holds_answers: bool, is_made: bool
+) -> None:
+    watched = replace(rules, policy=cast(Policy, Watched(rules.policy, holds_answers=holds_answers)))
+    body = asking(LARGEST_INLINE).replace(b"aaaa", b"a@example.com ", 1)
+    answer = judged(watched, body, caller=caller, is_first=is_first)
+    assert isinstance(answer, RequestJudged)
+    assert answer.inspection is not None
+    made = (answer.inspection._redacted, answer.inspection._fingerprint, answer.inspection._changes)
+    assert [isinstance(each, bytes) for each in made] == [is_made] * 3
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * LARGEST_INLINE * 2])

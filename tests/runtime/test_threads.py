@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from authz_service.runtime.threads import AT_A_TIME, Threads
+from authz_service.runtime.threads import AT_A_TIME, LARGE, Threads
 
 
 class Work:
@@ -91,5 +91,17 @@ def test_what_work_raises_is_raised_and_its_turn_is_free_again() -> None:
         for _attempt in range(AT_A_TIME + 1):
             with pytest.raises(ZeroDivisionError):
                 await threads.run(lambda: 1 // 0)
+
+    run(scenario)
+
+
+def test_large_bodies_keep_no_others_waiting() -> None:
+    async def scenario(threads: Threads, work: Work) -> None:
+        large = [asyncio.create_task(threads.run(work, size=LARGE + 1)) for _ in range(3)]
+        await work.has_begun()
+        assert await threads.run(lambda: "read", size=LARGE) == "read"
+        assert work.count == AT_A_TIME
+        work.go_on.set()
+        assert await asyncio.gather(*large) == [1, 2, 3]
 
     run(scenario)

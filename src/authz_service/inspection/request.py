@@ -238,4 +238,9 @@ def _fingerprint(
 def _changes(made: _Edits, noise: Collection[tuple[str, ...]]) -> bytes:
     """What was edited, in one order, without what is noise."""
     kept = [[list(path), text] for path, text in made.edits.items() if not _is_below(noise, path)]
-    return fingerprint_json(sorted(kept, key=repr)) if kept else b""
+    return fingerprint_json(sorted(kept, key=_place)) if kept else b""
+
+
+def _place(edit: Sequence[object]) -> str:
+    """No two edits have one."""
+    return repr(edit[0])

@@ -61,7 +61,7 @@ class Answer:
             if self.rules.policy.holds_answers:
                 self._keep(len(data))
             if self._unread > LARGEST_INLINE and (is_last or len(data) > LARGEST_INLINE):
-                step = await self.threads.run(partial(self._step, data, is_last=is_last))
+                step = await self.threads.run(partial(self._step, data, is_last=is_last), size=self._unread)
             else:
                 step = self._step(data, is_last=is_last)
         except AuthzError as error:
@@ -71,8 +71,8 @@ class Answer:
             return AnswerRead(step) if self._sent is None else self._with_original(AnswerRead(step))
         work = partial(self._judged, step, self.inspection)
         # Rules for answers may read the request's texts.
-        is_large = self.inspection.view.token_estimate * 4 > LARGEST_INLINE
-        read = await self.threads.run(work) if is_large else work()
+        size = self.inspection.view.token_estimate * 4
+        read = await self.threads.run(work, size=size) if size > LARGEST_INLINE else work()
         return read if self._sent is None else self._with_original(read)
 
     def _with_original(self, read: AnswerRead) -> AnswerRead:
@@ -196,7 +196,9 @@ async def judge_held(
     step = AnswerStep(release=hold.forward, found=hold.findings, masked={}, is_last=True)
     if hold.is_response or hold.policy != rules.policy.digest:
         pipe = _pipe(rules, route, inspection, status=head.status, headers=head.headers, restores=False)
-        step = await threads.run(lambda: _merged(pipe.feed(hold.forward), pipe.finish()))
+        step = await threads.run(
+            lambda: _merged(pipe.feed(hold.forward), pipe.finish()), size=len(hold.forward)
+        )
         step = step._replace(found=_most(step.found, hold.findings))
     decision = _decide(rules, caller, inspection, step.found, now)
     approvals = rules.approvals_of(decision.approvals)
@@ -233,7 +235,7 @@ async def _restored(
         max_depth=rules.config.limits.depth,
         is_error=head.status >= 400,
     )
-    return await threads.run(lambda: _merged(pipe.feed(body), pipe.finish()))
+    return await threads.run(lambda: _merged(pipe.feed(body), pipe.finish()), size=len(body))
 
 
 def _most(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:

@@ -310,6 +310,7 @@ class Driver:
         self._mark(Doing.JUDGES)
         rules = self.gateway.rules
         original = self._inspection if command.is_edited else None
+        is_first = not self._has_waited and not command.is_edited
         judged = await judge(
             rules.for_edited if command.is_edited else rules,
             self.exchange.request,
@@ -320,9 +321,10 @@ class Driver:
             new_hold="",
             threads=self.gateway.request_threads,
             masked=None if original is None else original.masked,
+            is_first=is_first,
         )
         self._mark(Doing.HAS)
-        if not self._has_waited and not command.is_edited:
+        if is_first:
             self.gateway.decisions[_word(judged)] += 1
         if isinstance(judged, RequestFailed):
             return judged

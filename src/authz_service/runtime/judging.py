@@ -15,7 +15,7 @@ from authz_service.inspection.restored import added
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.model_apis.unsupported import why_unsupported
-from authz_service.policy.decision import RequestFacts
+from authz_service.policy.decision import Effect, RequestFacts
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
 from authz_service.view.caller import Caller
@@ -45,10 +45,12 @@ async def judge(
     new_hold: str,
     threads: Threads,
     masked: Mapping[str, int] | None = None,
+    is_first: bool = False,
 ) -> RequestJudged | RequestFailed:
     """What the rules say to `body` as sent by `caller` at `now` (seconds since the epoch).
 
-    `masked` counts what was found in it before it was masked, and is found in it no more.
+    `masked` counts what was found in it before it was masked, and is found in it no more. With `is_first`
+    no approval waits for what comes of it.
     """
     try:
         if route is None:
@@ -57,7 +59,10 @@ async def judge(
             _judge_body, rules, request, route, body, caller=caller, now=now, new_hold=new_hold, masked=masked
         )
         is_quick = len(body) <= LARGEST_INLINE and rules.request_scanner is rules.scanner
-        return work() if is_quick else await threads.run(work)
+        if is_quick:
+            return work()
+        is_large = len(body) > LARGEST_INLINE
+        return await threads.run(partial(_in_full, work, is_first) if is_large else work, size=len(body))
     except AuthzError as error:
         return RequestFailed(error)
 
@@ -114,8 +119,7 @@ def _judge_body(
         model=rules.models[inspection.view.model],
         new_hold=new_hold,
         now=now,
-        # What may be asked for later is made there, and later is on the event loop.
-        inspection=inspection if len(body) <= LARGEST_INLINE else inspection.in_full(),
+        inspection=inspection,
         approvals=rules.approvals_of(decision.approvals),
         holds_answers=rules.policy.holds_answers,
         demand=demand_of(
@@ -132,6 +136,25 @@ def _judge_body(
     except Unreadable as error:
         return RequestFailed(error, judged)
     return judged
+
+
+def _in_full(
+    work: Callable[[], RequestJudged | RequestFailed], is_first: bool
+) -> RequestJudged | RequestFailed:
+    """The same with what will be asked for later made: later is on the event loop, and it takes its time.
+
+    Of a request that goes on at once nothing is asked.
+    """
+    judged = work()
+    if isinstance(judged, RequestFailed):
+        return judged if judged.judged is None else replace(judged, judged=_made(judged.judged))
+    goes_on = is_first and judged.decision.effect is Effect.ALLOW and not judged.holds_answers
+    return judged if goes_on else _made(judged)
+
+
+def _made(judged: RequestJudged) -> RequestJudged:
+    inspection = judged.inspection
+    return judged if inspection is None else replace(judged, inspection=inspection.in_full())
 
 
 def require_scope(caller: Caller, models: tuple[str, ...], *, api: str, path: str) -> None:
