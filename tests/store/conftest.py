@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.grants import Maker, OneCaller, Terms, Traits
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
 from authz_service.core.ports import Ballot, Hold, HoldDraft, HoldLimits
 from authz_service.keys.master_key import master_key_from_file
@@ -45,12 +46,16 @@ class TurnableClock:
         return self.time
 
 
+TRAITS = Traits(("contractors",), ("search",), (), "a" * 64)
+
+
 @dataclass(frozen=True)
 class Make:
     """Values that tests need again and again; what does not matter to a test has a default."""
 
     security: Approval = field(default_factory=lambda: Approval("security", (Stage("true", 1, 1800.0),)))
     limits: HoldLimits = field(default_factory=HoldLimits)
+    traits: Traits = TRAITS
 
     def place(self, url: str) -> Place:
         return Place(url)
@@ -87,6 +92,7 @@ class Make:
         forward: bytes | None = None,
         approvals: tuple[Approval, ...] = (),
         id: str = "",
+        traits: Traits | None = None,
     ) -> HoldDraft:
         session = session or uuid.uuid4().hex
         caller = caller or self.caller()
@@ -107,7 +113,43 @@ class Make:
             policy="0" * 64,
             approvals=approvals or (self.security,),
             entries=(self.received(session, caller.subject), self.decided(session, "hold", "contractors")),
+            traits=traits,
+            release=None if traits is None else self.released(session, body),
         )
+
+    def terms(self, **more: Any) -> Terms:
+        """Of a grant for what `hold` makes with the traits `TRAITS`."""
+        given: dict[str, Any] = {
+            "beneficiary": OneCaller(self.caller().identity),
+            "api": "openai",
+            "operation": "chat",
+            "model": "llama",
+            "rules": TRAITS.rules,
+            "tools": TRAITS.tools,
+            "unread": TRAITS.unread,
+            "template": "",
+            "approvals": (self.security,),
+            "uses": 2,
+            "until": int(START) + 3600,
+        }
+        return Terms(**(given | more))
+
+    def maker(
+        self,
+        name: str = "rita",
+        *,
+        approvals: tuple[Approval, ...] = (),
+        key: str = "",
+        account: tuple[str, str] | None = None,
+        stages: tuple[StageRef, ...] | None = None,
+    ) -> Maker:
+        """Someone who may vote in every stage."""
+        identity = ("https://issuer.example", name)
+        everywhere = tuple(
+            StageRef(a.name, i) for a in approvals or (self.security,) for i in range(len(a.stages))
+        )
+        may = everywhere if stages is None else stages
+        return Maker(identity, account or identity, name.title(), may, "the same every day", key)
 
     def ballot(
         self,

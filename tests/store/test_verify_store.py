@@ -30,6 +30,7 @@ from authz_service.audit.walk import Kept
 from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
 from authz_service.core.business_hours import Hours
 from authz_service.core.entries import caller_payload
+from authz_service.core.grants import OneGroup
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verdict
 from authz_service.core.limits import CountedBy, Demand, Quota, Rates
 from authz_service.core.ports import Hold, HoldLimits
@@ -42,6 +43,9 @@ from authz_service.store.record_reader import reading
 from authz_service.store.schema import (
     api_keys,
     entries,
+    grant_acts,
+    grant_uses,
+    grants,
     head,
     hold_acts,
     holds,
@@ -57,7 +61,8 @@ from authz_service.store.verify_store import Verified, verify_store
 from authz_service.view.caller import Caller
 
 KEY = LogKey.create("example.com/log")
-TABLES = (entries, payloads, head, sessions, holds, votes, hold_acts, revocations, api_keys, session_budgets)
+HELD = (holds, votes, hold_acts, grants, grant_acts, grant_uses)
+TABLES = (entries, payloads, head, sessions, *HELD, revocations, api_keys, session_budgets)
 COLUMNS = [(t.name, c.name) for t in TABLES for c in t.c if (t.name, c.name) != ("head", "id")]
 LIMITS = HoldLimits()
 
@@ -116,8 +121,34 @@ async def fill(place: Any, make: Any) -> None:
         counted: Data = {**begun.data, "model": "m", "tokens": 0, "bytes": 2, "budgets": ["a", "b"]}
         await store.admit(shared, replace(begun, data=counted))
         await act(place, make, store)
+        await grant(place, make, store)
         await withdraw(place, store)
         await give_keys(place, store)
+
+
+async def grant(place: Any, make: Any, store: Any) -> None:
+    """Grants that are proposed, in force, used, revoked and over."""
+    two = Approval("two", (Stage("true", 2, 900.0), Stage("true", 1, 1800.0)))
+    until = int(place.clock.time) + 900
+    for number, name in enumerate(("rita", "rob")):
+        draft = make.hold(f"g{number}", request=f"g{number}", traits=make.traits)
+        hold = (await store.open_hold(draft, LIMITS)).hold
+        terms = make.terms(until=until - number)
+        by = make.maker(name, key="" if number else "once")
+        made = await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=by)
+        for use in range(2 - number):
+            used = make.hold(f"g{number}-{use}", request=f"used {number} {use}", traits=make.traits)
+            await store.open_hold(used, LIMITS)
+    await store.revoke_grant(made.id, by=make.maker("olga", key="end"))
+    draft = make.hold("g3", request="g3", traits=make.traits, approvals=(two,))
+    hold = (await store.open_hold(draft, LIMITS)).hold
+    for name in ("rita", "rob"):
+        terms = make.terms(
+            until=until, approvals=(two,), beneficiary=OneGroup("https://issuer.example", "staff")
+        )
+        by = make.maker(name, approvals=(two,))
+        place.clock.time += 5
+        await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=by)
 
 
 async def act(place: Any, make: Any, store: Any) -> None:

@@ -39,6 +39,11 @@ class Kind(StrEnum):
     HOLD_REVIEWED = "hold.reviewed"
     HOLD_EDITED = "hold.edited"
     HOLD_RESPONDED = "hold.responded"
+    GRANT_PROPOSED = "grant.proposed"
+    GRANT_VOTED = "grant.voted"
+    GRANT_CREATED = "grant.created"
+    GRANT_USED = "grant.used"
+    GRANT_REVOKED = "grant.revoked"
     ANSWER_STARTED = "answer.started"
     ANSWER_DECIDED = "answer.decided"
     ANSWER_RELEASED = "answer.released"
@@ -81,6 +86,8 @@ BY_REVIEWERS = frozenset(
         Kind.HOLD_REVIEWED,
         Kind.HOLD_EDITED,
         Kind.HOLD_RESPONDED,
+        Kind.GRANT_VOTED,
+        Kind.GRANT_REVOKED,
     }
 )
 """What reviewers did: `voter` in the data is their pseudonym, the payload `voter` says who that is."""

@@ -3,7 +3,7 @@
     READING ──body──> JUDGING ──allow────────────────────────> FORWARDED ──> ANSWERING ──> CLOSED
                        │  ▲                                        ▲             │ hold
                   hold │  │ gone, or another's                     │             ▼
-                       ▼  │                                        │        ANSWER_HELD ──approved──┐
+                       ▼  │ ┌────────a grant covers it─────────────┤        ANSWER_HELD ──approved──┐
                      OPENING ──> WAITING ──approved──> REJUDGING ──> CONSUMING     ▲         ANSWER_REJUDGING
                                     │ rejected, expired, wait over                 │               │
                                     └──────────> CLOSED  (as every refusal)        │        ANSWER_CONSUMING
@@ -16,7 +16,8 @@ the whole of one that comes is kept back until it is judged as a whole.
 Where limits count a request, it is ADMITTING first, between JUDGING and what comes of its decision.
 
 What holds in every state: nothing is forwarded without a `Record` (or a `Consume`, which records)
-before it in the same list; a failed command drops the rest of its list and comes back as an event;
+before it in the same list, or the word of an `OpenHold` that a grant covers it, which is recorded with the
+release; a failed command drops the rest of its list and comes back as an event;
 an approval is used only through `Consume`, after the rules of that moment were asked again. An answer
 that starts before the request was forwarded can only be Envoy's own, so the caller gets an error.
 An event that a state does not know is a bug of ours, and raises.
@@ -77,6 +78,7 @@ from authz_service.core.events import (
     StoreFailed,
     WaitElapsed,
 )
+from authz_service.core.grants import Traits
 from authz_service.core.holds import Approval
 from authz_service.core.limit_headers import limit_reached, room
 from authz_service.core.limits import Admitted, Demand, LimitReached, estimated_answer
@@ -84,6 +86,7 @@ from authz_service.core.ports import (
     AlreadyRejected,
     AnswerWanted,
     Attached,
+    Granted,
     Hold,
     HoldDraft,
     HoldState,
@@ -116,6 +119,7 @@ from authz_service.core.states import (
 )
 from authz_service.errors import AuthzError, Unauthenticated, Unavailable
 from authz_service.framing.headers import EDITED_HEADER, RESPONDED_HEADER
+from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import ApiError
 from authz_service.policy.decision import Decision, Effect
 from authz_service.view.answer import Usage
@@ -326,6 +330,8 @@ class Exchange:
         if judged.inspection is None or not approvals:
             raise self._illegal(judged)
         inspection = judged.inspection
+        is_asked_for = judged.decision.effect is Effect.HOLD and approvals == judged.approvals
+        may_be_granted = is_asked_for and replaces is None
         draft = HoldDraft(
             id=judged.new_hold,
             session=self.request.session,
@@ -346,8 +352,12 @@ class Exchange:
             entries=self._drafts(self._decided(judged), size=len(body)),
             source=self.request.source,
             replaces=replaces,
+            traits=_traits(judged.decision, inspection) if may_be_granted else None,
+            release=entries.released(self.request, model=judged.model, body=inspection.forward)
+            if may_be_granted
+            else None,
         )
-        self.state = Opening(body)
+        self.state = Opening(body, judged)
         return [OpenHold(draft)]
 
     def _opening(self, state: Opening, event: Event) -> list[Command]:
@@ -357,6 +367,9 @@ class Exchange:
                     return self._wait_elapsed(hold)
                 self.state = Waiting(state.body, hold)
                 return [self._watch(hold)]
+            case HoldAnswered(Granted()) if state.judged.inspection is not None:
+                self.state = Forwarded(_asked(state.judged))
+                return [Forward(state.judged.inspection.forward, state.judged.model, self._room)]
             case HoldAnswered(opening):
                 return self._refuse(self._not_held(opening))
             case _:
@@ -369,8 +382,8 @@ class Exchange:
                 return replies.ended(hold, session=session)
             case TooManyHolds(limit):
                 return replies.too_many(limit, session=session)
-            case Opened() | Attached():
-                raise IllegalEvent("a hold that is open was taken for a refusal")
+            case Opened() | Attached() | Granted():
+                raise IllegalEvent("what goes on was taken for a refusal")
             case _ as never:
                 assert_never(never)
 
@@ -988,6 +1001,18 @@ def _asked(judged: RequestJudged) -> Asked | None:
         return None
     fingerprint, changes = _digest(inspection.fingerprint), _digest(inspection.changes)
     return Asked(fingerprint, changes, inspection.operation.name, judged.model)
+
+
+def _traits(decision: Decision, inspection: RequestInspection) -> Traits:
+    """What a grant asks about, of a request that is held."""
+    holding = {outcome.rule for outcome in decision.outcomes if outcome.is_hold}
+    view = inspection.view
+    return Traits(
+        rules=tuple(sorted(holding or {decision.rule})),
+        tools=tuple(sorted(set(view.tools))),
+        unread=tuple(sorted({kind.value for unread in view.unread for kind in unread.needs})),
+        template=_digest(inspection.template),
+    )
 
 
 def _is_snapshot(hold: HoldSummary) -> bool:

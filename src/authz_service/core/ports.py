@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import Act, ActDraft, ActKind, AnswerHead, Review
 from authz_service.core.business_hours import Zones
+from authz_service.core.grants import Traits
 from authz_service.core.holds import Approval, StageRef, Timed, Verdict, Vote
 from authz_service.core.limits import Admission, Demand
 from authz_service.view.caller import Caller
@@ -44,6 +45,7 @@ class HoldDraft:
     bytes to forward, whatever their noise; `digest` (hex SHA-256) is that of
     `forward`. `entries` are recorded in the transaction that opens the hold, or attaches to one.
     It takes the place of the hold `replaces`, as that of other bytes, whatever else is the same.
+    With its `traits` a grant may cover it: `release` is recorded then, in place of a hold.
     """
 
     id: str
@@ -66,6 +68,8 @@ class HoldDraft:
     answer: AnswerHead | None = None
     replaces: str | None = None
     source: str = ""
+    traits: Traits | None = None
+    release: EntryDraft | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ class HoldSummary:
     review: Review = Review.NONE
     zones: Zones = field(default_factory=dict)
     source: str = ""
+    traits: Traits | None = None
 
     @property
     def is_answer(self) -> bool:
@@ -191,7 +196,14 @@ class TooManyHolds:
     limit: int
 
 
-Opening = Opened | Attached | AlreadyRejected | TooManyHolds
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A grant covers the request: its release is on record, and one of the grant's uses is spent."""
+
+    grant: str
+
+
+Opening = Opened | Attached | AlreadyRejected | TooManyHolds | Granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +366,9 @@ class Store(Protocol):
 
         A pending or approved hold with other `changes` or other approvals is superseded by the new one.
         A new hold links to the last one of the same person and fingerprint, whatever became of it.
+        Where a grant covers the request, it is released at once instead; a hold of it that pends is
+        superseded then. An approval that is there is used before a grant, and a late rejection stands.
+        Raises `Conflict` (`taken_up`) as `consume` does.
         """
         ...
 

@@ -46,9 +46,10 @@ class Seeking:
 
 @value
 class Opening:
-    """The store is asked for a hold."""
+    """The store is asked for a hold; where a grant covers it, the request is on record as released."""
 
     body: bytes
+    judged: RequestJudged
 
 
 @value

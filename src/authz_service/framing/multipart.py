@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -65,6 +65,11 @@ class FormPart:
         """The value of a field."""
         return self.data.decode()
 
+    @property
+    def said(self) -> str:
+        """The value of a field, or the digest of a file."""
+        return self.text if self.filename is None else _digest(self.data)
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -73,11 +78,14 @@ class Form:
     boundary: str
     parts: tuple[FormPart, ...]
 
-    def canonical(self) -> list[list[str | None]]:
-        """What makes two forms the same, whatever their boundary: files by their digest."""
+    def canonical(self, cleared: Collection[tuple[str | int, ...]] = frozenset()) -> list[list[str | None]]:
+        """What makes two forms the same, whatever their boundary: files by their digest.
+
+        Fields at the paths of `cleared` (see `edit_form`) count as empty.
+        """
         return [
-            [p.name, p.filename, p.content_type, p.text if p.filename is None else _digest(p.data)]
-            for p in self.parts
+            [p.name, p.filename, p.content_type, "" if path in cleared else p.said]
+            for p, path in zip(self.parts, _paths(self), strict=True)
         ]
 
 
@@ -138,16 +146,25 @@ def edit_form(body: bytes, form: Form, edits: Mapping[tuple[str | int, ...], str
 
 def _places(form: Form) -> dict[tuple[str | int, ...], tuple[int, int]]:
     places: dict[tuple[str | int, ...], tuple[int, int]] = {}
-    counts: dict[str, int] = {}
-    for part in form.parts:
+    for part, path in zip(form.parts, _paths(form), strict=True):
         if part.filename is not None:
             places[part.name, "filename"] = (part.named, part.named + len(part.filename.encode()))
-        elif part.name.endswith("[]"):
-            at = counts[part.name] = counts.get(part.name, -1) + 1
-            places[part.name, at] = (part.start, part.end)
         else:
-            places[part.name,] = (part.start, part.end)
+            places[path] = (part.start, part.end)
     return places
+
+
+def _paths(form: Form) -> list[tuple[str | int, ...]]:
+    """Where the value of each part stands, in their order."""
+    paths: list[tuple[str | int, ...]] = []
+    counts: dict[str, int] = {}
+    for part in form.parts:
+        if part.filename is None and part.name.endswith("[]"):
+            counts[part.name] = counts.get(part.name, -1) + 1
+            paths.append((part.name, counts[part.name]))
+        else:
+            paths.append((part.name,))
+    return paths
 
 
 def _plain(body: bytes, boundary: str) -> list[FormPart]:

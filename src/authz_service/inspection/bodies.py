@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 from authz_service.framing.encoding import RequestFormat
 from authz_service.framing.json_canonical import fingerprint_json
@@ -31,8 +31,8 @@ class Body(Protocol):
         """The bytes with some values and names replaced, and every other byte as it was."""
         ...
 
-    def canonical(self, noise: Collection[tuple[str, ...]]) -> bytes:
-        """What makes two bodies the same, without the members at `noise`."""
+    def canonical(self, noise: Collection[tuple[str, ...]], cleared: Collection[Path] = frozenset()) -> bytes:
+        """What makes two bodies the same, without the members at `noise`, the texts at `cleared` empty."""
         ...
 
 
@@ -48,9 +48,9 @@ class JsonBody:
         """See `edit_json`."""
         return edit_json(self.data, edits, keys) if edits or keys else self.data
 
-    def canonical(self, noise: Collection[tuple[str, ...]]) -> bytes:
+    def canonical(self, noise: Collection[tuple[str, ...]], cleared: Collection[Path] = frozenset()) -> bytes:
         """RFC 8785's form."""
-        return fingerprint_json(self.document, noise)
+        return fingerprint_json(_cleared(self.document, list(cleared)) if cleared else self.document, noise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ class FormBody:
             raise LookupError("a form's fields cannot be renamed or cleared")
         return edit_form(self.data, self.document, {path: text or "" for path, text in edits.items()})
 
-    def canonical(self, noise: Collection[tuple[str, ...]]) -> bytes:
+    def canonical(self, noise: Collection[tuple[str, ...]], cleared: Collection[Path] = frozenset()) -> bytes:
         """Its parts in order, files by their digest."""
-        return fingerprint_json(self.document.canonical())
+        return fingerprint_json(self.document.canonical(cleared))
 
 
 def read_body(data: bytes, expected: RequestFormat, *, content_type: str | None, max_depth: int) -> Body:
@@ -81,3 +81,16 @@ def read_body(data: bytes, expected: RequestFormat, *, content_type: str | None,
             return FormBody(data, form_of(data, content_type))
         case _ as never:
             assert_never(never)
+
+
+def _cleared(value: Any, paths: Sequence[Path]) -> Any:
+    """`value` with the texts at these paths empty; what leads there is copied, and nothing else."""
+    below: dict[str | int, list[Path]] = {}
+    for path in paths:
+        if not path:
+            return ""
+        below.setdefault(path[0], []).append(path[1:])
+    copied: Any = dict(value) if isinstance(value, dict) else list(value)
+    for step, rest in below.items():
+        copied[step] = _cleared(copied[step], rest)
+    return copied

@@ -33,6 +33,7 @@ class RequestInspection:
     _fingerprint: Made = field(repr=False)
     _changes: Made = field(repr=False)
     placeholders: Placeholders | None = field(default=None, repr=False)
+    _template: Made = field(default=b"", repr=False)
 
     @property
     def redacted(self) -> bytes:
@@ -56,9 +57,19 @@ class RequestInspection:
         """
         return _made(self._changes)
 
-    def in_full(self) -> RequestInspection:
+    @property
+    def template(self) -> bytes:
+        """As `fingerprint`, of the body with the text of its newest user turn taken out.
+
+        Two requests with the same template have everything else in common: system prompt, earlier turns,
+        tools, parameters, and content that is no text.
+        """
+        return _made(self._template)
+
+    def in_full(self, *, with_template: bool = False) -> RequestInspection:
         """The same with everything made: it takes time where the body is large."""
-        return replace(self, _redacted=self.redacted, _fingerprint=self.fingerprint, _changes=self.changes)
+        full = replace(self, _redacted=self.redacted, _fingerprint=self.fingerprint, _changes=self.changes)
+        return replace(full, _template=self.template) if with_template else full
 
 
 def _made(value: Made) -> bytes:

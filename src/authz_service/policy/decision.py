@@ -34,6 +34,11 @@ class RuleOutcome:
     error: str | None = None
     permits: frozenset[Kind] = frozenset()
 
+    @property
+    def is_hold(self) -> bool:
+        """Whether it asks for an approval."""
+        return self.effect is Effect.HOLD and self.matched and not self.shadow
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

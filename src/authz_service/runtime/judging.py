@@ -153,8 +153,10 @@ def _in_full(
 
 
 def _made(judged: RequestJudged) -> RequestJudged:
-    inspection = judged.inspection
-    return judged if inspection is None else replace(judged, inspection=inspection.in_full())
+    if judged.inspection is None:
+        return judged
+    is_held = judged.decision.effect is Effect.HOLD
+    return replace(judged, inspection=judged.inspection.in_full(with_template=is_held))
 
 
 def require_scope(caller: Caller, models: tuple[str, ...], *, api: str, path: str) -> None:

@@ -1,4 +1,4 @@
-"""How an open hold ends: released to an exchange, or expired."""
+"""How an open hold ends: released to an exchange, expired, superseded, or killed."""
 
 from __future__ import annotations
 
@@ -75,6 +75,13 @@ def expire(transaction: Transaction, row: Row[Any]) -> None:
     }
     recorded = transaction.record(EntryDraft(Kind.HOLD_EXPIRED, row.session, data))
     move(transaction, row, recorded.last, {"state": HoldState.EXPIRED.value})
+
+
+def supersede(transaction: Transaction, row: Row[Any], *, by: str) -> None:
+    """End an open hold in the place of which something else is there: a hold, or a grant."""
+    data: dict[str, Scalar] = {"hold": row.id, "by": by, "state": row.state}
+    recorded = transaction.record(EntryDraft(Kind.HOLD_SUPERSEDED, row.session, data))
+    move(transaction, row, recorded.last, {"state": HoldState.SUPERSEDED.value})
 
 
 def kill_hold(transaction: Transaction, hold_id: str, *, session: str) -> None:

@@ -14,7 +14,7 @@ from authz_service.audit.forgotten import Erasure
 from authz_service.core.forgetting import Person
 from authz_service.errors import Conflict
 from authz_service.store.api_key_rows import NAMELESS, owner_of
-from authz_service.store.schema import api_keys, hold_acts, sessions, votes
+from authz_service.store.schema import api_keys, grant_acts, hold_acts, sessions, votes
 from authz_service.store.transaction import Transaction
 
 
@@ -102,7 +102,8 @@ def _voters(transaction: Transaction) -> Iterator[tuple[str, str, str, set[str]]
 
 def _ballots(transaction: Transaction) -> list[Row[Any]]:
     """Who ever voted, claimed or commented, as whom, and with which account."""
-    return list(transaction.read(union(*(select(t.c.voter, t.c.account) for t in (votes, hold_acts)))).all())
+    tables = (votes, hold_acts, grant_acts)
+    return list(transaction.read(union(*(select(t.c.voter, t.c.account) for t in tables))).all())
 
 
 def _identity(stored: str) -> tuple[str, str]:

@@ -18,12 +18,24 @@ from authz_service.core.forgetting import Erased, Order
 from authz_service.errors import Conflict
 from authz_service.store.erased_names import names_of, take_keys
 from authz_service.store.forgotten_rows import read_forgotten
+from authz_service.store.grant_queries import in_force
 from authz_service.store.hold_rows import OPEN, identity_text, requester_of
 from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, ordered
-from authz_service.store.schema import entries, hold_acts, holds, payloads, sessions, votes
+from authz_service.store.schema import (
+    entries,
+    grant_acts,
+    grants,
+    hold_acts,
+    holds,
+    payloads,
+    sessions,
+    votes,
+)
 from authz_service.store.transaction import Reader, Transaction
 
 SESSIONS_AT_ONCE = 50
+SAID = (votes, hold_acts, grant_acts)
+"""What people say of holds, and of grants that are made from them."""
 NOBODY = identity_text(("erased", ""))
 
 
@@ -59,7 +71,7 @@ def _has_a_part_in(transaction: Transaction, keep: Keep, subject: str) -> bool:
         sessions.c.id == keep.session if keep.session is not None else sessions.c.caller == keep.subject
     )
     there = select(holds.c.id).where(holds.c.session.in_(kept))
-    voted = union(*(select(t.c.voter, t.c.account).where(t.c.hold.in_(there)) for t in (votes, hold_acts)))
+    voted = union(*(select(t.c.voter, t.c.account).where(t.c.hold.in_(there)) for t in SAID))
     return subject in _pseudonyms(transaction, transaction.read(voted).all()) or _is_sealed_for(
         transaction, kept, subject
     )
@@ -90,6 +102,13 @@ def _refuse_open(transaction: Transaction, subject: str) -> None:
         voted = transaction.read(union(*there)).all()
         if subject in {transaction.pseudonym(requester_of(row)), *_pseudonyms(transaction, voted)}:
             raise Conflict(f"hold {row.id} waits with their request or vote; let it end", code="still_held")
+    for grant in transaction.read(select(grants).where(in_force(transaction.now))).all():
+        query = select(grant_acts.c.voter, grant_acts.c.account).where(grant_acts.c.grant_id == grant.id)
+        made_from = transaction.read(select(holds).where(holds.c.id == grant.hold)).one()
+        requester = transaction.pseudonym(requester_of(made_from))
+        if subject in {requester, *_pseudonyms(transaction, transaction.read(query).all())}:
+            message = f"grant {grant.id} is in force with their request or vote; revoke it first"
+            raise Conflict(message, code="grant_in_force")
 
 
 def _pseudonyms(transaction: Transaction, voted: Iterable[Any]) -> set[str]:
@@ -137,9 +156,10 @@ def _theirs(reader: Reader, names: Sequence[str], erasure: Erasure) -> tuple[lis
 def take_votes(transaction: Transaction, erasure: Erasure) -> tuple[int, int]:
     """Take their name from votes on others' requests, and from API keys: how many votes, and payloads."""
     count, gone = _take_from(transaction, erasure, votes)
-    _, others = _take_from(transaction, erasure, hold_acts)
+    _, of_holds = _take_from(transaction, erasure, hold_acts)
+    _, of_grants = _take_from(transaction, erasure, grant_acts)
     take_keys(transaction, erasure)
-    return count, gone + others
+    return count, gone + of_holds + of_grants
 
 
 def _take_from(transaction: Transaction, erasure: Erasure, table: Table) -> tuple[int, int]:

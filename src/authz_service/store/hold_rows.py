@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from sqlalchemy import Row
 
 from authz_service.audit.columns import clean
 from authz_service.core.acts import Act, ActDraft, ActKind, AnswerHead, Review, Revised, claim_of
+from authz_service.core.grants import Traits
 from authz_service.core.holds import (
     Approval,
     Pending,
@@ -85,6 +86,8 @@ def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[st
         detail["zones"] = zones
     if draft.source:
         detail["source"] = draft.source
+    if draft.traits is not None:
+        detail["traits"] = asdict(draft.traits)
     return {
         "id": draft.id,
         "seq": seq,
@@ -280,6 +283,7 @@ def read_summary(row: Row[Any], *, votes: Sequence[Vote], acts: Sequence[Act], n
         review=Review(row.review),
         zones=zones,
         source=detail.get("source", ""),
+        traits=read_traits(detail.get("traits")),
     )
 
 
@@ -295,6 +299,14 @@ def require_digest(hold: HoldSummary | Row[Any], forward: bytes) -> bytes:
     if hashlib.sha256(forward).hexdigest() != hold.digest:
         raise Unavailable(f"the stored bytes of hold {hold.id} are damaged", code=DAMAGED)
     return forward
+
+
+def read_traits(document: Any) -> Traits | None:
+    """The inverse of what a hold's detail has of its kind; holds of earlier versions have none."""
+    if document is None:
+        return None
+    rules, tools, unread = (tuple(document[name]) for name in ("rules", "tools", "unread"))
+    return Traits(rules, tools, unread, document["template"])
 
 
 def _is_due_soon(pending: Pending, now: int) -> bool:
@@ -345,6 +357,11 @@ def requester_of(row: Row[Any]) -> tuple[str, str]:
     """The identity of whoever waits."""
     issuer, subject = json.loads(row.identity)
     return issuer, subject
+
+
+def caller_of(row: Row[Any]) -> Caller:
+    """Who waits, as their token said when the hold was opened."""
+    return _caller_of(json.loads(row.detail))
 
 
 def approvals_of(row: Row[Any]) -> tuple[Approval, ...]:

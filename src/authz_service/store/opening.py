@@ -25,7 +25,7 @@ from authz_service.core.ports import (
     Opening,
     TooManyHolds,
 )
-from authz_service.store.ending import expire, move
+from authz_service.store.ending import expire, supersede
 from authz_service.store.hold_rows import (
     OPEN,
     approvals_of,
@@ -38,6 +38,7 @@ from authz_service.store.hold_rows import (
 from authz_service.store.hold_rows import approvals_document as document
 from authz_service.store.loading import summary_of
 from authz_service.store.schema import IS_OPEN, holds
+from authz_service.store.spending import grant_for, held_by, spend
 from authz_service.store.transaction import Transaction
 from authz_service.view.caller import Caller
 
@@ -49,16 +50,21 @@ def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) ->
     if hashlib.sha256(draft.forward).hexdigest() != draft.digest:
         raise ValueError("the digest of a hold is that of the bytes to forward")
     found = _latest(transaction, draft.caller, draft.fingerprint)
-    if found is not None:
-        replaced = found.id == draft.replaces
-        match state_at(found, transaction.now):
-            case HoldState.PENDING | HoldState.APPROVED if _is_same(found, draft) and not replaced:
-                return _attach(transaction, found, session=draft.session, entries=draft.entries)
-            case HoldState.REJECTED if found.deadline > transaction.now:
-                transaction.record(*draft.entries)
-                return AlreadyRejected(summary_of(transaction, found))
-            case _:
-                pass
+    state = None if found is None else state_at(found, transaction.now)
+    is_there = found is not None and found.id != draft.replaces and _is_same(found, draft)
+    if found is not None and state is HoldState.APPROVED and is_there:
+        return _attach(transaction, found, session=draft.session, entries=draft.entries)
+    if found is not None and state is HoldState.REJECTED and found.deadline > transaction.now:
+        transaction.record(*draft.entries)
+        return AlreadyRejected(summary_of(transaction, found))
+    held = held_by(draft)
+    grant = None if held is None else grant_for(transaction, held)
+    if grant is not None:
+        if found is not None and HoldState(found.state) in OPEN:
+            _end(transaction, found, by=grant.id)
+        return spend(transaction, grant, draft)
+    if found is not None and state is HoldState.PENDING and is_there:
+        return _attach(transaction, found, session=draft.session, entries=draft.entries)
     to_end = found if found is not None and HoldState(found.state) in OPEN else None
     if _pending(transaction, draft, but=to_end) >= limits.pending_per_caller:
         transaction.record(*draft.entries)
@@ -130,13 +136,7 @@ def _end(transaction: Transaction, row: Row[Any], *, by: str) -> None:
     if row.deadline <= transaction.now:
         expire(transaction, row)
     else:
-        _supersede(transaction, row, by=by)
-
-
-def _supersede(transaction: Transaction, row: Row[Any], *, by: str) -> None:
-    data: dict[str, Scalar] = {"hold": row.id, "by": by, "state": row.state}
-    recorded = transaction.record(EntryDraft(Kind.HOLD_SUPERSEDED, row.session, data))
-    move(transaction, row, recorded.last, {"state": HoldState.SUPERSEDED.value})
+        supersede(transaction, row, by=by)
 
 
 def _opened(draft: HoldDraft, row: dict[str, Any], transaction: Transaction) -> EntryDraft:

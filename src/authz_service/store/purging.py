@@ -20,9 +20,13 @@ from authz_service.core.acts import Review
 from authz_service.core.forgetting import Order, Purged, PurgeRequest
 from authz_service.store.first_since import first_since, time_of
 from authz_service.store.forgotten_rows import read_forgotten
+from authz_service.store.grant_queries import in_force
 from authz_service.store.hold_rows import OPEN
 from authz_service.store.schema import (
     entries,
+    grant_acts,
+    grant_uses,
+    grants,
     hold_acts,
     holds,
     outbox,
@@ -167,9 +171,11 @@ def _sessions_that_stand(
 
 
 def _is_held(reader: Reader, session: str) -> bool:
-    """Whether what the session asked for may still be released, or its release be reviewed."""
+    """Whether what it asked for may still be released, its release be reviewed, or a grant of it be used."""
     is_open = holds.c.state.in_([state.value for state in OPEN]) | (holds.c.review == Review.DUE.value)
-    return reader.read(select(holds.c.id).where(holds.c.session == session, is_open)).first() is not None
+    has_grant = holds.c.id.in_(select(grants.c.hold).where(in_force(reader.now)))
+    query = select(holds.c.id).where(holds.c.session == session, is_open | has_grant)
+    return reader.read(query).first() is not None
 
 
 def _entries_of(reader: Reader, names: Sequence[str]) -> list[ReadEntry]:
@@ -233,9 +239,13 @@ def _forget_holds(transaction: Transaction, taken: Iterable[ReadEntry]) -> None:
 
 
 def forget_holds(transaction: Transaction, names: Sequence[str]) -> None:
-    """Delete the rows of holds, their votes and notifications; the entries tell of them."""
+    """Delete the rows of holds, their votes, notifications and grants; the entries tell of them."""
     for start in range(0, len(names), AT_ONCE):
         some = names[start : start + AT_ONCE]
+        made = select(grants.c.id).where(grants.c.hold.in_(some))
+        transaction.change(delete(grant_uses).where(grant_uses.c.grant_id.in_(made)))
+        transaction.change(delete(grant_acts).where(grant_acts.c.hold.in_(some)))
+        transaction.change(delete(grants).where(grants.c.hold.in_(some)))
         transaction.change(delete(votes).where(votes.c.hold.in_(some)))
         transaction.change(delete(hold_acts).where(hold_acts.c.hold.in_(some)))
         transaction.change(delete(outbox).where(outbox.c.hold.in_(some)))

@@ -20,7 +20,21 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+)
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
 # In SQLite only INTEGER PRIMARY KEY is the row's own number; BIGINT would be a second index.
@@ -216,6 +230,59 @@ hold_acts = Table(
     Column("detail", Text, nullable=False),
     Index("hold_acts_hold", "hold", "seq"),
     Index("hold_acts_once", "hold", "voter", "idempotency_key", unique=True),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    # The last entry about it: what is compared when it is set.
+    Column("changed", BigInteger, nullable=False),
+    Column("state", String, nullable=False),
+    Column("hold", String, nullable=False),
+    Column("beneficiary", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # Until when it may still get its votes.
+    Column("deadline", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("grants_seq", "seq", unique=True),
+    Index("grants_hold", "hold"),
+    Index("grants_beneficiary", "beneficiary", "until"),
+)
+
+grant_acts = Table(
+    "grant_acts",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False),
+    Column("grant_id", String, nullable=False),
+    # That of the grant: a request with the same key again finds what it made.
+    Column("hold", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("voter", String, nullable=False),
+    Column("account", String, nullable=False),
+    Column("idempotency_key", String),
+    Column("at", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("grant_acts_grant", "grant_id", "seq"),
+    Index("grant_acts_once", "hold", "voter", "idempotency_key", unique=True),
+)
+
+grant_uses = Table(
+    "grant_uses",
+    metadata,
+    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("grant_id", String, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("session", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    # The last guard of "at most so many uses", whatever the code above it does.
+    Index("grant_uses_once", "grant_id", "number", unique=True),
 )
 
 revocations = Table(

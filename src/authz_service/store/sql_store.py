@@ -12,6 +12,7 @@ from authz_service.audit.draft import EntryDraft
 from authz_service.audit.merkle import Frontier
 from authz_service.core.acts import ActDraft
 from authz_service.core.api_keys import ApiKey, KeysRead
+from authz_service.core.grants import Grant, GrantEnd, GrantPage, GrantQuery, Maker, Terms
 from authz_service.core.limits import Admission, Demand
 from authz_service.core.live_sessions import ToEnd
 from authz_service.core.notifications import Notification, NotificationPage, NotificationQuery, Queue
@@ -37,11 +38,15 @@ from authz_service.core.ports import (
 )
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked
 from authz_service.errors import Unavailable
+from authz_service.keys.ids import new_id
 from authz_service.store import (
     acting,
     admitting,
     api_key_rows,
     ending,
+    grant_ending,
+    grant_queries,
+    granting,
     live_sessions,
     opening,
     outbox_rows,
@@ -151,6 +156,35 @@ class SqlStore:
         return await self._writer.run(
             lambda t: acting.act(t, draft, limits, act_id=act_id), size=len(draft.text)
         )
+
+    async def propose_grant(self, hold_id: str, *, terms: Terms, shown: str, by: Maker) -> Grant:
+        """See `GrantStore.propose_grant`."""
+        return await self._writer.run(
+            lambda t: granting.propose(t, hold_id, terms=terms, shown=shown, by=by, new_id=new_id)
+        )
+
+    async def approve_grant(self, grant_id: str, *, digest: str, by: Maker) -> Grant:
+        """See `GrantStore.approve_grant`."""
+        return await self._writer.run(
+            lambda t: granting.approve(t, grant_id, digest=digest, by=by, new_id=new_id)
+        )
+
+    async def revoke_grant(
+        self, grant_id: str, *, by: Maker, killed: Callable[[str], EntryDraft] | None = None
+    ) -> GrantEnd:
+        """See `GrantStore.revoke_grant`."""
+        act_id = new_id("act")
+        return await self._writer.run(
+            lambda t: grant_ending.revoke(t, grant_id, by=by, killed=killed, act_id=act_id)
+        )
+
+    async def grant(self, grant_id: str) -> Grant | None:
+        """See `GrantStore.grant`."""
+        return await self._read(lambda reader: grant_queries.one(reader, grant_id))
+
+    async def grants(self, query: GrantQuery) -> GrantPage:
+        """See `GrantStore.grants`."""
+        return await self._read(lambda reader: grant_queries.listed(reader, query))
 
     async def consume(
         self, hold_id: str, *, digest: str, session: str, entries: Sequence[EntryDraft]

@@ -25,6 +25,7 @@ from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import entries, head
 from authz_service.store.verify_api_keys import ApiKeysCheck
 from authz_service.store.verify_budgets import BudgetsCheck
+from authz_service.store.verify_grants import GrantsCheck
 from authz_service.store.verify_holds import HoldsCheck
 from authz_service.store.verify_outbox import check_outbox
 from authz_service.store.verify_payloads import PayloadsCheck
@@ -126,6 +127,7 @@ def _walk(
     payloads = PayloadsCheck(reader, report.say, forgotten)
     sessions = SessionsCheck(reader, report.say, forgotten)
     holds = HoldsCheck(reader, report.say, forgotten)
+    grants = GrantsCheck(reader, report.say, forgotten)
     revocations = RevocationsCheck(reader, report.say)
     api_keys = ApiKeysCheck(reader, report.say)
     budgets = BudgetsCheck(reader, report.say)
@@ -139,6 +141,7 @@ def _walk(
         sessions.page(seen, derived_from)
         budgets.page(seen)
         holds.page(seen, derived_from)
+        grants.page(seen, derived_from)
         if with_payloads:
             revocations.page(seen, derived_from)
             api_keys.page(seen, derived_from)
@@ -146,6 +149,7 @@ def _walk(
     sessions.end(last)
     budgets.end(last)
     holds.end()
+    grants.end()
     check_outbox(reader, report.say)
     if with_payloads:
         payloads.end()

@@ -1,0 +1,103 @@
+"""What people say of a grant: its row and its entry; and what was said with the same key before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, insert, select
+
+from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
+from authz_service.audit.entry import rfc3339
+from authz_service.core.grants import GrantState, Maker
+from authz_service.core.holds import StageRef
+from authz_service.errors import Conflict
+from authz_service.store.grant_rows import REVOKE, Said, act_detail, digest_of, grant_with_id
+from authz_service.store.hold_rows import identity_text, key_text, micro, requester_of
+from authz_service.store.schema import grant_acts
+from authz_service.store.transaction import Transaction
+
+_KINDS = {"vote": Kind.GRANT_VOTED, REVOKE: Kind.GRANT_REVOKED}
+Data = Mapping[str, Scalar | list[Scalar]]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One of them; `kind` is `vote` or `revoke`."""
+
+    id: str
+    kind: str
+    by: Maker
+    counts_for: Sequence[StageRef] = ()
+
+
+def keep_act(transaction: Transaction, grant: Row[Any], hold: Row[Any], act: Act, data: Data) -> int:
+    """Record it, with `data` beside what every one of them has; the number of its entry."""
+    by = act.by
+    voter = {"voter": list(by.person), "account": list(by.account), "name": by.name}
+    payloads = {"voter": json.dumps(voter).encode()}
+    if by.reason:
+        payloads["reason"] = by.reason.encode(errors="replace")
+    key = key_text(by.idempotency_key) if by.idempotency_key else None
+    said: dict[str, Scalar | list[Scalar]] = {
+        "grant": grant.id,
+        "act": act.id,
+        "voter": transaction.pseudonym(by.person),
+        "key": key,
+        **data,
+    }
+    subjects: dict[str, Subject] = {"voter": by.person}
+    draft = EntryDraft(_KINDS[act.kind], hold.session, {**said}, payloads, requester_of(hold), subjects)
+    seq = transaction.record(draft).last
+    row = {
+        "seq": seq,
+        "id": act.id,
+        "grant_id": grant.id,
+        "hold": hold.id,
+        "kind": act.kind,
+        "voter": identity_text(by.person),
+        "account": identity_text(by.account),
+        "idempotency_key": key,
+        "at": transaction.now,
+        "detail": act_detail(act.kind, by.name, by.reason, act.counts_for),
+    }
+    transaction.change(insert(grant_acts).values(row))
+    return seq
+
+
+def done_before(transaction: Transaction, hold: str, *, kind: str, digest: str, by: Maker) -> Row[Any] | None:
+    """The grant of which this person said this before, by the key; the same key for another is refused."""
+    if not by.idempotency_key:
+        return None
+    same = (
+        (grant_acts.c.hold == hold)
+        & (grant_acts.c.voter == identity_text(by.person))
+        & (grant_acts.c.idempotency_key == key_text(by.idempotency_key))
+    )
+    act = transaction.read(select(grant_acts.c.grant_id, grant_acts.c.kind).where(same)).one_or_none()
+    if act is None:
+        return None
+    row = grant_with_id(transaction, act.grant_id)
+    if (act.kind, digest_of(json.loads(row.detail)["terms"])) != (kind, digest):
+        raise Conflict("this idempotency key was used for something else", code="idempotency_key_reused")
+    return row
+
+
+def refuse_ended(row: Row[Any], state: GrantState, said: Said) -> None:
+    """Raise `Conflict`, which says what became of the grant, unless it is proposed or in force."""
+    match state:
+        case GrantState.PROPOSED | GrantState.ACTIVE:
+            return
+        case GrantState.REVOKED:
+            revoked = said.revoked
+            who = "" if revoked is None else f" by {revoked.name or revoked.person[1]}"
+            when = "" if revoked is None else f" at {rfc3339(micro(revoked.at))}"
+            what = f"was revoked{who}{when}"
+        case GrantState.USED_UP:
+            what = f"is used up: {row.used} of {row.uses}"
+        case GrantState.EXPIRED:
+            ended = row.until if row.state == GrantState.ACTIVE.value else min(row.deadline, row.until)
+            what = f"expired at {rfc3339(ended)}"
+    raise Conflict(f"grant {row.id} {what}", code=f"grant_{state.value}")

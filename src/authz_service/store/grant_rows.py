@@ -1,0 +1,260 @@
+"""A grant, its votes and its uses as rows, and back; and how a grant reads at a moment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from sqlalchemy import Row, select
+
+from authz_service.audit.columns import clean
+from authz_service.core.grants import (
+    Beneficiary,
+    Grant,
+    GrantState,
+    OneCaller,
+    OneGroup,
+    Revoked,
+    Terms,
+    Use,
+)
+from authz_service.core.holds import Pending, StageRef, Standing, Verdict, Vote, standing
+from authz_service.core.requesters import Identity
+from authz_service.errors import NotFound, Unavailable
+from authz_service.store.hold_rows import approvals_document, read_approvals, seconds, vote_detail
+from authz_service.store.schema import grant_acts, grant_uses, grants, holds
+from authz_service.store.transaction import Reader
+from authz_service.store.zone_rules import zones_of
+
+VOTE = "vote"
+REVOKE = "revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What people said of a grant: their votes, by whom of all their identities, and who revoked it."""
+
+    votes: tuple[Vote, ...]
+    voters: Mapping[str, frozenset[Identity]]
+    revoked: Revoked | None
+
+    @property
+    def makers(self) -> frozenset[Identity]:
+        """All identities of all who voted."""
+        return frozenset().union(*self.voters.values())
+
+    def of(self, identities: Collection[Identity]) -> set[str]:
+        """The ids of the votes of whoever has any of these identities."""
+        return {vote for vote, theirs in self.voters.items() if not theirs.isdisjoint(identities)}
+
+
+def terms_text(terms: Terms) -> str:
+    """Terms as JSON, in the one form that their digest is of."""
+    match terms.beneficiary:
+        case OneCaller(identity):
+            of = {"caller": list(identity)}
+        case OneGroup(issuer, name):
+            of = {"group": [issuer, name]}
+        case _ as never:
+            assert_never(never)
+    document = {
+        "for": of,
+        "api": terms.api,
+        "operation": terms.operation,
+        "model": terms.model,
+        "rules": list(terms.rules),
+        "tools": list(terms.tools),
+        "unread": list(terms.unread),
+        "template": terms.template,
+        "approvals": approvals_document(terms.approvals),
+        "uses": terms.uses,
+        "until": terms.until,
+    }
+    return json.dumps(document, sort_keys=True)
+
+
+def read_terms(text: str) -> Terms:
+    """The inverse."""
+    found = json.loads(text)
+    return Terms(
+        beneficiary=_read_beneficiary(found["for"]),
+        api=found["api"],
+        operation=found["operation"],
+        model=found["model"],
+        rules=tuple(found["rules"]),
+        tools=tuple(found["tools"]),
+        unread=tuple(found["unread"]),
+        template=found["template"],
+        approvals=read_approvals(found["approvals"]),
+        uses=found["uses"],
+        until=found["until"],
+    )
+
+
+def _read_beneficiary(of: Any) -> Beneficiary:
+    if "caller" in of:
+        issuer, subject = of["caller"]
+        return OneCaller((issuer, subject))
+    issuer, name = of["group"]
+    return OneGroup(issuer, name)
+
+
+def digest_of(text: str) -> str:
+    """What votes name terms by."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def beneficiary_text(beneficiary: Beneficiary) -> str:
+    """Whom a grant is for, as one column; ASCII JSON, so that no two share it."""
+    match beneficiary:
+        case OneCaller((issuer, subject)):
+            return json.dumps(["caller", issuer, subject])
+        case OneGroup(issuer, name):
+            return json.dumps(["group", issuer, name])
+        case _ as never:
+            assert_never(never)
+
+
+def detail_of(terms: Terms, now: int) -> str:
+    """The column `detail` of a grant that is proposed at `now`: its terms, and its zones' rules."""
+    detail: dict[str, Any] = {"terms": terms_text(terms)}
+    zones = zones_of(terms.approvals, seconds(now))
+    return json.dumps(detail | ({"zones": zones} if zones else {}))
+
+
+def grant_row(terms: Terms, detail: str, *, id: str, hold: str, seq: int, now: int) -> dict[str, Any]:
+    """The row of a grant that is proposed at `now`."""
+    waiting = stands_by(detail, (), created_at=now, now=now)
+    if not isinstance(waiting, Pending):
+        raise ValueError("a grant begins without votes")
+    return {
+        "id": id,
+        "seq": seq,
+        "changed": seq,
+        "state": GrantState.PROPOSED.value,
+        "hold": hold,
+        "beneficiary": beneficiary_text(terms.beneficiary),
+        "model": clean(terms.model),
+        "uses": terms.uses,
+        "used": 0,
+        "until": terms.until * 1_000_000,
+        "created_at": now,
+        "deadline": round(waiting.deadline * 1_000_000),
+        "detail": detail,
+    }
+
+
+def act_detail(kind: str, name: str, reason: str, counts_for: Sequence[StageRef]) -> str:
+    """The column `detail` of what somebody said of a grant."""
+    if kind == REVOKE:
+        return json.dumps({"name": name, "reason": reason})
+    return json.dumps(vote_detail(name, reason, counts_for, is_break_glass=False))
+
+
+def stands_by(detail: str, votes: Sequence[Vote], *, created_at: int, now: int) -> Standing:
+    """Where a proposal stands at `now` by these votes, whatever its column says."""
+    found = json.loads(detail)
+    return standing(
+        read_terms(found["terms"]).approvals,
+        votes,
+        opened_at=seconds(created_at),
+        now=seconds(now),
+        zones=found.get("zones", {}),
+    )
+
+
+def state_at(row: Row[Any], now: int) -> GrantState:
+    """The state of a row of `grants` at `now`: time ends a grant without anybody's doing."""
+    state = GrantState(row.state)
+    if state is GrantState.PROPOSED and min(row.deadline, row.until) <= now:
+        return GrantState.EXPIRED
+    if state is GrantState.ACTIVE and row.used >= row.uses:
+        return GrantState.USED_UP
+    return GrantState.EXPIRED if state is GrantState.ACTIVE and row.until <= now else state
+
+
+def grant_with_id(reader: Reader, grant_id: str) -> Row[Any]:
+    """The row of a grant, with the session of its hold; raises `NotFound`."""
+    rows = grant_rows(reader, [grant_id])
+    if not rows:
+        raise NotFound("there is no such grant", code="grant_not_found")
+    return rows[0]
+
+
+def grant_rows(reader: Reader, names: Sequence[str]) -> Sequence[Row[Any]]:
+    """The rows of these grants, the oldest first."""
+    wanted = grants.c.id.in_([clean(name) for name in names])
+    query = select(grants, holds.c.session).join(holds, holds.c.id == grants.c.hold)
+    return reader.read(query.where(wanted).order_by(grants.c.seq)).all()
+
+
+def said_of(reader: Reader, grant_id: str) -> Said:
+    """What people said of a grant, in order."""
+    query = select(grant_acts).where(grant_acts.c.grant_id == grant_id).order_by(grant_acts.c.seq)
+    votes: list[Vote] = []
+    voters: dict[str, frozenset[Identity]] = {}
+    revoked: Revoked | None = None
+    for row in reader.read(query):
+        detail = json.loads(row.detail)
+        person, account = _identity(row.voter), _identity(row.account)
+        if row.kind == REVOKE:
+            revoked = Revoked(person, detail["name"], detail["reason"], seconds(row.at))
+            continue
+        voters[row.id] = frozenset({person, account})
+        votes.append(
+            Vote(
+                row.id,
+                person,
+                Verdict.APPROVE,
+                "",
+                seconds(row.at),
+                tuple(StageRef(*ref) for ref in detail["counts_for"]),
+                detail["name"],
+                detail["reason"],
+            )
+        )
+    return Said(tuple(votes), voters, revoked)
+
+
+def _identity(text: str) -> Identity:
+    issuer, subject = json.loads(text)
+    return issuer, subject
+
+
+def read_grant(reader: Reader, row: Row[Any], *, with_uses: bool = False) -> Grant:
+    """A grant as it stands now; raises `Unavailable` when its terms cannot be read."""
+    said = said_of(reader, row.id)
+    try:
+        text = json.loads(row.detail)["terms"]
+        terms = read_terms(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unavailable(f"the terms of grant {row.id} are damaged", code="record_damaged") from error
+    state = state_at(row, reader.now)
+    stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=reader.now)
+    pending = stands if state is GrantState.PROPOSED and isinstance(stands, Pending) else None
+    return Grant(
+        row.id,
+        row.hold,
+        row.session,
+        terms,
+        text,
+        digest_of(text),
+        state,
+        row.changed,
+        seconds(row.created_at),
+        seconds(row.deadline),
+        row.used,
+        said.votes,
+        pending.open_stages if pending else (),
+        pending.counted if pending else (),
+        said.revoked,
+        _uses(reader, row.id) if with_uses else (),
+    )
+
+
+def _uses(reader: Reader, grant_id: str) -> tuple[Use, ...]:
+    query = select(grant_uses).where(grant_uses.c.grant_id == grant_id).order_by(grant_uses.c.number)
+    return tuple(Use(row.number, row.session, seconds(row.at)) for row in reader.read(query))

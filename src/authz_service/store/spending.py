@@ -1,0 +1,102 @@
+"""Using a grant: the release of a request that it covers and the use it costs, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.core.grants import GrantState, Held, OneCaller, OneGroup, covers
+from authz_service.core.holds import Approved
+from authz_service.core.ports import Granted, HoldDraft
+from authz_service.store.grant_rows import (
+    beneficiary_text,
+    read_grant,
+    said_of,
+    stands_by,
+    state_at,
+)
+from authz_service.store.hold_rows import seconds
+from authz_service.store.schema import grant_uses, grants, holds
+from authz_service.store.taking_up import require_ours
+from authz_service.store.transaction import Reader, Transaction
+
+
+def grant_for(reader: Reader, held: Held) -> Row[Any] | None:
+    """The grant that covers a request now, of several the one that ends first.
+
+    The row's state is not believed by itself: the votes on record must say the same.
+    """
+    return next((row for row in _candidates(reader, held) if _covers(reader, row, held)), None)
+
+
+def held_by(draft: HoldDraft) -> Held | None:
+    """What is to be held, as grants ask about it; None where none may apply."""
+    if draft.traits is None or draft.release is None:
+        return None
+    return Held(draft.caller, draft.api, draft.operation, draft.model, draft.traits, draft.approvals)
+
+
+def spend(transaction: Transaction, row: Row[Any], draft: HoldDraft) -> Granted:
+    """Record the release of the request under this grant, and one more use of it.
+
+    Raises `Conflict` where the exchange is not this process's any more, or an operator has ended it.
+    """
+    if draft.release is None:
+        raise ValueError("a release is on record, or it is none")
+    require_ours(transaction, draft.session)
+    number = row.used + 1
+    data: dict[str, Scalar] = {"grant": row.id, "number": number, "uses": row.uses}
+    used = EntryDraft(Kind.GRANT_USED, draft.session, data)
+    released = replace(draft.release, data={**draft.release.data, "grant": row.id})
+    recorded = transaction.record(*draft.entries, used, released)
+    seq = recorded.last - 1
+    use = {
+        "seq": seq,
+        "grant_id": row.id,
+        "number": number,
+        "session": draft.session,
+        "at": transaction.now,
+    }
+    transaction.change(insert(grant_uses).values(use))
+    change_grant(transaction, row, seq, {"used": number})
+    return Granted(row.id)
+
+
+def change_grant(transaction: Transaction, row: Row[Any], seq: int, values: dict[str, Any]) -> None:
+    """Compare and set; a row that changed within our transaction is a fault of ours."""
+    unchanged = (grants.c.id == row.id) & (grants.c.changed == row.changed) & (grants.c.state == row.state)
+    values = {**values, "changed": seq}
+    if transaction.change(update(grants).where(unchanged).values(values)) != 1:
+        raise RuntimeError(f"grant {row.id} changed within a transaction that no other interleaves with")
+
+
+def _candidates(reader: Reader, held: Held) -> Sequence[Row[Any]]:
+    """What may be for this caller, by the columns."""
+    caller = held.caller
+    whom = [beneficiary_text(OneCaller(caller.identity))]
+    whom += [beneficiary_text(OneGroup(caller.issuer, group)) for group in caller.groups]
+    query = (
+        select(grants, holds.c.session)
+        .join(holds, holds.c.id == grants.c.hold)
+        .where(
+            grants.c.beneficiary.in_(whom),
+            grants.c.until > reader.now,
+            grants.c.state == GrantState.ACTIVE.value,
+            grants.c.used < grants.c.uses,
+        )
+        .order_by(grants.c.until, grants.c.seq)
+    )
+    return reader.read(query).all()
+
+
+def _covers(reader: Reader, row: Row[Any], held: Held) -> bool:
+    if state_at(row, reader.now) is not GrantState.ACTIVE:
+        return False
+    said, grant = said_of(reader, row.id), read_grant(reader, row)
+    stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=reader.now)
+    is_agreed = isinstance(stands, Approved) and row.used < grant.terms.uses
+    return is_agreed and covers(grant.terms, held, said.makers, now=seconds(reader.now))

@@ -1,0 +1,194 @@
+"""The rows of `grants`, `grant_acts` and `grant_uses` held against what the entries make of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table, func, select
+
+from authz_service.audit.columns import clean
+from authz_service.audit.draft import Kind
+from authz_service.audit.entry import microseconds
+from authz_service.audit.forgotten import Forgotten
+from authz_service.audit.retention import Retention
+from authz_service.audit.walk import Seen
+from authz_service.core.grants import GrantState
+from authz_service.store.grant_rows import REVOKE, VOTE, act_detail, beneficiary_text, read_terms
+from authz_service.store.hold_rows import read_stage
+from authz_service.store.record_reader import RecordReader
+from authz_service.store.schema import grant_acts, grant_uses, grants
+from authz_service.store.verify_payloads import Say, Wanted
+
+_KINDS = {Kind.GRANT_VOTED.value: VOTE, Kind.GRANT_REVOKED.value: REVOKE}
+_OF_GRANTS = frozenset(
+    {*_KINDS, *(k.value for k in (Kind.GRANT_PROPOSED, Kind.GRANT_CREATED, Kind.GRANT_USED))}
+)
+_Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Grant:
+    """What its row has to say; `is_gone` where a tombstone says that its rows were taken."""
+
+    row: _Row
+    is_gone: bool
+
+
+class GrantsCheck:
+    """Feed `page` with all entries in order, then ask `end`.
+
+    In memory is what there is of grants, which people make: few beside what goes through.
+    """
+
+    def __init__(self, reader: RecordReader, say: Say, forgotten: Forgotten) -> None:
+        self._reader, self._say, self._forgotten = reader, say, forgotten
+        self._has_purged_entries = any(p.retention is Retention.ENTRIES for p in forgotten.purges)
+        self._grants: dict[str, _Grant] = {}
+        self._acts: dict[int, _Row] = {}
+        self._uses: dict[int, _Row] = {}
+        self._using: tuple[str, str] | None = None
+
+    def page(self, seen: Sequence[Seen], payloads: Mapping[Wanted, bytes]) -> None:
+        """Follow what these entries do to grants."""
+        for entry in seen:
+            kind = entry.document["kind"]
+            if self._using is not None or kind == Kind.REQUEST_RELEASED:
+                self._follow_release(entry)
+            if kind not in _OF_GRANTS:
+                continue
+            try:
+                self._follow(entry, payloads)
+            except (KeyError, ValueError, TypeError):
+                if self._has_purged_entries and entry.document["data"].get("grant") not in self._grants:
+                    continue  # the entry that it was proposed with has gone before
+                self._say(f"entry {entry.sequence}", "does not say what became of its grant")
+
+    def end(self) -> None:
+        """Compare all rows; there may be no others."""
+        known = {name: grant.row for name, grant in self._grants.items() if not grant.is_gone}
+        self._compare(grants, "grant", "id", known)
+        for table, what, said in ((grant_acts, "act", self._acts), (grant_uses, "use", self._uses)):
+            left = {seq: row for seq, row in said.items() if not self._grants[row["grant_id"]].is_gone}
+            self._compare(table, f"grant's {what} of entry", "seq", left)
+
+    def _follow(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> None:
+        kind, data = entry.document["kind"], entry.document["data"]
+        if kind == Kind.GRANT_PROPOSED:
+            self._proposed(entry, payloads)
+            return
+        grant = self._grants[data["grant"]]
+        if kind in _KINDS:
+            self._acted(entry, grant, payloads)
+        elif kind == Kind.GRANT_CREATED:
+            grant.row["state"] = GrantState.ACTIVE.value
+        else:
+            self._used(entry, grant)
+        grant.row["changed"] = entry.sequence
+
+    def _proposed(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> None:
+        document, data = entry.document, entry.document["data"]
+        row: _Row = {
+            "id": data["grant"],
+            "seq": entry.sequence,
+            "changed": entry.sequence,
+            "state": GrantState.PROPOSED.value,
+            "hold": data["hold"],
+            "uses": data["uses"],
+            "used": 0,
+            "until": microseconds(data["until"]),
+            "created_at": microseconds(document["at"]),
+            "deadline": microseconds(data["deadline"]),
+        }
+        detail = payloads.get((entry.sequence, "detail"))
+        if detail is not None:
+            terms = read_terms(json.loads(detail)["terms"])
+            of = beneficiary_text(terms.beneficiary)
+            row |= {"detail": detail.decode(), "beneficiary": of, "model": clean(terms.model)}
+        # A grant goes with the hold that it was made from.
+        is_gone = self._forgotten.took_payloads(data["opened"], document["session"], data["person"])
+        self._grants[data["grant"]] = _Grant(row, is_gone)
+
+    def _acted(self, entry: Seen, grant: _Grant, payloads: Mapping[Wanted, bytes]) -> None:
+        document, data = entry.document, entry.document["data"]
+        kind = _KINDS[document["kind"]]
+        row: _Row = {
+            "seq": entry.sequence,
+            "id": data["act"],
+            "grant_id": data["grant"],
+            "hold": grant.row["hold"],
+            "kind": kind,
+            "idempotency_key": data["key"],
+            "at": microseconds(document["at"]),
+        }
+        voter = payloads.get((entry.sequence, "voter"))
+        if voter is not None:
+            told = json.loads(voter)
+            reason = payloads.get((entry.sequence, "reason"), b"").decode()
+            stages = [read_stage(text) for text in data.get("stages", ())]
+            row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
+            row["detail"] = act_detail(kind, told["name"], reason, stages)
+        self._acts[entry.sequence] = row
+        if kind == REVOKE:
+            grant.row["state"] = GrantState.REVOKED.value
+        else:
+            grant.row["deadline"] = microseconds(data["deadline"])
+
+    def _used(self, entry: Seen, grant: _Grant) -> None:
+        document, data, row = entry.document, entry.document["data"], grant.row
+        at, name = microseconds(document["at"]), f"grant {row['id']}"
+        row["used"] += 1
+        if data["number"] != row["used"] or row["used"] > row["uses"]:
+            self._say(name, f"has more uses than it was made for, or not all of them: entry {entry.sequence}")
+        if row["state"] != GrantState.ACTIVE.value or at >= row["until"]:
+            self._say(name, f"was used while it was not in force: entry {entry.sequence}")
+        self._uses[entry.sequence] = {
+            "seq": entry.sequence,
+            "grant_id": data["grant"],
+            "number": data["number"],
+            "session": document["session"],
+            "at": at,
+        }
+        self._using = (data["grant"], document["session"])
+
+    def _follow_release(self, entry: Seen) -> None:
+        """A use and the release that it is for stand next to each other, and neither alone."""
+        document = entry.document
+        is_release = document["kind"] == Kind.REQUEST_RELEASED
+        released = (document["data"].get("grant"), document["session"]) if is_release else (None, None)
+        if released[0] is not None and released != self._using:
+            self._say(f"entry {entry.sequence}", "is a release under a grant, and no use of it")
+        elif self._using is not None and released != self._using:
+            self._say(f"entry {entry.sequence - 1}", "is a use of a grant, and no release follows it")
+        self._using = None
+
+    def _compare(self, table: Table, what: str, key: str, derived: Mapping[Any, _Row]) -> None:
+        left = dict(derived)
+        strays = 0
+        for row in self._rows(table):
+            expected = left.pop(row[key], None)
+            if expected is None:
+                strays += 1
+                continue
+            for column, value in expected.items():
+                if row[column] != value:
+                    name = f"{what} {row[key]}"
+                    self._say(name, f"its column {column} is not what its entries make of it")
+        for name in left:
+            self._say(f"{what} {name}", "has an entry, and no row")
+        if strays:
+            self._say(table.name, f"{strays} are there that no entry tells of")
+
+    def _rows(self, table: Table) -> Iterator[Mapping[str, Any]]:
+        column = table.c.seq
+        after = -1
+        while rows := self._reader.read(
+            select(table).where(column > after).order_by(column).limit(1000)
+        ).all():
+            yield from (dict(row._mapping) for row in rows)
+            after = rows[-1].seq
+        strays = self._reader.read(select(func.count()).select_from(table).where(column < 0)).scalar_one()
+        if strays:
+            self._say(table.name, f"{strays} have a number below 0")
