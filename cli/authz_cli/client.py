@@ -63,21 +63,21 @@ class Client:
         if found is not None:
             return found
         listed = self.holds(holds_pb2.ListHoldsRequest(id_prefix=name))
-        request.id = _only("hold", name, (hold.id for hold, _ in listed))
+        request.id = only_one("hold", name, (hold.id for hold, _ in listed))
         return self._call(lambda m: self.holds_api.GetHold(request, timeout=PATIENCE, metadata=m))
 
     def hold_id(self, name: str) -> str:
         """The id of the hold that `name` is, or is a beginning of, without reading what it holds."""
         request = holds_pb2.ListHoldsRequest(id_prefix=name)
         found = (hold.id for hold, _ in self.holds(request))
-        return _only("hold", name, found, whole=True)
+        return only_one("hold", name, found, whole=True)
 
     def approve(
         self, hold: str, *, digest: str, reason: str, break_glass: bool = False
     ) -> holds_pb2.ApproveHoldResponse:
         """Vote for; sent again when the server does not answer."""
         request = holds_pb2.ApproveHoldRequest(
-            id=hold, digest=digest, reason=reason, idempotency_key=_key(), break_glass=break_glass
+            id=hold, digest=digest, reason=reason, idempotency_key=new_key(), break_glass=break_glass
         )
         return self._vote(lambda m: self.holds_api.ApproveHold(request, timeout=PATIENCE, metadata=m))
 
@@ -86,38 +86,38 @@ class Client:
     ) -> holds_pb2.RejectHoldResponse:
         """Vote against; sent again when the server does not answer."""
         request = holds_pb2.RejectHoldRequest(
-            id=hold, digest=digest, reason=reason, idempotency_key=_key(), break_glass=break_glass
+            id=hold, digest=digest, reason=reason, idempotency_key=new_key(), break_glass=break_glass
         )
         return self._vote(lambda m: self.holds_api.RejectHold(request, timeout=PATIENCE, metadata=m))
 
     def decide(self, request: holds_pb2.DecideHoldsRequest) -> holds_pb2.DecideHoldsResponse:
         """The same vote on many holds; sent again when the server does not answer."""
-        request.idempotency_key = _key()
+        request.idempotency_key = new_key()
         return self._vote(lambda m: self.holds_api.DecideHolds(request, timeout=LONG_PATIENCE, metadata=m))
 
     def withdraw(self, hold: str, *, reason: str) -> holds_pb2.WithdrawVoteResponse:
         """Take one's votes back."""
-        request = holds_pb2.WithdrawVoteRequest(id=hold, reason=reason, idempotency_key=_key())
+        request = holds_pb2.WithdrawVoteRequest(id=hold, reason=reason, idempotency_key=new_key())
         return self._vote(lambda m: self.holds_api.WithdrawVote(request, timeout=PATIENCE, metadata=m))
 
     def claim(self, hold: str) -> holds_pb2.ClaimHoldResponse:
         """Say that one looks at it."""
-        request = holds_pb2.ClaimHoldRequest(id=hold, idempotency_key=_key())
+        request = holds_pb2.ClaimHoldRequest(id=hold, idempotency_key=new_key())
         return self._vote(lambda m: self.holds_api.ClaimHold(request, timeout=PATIENCE, metadata=m))
 
     def release_claim(self, hold: str) -> holds_pb2.ReleaseClaimResponse:
         """Say that one looks at it no longer."""
-        request = holds_pb2.ReleaseClaimRequest(id=hold, idempotency_key=_key())
+        request = holds_pb2.ReleaseClaimRequest(id=hold, idempotency_key=new_key())
         return self._vote(lambda m: self.holds_api.ReleaseClaim(request, timeout=PATIENCE, metadata=m))
 
     def comment(self, hold: str, *, text: str) -> holds_pb2.CommentHoldResponse:
         """Write to the other reviewers."""
-        request = holds_pb2.CommentHoldRequest(id=hold, text=text, idempotency_key=_key())
+        request = holds_pb2.CommentHoldRequest(id=hold, text=text, idempotency_key=new_key())
         return self._vote(lambda m: self.holds_api.CommentHold(request, timeout=PATIENCE, metadata=m))
 
     def review(self, hold: str, *, reason: str) -> holds_pb2.ReviewHoldResponse:
         """Review what somebody decided alone."""
-        request = holds_pb2.ReviewHoldRequest(id=hold, reason=reason, idempotency_key=_key())
+        request = holds_pb2.ReviewHoldRequest(id=hold, reason=reason, idempotency_key=new_key())
         return self._vote(lambda m: self.holds_api.ReviewHold(request, timeout=PATIENCE, metadata=m))
 
     def edit(
@@ -135,14 +135,14 @@ class Client:
         """
         edited = [holds_pb2.AnswerText(name=name, text=text) for name, text in (texts or {}).items()]
         request = holds_pb2.EditHoldRequest(
-            id=hold, digest=digest, body=body, texts=edited, reason=reason, idempotency_key=_key()
+            id=hold, digest=digest, body=body, texts=edited, reason=reason, idempotency_key=new_key()
         )
         return self._vote(lambda m: self.holds_api.EditHold(request, timeout=PATIENCE, metadata=m))
 
     def respond(self, hold: str, *, digest: str, text: str, reason: str) -> holds_pb2.RespondHoldResponse:
         """Answer in the place of the model; sent again when the server does not answer."""
         request = holds_pb2.RespondHoldRequest(
-            id=hold, digest=digest, text=text, reason=reason, idempotency_key=_key()
+            id=hold, digest=digest, text=text, reason=reason, idempotency_key=new_key()
         )
         return self._vote(lambda m: self.holds_api.RespondHold(request, timeout=PATIENCE, metadata=m))
 
@@ -173,7 +173,7 @@ class Client:
         if found is not None:
             return found
         listed = self.sessions(sessions_pb2.ListSessionsRequest(id_prefix=name))
-        only = _only("session", name, (session.id for session in listed))
+        only = only_one("session", name, (session.id for session in listed))
         return self._call(lambda m: self._read_session(only, why, m))
 
     def policy(self, digest: str) -> bytes | None:
@@ -297,7 +297,7 @@ def _call_of(error: object) -> grpc.Call | None:
     return error if isinstance(error, grpc.Call) else None
 
 
-def _only(noun: str, name: str, ids: Iterator[str], *, whole: bool = False) -> str:
+def only_one(noun: str, name: str, ids: Iterator[str], *, whole: bool = False) -> str:
     """The one id that begins with `name`; with `whole`, one that is `name` itself comes first."""
     # The server filters; what it names must still begin with what was typed, or another thing is decided.
     matches = [i for i in ids if i.startswith(name)] if whole and name else _two(name, ids)
@@ -314,7 +314,8 @@ def _two(name: str, ids: Iterator[str]) -> list[str]:
     return list(islice((i for i in ids if name and i.startswith(name)), 2))
 
 
-def _key() -> str:
+def new_key() -> str:
+    """An idempotency key: a call that is sent again with it is one."""
     return str(uuid.uuid4())
 
 

@@ -31,6 +31,7 @@ NOUNS = {
     "token": Noun("authz_cli.token", "Print your token for the gateway, sign one, or withdraw anybody's."),
     "key": Noun("authz_cli.key", "Make, rotate and revoke API keys of the gateway's own."),
     "hold": Noun("authz_cli.hold", "List, read, approve and reject requests that wait."),
+    "grant": Noun("authz_cli.grant", "Let the same kind of request through for a while."),
     "notify": Noun("authz_cli.notify", "See what receivers were told of holds, and send it again."),
     "session": Noun("authz_cli.session", "Read the record of exchanges."),
     "record": Noun("authz_service.commands.record", "Purge, erase or keep what is on record."),

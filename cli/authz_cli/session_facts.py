@@ -22,11 +22,12 @@ ACTS = {
     "hold.responded": "answered in place of the model",
     "hold.reviewed": "reviewed",
 }
+GRANTS = ("grant.proposed", "grant.voted", "grant.created", "grant.revoked", "grant.used")
 _HOLD_ENDS = {
     "hold.approved": "approved",
     "hold.rejected": "rejected",
     "hold.expired": "expired: nobody decided in time",
-    "hold.superseded": "superseded by the same request of the same person",
+    "hold.superseded": "superseded by the same request of the same person, or by a grant",
     "hold.killed": "ended: an operator ended the request",
 }
 
@@ -113,6 +114,24 @@ def _decision(session: sessions_pb2.Session, story: Story) -> Facts:
         yield "Policy", str(decided[-1].data.get("policy", "-"))[:SHORT_DIGEST]
 
 
+def grant_line(event: Event) -> str:
+    """The use of a grant, or what people did about one."""
+    data = event.data
+    who = event.named("voter") or "somebody whose name is gone"
+    said = f", saying: {event.said()}" if event.said() else ""
+    match event.kind:
+        case "grant.used":
+            return f"let through under {data.get('grant')}, use {data.get('number')} of {data.get('uses')}"
+        case "grant.voted":
+            return f"{data.get('grant')}: vote for, by {who}{said}"
+        case "grant.revoked":
+            return f"{data.get('grant')}: revoked by {who}{said}"
+        case "grant.proposed":
+            return f"{data.get('grant')}: proposed for {data.get('uses')} uses until {data.get('until')}"
+        case _:
+            return f"{data.get('grant')}: in force"
+
+
 def _hold(session: sessions_pb2.Session, story: Story, now: datetime) -> Facts:
     opened = story.first("hold.opened", "hold.attached")
     if session.hold:
@@ -122,6 +141,8 @@ def _hold(session: sessions_pb2.Session, story: Story, now: datetime) -> Facts:
         yield "Vote", f"{vote_line(vote)}, {moment(vote.at, now=now)}"
     for act in story.all(*ACTS):
         yield "Then", f"{act_line(act)}, {moment(act.at, now=now)}"
+    for event in story.all(*GRANTS):
+        yield "Grant", f"{grant_line(event)}, {moment(event.at, now=now)}"
     ends = story.all(*_HOLD_ENDS)
     if ends:  # the last: an approval may have been taken back
         yield "Outcome", _HOLD_ENDS[ends[-1].kind]

@@ -12,7 +12,15 @@ from datetime import datetime, timedelta
 from authz_api.v1 import sessions_pb2
 from authz_cli.conversation import conversation
 from authz_cli.safe_text import safe_line, wrapped
-from authz_cli.session_facts import ACTS, act_line, decision_line, span, vote_line
+from authz_cli.session_facts import (
+    ACTS,
+    GRANTS,
+    act_line,
+    decision_line,
+    grant_line,
+    span,
+    vote_line,
+)
 from authz_cli.session_story import Event, Story
 from authz_cli.streamed import Pieces, joined
 from authz_cli.typist import Typist
@@ -125,6 +133,8 @@ def _told(session: sessions_pb2.Session, event: Event) -> Iterator[str]:
             yield f"vote: {vote_line(event)}"
         case kind if kind in ACTS:
             yield act_line(event)
+        case kind if kind in GRANTS:
+            yield grant_line(event)
         case "request.refused":
             yield f"refused: {data.get('code', '-')}, status {data.get('status', '-')}"
         case "answer.started":

@@ -1,4 +1,4 @@
-"""Times as people type them: an instant, or how long ago."""
+"""Times as people type them: an instant, how long ago, or how long from now."""
 
 from __future__ import annotations
 
@@ -28,6 +28,25 @@ class When(click.ParamType[datetime]):
             return datetime.fromisoformat(text).astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail("say a time (2026-11-21T14:00), a day (2026-11-21), or how long ago (90min, 3h, 7d)")
+
+
+class Until(click.ParamType[datetime]):
+    """`90min`, `3h`, `7d` from now, or a time as `When` takes it."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """In UTC; fails with what can be typed."""
+        if isinstance(value, datetime):
+            return value
+        text = str(value).strip()
+        span = _AGO.fullmatch(text)
+        if span is not None:
+            return datetime.now(UTC) + timedelta(seconds=int(span[1]) * _UNITS[span[2]])
+        try:
+            return datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail("say a time (2026-11-21T14:00), a day (2026-11-21), or how long (90min, 3h, 7d)")
 
 
 class Span(click.ParamType[float]):

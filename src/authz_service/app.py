@@ -61,6 +61,7 @@ from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_
 from authz_service.servers.notify_metrics import NotifyMetrics
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls
+from authz_service.servers.review_grants import GrantReview
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
 from authz_service.servers.review_notifications import NotificationReview
@@ -330,6 +331,7 @@ async def _keep(base: _Base, record: Record, service: Service) -> str:
         index=indexing,
         keys=_key_review(base, service),
         logins=LoginReview.of(config),
+        grants=lambda calls: GrantReview(store, calls, lambda: service.loaded.config.approvals),
         notifications=lambda calls: NotificationReview(store, calls, notifying),
         scanner=service.scanner,
         record=lambda calls: RecordReview(

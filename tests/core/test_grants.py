@@ -120,7 +120,7 @@ def test_it_is_of_no_use_to_whoever_voted_for_it(maker: tuple[str, str], caller:
 def test_a_grant_without_uses_approvals_or_rules_cannot_be_made() -> None:
     for changed in ({"uses": 0}, {"uses": 10_001}, {"approvals": ()}, {"rules": ()}):
         with pytest.raises(ValueError, match="grant"):
-            replace(TERMS, **changed)  # type: ignore[arg-type]  # each names a field of it
+            replace(TERMS, **changed)
 
 
 NAMES = st.sets(st.sampled_from("abc")).map(lambda names: tuple(sorted(names)))

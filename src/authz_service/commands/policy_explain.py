@@ -41,6 +41,7 @@ class Recorded:
     """What the record has of one decision. `at` in seconds since the epoch.
 
     `asked` are the findings of the request, for a decision about its answer; None for one about a request.
+    `grant` is the one under which what was to be held went through.
     """
 
     at: float
@@ -50,6 +51,7 @@ class Recorded:
     path: str
     body: bytes | None
     asked: Mapping[str, Any] | None = None
+    grant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Explained:
     now: str = ""
     notes: Sequence[str] = ()
     about: str = "request"
+    grant: str = ""
+    """The grant that let it through, where one did."""
 
     def as_json(self) -> dict[str, object]:
         """For scripts."""
@@ -97,11 +101,14 @@ class Explained:
             "now": self.now,
             "rules": rules,
             "notes": list(self.notes),
+            "grant": self.grant or None,
         }
 
     def lines(self) -> Iterator[str]:
         """For people; texts of others are not made safe yet."""
         yield f"the {self.about}: {self.effect} by rule {self.rule}, policy {self.policy}"
+        if self.grant:
+            yield f"let through under grant {self.grant}, without asking anybody; see: authz grant show"
         if self.now:
             yield f"computed again from the record: {self.now}"
         for note in self.notes:
@@ -116,7 +123,7 @@ class Explained:
 def explain(recorded: Recorded, file: bytes | None) -> Explained:
     """The decision by the rules of `file`, the configuration of its time; None when it is not kept."""
     about = "request" if recorded.asked is None else "answer"
-    return replace(_explain(recorded, file), about=about)
+    return replace(_explain(recorded, file), about=about, grant=recorded.grant)
 
 
 def _explain(recorded: Recorded, file: bytes | None) -> Explained:

@@ -44,7 +44,8 @@ def _recorded(story: Story, decided: list[Event], *, method: str, path: str) -> 
     caller = received.payloads.get("caller") if received is not None else None
     body = story.body
     asked: Mapping[str, Any] = {}
-    for event in decided:
+    granted = _granted(story)
+    for index, event in enumerate(decided):
         is_answer = event.kind == "answer.decided"
         if not is_answer:
             asked = event.data.get("findings", {})
@@ -56,4 +57,17 @@ def _recorded(story: Story, decided: list[Event], *, method: str, path: str) -> 
             path=path,
             body=None if body is None else body[1],
             asked=asked if is_answer else None,
+            grant=granted.get(index, ""),
         )
+
+
+def _granted(story: Story) -> dict[int, str]:
+    """By the position of a decision: the grant that was used upon it."""
+    granted: dict[int, str] = {}
+    decisions = 0
+    for event in story.events:
+        if event.kind in ("request.decided", "answer.decided"):
+            decisions += 1
+        elif event.kind == "grant.used":
+            granted[decisions - 1] = str(event.data.get("grant", ""))
+    return granted

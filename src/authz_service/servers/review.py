@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc
 
+from authz_api.v1.grants_pb2_grpc import add_GrantServiceServicer_to_server
 from authz_api.v1.holds_pb2_grpc import add_HoldServiceServicer_to_server
 from authz_api.v1.keys_pb2_grpc import add_KeyServiceServicer_to_server
 from authz_api.v1.logins_pb2_grpc import add_LoginServiceServicer_to_server
@@ -27,6 +28,7 @@ from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_wi
 from authz_service.servers.review_context import Contexts
 from authz_service.servers.review_deciding import Reviser
 from authz_service.servers.review_feed import HoldFeed
+from authz_service.servers.review_grants import GrantReview
 from authz_service.servers.review_holds import HoldReview
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
@@ -64,9 +66,9 @@ class _Unindexed:
 class ReviewServer:
     """What the review API needs. `roles` and `limits` are asked anew for each call.
 
-    Without `tokens` none can be withdrawn, without `keys` no API key be made, without `record` nothing be
-    purged, erased or exported, without `index` no text be searched, without `logins` nobody be told where to
-    log in.
+    Without `grants` none can be made, without `tokens` none be withdrawn, without `keys` no API key be made,
+    without `record` nothing be purged, erased or exported, without `index` no text be searched, without
+    `logins` nobody be told where to log in.
     `recheck` refuses one that was, while its call still runs. `news` takes what is to be called when holds
     have changed.
 
@@ -82,6 +84,7 @@ class ReviewServer:
     reviser: Reviser
     clock: Callable[[], float] = time.time
     poll: float = 0.5
+    grants: Callable[[Calls], GrantReview] | None = None
     tokens: Callable[[Calls], TokenReview] | None = None
     keys: Callable[[Calls], KeyReview] | None = None
     logins: LoginReview | None = None
@@ -110,6 +113,8 @@ class ReviewServer:
         add_SessionServiceServicer_to_server(
             SessionReview(self.store, calls, self.index, self.poll, lambda: feed.is_closed), server
         )
+        if self.grants is not None:
+            add_GrantServiceServicer_to_server(self.grants(calls), server)
         if self.tokens is not None:
             add_TokenServiceServicer_to_server(self.tokens(calls), server)
         if self.keys is not None:

@@ -75,7 +75,7 @@ def hold_message(
         waiting=waiting,
         previous=safe_text(hold.previous or ""),
         released_to=safe_text(hold.released_to or ""),
-        may_vote_in=[_ref(ref) for ref in may_vote_in],
+        may_vote_in=[ref_message(ref) for ref in may_vote_in],
         unread=[_unread(value) for value in unread],
         answer=None if hold.answer is None else _answer(hold.answer),
         acts=[_act(act) for act in hold.acts],
@@ -184,7 +184,7 @@ def _stage(hold: HoldSummary, ref: StageRef, stage: Stage) -> holds_pb2.Stage:
     later = replace(ref, is_escalated=True)
     is_open = ref in hold.open_stages
     message = holds_pb2.Stage(
-        ref=_ref(ref),
+        ref=ref_message(ref),
         reviewers=safe_text(stage.reviewers),
         votes=stage.votes,
         within=_duration(stage.within),
@@ -234,7 +234,7 @@ def vote_message(vote: Vote) -> holds_pb2.Vote:
         digest=safe_text(vote.digest),
         reason=safe_text(vote.reason),
         at=timestamp(vote.at),
-        counts_for=[_ref(ref) for ref in vote.counts_for],
+        counts_for=[ref_message(ref) for ref in vote.counts_for],
         break_glass=vote.is_break_glass,
         withdrawn_at=None if vote.withdrawn_at is None else timestamp(vote.withdrawn_at),
         is_void=vote.is_void,
@@ -257,7 +257,8 @@ def _act(act: Act) -> holds_pb2.Act:
     )
 
 
-def _ref(ref: StageRef) -> holds_pb2.StageRef:
+def ref_message(ref: StageRef) -> holds_pb2.StageRef:
+    """A stage by name and position."""
     return holds_pb2.StageRef(
         approval=safe_text(ref.approval), stage=ref.stage, is_escalated=ref.is_escalated
     )

@@ -57,7 +57,7 @@ def hold_query(request: pb.ListHoldsRequest, *, page_token: str | None = None) -
         model=request.model,
         rule=request.rule,
         review=_review(request.review),
-        page_size=_page_size(request.page_size),
+        page_size=page_size(request.page_size),
         page_token=request.page_token if page_token is None else page_token,
     )
 
@@ -77,7 +77,7 @@ def session_query(request: sessions_pb2.ListSessionsRequest) -> SessionQuery:
         since=_seconds(request.since) if request.HasField("since") else None,
         until=_seconds(request.until) if request.HasField("until") else None,
         text=_searched(request.text),
-        page_size=_page_size(request.page_size),
+        page_size=page_size(request.page_size),
         page_token=request.page_token,
     )
 
@@ -186,5 +186,6 @@ def _seconds(at: Timestamp) -> float:
     return min(max(at.seconds + at.nanos / 1e9, -62_135_596_800.0), 253_402_300_799.0)
 
 
-def _page_size(asked: int) -> int:
+def page_size(asked: int) -> int:
+    """How many items of a list a page has, for what was asked for."""
     return min(asked, MAX_PAGE) or DEFAULT_PAGE

@@ -147,12 +147,13 @@ class SessionReview(SessionServiceServicer):
         async with answering(context):
             standing = await self.calls.standing(context)
             standing.require_killer()
-            entry = _killing(request.id, kill_reason(request.reason), standing.person)
+            entry = killing(request.id, kill_reason(request.reason), standing.person)
             killed = await self.store.kill(request.id, entry)
             return pb.KillSessionResponse(session=session_message(killed))
 
 
-def _killing(session: str, reason: str, operator: Caller) -> EntryDraft:
+def killing(session: str, reason: str, operator: Caller) -> EntryDraft:
+    """The entry by which a session is to end; the caller reads the reason."""
     payloads = {"operator": caller_payload(operator), "reason": reason.encode(errors="replace")}
     return EntryDraft(Kind.SESSION_KILLED, session, payloads=payloads, subject=operator.identity)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from sqlalchemy import Row, select
@@ -234,6 +234,7 @@ def read_grant(reader: Reader, row: Row[Any], *, with_uses: bool = False) -> Gra
         raise Unavailable(f"the terms of grant {row.id} are damaged", code="record_damaged") from error
     state = state_at(row, reader.now)
     stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=reader.now)
+    digest = digest_of(text)
     pending = stands if state is GrantState.PROPOSED and isinstance(stands, Pending) else None
     return Grant(
         row.id,
@@ -241,13 +242,13 @@ def read_grant(reader: Reader, row: Row[Any], *, with_uses: bool = False) -> Gra
         row.session,
         terms,
         text,
-        digest_of(text),
+        digest,
         state,
         row.changed,
         seconds(row.created_at),
         seconds(row.deadline),
         row.used,
-        said.votes,
+        tuple(replace(vote, digest=digest) for vote in said.votes),
         pending.open_stages if pending else (),
         pending.counted if pending else (),
         said.revoked,

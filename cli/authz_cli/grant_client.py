@@ -1,0 +1,64 @@
+"""Calls of the GrantService, as those of `client`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from authz_api.v1 import grants_pb2 as pb
+from authz_api.v1.grants_pb2_grpc import GrantServiceStub
+from authz_api.v1.holds_pb2_grpc import HoldServiceStub
+from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
+from authz_cli.client import PATIENCE, Client, channel_to, new_key, only_one
+from authz_cli.options import Target
+
+
+@dataclass(frozen=True, slots=True)
+class GrantClient(Client):
+    """One connection. Every method raises `Failure`."""
+
+    grants_api: GrantServiceStub
+
+    def grants(self, request: pb.ListGrantsRequest) -> Iterator[tuple[pb.Grant, pb.ListGrantsResponse]]:
+        """All pages, newest first: each grant with the page that it came on."""
+        while True:
+            page = self._call(lambda m: self.grants_api.ListGrants(request, timeout=PATIENCE, metadata=m))
+            yield from ((grant, page) for grant in page.grants)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def grant(self, name: str) -> pb.GetGrantResponse:
+        """One grant with its uses, by its id or by a beginning of it that no other has."""
+        request = pb.GetGrantRequest(id=name)
+        found = self._found(lambda m: self.grants_api.GetGrant(request, timeout=PATIENCE, metadata=m))
+        if found is not None:
+            return found
+        listed = self.grants(pb.ListGrantsRequest(id_prefix=name))
+        request.id = only_one("grant", name, (grant.id for grant, _ in listed))
+        return self._call(lambda m: self.grants_api.GetGrant(request, timeout=PATIENCE, metadata=m))
+
+    def create(self, request: pb.CreateGrantRequest) -> pb.CreateGrantResponse:
+        """Vote for terms; sent again when the server does not answer."""
+        request.idempotency_key = new_key()
+        return self._vote(lambda m: self.grants_api.CreateGrant(request, timeout=PATIENCE, metadata=m))
+
+    def agree(self, grant: str, *, digest: str, reason: str) -> pb.ApproveGrantResponse:
+        """Vote for a proposal; sent again when the server does not answer."""
+        request = pb.ApproveGrantRequest(id=grant, digest=digest, reason=reason, idempotency_key=new_key())
+        return self._vote(lambda m: self.grants_api.ApproveGrant(request, timeout=PATIENCE, metadata=m))
+
+    def revoke(self, grant: str, *, reason: str, is_to_kill: bool) -> pb.RevokeGrantResponse:
+        """End one; sent again when the server does not answer."""
+        request = pb.RevokeGrantRequest(id=grant, reason=reason, kill=is_to_kill, idempotency_key=new_key())
+        return self._vote(lambda m: self.grants_api.RevokeGrant(request, timeout=PATIENCE, metadata=m))
+
+
+@contextmanager
+def connect(target: Target) -> Iterator[GrantClient]:
+    """A client for the server that `target` leads to; the connection is made by the first call."""
+    with channel_to(target) as (login, channel):
+        yield GrantClient(
+            login, HoldServiceStub(channel), SessionServiceStub(channel), GrantServiceStub(channel)
+        )

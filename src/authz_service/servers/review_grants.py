@@ -1,0 +1,146 @@
+"""The GrantService of authz.v1: reviewers make, look at and end grants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from authz_api.v1 import grants_pb2 as pb
+from authz_api.v1.grants_pb2_grpc import GrantServiceServicer
+from authz_service.core.grant_terms import terms_from
+from authz_service.core.grants import Grant, GrantStore, Maker
+from authz_service.core.holds import Approval
+from authz_service.core.ports import HoldSummary, Store
+from authz_service.errors import Forbidden, NotFound
+from authz_service.servers.grant_messages import grant_message, grant_query, wanted
+from authz_service.servers.review_calls import Calls, Context, answering
+from authz_service.servers.review_messages import timestamp
+from authz_service.servers.review_requests import kill_reason, read_digest, read_text
+from authz_service.servers.review_sessions import killing
+from authz_service.servers.roles import Standing
+
+MAX_PAGES_FOR_ONE = 20  # of the store's, for one of ours: grants that are not for the caller leave gaps
+
+
+class HoldsAndGrants(Store, GrantStore, Protocol):
+    """What the service asks of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantReview(GrantServiceServicer):
+    """`approvals` are the definitions of the configuration in force."""
+
+    store: HoldsAndGrants
+    calls: Calls
+    approvals: Callable[[], Collection[Approval]]
+
+    async def CreateGrant(self, request: pb.CreateGrantRequest, context: Context) -> pb.CreateGrantResponse:
+        """One vote for terms made from a hold."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            read_digest(request.digest)
+            asked = wanted(request)
+            hold = standing.visible((await self.store.summaries([request.hold])).get(request.hold))
+            by = _voter(standing, hold, request.reason, request.idempotency_key)
+            terms = terms_from(hold, asked)
+            made = await self.store.propose_grant(hold.id, terms=terms, shown=request.digest, by=by)
+            return pb.CreateGrantResponse(grant=self._message(made, standing, hold), as_of=await self._now())
+
+    async def ApproveGrant(
+        self, request: pb.ApproveGrantRequest, context: Context
+    ) -> pb.ApproveGrantResponse:
+        """One more vote for a proposal."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            read_digest(request.digest)
+            grant, hold = await self._visible(standing, request.id)
+            by = _voter(standing, hold, request.reason, request.idempotency_key)
+            made = await self.store.approve_grant(grant.id, digest=request.digest, by=by)
+            return pb.ApproveGrantResponse(grant=self._message(made, standing, hold), as_of=await self._now())
+
+    async def GetGrant(self, request: pb.GetGrantRequest, context: Context) -> pb.GetGrantResponse:
+        """One, with its uses; or NOT_FOUND."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            grant, hold = await self._visible(standing, request.id)
+            return pb.GetGrantResponse(grant=self._message(grant, standing, hold), as_of=await self._now())
+
+    async def ListGrants(self, request: pb.ListGrantsRequest, context: Context) -> pb.ListGrantsResponse:
+        """Only what the caller may see; a page may be short."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            query = grant_query(request)
+            for _ in range(MAX_PAGES_FOR_ONE):
+                page = await self.store.grants(query)
+                holds = await self.store.summaries({grant.hold for grant in page.items})
+                seen = [grant for grant in page.items if _sees(standing, holds, grant)]
+                if seen or not page.next_page_token:
+                    break
+                query = grant_query(request, page_token=page.next_page_token)
+            return pb.ListGrantsResponse(
+                grants=[self._message(grant, standing, holds[grant.hold]) for grant in seen],
+                next_page_token=page.next_page_token,
+                as_of=await self._now(),
+            )
+
+    async def RevokeGrant(self, request: pb.RevokeGrantRequest, context: Context) -> pb.RevokeGrantResponse:
+        """The grant as it ended, and what ended with it."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            reason = read_text(request.reason, request.idempotency_key)
+            grant, hold = await self._visible(standing, request.id)
+            if not (standing.stages(hold) or standing.is_operator):
+                message = "you may see this grant; to end it is for its reviewers and for operators"
+                raise Forbidden(message, code="no_stage")
+            by = _maker(standing, hold, reason, request.idempotency_key)
+            killed = None
+            if request.kill:
+                why = kill_reason(request.reason)
+                killed = lambda session: killing(session, why, standing.person)  # noqa: E731 - a callback
+            end = await self.store.revoke_grant(grant.id, by=by, killed=killed)
+            return pb.RevokeGrantResponse(
+                grant=self._message(end.grant, standing, hold),
+                sessions=end.sessions,
+                as_of=await self._now(),
+            )
+
+    async def _visible(self, standing: Standing, grant_id: str) -> tuple[Grant, HoldSummary]:
+        """The grant with its hold, or `NotFound`: the same words whether it is missing or not for them."""
+        grant = await self.store.grant(grant_id)
+        holds = {} if grant is None else await self.store.summaries([grant.hold])
+        if grant is None or not _sees(standing, holds, grant):
+            raise NotFound("there is no such grant that you may see", code="grant_not_found")
+        return grant, holds[grant.hold]
+
+    def _message(self, grant: Grant, standing: Standing, hold: HoldSummary) -> pb.Grant:
+        is_void = set(grant.terms.approvals).isdisjoint(self.approvals())
+        return grant_message(grant, may_vote_in=standing.stages(hold), is_void=is_void)
+
+    async def _now(self) -> Timestamp:
+        return timestamp(await self.store.now())
+
+
+def _sees(standing: Standing, holds: Mapping[str, HoldSummary], grant: Grant) -> bool:
+    hold = holds.get(grant.hold)
+    return hold is not None and (standing.is_operator or standing.sees(hold))
+
+
+def _voter(standing: Standing, hold: HoldSummary, reason: str, idempotency_key: str) -> Maker:
+    if not standing.stages(hold):
+        raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
+    return _maker(standing, hold, read_text(reason, idempotency_key), idempotency_key)
+
+
+def _maker(standing: Standing, hold: HoldSummary, reason: str, idempotency_key: str) -> Maker:
+    person = standing.person
+    return Maker(
+        person=person.identity,
+        account=(person.issuer, person.subject),
+        name=person.person or person.subject,
+        may_vote_in=standing.stages(hold),
+        reason=reason,
+        idempotency_key=idempotency_key,
+    )
