@@ -101,6 +101,12 @@ def _read(text: str) -> Any:
         ('{"card": 4111111111111111}', '{"card": "[CREDIT_CARD]"}'),
         ("[-4111111111111111 , 1]", '["[CREDIT_CARD]" , 1]'),
         ("4111111111111111", '"[CREDIT_CARD]"'),
+        ('{"card": 4.111111111111111e15, "n": 1e999999999}', '{"card": "[CREDIT_CARD]", "n": 1e999999999}'),
+        ("[411111111111111100E-02, 1e3]", '["[CREDIT_CARD]", 1e3]'),
+        (
+            r'{"body": "{\"to\": \"jane\u0040example.com\", \"url\": \"https:\\/\\/me:word@x\"}"}',
+            r'{"body": "{\"to\": \"[EMAIL_ADDRESS]\", \"url\": \"https:\\/\\/[URL_CREDENTIALS]@x\"}"}',
+        ),
         (" 4111111111111111 ", ' "[CREDIT_CARD]" '),
         ('"4111\\u00201111 1111 1111"', '"[CREDIT_CARD]"'),
         (r'["nAKIAIOSFODNN7EXAMPLE\nAKIAIOSFODNN7EXAMPLE"]', r'["n[AWS_ACCESS_KEY]\n[AWS_ACCESS_KEY]"]'),

@@ -127,6 +127,12 @@ def test_a_large_number_beside_the_choices_is_text_and_a_count_or_a_time_is_none
     }
 
 
+def test_a_number_in_a_choice_that_is_larger_than_a_count_or_a_token_is_cleared() -> None:
+    choice = {"index": 0, "stop_reason": 4111111111111111, "matched_stop": 128009, "delta": {"created": 5}}
+    (frame,) = frames([{"choices": [choice]}])
+    assert frame.cleared == (("choices", 0, "stop_reason"), ("choices", 0, "delta", "created"))
+
+
 def test_keys_with_slashes_share_no_channel_with_those_that_they_look_like() -> None:
     within = message({"content": "x", "a": {"b": "one"}, "a/b": "two"}, c={"d": "one"})
     within["choices"][0]["c/d"] = "two"

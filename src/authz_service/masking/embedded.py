@@ -166,7 +166,7 @@ class EmbeddedJsonStream:
         """The whole token is the span: what replaces it is a string, and a part of it could not be."""
         end = None if self._token_end is None else self._token_end - self._origin
         text = self._rest[start - self._origin : end]
-        found = {finding.entity: finding.value for finding in self._texts.scan(text)}
+        found = {finding.entity: finding.value for finding in self._texts.scan(grammar.written_out(text))}
         for entity, value in sorted(found.items()):
             self._findings.append(Finding(entity, start, start + len(text), bare=True, value=value))
         self._token = self._token_end = None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import Enum, auto
 
 WHITESPACE = " \t\n\r"
 _NUMBER_START = "-0123456789"
 _LITERALS = frozenset(("true", "false", "null"))
+_SMALL_EXPONENT = 2
+"""Digits of an exponent: beyond, numbers are longer than anything that is looked for."""
 _DIGITS = frozenset("0123456789")
 
 
@@ -79,6 +82,14 @@ def may_begin_scalar(char: str) -> bool:
 def is_scalar(token: str) -> bool:
     """Whether a token is a number (RFC 8259 6) or a literal."""
     return token in _LITERALS or _is_number(token)
+
+
+def written_out(token: str) -> str:
+    """A number without its exponent, `4.1e3` as `4100`; any other token as it is."""
+    if token[:1] not in _NUMBER_START or "e" not in token.lower():
+        return token
+    exponent = token.lower().partition("e")[2]
+    return f"{Decimal(token):f}" if len(exponent.lstrip("+-0")) <= _SMALL_EXPONENT else token
 
 
 def _is_number(token: str) -> bool:

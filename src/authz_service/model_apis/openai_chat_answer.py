@@ -42,7 +42,7 @@ _UNTOLD = KEYS - _CLEARED
 
 _NUMBER = (int, float)
 
-_COUNTS = frozenset(("index", "start_index", "end_index", "created", "stop_reason", "matched_stop"))
+_COUNTS = frozenset(("index", "start_index", "end_index", "stop_reason", "matched_stop"))
 """Numbers within a choice that may stay; others could be what the model said."""
 
 
@@ -327,7 +327,7 @@ class ChatAnswerReader:
         elif isinstance(value, list):
             for i, item in enumerate(value):
                 self._unknown(item, (*path, i), key, f"{channel}/{i}", frame, kind)
-        elif _is_number(value) and key not in _COUNTS:
+        elif _is_number(value) and not (key in _COUNTS and abs(value) < _TELLING):
             frame.cleared.append(path)
 
     def _aside(self, value: object, path: Path, key: str, frame: _Frame) -> None:
