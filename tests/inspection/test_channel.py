@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from authz_service.inspection.across import Across
 from authz_service.inspection.channel import Channel, HeldFrame
 from authz_service.inspection.tally import Tally
 from authz_service.masking.finding import Finding
@@ -43,7 +44,9 @@ class Told:
 
     def __init__(self, scanner: Settling, kind: TextKind = TextKind.PLAIN) -> None:
         self.found = Tally()
-        self.channel = Channel(scanner, kind, scanner.entities, found=self.found, masked=Tally())
+        self.channel = Channel(
+            scanner, kind, scanner.entities, found=self.found, masked=Tally(), across=Across()
+        )
         self.frames: list[HeldFrame] = []
         self.texts: list[str] = []
 

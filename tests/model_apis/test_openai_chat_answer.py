@@ -290,9 +290,13 @@ def test_unknown_strings_of_a_choice_go_on_over_the_frames() -> None:
 
 def test_content_in_parts_goes_on_by_its_parts() -> None:
     part = [{"type": "text", "text": "ab"}]
-    assert spoken([chunk({"content": part}), chunk({"content": part})]) == {
-        "choices/0/~delta/content/0/text": "abab"
-    }
+    read = frames([chunk({"content": part}), chunk({"content": part + part})])
+    assert channels(read) == {"choices/0/content": "ababab"}
+    assert [field.part for frame in read for field in frame.fields] == [
+        f"choices/0/content/{i}" for i in (0, 0, 1)
+    ]
+    with pytest.raises(Unreadable, match="another has begun"):
+        frames([chunk({"content": part + part}), chunk({"content": part})])
 
 
 def test_an_unknown_key_is_a_text_of_its_own() -> None:

@@ -36,7 +36,7 @@ def told(read: Iterable[AnswerFrame]) -> Told:
         for field in frame.fields:
             if field.channel.startswith("items/"):
                 assert field.is_whole or field.channel not in ended
-                texts[field.channel, field.copy] += field.text
+                texts[field.part or field.channel, field.copy] += field.text
         ended.update(frame.ended)
     return dict(texts)
 

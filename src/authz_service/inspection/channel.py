@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from authz_service.inspection.across import Across, Share
 from authz_service.inspection.echoes import echoed
 from authz_service.inspection.spans import Cut, Span, SpanMerger, cut
 from authz_service.inspection.tally import Tally
 from authz_service.masking.parted import PartedStream
 from authz_service.masking.seams import Progress, Scanner
-from authz_service.view.answer import Echo
+from authz_service.view.answer import AnswerField, Echo
 from authz_service.view.request import Path, TextKind
 
 
@@ -26,6 +27,7 @@ class HeldFrame:
 
     `raw` are its exact bytes, `json` the document in it; `wrap` makes a frame of the edited document.
     It `may_be_overtaken` where it waits for a channel that pauses, and overtakes none where it `closes`.
+    `retold` are parts that it tells once more, with the cuts of what was found in each alone.
     """
 
     raw: bytes
@@ -35,6 +37,7 @@ class HeldFrame:
     may_be_overtaken: bool = False
     open: int = 0
     edits: dict[Path, str | None] = field(default_factory=dict)
+    retold: Sequence[tuple[AnswerField, Sequence[Cut]]] = ()
 
 
 @dataclass(slots=True)
@@ -69,7 +72,10 @@ class Piece:
 
 
 class Channel:
-    """Counts what it finds in `found` and what it replaces in `masked`, which channels share, by its name."""
+    """Counts what it finds in `found` and what it replaces in `masked`, which channels share, by its name.
+
+    What it finds across its parts it adds to `across`.
+    """
 
     def __init__(
         self,
@@ -79,11 +85,16 @@ class Channel:
         *,
         found: Tally,
         masked: Tally,
+        across: Across,
         name: str = "",
     ) -> None:
         self._scanners = scanner
         self._scanner = scanner.incremental(embedded_json=kind is TextKind.JSON)
         self._part: str | None = None
+        self._parts: list[tuple[int, str]] = []
+        """Where each part begins, and its name."""
+        self._across = across
+        self._begun = 0
         self._entities = entities
         self._merger = SpanMerger(entities)
         self._found = found
@@ -111,6 +122,8 @@ class Channel:
                 stream = PartedStream(self._scanners, stream, length=self._length, settled=self._settled)
                 self._scanner = stream
             self._settle(stream.next_part())
+        if part != self._part:
+            self._parts.append((self._length, part))
         self._part = part
 
     def read(self) -> None:
@@ -156,6 +169,26 @@ class Channel:
                 if piece.start >= span.end:
                     break
                 piece.take(span)
+            if len(self._parts) > 1:
+                self._share(span)
         decided = self._merger.decided
         while pieces and pieces[0].end <= decided:
             pieces.popleft().settle()
+
+    def _share(self, span: Span) -> None:
+        """Tell of a span that goes over the end of a part what it has of each part."""
+        self._begun = begun = span.start if span.is_new else self._begun
+        ends = [start for start, _ in self._parts[1:]]
+        if not any(begun < end < span.end for end in ends):
+            return
+        for (first, part), end in zip(self._parts, [*ends, self._length], strict=True):
+            start, stop = max(span.start, first), min(span.end, end)
+            if start < stop:
+                placed = span.placeholder if span.start >= first else ""
+                share = Share(Cut(start - first, stop - first, placed), self._written(start, stop))
+                self._across.add(part, share)
+
+    def _written(self, start: int, end: int) -> str:
+        """What stands there, in pieces that are not settled yet."""
+        shares = (p.text[max(start - p.start, 0) : max(end - p.start, 0)] for p in self._pieces)
+        return "".join(shares)

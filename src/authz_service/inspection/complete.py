@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from authz_service.errors import Unreadable
 from authz_service.inspection.echoes import echoed
-from authz_service.inspection.spans import Cut, Span, SpanMerger, mask
+from authz_service.inspection.spans import Cut, Span, SpanMerger, cut, cuts_of
 from authz_service.inspection.tally import Tally
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.view.answer import AnswerField
@@ -40,14 +40,12 @@ class CompleteTexts:
 
     def edits(self, field: AnswerField) -> dict[Path, str | None] | None:
         """What is to be edited for a text; None where it goes out as it is."""
-        text = field.text
         spans = self._spans(field)
-        if not spans:
-            return None
-        edits: dict[Path, str | None] = {field.path: mask(text, spans)}
-        if field.echoes:
-            edits |= echoed(text, [Cut(s.start, s.end, s.placeholder) for s in spans], field.echoes)
-        return edits
+        return edits_of(field, cuts_of(spans)) if spans else None
+
+    def cuts(self, field: AnswerField) -> Sequence[Cut]:
+        """What is to be cut in a text."""
+        return cuts_of(self._spans(field))
 
     def _spans(self, field: AnswerField) -> Sequence[Span]:
         text = field.text
@@ -89,3 +87,11 @@ class CompleteTexts:
     def _remember(self, text: str) -> None:
         if len(self._harmless) < MOST_REMEMBERED and len(text) <= LONGEST_REMEMBERED:
             self._harmless.add(text)
+
+
+def edits_of(field: AnswerField, cuts: Sequence[Cut]) -> dict[Path, str | None]:
+    """The edits of a text that is cut, and of what says it once more in its frame."""
+    edits: dict[Path, str | None] = {field.path: cut(field.text, cuts)}
+    if field.echoes:
+        edits |= echoed(field.text, cuts, field.echoes)
+    return edits

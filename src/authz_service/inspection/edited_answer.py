@@ -155,7 +155,7 @@ class _Texts:
         return AnswerStep(b"", {}, {}, is_last=is_last)
 
     def _field(self, field: AnswerField) -> Mapping[Path, str | None]:
-        name = f"{field.channel}/{field.part}" if field.part else field.channel
+        name = field.part or field.channel
         is_named = bool(name) and not (field.is_whole and name.startswith("frame/"))
         if field.is_key or not is_named:
             self.others.add(field.text)

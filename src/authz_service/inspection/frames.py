@@ -9,8 +9,9 @@ from typing import Protocol
 from authz_service.errors import Unreadable
 from authz_service.framing.json_document import read_json
 from authz_service.framing.json_edit import edit_json
+from authz_service.inspection.across import Across
 from authz_service.inspection.channel import Channel, HeldFrame
-from authz_service.inspection.complete import CompleteTexts
+from authz_service.inspection.complete import CompleteTexts, edits_of
 from authz_service.inspection.echoes import outermost
 from authz_service.inspection.repetition import Repetition
 from authz_service.inspection.results import AnswerStep
@@ -93,6 +94,7 @@ class FrameQueue:
         self._found = Tally()
         self._masked = Tally()
         self._usage: Usage | None = None
+        self._across = Across()
         self._texts = CompleteTexts(
             scanner, masked_entities, found=self._found, masked=self._masked, arguments=self._arguments
         )
@@ -174,6 +176,9 @@ class FrameQueue:
             if field.is_key:
                 self._texts.check_key(field.text)
                 is_known = False
+            elif field.part and field.is_whole:
+                self._tell_again(field, held)
+                is_known = False
             elif is_complete or field.is_whole:
                 edits = self._texts.edits(field)
                 if edits is not None:
@@ -183,6 +188,13 @@ class FrameQueue:
                 self._feed(self._channel(field), field.text, field, held)
                 pieces.append(field)
         return pieces[0] if is_known and len(pieces) == 1 else None
+
+    def _tell_again(self, field: AnswerField, held: HeldFrame) -> None:
+        """Take a part that was told before; what is found across parts is known at its release."""
+        cuts = self._texts.cuts(field)
+        held.retold = (*held.retold, (field, cuts))
+        if cuts:
+            held.edits |= edits_of(field, cuts)
 
     def _channel(self, field: AnswerField) -> Channel:
         channel = self._channels.get(field.channel)
@@ -200,6 +212,7 @@ class FrameQueue:
             self._entities,
             found=self._found,
             masked=self._masked,
+            across=self._across,
             name=field.channel,
         )
         return channel
@@ -212,7 +225,7 @@ class FrameQueue:
 
     def _push(self, held: HeldFrame) -> None:
         if not (held.open or self._queue):
-            self._released.append(_written(held))
+            self._released.append(self._written(held))
             return
         self._queue.append(held)
         self._held += len(held.raw)
@@ -261,13 +274,17 @@ class FrameQueue:
 
     def _release(self, held: HeldFrame) -> None:
         self._held -= len(held.raw)
-        self._released.append(_written(held))
+        self._released.append(self._written(held))
+
+    def _written(self, held: HeldFrame) -> bytes:
+        """Its bytes. All that was said before is settled, and with it what crosses the parts told again."""
+        for field, own in held.retold:
+            cuts = self._across.cuts(field.part, field.text, own)
+            if cuts is not None:
+                held.edits |= edits_of(field, cuts)
+        return held.wrap(edit_json(held.json, outermost(held.edits))) if held.edits else held.raw
 
 
 def _share_no_channel(fields: Sequence[AnswerField]) -> bool:
     channels = [field.channel for field in fields if not field.is_whole]
     return len(set(channels)) == len(channels)
-
-
-def _written(held: HeldFrame) -> bytes:
-    return held.wrap(edit_json(held.json, outermost(held.edits))) if held.edits else held.raw

@@ -88,9 +88,9 @@ class _EachPart:
     def _field(self, field: AnswerField, over: list[str]) -> AnswerField:
         if not field.part:
             return field
-        channel = f"{field.channel}/{field.part}"
         before = self._parts.get(field.channel)
-        if before is not None and before != channel:
-            over.append(before)
-        self._parts[field.channel] = channel
-        return field._replace(channel=channel, part="")
+        if not field.is_whole:
+            if before is not None and before != field.part:
+                over.append(before)
+            self._parts[field.channel] = field.part
+        return field._replace(channel=field.part, part="")

@@ -47,7 +47,12 @@ def cut(text: str, cuts: Iterable[Cut]) -> str:
 
 def mask(text: str, spans: Sequence[Span]) -> str:
     """`text` with each span replaced by its placeholder."""
-    return cut(text, (Cut(s.start, s.end, s.placeholder) for s in spans))
+    return cut(text, cuts_of(spans))
+
+
+def cuts_of(spans: Sequence[Span]) -> list[Cut]:
+    """What spans do to their text."""
+    return [Cut(span.start, span.end, span.placeholder) for span in spans]
 
 
 class SpanMerger:

@@ -141,7 +141,7 @@ class MessagesAnswerReader:
         else:
             channel = f"blocks/{index}/{key}"
         self._open[index].add(channel)
-        texts.say(channel, path, value, kind, part=str(index) if key == "text" else "")
+        texts.say(channel, path, value, kind, part=f"blocks/{index}/text" if key == "text" else "")
 
     def _block_stop(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
         channels = self._open.pop(_index(event), None)
@@ -190,7 +190,7 @@ def _whole_blocks(blocks: Sequence[object], path: Path, texts: FrameTexts) -> No
         channel = (channel or f"blocks/{i}/text") if is_text else ""
         for key, value in block.items():
             if key == "text" and is_text:
-                texts.say(channel, (*here, key), value, part=str(i))
+                texts.say(channel, (*here, key), value, part=f"blocks/{i}/text")
             else:
                 texts.aside(value, (*here, key), _kind(key))
 

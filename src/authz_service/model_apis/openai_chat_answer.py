@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.logprobs import beside_message
@@ -65,7 +65,8 @@ class _Choice:
     """What was said so far in one choice.
 
     `speaking` are the keys of prose that the model was last heard on, `left` those that it once turned
-    away from: who comes back is not taken to be complete a second time.
+    away from: who comes back is not taken to be complete a second time. `part` is the index of the part of
+    its content that was told last.
     """
 
     channel: str
@@ -75,6 +76,7 @@ class _Choice:
     left: frozenset[str] = frozenset()
     calls: dict[int, _Call] = field(default_factory=dict)
     call: _Call | None = None
+    part: int = 0
 
     def turn(self, prose: set[str]) -> list[str]:
         """The model is heard on these keys (none: it calls a tool); the channels that it turned away from."""
@@ -113,6 +115,12 @@ class _Frame:
         if text:
             self.pieces += 1
             self.fields.append(AnswerField(channel, path, text, kind))
+
+    def say_part(self, channel: str, path: Path, text: str, part: str) -> None:
+        """A piece of a part of a channel."""
+        if text:
+            self.pieces += 1
+            self.fields.append(AnswerField(channel, path, text, part=part))
 
     def say_whole(self, path: Path, text: str, *, is_key: bool = False) -> None:
         """A text that is complete in this frame."""
@@ -229,6 +237,10 @@ class ChatAnswerReader:
                     frame.steady += 1
             elif key in _PROSE and not isinstance(item, list | dict):
                 _refuse((*path, key), "a string was expected")
+            elif key == "content" and isinstance(item, list) and not _is_numbers(item):
+                prose.update([key] if item else ())
+                for i, part in enumerate(item):
+                    self._part(choice, i, part, (*path, key, i), frame)
             elif key == "tool_calls":
                 self._tool_calls(choice, item, (*path, key), frame)
             elif key == "function_call":
@@ -240,6 +252,22 @@ class ChatAnswerReader:
                 )
         if prose or value.get("tool_calls") or value.get("function_call"):
             frame.paused.extend(choice.turn(prose))
+
+    def _part(self, choice: _Choice, index: int, value: object, path: Path, frame: _Frame) -> None:
+        """A part of a content that is a list: its text goes on with the parts before it."""
+        channel = f"{choice.channel}/~{choice.source}/content/{index}"
+        if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+            self._unknown(value, path, "content", channel, frame)
+            return
+        if value["text"]:
+            if index < choice.part:
+                _refuse(path, "a part goes on after another has begun")
+            choice.part = index
+        content = f"{choice.channel}/content"
+        frame.say_part(content, (*path, "text"), value["text"], f"{content}/{index}")
+        for key, item in value.items():
+            if key != "text":
+                self._unknown(item, (*path, key), key, f"{channel}/{_escaped(key)}", frame)
 
     def _tool_calls(self, choice: _Choice, value: object, path: Path, frame: _Frame) -> None:
         if not isinstance(value, list):
@@ -369,7 +397,7 @@ def _usage(value: object) -> Usage | None:
     return None
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, _NUMBER) and not isinstance(value, bool)
 
 

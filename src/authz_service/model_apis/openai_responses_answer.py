@@ -81,10 +81,12 @@ class ResponsesAnswerReader:
         elif name == "response.output_item" and isinstance(event.get("item"), dict):
             item = event["item"]
             begins = what == "added"
-            number = self._places.item(item.get("id"), event.get("output_index"), texts, begins=begins)
+            number = self._places.item(
+                item.get("id"), event.get("output_index"), texts, kind=item.get("type"), begins=begins
+            )
             texts.item(item, ("item",), number, begins=begins)
             if what == "done":
-                self._places.end(f"items/{number}/", texts)
+                self._places.end_item(number, texts)
             self._aside(event, texts, "item")
         elif name in _PARTS and isinstance(event.get("part"), dict):
             self._part(_PARTS[name], what, event, texts)
@@ -101,8 +103,10 @@ class ResponsesAnswerReader:
                 for i, item in enumerate(value):
                     if not isinstance(item, dict):
                         unreadable(RESPONSES_WORDS, (*path, key, i), "an object was expected")
-                    number = self._places.item(item.get("id"), i, texts, is_list=True)
+                    number = self._places.item(item.get("id"), i, texts, kind=item.get("type"), is_list=True)
                     texts.item(item, (*path, key, i), number)
+                    if texts.closes or not path:
+                        self._places.end(f"items/{number}/", texts)
             elif not (key in _TIMES and isinstance(value, int | float) and 0 <= value < YEAR_5000):
                 texts.aside(value, (*path, key))
         texts.usage = _usage(response.get("usage"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, unreadable
 from authz_service.model_apis.logprobs import echoes_of
+from authz_service.model_apis.openai_responses_runs import Runs, is_part
 from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
 from authz_service.view.answer import AnswerField
 from authz_service.view.request import Path, TextKind
@@ -50,13 +51,22 @@ class Places:
         self._open: set[str] = set()
         self._ended: set[str] = set()
         self._told: dict[str, int] = {}
+        self.runs = Runs()
 
     def item(
-        self, name: object, index: object, texts: FrameTexts, *, begins: bool = False, is_list: bool = False
+        self,
+        name: object,
+        index: object,
+        texts: FrameTexts,
+        *,
+        kind: object = None,
+        begins: bool = False,
+        is_list: bool = False,
     ) -> int:
         """The number of an item; the last one's where the event does not say which.
 
-        `is_list`: the index is its place in a list, where the id says more.
+        `kind` is its type, where the event has it. `is_list`: the index is its place in a list, where the
+        id says more.
         """
         by_id = self._by_id.get(name) if isinstance(name, str) else None
         by_index = self._by_index.get(_index(index, texts)) if index is not None else None
@@ -71,6 +81,8 @@ class Places:
             self._by_id.setdefault(name, number)
         if index is not None and not is_list:
             self._by_index.setdefault(_index(index, texts), number)
+        if kind is not None:
+            texts.ended += self.runs.turn(number, is_message=kind == "message", under_way=self._open)
         return number
 
     def part(self, number: int, where: str, index: object, texts: FrameTexts, *, begins: bool = False) -> str:
@@ -100,11 +112,24 @@ class Places:
         ended = {open_ for open_ in self._open if open_ == place or open_.startswith(_below(place))}
         self._open -= ended
         self._ended |= ended
-        texts.ended.extend(sorted(ended))
+        texts.ended.extend(sorted(place for place in ended if place not in self.runs))
+
+    def end_item(self, number: int, texts: FrameTexts) -> None:
+        """Nothing more is said in an item."""
+        self.end(f"items/{number}/", texts)
+        texts.ended += self.runs.end_item(number)
 
     def end_all(self, texts: FrameTexts) -> None:
         """Nothing more is said anywhere."""
         self.end("items/", texts)
+        texts.ended += self.runs.end_all()
+
+    def join(self, place: str, texts: FrameTexts) -> str:
+        """The channel that a part's text goes on with."""
+        channel = self.runs.join(place, self._open - {place})
+        if channel is None:
+            unreadable(texts.words, ("delta",), "a part goes on after another has begun")
+        return channel
 
 
 def _below(place: str) -> str:
@@ -141,14 +166,22 @@ class ToldTexts(FrameTexts):
 
         `logprobs` stand beside it in the frame.
         """
+        is_joined = is_part(place)
+        copy = 0 if goes_on else self.places.copy(place)
+        goes_on = goes_on or (is_joined and not copy)
         if goes_on:
             self.places.go_on(place, self)
         echoes = echoes_of(logprobs, (*path[:-1], "logprobs"), text, self) if logprobs else ()
         if echoes is None:
             self.cleared.append((*path[:-1], "logprobs"))
-        copy = 0 if goes_on else self.places.copy(place)
+        channel, part = place, ""
+        if is_joined:
+            channel = self.places.join(place, self) if goes_on else self.places.runs.of(place)
+            part = place
         self.fields.append(
-            AnswerField(place, path, text, kind, is_whole=not goes_on, copy=copy, echoes=echoes or ())
+            AnswerField(
+                channel, path, text, kind, is_whole=not goes_on, copy=copy, echoes=echoes or (), part=part
+            )
         )
 
     def go_on(self, value: object, path: Path, place: str, kind: TextKind) -> None:

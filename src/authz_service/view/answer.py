@@ -38,8 +38,9 @@ class AnswerField(NamedTuple):
     A whole text with a `copy` from 1 on tells once more what `channel` told: what is found in it counts
     only where there is more of it than in any other telling. Each further telling has a number of its own.
 
-    Where `part` differs from that of the piece before it, another part of the channel begins, which some
-    readers join with those before it, and others don't. A part does not go on after another has begun.
+    Where a channel joins several texts, `part` is the name of one. Where it differs from that of the piece
+    before it, another part of the channel begins, which some readers join with those before it, and others
+    don't. A part does not go on after another has begun; as a whole text it may be told once more.
     """
 
     channel: str
