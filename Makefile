@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds soak clean e2e-llama e2e-oidc e2e-oip e2e-presidio e2e-frameworks
+.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-frameworks
 
 setup: $(STAMP)
 
@@ -82,6 +82,11 @@ e2e-presidio: setup
 e2e-oidc: setup
 	$(BIN)/python tests/oidc/setup_provider.py
 	$(BIN)/python -m pytest -m oidc tests/oidc $(PYTEST_ARGS)
+
+# Logins at a real SAML provider; needs Node.js, and installs the provider first.
+e2e-saml: setup
+	$(BIN)/python tests/saml/setup_provider.py
+	$(BIN)/python -m pytest -m saml tests/saml $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

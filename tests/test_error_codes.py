@@ -19,7 +19,7 @@ ON_THE_SPOT = {
     *("backup_failed", "export_incomplete", "store_in_use"),
 }
 """Said by commands to whoever typed them, in words of their own."""
-WITHIN = {"begun_before", "conflict", "forbidden", "not_found"}
+WITHIN = {"already_used", "begun_before", "conflict", "forbidden", "not_found"}
 """Never said to anybody, or the word of a class of errors whose every raise has a code of its own."""
 
 

@@ -17,6 +17,7 @@ from authz_cli.options import Target, json_option, target_options
 @click.option(
     "--no-browser", is_flag=True, help="Show a code, to be typed into a browser on another machine."
 )
+@click.option("--saml", metavar="NAME", help="At the provider that identity.saml of the server names so.")
 @click.option("--issuer", metavar="URL", help="The provider. Without it, the server says which.")
 @click.option("--client-id", metavar="ID", help="Our name at the provider, with --issuer.")
 @click.option(
@@ -51,6 +52,7 @@ def command(
     target: Target,
     gateway: bool,
     no_browser: bool,
+    saml: str | None,
     issuer: str | None,
     client_id: str | None,
     client_secret_file: Path | None,
@@ -66,6 +68,7 @@ def command(
     \b
       authz login --server review.example.com:8443
       authz login --gateway
+      authz login --saml corp --server review.example.com:8443
       export OPENAI_API_KEY=$(authz token)
     """
     from authz_cli.log_in_actions import Wish, log_in_and_keep
@@ -76,9 +79,20 @@ def command(
         raise click.UsageError("--client-id, --scope, --resource and --id-token go with --issuer")
     if issuer is not None and not client_id:
         raise click.UsageError("--issuer needs --client-id: the name of the client at the provider")
+    if saml is not None and (issuer is not None or no_browser):
+        # SAML has no flow for a browser elsewhere (RFC 8628 is OAuth's).
+        raise click.UsageError("--saml goes with neither --issuer nor --no-browser")
     client = None
     if issuer is not None:
         client = Client(issuer, client_id or "", scopes or SCOPES, resource, id_token, redirect or REDIRECT)
     use = Use.GATEWAY if gateway else Use.REVIEW
-    wish = Wish(use, client, redirect or "", client_secret_file, has_browser=not no_browser, storage=storage)
+    wish = Wish(
+        use,
+        client,
+        redirect or "",
+        client_secret_file,
+        has_browser=not no_browser,
+        storage=storage,
+        saml=saml,
+    )
     log_in_and_keep(target, wish, as_json=as_json)

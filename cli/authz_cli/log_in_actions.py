@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 import grpc
 
-from authz_api.v1.logins_pb2 import GetLoginOptionsRequest, LoginOptions
+from authz_api.v1.logins_pb2 import GetLoginOptionsRequest, GetLoginOptionsResponse, LoginOptions
 from authz_api.v1.logins_pb2_grpc import LoginServiceStub
 from authz_cli.client import PATIENCE, failure, open_channel, status_of
 from authz_cli.exits import Exit, Failure
@@ -33,7 +33,10 @@ WITHIN = 300.0  # seconds for a person to log in
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What was typed. Without `client` the server is asked; `redirect` "" is the client's."""
+    """What was typed. Without `client` the server is asked; `redirect` "" is the client's.
+
+    `saml` names one of the server's SAML providers.
+    """
 
     use: Use
     client: Client | None
@@ -41,13 +44,14 @@ class Wish:
     secret_file: Path | None
     has_browser: bool
     storage: str
+    saml: str | None = None
 
 
 def log_in_and_keep(target: Target, wish: Wish, *, as_json: bool) -> None:
     """Raises `Failure`; what was kept before stays then."""
     is_in_keyring = _is_in_keyring(wish.storage)
     server, ca = _server(target, wish)
-    client = wish.client or _advertised(server, ca, wish.use)
+    client = wish.client or _advertised(server, ca, wish)
     if wish.redirect:
         client = replace(client, redirect=_checked_redirect(wish.redirect))
     secret = _secret(wish.secret_file)
@@ -73,8 +77,8 @@ def _server(target: Target, wish: Wish) -> tuple[str, Path | None]:
     return address_of(target), None if target.ca is None else target.ca.absolute()
 
 
-def _advertised(server: str, ca: Path | None, use: Use) -> Client:
-    login = Login(server, lambda: "", ca)
+def _advertised(server: str, ca: Path | None, wish: Wish) -> Client:
+    login, use = Login(server, lambda: "", ca), wish.use
     with open_channel(login) as channel:
         try:
             answer = LoginServiceStub(channel).GetLoginOptions(GetLoginOptionsRequest(), timeout=PATIENCE)
@@ -82,9 +86,20 @@ def _advertised(server: str, ca: Path | None, use: Use) -> Client:
             if status_of(error) is not grpc.StatusCode.UNIMPLEMENTED:
                 raise failure(error, login) from error
             raise _not_advertised(server, use) from error
+    if wish.saml is not None:
+        return _client(_by_saml(answer, wish.saml, server, use))
     if not answer.HasField("review" if use is Use.REVIEW else "gateway"):
         raise _not_advertised(server, use)
     return _client(answer.review if use is Use.REVIEW else answer.gateway)
+
+
+def _by_saml(answer: GetLoginOptionsResponse, name: str, server: str, use: Use) -> LoginOptions:
+    for login in answer.saml:
+        if login.name == name:
+            return login.review if use is Use.REVIEW else login.gateway
+    known = ", ".join(login.name for login in answer.saml)
+    there_are = f"it has {known}" if known else "it has none (identity.saml in authz.yaml)"
+    raise Failure(f"the server at {server} has no SAML provider {name}: {there_are}", Exit.USAGE)
 
 
 def _not_advertised(server: str, use: Use) -> Failure:

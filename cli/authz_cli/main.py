@@ -38,6 +38,7 @@ NOUNS = {
     "audit": Noun("authz_service.commands.audit", "Export and verify the record."),
     "policy": Noun("authz_service.commands.policy", "Check and test the rules of a configuration."),
     "envoy": Noun("authz_service.commands.envoy", "Render and validate the Envoy configuration."),
+    "saml": Noun("authz_service.commands.saml", "Set up logins by SAML: our metadata for the provider."),
     "certs": Noun("authz_service.commands.certs", "Make certificates for Envoy and a service apart."),
     "store": Noun("authz_service.commands.store", "Bring the database's schema up to date, and back it up."),
     "completion": Noun("authz_cli.completion", "Print the shell completion for bash, zsh or fish."),

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
-from authz_service.config.model import Config, Tls
+from authz_service.config.model import Config, LoginListener, Tls
 from authz_service.config.notify_values import Notify
 from authz_service.config.read import Loaded
 from authz_service.core.holds import StageRef
@@ -26,7 +26,9 @@ from authz_service.core.ports import HoldLimits, HoldSummary, Store
 from authz_service.errors import AuthzError, Misconfigured
 from authz_service.framing.prefer import LONGEST_WAIT
 from authz_service.identity.api_keys import ApiKeys
+from authz_service.identity.download import new_client
 from authz_service.identity.embedded import EmbeddedIssuer
+from authz_service.identity.saml.tokens import TokenSigner
 from authz_service.identity.trust import verifier_from
 from authz_service.identity.verifier import Verifier
 from authz_service.keys.api_key import ApiKeyHashes
@@ -261,8 +263,14 @@ async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack
     embedded = EmbeddedIssuer.load(data.issuer_key) if config.identity.embedded else None
     hashes = ApiKeyHashes(load_or_create(data.api_key_key, _random_key))
     api_keys = ApiKeys(hashes) if config.identity.api_keys else None
+    saml, listener = _saml_secret(config, data), config.logins.listener
     verifier = verifier_from(
-        config.identity, config.review, embedded=embedded, api_keys=api_keys, pseudonym=pseudonym
+        config.identity,
+        config.review,
+        embedded=embedded,
+        api_keys=api_keys,
+        pseudonym=pseudonym,
+        saml=None if listener is None else (listener, TokenSigner(saml).key),
     )
     stack.push_async_callback(verifier.close)
     record: Record | None = None
@@ -319,6 +327,8 @@ async def _keep(base: _Base, record: Record, service: Service) -> str:
         _sweep(store),
         notifying.run(),
     )
+    if config.logins.listener is not None:
+        await _serve_saml(base, config.logins.listener)
     verifier, revoking = base.verifier, base.revoking
     review = ReviewServer(
         store=store,
@@ -372,6 +382,36 @@ async def _answer(base: _Base, gateway: Gateway) -> None:
         link = replace(link, listen=(host, settings.part.port(port)))
     socket = settings.part.socket(settings.data)
     await base.stack.enter_async_context(serve_gateway(socket, handlers, drain=drain, link=link))
+
+
+async def _serve_saml(base: _Base, listener: LoginListener) -> None:
+    """Take browsers and commands that log in by SAML; raises `Misconfigured` without the extra."""
+    try:
+        from authz_service.runtime.saml_serving import saml_grants
+        from authz_service.servers.saml_http import SamlListener
+    except ModuleNotFoundError as error:
+        raise Misconfigured("identity.saml needs the extra: pip install 'authz-service[saml]'") from error
+    config, recorder = base.loaded.config, Recorder(base.store)
+    client = new_client()
+    base.stack.push_async_callback(client.aclose)
+    base.stack.push_async_callback(recorder.drain, with_counts=True)
+    grants = saml_grants(
+        config,
+        listener,
+        _saml_secret(config, base.settings.data),
+        store=base.store,
+        count=recorder.count,
+        pseudonym=base.pseudonym,
+        client=client,
+    )
+    base.run(recorder.run())
+    address = await base.stack.enter_async_context(SamlListener(listener, grants).serve())
+    log.info("saml.listening", address=address, url=listener.url)
+
+
+def _saml_secret(config: Config, data: DataDir) -> bytes:
+    """What seals logins and signs their tokens; replicas need the same file. Empty without SAML."""
+    return load_or_create(data.saml_key, _random_key) if config.identity.saml else b""
 
 
 class LiveRoles:

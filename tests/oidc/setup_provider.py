@@ -16,21 +16,26 @@ OLDEST_NODE = (20, 19)
 
 def main() -> None:
     """Do what is missing; a second run finds it all there."""
+    install(SOURCE, PROVIDER, "oidc-provider (3 MB)")
+
+
+def install(source: Path, target: Path, what: str) -> None:
+    """Put the server in `source`, and the packages that its lock file names, into `target`."""
     node = _version("node", "--version")
     if node is None or node < OLDEST_NODE or shutil.which("npm") is None:
         sys.exit("these tests need Node.js 20.19 or newer, and npm; on Debian: apt-get install nodejs npm")
-    PROVIDER.mkdir(parents=True, exist_ok=True)
-    stamp, wanted = PROVIDER / "installed.json", (SOURCE / "package-lock.json").read_text()
+    target.mkdir(parents=True, exist_ok=True)
+    stamp, wanted = target / "installed.json", (source / "package-lock.json").read_text()
     if not stamp.exists() or stamp.read_text() != wanted:
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(SOURCE / name, PROVIDER / name)
-        print("oidc: installing oidc-provider (3 MB)", flush=True)
+            shutil.copy(source / name, target / name)
+        print(f"installing {what}", flush=True)
         # No scripts of packages: none of these needs one.
         command = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error")
-        if subprocess.run(command, cwd=PROVIDER).returncode:
-            sys.exit("npm could not install oidc-provider; is the registry within reach?")
+        if subprocess.run(command, cwd=target).returncode:
+            sys.exit(f"npm could not install {what}; is the registry within reach?")
         stamp.write_text(wanted)
-    shutil.copy(SOURCE / "server.mjs", SERVER)
+    shutil.copy(source / "server.mjs", target / "server.mjs")
 
 
 def _version(*command: str) -> tuple[int, ...] | None:

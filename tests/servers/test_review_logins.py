@@ -59,3 +59,39 @@ def test_it_is_told_without_a_token_and_with_the_audience(
     assert list(options.review.scopes) == ["openid", "offline_access"]
     assert not options.HasField("gateway")
     assert codes[0]() is grpc.StatusCode.UNAUTHENTICATED
+
+
+SAML = """\
+version: 1
+models: [{name: llama, url: "http://127.0.0.1:8000"}]
+review: {reviewers: "false", auditors: "false"}
+identity:
+  saml:
+    - {name: corp, entity_id: "https://idp.example.com", metadata: corp.xml, audience: llm-gateway}
+    %s
+login: {url: "https://login.example.com", listen: {address: "127.0.0.1:8444"}}
+"""
+
+
+def options(tmp_path: Path, more: str = "") -> GetLoginOptionsResponse:
+    path = tmp_path / "authz.yaml"
+    path.write_text(SAML % more)
+    return LoginReview.of(load_config(path).config).options
+
+
+def test_the_only_saml_provider_is_where_people_log_in_for_both_doors(tmp_path: Path) -> None:
+    found = options(tmp_path)
+    (corp,) = found.saml
+    assert (corp.name, corp.review, corp.gateway) == ("corp", found.review, found.gateway)
+    assert found.review.issuer == found.gateway.issuer == "https://login.example.com/saml/corp"
+    assert (found.review.client_id, found.review.audience) == ("authz-review", "authz-review")
+    assert (found.gateway.client_id, found.gateway.audience) == ("authz-gateway", "llm-gateway")
+    assert list(found.review.scopes) == []
+
+
+def test_of_several_saml_providers_the_person_names_one(tmp_path: Path) -> None:
+    other = '- {name: other, entity_id: "https://x.example", metadata: other.xml, audience: x}'
+    found = options(tmp_path, other)
+    assert [login.name for login in found.saml] == ["corp", "other"]
+    assert found.saml[1].gateway.audience == "x"
+    assert [found.HasField(use) for use in ("review", "gateway")] == [False, False]

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.types import BigInteger
 from tests.servers.key_fakes import api_key
 
-from authz_service.audit.draft import Data, EntryDraft, Kind
+from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.audit.walk import Kept
 from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
@@ -35,6 +35,7 @@ from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verd
 from authz_service.core.limits import CountedBy, Demand, Quota, Rates
 from authz_service.core.ports import Hold, HoldLimits
 from authz_service.core.revocations import Revocation, Revoked, RevokedBy
+from authz_service.core.used_once import once
 from authz_service.errors import Misconfigured
 from authz_service.keys.log_key import LogKey
 from authz_service.servers.review_keys import _made
@@ -55,6 +56,7 @@ from authz_service.store.schema import (
     revocations,
     session_budgets,
     sessions,
+    used_once,
     votes,
 )
 from authz_service.store.verify_store import Verified, verify_store
@@ -62,7 +64,7 @@ from authz_service.view.caller import Caller
 
 KEY = LogKey.create("example.com/log")
 HELD = (holds, votes, hold_acts, grants, grant_acts, grant_uses)
-TABLES = (entries, payloads, head, sessions, *HELD, revocations, api_keys, session_budgets)
+TABLES = (entries, payloads, head, sessions, *HELD, revocations, api_keys, session_budgets, used_once)
 COLUMNS = [(t.name, c.name) for t in TABLES for c in t.c if (t.name, c.name) != ("head", "id")]
 LIMITS = HoldLimits()
 
@@ -124,6 +126,9 @@ async def fill(place: Any, make: Any) -> None:
         await grant(place, make, store)
         await withdraw(place, store)
         await give_keys(place, store)
+        digests: list[Scalar] = [once("assertion", name) for name in ("one", "two")]
+        used: Data = {"used": digests, "until": int(place.clock.time) + 86_400}
+        await store.use_once(EntryDraft(Kind.LOGIN_ACCEPTED, data=used))
 
 
 async def grant(place: Any, make: Any, store: Any) -> None:

@@ -68,6 +68,9 @@ class Kind(StrEnum):
     RECORD_ERASED = "record.erased"
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a name
     TOKEN_RESTORED = "token.restored"  # noqa: S105 - a name
+    LOGIN_ACCEPTED = "login.accepted"
+    LOGIN_COMPLETED = "login.completed"
+    LOGIN_REFUSED = "login.refused"
     API_KEY_CREATED = "api_key.created"
     API_KEY_ROTATED = "api_key.rotated"
     API_KEY_REVOKED = "api_key.revoked"

@@ -53,6 +53,7 @@ def _findings(path: Path | None, data: DataDir, envoy_file: Path | None) -> Iter
     from authz_service.commands.doctor_clock import check_clock
     from authz_service.commands.doctor_issuers import check_issuers
     from authz_service.commands.doctor_record import check_record
+    from authz_service.commands.doctor_saml import check_saml
     from authz_service.commands.up_config import DEMO, demo_port
     from authz_service.errors import AuthzError
     from authz_service.proxy.template import template_text
@@ -78,6 +79,7 @@ def _findings(path: Path | None, data: DataDir, envoy_file: Path | None) -> Iter
     yield from check_clock(config, data)
     yield from check_record(config, data)
     yield from check_issuers(config.identity.issuers)
+    yield from check_saml(config)
     if demo_port(config) is not None:
         yield checks.Finding("model demo", checks.Status.OK, "comes and goes with `authz up`")
     for model in (model for model in config.models if model.name != DEMO or demo_port(config) is None):

@@ -28,7 +28,16 @@ ENVOY = "1.40."
 FILES = 8192
 PRIVATE = (
     *("authz.db", "keys.db", "checkpoints", "envoy.yaml", "authz.yaml", "up.json"),
-    *("issuer.pem", "seal.key", "pseudonym.key", "mask.key", "api_keys.key", "log.key", "master.key"),
+    *(
+        "issuer.pem",
+        "seal.key",
+        "pseudonym.key",
+        "mask.key",
+        "api_keys.key",
+        "saml.key",
+        "log.key",
+        "master.key",
+    ),
 )
 
 

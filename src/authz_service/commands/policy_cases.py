@@ -86,8 +86,7 @@ def _run(loaded: Loaded, scanner: Scanner, request_scanner: Scanner, case: Case,
 
 
 def _caller(loaded: Loaded, case: Case, moment: float) -> Caller:
-    identity = loaded.config.identity
-    first_issuer = identity.issuers[0].url if identity.issuers else EMBEDDED_ISSUER
+    first_issuer = next(iter(loaded.config.issuer_urls), EMBEDDED_ISSUER)
     return Caller(
         issuer=case.caller.issuer or first_issuer,
         subject=case.caller.subject,

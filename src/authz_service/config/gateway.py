@@ -30,7 +30,7 @@ def read_listen(root: Section, base: Path, *, has_certificates: bool) -> Listen:
     section = root.section_or_empty("listen")
     default = Listen()
     host, port = section.optional("address", scalars.host_and_port, (default.host, default.port))
-    tls = _read_tls(section, base)
+    tls = read_tls(section, base)
     if tls is None and not scalars.is_loopback(host):
         section.refuse_value("address", f"{host} can be reached from other machines, so tls is needed")
     if tls is None and has_certificates:
@@ -39,7 +39,8 @@ def read_listen(root: Section, base: Path, *, has_certificates: bool) -> Listen:
     return Listen(host, port, tls)
 
 
-def _read_tls(listen: Section, base: Path) -> Tls | None:
+def read_tls(listen: Section, base: Path) -> Tls | None:
+    """`tls` of a listener: its certificate chain and key."""
     section = listen.section("tls")
     if section is None:
         return None

@@ -10,6 +10,7 @@ from authz_service.config import scalars
 from authz_service.config.certificates import read_certificates
 from authz_service.config.directories import read_lookup
 from authz_service.config.model import Identity, Issuer, ServiceAccounts
+from authz_service.config.saml import read_saml
 from authz_service.config.section import Read, Refused, Section
 from authz_service.config.tree import Node
 
@@ -23,25 +24,28 @@ def read_identity(root: Section, base: Path) -> Identity:
     """`identity`: the embedded issuer, or others; both only when the file says that its people may vote."""
     section = root.section_or_empty("identity")
     issuers = tuple(_read_issuer(item, base) for item in section.sections("issuers"))
-    embedded = section.optional("embedded", scalars.boolean, not section.has("issuers"))
+    embedded = section.optional(
+        "embedded", scalars.boolean, not (section.has("issuers") or section.has("saml"))
+    )
     embedded_votes = section.optional("embedded_votes", scalars.boolean, False)
     api_keys = section.optional("api_keys", scalars.boolean, True)
     certificates = read_certificates(section, base)
+    saml = read_saml(section, base)
     urls = [issuer.url for issuer in issuers if issuer.url]
     if len(set(urls)) != len(urls):
         section.refuse_value("issuers", "two issuers have the same url")
-    if embedded and issuers and not embedded_votes:
+    if embedded and (issuers or saml) and not embedded_votes:
         section.refuse_value(
             "embedded",
             "the embedded issuer's tokens can be signed by whoever runs this machine; beside other issuers "
             "it needs embedded_votes: true",
         )
-    if not embedded and not issuers:
+    if not embedded and not issuers and not saml:
         section.refuse_value("embedded", "no issuer is left: list one, or set embedded: true")
     if embedded_votes and not embedded:
         section.refuse_value("embedded_votes", "means nothing without embedded: true")
     section.close()
-    return Identity(embedded, embedded_votes, issuers, api_keys, certificates)
+    return Identity(embedded, embedded_votes, issuers, api_keys, certificates, saml)
 
 
 def _read_issuer(section: Section, base: Path) -> Issuer:

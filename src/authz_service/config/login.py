@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from authz_service.config import scalars
 from authz_service.config.model import Identity, LoginClient, Logins
+from authz_service.config.saml import read_login_listener
 from authz_service.config.section import Refused, Section, shortened
 from authz_service.config.tree import Node
 
 _SCOPE: Final = scalars.word(r"[\x21\x23-\x5b\x5d-\x7e]+", "a scope without spaces, quotes and backslashes")
 
 
-def read_logins(root: Section, identity: Identity, *, review_audience: str) -> Logins:
+def read_logins(root: Section, identity: Identity, base: Path, *, review_audience: str) -> Logins:
     """`login`: at one of the issuers that are trusted; the review API's and the gateway's must differ."""
     section = root.section_or_empty("login")
     review = _read_client(section, "review", identity, review_audience)
@@ -24,8 +26,9 @@ def read_logins(root: Section, identity: Identity, *, review_audience: str) -> L
             "asks for the same token as review: tokens have one use, so one of client, scopes, resource or "
             "issuer must be another",
         )
+    listener = read_login_listener(section, base, is_needed=bool(identity.saml))
     section.close()
-    return Logins(review, gateway)
+    return Logins(review, gateway, listener)
 
 
 def _read_client(logins: Section, key: str, identity: Identity, audience: str) -> LoginClient | None:

@@ -142,6 +142,50 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class SamlBatch:
+    """Where assertions of batch clients (RFC 7522) say their scope, and who answers for them: attributes."""
+
+    scope: str = "scope"
+    owner: str = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class SamlProvider:
+    """An identity provider whose assertions become tokens of ours, for `lifetime` seconds at most.
+
+    `metadata` is a file or an https URL, `signed_by` a PEM file with the certificate that must have signed
+    it. `subject`, `groups` and `person` are names of attributes; without `subject` the NameID names people.
+    """
+
+    name: str
+    entity_id: str
+    metadata: str
+    audience: str
+    signed_by: Path | None = None
+    subject: str | None = None
+    groups: str = "groups"
+    groups_cut: int = 100
+    groups_without_slash: bool = False
+    person: str | None = None
+    lifetime: float = 3600.0
+    batch: SamlBatch | None = None
+
+    def issuer(self, listener: LoginListener) -> str:
+        """The `iss` of tokens for its people."""
+        return f"{listener.url}/saml/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginListener:
+    """Where browsers that log in by SAML reach us: `url` as they see it, the rest as we listen."""
+
+    url: str
+    host: str
+    port: int
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateService:
     """A service by the name in its client certificate: a URI (SPIFFE), or a subject by RFC 4514.
 
@@ -168,13 +212,23 @@ class ClientCertificates:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Either the embedded issuer or others; both only with `embedded_votes`. `api_keys` are our own."""
+    """Either the embedded issuer or others; both only with `embedded_votes`. `api_keys` are our own.
+
+    `saml` are issuers too: of tokens that we sign for those who came by an assertion.
+    """
 
     embedded: bool = True
     embedded_votes: bool = False
     issuers: tuple[Issuer, ...] = ()
     api_keys: bool = True
     certificates: ClientCertificates | None = None
+    saml: tuple[SamlProvider, ...] = ()
+
+    @property
+    def audiences(self) -> frozenset[str]:
+        """Those of the gateway, at whatever issuer but the embedded one."""
+        oidc = (issuer.audience for issuer in self.issuers)
+        return frozenset((*oidc, *(provider.audience for provider in self.saml)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +248,14 @@ class LoginClient:
 
 @dataclass(frozen=True, slots=True)
 class Logins:
-    """Where people get tokens for the review API and for the gateway; None: the server does not say."""
+    """Where people get tokens for the review API and for the gateway; None: the server does not say.
+
+    `listener` is there with `identity.saml`.
+    """
 
     review: LoginClient | None = None
     gateway: LoginClient | None = None
+    listener: LoginListener | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,3 +374,10 @@ class Config:
     link: Link | None = None
     logins: Logins = Logins()
     notify: Notify = field(default_factory=Notify)
+
+    @property
+    def issuer_urls(self) -> tuple[str, ...]:
+        """The issuers that are listed, those of SAML's providers last; without the embedded one."""
+        listener = self.logins.listener
+        saml = () if listener is None else tuple(p.issuer(listener) for p in self.identity.saml)
+        return (*(issuer.url for issuer in self.identity.issuers), *saml)

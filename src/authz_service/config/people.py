@@ -31,7 +31,7 @@ def read_review(
     originals = conditions.optional(section, "originals", Phase.PEOPLE, default.originals)
     break_glass = conditions.optional(section, "break_glass", Phase.PEOPLE, default.break_glass)
     officers = conditions.optional(section, "record_officers", Phase.PEOPLE, default.record_officers)
-    if audience in {issuer.audience for issuer in identity.issuers}:
+    if audience in identity.audiences:
         # An agent that holds its user's gateway token must not be able to vote.
         section.refuse_value("audience", "must differ from every issuer's audience: tokens have one use")
     section.close()

@@ -99,7 +99,7 @@ def _read_root(
     )
     whole_only = frozenset(detector.name for detector in presidio if detector.name)
     entities = surroundings.entities | {detector.name for detector in detectors if detector.name} | whole_only
-    several = len(identity.issuers) + (identity.embedded and identity.embedded_votes) > 1
+    several = len(identity.issuers) + len(identity.saml) + (identity.embedded and identity.embedded_votes) > 1
     compiler = surroundings.compiler(entities, _group_claims(identity))
     conditions = ConditionReader(compiler, tuple(text.splitlines()), several, whole_only)
     review, roles = read_review(root, conditions, identity)
@@ -124,7 +124,7 @@ def _read_root(
         detector_options=options,
         presidio=presidio,
         link=read_link(root, base),
-        logins=read_logins(root, identity, review_audience=review.audience),
+        logins=read_logins(root, identity, base, review_audience=review.audience),
         notify=read_notify(root, base),
     )
     root.close()

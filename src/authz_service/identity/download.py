@@ -74,8 +74,23 @@ async def fetch_document(
 
     `accept` comes before JSON; `bearer` is the token to show.
     """
+    content, answered = await fetch_bytes(
+        client, url, accept=f"{accept}application/json", bearer=bearer, form=form
+    )
+    return Document(_parsed(content), _max_age(answered), answered.get("date", ""))
+
+
+async def fetch_bytes(
+    client: httpx.AsyncClient,
+    url: str,
+    *,
+    accept: str,
+    bearer: str | None = None,
+    form: Mapping[str, str] | None = None,
+) -> tuple[bytes, httpx.Headers]:
+    """The bytes of a document and the headers that came with it; raises as `fetch_document` does."""
     # Without compression, so that the limit on what is read is a limit on what is held.
-    headers = {"accept": f"{accept}application/json", "accept-encoding": "identity"}
+    headers = {"accept": accept, "accept-encoding": "identity"}
     headers |= {} if bearer is None else {"authorization": f"Bearer {bearer}"}
     method, content = "GET" if form is None else "POST", bytearray()
     # A redirect would let whoever controls one path of the issuer's site name other keys.
@@ -88,7 +103,7 @@ async def fetch_document(
             content += chunk
             if len(content) > LARGEST_DOCUMENT:
                 raise ValueError(f"larger than {LARGEST_DOCUMENT} bytes")
-    return Document(_parsed(bytes(content)), _max_age(answer.headers), answer.headers.get("date", ""))
+    return bytes(content), answer.headers
 
 
 def reason(error: Exception) -> str:

@@ -9,7 +9,15 @@ from typing import assert_never
 
 import httpx
 
-from authz_service.config.model import EntraDirectory, GoogleDirectory, Identity, Issuer, Review
+from authz_service.config.model import (
+    EntraDirectory,
+    GoogleDirectory,
+    Identity,
+    Issuer,
+    LoginListener,
+    Review,
+    SamlProvider,
+)
 from authz_service.config.model import Lookup as Settings
 from authz_service.config.model import ServiceAccounts as Settled
 from authz_service.errors import Misconfigured
@@ -34,6 +42,7 @@ from authz_service.identity.jwks_file import JwksFile
 from authz_service.identity.jwks_url import Discovery, JwksUrl
 from authz_service.identity.key_cache import KeyCache, KeyServer
 from authz_service.identity.key_sources import FixedKeys, KeySource
+from authz_service.identity.keys import VerifyingKey
 from authz_service.identity.service_accounts import ServiceAccounts
 from authz_service.identity.verifier import Verifier
 
@@ -46,14 +55,22 @@ def verifier_from(
     clock: Callable[[], float] = time.time,
     api_keys: ApiKeys | None = None,
     pseudonym: Callable[[tuple[str, str]], str] = str,
+    saml: tuple[LoginListener, VerifyingKey] | None = None,
 ) -> Verifier:
     """A verifier for the issuers of `authz.yaml`; `embedded` is needed where it is switched on.
+
+    `saml` is where logins by SAML come to, and the key of the tokens that they end with; needed with
+    `identity.saml`.
 
     Raises `Misconfigured` for issuers that cannot be trusted as they are listed. Call `warm` before
     the first request, and `close` at the end.
     """
     client = new_client()
     issuers = [_trusted(issuer, client) for issuer in identity.issuers]
+    if identity.saml:
+        if saml is None:
+            raise Misconfigured("identity: SAML's providers are listed, and there is no key for their tokens")
+        issuers += [_trusted_saml(provider, *saml) for provider in identity.saml]
     if identity.embedded:
         if issuers and not identity.embedded_votes:
             # Whoever can read its key is anybody they like, four-eyes included.
@@ -97,6 +114,25 @@ def _trusted(issuer: Issuer, client: httpx.AsyncClient) -> TrustedIssuer:
         lookup=_lookup(issuer.lookup, issuer, client) if issuer.lookup else None,
         max_lifetime=issuer.max_lifetime,
         services=_services(issuer.services),
+    )
+
+
+def saml_claims(provider: SamlProvider) -> tuple[GroupClaim, PersonClaim | None]:
+    """How our own tokens say groups and person of those who came by an assertion."""
+    groups = GroupClaim(("groups",), provider.groups_cut, provider.groups_without_slash)
+    return groups, PersonClaim("person") if provider.person is not None else None
+
+
+def _trusted_saml(provider: SamlProvider, listener: LoginListener, key: VerifyingKey) -> TrustedIssuer:
+    groups, person = saml_claims(provider)
+    return TrustedIssuer(
+        url=provider.issuer(listener),
+        audience=provider.audience,
+        algorithms=(ALGORITHM,),
+        keys=FixedKeys(key),
+        groups=groups,
+        person=person,
+        max_lifetime=provider.lifetime,
     )
 
 

@@ -87,6 +87,11 @@ class DataDir:
         return self.root / "api_keys.key"
 
     @property
+    def saml_key(self) -> Path:
+        """32 bytes: seals logins by SAML, and signs the tokens that they end with."""
+        return self.root / "saml.key"
+
+    @property
     def pseudonym_key(self) -> Path:
         """32 bytes: turns identities into the pseudonyms that entries carry."""
         return self.root / "pseudonym.key"

@@ -34,6 +34,7 @@ REVISIONS = (
     "0011",
     "0012",
     "0013",
+    "0014",
 )
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
@@ -292,6 +293,17 @@ revocations = Table(
     Column("seq", _Number, primary_key=True, autoincrement=False),
     Column("until", BigInteger),
     Column("at", BigInteger, nullable=False),
+)
+
+used_once = Table(
+    "used_once",
+    metadata,
+    # SHA-256 of what may be used once: an assertion, a login, a code.
+    Column("digest", String, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    # The entry that says for what.
+    Column("seq", BigInteger, nullable=False),
+    Index("used_once_until", "until"),
 )
 
 api_keys = Table(

@@ -48,6 +48,7 @@ from authz_service.store import (
     grant_queries,
     granting,
     live_sessions,
+    once_rows,
     opening,
     outbox_rows,
     policies,
@@ -306,6 +307,10 @@ class SqlStore:
     async def restore(self, what: Revoked, entry: EntryDraft) -> bool:
         """See `RevocationStore.restore`."""
         return await self._writer.run(lambda t: revocation_rows.restore(t, what, entry))
+
+    async def use_once(self, entry: EntryDraft) -> None:
+        """See `OnceStore.use_once`."""
+        await self._writer.run(lambda t: once_rows.use_once(t, entry))
 
     async def revocations(self, known: str = "") -> RevocationsRead | None:
         """See `RevocationStore.revocations`."""

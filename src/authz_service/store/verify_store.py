@@ -27,6 +27,7 @@ from authz_service.store.verify_api_keys import ApiKeysCheck
 from authz_service.store.verify_budgets import BudgetsCheck
 from authz_service.store.verify_grants import GrantsCheck
 from authz_service.store.verify_holds import HoldsCheck
+from authz_service.store.verify_once import OnceCheck
 from authz_service.store.verify_outbox import check_outbox
 from authz_service.store.verify_payloads import PayloadsCheck
 from authz_service.store.verify_revocations import RevocationsCheck
@@ -131,6 +132,7 @@ def _walk(
     revocations = RevocationsCheck(reader, report.say)
     api_keys = ApiKeysCheck(reader, report.say)
     budgets = BudgetsCheck(reader, report.say)
+    used = OnceCheck(reader, report.say)
     for page in reader.pages(1, last):
         rows = [
             (sequence, session, bytes(body), bytes(leaf or b"")) for sequence, session, body, leaf in page
@@ -142,6 +144,7 @@ def _walk(
         budgets.page(seen)
         holds.page(seen, derived_from)
         grants.page(seen, derived_from)
+        used.page(seen)
         if with_payloads:
             revocations.page(seen, derived_from)
             api_keys.page(seen, derived_from)
@@ -150,6 +153,7 @@ def _walk(
     budgets.end(last)
     holds.end()
     grants.end()
+    used.end(_time(walk))
     check_outbox(reader, report.say)
     if with_payloads:
         payloads.end()

@@ -1,0 +1,48 @@
+"""`authz saml`: what an identity provider is to know of us, and what we know of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from authz_service.commands.options import data_dir_option
+
+FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
+
+
+@click.group()
+def command() -> None:
+    """Set up logins by SAML (identity.saml of the configuration)."""
+
+
+@command.command()
+@click.argument("name", required=False)
+@click.option("--config", type=FILE, help="An authz.yaml; without one, that of the data directory.")
+@data_dir_option("Whose configuration it is, without --config.")
+def metadata(name: str | None, config: Path | None, data_dir: Path) -> None:
+    """Print our metadata for the provider NAME, to be given to it; NAME may be left out if there is one.
+
+    The same is served at LOGIN-URL/saml/NAME/metadata.
+    """
+    from authz_service.cel.load import load_config
+    from authz_service.config.model import SamlProvider
+    from authz_service.errors import Misconfigured
+
+    try:
+        from authz_service.identity.saml.own_metadata import Own, metadata_document
+    except ModuleNotFoundError as error:
+        raise Misconfigured("this needs the extra: pip install 'authz-service[saml]'") from error
+    path = config or data_dir / "authz.yaml"
+    if not path.is_file():
+        raise Misconfigured(f"there is no {path}; name a configuration with --config")
+    loaded = load_config(path).config
+    providers = {provider.name: provider for provider in loaded.identity.saml}
+    found: SamlProvider | None = providers.get(name or "")
+    if name is None and len(providers) == 1:
+        (found,) = providers.values()
+    listener = loaded.logins.listener
+    if found is None or listener is None:
+        known = ", ".join(providers) or "none; add one to identity.saml"
+        raise click.UsageError(f"name one of the providers of {path}: {known}")
+    click.echo(metadata_document(Own.of(found, listener)).decode(), nl=False)

@@ -1,0 +1,39 @@
+"""Logins by SAML as a configuration has them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+
+from authz_service.config.model import Config, LoginListener
+from authz_service.identity.saml.box import Box
+from authz_service.identity.saml.own_metadata import Own
+from authz_service.identity.saml.providers import MetadataSource
+from authz_service.identity.saml.tokens import TokenSigner
+from authz_service.runtime.saml_grants import SamlGrants
+from authz_service.runtime.saml_logins import LoginStore, SamlLogins, Trusted
+
+
+def saml_grants(
+    config: Config,
+    listener: LoginListener,
+    secret: bytes,
+    *,
+    store: LoginStore,
+    count: Callable[[str, str], None],
+    pseudonym: Callable[[tuple[str, str]], str],
+    client: httpx.AsyncClient,
+    clock: Callable[[], float] = time.time,
+) -> SamlGrants:
+    """All of `identity.saml`. Replicas need the same `secret`; raises `Misconfigured` for a bad `signed_by`.
+
+    `count`, `pseudonym` and `clock` are those of `SamlLogins`.
+    """
+    providers = {
+        provider.name: Trusted(provider, Own.of(provider, listener), MetadataSource(provider, client, clock))
+        for provider in config.identity.saml
+    }
+    logins = SamlLogins(config, providers, Box(secret), store, count, pseudonym, clock)
+    return SamlGrants(logins, TokenSigner(secret))

@@ -1,0 +1,50 @@
+"""The rows of `used_once` held against the entries that made them.
+
+A row that has run out may be gone, and its entry purged; one that is in force may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from authz_service.audit.draft import Kind
+from authz_service.audit.walk import Seen
+from authz_service.core.used_once import UNTIL, USED
+from authz_service.store.record_reader import RecordReader
+from authz_service.store.schema import used_once
+from authz_service.store.verify_payloads import Say
+
+KINDS = (Kind.LOGIN_ACCEPTED, Kind.LOGIN_COMPLETED)
+
+
+class OnceCheck:
+    """Feed `page` with all entries in order, then ask `end`."""
+
+    def __init__(self, reader: RecordReader, say: Say) -> None:
+        self._reader, self._say = reader, say
+        self._rows: dict[str, tuple[int, int]] = {}
+
+    def page(self, seen: Sequence[Seen]) -> None:
+        """Follow what was used."""
+        for entry in seen:
+            if entry.document["kind"] in KINDS:
+                try:
+                    data = entry.document["data"]
+                    self._rows |= dict.fromkeys(data[USED], (data[UNTIL] * 1000000, entry.sequence))
+                except (KeyError, TypeError):
+                    self._say(f"entry {entry.sequence}", "does not say what it used, or until when")
+
+    def end(self, now: int) -> None:
+        """Compare all rows; `now` (microseconds) is the time of the last entry."""
+        expected = dict(self._rows)
+        for row in self._reader.read(select(used_once)):
+            derived = expected.pop(row.digest, None)
+            if derived is None and row.until > now:
+                self._say(f"used once {row.digest}", "has a row, and no entry")
+            elif derived is not None and derived != (row.until, row.seq):
+                self._say(f"used once {row.digest}", "its columns are not what its entry makes of it")
+        for digest, (until, sequence) in expected.items():
+            if until > now:
+                self._say(f"used once {digest}", f"was used by entry {sequence}, and has no row")

@@ -1,0 +1,104 @@
+"""The listener for logins speaks TLS, and takes a new certificate without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from tests.e2e.stack import free_port
+from tests.identity.saml_idp import Signer, signer
+
+from authz_service.config.model import LoginListener, Tls
+from authz_service.errors import Misconfigured
+from authz_service.servers.saml_http import SamlListener
+
+
+def write(folder: Path, cert: Signer | None = None, key: Signer | None = None) -> Tls:
+    if cert is not None:
+        (folder / "new.crt").write_text(cert.pem)
+        (folder / "new.crt").replace(folder / "login.crt")
+    if key is not None:
+        pem = key.private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        (folder / "new.key").write_bytes(pem)
+        (folder / "new.key").replace(folder / "login.key")
+    return Tls(folder / "login.crt", folder / "login.key")
+
+
+def listener(tls: Tls) -> SamlListener:
+    """One that is never asked anything."""
+    nothing = cast("Any", None)
+    return SamlListener(LoginListener("https://x", "127.0.0.1", free_port(), tls), nothing, look=0.01)
+
+
+async def shown(address: str, *, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> x509.Certificate:
+    """The certificate that a client is shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = version
+    host, _, port = address.rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port), ssl=context)
+    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return x509.load_der_x509_certificate(der)
+
+
+async def until_shown(address: str, wanted: Signer) -> None:
+    async with asyncio.timeout(20):
+        while await shown(address) != wanted.certificate:
+            await asyncio.sleep(0.02)
+
+
+def test_a_new_certificate_takes_no_restart_and_half_of_one_changes_nothing(tmp_path: Path) -> None:
+    one, two, three = signer("one"), signer("two"), signer("three")
+
+    async def scenario() -> None:
+        async with listener(write(tmp_path, one, one)).serve() as address:
+            assert await shown(address) == one.certificate
+            write(tmp_path, cert=two)
+            for _ in range(10):
+                assert await shown(address) == one.certificate
+            write(tmp_path, key=two)
+            await until_shown(address, two)
+            (tmp_path / "login.crt").unlink()
+            assert await shown(address) == two.certificate
+            write(tmp_path, three, three)
+            await until_shown(address, three)
+
+    asyncio.run(scenario())
+
+
+def test_tls_before_1_2_is_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with listener(write(tmp_path, signer(), signer())).serve() as address:
+            with pytest.warns(DeprecationWarning, match="TLSv1_1"), pytest.raises((ssl.SSLError, OSError)):
+                await shown(address, version=ssl.TLSVersion.TLSv1_1)
+
+    asyncio.run(scenario())
+
+
+def test_files_that_do_not_belong_together_are_refused_at_the_start(tmp_path: Path) -> None:
+    async def scenario(tls: Tls) -> None:
+        async with listener(tls).serve():
+            raise AssertionError("it serves")
+
+    for tls in (write(tmp_path, signer("one"), signer("two")), Tls(tmp_path / "none", tmp_path / "none")):
+        with pytest.raises(Misconfigured, match=r"login\.listen"):
+            asyncio.run(scenario(tls))
+
+
+def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        serving = listener(write(tmp_path, signer(), signer()))
+        async with serving.serve():
+            with pytest.raises(Misconfigured, match="cannot listen on"):
+                async with serving.serve():
+                    raise AssertionError("it serves")
+
+    asyncio.run(scenario())
