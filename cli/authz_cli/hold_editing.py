@@ -75,7 +75,7 @@ def respond(
         found = client.hold(name)
         hold = found.hold
         _require_pending(hold)
-        _require_no_answer(hold)
+        _require_unrevised(hold)
         if not as_json:
             for line in hold_page(hold, now=local(found.as_of), width=terminal.width()):
                 click.echo(line)
@@ -148,10 +148,10 @@ def _require_pending(hold: holds_pb2.Hold) -> None:
         raise Failure(f"hold {hold.id} is {state_word(hold.state)}: too late", Exit.CONFLICT)
 
 
-def _require_no_answer(hold: holds_pb2.Hold) -> None:
-    if hold.HasField("answer"):
-        what = "a reviewer's answer" if hold.is_response else "an answer of the model's"
-        raise Failure(f"hold {hold.id} has {what}, which can't be answered", Exit.CONFLICT)
+def _require_unrevised(hold: holds_pb2.Hold) -> None:
+    if hold.is_edited or hold.is_response:
+        done = "edited" if hold.is_edited else "answered"
+        raise Failure(f"hold {hold.id} was {done} by a reviewer; approve or reject that", Exit.CONFLICT)
 
 
 def _require_editable(hold: holds_pb2.Hold) -> None:

@@ -515,3 +515,44 @@ def test_the_rules_of_now_can_deny_an_edited_answer(
     commands = exchange.handle(again(DENY))
     assert reply_of(commands).error.status == 403
     assert not {"Consume", "ForwardAnswer", "GiveAnswer"} & set(names(commands))
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+def test_a_persons_answer_is_given_whole_in_the_place_of_the_one_that_came_on_this_stream(
+    request_of_alice: Request, judged: Judged, waiting: Hold, approved: Hold, content_type: str
+) -> None:
+    exchange, _ = play(request_of_alice, *asked(judged), STARTED, piece(b"secret", HOLD, is_last=True))
+    exchange.handle(opened(waiting))
+    head, rita = AnswerHead(200, {"content-type": content_type}), ("https://id", "rita")
+    act = Act("act_1", ActKind.RESPOND, rita, rita, "Rita", NOW, revised=Revised("", {}, head))
+    responded = replace(approved, acts=(act,), answer=head, was_answered=True)
+    exchange.handle(HoldApproved(responded, NOW))
+    (consume,) = exchange.handle(again(ALLOW))
+    assert isinstance(consume, Consume)
+    assert consume.entries[-2].data["responded"] is True
+    assert consume.entries[-1].data["outcome"] == "responded"
+    done = exchange.handle(HoldConsumed(is_ours=True))
+    assert done == [LeaveHold(), GiveAnswer(head, b"forward", {"x-authz-responded": "true"})]
+
+
+def test_a_persons_answer_that_is_held_anew_is_a_persons_still(
+    request_of_alice: Request, judged: Judged, waiting: Hold, approved: Hold
+) -> None:
+    exchange, _ = play(request_of_alice, *asked(judged), STARTED, piece(b"secret", HOLD, is_last=True))
+    exchange.handle(opened(waiting))
+    rita = ("https://id", "rita")
+    act = Act("act_1", ActKind.RESPOND, rita, rita, "Rita", NOW, revised=Revised("", {}, HEAD))
+    responded = replace(approved, acts=(act,), answer=HEAD, was_answered=True)
+    exchange.handle(HoldApproved(responded, NOW))
+    left, open_hold = exchange.handle(again(HOLD, body=b"masked anew"))
+    assert left == LeaveHold()
+    assert isinstance(open_hold, OpenHold)
+    head = open_hold.draft.answer
+    assert head is not None
+    assert head.headers["x-authz-responded"] == "true"
+    anew = replace(approved, id="hold_3", forward=b"masked anew", answer=head)
+    exchange.handle(opened(replace(anew, state=HoldState.PENDING)))
+    exchange.handle(HoldApproved(anew, NOW))
+    exchange.handle(again(ALLOW, body=b"masked anew"))
+    done = exchange.handle(HoldConsumed(is_ours=True))
+    assert done == [LeaveHold(), GiveAnswer(head, b"masked anew", {"x-authz-responded": "true"})]

@@ -107,6 +107,49 @@ def test_an_edited_answer_goes_out_once_somebody_else_has_approved_it(stack: Sta
     assert released["data"]["edited"] is True
 
 
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_person_answers_in_the_place_of_an_answer_that_waits(stack: Stack, is_streamed: bool) -> None:
+    stack.upstream.answer_with(saying(SECRET))
+    question, subject = f"Who knows about rowing? {is_streamed}", f"row-{is_streamed}"
+    raw = raw_answer(stack, subject, question, stream=is_streamed)
+    hold = hold_of(stack, subject)
+    file = stack.folder / "answer.txt"
+    file.write_text("Ask the harbour: h@b.example")
+    shown = stack.cli("hold", "respond", hold["id"], "--file", str(file), "--yes").stdout
+    assert "Ask the harbour: [EMAIL_ADDRESS]" in shown
+    now = hold_of(stack, subject)
+    assert (now["responded"], now["edited"], now["answer"]["status"]) == (True, False, 200)
+    assert own_hold(stack, hold, subject).json()["waits"] == "answer"
+    assert "a reviewer's answer" in edit(stack, now, {CONTENT: "x"}, check=4).stderr
+    approve(stack, now, check=5)  # whoever wrote it is no second pair of eyes
+    approved_by_bob(stack, subject)
+    answer = raw.result(20)
+    assert (answer.status_code, answer.headers["x-authz-responded"]) == (200, "true")
+    assert sha256(answer.content if not is_streamed else answer.http_response.read()) == now["digest"]
+    assert len(received(stack, question)) == 1
+    session = stack.session(answer.headers["x-authz-session"])
+    assert session["status"] == "responded"
+    (released,) = [event for event in session["events"] if event["kind"] == "answer.released"]
+    assert released["data"]["responded"] is True
+
+
+def test_the_retry_gets_a_persons_answer_to_what_the_model_has_answered(stack: Stack) -> None:
+    stack.upstream.answer_with(saying(SECRET))
+    body = chat("Who knows about rivers?")
+    told = stack.post(body, "staff", subject="riv", headers={"prefer": "respond-async"})
+    assert told.status_code == 409
+    hold = hold_of(stack, "riv", waiting=0)
+    file = stack.folder / "answer.txt"
+    file.write_text("Nobody does.")
+    stack.cli("hold", "respond", hold["id"], "--file", str(file), "--yes")
+    now = approved_by_bob(stack, "riv", waiting=0)
+    again = stack.post(body, "staff", subject="riv")
+    assert (again.status_code, again.headers["x-authz-responded"]) == (200, "true")
+    assert sha256(again.content) == now["digest"]
+    assert again.json()["choices"][0]["message"]["content"] == "Nobody does."
+    assert len(received(stack, "Who knows about rivers?")) == 1
+
+
 def test_a_vote_before_the_edit_is_void(stack: Stack) -> None:
     stack.reload(votes="2")
     try:

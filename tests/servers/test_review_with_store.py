@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -16,10 +18,14 @@ from authz_api.v1 import sessions_pb2
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.acts import AnswerHead
 from authz_service.core.entries import caller_payload
-from authz_service.core.ports import HoldDraft, HoldLimits
+from authz_service.core.ports import Hold, HoldDraft, HoldLimits
+from authz_service.errors import Conflict
 from authz_service.masking.seams import Scanner
+from authz_service.runtime.revising import Revised
 from authz_service.servers.review import ReviewServer
+from authz_service.servers.review_deciding import Reviser
 from authz_service.store.open import open_store
 from authz_service.store.sql_store import SqlStore
 
@@ -28,7 +34,10 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 
 @contextmanager
 def served(
-    thread: LoopThread, folder: Path, scanner: Callable[[], Scanner] | None = None
+    thread: LoopThread,
+    folder: Path,
+    scanner: Callable[[], Scanner] | None = None,
+    reviser: Reviser = NO_REVISER,
 ) -> Iterator[tuple[SqlStore, str]]:
     """A store in a file, and the review API over it."""
 
@@ -47,7 +56,7 @@ def served(
         People(),
         GroupRoles(),
         limits=HoldLimits,
-        reviser=NO_REVISER,
+        reviser=reviser,
         clock=lambda: NOW,
         poll=0.01,
         scanner=scanner,
@@ -120,6 +129,68 @@ def test_holds_are_listed_watched_and_decided_in_the_real_store(thread: LoopThre
         assert (change.hold.id, change.hold.state) == ("hld_1", pb.HOLD_STATE_APPROVED)
         shown = api.GetHold(pb.GetHoldRequest(id="hld_1"), metadata=as_("rita")).hold
         assert (shown.forward, [vote.name for vote in shown.votes]) == (BODY, ["rita"])
+
+
+class OnceOnly:
+    """Makes something of what waits, if nobody has before; as the real one, which also needs rules."""
+
+    async def edited(self, hold: Hold, body: bytes) -> Revised:
+        return self._made(hold, body, None)
+
+    async def texts(self, hold: Hold) -> dict[str, str]:
+        return {}
+
+    async def edited_answer(self, hold: Hold, texts: Mapping[str, str]) -> Revised:
+        raise NotImplementedError
+
+    async def response(self, hold: Hold, text: str) -> Revised:
+        return self._made(hold, secrets.token_bytes(8) + text.encode(), AnswerHead(200, {}))
+
+    def _made(self, hold: Hold, body: bytes, answer: AnswerHead | None) -> Revised:
+        if hold.revisions:
+            raise Conflict("edited or answered before", code="was_revised")
+        return Revised(body, {}, b"[]", answer)
+
+
+@pytest.mark.parametrize("verb", ["edit", "respond"])
+def test_an_edit_or_a_response_that_is_sent_again_is_the_first_one(
+    thread: LoopThread, tmp_path: Path, verb: str
+) -> None:
+    def revise(key: str, text: str = "new", reason: str = "", as_who: str = "rita") -> pb.Hold:
+        if verb == "edit":
+            edit = pb.EditHoldRequest(
+                id="hld_0", digest=DIGEST, body=text.encode(), reason=reason, idempotency_key=key
+            )
+            edited: pb.Hold = api.EditHold(edit, metadata=as_(as_who)).hold
+            return edited
+        respond = pb.RespondHoldRequest(
+            id="hld_0", digest=DIGEST, text=text, reason=reason, idempotency_key=key
+        )
+        responded: pb.Hold = api.RespondHold(respond, metadata=as_(as_who)).hold
+        return responded
+
+    def refusal(*arguments: str) -> str:
+        with pytest.raises(grpc.RpcError) as caught:
+            revise(*arguments)
+        metadata: Any = caught.value.trailing_metadata()
+        return str(dict(metadata)["authz-code"])
+
+    with (
+        served(thread, tmp_path, reviser=OnceOnly()) as (store, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        api = HoldServiceStub(channel)
+        thread.run(store.open_hold(draft(0), HoldLimits()))
+        first = revise("k")
+        again = revise("k")
+        assert (again.digest, again.forward, again.version) == (first.digest, first.forward, first.version)
+        assert len(again.acts) == 1
+        assert refusal("k", "other") == "idempotency_key_reused"
+        assert refusal("k", "new", "because") == "idempotency_key_reused"
+        assert refusal("another") == "was_revised"
+        assert refusal("k", "new", "", "rob") == "was_revised"
+        api.ApproveHold(pb.ApproveHoldRequest(id="hld_0", digest=first.digest), metadata=as_("rob"))
+        assert revise("k").state == pb.HOLD_STATE_APPROVED
 
 
 def test_a_refusal_of_the_store_reaches_the_reviewer_with_its_code(

@@ -32,8 +32,9 @@ def edit(hold: HoldSummary, body: bytes = b"edited", editor: str = "eda", **chan
     answer = changes.pop("answer", None)
     kind = changes.pop("kind", ActKind.RESPOND if answer else ActKind.EDIT)
     shown = changes.pop("shown", hold.digest)
+    asked = changes.pop("asked", "")
     stages = changes.pop("stages", ALL)
-    revision = Revision(shown, body, {"IBAN_CODE": 1}, stages, b"[]", answer)
+    revision = Revision(shown, body, {"IBAN_CODE": 1}, stages, b"[]", answer, asked)
     key = changes.pop("key", "")
     return ActDraft(hold.id, kind, who, who, editor.title(), "because", key, revision)
 
@@ -131,7 +132,7 @@ def test_an_edit_is_refused_to_who_may_not_and_where_it_is_too_late(place: Any, 
             await refused(store, edit(hold, shown="0" * 64), "digest_changed")
             now = await store.act(edit(hold, key="k"), LIMITS)
             assert await store.act(edit(hold, key="k"), LIMITS) == now  # sent again
-            await refused(store, edit(hold, b"else", key="k"), "idempotency_key_reused")
+            await refused(store, edit(hold, b"else", key="k", asked="else"), "idempotency_key_reused")
             await refused(store, edit(hold), "digest_changed")
             await store.vote(make.ballot(now), LIMITS)
             await refused(store, edit(now, b"late"), "hold_approved")
@@ -156,7 +157,6 @@ def test_an_edited_answer_is_the_models_still_and_can_be_edited_only(place: Any,
             opening = await store.open_hold(replace(make.hold("s1", approvals=(TWO,)), answer=HEAD), LIMITS)
             assert isinstance(opening, Opened)
             hold = opening.hold
-            await refused(store, edit(hold, answer=HEAD), "answer_waits")
             await refused(store, edit(hold), "answer_waits")  # as if it were a request
             await store.vote(make.ballot(hold, "rita"), LIMITS)
             now = await store.act(edit(hold, answer=HEAD, kind=ActKind.EDIT), LIMITS)
@@ -191,5 +191,49 @@ def test_whoever_edited_an_answer_does_not_approve_it_where_it_waits_anew(
                 await store.vote(make.ballot(opening.hold, "eda"), LIMITS)
             assert error.value.code == "own_edit"
             await store.vote(make.ballot(opening.hold, "rita"), LIMITS)
+
+    run(scenario())
+
+
+def test_a_persons_answer_in_the_place_of_the_models_is_both_and_goes_out_as_that(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            opening = await store.open_hold(replace(make.hold("s1"), answer=HEAD), LIMITS)
+            assert isinstance(opening, Opened)
+            other = replace(HEAD, headers={"content-type": "text/event-stream"})
+            now = await store.act(edit(opening.hold, answer=other), LIMITS)
+            assert (now.is_answer, now.is_edited, now.is_response) == (True, False, True)
+            assert now.answer == other
+            with pytest.raises(Forbidden):
+                await store.vote(make.ballot(now, "eda"), LIMITS)
+            await store.vote(make.ballot(now, "rita"), LIMITS)
+            assert not await released(store, make, opening.hold, b"the request")
+            assert await released(store, make, now, b"edited")
+
+    run(scenario())
+
+
+def test_the_same_key_is_one_revision_whatever_was_made_of_what_was_sent(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            drafts = [
+                edit(hold, b"made at first", asked="a", key="k"),
+                edit(hold, b"made again", asked="a", key="k"),
+                edit(hold, b"made at first", asked="b", key="k"),
+            ]
+            first = await store.act(drafts[0], LIMITS)
+            assert await store.act(drafts[1], LIMITS) == first
+            await refused(store, drafts[2], "idempotency_key_reused")
+            found = await store.act_with_key(hold.id, drafts[0].person, "k")
+            assert found is not None
+            assert found.revised is not None
+            assert found.revised.asked == "a"
+            assert await store.act_with_key(hold.id, drafts[0].person, "other") is None
+            assert await store.act_with_key(hold.id, ("https://issuer.example", "bob"), "k") is None
 
     run(scenario())

@@ -48,12 +48,14 @@ class AnswerHead:
 class Revised:
     """What waits since an edit or a response: the digest (hex SHA-256) of its bytes, and its findings.
 
-    With `answer` the bytes are an answer, which a reviewer wrote in the place of the model.
+    With `answer` the bytes are an answer, which a reviewer wrote in the place of the model. `asked` is the
+    digest of what the reviewer sent, from which these bytes were made.
     """
 
     digest: str
     findings: Mapping[str, int]
     answer: AnswerHead | None = None
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Revision:
     """The bytes that a reviewer puts in the place of those that wait.
 
     `shown` is the digest of the bytes that they saw, `may_vote_in` the stages whose condition they satisfy;
-    `changes` says for the record what is new.
+    `changes` says for the record what is new, `asked` is the digest (hex SHA-256) of what they sent.
     """
 
     shown: str
@@ -70,6 +72,7 @@ class Revision:
     may_vote_in: tuple[StageRef, ...]
     changes: bytes = b""
     answer: AnswerHead | None = None
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ from authz_service.core.states import (
     Waiting,
 )
 from authz_service.errors import AuthzError, Unauthenticated, Unavailable
-from authz_service.framing.headers import EDITED_HEADER, RESPONDED_HEADER
+from authz_service.framing.headers import EDITED_HEADER, MARKS, RESPONDED_HEADER
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import ApiError
 from authz_service.policy.decision import Decision, Effect
@@ -799,10 +799,10 @@ class Exchange:
             masked=head.masked,
             restored=judged.restored,
             hold=hold.id,
-            is_response=hold.is_response,
+            is_response=RESPONDED_HEADER in _answer_marks(hold),
             is_edited=EDITED_HEADER in _answer_marks(hold),
         )
-        outcome = "responded" if hold.is_response else "completed"
+        outcome = "responded" if RESPONDED_HEADER in _answer_marks(hold) else "completed"
         if held.head is None:
             self._size_on_record += len(judged.given)
         drafts = [*decided, released, self._ended(outcome, held.usage, is_whole=True)]
@@ -816,10 +816,10 @@ class Exchange:
         hold = state.hold
         match event:
             case HoldConsumed(is_ours=True) if hold.answer is not None:
-                is_own = state.held.head is not None
                 marks = _answer_marks(hold)
                 given = {**self._room, **marks}
-                if not is_own:
+                is_models = RESPONDED_HEADER not in marks and _is_alike(state.held.head, hold.answer)
+                if state.held.head is None or not is_models:
                     return self._close(LeaveHold(), GiveAnswer(hold.answer, state.body, given))
                 mark = [MarkAnswer(marks)] if marks else []
                 return self._close(LeaveHold(), *mark, ForwardAnswer(state.body, is_last=True))
@@ -1029,7 +1029,7 @@ def _marks(hold: HoldSummary) -> Mapping[str, str]:
 def _answer_marks(hold: HoldSummary) -> Mapping[str, str]:
     """The same of an answer: one whose request was edited, or that was held anew, has it in its head."""
     head = hold.answer.headers if hold.answer else {}
-    return _marks(hold) or {name: text for name, text in head.items() if name == EDITED_HEADER}
+    return _marks(hold) or {name: text for name, text in head.items() if name in MARKS}
 
 
 def _answer_fingerprint(asked: Asked) -> str:

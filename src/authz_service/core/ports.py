@@ -80,7 +80,8 @@ class HoldSummary:
     deadline, while approved the end of `use_within`, and for a rejected hold the time until which it
     answers the same request. `turns` are those of the open stages, past and to come,
     `counted` the ids of the votes that count in them so far. `review` says whether somebody has to look at
-    a decision that was made alone, `zones` are the rules of the stages' time zones.
+    a decision that was made alone, `zones` are the rules of the stages' time zones. `was_answered` says
+    that it was opened for an answer of the model's.
     """
 
     id: str
@@ -116,11 +117,12 @@ class HoldSummary:
     zones: Zones = field(default_factory=dict)
     source: str = ""
     traits: Traits | None = None
+    was_answered: bool = False
 
     @property
     def is_answer(self) -> bool:
-        """The model has answered, and that waits, edited or not."""
-        return self.answer is not None and not self.is_response
+        """The model has answered; that waits, edited or not, or a reviewer's answer in its place."""
+        return self.answer is not None and (self.was_answered or not self.is_response)
 
     @property
     def revisions(self) -> tuple[Act, ...]:
@@ -415,6 +417,10 @@ class Store(Protocol):
         whom it is about; `Conflict` when somebody else has claimed the hold, when it is too late, or when
         there is nothing to take back or to review.
         """
+        ...
+
+    async def act_with_key(self, hold_id: str, person: tuple[str, str], key: str) -> Act | None:
+        """What this person did to the hold with that idempotency key."""
         ...
 
     async def consume(

@@ -17,6 +17,9 @@ EDITED_HEADER: Final = "x-authz-edited"
 RESPONDED_HEADER: Final = "x-authz-responded"
 """`true` on an answer that a reviewer has written in the place of the model."""
 
+MARKS: Final = frozenset({EDITED_HEADER, RESPONDED_HEADER})
+"""What stays on an answer that a reviewer had a part in, also where it is held anew."""
+
 GATEWAY_PREFIX: Final = "x-authz-"
 """Headers that only the gateway may set; Envoy strips them before anything reads a request."""
 

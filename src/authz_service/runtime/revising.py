@@ -24,6 +24,8 @@ from authz_service.runtime.threads import Threads
 from authz_service.view.request import RequestView
 from authz_service.view.unread import require_permitted
 
+_STREAMS = frozenset({"text/event-stream", "application/x-ndjson"})
+
 
 @dataclass(frozen=True, slots=True)
 class Revised:
@@ -54,7 +56,7 @@ class Revising:
 
     async def texts(self, hold: Hold) -> Mapping[str, str]:
         """The texts of a model's answer that can be edited; none where it can't be read."""
-        if not hold.is_answer:
+        if not hold.is_answer or hold.is_response:
             return {}
         try:
             return await self.threads.run(lambda: _answer(self.rules(), hold, _unknown(hold)).texts())
@@ -65,12 +67,18 @@ class Revising:
         """The model's answer of `hold` with `texts` in the place of those of the same names."""
         if not hold.is_answer:
             raise Conflict("no answer of the model's waits here; edit the request", code="request_waits")
+        if hold.is_response:
+            raise Conflict("a reviewer's answer waits here; decide about that", code="was_revised")
         asked = _Asked.of(await self.entries(hold.session))
         return await self.threads.run(partial(_edited_answer, self.rules(), hold, texts, asked, self.clock()))
 
     async def response(self, hold: Hold, text: str) -> Revised:
-        """An answer to the request of `hold` that says `text`, in the caller's own API."""
-        return await self.threads.run(partial(_response, self.rules(), hold, text, self.clock()))
+        """An answer to the request of `hold` that says `text`, in the caller's own API.
+
+        Also in the place of an answer of the model's that waits there.
+        """
+        asked = _Asked.of(await self.entries(hold.session)) if hold.is_answer else None
+        return await self.threads.run(partial(_response, self.rules(), hold, text, asked, self.clock()))
 
 
 def _edited(rules: Rules, hold: Hold, body: bytes, now: float) -> Revised:
@@ -89,22 +97,21 @@ def _edited(rules: Rules, hold: Hold, body: bytes, now: float) -> Revised:
     return Revised(inspection.forward, findings, changes)
 
 
-def _response(rules: Rules, hold: Hold, text: str, now: float) -> Revised:
-    if hold.is_answer:
-        message = "the model has answered already; edit, release or withhold that"
-        raise Conflict(message, code="answer_waits")
+def _response(rules: Rules, hold: Hold, text: str, asked: _Asked | None, now: float) -> Revised:
     if hold.revisions:
-        raise Conflict("this request was edited or answered before; decide about that", code="was_revised")
+        raise Conflict("what waits was edited or answered before; decide about that", code="was_revised")
     route = _route(hold)
-    request = _inspect(rules, route, hold.forward)
+    if not hold.is_answer:
+        asked = _Asked(hold.forward, hold.findings)
+    view = _unknown(hold) if asked is None else _inspect(rules, route, asked.body).view
     said = Said(text, secrets.token_hex(12), int(now))
-    own = route.api.own_answer(request.view, said)
+    own = route.api.own_answer(view, said)
     if own is None:
         message = f"{hold.api} {hold.operation} is not answered with words"
         raise Unreadable(message, code="respond_unsupported")
     depth = rules.config.limits.depth
-    masked = _masked(rules, WholeAnswer(route.api, request.view, own.content_type, own.body, depth))
-    facts = AnswerFacts(hold.caller, request.view, hold.findings, masked.found, now)
+    masked = _masked(rules, WholeAnswer(route.api, view, own.content_type, own.body, depth))
+    facts = AnswerFacts(hold.caller, view, {} if asked is None else asked.findings, masked.found, now)
     _require(rules, hold, rules.policy.decide_answer(facts), what="answer")
     head = AnswerHead(200, {"content-type": own.content_type}, masked.masked)
     return Revised(masked.release, dict(masked.found), b"", head)
@@ -160,8 +167,10 @@ def _answer(rules: Rules, hold: Hold, request: RequestView) -> WholeAnswer:
 
 
 def _unknown(hold: Hold) -> RequestView:
-    """Enough of a request to read its answer by."""
-    return RequestView(hold.api, hold.operation, hold.model, False, ())
+    """Enough of a request to read its answer by, and to answer it in the same way."""
+    content_type = hold.answer.headers.get("content-type", "") if hold.answer else ""
+    is_stream = content_type.partition(";")[0].strip().lower() in _STREAMS
+    return RequestView(hold.api, hold.operation, hold.model, is_stream, ())
 
 
 def _masked(rules: Rules, answer: WholeAnswer) -> AnswerStep:

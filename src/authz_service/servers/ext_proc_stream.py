@@ -11,7 +11,7 @@ from authz_service.core.acts import AnswerHead
 from authz_service.core.replies import refused
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError
-from authz_service.framing.headers import ANSWER_ALLOWED, EDITED_HEADER, SESSION_HEADER, to_remove
+from authz_service.framing.headers import ANSWER_ALLOWED, MARKS, SESSION_HEADER, to_remove
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import error_shape
 from authz_service.servers.ext_proc_messages import (
@@ -76,7 +76,7 @@ class EnvoyStream:
 
     async def give(self, head: AnswerHead, body: bytes, marks: Mapping[str, str]) -> None:
         """A whole answer, as it was approved."""
-        kept = ANSWER_ALLOWED | {EDITED_HEADER}
+        kept = ANSWER_ALLOWED | MARKS
         crossing = {name: text for name, text in head.headers.items() if name in kept}
         own = {SESSION_HEADER: self.request.session, **marks}
         await self.immediate(head.status, crossing | own, body)

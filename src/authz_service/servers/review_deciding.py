@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +11,7 @@ from authz_api.v1 import holds_pb2 as pb
 from authz_service.core.acts import ActDraft, ActKind, Revision
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldSummary, Store
-from authz_service.errors import Forbidden, Unreadable
+from authz_service.errors import Conflict, Forbidden, Unreadable
 from authz_service.runtime.revising import Revised
 from authz_service.servers.review_requests import Word, read_answer_texts, read_digest, read_text, read_vote
 from authz_service.servers.roles import Standing
@@ -102,12 +103,17 @@ class Deciding:
     async def edit(self, standing: Standing, request: pb.EditHoldRequest) -> HoldSummary:
         """The hold with the edited request, or answer; for those who may vote."""
         hold, text = await self._to_revise(standing, request)
+        asked = _asked(
+            request.digest, request.body, *(part for t in request.texts for part in (t.name, t.text))
+        )
+        if await self._is_repeated(standing, request, ActKind.EDIT, text, asked):
+            return await self._visible(standing, hold.id)
         if request.texts:
             texts = read_answer_texts(request)
             revised = await self.reviser.edited_answer(hold, texts)
         else:
             revised = await self.reviser.edited(hold, request.body)
-        return await self._revise(standing, hold, ActKind.EDIT, request, revised, text)
+        return await self._revise(standing, hold, ActKind.EDIT, request, revised, text, asked)
 
     async def respond(self, standing: Standing, request: pb.RespondHoldRequest) -> HoldSummary:
         """The hold with their answer; for those who may vote."""
@@ -115,8 +121,11 @@ class Deciding:
         if not request.text.strip() or len(request.text) > MAX_RESPONSE:
             message = f"an answer has 1 to {MAX_RESPONSE} characters"
             raise Unreadable(message, code="response_required")
+        asked = _asked(request.digest, request.text)
+        if await self._is_repeated(standing, request, ActKind.RESPOND, text, asked):
+            return await self._visible(standing, hold.id)
         revised = await self.reviser.response(hold, request.text)
-        return await self._revise(standing, hold, ActKind.RESPOND, request, revised, text)
+        return await self._revise(standing, hold, ActKind.RESPOND, request, revised, text, asked)
 
     async def _to_revise(self, standing: Standing, request: ReviseRequest) -> tuple[Hold, str]:
         text = read_text(request.reason, request.idempotency_key)
@@ -126,6 +135,18 @@ class Deciding:
             raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
         return hold, text
 
+    async def _is_repeated(
+        self, standing: Standing, request: ReviseRequest, kind: ActKind, text: str, asked: str
+    ) -> bool:
+        """Whether this was done already by the same key: what waits now was made from other bytes."""
+        key = request.idempotency_key
+        before = await self.store.act_with_key(request.id, standing.person.identity, key) if key else None
+        if before is None:
+            return False
+        if (before.kind, before.text, before.revised and before.revised.asked) != (kind, text, asked):
+            raise Conflict("this idempotency key was used for something else", code="idempotency_key_reused")
+        return True
+
     async def _revise(
         self,
         standing: Standing,
@@ -134,6 +155,7 @@ class Deciding:
         request: ReviseRequest,
         revised: Revised,
         text: str,
+        asked: str,
     ) -> HoldSummary:
         revision = Revision(
             shown=request.digest,
@@ -142,6 +164,7 @@ class Deciding:
             may_vote_in=standing.stages(hold),
             changes=revised.changes,
             answer=revised.answer,
+            asked=asked,
         )
         return await self._act(standing, hold, kind, request.idempotency_key, text, revision)
 
@@ -171,6 +194,15 @@ class Deciding:
         acted = await self.store.act(draft, self.limits())
         self.changed()
         return acted
+
+
+def _asked(*parts: str | bytes) -> str:
+    """The digest of what a reviewer sent, by which the same is recognised."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode(errors="surrogatepass") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
 
 
 def _ballot(standing: Standing, hold: HoldSummary, word: Word, verdict: Verdict) -> Ballot:

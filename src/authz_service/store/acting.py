@@ -10,10 +10,9 @@ from typing import Any, assert_never
 
 from sqlalchemy import Row, insert, select
 
-from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
-from authz_service.core.acts import Act, ActDraft, ActKind, Review, Revised, Revision, claim_of
+from authz_service.core.acts import Act, ActDraft, ActKind, Review, Revised, claim_of
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, Vote, standing
 from authz_service.core.ports import HoldLimits, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
@@ -28,13 +27,14 @@ from authz_service.store.hold_rows import (
     key_text,
     micro,
     next_turn,
+    read_act,
     requester_of,
     revised_document,
     seconds,
     stands_at,
     state_at,
 )
-from authz_service.store.loading import hold_with_id, said_of, standing_of, summary_of
+from authz_service.store.loading import find_act, hold_with_id, said_of, standing_of, summary_of
 from authz_service.store.schema import hold_acts, votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
@@ -84,17 +84,13 @@ def _is_repeated(transaction: Transaction, draft: ActDraft) -> bool:
     """Whether this very act was done before, by its key; the same key for another one is refused."""
     if not draft.idempotency_key:
         return False
-    same = (
-        (hold_acts.c.hold == clean(draft.hold))
-        & (hold_acts.c.voter == identity_text(draft.person))
-        & (hold_acts.c.idempotency_key == key_text(draft.idempotency_key))
-    )
-    before = transaction.read(select(hold_acts).where(same)).one_or_none()
-    if before is None:
+    row = find_act(transaction, draft.hold, draft.person, draft.idempotency_key)
+    if row is None:
         return False
-    detail = json.loads(before.detail)
-    revised = detail.get("revised", {}).get("digest")
-    if (before.kind, detail["text"], revised) != (draft.kind.value, draft.text, _digest(draft.revision)):
+    before = read_act(row)
+    asked = None if before.revised is None else before.revised.asked
+    wanted = None if draft.revision is None else draft.revision.asked
+    if (before.kind, before.text, asked) != (draft.kind, draft.text, wanted):
         raise Conflict("this idempotency key was used for something else", code="idempotency_key_reused")
     return True
 
@@ -174,10 +170,10 @@ def _revise(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) 
     refuse_requester(row, draft.person, draft.account)
     refuse_decided(row, said_of(transaction, row.id).votes, transaction.now)
     detail = json.loads(row.detail)
-    is_of_answer = draft.kind is ActKind.EDIT and revision.answer is not None
+    is_edit, is_of_answer = draft.kind is ActKind.EDIT, revision.answer is not None
     if "answer" in detail and not is_of_answer:
-        raise Conflict("an answer of the model's can be edited, released or withheld", code="answer_waits")
-    if is_of_answer and "answer" not in detail:
+        raise Conflict("an answer waits here: edit its texts, not the request", code="answer_waits")
+    if is_edit and is_of_answer and "answer" not in detail:
         raise Conflict("no answer of the model's waits here; edit the request", code="request_waits")
     if revision.shown != row.digest:
         raise Conflict("what waits is not what you were shown; look at the hold again", code="digest_changed")
@@ -201,13 +197,9 @@ def _revise(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) 
         transaction,
         row,
         draft,
-        replace(new, revised=Revised(digest, revision.findings, revision.answer)),
+        replace(new, revised=Revised(digest, revision.findings, revision.answer, revision.asked)),
         values,
     )
-
-
-def _digest(revision: Revision | None) -> str | None:
-    return None if revision is None else hashlib.sha256(revision.forward).hexdigest()
 
 
 def _without(cast: Sequence[Vote], withdrawn: Sequence[str], row: Row[Any]) -> list[Vote]:

@@ -187,6 +187,7 @@ def revised_document(revised: Revised | None) -> dict[str, Any] | None:
     if revised is None:
         return None
     document: dict[str, Any] = {"digest": revised.digest, "findings": dict(revised.findings)}
+    document |= {"asked": revised.asked} if revised.asked else {}
     return document | ({"answer": answer_document(revised.answer)} if revised.answer else {})
 
 
@@ -194,7 +195,7 @@ def _read_revised(document: Any) -> Revised | None:
     if document is None:
         return None
     answer = read_answer(document["answer"]) if "answer" in document else None
-    return Revised(document["digest"], document["findings"], answer)
+    return Revised(document["digest"], document["findings"], answer, document.get("asked", ""))
 
 
 def read_act(row: Row[Any]) -> Act:
@@ -284,6 +285,7 @@ def read_summary(row: Row[Any], *, votes: Sequence[Vote], acts: Sequence[Act], n
         zones=zones,
         source=detail.get("source", ""),
         traits=read_traits(detail.get("traits")),
+        was_answered="answer" in detail,
     )
 
 

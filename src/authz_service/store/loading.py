@@ -13,7 +13,15 @@ from authz_service.core.acts import Act
 from authz_service.core.holds import Standing, Vote
 from authz_service.core.ports import DAMAGED, Hold, HoldSummary
 from authz_service.errors import NotFound, Unavailable
-from authz_service.store.hold_rows import read_act, read_summary, read_vote, stands_at, with_bytes
+from authz_service.store.hold_rows import (
+    identity_text,
+    key_text,
+    read_act,
+    read_summary,
+    read_vote,
+    stands_at,
+    with_bytes,
+)
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import hold_acts, holds, votes
 from authz_service.store.transaction import Reader
@@ -130,6 +138,16 @@ def _by_hold(reader: Reader, table: Table, names: Sequence[str]) -> dict[str, li
 def load_acts(reader: Reader, hold_id: str) -> Sequence[Act]:
     """What reviewers did to a hold beside voting, in order."""
     return [read_act(row) for row in reader.read_beside(_ACTS, {"hold": hold_id})]
+
+
+def find_act(reader: Reader, hold_id: str, person: tuple[str, str], key: str) -> Row[Any] | None:
+    """The row of what this person did to the hold with an idempotency key."""
+    same = (
+        (hold_acts.c.hold == clean(hold_id))
+        & (hold_acts.c.voter == identity_text(person))
+        & (hold_acts.c.idempotency_key == key_text(key))
+    )
+    return reader.read_beside(select(hold_acts).where(same)).one_or_none()
 
 
 def standing_of(reader: Reader, row: Row[Any]) -> Standing:

@@ -184,4 +184,5 @@ def _as_opened(draft: HoldDraft, row: dict[str, Any]) -> HoldSummary:
         turns=stands.turns,
         zones=zones,
         source=draft.source,
+        was_answered=draft.answer is not None,
     )

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Executable, Result, Row, Selec
 
 from authz_service.audit.columns import clean
 from authz_service.audit.entry import decode
+from authz_service.core.acts import Act
 from authz_service.core.ports import (
     Entry,
     Hold,
@@ -20,9 +21,16 @@ from authz_service.core.ports import (
     Page,
 )
 from authz_service.store import paging
-from authz_service.store.hold_rows import OPEN, identity_text, require_digest, seconds, state_at
+from authz_service.store.hold_rows import OPEN, identity_text, read_act, require_digest, seconds, state_at
 from authz_service.store.keyring import Keyring
-from authz_service.store.loading import NAMES_AT_ONCE, find_hold, load_holds, load_summaries, rows_of
+from authz_service.store.loading import (
+    NAMES_AT_ONCE,
+    find_act,
+    find_hold,
+    load_holds,
+    load_summaries,
+    rows_of,
+)
 from authz_service.store.missing import why_missing
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, head, holds
@@ -98,6 +106,12 @@ def list_holds(reader: Reader, query: HoldQuery) -> Page[HoldSummary]:
     statement = _where_equal(statement, (holds.c.model, query.model), (holds.c.rule, query.rule))
     rows, next_token = _page(reader, statement, holds.c.seq, filters, query.page_token, query.page_size)
     return Page(load_summaries(reader, rows), next_token)
+
+
+def act_with_key(reader: Reader, hold_id: str, person: tuple[str, str], key: str) -> Act | None:
+    """See `Store.act_with_key`."""
+    row = find_act(reader, hold_id, person, key)
+    return None if row is None else read_act(row)
 
 
 def hold_changes(reader: Reader, after: int) -> Sequence[HoldChange]:

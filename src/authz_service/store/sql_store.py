@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.audit.merkle import Frontier
-from authz_service.core.acts import ActDraft
+from authz_service.core.acts import Act, ActDraft
 from authz_service.core.api_keys import ApiKey, KeysRead
 from authz_service.core.grants import Grant, GrantEnd, GrantPage, GrantQuery, Maker, Terms
 from authz_service.core.limits import Admission, Demand
@@ -186,6 +186,10 @@ class SqlStore:
     async def grants(self, query: GrantQuery) -> GrantPage:
         """See `GrantStore.grants`."""
         return await self._read(lambda reader: grant_queries.listed(reader, query))
+
+    async def act_with_key(self, hold_id: str, person: tuple[str, str], key: str) -> Act | None:
+        """See `Store.act_with_key`."""
+        return await self._read(lambda reader: queries.act_with_key(reader, hold_id, person, key))
 
     async def consume(
         self, hold_id: str, *, digest: str, session: str, entries: Sequence[EntryDraft]

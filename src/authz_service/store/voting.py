@@ -14,7 +14,7 @@ from authz_service.core.acts import Act, Review
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
 from authz_service.core.ports import Ballot, HoldLimits, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
-from authz_service.framing.headers import EDITED_HEADER
+from authz_service.framing.headers import MARKS
 from authz_service.store.eligibility import refuse_requester, without_own_edits
 from authz_service.store.ending import move
 from authz_service.store.hold_rows import (
@@ -65,7 +65,7 @@ def _edits(transaction: Transaction, row: Row[Any], done: Sequence[Act]) -> list
     """What was done to a hold, and to those that it came after where an edited answer is held anew."""
     acts = list(done)
     detail = json.loads(row.detail)
-    while EDITED_HEADER in detail.get("answer", {}).get("headers", {}) and detail["previous"]:
+    while MARKS & detail.get("answer", {}).get("headers", {}).keys() and detail["previous"]:
         acts += load_acts(transaction, detail["previous"])
         detail = json.loads(hold_with_id(transaction, detail["previous"]).detail)
     return acts
