@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from authz_service.core.grants import GrantState
 from authz_service.core.ports import HoldState
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +62,7 @@ def said() -> set[str]:
     trees = [ast.parse(path.read_text()) for path in SOURCE.rglob("*.py") if "_pb2" not in path.name]
     names = {name: text for tree in trees for name, text in constants_in(tree).items()}
     decided = {f"hold_{state.value}" for state in HoldState if state is not HoldState.PENDING}
+    decided |= {f"grant_{state.value}" for state in GrantState if state is not GrantState.PROPOSED}
     envoys = re.findall(r"^ +code: ([a-z_]+)$", (ROOT / "envoy" / "envoy.yaml").read_text(), re.MULTILINE)
     return {code for tree in trees for code in codes_in(tree, names)} | decided | set(envoys)
 
