@@ -202,7 +202,7 @@ def _kind(key: str) -> TextKind:
 def _beside(event: Mapping[str, Any], read: str, texts: FrameTexts) -> None:
     """What an event says beside its own member."""
     for key, value in event.items():
-        if key not in (read, "index"):
+        if key != read:
             texts.aside(value, (key,))
 
 

@@ -113,7 +113,7 @@ def _entries(entries: Sequence[Mapping[str, Any]], path: Path, frame: Collecting
         yield Echo(start, end, (*here, "token"), beside)
         for key in _ALTERNATIVES:
             for j, other in enumerate(entry.get(key) or ()):
-                if other["token"] != entry["token"]:  # which is cut with the text
+                if other["token"] != entry["token"] or not _says_its_bytes(other):  # else cut with the text
                     _alternative(other, (*here, key, j), frame)
         start = end
 

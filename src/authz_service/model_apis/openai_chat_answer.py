@@ -275,7 +275,9 @@ class ChatAnswerReader:
         for i, item in enumerate(value):
             if not isinstance(item, dict):
                 _refuse((*path, i), "an object was expected")
-            index = i if choice.source == "message" else _index(item.get("index"), (*path, i))
+            is_placed = choice.source == "message"
+            stated = i if is_placed and item.get("index") is None else _index(item.get("index"), (*path, i))
+            index = i if is_placed else stated
             call = choice.calls.setdefault(index, _Call())
             self._tool_call(call, f"{choice.channel}/tool_calls/{index}", item, (*path, i), frame)
 
