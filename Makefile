@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-frameworks
+.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds bench-sizes soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-frameworks
 
 setup: $(STAMP)
 
@@ -53,6 +53,10 @@ bench-sessions: setup
 bench-holds: setup
 	$(BIN)/python -m bench.holds $(BENCH_ARGS)
 	$(BIN)/python -m bench.holds --workers 2 $(BENCH_ARGS)
+
+# Prompts and answers of up to 8 MiB, and small requests beside them.
+bench-sizes: setup
+	$(BIN)/python -m bench.sizes $(BENCH_ARGS)
 
 soak: setup
 	$(BIN)/python tests/fuzz/setup_fuzz.py

@@ -8,6 +8,8 @@ from bench.plan import Shape
 from ruamel.yaml import YAML
 
 HOLDS = "wait: 3m, use_within: 15m"
+LONGEST = 20_000
+"""Tokens of a prompt that need no approval."""
 
 _TEXT = """\
 version: 1
@@ -31,7 +33,7 @@ requests:
       effect: deny
       reason: Tokens may not be sent to a model.
     - {{name: many-cards, when: "findings.CREDIT_CARD.count > 3", effect: hold, approval: security}}
-    - {{name: long-prompts, when: "request.token_estimate > 20000", effect: hold, approval: security}}
+    - {{name: long-prompts, when: "request.token_estimate > {longest}", effect: hold, approval: security}}
     - name: tools-for-staff-only
       when: size(request.tools) > 0 && !('staff' in caller.groups)
       effect: deny
@@ -66,15 +68,23 @@ masks:
 
 
 def authz_yaml(
-    *, port: int, model_port: int, store: str, keys: str = "", is_masked: bool = True, holds: str = HOLDS
+    *,
+    port: int,
+    model_port: int,
+    store: str,
+    keys: str = "",
+    is_masked: bool = True,
+    holds: str = HOLDS,
+    longest: int = LONGEST,
 ) -> str:
     """The configuration of the service; the floor's Envoy is rendered from the same.
 
     `keys` is the URL of the key store; without one it lies in the data directory. Unless it `is_masked`,
-    nothing is replaced, and no rule looks at answers. `holds` is what stands in that section.
+    nothing is replaced, and no rule looks at answers. `holds` is what stands in that section, and prompts of
+    more than `longest` tokens are held.
     """
     models = "\n".join(f'  - {{name: {shape}, url: "http://127.0.0.1:{model_port}"}}' for shape in Shape)
-    text = _TEXT.format(port=port, models=models, store=store, holds=holds)
+    text = _TEXT.format(port=port, models=models, store=store, holds=holds, longest=longest)
     text += _MASKING if is_masked else ""
     return f'{text}record: {{keys: {{url: "{keys}"}}}}\n' if keys else text
 

@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from bench.case import Gateway, Site
-from bench.configuration import HOLDS, authz_yaml, without_gate
+from bench.configuration import HOLDS, LONGEST, authz_yaml, without_gate
 from bench.postgres import database
 from bench.processes import program
 
@@ -77,6 +78,15 @@ def holding(site: Site, *, holds: str, workers: int = 0) -> Iterator[Gateway]:
         yield _ours(site, stack, store=store.url, options=(), workers=workers, keys=keys, holds=holds)
 
 
+@contextmanager
+def watched(site: Site, *, late: Path) -> Iterator[Gateway]:
+    """Envoy with this service on SQLite, whose event loop is watched; see `bench.watched`."""
+    with ExitStack() as stack:
+        yield _ours(
+            site, stack, store=_SQLITE, options=(), module=("bench.watched", str(late)), longest=1 << 40
+        )
+
+
 def _ours(
     site: Site,
     stack: ExitStack,
@@ -87,12 +97,14 @@ def _ours(
     keys: str = "",
     is_masked: bool = True,
     holds: str = HOLDS,
+    module: Sequence[str] = ("authz_cli.main",),
+    longest: int = LONGEST,
 ) -> Gateway:
     data = DataDir.open(site.folder)
     file = data.root / "authz.yaml"
-    command = ("-m", "authz_cli.main", "serve", "--config", str(file), "--data-dir", str(data.root), *options)
+    command = ("-m", *module, "serve", "--config", str(file), "--data-dir", str(data.root), *options)
     command += ("--workers", str(workers))
-    config = _configure(site, data, store=store, keys=keys, is_masked=is_masked, holds=holds)
+    config = _configure(site, data, store=store, keys=keys, is_masked=is_masked, holds=holds, longest=longest)
     return _behind_envoy(site, data, stack, command, config, workers=workers)
 
 
@@ -123,6 +135,7 @@ def _configure(
     keys: str = "",
     is_masked: bool = True,
     holds: str = HOLDS,
+    longest: int = LONGEST,
 ) -> Config:
     file = data.root / "authz.yaml"
     text = authz_yaml(
@@ -132,6 +145,7 @@ def _configure(
         keys=keys,
         is_masked=is_masked,
         holds=holds,
+        longest=longest,
     )
     file.write_text(text)
     return load_config(file).config
