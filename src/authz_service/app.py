@@ -61,6 +61,7 @@ from authz_service.servers.ext_proc import ProcessServer
 from authz_service.servers.gateway import serve_gateway
 from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_metrics
 from authz_service.servers.notify_metrics import NotifyMetrics
+from authz_service.servers.probes import ProcessProbes
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls
 from authz_service.servers.review_grants import GrantReview
@@ -82,7 +83,7 @@ SWEEP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What `authz serve` is told. `metrics` is a port, 0 chooses.
+    """What `authz serve` is told. `metrics` is a host and a port, 0 chooses.
 
     `review` is `unix:PATH`, or HOST:PORT, which needs `review_tls`. `part` is what this process does where
     the service is several. `drain` is what exchanges in flight get to end when it stops, in seconds; held
@@ -92,7 +93,7 @@ class ServeSettings:
     config: Path
     data: DataDir
     review: str
-    metrics: int = 0
+    metrics: tuple[str, int] = ("127.0.0.1", 0)
     review_tls: Tls | None = None
     drain: float = 5.0
     part: Part = Part()  # noqa: RUF009 - a frozen value
@@ -134,6 +135,11 @@ class Service:
         self._rules = rules_of(loaded, _mask_key(settings.data)) if gateway is None else gateway.rules
         self._notify = notify
         self._reloading = asyncio.Lock()
+        self.is_up = False
+
+    def serves(self) -> bool:
+        """Whether it takes requests: from when it is up until it stops."""
+        return self.is_up and not (self._gateway is not None and self._gateway.is_stopping)
 
     @property
     def loaded(self) -> Loaded:
@@ -248,9 +254,11 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             collectors.append(CheckpointMetrics(base.record.checkpoints))
             collectors.append(NotifyMetrics(base.notifying))
             address = await _keep(base, base.record, service)
-        metrics = await stack.enter_async_context(serve_metrics(settings.metrics, collectors))
+        probes = ProcessProbes(base.store, service.serves, asyncio.get_running_loop())
+        metrics = await stack.enter_async_context(serve_metrics(settings.metrics, collectors, probes))
         if gateway is not None:
             await _answer(base, gateway)
+        service.is_up = True
         yield service, Serving(review=address, metrics=metrics)
 
 
@@ -374,6 +382,7 @@ async def _answer(base: _Base, gateway: Gateway) -> None:
         refusals=gateway.recorder,
         certificates=None if certificates is None else base.verifier,
         yields_to_token=certificates is not None and certificates.yields_to_token,
+        took=gateway.took.check,
     )
     handlers = (check.handler(), ProcessServer(gateway).handler())
     drain = partial(gateway.drain, seconds=settings.drain)

@@ -55,7 +55,7 @@ def until_back(stack: Stack, part: str, killed: int) -> None:
 
 def until_all_serve(stack: Stack) -> None:
     """Until every part answers, and Envoy gives requests to each."""
-    parts = {"-1", *(str(worker) for worker in range(WORKERS))}
+    parts = {"-1", *(str(worker) for worker in range(stack.workers))}
     until(lambda: parts_up(stack) == parts and unhealthy(stack) == 0, "all serve", within=60)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import grpc
 import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.e2e.people import until
 from tests.e2e.stack import CHAT, Stack
 
 CANARY = "zanzibar-quetzal-4711"
@@ -33,6 +36,10 @@ def test_decisions_are_counted_and_no_prompt_token_or_name_is_in_metrics_or_logs
     for effect in ("allow", "hold", "deny", "refused"):
         assert f'authz_decisions_total{{effect="{effect}"}} 1.0\n' in page
     assert "authz_record_commit_seconds_bucket" in page
+    assert 'authz_masked_total{entity="EMAIL_ADDRESS",side="request"} 3.0\n' in page
+    assert "authz_decide_seconds_count 4.0\n" in page
+    for phase, times in (("check", 4), ("request", 1), ("answer_end", 1)):
+        assert f'authz_added_seconds_count{{phase="{phase}"}} {times}.0\n' in page
     written = [page, (stack.folder / "up.log").read_text(errors="replace")]
     logs = sorted((stack.data / "logs").glob("*"))
     assert {log.name for log in logs} >= {"access.log", "service.log"}
@@ -46,3 +53,25 @@ def test_each_service_that_envoy_calls_is_healthy_by_its_name(stack: Stack) -> N
         for name in SERVICES:
             answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=10)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING, name
+
+
+def test_the_review_api_is_healthy_for_whoever_asks(stack: Stack) -> None:
+    with grpc.insecure_channel(f"unix:{stack.data / 'run' / 'review.sock'}") as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for name in ("", "authz.v1.HoldService", "authz.v1.SessionService"):
+            answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=10)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING, name
+
+
+def test_a_service_whose_record_cannot_be_written_to_lives_and_is_not_ready(stack: Stack) -> None:
+    assert (probe(stack, "live"), probe(stack, "ready")) == (200, 200)
+    with closing(sqlite3.connect(stack.data / "authz.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert (probe(stack, "ready"), probe(stack, "live")) == (503, 200)
+        other.execute("ROLLBACK")
+    until(lambda: probe(stack, "ready") == 200, "it is ready again")
+
+
+def probe(stack: Stack, name: str) -> int:
+    """The status of `/live` or `/ready`."""
+    return httpx.get(str(stack.info["metrics"]).replace("/metrics", f"/{name}"), timeout=30).status_code

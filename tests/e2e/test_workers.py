@@ -93,6 +93,8 @@ def test_the_metrics_of_all_processes_are_at_one_address(stack: Stack) -> None:
     held = re.findall(r'authz_exchanges_waiting\{process="worker \d"\} (\S+)', page)
     assert sum(map(float, held)) >= 1
     assert 'authz_checkpoint_consistent{process="keeper"} 1.0' in page
+    ready = httpx.get(str(stack.info["metrics"]).replace("/metrics", "/ready"))
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "processes": dict.fromkeys(up, True)})
     waiting.close()
     reject(stack, hold, "counted")
 

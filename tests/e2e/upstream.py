@@ -18,11 +18,12 @@ REASONS = {200: "OK", 204: "No Content", 400: "Bad Request", 429: "Too Many Requ
 class Upstream:
     """The server, on a port of its own on loopback, in a thread of its own.
 
-    `requests` grows as requests arrive. Queued answers are used in their order, each once.
+    `requests` grows as requests arrive. Queued answers are used in their order, each once, then `otherwise`.
     """
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
+        self.otherwise: Callable[[Received], Answer] = plausible
         self.port = 0
         self._queue: deque[Answer | Callable[[Received], Answer]] = deque()
         self._loop = asyncio.new_event_loop()
@@ -115,7 +116,7 @@ class Upstream:
 
     def next_answer(self, request: Received) -> Answer:
         """The answer to a request that has arrived."""
-        following = self._queue.popleft() if self._queue else plausible
+        following = self._queue.popleft() if self._queue else self.otherwise
         return following if isinstance(following, Answer) else following(request)
 
 

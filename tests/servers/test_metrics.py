@@ -4,52 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+import urllib.error
 import urllib.request
-from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
-from prometheus_client.core import Metric
-from prometheus_client.parser import text_string_to_metric_families
+from tests.servers.metrics_page import Probes, page
 
-from authz_service.servers.checkpoint_metrics import CheckpointMetrics
-from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_metrics
-from authz_service.servers.notify_metrics import NotifyMetrics
+from authz_service.runtime.gateway import Took
+from authz_service.servers.metrics import serve_metrics
 from authz_service.servers.worker_metrics import WorkerMetrics
 from authz_service.store.writer import Commits
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
-
-
-def page(commits: Commits) -> dict[str, Metric]:
-    """The families of a page with all collectors of one process."""
-    gateway: Any = SimpleNamespace(
-        live={"a", "b"},
-        decisions=Counter({"allow": 3, "hold": 1}),
-        buffered=4096,
-        waiting=SimpleNamespace(total=1, approved=7),
-        recorder=SimpleNamespace(backlog=2),
-    )
-    deliveries = SimpleNamespace(standings={"a": SimpleNamespace(name="a", size=1, failures=0)})
-    checkpoints: Any = SimpleNamespace(deliveries=deliveries, is_consistent=True, size=1, taken_at=1.0)
-    standing = SimpleNamespace(queued=1, oldest_at=0.0, delivered=2, failures=0, given_up=0)
-    notifying: Any = SimpleNamespace(standings={"a": standing}, now=3.0)
-    store: Any = SimpleNamespace(commits=commits, queued=5)
-    collectors = (
-        ExchangeMetrics(gateway),
-        RecordMetrics(store, "1.2.3"),
-        CheckpointMetrics(checkpoints),
-        NotifyMetrics(notifying),
-    )
-
-    async def read() -> str:
-        async with serve_metrics(0, collectors) as url:
-            answer = await asyncio.to_thread(urllib.request.urlopen, url)
-            with answer:
-                return cast(str, answer.read().decode())
-
-    return {family.name: family for family in text_string_to_metric_families(asyncio.run(read()))}
 
 
 def test_the_documentation_names_every_metric_and_no_other() -> None:
@@ -74,3 +40,45 @@ def test_commits_are_counted_in_the_bucket_of_their_time_and_in_all_above() -> N
     assert found["authz_record_commit_seconds_count"] == 4
     assert found["authz_record_commit_seconds_sum"] == 60.0405
     assert page(commits)["authz_record_units"].samples[0].value == 8
+
+
+def test_added_time_is_shown_by_phase() -> None:
+    took = Took()
+    took.answer_end.add(0.003)
+    samples = page(Commits(), took)["authz_added_seconds"].samples
+    counts = {s.labels["phase"]: s.value for s in samples if s.name.endswith("_count")}
+    assert counts == {"check": 0, "request": 0, "answer_start": 0, "answer_end": 1}
+
+
+def test_values_that_were_masked_are_shown_by_side_and_entity_type() -> None:
+    (sample,) = page(Commits())["authz_masked"].samples
+    assert (sample.labels, sample.value) == ({"side": "answer", "entity": "EMAIL_ADDRESS"}, 2)
+
+
+def test_names_and_units_follow_the_conventions() -> None:
+    for name, family in page(Commits()).items():
+        assert re.fullmatch(r"authz(_[a-z]+)+", name)
+        assert not name.endswith(("_total", "_count", "_sum", "_bucket", "_milliseconds", "_ms")), name
+        assert family.documentation.endswith("."), name
+        if family.type == "histogram":
+            assert name.endswith("_seconds"), name
+
+
+def test_probes_are_answered_with_the_status_that_orchestrators_read() -> None:
+    async def asked() -> dict[str, tuple[int, bytes]]:
+        async with serve_metrics(("127.0.0.1", 0), [], Probes()) as url:
+            base = url.removesuffix("/metrics")
+            return {path: await asyncio.to_thread(_get, base + path) for path in ("/live", "/ready")}
+
+    found = asyncio.run(asked())
+    assert found["/live"] == (200, b'{"live":true}')
+    assert found["/ready"] == (503, b'{"ready":false,"why":"store_unavailable"}')
+
+
+def _get(url: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()

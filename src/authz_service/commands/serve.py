@@ -27,6 +27,20 @@ its methods, without any body."""
 LOG_LEVELS = ["debug", "info", "warning", "error"]
 
 
+class MetricsAddress(click.ParamType[tuple[str, int]]):
+    """A port, or an address and a port: 9102, 0.0.0.0:9102 or [::]:9102."""
+
+    name = "address"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        host, _, port = str(value).rpartition(":")
+        if not port.isascii() or not port.isdigit() or int(port) > 65535:
+            self.fail(f"{value!r} is no port: write 9102, or 0.0.0.0:9102", param, ctx)
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
 @click.command()
 @click.option(
     "--config",
@@ -47,7 +61,11 @@ LOG_LEVELS = ["debug", "info", "warning", "error"]
 @click.option("--review-cert", type=PEM, metavar="FILE", help="The review API's certificate chain, PEM.")
 @click.option("--review-key", type=PEM, metavar="FILE", help="The key of --review-cert, PEM.")
 @click.option(
-    "--metrics", type=click.IntRange(0, 65535), default=0, help="Port for metrics on 127.0.0.1; 0 chooses."
+    "--metrics",
+    type=MetricsAddress(),
+    metavar="[HOST:]PORT",
+    default="0",
+    help="Where metrics and probes are served, by plain HTTP; without a host on 127.0.0.1. 0 chooses.",
 )
 @workers_option
 @drain_option(20.0)
@@ -59,7 +77,7 @@ def command(
     review: str | None,
     review_cert: Path | None,
     review_key: Path | None,
-    metrics: int,
+    metrics: tuple[str, int],
     workers: int,
     drain: float,
     part: int | None,

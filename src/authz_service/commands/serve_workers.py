@@ -56,7 +56,7 @@ def workers_stop_within(drain: float) -> float:
 
 async def _serve(settings: ServeSettings, config: Config, workers: int, log_level: str) -> None:
     from authz_service.servers.metrics import serve_metrics
-    from authz_service.servers.worker_metrics import WorkerMetrics
+    from authz_service.servers.worker_metrics import WorkerMetrics, WorkerProbes
 
     parts = [Part(workers), *(Part(workers, worker) for worker in range(workers))]
     ports = {part.name: free_port() for part in parts}
@@ -73,7 +73,9 @@ async def _serve(settings: ServeSettings, config: Config, workers: int, log_leve
 
     async with AsyncExitStack() as stack:
         rolling = stack.enter_context(_Rolling(supervisor, settings, config, workers))
-        metrics = await stack.enter_async_context(serve_metrics(settings.metrics, [WorkerMetrics(ports)]))
+        metrics = await stack.enter_async_context(
+            serve_metrics(settings.metrics, [WorkerMetrics(ports)], WorkerProbes(ports))
+        )
 
         def ready() -> None:
             import orjson

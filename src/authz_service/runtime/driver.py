@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter
 from typing import Any, Protocol, TypeVar, assert_never
 
 from authz_service.core.acts import AnswerHead
@@ -34,6 +35,7 @@ from authz_service.core.events import (
     AdmissionAnswered,
     AnswerFailed,
     AnswerFound,
+    AnswerRead,
     CallerLeft,
     Event,
     HoldAnswered,
@@ -129,6 +131,8 @@ class Driver:
     _is_idle: bool = False
     _to_end: Killed | ServiceStopped | None = None
     _ending: asyncio.Task[None] | None = None
+    _began: float = 0.0
+    _has_read: bool = False
 
     async def run(self, first: Event) -> None:
         """Handle `first`, then what comes into the mailbox, until the exchange is closed.
@@ -137,6 +141,7 @@ class Driver:
         """
         session = self.exchange.request.session
         self.gateway.running[session] = self.end
+        self._began = perf_counter()
         try:
             await self._handle(first)
             while not self.exchange.is_closed:
@@ -203,7 +208,20 @@ class Driver:
         elif not isinstance(mail, AnswerChunk):
             await self._handle(mail)
         elif self._answer is not None:
-            await self._handle(await self._answer.read(mail.data, is_last=mail.is_last))
+            is_end_of_it = mail.is_last or not self._has_read
+            began = perf_counter() if is_end_of_it else 0.0
+            read = await self._answer.read(mail.data, is_last=mail.is_last)
+            if isinstance(read, AnswerRead) and read.step.masked:
+                self._count_masked("answer", read.step.masked)
+            await self._handle(read)
+            if is_end_of_it:
+                self._has_read = True
+                took = self.gateway.took
+                (took.answer_end if mail.is_last else took.answer_start).add(perf_counter() - began)
+
+    def _count_masked(self, side: str, masked: Mapping[str, int]) -> None:
+        for entity, number in masked.items():
+            self.gateway.masked[side, entity] += number
 
     async def _handle(self, event: Event) -> None:
         commands = self.exchange.handle(event)
@@ -225,6 +243,8 @@ class Driver:
                 return await self._judge(command)
             case Forward():
                 await self.transport.forward(command.body, command.model, command.marks)
+                if not self._has_waited:
+                    self.gateway.took.request.add(perf_counter() - self._began)
             case ReadAnswer():
                 return await self._read_answer(command)
             case Admit():
@@ -311,6 +331,7 @@ class Driver:
         rules = self.gateway.rules
         original = self._inspection if command.is_edited else None
         is_first = not self._has_waited and not command.is_edited
+        began = perf_counter()
         judged = await judge(
             rules.for_edited if command.is_edited else rules,
             self.exchange.request,
@@ -326,9 +347,12 @@ class Driver:
         self._mark(Doing.HAS)
         if is_first:
             self.gateway.decisions[_word(judged)] += 1
+            self.gateway.took.decide.add(perf_counter() - began)
         if isinstance(judged, RequestFailed):
             return judged
         self._inspection = judged.inspection
+        if is_first and judged.inspection is not None and judged.inspection.masked:
+            self._count_masked("request", judged.inspection.masked)
         if original is not None and judged.inspection is not None:
             # What the placeholders in it stand for is in what the caller sent.
             self._inspection = replace(judged.inspection, placeholders=original.placeholders)

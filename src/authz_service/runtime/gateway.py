@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from authz_service.config.model import Config
+from authz_service.core.durations import Durations
 from authz_service.core.events import Killed, ServiceStopped
 from authz_service.core.ports import HoldLimits, Store
 from authz_service.errors import Unavailable
@@ -37,6 +38,21 @@ async def _nothing_withdrawn(_caller: Caller) -> None:
 
 
 @dataclass(slots=True)
+class Took:
+    """What this process added to exchanges, without what people, callers and models took.
+
+    `decide` is the part of `request` until the rules have said something. Answers are timed at both ends:
+    an observation for each piece of a stream would cost as much as it tells.
+    """
+
+    check: Durations = field(default_factory=Durations)
+    decide: Durations = field(default_factory=Durations)
+    request: Durations = field(default_factory=Durations)
+    answer_start: Durations = field(default_factory=Durations)
+    answer_end: Durations = field(default_factory=Durations)
+
+
+@dataclass(slots=True)
 class Gateway:
     """The store, the rules in force, and who is alive. `rules` is replaced as a whole by a reload.
 
@@ -59,6 +75,9 @@ class Gateway:
     """By session: ends the exchange."""
     decisions: Counter[str] = field(default_factory=Counter)
     """Requests by what was first decided of them: an effect, or `refused` where the rules were not asked."""
+    masked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By side (`request`, `answer`) and entity type: values that were masked."""
+    took: Took = field(default_factory=Took)
     buffered: int = 0
     is_stopping: bool = False
     openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))

@@ -14,6 +14,7 @@ from typing import Protocol
 import grpc
 import structlog
 
+from authz_service.core.durations import Durations
 from authz_service.errors import AuthzError, Forbidden, Unauthenticated
 from authz_service.keys.ids import new_id
 from authz_service.keys.seal import Sealed, Sealer
@@ -52,7 +53,8 @@ class Refusals(Protocol):
 class ExtAuthz:
     """Answers Check. Whatever goes wrong, the answer is a denial or an error, which Envoy denies too.
 
-    Without `certificates` none counts; with `yields_to_token` a token beside one says who calls.
+    Without `certificates` none counts; with `yields_to_token` a token beside one says who calls. `took`
+    counts how long it took to admit.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class ExtAuthz:
         clock: Callable[[], float] = time.time,
         certificates: CertificateVerifier | None = None,
         yields_to_token: bool = False,
+        took: Durations | None = None,
     ) -> None:
         self._verifier = verifier
         self._sealer = sealer
@@ -71,6 +74,7 @@ class ExtAuthz:
         self._clock = clock
         self._certificates = certificates
         self._yields_to_token = yields_to_token
+        self._took = Durations() if took is None else took
 
     def handler(self) -> grpc.GenericRpcHandler[wire.CheckRequest, wire.CheckResponse]:
         """What to give to `add_generic_rpc_handlers` of a grpc.aio server."""
@@ -84,9 +88,11 @@ class ExtAuthz:
 
     async def check(self, request: wire.CheckRequest, _context: object = None) -> wire.CheckResponse:
         """OK with a seal in the dynamic metadata, or a denial in the shape of the API that was called."""
-        http = request.attributes.request.http
+        http, began = request.attributes.request.http, time.perf_counter()
         try:
-            return await self._admit(http, _source(request), request)
+            admitted = await self._admit(http, _source(request), request)
+            self._took.add(time.perf_counter() - began)
+            return admitted
         except AuthzError as error:
             refusal = error
         except Exception as error:

@@ -1,19 +1,23 @@
-"""Prometheus metrics on loopback: numbers only, never a name, a prompt or a token."""
+"""Prometheus metrics, and probes beside them: numbers only, never a name, a prompt or a token."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from http.server import ThreadingHTTPServer
 from itertools import accumulate
+from threading import Thread
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, MetricsHandler
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from authz_service.core.durations import BUCKETS, Durations
 from authz_service.errors import Misconfigured
 from authz_service.runtime.gateway import Gateway
+from authz_service.servers.probes import Probed
 from authz_service.store.sql_store import SqlStore
-from authz_service.store.writer import BUCKETS
 
 DECISIONS = ("allow", "hold", "deny", "refused")
 """The label of each; those that have not come yet are shown as 0, so that a rate can be taken of them."""
@@ -33,6 +37,24 @@ class ExchangeMetrics(Collector):
         )
         for effect in DECISIONS:
             decisions.add_metric([effect], gateway.decisions[effect])
+        masked = CounterMetricFamily(
+            "authz_masked", "Values that were masked, by their entity type.", labels=["side", "entity"]
+        )
+        for (side, entity), number in gateway.masked.copy().items():  # it grows in another thread
+            masked.add_metric([side, entity], number)
+        added = HistogramMetricFamily(
+            "authz_added_seconds",
+            "What the gateway added to an exchange, without people, callers and models.",
+            labels=["phase"],
+        )
+        took = gateway.took
+        for phase, durations in (
+            ("check", took.check),
+            ("request", took.request),
+            ("answer_start", took.answer_start),
+            ("answer_end", took.answer_end),
+        ):
+            added.add_metric([phase], *_buckets(durations))
         return [
             GaugeMetricFamily("authz_exchanges_live", "Exchanges in flight.", value=len(gateway.live)),
             GaugeMetricFamily(
@@ -52,6 +74,9 @@ class ExchangeMetrics(Collector):
                 value=gateway.recorder.backlog,
             ),
             decisions,
+            masked,
+            added,
+            _histogram("authz_decide_seconds", "How long it took to read and judge a request.", took.decide),
         ]
 
 
@@ -64,17 +89,13 @@ class RecordMetrics(Collector):
 
     def collect(self) -> list[Metric]:
         """A histogram of commits, what waits for one, and the version."""
-        commits, counts = self._store.commits, list(accumulate(self._store.commits.counts))
-        bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
+        commits = self._store.commits
         build = GaugeMetricFamily("authz_build_info", "Always 1.", labels=["version"])
         build.add_metric([self._version], 1)
         return [
             build,
-            HistogramMetricFamily(
-                "authz_record_commit_seconds",
-                "How long the record took to commit a group.",
-                buckets=list(zip(bounds, counts, strict=True)),
-                sum_value=commits.seconds,
+            _histogram(
+                "authz_record_commit_seconds", "How long the record took to commit a group.", commits.took
             ),
             CounterMetricFamily("authz_record_units", "Units of work in those groups.", value=commits.units),
             GaugeMetricFamily(
@@ -83,19 +104,65 @@ class RecordMetrics(Collector):
         ]
 
 
+def _histogram(name: str, meaning: str, durations: Durations) -> HistogramMetricFamily:
+    buckets, total = _buckets(durations)
+    return HistogramMetricFamily(name, meaning, buckets=buckets, sum_value=total)
+
+
+def _buckets(durations: Durations) -> tuple[list[tuple[str, float]], float]:
+    bounds = (*(str(bound) for bound in BUCKETS), "+Inf")
+    return [*zip(bounds, accumulate(durations.counts), strict=True)], durations.seconds
+
+
+class _Server(ThreadingHTTPServer):
+    """Whoever is still being answered does not keep the process from ending."""
+
+    daemon_threads = True
+
+
 @asynccontextmanager
-async def serve_metrics(port: int, collectors: Sequence[Collector]) -> AsyncIterator[str]:
-    """Serve on 127.0.0.1 within the context (`port` 0 chooses one); yields the URL."""
+async def serve_metrics(
+    address: tuple[str, int], collectors: Sequence[Collector], probed: Probed
+) -> AsyncIterator[str]:
+    """Serve `/metrics`, `/live` and `/ready` on HOST, PORT within the context (0 chooses one).
+
+    Yields the URL of the metrics.
+    """
     registry = CollectorRegistry()
     for collector in collectors:
         registry.register(collector)
+    host, port = address
     try:
-        server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
+        server = _Server((host, port), _handler(registry, probed))
     except OSError as error:
-        raise Misconfigured(f"cannot serve metrics on 127.0.0.1:{port}: {error.strerror}") from error
+        raise Misconfigured(
+            f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another port with --metrics"
+        ) from error
+    thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/metrics"
+        yield f"http://{host}:{server.server_port}/metrics"
     finally:
-        server.shutdown()
+        await asyncio.to_thread(server.shutdown)
         server.server_close()
         thread.join()
+
+
+def _handler(registry: CollectorRegistry, probed: Probed) -> type[MetricsHandler]:
+    class Handler(MetricsHandler.factory(registry)):  # type: ignore[misc]  # made by a function
+        """Answers probes; everything else is a page of metrics."""
+
+        def do_GET(self) -> None:
+            """As BaseHTTPRequestHandler calls it."""
+            question = {"/live": probed.live, "/ready": probed.ready}.get(self.path)
+            if question is None:
+                super().do_GET()
+                return
+            health = question()
+            self.send_response(200 if health.is_well else 503)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(health.said)))
+            self.end_headers()
+            self.wfile.write(health.said)
+
+    return Handler

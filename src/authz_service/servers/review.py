@@ -29,6 +29,7 @@ from authz_service.servers.review_context import Contexts
 from authz_service.servers.review_deciding import Reviser
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_grants import GrantReview
+from authz_service.servers.review_health import add_health
 from authz_service.servers.review_holds import HoldReview
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
@@ -125,12 +126,14 @@ class ReviewServer:
             add_RecordServiceServicer_to_server(self.record(calls), server)
         if self.notifications is not None:
             add_NotificationServiceServicer_to_server(self.notifications(calls), server)
+        health = await add_health(server)
         bound = _bind(server, address, tls)
         polling = asyncio.create_task(feed.run(), name="review-feed")
         try:
             await server.start()
             yield bound
         finally:
+            await health.enter_graceful_shutdown()
             polling.cancel()
             await feed.close()
             await server.stop(STOP_WITHIN)

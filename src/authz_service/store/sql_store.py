@@ -374,6 +374,10 @@ class SqlStore:
         """See `NotificationStore.retry_notification`."""
         await self._writer.run(lambda t: outbox_rows.retry(t, notification_id, entry, tries=tries))
 
+    async def probe(self) -> None:
+        """Raise `Unavailable` unless the record could be written to now; nothing is."""
+        await self._writer.run(_nothing)
+
     @property
     def commits(self) -> Commits:
         """How long commits have taken."""
@@ -431,3 +435,7 @@ class SqlStore:
 
 def _size(drafts: Sequence[EntryDraft]) -> int:
     return sum(len(body) for draft in drafts for body in draft.payloads.values())
+
+
+def _nothing(_transaction: Transaction) -> None:
+    """What a probe does in a transaction."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
+from authz_service.core.durations import Durations
 from authz_service.errors import AuthzError, Unavailable
 from authz_service.store.batch import Answer, Committer, Failed, Work
 from authz_service.store.faults import unavailable
@@ -44,22 +44,16 @@ class WriterLimits:
     patience: float = 5.0
 
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Upper bounds in seconds, both ends of what a commit takes on any disk."""
-
-
 @dataclass(slots=True)
 class Commits:
-    """How long groups took to commit: `counts` for each of BUCKETS and one above. Counted in one thread."""
+    """How long groups took to commit. Counted in one thread."""
 
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-    seconds: float = 0.0
+    took: Durations = field(default_factory=Durations)
     units: int = 0
 
     def add(self, seconds: float, units: int) -> None:
         """One group of so many units."""
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.seconds += seconds
+        self.took.add(seconds)
         self.units += units
 
 

@@ -1,0 +1,61 @@
+"""A page of metrics with all collectors of one process, and something in each."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
+
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from authz_service.runtime.gateway import Took
+from authz_service.servers.checkpoint_metrics import CheckpointMetrics
+from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_metrics
+from authz_service.servers.notify_metrics import NotifyMetrics
+from authz_service.servers.probes import Health
+from authz_service.store.writer import Commits
+
+
+class Probes:
+    """A process that lives, and is not ready."""
+
+    def live(self) -> Health:
+        return Health(True, b'{"live":true}')
+
+    def ready(self) -> Health:
+        return Health(False, b'{"ready":false,"why":"store_unavailable"}')
+
+
+def page(commits: Commits, took: Took | None = None) -> dict[str, Metric]:
+    """The families of a page with all collectors of one process."""
+    gateway: Any = SimpleNamespace(
+        live={"a", "b"},
+        decisions=Counter({"allow": 3, "hold": 1}),
+        masked=Counter({("answer", "EMAIL_ADDRESS"): 2}),
+        took=took or Took(),
+        buffered=4096,
+        waiting=SimpleNamespace(total=1, approved=7),
+        recorder=SimpleNamespace(backlog=2),
+    )
+    deliveries = SimpleNamespace(standings={"a": SimpleNamespace(name="a", size=1, failures=0)})
+    checkpoints: Any = SimpleNamespace(deliveries=deliveries, is_consistent=True, size=1, taken_at=1.0)
+    standing = SimpleNamespace(queued=1, oldest_at=0.0, delivered=2, failures=0, given_up=0)
+    notifying: Any = SimpleNamespace(standings={"a": standing}, now=3.0)
+    store: Any = SimpleNamespace(commits=commits, queued=5)
+    collectors = (
+        ExchangeMetrics(gateway),
+        RecordMetrics(store, "1.2.3"),
+        CheckpointMetrics(checkpoints),
+        NotifyMetrics(notifying),
+    )
+
+    async def read() -> str:
+        async with serve_metrics(("127.0.0.1", 0), collectors, Probes()) as url:
+            answer = await asyncio.to_thread(urllib.request.urlopen, url)
+            with answer:
+                return cast(str, answer.read().decode())
+
+    return {family.name: family for family in text_string_to_metric_families(asyncio.run(read()))}
