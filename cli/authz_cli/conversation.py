@@ -68,6 +68,13 @@ def conversation(
         yield "No body"
 
 
+def found_texts(texts: Sequence[tuple[str, str, Sequence[Found]]], width: int | None) -> Iterator[str]:
+    """Of texts by their name, the lines in which something was found, with what that is."""
+    for name, text, found in texts:
+        yield from _barred(iter([f"{name}:" if name else "elsewhere:"]), width, bar=FIELD_BAR)
+        yield from _text(text, width, found, only_found=True)
+
+
 def _streamed(texts: dict[str, str], width: int | None) -> Iterator[str]:
     for place, text in texts.items():
         yield from _barred(iter([f"{place}:"]), width, bar=FIELD_BAR)
@@ -116,12 +123,13 @@ def _message(
         yield from _barred(outline(rest), width, bar=FIELD_BAR)
 
 
-def _text(text: str, width: int | None, found: Sequence[Found]) -> Iterator[str]:
+def _text(text: str, width: int | None, found: Sequence[Found], *, only_found: bool = False) -> Iterator[str]:
     begin = 0
     for line in text.split("\n"):
-        yield from _barred(iter([line]), width, bar=TEXT_BAR)
         end = begin + len(line)
         here = [f"{f.entity}: {text[f.start : f.end]}" for f in found if begin <= f.start <= end]
+        if here or not only_found:
+            yield from _barred(iter([line]), width, bar=TEXT_BAR)
         yield from _barred(iter(here), width, bar=FOUND_BAR)
         begin = end + 1
 

@@ -39,6 +39,14 @@ def context_object(context: holds_pb2.HoldContext) -> dict[str, Any]:
             {"path": f.path, "start": f.start, "end": f.end, "entity": f.entity, "is_key": f.is_key}
             for f in context.found
         ],
+        "in_answer": [
+            {
+                "name": text.name,
+                "text": text.text,
+                "found": [{"start": f.start, "end": f.end, "entity": f.entity} for f in text.found],
+            }
+            for text in context.in_answer
+        ],
         "approved_before": (
             {"hold": before.hold, "messages": before.messages}
             if context.HasField("approved_before")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import holds_pb2
-from authz_cli.conversation import Found, Known, conversation
+from authz_cli.conversation import Found, Known, conversation, found_texts
 from authz_cli.hold_context import context_facts
 from authz_cli.hold_json import state_word
 from authz_cli.moments import distance, length, moment
@@ -65,6 +65,9 @@ def hold_page(
     is_answer = hold.HasField("answer")
     yield f"What would go to the {'caller' if is_answer else 'model'}, whole, as it would go"
     yield from conversation(hold.forward, width=width, is_answer=is_answer, known=_known(context))
+    if context.in_answer:
+        yield "Found in it"
+        yield from found_texts(list(map(_in_answer, context.in_answer)), width)
     yield ""
     facts = [*_who(hold), *_why(hold), *context_facts(context, now), *_when(hold, now)]
     for name, text in facts:
@@ -72,6 +75,10 @@ def hold_page(
         first, *more = wrapped(text, max(width - 12, 20)) if width else [text]
         yield f"{name + ':':<10}{first}"
         yield from (" " * 10 + piece for piece in more)
+
+
+def _in_answer(text: holds_pb2.FoundText) -> tuple[str, str, list[Found]]:
+    return text.name, text.text, [Found("", f.start, f.end, f.entity) for f in text.found]
 
 
 def _known(context: holds_pb2.HoldContext) -> Known:

@@ -84,6 +84,8 @@ def test_an_edited_answer_goes_out_once_somebody_else_has_approved_it(stack: Sta
     raw = raw_answer(stack, "ann", "Who knows about boats?")
     hold = hold_of(stack, "ann")
     assert texts_of(stack, hold) == {CONTENT: MASKED}
+    page = stack.cli("hold", "show", hold["id"]).stdout
+    assert f"Found in it\n  ├ {CONTENT}:\n  │ {MASKED}\n  ┊ ^ EMPLOYEE_ID: E-123456" in page
     shown = edit(stack, hold, {CONTENT: EDITED}).stdout
     assert (f"-{MASKED}" in shown, f"+{EDITED}" in shown) == (True, True)
     now = hold_of(stack, "ann")

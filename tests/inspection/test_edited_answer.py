@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,16 +13,20 @@ from hypothesis import strategies as st
 
 from authz_service.errors import Unreadable
 from authz_service.inspection.edited_answer import WholeAnswer, changed_texts
+from authz_service.masking.finding import Finding
+from authz_service.masking.seams import IncrementalScanner
 from authz_service.model_apis.anthropic import Anthropic
 from authz_service.model_apis.base import ModelApi, OwnAnswer, Said
 from authz_service.model_apis.llamacpp import LlamaCpp
 from authz_service.model_apis.ollama import Ollama
+from authz_service.model_apis.open_inference import OpenInference
 from authz_service.model_apis.openai_chat import OpenAiChat
 from authz_service.model_apis.openai_completions import OpenAiCompletions
 from authz_service.model_apis.openai_responses import OpenAiResponses
 from authz_service.model_apis.tgi import Tgi
 from authz_service.view.request import RequestView
 
+WIRE = Path(__file__).parent.parent / "model_apis" / "wire"
 ENTITIES = frozenset({"EMAIL_ADDRESS"})
 CONTENT = "choices/0/content"
 APIS: list[tuple[ModelApi, str]] = [
@@ -151,3 +157,42 @@ def test_log_probabilities_of_an_edited_text_are_taken_out() -> None:
 def test_the_record_says_what_was_and_is() -> None:
     said = json.loads(changed_texts({"a": "1", "b": "2"}, {"a": "1", "b": "3"}))
     assert said == [{"path": ["b"], "before": "2", "after": "3"}]
+
+
+def test_texts_of_tensors_and_citations_are_edited_as_well() -> None:
+    body = (WIRE / "mlserver_infer.json").read_bytes()
+    waits = answer(OpenInference(), "infer", OwnAnswer("application/json", body))
+    said, heard, there = waits.texts().values()
+    assert (said[:8], heard, there) == ("Write to", "Hello", "there")
+    edited = waits.edited({name: "Bye" for name, text in waits.texts().items() if text == "there"}, ENTITIES)
+    assert edited == body.replace(b'"there"', b'"Bye"')
+    citation = {"type": "url_citation", "url_citation": {"url": "https://e-1.example", "title": "E-1"}}
+    cites = chat(content="See there.", annotations=[citation])
+    names = {text: name for name, text in cites.texts().items()}
+    assert b"E-1" not in cites.edited({names["E-1"]: "x", names["https://e-1.example"]: "y"}, ENTITIES)
+
+
+class Finds:
+    """Finds E-1."""
+
+    entities = ENTITIES
+
+    def scan(self, text: str, *, embedded_json: bool = False) -> tuple[Finding, ...]:
+        return tuple(Finding("EMPLOYEE_ID", m.start(), m.end()) for m in re.finditer("E-1", text))
+
+    def incremental(self, *, embedded_json: bool = False) -> IncrementalScanner:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("pieces", [["Ask E-1 now"], ["Ask E", "-1 no", "w"], ["A", "sk E-", "1", " now"]])
+def test_what_was_found_is_named_by_its_text_however_that_was_cut(pieces: list[str]) -> None:
+    (found,) = stream_of(*pieces).found(Finds())
+    assert (found.name, found.text) == ("choices/0/content", "Ask E-1 now")
+    assert [(f.start, f.end, f.entity) for f in found.findings] == [(4, 7, "EMPLOYEE_ID")]
+
+
+def test_what_stands_where_nothing_can_be_edited_is_found_too() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "E-1", "arguments": "{}"}}
+    names = {found.name: found.text for found in chat(content="Ask", tool_calls=[call]).found(Finds())}
+    assert list(names.values()) == ["E-1"]
+    assert chat(content="Ask").found(Finds()) == []

@@ -22,6 +22,7 @@ from authz_service.core.acts import AnswerHead
 from authz_service.core.entries import caller_payload
 from authz_service.core.ports import Hold, HoldDraft, HoldLimits
 from authz_service.errors import Conflict
+from authz_service.inspection.edited_answer import FoundText
 from authz_service.masking.seams import Scanner
 from authz_service.runtime.revising import Revised
 from authz_service.servers.review import ReviewServer
@@ -139,6 +140,9 @@ class OnceOnly:
 
     async def texts(self, hold: Hold) -> dict[str, str]:
         return {}
+
+    async def found(self, hold: Hold) -> list[FoundText]:
+        return []
 
     async def edited_answer(self, hold: Hold, texts: Mapping[str, str]) -> Revised:
         raise NotImplementedError

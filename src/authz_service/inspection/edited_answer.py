@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -15,6 +16,8 @@ from authz_service.inspection.echoes import echoed, outermost
 from authz_service.inspection.edited import require_placeholders
 from authz_service.inspection.results import AnswerStep
 from authz_service.inspection.spans import Cut
+from authz_service.masking.finding import Finding
+from authz_service.masking.seams import Scanner
 from authz_service.model_apis.base import AnswerReader, ModelApi
 from authz_service.view.answer import AnswerField
 from authz_service.view.request import Path, RequestView, TextKind
@@ -23,6 +26,7 @@ _WORDS = frozenset(
     (
         *("content", "text", "delta", "refusal", "reasoning_content", "reasoning", "thinking"),
         *("arguments", "input", "partial_json", "response", "generated_text", "code"),
+        *("text_output", "data", "title", "url"),
     )
 )
 """What the words of a model are called, in all APIs. Names, ids and whatever else is said stay."""
@@ -41,6 +45,10 @@ class WholeAnswer:
     def texts(self) -> dict[str, str]:
         """What may be edited, in order, by name: `choices/0/content`; raises `Unreadable`."""
         return self._read({}).editable()
+
+    def found(self, scanner: Scanner) -> list[FoundText]:
+        """The texts in which `scanner` finds something, editable or not; raises `Unreadable`."""
+        return list(self._read({}).found(scanner))
 
     def edited(self, texts: Mapping[str, str], entities: frozenset[str]) -> bytes:
         """The answer with `texts` in the place of its own of those names; all other bytes stay.
@@ -94,6 +102,14 @@ def changed_texts(before: Mapping[str, str], after: Mapping[str, str]) -> bytes:
     return orjson.dumps(found)
 
 
+class FoundText(NamedTuple):
+    """A text of an answer, whole, with what was found in it; the name is empty where it has none."""
+
+    name: str
+    text: str
+    findings: tuple[Finding, ...]
+
+
 class _Texts:
     """Takes the frames of an answer, and puts `edits` into them; implements `Frames`."""
 
@@ -122,6 +138,18 @@ class _Texts:
             else:
                 texts[name] = tellings.pop()
         return texts
+
+    def found(self, scanner: Scanner) -> Iterator[FoundText]:
+        """What is found in each text, told in whatever way; once where it is told the same."""
+        named = dict.fromkeys((name, text) for name, text in self._pieces.items())
+        named |= dict.fromkeys((name, text) for name, texts in self._whole.items() for text in sorted(texts))
+        told = {text for _, text in named}
+        self.editable()  # which finds out what else is said
+        named |= dict.fromkeys(("", text) for text in sorted(self.others - told))
+        for name, text in named:
+            findings = scanner.scan(text, embedded_json=name in self.documents)
+            if findings:
+                yield FoundText(name, text, tuple(sorted(findings, key=lambda f: (f.start, f.end))))
 
     def put(
         self,
@@ -160,7 +188,8 @@ class _Texts:
         if field.is_key or not is_named:
             self.others.add(field.text)
             return {}
-        if field.path[-1] not in _WORDS:
+        key = next((step for step in reversed(field.path) if isinstance(step, str)), "")
+        if key not in _WORDS:
             self._fixed.add(name)
         if field.kind is TextKind.JSON:
             self.documents.add(name)

@@ -13,7 +13,7 @@ from authz_service.core.ports import Entry, Hold
 from authz_service.errors import Conflict, Forbidden, Unreadable
 from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.edited import differences, edited_request
-from authz_service.inspection.edited_answer import WholeAnswer, changed_texts
+from authz_service.inspection.edited_answer import FoundText, WholeAnswer, changed_texts
 from authz_service.inspection.results import AnswerStep, RequestInspection
 from authz_service.model_apis.base import Said
 from authz_service.model_apis.registry import operation_named
@@ -62,6 +62,17 @@ class Revising:
             return await self.threads.run(lambda: _answer(self.rules(), hold, _unknown(hold)).texts())
         except (Conflict, Unreadable):
             return {}
+
+    async def found(self, hold: Hold) -> Sequence[FoundText]:
+        """What the detectors find in the texts of an answer that waits; nothing where it can't be read."""
+        if hold.answer is None:
+            return ()
+        try:
+            return await self.threads.run(
+                lambda: _answer(self.rules(), hold, _unknown(hold)).found(self.rules().scanner)
+            )
+        except (Conflict, Unreadable):
+            return ()
 
     async def edited_answer(self, hold: Hold, texts: Mapping[str, str]) -> Revised:
         """The model's answer of `hold` with `texts` in the place of those of the same names."""

@@ -11,6 +11,7 @@ from authz_api.v1 import holds_pb2 as pb
 from authz_service.core.likeness import common_messages, likeness
 from authz_service.core.ports import Hold, HoldQuery, HoldState, HoldSummary, Store
 from authz_service.errors import AuthzError
+from authz_service.inspection.edited_answer import FoundText
 from authz_service.inspection.marks import Mark, marks_in
 from authz_service.masking.seams import Scanner
 from authz_service.servers.review_messages import STATES, safe_text, timestamp, vote_message
@@ -104,6 +105,12 @@ def _earlier(hold: HoldSummary, alike: float) -> pb.EarlierDecision:
         created_at=timestamp(hold.created_at),
         votes=[vote_message(vote) for vote in hold.votes],
     )
+
+
+def found_text(text: FoundText) -> pb.FoundText:
+    """A text of an answer with what is found in it."""
+    found = [pb.Found(start=f.start, end=f.end, entity=f.entity) for f in text.findings]
+    return pb.FoundText(name=safe_text(text.name), text=safe_text(text.text), found=found)
 
 
 def _found(mark: Mark) -> pb.Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from authz_service.core.acts import ActDraft, ActKind, Revision
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldSummary, Store
 from authz_service.errors import Conflict, Forbidden, Unreadable
+from authz_service.inspection.edited_answer import FoundText
 from authz_service.runtime.revising import Revised
 from authz_service.servers.review_requests import Word, read_answer_texts, read_digest, read_text, read_vote
 from authz_service.servers.roles import Standing
@@ -31,6 +32,10 @@ class Reviser(Protocol):
 
     async def texts(self, hold: Hold) -> Mapping[str, str]:
         """What of a model's answer can be edited, by name."""
+        ...
+
+    async def found(self, hold: Hold) -> Sequence[FoundText]:
+        """What stands in an answer that waits, model's or reviewer's, and is found there."""
         ...
 
     async def edited_answer(self, hold: Hold, texts: Mapping[str, str]) -> Revised:

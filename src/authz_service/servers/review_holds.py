@@ -17,7 +17,7 @@ from authz_service.core.ports import Hold, HoldLimits, HoldState, HoldSummary, S
 from authz_service.errors import AuthzError
 from authz_service.inspection.unread import unread_in
 from authz_service.servers.review_calls import Calls, Context, answering
-from authz_service.servers.review_context import Contexts
+from authz_service.servers.review_context import Contexts, found_text
 from authz_service.servers.review_deciding import Deciding, Reviser, VoteRequest
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_messages import hold_message, safe_text, timestamp
@@ -80,6 +80,8 @@ class HoldReview(HoldServiceServicer):
             waiting = await self._waiting(hold)
             message = _message(hold, standing, waiting, forward=hold.forward, unread=unread)
             context_of = await self.contexts.of(hold, standing)
+            if hold.answer is not None:
+                context_of.in_answer.extend(map(found_text, await self.reviser.found(hold)))
             texts = await self._texts(hold)
             return pb.GetHoldResponse(
                 hold=message,
