@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from functools import cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.inspection.anywhere import MARKS, changed, nodes
 
 from authz_service.errors import Unreadable
 from authz_service.inspection.answer import answer_pipe
@@ -19,33 +19,6 @@ from authz_service.model_apis.registry import find_operation
 from authz_service.view.request import RequestView
 
 WIRE = Path(__file__).parents[1] / "model_apis" / "wire"
-CARD, MAIL = 4111111111111111, "canary@example.com"
-_MARKS = (str(CARD).encode(), b"canary@example")
-_TOKENS = [{"token": "x", "logprob": -1, "top_logprobs": [{"token": "x", "logprob": -1, "bytes": [MAIL]}]}]
-
-_VALUES: tuple[Any, ...] = (
-    MAIL,
-    [MAIL],
-    {"type": "text", "text": MAIL},
-    CARD,
-    [CARD],
-    {"index": CARD},
-    _TOKENS,
-)
-_MEMBERS: tuple[tuple[str, Any], ...] = (
-    *(("new", MAIL), ("new", {"a": [CARD]}), (MAIL, 1), (str(CARD), None), ("index", CARD), ("id", MAIL)),
-    *(
-        ("text", MAIL),
-        ("content", [{"text": MAIL}]),
-        ("type", MAIL),
-        ("finish_reason", MAIL),
-        ("created", CARD),
-    ),
-    *(("error", {"message": MAIL}), ("usage", {"prompt_tokens": CARD}), ("logprobs", {"content": _TOKENS})),
-    *(("token", {"text": MAIL, "id": CARD}), ("tool_calls", [{"index": 0, "id": MAIL}]), ("tokens", [MAIL])),
-)
-"""What may stand in the place of any value, and what any object may have besides."""
-
 FILES = {
     "/v1/chat/completions": (
         *("llamacpp_answer_logprobs.json", "openai_answer_tools.json", "llamacpp_stream_tools.sse"),
@@ -80,32 +53,6 @@ def released(path: str, content_type: str, body: bytes) -> bytes:
     return pipe.feed(body).release + pipe.finish().release
 
 
-def _nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    yield path, value
-    for step, item in value.items() if isinstance(value, dict) else ():
-        yield from _nodes(item, (*path, step))
-    for step, item in enumerate(value) if isinstance(value, list) else ():
-        yield from _nodes(item, (*path, step))
-
-
-def _with(document: Any, path: tuple[Any, ...], value: Any) -> Any:
-    changed = copy.deepcopy(document)
-    at = changed
-    for step in path[:-1]:
-        at = at[step]
-    at[path[-1]] = value
-    return changed
-
-
-def changed(document: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Documents with a value somewhere, and where."""
-    for path, node in _nodes(document):
-        for value in _VALUES if path else ():
-            yield path, _with(document, path, value)
-        for key, value in _MEMBERS if isinstance(node, dict) else ():
-            yield (*path, key), _with(document, (*path, key), value)
-
-
 def streams(body: str) -> Iterator[tuple[tuple[Any, ...], bytes]]:
     """Streams in which one event has a value somewhere; of events of one shape, the first."""
     events = [event for event in body.split("\n\n") if event.strip()]
@@ -113,7 +60,7 @@ def streams(body: str) -> Iterator[tuple[tuple[Any, ...], bytes]]:
     for n, event in enumerate(events):
         data = next((line[6:] for line in event.split("\n") if line.startswith("data: {")), "")
         document = json.loads(data or "0")
-        shape = str(([path for path, _ in _nodes(document)], document.get("type") if document else ""))
+        shape = str(([path for path, _ in nodes(document)], document.get("type") if document else ""))
         if not data or shape in seen:
             continue
         seen.add(shape)
@@ -139,6 +86,6 @@ def test_no_value_goes_by_wherever_it_stands(path: str, name: str) -> None:
         except Unreadable:
             refused += 1
             continue
-        assert not any(mark in out for mark in _MARKS), where
+        assert not any(mark in out for mark in MARKS), where
     assert tried > 100
     assert refused < tried

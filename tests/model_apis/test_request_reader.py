@@ -48,6 +48,16 @@ def test_a_number_of_the_apis_own_at_the_root_says_nothing(reader: RequestReader
     assert [(t.text, t.is_number) for t in reader.texts] == [("m", False), ("6", True)]
 
 
+def test_a_number_at_the_root_that_no_setting_needs_is_a_text_and_a_seed_is_none(
+    reader: RequestReader,
+) -> None:
+    small = Words(keys=frozenset(("n", "seed")))
+    of_the_api = RequestReader(small)
+    of_the_api.member("n", 4111111111111111, ())
+    of_the_api.member("seed", 4111111111111111, ())
+    assert [(t.text, t.is_number) for t in of_the_api.texts] == [("4111111111111111", True)]
+
+
 @pytest.mark.parametrize("key", ["images", "Images", "images\0"])
 def test_a_refused_field_stops_the_request_however_deep_and_in_any_letters(
     reader: RequestReader, key: str

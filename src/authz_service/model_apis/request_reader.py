@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.measuring import Measured, measured_bytes, measured_medium, measured_value
@@ -13,6 +13,7 @@ from authz_service.view.request import Path, Role, TextField, TextKind
 from authz_service.view.unread import MEDIA, Kind, Unread
 
 _NUMBER = (int, float)
+_TELLING = 1_000_000
 _AS_TEXT = frozenset({Kind.TOKENS, Kind.REFERENCE, Kind.TEMPLATE})
 """Kinds of which the strings are texts as well: a URL can carry away what it names."""
 
@@ -362,16 +363,22 @@ class RequestReader:
                 return
             for i, item in enumerate(value):
                 self._value(item, (*path, i), speaker, key, is_free)
-        elif is_number(value) and (len(path) > 1 or key not in self.words.keys):
+        elif is_number(value) and (len(path) > 1 or key not in self.words.keys or _is_telling(key, value)):
             # Tools' schemas and documents are written into the prompt, their numbers too; and what a
-            # server makes of a field that nobody knows is not known either.
+            # server makes of a field that nobody knows, or of a number in the place of a text, is not
+            # known either.
             token = getattr(value, "token", repr(value))
             self.texts.append(TextField(path, token, speaker.role, new_turn=speaker.new_turn, is_number=True))
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value of a JSON document is a number."""
     return isinstance(value, _NUMBER) and not isinstance(value, bool)
+
+
+def _is_telling(key: str, value: float) -> bool:
+    """Whether a number at the root is larger than settings are. Seeds are drawn from all there are."""
+    return key != "seed" and abs(value) >= _TELLING
 
 
 def _has_number(items: Sequence[object]) -> bool:
