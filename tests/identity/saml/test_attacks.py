@@ -20,6 +20,7 @@ from tests.identity.saml_idp import ENTITY, Say, posted, response, sign, signer,
 from authz_service.errors import Unauthenticated
 from authz_service.identity.saml.assertion import Assertion, Expected, read_assertion
 from authz_service.identity.saml.response import bare_assertion, decoded, in_response_to, signed_assertion
+from authz_service.identity.saml.xml import read_message
 
 Answer = Callable[..., bytes]
 Take = Callable[..., Assertion]
@@ -275,29 +276,73 @@ def test_an_encrypted_assertion_is_refused_by_name(answer: Answer, take: Take) -
 
 
 BOMB = "".join(f'<!ENTITY l{n} "{"".join(f"&l{n - 1};" for _ in range(10))}">' for n in range(1, 10))
+DOCTYPE, UTF8 = "a document type", "not in UTF-8"
 DOCUMENTS = {
-    "an external entity": '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>',
-    "a billion laughs": f'<!DOCTYPE x [<!ENTITY l0 "lol">{BOMB}]><x>&l9;</x>',
-    "a document type elsewhere": '<!DOCTYPE x SYSTEM "http://evil.example.com/x.dtd"><x/>',
-    "parameter entities": '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://evil.example.com/p"> %p;]><x/>',
-    "UTF-16": '<?xml version="1.0" encoding="UTF-16"?><x/>',
-    "UTF-7": '<?xml version="1.0" encoding="UTF-7"?><x/>',
-    "an entity that nobody declared": "<x>&nothing;</x>",
-    "a deep one": "<x>" * 60 + "</x>" * 60,
-    "a wide one": f"<x>{'<y/>' * 10_001}</x>",
-    "not well-formed": "<x><y></x>",
-    "nothing": "",
-    "an ID twice": '<x ID="a"><y ID="a"/></x>',
-    "an ID by another name": '<x ID="a"><y xml:id="a"/></x>',
+    "an external entity": ('<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>', DOCTYPE),
+    "a billion laughs": (f'<!DOCTYPE x [<!ENTITY l0 "lol">{BOMB}]><x>&l9;</x>', DOCTYPE),
+    "a document type elsewhere": ('<!DOCTYPE x SYSTEM "http://evil.example.com/x.dtd"><x/>', DOCTYPE),
+    "parameter entities": (
+        '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://evil.example.com/p"> %p;]><x/>',
+        DOCTYPE,
+    ),
+    "behind a declaration": ('<?xml version="1.0"?>\n<!DOCTYPE x><x/>', DOCTYPE),
+    "UTF-16 by its word": ('<?xml version="1.0" encoding="UTF-16"?><x/>', UTF8),
+    "UTF-7 by its word": ('<?xml version="1.0" encoding="UTF-7"?><x>+ADw-</x>', UTF8),
+    "an entity that nobody declared": ("<x>&nothing;</x>", "well-formed"),
+    "a deep one": ("<x>" * 60 + "</x>" * 60, "40 levels"),
+    "a wide one": (f"<x>{'<y/>' * 10_001}</x>", "10000 elements"),
+    "not well-formed": ("<x><y></x>", "well-formed"),
+    "nothing": ("", "well-formed"),
+    "an ID twice": ('<x ID="a"><y ID="a"/></x>', "an ID twice"),
+    "an ID by another name": ('<x ID="a"><y xml:id="a"/></x>', "an ID twice"),
+    "an ID in small letters": ('<x Id="a"><y><z id="a"/></y></x>', "an ID twice"),
 }
 
 
-@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
-def test_documents_that_attack_the_reader_are_refused_at_once(document: str) -> None:
-    with pytest.raises(Unauthenticated) as caught:
-        in_response_to(document.encode())
+@pytest.mark.parametrize(("document", "message"), DOCUMENTS.values(), ids=DOCUMENTS.keys())
+def test_documents_that_attack_the_reader_are_refused_at_once(document: str, message: str) -> None:
+    with pytest.raises(Unauthenticated, match=message) as caught:
+        read_message(document.encode())
     assert "passwd" not in str(caught.value)
     assert caught.value.code == "saml_malformed"
+
+
+def test_a_plain_document_with_a_declaration_is_read() -> None:
+    assert read_message(b'<?xml version="1.0" encoding="utf-8"?>\n<x ID="a"><y ID="b"/></x>\n').tag == "x"
+
+
+def test_what_is_handed_out_is_a_tree_of_its_own_without_the_signature(say: Say, answer: Answer) -> None:
+    root, _ = in_response_to(answer(say))
+    assertion = root.find("{urn:oasis:names:tc:SAML:2.0:assertion}Assertion")
+    found = signed_assertion(
+        root, entity_id=ENTITY, destination=CONSUMER, certificates=[signer().certificate]
+    )
+    assert found is not assertion
+    assert found.getparent() is None
+    assert found.find(f".//{SIGNATURE}") is None
+
+
+@pytest.mark.parametrize("place", ["Status", "Issuer", "Extensions"])
+def test_a_signature_where_none_belongs_is_refused(place: str, say: Say, answer: Answer, take: Take) -> None:
+    root = etree.fromstring(answer(say))
+    other = sign(say.but(id="_b1").text()).find(SIGNATURE)
+    element = root.find(f"{{*}}{place}")
+    if element is None:
+        element = etree.SubElement(root, f"{{urn:oasis:names:tc:SAML:2.0:protocol}}{place}")
+    element.append(other)
+    with pytest.raises(Unauthenticated):
+        take(bytes(etree.tostring(root)))
+    if place != "Issuer":  # which must be a text anyhow
+        with pytest.raises(Unauthenticated, match="stands where none belongs"):
+            take(bytes(etree.tostring(root)))
+
+
+def test_a_signed_assertion_with_another_signature_in_it_is_no_batch_clients(say: Say) -> None:
+    other = etree.tostring(sign(say.but(id="_b1").text()).find(SIGNATURE)).decode()
+    inside = f"<saml:Advice>{other}</saml:Advice></saml:Assertion>"
+    signed = sign(say.text().replace("</saml:Assertion>", inside))
+    with pytest.raises(Unauthenticated, match="stands where none belongs"):
+        bare_assertion(bytes(etree.tostring(signed)), [signer().certificate])
 
 
 def test_a_document_type_in_utf_16_is_seen_too() -> None:
