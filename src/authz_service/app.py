@@ -28,6 +28,7 @@ from authz_service.framing.prefer import LONGEST_WAIT
 from authz_service.identity.api_keys import ApiKeys
 from authz_service.identity.download import new_client
 from authz_service.identity.embedded import EmbeddedIssuer
+from authz_service.identity.saml.extra import require_saml
 from authz_service.identity.saml.tokens import TokenSigner
 from authz_service.identity.trust import verifier_from
 from authz_service.identity.verifier import Verifier
@@ -225,6 +226,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
     loaded = load_config(settings.config)
     require_secrets(loaded.config.notify)
     require_possible(loaded.config, settings.data, settings.part.workers)
+    require_saml(loaded.config)
     async with AsyncExitStack() as stack:
         base = await _opened(settings, loaded, stack)
         has_gateway = settings.part.duty is not Duty.KEEP
@@ -394,12 +396,10 @@ async def _answer(base: _Base, gateway: Gateway) -> None:
 
 
 async def _serve_saml(base: _Base, listener: LoginListener) -> None:
-    """Take browsers and commands that log in by SAML; raises `Misconfigured` without the extra."""
-    try:
-        from authz_service.runtime.saml_serving import saml_grants
-        from authz_service.servers.saml_http import SamlListener
-    except ModuleNotFoundError as error:
-        raise Misconfigured("identity.saml needs the extra: pip install 'authz-service[saml]'") from error
+    """Take browsers and commands that log in by SAML."""
+    from authz_service.runtime.saml_serving import saml_grants  # what the extra `saml` brings
+    from authz_service.servers.saml_http import SamlListener
+
     config, recorder = base.loaded.config, Recorder(base.store)
     client = new_client()
     base.stack.push_async_callback(client.aclose)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,56 @@ def test_no_assertion_code_or_token_is_in_any_log(stack: Stack) -> None:
     assert "saml.listening" in said
     for secret in ("PHNhbWw", "SAMLResponse", "eyJ", "alice", "code=", "_request"):
         assert secret not in said, secret
+
+
+def test_the_doctor_and_our_metadata_know_the_provider(corp: Corp, stack: Stack) -> None:
+    config = ("--config", str(stack.config_file))
+    found = json.loads(stack.cli("doctor", "--json", *config, check=None).stdout)
+    (ours,) = (finding for finding in found if finding["check"] == "saml corp")
+    assert (ours["status"], ours["message"]) == ("ok", "1 key, and logins at https://idp.example.com/sso")
+    printed = stack.cli("saml", "metadata", *config).stdout
+    assert printed == httpx.get(f"{corp.issuer}/metadata", timeout=10).text
+
+
+def test_logins_are_exported_verified_and_forgotten_with_their_person(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, corp = tmp_path_factory.mktemp("gateway"), new_corp()
+    with Stack(folder, config=saml_config(folder, corp)) as stack:
+        for who in ("alice", "rita"):
+            assert log_in(desk, corp, stack, (who, "reviewers"))[0] == 0
+    config = ("--config", str(stack.config_file))
+    stack.cli("audit", "verify", *config)
+
+    def exported(name: str) -> bytes:
+        stack.cli("audit", "export", str(folder / name), *config)
+        verify = [sys.executable, str(folder / name / "verify.py")]
+        done = subprocess.run(verify, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return b"".join(file.read_bytes() for file in (folder / name).rglob("*") if file.is_file())
+
+    before = exported("before")
+    erase = ("record", "erase", "--subject", "alice@example.com", "--reason", "asked for it", "--yes")
+    stack.cli(*erase, *config)
+    stack.cli("audit", "verify", *config)
+    after = exported("after")
+    for content, names in ((before, [True, True]), (after, [False, True])):
+        assert [_has(content, f"{name}@example.com") for name in ("alice", "rita")] == names
+
+
+def _has(content: bytes, name: str) -> bool:
+    """Whether a name is in an export, as it is or in base64 at any offset."""
+    encoded = (base64.b64encode(b"x" * shift + name.encode())[4:-4] for shift in range(3))
+    return name.encode() in content or any(each in content for each in encoded)
+
+
+def test_logging_out_forgets_the_login(desk: Desk, corp: Corp, stack: Stack) -> None:
+    assert log_in(desk, corp, stack, ("alice", "reviewers"))[0] == 0
+    told = desk.type("auth", "status", "--json")
+    assert corp.issuer in told.stdout, told
+    done = desk.type("auth", "logout", "--server", stack.info["review"])
+    assert done.returncode == 0, done.stderr
+    assert desk.type("hold", "list", "--server", stack.info["review"]).returncode != 0
 
 
 def test_the_record_verifies_with_its_logins(stack: Stack) -> None:

@@ -19,6 +19,7 @@ from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import HoldLimits
 from authz_service.core.revocations import Revoked, RevokedBy
+from authz_service.core.used_once import once
 from authz_service.errors import Conflict, Unauthenticated
 from authz_service.identity.revoked import RevokedTokens
 from authz_service.servers.review_keys import _made
@@ -153,6 +154,32 @@ def test_whoever_only_voted_can_be_named_and_erased(sealed: Any, make: Any, run:
             (found,) = await store.forgetting.people("zelda-q7")
             assert (await store.forgetting.erase(found.pseudonym, ORDER)).votes == 1
             assert await store.forgetting.people("zelda-q7") == []
+
+    run(scenario())
+    assert in_clear(sealed, "zelda-q7") == []
+    assert verify(sealed) == []
+
+
+@pytest.mark.parametrize("by", ["zelda-q7@example.com", "Zelda-Q7@example.com", "pseudonym"])
+def test_whoever_only_logged_in_can_be_named_by_person_or_pseudonym_and_erased(
+    by: str, sealed: Any, run: Any
+) -> None:
+    zelda = replace(ZELDA, person="zelda-q7@example.com")
+    pseudonym = sealed.pseudonym(zelda.identity)
+
+    async def scenario() -> None:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            assert await store.forgetting.people(by) == []
+            for kind, name in ((Kind.LOGIN_ACCEPTED, "one"), (Kind.LOGIN_COMPLETED, "two")):
+                used = {"used": [once("assertion", name)], "until": int(sealed.clock.time) + 60}
+                data: Any = {"provider": "corp", "door": "gateway", "caller": pseudonym, **used}
+                told = EntryDraft(kind, None, data, {"caller": caller_payload(zelda)}, zelda.identity)
+                await store.use_once(told)
+            wanted = pseudonym if by == "pseudonym" else by
+            (found,) = await store.forgetting.people(wanted)
+            assert found.pseudonym == pseudonym
+            await store.forgetting.erase(found.pseudonym, ORDER)
+            assert await store.forgetting.people(wanted) == []
 
     run(scenario())
     assert in_clear(sealed, "zelda-q7") == []

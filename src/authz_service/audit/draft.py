@@ -95,6 +95,9 @@ BY_REVIEWERS = frozenset(
 )
 """What reviewers did: `voter` in the data is their pseudonym, the payload `voter` says who that is."""
 
+OF_LOGINS = frozenset({Kind.LOGIN_ACCEPTED, Kind.LOGIN_COMPLETED})
+"""That somebody came by an assertion: `caller` in the data is their pseudonym, and the payload is who."""
+
 Scalar = str | int | bool | None
 Subject = str | tuple[str, str]
 """Whom a payload is about: a pseudonym, or an identity that the store has one for; "" is the service."""

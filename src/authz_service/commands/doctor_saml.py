@@ -11,6 +11,7 @@ from authz_service.commands.doctor_checks import Finding, Status
 from authz_service.config.model import Config, SamlProvider
 from authz_service.errors import AuthzError
 from authz_service.identity.download import new_client, reason
+from authz_service.identity.saml.extra import HOW, require_saml
 
 SOON: Final = 30 * 86_400.0
 """Seconds before the end of a certificate or of metadata at which that is said."""
@@ -22,11 +23,9 @@ def check_saml(config: Config) -> Iterator[Finding]:
     if not providers:
         return
     try:
-        import aiohttp  # noqa: F401 - whether the extra is there
-        import signxml  # noqa: F401 - the same
-    except ModuleNotFoundError:
-        step = "pip install 'authz-service[saml]'"
-        yield Finding("saml", Status.FAIL, "identity.saml needs packages that are not installed", step)
+        require_saml(config)
+    except AuthzError as error:
+        yield Finding("saml", Status.FAIL, str(error), HOW)
         return
     for provider in providers:
         yield asyncio.run(_provider(provider))

@@ -28,11 +28,8 @@ def metadata(name: str | None, config: Path | None, data_dir: Path) -> None:
     from authz_service.cel.load import load_config
     from authz_service.config.model import SamlProvider
     from authz_service.errors import Misconfigured
+    from authz_service.identity.saml.extra import require_saml
 
-    try:
-        from authz_service.identity.saml.own_metadata import Own, metadata_document
-    except ModuleNotFoundError as error:
-        raise Misconfigured("this needs the extra: pip install 'authz-service[saml]'") from error
     path = config or data_dir / "authz.yaml"
     if not path.is_file():
         raise Misconfigured(f"there is no {path}; name a configuration with --config")
@@ -41,6 +38,9 @@ def metadata(name: str | None, config: Path | None, data_dir: Path) -> None:
     found: SamlProvider | None = providers.get(name or "")
     if name is None and len(providers) == 1:
         (found,) = providers.values()
+    require_saml(loaded)
+    from authz_service.identity.saml.own_metadata import Own, metadata_document
+
     listener = loaded.logins.listener
     if found is None or listener is None:
         known = ", ".join(providers) or "none; add one to identity.saml"

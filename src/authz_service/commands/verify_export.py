@@ -201,6 +201,8 @@ class Tombstones:
             subject = document["data"].get("voter")
         elif kind == "record.exported":
             subject = document["data"].get("reader")
+        elif kind.startswith("login."):
+            subject = document["data"].get("caller")
         elif kind in ("session.read", "session.searched", "session.killed"):
             # About whoever did that, whom no entry names: it may be any of those who were erased.
             subject = max(self.erased, key=lambda name: self.erased[name], default=None)

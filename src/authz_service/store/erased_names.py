@@ -27,10 +27,12 @@ class Names:
 
 
 def people(transaction: Transaction, name: str) -> list[Person]:
-    """Whom a name may mean: callers by subject, person or pseudonym, reviewers by theirs."""
+    """Whom a name may mean: callers by subject, person or pseudonym, reviewers by theirs, and whoever has a
+    key by person or pseudonym: who only logged in, or read."""
     wanted = clean(name)
     found: dict[str, Person] = {}
-    for pseudonym, issuer, subject, names in (*_callers(transaction, wanted), *_voters(transaction)):
+    known = (*_callers(transaction, wanted), *_voters(transaction), *_with_keys(transaction, wanted))
+    for pseudonym, issuer, subject, names in known:
         is_meant = wanted == pseudonym or wanted in names
         if pseudonym and is_meant and (pseudonym not in found or subject):
             found[pseudonym] = Person(pseudonym, issuer, subject)
@@ -98,6 +100,16 @@ def _voters(transaction: Transaction) -> Iterator[tuple[str, str, str, set[str]]
     for row in _ballots(transaction):
         voter, account = _identity(row.voter), _identity(row.account)
         yield transaction.pseudonym(voter), account[0], account[1], {voter[1], account[1]} - {""}
+
+
+def _with_keys(transaction: Transaction, wanted: str) -> Iterator[tuple[str, str, str, set[str]]]:
+    """Whose payloads are sealed, where all that is known of them is in payloads."""
+    if transaction.keyring is None:
+        return
+    persons = {transaction.pseudonym(("person", text)) for text in (wanted, wanted.casefold())}
+    for pseudonym in {wanted, *persons}:
+        if transaction.keyring.live_id(pseudonym) is not None:
+            yield pseudonym, "", "", {wanted}
 
 
 def _ballots(transaction: Transaction) -> list[Row[Any]]:

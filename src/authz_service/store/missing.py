@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from authz_service.audit.draft import BY_REVIEWERS, Kind
+from authz_service.audit.draft import BY_REVIEWERS, OF_LOGINS, Kind
 from authz_service.audit.entry import ReadEntry, rfc3339
 from authz_service.audit.forgotten import Forgotten, is_about_another
 from authz_service.audit.retention import STANDING, retention_of
@@ -56,6 +56,8 @@ def subject_of(kind: str, data: Mapping[str, object], name: str, caller: str) ->
         return str(data.get(OF_STANDING.get(name, ""), ""))
     if kind == Kind.RECORD_EXPORTED:
         return str(data.get("reader", ""))
+    if kind in OF_LOGINS:
+        return str(data.get("caller", ""))
     return "" if is_about_another(kind, name) else caller
 
 

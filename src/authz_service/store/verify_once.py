@@ -9,14 +9,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from authz_service.audit.draft import Kind
+from authz_service.audit.draft import OF_LOGINS
 from authz_service.audit.walk import Seen
 from authz_service.core.used_once import UNTIL, USED
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import used_once
 from authz_service.store.verify_payloads import Say
-
-KINDS = (Kind.LOGIN_ACCEPTED, Kind.LOGIN_COMPLETED)
 
 
 class OnceCheck:
@@ -29,7 +27,7 @@ class OnceCheck:
     def page(self, seen: Sequence[Seen]) -> None:
         """Follow what was used."""
         for entry in seen:
-            if entry.document["kind"] in KINDS:
+            if entry.document["kind"] in OF_LOGINS:
                 try:
                     data = entry.document["data"]
                     self._rows |= dict.fromkeys(data[USED], (data[UNTIL] * 1000000, entry.sequence))
