@@ -30,6 +30,7 @@ NOUNS = {
     "auth": Noun("authz_cli.auth", "Show who is logged in, and log out."),
     "token": Noun("authz_cli.token", "Print your token for the gateway, sign one, or withdraw anybody's."),
     "key": Noun("authz_cli.key", "Make, rotate and revoke API keys of the gateway's own."),
+    "usage": Noun("authz_cli.usage", "See what was used, and what is left of the limits."),
     "hold": Noun("authz_cli.hold", "List, read, approve and reject requests that wait."),
     "grant": Noun("authz_cli.grant", "Let the same kind of request through for a while."),
     "notify": Noun("authz_cli.notify", "See what receivers were told of holds, and send it again."),

@@ -60,6 +60,7 @@ from authz_service.servers.checkpoint_metrics import CheckpointMetrics
 from authz_service.servers.ext_authz import ExtAuthz
 from authz_service.servers.ext_proc import ProcessServer
 from authz_service.servers.gateway import serve_gateway
+from authz_service.servers.limit_metrics import LimitMetrics
 from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_metrics
 from authz_service.servers.notify_metrics import NotifyMetrics
 from authz_service.servers.probes import ProcessProbes
@@ -71,6 +72,7 @@ from authz_service.servers.review_logins import LoginReview
 from authz_service.servers.review_notifications import NotificationReview
 from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_tokens import TokenReview
+from authz_service.servers.review_usage import UsageReview
 from authz_service.store.crew import require_possible
 from authz_service.store.recovery import Heritage
 from authz_service.store.sql_store import SqlStore
@@ -250,7 +252,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             log.warning("identity.keys_away", error=str(error))
         collectors: list[Collector] = [RecordMetrics(base.store, metadata.version("authz-service"))]
         if gateway is not None:
-            collectors.append(ExchangeMetrics(gateway))
+            collectors += [ExchangeMetrics(gateway), LimitMetrics(gateway)]
         address = ""
         if base.record is not None:
             collectors.append(CheckpointMetrics(base.record.checkpoints))
@@ -319,6 +321,7 @@ def _gateway(base: _Base) -> Gateway:
         pseudonym=base.pseudonym,
         waiting=Waiting(base.store, pace),
         recorder=Recorder(base.store),
+        usage=base.store,
         recheck=base.verifier.recheck,
         marks=None if part.worker is None else Marks(data.sockets, part.worker, part.workers),
     )
@@ -356,6 +359,14 @@ async def _keep(base: _Base, record: Record, service: Service) -> str:
         scanner=service.scanner,
         record=lambda calls: RecordReview(
             store, calls, lambda: service.loaded.config.record.keeping.keep, base.pseudonym
+        ),
+        usage=lambda calls: UsageReview(
+            store,
+            store,
+            calls,
+            lambda: service.loaded.config.limits.rates,
+            lambda: {model.name for model in service.loaded.config.models},
+            store.now,
         ),
         tokens=lambda calls: TokenReview(store, calls, verifier.issuers, revoking.refresh, store.now),
     )

@@ -265,6 +265,7 @@ async def serving(
         pseudonym="/".join,
         waiting=Waiting(cast(Store, faulty), Pace(lambda: 500.0)),
         recorder=Recorder(cast(Store, faulty)),
+        usage=database,
         started_at=time.time() - 1,  # what a test begins at once did not begin before
     )
     following = asyncio.create_task(gateway.waiting.run())

@@ -15,9 +15,10 @@ from tests.store.conftest import START, Make, Place
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.limits import DAY, CountedBy, Quota, Rates
+from authz_service.core.usage import Used
 from authz_service.store import used
 from authz_service.store.sql_store import SqlStore
-from authz_service.store.used import SPAN, Remembered, Use, Used
+from authz_service.store.used import SPAN, Remembered, Use
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 

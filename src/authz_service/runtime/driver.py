@@ -48,6 +48,7 @@ from authz_service.core.events import (
     WaitElapsed,
 )
 from authz_service.core.exchange import Exchange
+from authz_service.core.limits import LimitReached
 from authz_service.core.ports import BEGUN_BEFORE
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import RequestInspection
@@ -286,9 +287,13 @@ class Driver:
     async def _admit(self, command: Admit) -> Event:
         try:
             work = self.gateway.store.admit(command.demand, command.first)
-            return AdmissionAnswered(await self._to_the_end(work))
+            admission = await self._to_the_end(work)
         except AuthzError as error:
             return self._failed(error)
+
+        if isinstance(admission, LimitReached):
+            self.gateway.limited[admission.by, admission.what] += 1
+        return AdmissionAnswered(admission)
 
     async def _hold(self, command: OpenHold | FindAnswer | Consume) -> Event:
         store = self.gateway.store

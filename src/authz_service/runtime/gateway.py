@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from authz_service.config.model import Config
 from authz_service.core.durations import Durations
 from authz_service.core.events import Killed, ServiceStopped
+from authz_service.core.limits import CountedBy
 from authz_service.core.ports import HoldLimits, Store
+from authz_service.core.usage import UsageStore
 from authz_service.errors import Unavailable
 from authz_service.keys.seal import Sealer
 from authz_service.runtime.marks import Marks
@@ -65,6 +67,7 @@ class Gateway:
     pseudonym: Callable[[tuple[str, str]], str]
     waiting: Waiting
     recorder: Recorder
+    usage: UsageStore
     recheck: Callable[[Caller], Awaitable[None]] = _nothing_withdrawn
     marks: Marks | None = None
     """Where there are several workers: what each has in hand."""
@@ -78,6 +81,8 @@ class Gateway:
     masked: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By side (`request`, `answer`) and entity type: values that were masked."""
     took: Took = field(default_factory=Took)
+    limited: Counter[tuple[CountedBy, str]] = field(default_factory=Counter)
+    """Requests that a limit refused, by whose it is and which."""
     buffered: int = 0
     is_stopping: bool = False
     openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))

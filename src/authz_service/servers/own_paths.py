@@ -1,4 +1,4 @@
-"""What the gateway answers itself: the list of models, and the state of a caller's own hold."""
+"""What the gateway answers itself: the list of models, and a caller's own holds and use."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from authz_service.errors import AuthzError, NotFound
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import MODELS_PATH, error_shape, models_list
 from authz_service.runtime.gateway import Gateway
+from authz_service.servers.own_usage import OWN_USAGE, own_usage
 from authz_service.view.caller import Caller
 from authz_service.view.scope import Scope
 
@@ -35,6 +36,8 @@ async def own_reply(gateway: Gateway, caller: Caller, method: str, path: str) ->
             name = path.removeprefix(OWN_HOLDS)
             hold = (await gateway.store.summaries([name])).get(name)
             return OwnReply(200, await _hold_state(gateway, _own(hold, caller)))
+        if method == "GET" and path == OWN_USAGE:
+            return OwnReply(200, await own_usage(gateway, caller))
     except AuthzError as error:
         return OwnReply(
             error.status, error_shape(path).error_body(ApiError(error.status, error.code, str(error)))

@@ -20,6 +20,7 @@ from authz_api.v1.notifications_pb2_grpc import add_NotificationServiceServicer_
 from authz_api.v1.record_pb2_grpc import add_RecordServiceServicer_to_server
 from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
 from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server
+from authz_api.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
 from authz_service.config.model import Tls
 from authz_service.core.ports import HoldLimits
 from authz_service.errors import Misconfigured
@@ -37,6 +38,7 @@ from authz_service.servers.review_notifications import NotificationReview
 from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_sessions import Index, ReviewStore, SessionReview
 from authz_service.servers.review_tokens import TokenReview
+from authz_service.servers.review_usage import UsageReview
 from authz_service.servers.roles import Roles
 from authz_service.servers.tls import PemFiles, server_credentials
 from authz_service.view.caller import Caller
@@ -68,8 +70,8 @@ class ReviewServer:
     """What the review API needs. `roles` and `limits` are asked anew for each call.
 
     Without `grants` none can be made, without `tokens` none be withdrawn, without `keys` no API key be made,
-    without `record` nothing be purged, erased or exported, without `index` no text be searched, without
-    `logins` nobody be told where to log in.
+    without `record` nothing be purged, erased or exported, without `usage` nobody see what was used, without
+    `index` no text be searched, without `logins` nobody be told where to log in.
     `recheck` refuses one that was, while its call still runs. `news` takes what is to be called when holds
     have changed.
 
@@ -91,6 +93,7 @@ class ReviewServer:
     logins: LoginReview | None = None
     record: Callable[[Calls], RecordReview] | None = None
     notifications: Callable[[Calls], NotificationReview] | None = None
+    usage: Callable[[Calls], UsageReview] | None = None
     recheck: Callable[[Caller], None] = nothing_withdrawn
     news: Callable[[Callable[[Collection[str]], None]], None] | None = None
     scanner: Callable[[], Scanner] | None = None
@@ -124,6 +127,8 @@ class ReviewServer:
             add_LoginServiceServicer_to_server(self.logins, server)
         if self.record is not None:
             add_RecordServiceServicer_to_server(self.record(calls), server)
+        if self.usage is not None:
+            add_UsageServiceServicer_to_server(self.usage(calls), server)
         if self.notifications is not None:
             add_NotificationServiceServicer_to_server(self.notifications(calls), server)
         health = await add_health(server)

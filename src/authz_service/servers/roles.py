@@ -109,6 +109,11 @@ class Standing:
         if not self.is_operator:
             raise Forbidden("only operators may end sessions", code="not_operator")
 
+    def require_usage(self) -> None:
+        """Raises `Forbidden` for whoever is neither auditor nor operator."""
+        if not self.is_auditor and not self.is_operator:
+            raise Forbidden("only auditors and operators may read what others use", code="not_operator")
+
     def require_record_officer(self) -> None:
         """Raises `Forbidden` for whom `review.record_officers` does not name."""
         if not self.is_record_officer:

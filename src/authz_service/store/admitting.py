@@ -23,10 +23,11 @@ from authz_service.core.limits import (
     LimitReached,
     Quota,
 )
+from authz_service.core.usage import Used, limits_of
 from authz_service.store.hold_rows import seconds
 from authz_service.store.schema import session_budgets
 from authz_service.store.transaction import Transaction
-from authz_service.store.used import Remembered, Use, Used
+from authz_service.store.used import Remembered, Use
 
 
 def admit(
@@ -69,17 +70,16 @@ def _tokens_left(quota: Quota, used: Used, tokens: int) -> Iterator[Allowance]:
 
 
 def _reached(use: Use, quota: Quota, used: Used, demand: Demand, now: int) -> Iterator[LimitReached]:
-    rates = quota.rates
-    each = (
-        ("requests_per_minute", rates.requests_per_minute, used.requests, 1),
-        ("tokens_per_minute", rates.tokens_per_minute, used.minute, demand.tokens),
-        ("tokens_per_day", rates.tokens_per_day, used.day, demand.tokens),
-        ("recorded_bytes_per_day", rates.recorded_bytes_per_day, used.bytes, demand.size),
-        ("concurrent", rates.concurrent, used.open, 1),
-    )
-    for what, limit, had, wanted in each:
+    for what, limit, had in limits_of(quota, used):
         # A budget that is used up has no room for a request either of which no tokens are known.
-        if limit is None or had + max(1, wanted) <= limit:
+        wanted = max(1, _wanted(demand, what))
+        if had + wanted <= limit:
             continue
-        again = None if wanted > limit else use.frees(quota, what, had + max(1, wanted) - limit)
+        again = None if wanted > limit else use.frees(quota, what, had + wanted - limit)
         yield LimitReached(what, quota.by, limit, seconds(now), again, limit - had)
+
+
+def _wanted(demand: Demand, what: str) -> int:
+    if what.startswith("tokens"):
+        return demand.tokens
+    return demand.size if what.startswith("recorded_bytes") else 1

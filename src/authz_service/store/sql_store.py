@@ -13,7 +13,7 @@ from authz_service.audit.merkle import Frontier
 from authz_service.core.acts import Act, ActDraft
 from authz_service.core.api_keys import ApiKey, KeysRead
 from authz_service.core.grants import Grant, GrantEnd, GrantPage, GrantQuery, Maker, Terms
-from authz_service.core.limits import Admission, Demand
+from authz_service.core.limits import Admission, Demand, Quota
 from authz_service.core.live_sessions import ToEnd
 from authz_service.core.notifications import Notification, NotificationPage, NotificationQuery, Queue
 from authz_service.core.ports import (
@@ -37,6 +37,7 @@ from authz_service.core.ports import (
     TakenUp,
 )
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked
+from authz_service.core.usage import ActiveCaller, Left, Usage, UsageQuery
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import new_id
 from authz_service.store import (
@@ -59,6 +60,7 @@ from authz_service.store import (
     session_queries,
     taking_up,
     turning,
+    usage_rows,
     voting,
 )
 from authz_service.store.database import READERS, Database, HighWater, read_head
@@ -75,6 +77,9 @@ from authz_service.store.used import Remembered
 from authz_service.store.writer import Commits, Writer
 
 Result = TypeVar("Result")
+
+REPORT_SECONDS = 25.0
+"""For what reads many sessions; whoever asked on the command line waits for 30."""
 
 
 class SqlStore:
@@ -120,6 +125,21 @@ class SqlStore:
         """See `Store.admit`."""
         past = self._past_use
         return self._writer.start(lambda t: admitting.admit(t, demand, draft, past), size=_size((draft,)))
+
+    async def usage(self, query: UsageQuery) -> Sequence[Usage]:
+        """See `UsageStore.usage`."""
+        return await self._read(lambda reader: usage_rows.usage(reader, query), patience=REPORT_SECONDS)
+
+    async def left(self, quotas: Collection[Quota]) -> Sequence[Left]:
+        """See `UsageStore.left`."""
+        return await self._read(lambda reader: usage_rows.left(reader, quotas), patience=REPORT_SECONDS)
+
+    async def active_callers(self, since: float, caller: str, *, most: int) -> Sequence[ActiveCaller]:
+        """See `UsageStore.active_callers`."""
+        return await self._read(
+            lambda reader: usage_rows.active_callers(reader, since, caller, most=most),
+            patience=REPORT_SECONDS,
+        )
 
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
         """See `Store.open_hold`."""

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_column, select
 
 from authz_service.core.limits import DAY, LONGEST_OPEN, MINUTE, CountedBy, Quota
+from authz_service.core.usage import Used
 from authz_service.store.hold_rows import micro
 from authz_service.store.schema import session_budgets, sessions
 from authz_service.store.transaction import Reader
@@ -33,16 +34,6 @@ ROWS_AT_ONCE: Final = 500
 _TOKENS = func.coalesce(sessions.c.tokens, 0)
 _BYTES = func.coalesce(sessions.c.bytes, 0)
 _INTERRUPTED = "interrupted"  # which may yet go on in another process
-
-
-class Used(NamedTuple):
-    """What a quota has used, without the request that asks; what its rates say nothing of is 0."""
-
-    requests: int = 0
-    minute: int = 0
-    day: int = 0
-    bytes: int = 0
-    open: int = 0
 
 
 class Sum(NamedTuple):

@@ -1,0 +1,61 @@
+"""What callers see of their own use: `GET /.well-known/authz/usage` at the gateway."""
+
+from __future__ import annotations
+
+import math
+
+import orjson
+
+from authz_service.audit.entry import rfc3339
+from authz_service.core.limits import DAY, quotas_of
+from authz_service.core.usage import Dimension, Left, Usage, UsageQuery
+from authz_service.runtime.gateway import Gateway
+from authz_service.view.caller import Caller
+
+OWN_USAGE = "/.well-known/authz/usage"
+
+
+async def own_usage(gateway: Gateway, caller: Caller) -> bytes:
+    """JSON: what the caller used in the last 24 hours, and what is left of each limit of theirs.
+
+    Models' limits are not among them: what is used of these, others have used too.
+    """
+    now = await gateway.store.now()
+    pseudonym = gateway.pseudonym(caller.identity)
+    query = UsageQuery((Dimension.CALLER,), now - DAY, caller=pseudonym, most=1)
+    found = await gateway.usage.usage(query)
+    quotas = quotas_of(gateway.rules.config.limits.rates, caller, pseudonym)
+    limits = await gateway.usage.left(quotas)
+    return orjson.dumps(
+        {
+            "caller": {"issuer": caller.issuer, "subject": caller.subject},
+            "as_of": rfc3339(int(now * 1e6)),
+            "last_24_hours": _used(found[0] if found else Usage()),
+            "limits": [_limit(limit) for limit in limits],
+        }
+    )
+
+
+def _used(usage: Usage) -> dict[str, int]:
+    return {
+        "requests": usage.requests,
+        "limited": usage.limited,
+        "held": usage.held,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "tokens": usage.tokens,
+        "bytes": usage.size,
+    }
+
+
+def _limit(found: Left) -> dict[str, object]:
+    """`name` is that of a group's budget, or a key's id; of the caller it would be a pseudonym."""
+    return {
+        "of": found.by.value,
+        "name": None if found.by.value == "caller" else found.name,
+        "limit": found.what,
+        "most": found.limit,
+        "used": found.used,
+        "left": found.left,
+        "room_in": None if found.again is None else max(1, math.ceil(found.again)),
+    }
