@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authz_service.errors import Unreadable
+from authz_service.inspection import frames
 from authz_service.inspection.answer import answer_pipe
-from authz_service.inspection.repetition import Repetition
+from authz_service.inspection.channel import HeldFrame
+from authz_service.inspection.repetition import Likeness, Repetition
 from authz_service.inspection.results import AnswerPipe
 from authz_service.model_apis.openai_chat import OpenAiChat
 from authz_service.view.answer import AnswerField, AnswerFrame
@@ -33,14 +36,14 @@ class ReadsAll(OpenAiChat):
         return Reader()
 
 
-def pipe(kit: Any, api: OpenAiChat) -> AnswerPipe:
+def pipe(kit: Any, api: OpenAiChat, max_body: int = 100_000) -> AnswerPipe:
     return answer_pipe(
         api=api,
         request=kit.request,
         content_type="text/event-stream",
         scanner=kit.scanner(),
         masked_entities=MASKED,
-        max_body=100_000,
+        max_body=max_body,
         max_depth=16,
     )
 
@@ -99,8 +102,8 @@ def events(draw: st.DrawFn, kit: Any) -> bytes:
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_what_goes_out_is_the_same_as_if_every_event_were_read(kit: Any, data: st.DataObject) -> None:
-    stream = data.draw(st.lists(events(kit), max_size=12))
-    together = data.draw(st.integers(1, 4))
+    stream = data.draw(st.lists(events(kit), max_size=16))
+    together = data.draw(st.integers(1, 8))
     pieces = [b"".join(stream[i : i + together]) for i in range(0, len(stream), together)]
     pieces += data.draw(st.sampled_from([[], [b"data: [DONE]\n\n"], [b"data: [DONE]\n\n", *stream[-1:]]]))
     assert steps(pipe(kit, OpenAiChat()), pieces) == steps(pipe(kit, ReadsAll()), pieces)
@@ -203,8 +206,11 @@ def learned(event: bytes = b"data: " + DOCUMENT + b"\n\n", document: bytes = DOC
 )
 def test_the_text_is_that_of_the_json_string_in_the_gap(inside: bytes, text: str | None) -> None:
     event = b'data: {"n":1,"t":"' + inside + b'"}\n\n'
-    assert learned().text(event) == text
-    assert learned().document(event) == event[6:-2]
+    likeness = learned().likeness
+    assert learned().texts([event], 0) == ([] if text is None else [text])
+    assert likeness is not None
+    assert likeness.document(event) == event[6:-2]
+    assert likeness.document(event)[likeness.gap(event)] == b'"' + inside + b'"'
 
 
 @pytest.mark.parametrize(
@@ -220,14 +226,14 @@ def test_the_text_is_that_of_the_json_string_in_the_gap(inside: bytes, text: str
     ],
 )
 def test_an_event_that_differs_in_anything_else_must_be_read(event: bytes) -> None:
-    assert learned().text(event) is None
+    assert learned().texts([event], 0) == []
 
 
 def test_after_what_must_be_read_nothing_is_known() -> None:
     repetition = learned()
     repetition.forget()
-    assert repetition.text(b"data: " + DOCUMENT + b"\n\n") is None
-    assert Repetition().text(b"") is None
+    assert repetition.texts([b"data: " + DOCUMENT + b"\n\n"], 0) == []
+    assert Repetition().texts([b""], 0) == []
 
 
 @pytest.mark.parametrize(
@@ -238,7 +244,7 @@ def test_after_what_must_be_read_nothing_is_known() -> None:
     ],
 )
 def test_what_means_something_else_in_another_place_is_not_learned(event: bytes, document: bytes) -> None:
-    assert learned(event, document).text(event) is None
+    assert learned(event, document).texts([event], 0) == []
 
 
 def test_where_no_event_is_like_the_one_before_it_likeness_is_given_up() -> None:
@@ -246,7 +252,62 @@ def test_where_no_event_is_like_the_one_before_it_likeness_is_given_up() -> None
     event = b"data: " + DOCUMENT + b"\n\n"
     for _ in range(4):
         repetition.learn(event, DOCUMENT, bytes, FIELD)
-    assert repetition.text(event) == "x"
+    assert repetition.texts([event], 0) == ["x"]
     for _ in range(5):
         repetition.learn(event, DOCUMENT, bytes, FIELD)
-    assert repetition.text(event) is None
+    assert repetition.texts([event], 0) == []
+
+
+@pytest.mark.parametrize("max_body", [150, 1_000, 100_000])
+def test_events_that_come_together_wait_for_no_more_than_they_would_one_by_one(
+    kit: Any, max_body: int
+) -> None:
+    """Findings at the beginning, within, over the ends of events and in the last one, and what waits."""
+    texts = [
+        "a",
+        " 12",
+        "34",
+        "5 ",
+        "b",
+        " s3",
+        "cr",
+        "3t",
+        " a",
+        "@",
+        "b",
+        " c",
+        " d ",
+        "123456 ",
+        "e",
+        " 77",
+    ]
+    stream = b"".join(said_in(kit, ["x ", *texts]))
+    for cut in range(0, len(stream), 37):
+        pieces = [stream[:cut], stream[cut:]]
+        together = steps(pipe(kit, OpenAiChat(), max_body), pieces)
+        assert together == steps(pipe(kit, ReadsAll(), max_body), pieces)
+
+
+def test_of_events_that_come_together_only_those_with_a_finding_are_looked_at_one_by_one(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bytes] = []
+
+    def again(likeness: Likeness, raw: bytes) -> HeldFrame:
+        made.append(raw)
+        return frames._again(likeness, raw)
+
+    monkeypatch.setattr(frames, "partial", lambda _again, likeness: partial(again, likeness))
+    stream = said_in(kit, ["x ", *["word "] * 20, "12", "34 ", *["word "] * 20])
+    kit.run(pipe(kit, OpenAiChat()), [b"".join(stream)])
+    assert made == stream[21:23]
+
+
+def test_what_is_known_of_a_likeness_stays_though_another_follows(kit: Any) -> None:
+    """What was parted from a run is made when the run is parted, which may be after other events."""
+    first = (
+        said_in(kit, ["x ", "word ", "12"]) + said_in(kit, ["34"], id="other") + said_in(kit, ["56 ", "a@b "])
+    )
+    assert steps(pipe(kit, OpenAiChat()), [b"".join(first)]) == steps(
+        pipe(kit, ReadsAll()), [b"".join(first)]
+    )

@@ -47,6 +47,11 @@ def find_value(data: bytes, path: Path) -> tuple[int, int]:
     return len(text[:start].encode()), len(text[:end].encode())
 
 
+def replace_string(data: bytes, at: slice, value: str) -> bytes:
+    """`data` with the string whose token stands `at` those bytes replaced."""
+    return data[: at.start] + _string(value, like=data[at].decode()).encode() + data[at.stop :]
+
+
 @dataclass(slots=True)
 class _Node:
     """The edits at and below one path. `edit` is a one-item tuple when this very value changes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import assert_never
 
@@ -160,9 +160,7 @@ class _EventStream:
         self._has_ended = False
 
     def feed(self, data: bytes) -> AnswerStep:
-        for event in self._decoder.feed(data):
-            if not self._queue.put_again(event):
-                self._take(self._decoder.read(event))
+        _put_each(self._queue, self._decoder.feed(data), self._read)
         return self._queue.step(is_last=False)
 
     def finish(self) -> AnswerStep:
@@ -170,6 +168,9 @@ class _EventStream:
             self._take(self._decoder.read(event))
         self._queue.end()
         return self._queue.step(is_last=True)
+
+    def _read(self, event: bytes) -> None:
+        self._take(self._decoder.read(event))
 
     def _take(self, event: SseEvent) -> None:
         name, data = event.event, event.data
@@ -201,8 +202,7 @@ class _Lines:
         self._decoder = NdjsonDecoder(max_line=max_body)
 
     def feed(self, data: bytes) -> AnswerStep:
-        for line in self._decoder.feed(data):
-            self._take(line)
+        _put_each(self._queue, self._decoder.feed(data), self._take)
         return self._queue.step(is_last=False)
 
     def finish(self) -> AnswerStep:
@@ -215,8 +215,18 @@ class _Lines:
         document = line.strip(b" \t\r\n")
         if not document:
             self._queue.put_unread(line)
-        elif not self._queue.put_again(line):
+        else:
             self._queue.put(line, document, _line)
+
+
+def _put_each(queue: Frames, frames: Sequence[bytes], read: Callable[[bytes], None]) -> None:
+    """Queue frames as they came; `read` takes one that is not like the last."""
+    at = 0
+    while at < len(frames):
+        again = queue.put_again(frames, at)
+        if not again:
+            read(frames[at])
+        at += again or 1
 
 
 def _line(json: bytes) -> bytes:

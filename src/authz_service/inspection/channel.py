@@ -7,9 +7,11 @@ channels, and come out when they are settled: each channel still says what the m
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 from authz_service.inspection.across import Across, Share
 from authz_service.inspection.echoes import echoed
@@ -27,7 +29,8 @@ class HeldFrame:
 
     `raw` are its exact bytes, `json` the document in it; `wrap` makes a frame of the edited document.
     It `may_be_overtaken` where it waits for a channel that pauses, and overtakes none where it `closes`.
-    `retold` are parts that it tells once more, with the cuts of what was found in each alone.
+    `retold` are parts that it tells once more, with the cuts of what was found in each alone. `gap` is where
+    in `json` the only string stands that is edited, where that is known. `rest` was parted from it.
     """
 
     raw: bytes
@@ -38,11 +41,33 @@ class HeldFrame:
     open: int = 0
     edits: dict[Path, str | None] = field(default_factory=dict)
     retold: Sequence[tuple[AnswerField, Sequence[Cut]]] = ()
+    gap: slice | None = None
+    rest: HeldFrame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Frames that differ in one text each, and are one frame until something parts them.
+
+    `make` makes of the bytes of each the frame that it would be by itself.
+    """
+
+    raws: Sequence[bytes]
+    texts: Sequence[str]
+    make: Callable[[bytes], HeldFrame]
+
+    def frame(self) -> HeldFrame:
+        """All of them as one; a run of one is its frame."""
+        return self.make(self.raws[0]) if len(self.raws) == 1 else HeldFrame(b"".join(self.raws), b"", bytes)
+
+    def of(self, first: int, end: int) -> Run:
+        """A part of it."""
+        return Run(self.raws[first:end], self.texts[first:end], self.make)
 
 
 @dataclass(slots=True)
 class Piece:
-    """A string of a frame that is characters [start, end) of its channel."""
+    """A string of a frame that is characters [start, end) of its channel; or those of a run, joined."""
 
     frame: HeldFrame
     path: Path
@@ -51,6 +76,35 @@ class Piece:
     end: int
     echoes: tuple[Echo, ...] = ()
     cuts: list[Cut] | None = None
+    run: Run | None = None
+
+    def parted(self, start: int, end: int) -> list[Piece]:
+        """Of a run what ends before `start`, each string by itself that [start, end) touches, and the rest.
+
+        What settles together, uncut, stays together. Anything but a run is not parted.
+        """
+        run = self.run
+        if run is None:
+            return [self]
+        edges = list(accumulate(map(len, run.texts), initial=self.start))
+        first = max(0, bisect_right(edges, start) - 1)
+        last = max(first, min(len(run.texts), bisect_left(edges, end)))
+        bounds = [*dict.fromkeys((0, *range(first, last + 1), len(run.texts)))]
+        pieces: list[Piece] = []
+        frame = self.frame
+        for begin, stop in pairwise(bounds):
+            part = run.of(begin, stop)
+            made = part.frame()
+            if pieces:
+                made.rest, frame.rest = frame.rest, made
+                made.open, made.may_be_overtaken = 1, frame.may_be_overtaken
+                frame = made
+            else:
+                frame.raw, frame.json, frame.wrap, frame.gap = made.raw, made.json, made.wrap, made.gap
+            text = "".join(part.texts)
+            still = part if stop - begin > 1 else None
+            pieces.append(Piece(frame, self.path, text, edges[begin], edges[stop], run=still))
+        return pieces
 
     def take(self, span: Span) -> None:
         """Cut what the span has of this piece; its placeholder stands where the span begins."""
@@ -104,6 +158,8 @@ class Channel:
         self._settled = 0
         self._pieces: deque[Piece] = deque()
         self._unread: list[str] = []
+        self._runs = False
+        """Whether there may be some among the pieces."""
 
     def feed(self, text: str, path: Path, frame: HeldFrame, echoes: tuple[Echo, ...] = ()) -> None:
         """Take the next piece, the string at `path` of `frame`, which waits until it is settled."""
@@ -112,6 +168,13 @@ class Channel:
         self._unread.append(text)
         self._pieces.append(Piece(frame, path, text, start, end, echoes))
         frame.open += 1
+
+    def feed_run(self, run: Run, path: Path, frame: HeldFrame) -> None:
+        """Take the strings at `path` of the frames of a run, which is `frame` until it is parted."""
+        text = "".join(run.texts)
+        self.feed(text, path, frame)
+        self._pieces[-1].run = run
+        self._runs = True
 
     def begin(self, part: str) -> None:
         """What is fed from now on belongs to this part; a known one goes on."""
@@ -134,6 +197,7 @@ class Channel:
     def pause(self) -> None:
         """The model turned to another text: what this one holds back need not keep that waiting."""
         self.read()
+        self._divide(0, self._length)  # each frame by itself is overtaken
         for piece in self._pieces:
             piece.frame.may_be_overtaken = True
 
@@ -163,6 +227,8 @@ class Channel:
         for span in spans:
             if span.is_new:
                 self._masked.add(span.entity, self._name)
+            if self._runs:
+                self._divide(span.start, span.end)
             while pieces and pieces[0].end <= span.start:
                 pieces.popleft().settle()
             for piece in pieces:
@@ -172,8 +238,20 @@ class Channel:
             if len(self._parts) > 1:
                 self._share(span)
         decided = self._merger.decided
+        if self._runs:
+            self._divide(decided, decided)
         while pieces and pieces[0].end <= decided:
             pieces.popleft().settle()
+        if not pieces:
+            self._runs = False
+
+    def _divide(self, start: int, end: int) -> None:
+        """Part the runs that begin before `end`, so that no piece but a single one goes over either place."""
+        pieces, parted = self._pieces, list[Piece]()
+        while pieces and pieces[0].start < end:
+            piece = pieces.popleft()
+            parted += [piece] if piece.run is None or piece.end <= start else piece.parted(start, end)
+        pieces.extendleft(reversed(parted))
 
     def _share(self, span: Span) -> None:
         """Tell of a span that goes over the end of a part what it has of each part."""

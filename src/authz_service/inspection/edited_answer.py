@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -167,9 +167,9 @@ class _Texts:
             edits |= self._field(field)
         self.released.append(wrap(edit_json(json, outermost(edits))) if edits else raw)
 
-    def put_again(self, raw: bytes) -> bool:
+    def put_again(self, raws: Sequence[bytes], first: int) -> int:
         """Each frame is read."""
-        return False
+        return 0
 
     def put_unread(self, raw: bytes) -> None:
         """It stays."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from authz_service.errors import Unreadable
 from authz_service.framing.json_document import read_json
-from authz_service.framing.json_edit import edit_json
+from authz_service.framing.json_edit import edit_json, replace_string
 from authz_service.inspection.across import Across
-from authz_service.inspection.channel import Channel, HeldFrame
+from authz_service.inspection.channel import Channel, HeldFrame, Run
 from authz_service.inspection.complete import CompleteTexts, edits_of
 from authz_service.inspection.echoes import outermost
-from authz_service.inspection.repetition import Repetition
+from authz_service.inspection.repetition import Likeness, Repetition
 from authz_service.inspection.results import AnswerStep
 from authz_service.inspection.tally import Tally
 from authz_service.masking.seams import Scanner
@@ -43,8 +44,8 @@ class Frames(Protocol):
         """A frame with a document."""
         ...
 
-    def put_again(self, raw: bytes) -> bool:
-        """Whether it took a frame without it being read."""
+    def put_again(self, raws: Sequence[bytes], first: int) -> int:
+        """How many of these frames it took from `first` on without one being read."""
         ...
 
     def put_unread(self, raw: bytes) -> None:
@@ -132,16 +133,31 @@ class FrameQueue:
             self._last.forget()
         self._push(held)
 
-    def put_again(self, raw: bytes) -> bool:
-        """Queue a frame that is the last one with another text; False where it is not, and must be read."""
-        text = self._last.text(raw)
-        if text is None:
-            return False
-        field = self._last.field
-        held = HeldFrame(raw, self._last.document(raw), self._last.wrap)
+    def put_again(self, raws: Sequence[bytes], first: int) -> int:
+        """Queue those from `first` on that are the last one with other texts; how many these are."""
+        texts, known = self._last.texts(raws, first), self._last.likeness
+        if not texts or known is None:
+            return 0
+        field, raw = known.field, raws[first]
+        if len(texts) == 1:
+            self._put(_again(known, raw), texts[0], field)
+            return 1
+        run = Run(raws[first : first + len(texts)], texts, partial(_again, known))
+        held = run.frame()
+        # Frames that overtake others do so one by one, and one by one they may be too many.
+        if field.part or self._is_overtaking or self._held + len(held.raw) > self._max_held:
+            for raw, text in zip(run.raws, texts, strict=True):
+                self._put(_again(known, raw), text, field)
+        else:
+            channel = self._channels[field.channel]
+            channel.feed_run(run, field.path, held)
+            self._unread[field.channel] = channel
+            self._push(held)
+        return len(texts)
+
+    def _put(self, held: HeldFrame, text: str, field: AnswerField) -> None:
         self._feed(self._channels[field.channel], text, field, held)
         self._push(held)
-        return True
 
     def put_unread(self, raw: bytes) -> None:
         """Queue bytes that carry no text."""
@@ -249,9 +265,17 @@ class FrameQueue:
     def _drain(self) -> None:
         """Release what is settled, in order, but for frames that may be overtaken."""
         while self._queue and not self._queue[0].open:
-            self._release(self._queue.popleft())
+            self._release(self._next())
         if self._is_overtaking:
             self._overtake()
+
+    def _next(self) -> HeldFrame:
+        """The first of the queue; what was parted from it is the first then."""
+        held = self._queue.popleft()
+        if held.rest is not None:
+            self._queue.appendleft(held.rest)
+            held.rest = None
+        return held
 
     def _overtake(self) -> None:
         """Let what is settled pass what may be overtaken, and wait there.
@@ -264,11 +288,11 @@ class FrameQueue:
             if held.open:
                 if not held.may_be_overtaken or len(waiting) >= MOST_OVERTAKEN:
                     break
-                waiting.append(self._queue.popleft())
+                waiting.append(self._next())
             elif waiting and held.closes:
                 break
             else:
-                self._release(self._queue.popleft())
+                self._release(self._next())
         self._queue.extendleft(reversed(waiting))
         self._is_overtaking = bool(self._queue)
 
@@ -282,7 +306,16 @@ class FrameQueue:
             cuts = self._across.cuts(field.part, field.text, own)
             if cuts is not None:
                 held.edits |= edits_of(field, cuts)
-        return held.wrap(edit_json(held.json, outermost(held.edits))) if held.edits else held.raw
+        if not held.edits:
+            return held.raw
+        if held.gap is not None:
+            (text,) = held.edits.values()
+            return held.wrap(replace_string(held.json, held.gap, text or ""))
+        return held.wrap(edit_json(held.json, outermost(held.edits)))
+
+
+def _again(known: Likeness, raw: bytes) -> HeldFrame:
+    return HeldFrame(raw, known.document(raw), known.wrap, gap=known.gap(raw))
 
 
 def _share_no_channel(fields: Sequence[AnswerField]) -> bool:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from authz_service.framing.json_edit import find_value
 from authz_service.view.answer import AnswerField
@@ -17,21 +19,38 @@ from authz_service.view.answer import AnswerField
 _CHANCES = 4
 """How often a likeness is looked for without success; then the events of this answer have none."""
 
+MOST_TOGETHER = 64
+"""Events: what parts them looks at all of those that came together."""
+
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _decode = json.JSONDecoder().decode
 
-_NO_FIELD = AnswerField("", (), "")
-_NOWHERE = slice(0, 0)
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """An event with a gap where its only text was: `head` and `tail` with the quotes, `document` in it."""
+
+    field: AnswerField
+    wrap: Callable[[bytes], bytes]
+    head: bytes
+    tail: bytes
+    begin: int
+    end: int | None
+
+    def document(self, event: bytes) -> bytes:
+        """The document in an event that is like this one."""
+        return event[self.begin : self.end]
+
+    def gap(self, event: bytes) -> slice:
+        """Where the string with the text stands in that document."""
+        return slice(len(self.head) - 1 - self.begin, len(event) - len(self.tail) + 1 - self.begin)
 
 
 class Repetition:
-    """The event that was read last, with a gap where its only text was."""
+    """Knows the events that are like the one that was read last."""
 
     def __init__(self) -> None:
-        self.field = _NO_FIELD
-        self.wrap: Callable[[bytes], bytes] = bytes
-        self._head = self._tail = b""
-        self._document = _NOWHERE
+        self.likeness: Likeness | None = None
         self._chances = _CHANCES
 
     def learn(
@@ -46,31 +65,35 @@ class Repetition:
             return
         self._chances -= 1
         start, end = find_value(document, field.path)
-        self.field, self.wrap = field, wrap
-        self._head, self._tail = event[: begin + start + 1], event[begin + end - 1 :]
-        self._document = slice(begin, begin + len(document) - len(event) or None)
+        head, tail = event[: begin + start + 1], event[begin + end - 1 :]
+        self.likeness = Likeness(field, wrap, head, tail, begin, begin + len(document) - len(event) or None)
 
     def forget(self) -> None:
         """What comes next must be read."""
-        self._head = b""
+        self.likeness = None
 
-    def text(self, event: bytes) -> str | None:
-        """The text in the gap, where all else is as it was; None where the event must be read."""
-        if not self._head or not event.startswith(self._head) or not event.endswith(self._tail):
-            return None
-        try:
-            text = event[len(self._head) : -len(self._tail)].decode()
-        except UnicodeDecodeError:
-            return None
-        if '"' in text or "\\" in text or not text.isprintable():
-            text = _unescaped(text)
-        if text:
+    def texts(self, events: Sequence[bytes], first: int) -> list[str]:
+        """The texts in the gaps of some events from `first` on, up to the first that must be read."""
+        known = self.likeness
+        if known is None:
+            return []
+        head, tail, begin, end = known.head, known.tail, len(known.head), -len(known.tail)
+        found: list[str] = []
+        for event in islice(events, first, first + MOST_TOGETHER):
+            if not event.startswith(head) or not event.endswith(tail):
+                break
+            try:
+                text = event[begin:end].decode()
+            except UnicodeDecodeError:
+                break
+            if '"' in text or "\\" in text or not text.isprintable():
+                text = _unescaped(text)
+            if not text:
+                break
+            found.append(text)
+        if found:
             self._chances = _CHANCES
-        return text or None
-
-    def document(self, event: bytes) -> bytes:
-        """The document in an event for which `text` is not None."""
-        return event[self._document]
+        return found
 
 
 def _unescaped(text: str) -> str:
