@@ -311,3 +311,10 @@ def test_what_is_known_of_a_likeness_stays_though_another_follows(kit: Any) -> N
     assert steps(pipe(kit, OpenAiChat()), [b"".join(first)]) == steps(
         pipe(kit, ReadsAll()), [b"".join(first)]
     )
+
+
+def test_no_more_events_are_overtaken_than_would_be_one_by_one(kit: Any) -> None:
+    held = [bytes(kit.sse([kit.chunk(kit.delta(reasoning="1"))], end=False))] * (frames.MOST_OVERTAKEN + 9)
+    pieces = [b"".join(held), *said_in(kit, ["x ", "y "])]
+    assert steps(pipe(kit, OpenAiChat()), pieces) == steps(pipe(kit, ReadsAll()), pieces)
+    assert steps(pipe(kit, OpenAiChat()), [*held[:9], *pieces[1:]])[-2].release  # type: ignore[attr-defined]  # an AnswerStep
