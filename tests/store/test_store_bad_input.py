@@ -6,9 +6,15 @@ Each test ends with the verification of the whole record.
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.store.conftest import PostgresForTests
 from tests.store.test_store_faults import set_most_pages
 
 from authz_service.audit.draft import EntryDraft, Kind
@@ -17,6 +23,8 @@ from authz_service.errors import Unavailable, Unreadable
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
 from authz_service.store.verify_store import verify_store
+
+WAL_SEGMENT = 16 * 1024 * 1024  # the server ends where it cannot write its own log
 
 KEY = LogKey.create("example.com/log")
 
@@ -127,3 +135,57 @@ def test_a_disk_that_is_full_in_the_middle_of_a_group_refuses_what_needs_room_an
 
     run(scenario())
     assert_verifies(place, 4)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[SmallDisk]:
+    server = SmallDisk(Path(tempfile.mkdtemp(prefix="authz-postgres-")))
+    yield server
+    server.remove()
+
+
+class SmallDisk(PostgresForTests):
+    """A server of a test's own whose files can be kept from growing."""
+
+    def start_again(self, *, largest_file: int = resource.RLIM_INFINITY) -> None:
+        """With files of at most so many bytes each (RLIMIT_FSIZE, which its processes inherit)."""
+        self.kill()
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, before[1]))
+        try:
+            self.start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.postgres
+def test_a_postgresql_whose_disk_is_full_refuses_what_needs_room_and_goes_on_by_itself(
+    small_disk: SmallDisk, make: Any, run: Any
+) -> None:
+    place = make.place(small_disk.url(small_disk.create()))
+    small_disk.start_again(largest_file=WAL_SEGMENT + 1_000_000)
+
+    async def scenario() -> int:
+        async with place.store(signer=KEY) as store:
+            await store.append(make.received("s1"))
+            large = os.urandom(1_000_000)
+            refusals: list[Unavailable] = []
+            while not refusals:
+                try:
+                    await store.append(make.released("s1", large))
+                except Unavailable as refused:
+                    refusals.append(refused)
+            assert "XX000" in str(refusals[0].__cause__)  # "could not extend file: File too large"
+            said = await asyncio.gather(
+                store.append(make.received("s2")),
+                store.append(make.released("s2", large)),
+                store.append(make.received("s3")),
+                return_exceptions=True,
+            )
+            assert [type(s) for s in said] == [type(None), Unavailable, type(None)]
+            assert [len(await store.entries(s)) for s in ("s2", "s3")] == [1, 1]
+            await asyncio.to_thread(small_disk.start_again)
+            await store.append(make.released("s2", large))
+            return await store.last_sequence()
+
+    assert_verifies(place, run(scenario()))
