@@ -186,6 +186,7 @@ def test_a_postgresql_whose_disk_is_full_refuses_what_needs_room_and_goes_on_by_
             assert [len(await store.entries(s)) for s in ("s2", "s3")] == [1, 1]
             await asyncio.to_thread(small_disk.start_again)
             await store.append(make.released("s2", large))
-            return await store.last_sequence()
+            size: int = await store.last_sequence()
+            return size
 
     assert_verifies(place, run(scenario()))

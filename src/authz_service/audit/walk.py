@@ -67,8 +67,9 @@ class Walk:
     given_up: Sequence[tuple[int, int]] = ()
     """Sizes, above the first and up to the second, whose checkpoints an entry says are those of a log that
     was left behind, as when a backup was restored."""
-    is_purged: Callable[[int, str | None], bool] = lambda sequence, session: False
-    """Whether a tombstone tells that the bytes of an entry were taken: its leaf hash stands for it then."""
+    is_purged: Callable[[int, str | None], bool] | None = None
+    """Whether a tombstone tells that the bytes of an entry were taken: its leaf hash stands for it then.
+    None where there is no tombstone."""
     wrong: list[Wrong] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     size: int = 0
@@ -88,6 +89,7 @@ class Walk:
     def page(self, rows: Sequence[Stored]) -> list[Seen]:
         """Take in the next rows; the entries that could be read."""
         seen: list[Seen] = []
+        purged = self.is_purged
         computed: list[bytes] = []
         stored: list[bytes] = []
         for sequence, session, body, leaf in rows:
@@ -95,7 +97,7 @@ class Walk:
                 self._grow(computed, stored)
                 computed, stored = [], []
                 self._skip_to(sequence)
-            is_purged = not body and self.is_purged(sequence, session)
+            is_purged = not body and purged is not None and purged(sequence, session)
             self.emptied += is_purged
             found = leaf if is_purged else sha256(b"\x00" + body).digest()
             computed.append(found)
@@ -104,7 +106,7 @@ class Walk:
                 self._say(f"entry {sequence}", "its bytes and its leaf hash do not fit each other")
             document = None if is_purged else self._read(sequence, session, body)
             if document is not None:
-                if document["kind"] not in STANDING and self.is_purged(sequence, session):
+                if purged is not None and document["kind"] not in STANDING and purged(sequence, session):
                     self._say(f"entry {sequence}", "has bytes, and a tombstone says that they were taken")
                 seen.append(Seen(sequence, document))
         self._grow(computed, stored)

@@ -8,7 +8,6 @@ import sqlite3
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, create_engine, event
-from sqlalchemy.pool import NullPool
 
 from authz_service.errors import Misconfigured
 from authz_service.store.database import READERS, Database, HeadRow, HostClock, host_microseconds
@@ -27,7 +26,10 @@ class Sqlite(Database):
         self._clock = clock
         url = URL.create("sqlite", database=str(path))
         arguments = {"timeout": patience, "isolation_level": None, "check_same_thread": False}
-        self.writing = create_engine(url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
+        # One stays open: whoever closes the last one makes SQLite write its whole log back.
+        self.writing = create_engine(
+            url, connect_args=arguments, pool_size=1, max_overflow=1, hide_parameters=True
+        )
         self.reading = create_engine(
             url, connect_args=arguments, pool_size=READERS, max_overflow=0, hide_parameters=True
         )

@@ -16,7 +16,7 @@ from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import api_keys
 from authz_service.store.verify_payloads import Say, Wanted
 
-_KINDS = (Kind.API_KEY_CREATED, Kind.API_KEY_ROTATED, Kind.API_KEY_REVOKED)
+_KINDS = frozenset(kind.value for kind in (Kind.API_KEY_CREATED, Kind.API_KEY_ROTATED, Kind.API_KEY_REVOKED))
 
 
 class ApiKeysCheck:

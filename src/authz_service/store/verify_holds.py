@@ -74,6 +74,19 @@ _ACTS = {
     Kind.HOLD_EDITED.value: ActKind.EDIT,
     Kind.HOLD_RESPONDED.value: ActKind.RESPOND,
 }
+_CONCERNING = frozenset(
+    {
+        Kind.HOLD_OPENED.value,
+        Kind.HOLD_VOTED.value,
+        Kind.HOLD_BREAK_GLASS.value,
+        Kind.REQUEST_RELEASED.value,
+        Kind.ANSWER_RELEASED.value,
+        *_ENDS,
+        *_TURNS,
+        *_ACTS,
+    }
+)
+"""What `_follow` looks at: most entries are none of these."""
 
 
 @dataclass(slots=True)
@@ -141,6 +154,8 @@ class HoldsCheck:
         voted: dict[int, dict[str, Any]] = {}
         acted: dict[int, dict[str, Any]] = {}
         for entry in seen:
+            if self._releasing is None and entry.document["kind"] not in _CONCERNING:
+                continue
             try:
                 self._follow(entry, payloads, opened, voted, acted)
             except (KeyError, ValueError, TypeError):

@@ -18,6 +18,7 @@ from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import revocations
 from authz_service.store.verify_payloads import Say, Wanted
 
+_KINDS = frozenset({Kind.TOKEN_REVOKED.value, Kind.TOKEN_RESTORED.value})
 _Named = tuple[str, str, str]
 
 
@@ -32,8 +33,7 @@ class RevocationsCheck:
     def page(self, seen: Sequence[Seen], payloads: Mapping[Wanted, bytes]) -> None:
         """Follow what was withdrawn and lifted."""
         for entry in seen:
-            kind = entry.document["kind"]
-            if kind in (Kind.TOKEN_REVOKED, Kind.TOKEN_RESTORED):
+            if entry.document["kind"] in _KINDS:
                 try:
                     self._follow(entry, payloads)
                 except (KeyError, ValueError, TypeError):
