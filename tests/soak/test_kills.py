@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,11 @@ from tests.soak.apart import Apart
 from tests.soak.load import Call, Load, slow_answer
 from tests.store.conftest import PostgresForTests
 
+from authz_api.v1.holds_pb2 import HOLD_STATE_PENDING, ListHoldsRequest
+from authz_cli.client import connect
+from authz_cli.exits import Failure
+from authz_cli.hold_json import hold_object
+from authz_cli.options import Target
 from authz_service.core.ports import Entry, HoldQuery, HoldState, SessionQuery
 from authz_service.keys.master_key import master_key_from_file
 from authz_service.store.open import open_store
@@ -144,13 +150,15 @@ def _kill_again_and_again(stack: Apart, more_victims: Mapping[str, Callable[[], 
 
 def _approve_some(stack: Apart, is_over: threading.Event) -> None:
     """A reviewer who approves every second hold, while the server is there."""
-    count = 0
+    target = Target(server=None, ca=None, token=None, data_dir=stack.data, is_data_dir_named=True)
+    looked_at: set[str] = set()
     while not is_over.wait(0.2):
-        listed = stack.cli("hold", "list", "--json", check=None)
-        for hold in json.loads(listed.stdout) if listed.returncode == 0 else []:
-            count += 1
-            if count % 2 and hold["state"] == "pending":
-                stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", check=None)
+        with suppress(Failure), connect(target) as client:
+            request = ListHoldsRequest(states=[HOLD_STATE_PENDING])
+            for hold in [hold_object(hold) for hold, _ in client.holds(request)]:
+                if hold["id"] not in looked_at and len(looked_at) % 2 == 0:
+                    client.approve(hold["id"], digest=hold["digest"], reason="fine")
+                looked_at.add(hold["id"])
 
 
 class Record:
