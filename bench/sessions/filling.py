@@ -116,9 +116,10 @@ async def _index(store: SqlStore, *, has_texts: bool) -> None:
 
 
 def _said(chance: random.Random) -> str:
-    """Words by Zipf's law, as people use them; `word1` is in nearly every text."""
+    """Words by Zipf's law, as people use them, and one that hardly anybody uses."""
     # All at once from a table: drawn one by one they would take as long as recording them.
-    return " ".join([_WORDS[at] for at in array("H", chance.randbytes(2 * WORDS_SAID))])
+    said = [_WORDS[at] for at in array("H", chance.randbytes(2 * WORDS_SAID))]
+    return " ".join((*said, f"word{int(chance.random() * VOCABULARY)}"))
 
 
 _WORDS = tuple(f"word{int((1 - at / 65536) ** (-1 / 0.7)) % VOCABULARY}" for at in range(65536))
