@@ -11,7 +11,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,8 @@ from authz_service.store.writer import WriterLimits
 from authz_service.view.caller import Caller
 
 START = 1_800_000_000.0
+Fresh = Callable[[], AbstractContextManager[str]]
+"""Gives the URL of a database of its own, with our tables, for as long as the context lasts."""
 
 
 @dataclass
@@ -335,3 +337,24 @@ def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
         return asyncio.run(bounded())
 
     return run
+
+
+@pytest.fixture
+def fresh_sqlite(sqlite_template: Path) -> Fresh:
+    @contextmanager
+    def database() -> Iterator[str]:
+        with tempfile.TemporaryDirectory(prefix="authz-machine-") as folder:
+            yield f"sqlite:///{shutil.copy(sqlite_template, Path(folder) / 'authz.db')}"
+
+    return database
+
+
+@pytest.fixture
+def fresh_postgres(postgres: PostgresForTests) -> Fresh:
+    @contextmanager
+    def database() -> Iterator[str]:
+        name = postgres.create()
+        yield postgres.url(name)
+        postgres.drop(name)
+
+    return database

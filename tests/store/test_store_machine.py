@@ -6,13 +6,12 @@ One release at most, never unapproved; and the record accounts for every column 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Coroutine
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -24,6 +23,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from tests.store.conftest import Fresh
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.acts import ActDraft, ActKind, Review, Revision
@@ -51,7 +51,13 @@ LEADS = {"tom"}
 KEY = LogKey.create("example.com/log")
 LIMITS = HoldLimits(pending_per_caller=3, use_within=40.0, rejection_answers=20.0, claim=30.0)
 PEOPLE = st.sampled_from(["alice", "rita", "sam", "tom"])
-FINAL = {HoldState.RELEASED, HoldState.REJECTED, HoldState.EXPIRED, HoldState.SUPERSEDED}
+FINAL = {
+    HoldState.RELEASED,
+    HoldState.REJECTED,
+    HoldState.EXPIRED,
+    HoldState.SUPERSEDED,
+    HoldState.KILLED,
+}
 
 
 @dataclass
@@ -74,18 +80,18 @@ class Seen:
 
 
 class Holds(RuleBasedStateMachine):
-    """Drives a real store on SQLite, and remembers what must never be contradicted."""
+    """Drives a real store, and remembers what must never be contradicted."""
 
-    template: ClassVar[Path]
+    fresh: ClassVar[Fresh]
     make: ClassVar[Any]
     known = Bundle("known")
 
     @initialize()
     def opens(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="authz-machine-"))
-        shutil.copy(self.template, self.folder / "authz.db")
+        self.database = ExitStack()
+        url = self.database.enter_context(type(self).fresh())
         self.loop = asyncio.new_event_loop()
-        self.place = self.make.place(f"sqlite:///{self.folder / 'authz.db'}")
+        self.place = self.make.place(url)
         self.store = self.run(self.place.open(signer=KEY))
         self.run(self.starts())
         self.seen: dict[str, Seen] = {}
@@ -266,6 +272,18 @@ class Holds(RuleBasedStateMachine):
         if won:
             self.releases.setdefault(hold_id, []).append(session)
 
+    @rule(hold_id=known)
+    def an_operator_ends_the_request(self, hold_id: str) -> None:
+        before = self.run(self.store.hold(hold_id))
+        order = EntryDraft(
+            Kind.SESSION_KILLED, before.session, payloads={"operator": b"{}", "reason": b"It loops."}
+        )
+        with suppress(Conflict):
+            self.run(self.store.kill(before.session, order))
+        after = self.run(self.store.hold(hold_id))
+        assert after.state in (before.state, HoldState.KILLED)
+        assert before.state not in FINAL or after.state is before.state
+
     @rule(seconds=st.sampled_from([-100.0, -1.0, 1.0, 19.0, 30.0, 60.0, 1e7]))
     def turns_the_clock(self, seconds: float) -> None:
         self.place.clock.time += seconds
@@ -338,18 +356,19 @@ class Holds(RuleBasedStateMachine):
                 assert verify_store(reader, keys=[KEY.vkey], kept=()).wrong == []
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
-            shutil.rmtree(self.folder)
+            self.database.close()
 
 
+@pytest.mark.parametrize("which", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def test_in_any_order_a_hold_is_released_at_most_once_and_never_unapproved(
-    sqlite_template: Path, make: Any
+    which: str, request: pytest.FixtureRequest, make: Any
 ) -> None:
-    Holds.template = sqlite_template
+    Holds.fresh = staticmethod(request.getfixturevalue(f"fresh_{which}"))
     Holds.make = make
     run_state_machine_as_test(
         Holds,
         settings=settings(
-            max_examples=20,
+            max_examples=20 if which == "sqlite" else 5,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

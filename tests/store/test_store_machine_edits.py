@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import shutil
-import tempfile
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Coroutine
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from tests.store.conftest import PostgresForTests
+from tests.store.conftest import Fresh
 
 from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
@@ -27,8 +24,6 @@ TWO = (Approval("two", (Stage("true", 2, 60.0),)),)
 LIMITS = HoldLimits(pending_per_caller=100, use_within=40.0)
 HEAD = AnswerHead(200, {"content-type": "application/json"})
 ISSUER = "https://issuer.example"
-Fresh = Callable[[], AbstractContextManager[str]]
-"""Makes a database for one run: its URL."""
 PEOPLE = st.sampled_from(["alice", "rita", "sam", "tom"])
 
 
@@ -153,27 +148,6 @@ class Edits(RuleBasedStateMachine):
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
             self.database.close()
-
-
-@pytest.fixture
-def fresh_sqlite(sqlite_template: Path) -> Fresh:
-    @contextmanager
-    def database() -> Iterator[str]:
-        with tempfile.TemporaryDirectory(prefix="authz-machine-") as folder:
-            yield f"sqlite:///{shutil.copy(sqlite_template, Path(folder) / 'authz.db')}"
-
-    return database
-
-
-@pytest.fixture
-def fresh_postgres(postgres: PostgresForTests) -> Fresh:
-    @contextmanager
-    def database() -> Iterator[str]:
-        name = postgres.create()
-        yield postgres.url(name)
-        postgres.drop(name)
-
-    return database
 
 
 @pytest.mark.parametrize("which", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.ports import BEGUN_BEFORE, HoldLimits, Opened, TakenUp
 from authz_service.errors import Conflict
 from authz_service.store.sql_store import SqlStore
@@ -101,3 +103,46 @@ def test_an_exchange_begins_once_and_its_second_beginning_spoils_nobody_else_s(
             assert refused.value.code == BEGUN_BEFORE
 
     run(scenario())
+
+
+@pytest.mark.postgres
+def test_of_one_approval_one_release_under_retries_two_replicas_a_taking_up_and_a_restart(
+    postgres_url: str, make: Any, run: Any
+) -> None:
+    async def used(store: SqlStore, hold: Any, session: str) -> bool:
+        entries = [EntryDraft(Kind.REQUEST_RELEASED, session, {"hold": hold.id}, {"body": hold.id.encode()})]
+        try:
+            return await store.consume(hold.id, digest=hold.digest, session=session, entries=entries)
+        except Conflict as refused:
+            return refused.code != "taken_up"
+
+    async def scenario() -> None:
+        place = make.place(postgres_url)
+        holds = []
+        won: dict[str, int] = {}
+        async with place.store(instance="one") as one, place.store(instance="two") as two:
+            for n in range(12):
+                drafts = [make.hold(f"h{n}-{i}", request=f"r{n}") for i in range(3)]
+                hold = await held(one, drafts[0])
+                for draft in drafts[1:]:
+                    await two.open_hold(draft, LIMITS)  # the same person's same request, on the other
+                await two.vote(make.ballot(hold), LIMITS)
+                sessions = [draft.session for draft in drafts]
+                tries = [used(store, hold, session) for session in sessions for store in (one, two, one)]
+                tries.insert(n % 9, take_up_and_use(two, hold, sessions[0], used))
+                won[hold.id] = (await asyncio.gather(*tries)).count(True)
+                holds.append((hold, sessions))
+        async with place.store(instance="one") as again:
+            for hold, sessions in holds:
+                late = [await used(again, hold, session) for session in sessions]
+                assert (won[hold.id], late) == (1, [False] * 3)
+                record = [entry for session in sessions for entry in await again.entries(session)]
+                assert [entry.kind for entry in record].count("request.released") == 1
+
+    run(scenario())
+
+
+async def take_up_and_use(store: SqlStore, hold: Any, session: str, used: Any) -> bool:
+    """As Envoy has it when it takes the process that holds the exchange for dead."""
+    taken = await store.take_up(session)
+    return bool(await used(store, hold, session)) if taken.is_ours else False
