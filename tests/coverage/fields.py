@@ -64,10 +64,12 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         "tool's description": _chat(tools=[_tool(description=HOLE)]),
         "tool's schema": _chat(tools=[_tool(parameters=SCHEMA)]),
         "stop": _chat(stop=[HOLE]),
+        "prediction": _chat(prediction={"type": "content", "content": HOLE}),
         "response format": _chat(
             response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}}
         ),
         "guided_json": _chat(guided_json=SCHEMA),
+        "guided_choice": _chat(guided_choice=[HOLE, "a"]),
         "metadata": _chat(metadata={"a": HOLE}),
         "user": _chat(user=HOLE),
         "unknown field": _chat(future={"a": [{"b": HOLE}]}),
@@ -189,9 +191,16 @@ def _ollama(**said: Any) -> dict[str, Any]:
 ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "/v1/chat/completions": {
         "content": _message(content=HOLE),
+        "part of the content": _message(
+            content=[{"type": "text", "text": HOLE}, {"type": "text", "text": "a"}]
+        ),
         "reasoning_content": _message(reasoning_content=HOLE),
         "refusal": _message(refusal=HOLE),
         "tool call's arguments": _message(tool_calls=CALLED),
+        "custom tool's input": _message(
+            tool_calls=[{"id": "c", "type": "custom", "custom": {"name": "a", "input": HOLE}}]
+        ),
+        "function call's arguments": _message(function_call=CALL),
         "unknown field": _message(future={"a": [HOLE]}),
         "beside the choices": {**_message(), "future": HOLE},
         "error": {"error": {"message": HOLE, "type": "server_error"}},
@@ -205,6 +214,9 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
             type="reasoning", summary=[{"type": "summary_text", "text": HOLE}], status="completed"
         ),
         "function call's arguments": _output(type="function_call", call_id="c", status="completed", **CALL),
+        "custom tool's input": _output(
+            type="custom_tool_call", call_id="c", name="a", status="completed", input=HOLE
+        ),
     },
     "/v1/messages": {
         "text": _block(type="text", text=HOLE),
@@ -212,7 +224,13 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
         "tool use's input": _block(**_USE),
     },
     "/v1/messages/count_tokens": {"unknown field": {"input_tokens": 3, "future": HOLE}},
-    "/api/chat": {"content": _ollama(content=HOLE), "thinking": _ollama(thinking=HOLE)},
+    "/api/chat": {
+        "content": _ollama(content=HOLE),
+        "thinking": _ollama(thinking=HOLE),
+        "tool call's arguments": _ollama(
+            tool_calls=[{"function": {"name": "find", "arguments": {"a": HOLE}}}]
+        ),
+    },
     "/api/generate": {
         "response": {"model": "llama", "response": HOLE, "done": True},
         "thinking": {"model": "llama", "response": "a", "thinking": HOLE, "done": True},
