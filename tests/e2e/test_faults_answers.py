@@ -268,6 +268,19 @@ def test_informational_answers_and_trailers_do_not_cross(alice: Plain) -> None:
     assert EMAIL not in json.dumps(on_record(alice.stack, reply.session))
 
 
+def test_what_a_server_says_in_its_status_line_and_between_chunks_does_not_cross(alice: Plain) -> None:
+    said = b"".join(step for step in completion("Hello").steps if isinstance(step, bytes))
+    note = EMAIL.encode()
+    head = b"HTTP/1.1 200 %s\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n" % note
+    chunks = b"%x;note=%s\r\n%s\r\n0;%s\r\n\r\n" % (len(said), note, said, note)
+    alice.stack.upstream.answer_with(Answer(raw=head + chunks))
+    with alice.asking() as client:
+        heard = client.read_until(said + b"\r\n")
+    assert heard.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b'"Hello"' in heard
+    assert note not in heard
+
+
 def test_what_stands_beside_the_data_of_a_stream_does_not_cross(alice: Plain) -> None:
     odd = b": AKIAIOSFODNN7EXAMPLE\n\n", b"id: john@example.org\nretry: 1\nevent: 4111111111111111\n"
     reply = answered(alice, replace(WORDS, steps=(*odd, *WORDS.steps)))
