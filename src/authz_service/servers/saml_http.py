@@ -6,9 +6,10 @@ import asyncio
 import html
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import structlog
@@ -21,12 +22,17 @@ from authz_service.identity.saml.request import LIFE, LONGEST_STATE, Login
 from authz_service.identity.saml.tokens import Door
 from authz_service.runtime.saml_grants import ASSERTION, CODE, SamlGrants, challenge_of
 from authz_service.runtime.saml_logins import Refused, SamlLogins
+from authz_service.servers.saml_connections import MOST, PATIENCE, Connections, listening
 from authz_service.servers.saml_tls import EVERY, context_of, follow
 
 LARGEST_BODY: Final = 256 * 1024
 """Bytes of a form: base64 makes a message a third longer."""
-PATIENCE: Final = 10.0
+FORM_WITHIN: Final = 10.0
 """Seconds that a form may take to arrive."""
+KEPT_ALIVE: Final = 15.0
+"""Seconds that a connection may wait for its next request."""
+STOP_WITHIN: Final = 5.0
+_CONNECTIONS: Final = web.AppKey("connections", Connections)
 _FORM: Final = "application/x-www-form-urlencoded"
 _STATE: Final = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_STATE}}}")
 _PAGE: Final = (
@@ -48,12 +54,15 @@ _Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class SamlListener:
     """Serves `grants`, and the logins that lead to them, at `listener`.
 
-    It looks for a new certificate each `look` seconds.
+    It looks for a new certificate each `look` seconds, and has `most` connections at once; one that says
+    nothing for `patience` seconds is ended.
     """
 
     listener: LoginListener
     grants: SamlGrants
     look: float = EVERY
+    most: int = MOST
+    patience: float = PATIENCE
 
     @property
     def logins(self) -> SamlLogins:
@@ -63,7 +72,28 @@ class SamlListener:
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
         """Listen within the context; yields host and port. Raises `Misconfigured` when that cannot be."""
+        listener = self.listener
+        context = None if listener.tls is None else context_of(listener.tls)
+        async with AsyncExitStack() as stack:
+            connections = Connections(most=self.most, patience=self.patience)
+            runner = self._runner(connections)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            accepted = partial(connections.accepted, cast("web.Server", runner.server))
+            try:
+                accepting = listening(accepted, listener.host, listener.port, context)
+                address = await stack.enter_async_context(accepting)
+            except OSError as error:
+                message = f"cannot listen on {listener.host}:{listener.port}: {error.strerror}"
+                raise Misconfigured(message) from error
+            if listener.tls is not None and context is not None:
+                following = asyncio.create_task(follow(listener.tls, context, every=self.look))
+                stack.push_async_callback(_ended, following)
+            yield address
+
+    def _runner(self, connections: Connections) -> web.AppRunner:
         application = web.Application(client_max_size=LARGEST_BODY, middlewares=[_guarded])
+        application[_CONNECTIONS] = connections
         application.add_routes(
             [
                 web.get("/saml/{name}/metadata", self._metadata),
@@ -74,26 +104,13 @@ class SamlListener:
             ]
         )
         # Not logged: the path of a request has codes in it, and its body has assertions.
-        runner = web.AppRunner(application, handle_signals=False, access_log=None, keepalive_timeout=15.0)
-        await runner.setup()
-        listener = self.listener
-        following: asyncio.Task[None] | None = None
-        try:
-            context = None if listener.tls is None else context_of(listener.tls)
-            if listener.tls is not None and context is not None:
-                following = asyncio.create_task(follow(listener.tls, context, every=self.look))
-            site = web.TCPSite(runner, listener.host, listener.port, ssl_context=context)
-            await site.start()
-            host, port = runner.addresses[0][:2]
-            yield f"{host}:{port}"
-        except OSError as error:
-            message = f"cannot listen on {listener.host}:{listener.port}: {error.strerror}"
-            raise Misconfigured(message) from error
-        finally:
-            if following is not None:
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
-            await runner.cleanup()
+        return web.AppRunner(
+            application,
+            handle_signals=False,
+            access_log=None,
+            keepalive_timeout=KEPT_ALIVE,
+            shutdown_timeout=STOP_WITHIN,
+        )
 
     async def _metadata(self, request: web.Request) -> web.Response:
         document = metadata_document(self.logins.trusted(_name(request)).own)
@@ -150,6 +167,7 @@ class SamlListener:
 @web.middleware
 async def _guarded(request: web.Request, handler: _Answer) -> web.StreamResponse:
     """Our refusals as pages, and what is our own fault as a bare one: neither repeats what was sent."""
+    request.app[_CONNECTIONS].asked(request)
     try:
         response = await handler(request)
     except AuthzError as error:
@@ -178,12 +196,17 @@ def _peer(request: web.Request) -> str:
     return request.remote or ""
 
 
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def _form(request: web.Request) -> Mapping[str, str]:
     if request.content_type != _FORM or "content-encoding" in request.headers:
         # Nothing is inflated here, so that nothing small becomes large.
         raise Unreadable(f"send {_FORM}, uncompressed", code="unsupported_media_type", status=415)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(FORM_WITHIN):
             body = await request.read()
     except TimeoutError as error:
         raise Unreadable("the form did not arrive in time", code="too_slow", status=408) from error

@@ -1,0 +1,110 @@
+"""Connections of the listener for logins are bounded in number and in silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+from tests.e2e.stack import free_port
+
+from authz_service.config.model import LoginListener
+from authz_service.servers.saml_http import SamlListener
+
+ASK = b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"
+LONGEST = 20.0  # seconds until a test gives up
+
+Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Clients:
+    """Connections to one port, all closed at the end."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def open(self, sent: bytes = b"") -> Client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers.append(writer)
+        writer.write(sent)
+        return reader, writer
+
+    async def close(self) -> None:
+        for writer in self._writers:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+@asynccontextmanager
+async def served(**limits: Any) -> AsyncIterator[Clients]:
+    """A listener that knows no provider."""
+    port = free_port()
+    nothing = cast("Any", None)
+    listener = LoginListener("http://127.0.0.1", "127.0.0.1", port)
+    clients = Clients(port)
+    try:
+        async with asyncio.timeout(LONGEST), SamlListener(listener, nothing, **limits).serve():
+            yield clients
+    finally:
+        await clients.close()
+
+
+async def is_ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the other side ends it, without a word."""
+    try:
+        async with asyncio.timeout(LONGEST):
+            return await reader.read() == b""
+    except ConnectionResetError:
+        return True
+
+
+async def is_answered(reader: asyncio.StreamReader) -> bool:
+    """Whether a whole answer comes."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+    except (asyncio.IncompleteReadError, ConnectionResetError):
+        return False
+    return b" 404 " in head
+
+
+def test_who_says_nothing_or_half_a_head_is_ended_and_who_asked_goes_on() -> None:
+    async def scenario() -> None:
+        async with served(patience=0.3) as clients:
+            reader, writer = await clients.open(ASK)
+            assert await is_answered(reader)
+            silent, _ = await clients.open()
+            halting, _ = await clients.open(ASK[:-2])
+            assert await is_ended(silent)
+            assert await is_ended(halting)
+            writer.write(ASK)  # its first request came in time, so it may wait for the next
+            assert await is_answered(reader)
+
+    asyncio.run(scenario())
+
+
+def test_beyond_so_many_connections_one_is_closed_until_another_ends() -> None:
+    async def scenario() -> None:
+        async with served(most=3) as clients:
+            kept = [await clients.open(ASK) for _ in range(3)]
+            assert [await is_answered(reader) for reader, _ in kept] == [True] * 3
+            over, _ = await clients.open(ASK)
+            assert await is_ended(over)
+            kept[0][1].close()
+            while not await is_answered((await clients.open(ASK))[0]):
+                await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+
+
+def test_a_stop_waits_for_nobody_who_keeps_a_connection_open() -> None:
+    async def scenario() -> None:
+        async with served() as clients:
+            reader, _ = await clients.open(ASK)
+            assert await is_answered(reader)
+            await clients.open()
+
+    asyncio.run(scenario())
