@@ -95,6 +95,25 @@ def test_whatever_is_no_2xx_was_not_delivered(receiver: Receiver, tmp_path: Path
         assert refused(channel(receiver, tmp_path)) == f"it answers {status}"
 
 
+@pytest.mark.parametrize(
+    ("asked", "again_in"),
+    [
+        ("120", 120.0),
+        ("Fri, 15 Jan 2027 08:01:30 GMT", 90.0),
+        ("Fri, 15 Jan 2027 07:00:00 GMT", 0.0),
+        *((odd, 0.0) for odd in ("", "soon", "-5", "1.5", "\u00b2", "Fri, 99 Jan 2027 08:00:00 GMT")),
+        ("9" * 400, 999_999_999.0),
+    ],
+)
+def test_a_receiver_says_how_long_it_wants_to_be_left_alone(
+    receiver: Receiver, tmp_path: Path, asked: str, again_in: float
+) -> None:
+    receiver.status, receiver.headers = 429, {"retry-after": asked}
+    with pytest.raises(NotDelivered) as error:
+        asyncio.run(channel(receiver, tmp_path, clock=lambda: 1_800_000_000.0).deliver(NOTICE))
+    assert (str(error.value), error.value.again_in) == ("it answers 429", again_in)
+
+
 def test_a_redirect_is_not_followed(receiver: Receiver, tmp_path: Path) -> None:
     with Receiver() as elsewhere:
         receiver.status, receiver.headers = 307, {"location": elsewhere.url}

@@ -35,6 +35,7 @@ class FakeChannel:
     name: str
     notices: list[Notice] = field(default_factory=list)
     fail: str = ""
+    again_in: float = 0.0
     hang: bool = False
     broken: bool = False
 
@@ -45,7 +46,7 @@ class FakeChannel:
         if self.broken:
             raise RuntimeError("a fault of ours")
         if self.fail:
-            raise NotDelivered(self.fail)
+            raise NotDelivered(self.fail, again_in=self.again_in)
 
 
 class Desk:
@@ -163,13 +164,11 @@ def test_attempts_are_further_apart_each_time_and_end(place: Place, run: Any) ->
             await desk.open()
             for attempt, pause in ((1, 10.0), (2, 20.0), (3, 40.0)):
 
-                async def is_again(attempt: int = attempt) -> bool:
-                    (row,) = await desk.rows()
-                    return bool(row.attempts == attempt and row.last_error)
+                async def is_again(attempt: int = attempt, pause: float = pause) -> bool:
+                    (row,) = await desk.rows()  # before it has failed, it is claimed until a minute later
+                    return bool(row.attempts == attempt and row.next_at - place.clock.time == pause)
 
                 await until(is_again)
-                (row,) = await desk.rows()
-                assert row.next_at - place.clock.time == pause
                 place.clock.time += pause
                 desk.notifying.heard([])
 
@@ -178,6 +177,32 @@ def test_attempts_are_further_apart_each_time_and_end(place: Place, run: Any) ->
             assert [notice.id for notice in chat.notices] == [chat.notices[0].id] * 4
             standing = desk.notifying.standings["chat"]
             assert (standing.failures, standing.given_up, standing.delivered) == (4, 1, 0)
+            await stopped(task)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("again_in", "pause"), [(45.0, 45.0), (1.0, 10.0)])
+def test_a_receiver_that_asks_for_a_longer_pause_gets_it(
+    place: Place,
+    run: Any,  # noqa: F811
+    again_in: float,
+    pause: float,
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            desk = Desk(place, store, hook("chat"), first_pause=10.0)
+            desk.channels["chat"].fail, desk.channels["chat"].again_in = "it answers 429", again_in
+            task = asyncio.create_task(desk.notifying.run())
+            await desk.open()
+
+            async def has_failed() -> bool:
+                (row,) = await desk.rows()
+                return bool(row.last_error)
+
+            await until(has_failed)
+            (row,) = await desk.rows()
+            assert row.next_at - place.clock.time == pause
             await stopped(task)
 
     run(scenario())

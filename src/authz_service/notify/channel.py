@@ -27,7 +27,14 @@ class Notice:
 
 
 class NotDelivered(Exception):
-    """A channel could not hand a notice over; the message says why, without secrets and foreign text."""
+    """A channel could not hand a notice over; the message says why, without secrets and foreign text.
+
+    `again_in` is how many seconds the receiver asks not to be tried for; 0 where it asks for nothing.
+    """
+
+    def __init__(self, message: str, *, again_in: float = 0.0) -> None:
+        super().__init__(message)
+        self.again_in = again_in
 
 
 class Channel(Protocol):

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 
 import httpx
 
@@ -19,9 +20,20 @@ SECONDS = 10.0
 """What a receiver has to answer in, from the first packet on."""
 
 
+def seconds_after(retry_after: str, *, now: float) -> float:
+    """How long a `Retry-After` asks for (RFC 9110 10.2.3: seconds, or a date); 0 for what is neither."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError):
+        return 0.0
+
+
 class WebhookChannel:
     """Whatever is no 2xx is a refusal. Redirects are not followed, proxies of the environment not used, and
-    of an answer only the status is read."""
+    of an answer only the status is read, and of a refusal how long it wants to be left alone."""
 
     def __init__(
         self,
@@ -43,17 +55,18 @@ class WebhookChannel:
         """See `Channel.deliver`."""
         try:
             async with asyncio.timeout(self._seconds):
-                status = await self._post(notice)
+                answer = await self._post(notice)
         except TimeoutError:
             raise NotDelivered(f"it does not answer within {self._seconds:g} s") from None
         except Misconfigured as error:
             raise NotDelivered(str(error)) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise NotDelivered(f"it cannot be reached ({type(error).__name__})") from None
-        if not 200 <= status < 300:
-            raise NotDelivered(f"it answers {status}")
+        if not 200 <= answer.status_code < 300:
+            again_in = seconds_after(answer.headers.get("retry-after", ""), now=self._clock())
+            raise NotDelivered(f"it answers {answer.status_code}", again_in=again_in)
 
-    async def _post(self, notice: Notice) -> int:
+    async def _post(self, notice: Notice) -> httpx.Response:
         secrets = await asyncio.to_thread(read_secrets, self._settings.secret)
         if self._trust is None:
             self._trust = await asyncio.to_thread(self._trusted)
@@ -63,7 +76,7 @@ class WebhookChannel:
             verify=self._trust, timeout=self._seconds, trust_env=False, follow_redirects=False
         )
         async with client, client.stream("POST", self._settings.url, content=body, headers=headers) as answer:
-            return answer.status_code
+            return answer
 
     def _trusted(self) -> ssl.SSLContext:
         if self._settings.ca is None:

@@ -153,13 +153,14 @@ class Notifying:
                 await _hand_over(channel, self._notice(notification))
             except NotDelivered as error:
                 standing.failures += 1
-                await self._failed(notification, str(error), standing)
+                await self._failed(notification, error, standing)
                 return
             if await self._store.delivered(notification):
                 standing.delivered += 1
 
-    async def _failed(self, notification: Notification, error: str, standing: Standing) -> None:
-        pause = self._pause(notification.attempts)
+    async def _failed(self, notification: Notification, why: NotDelivered, standing: Standing) -> None:
+        error = str(why)
+        pause = max(self._pause(notification.attempts), min(why.again_in, LONGEST_PAUSE))
         is_over = await self._store.now() + pause > notification.give_up_at
         about = {"receiver": notification.receiver, "notification": notification.id, "error": error}
         if not is_over:
