@@ -35,7 +35,7 @@ from authz_service.identity.verifier import Verifier
 from authz_service.keys.api_key import ApiKeyHashes
 from authz_service.keys.crew import Duty, Part
 from authz_service.keys.data_dir import DataDir
-from authz_service.keys.files import load_or_create
+from authz_service.keys.files import load_or_create, load_or_create_key
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.keys.seal import Sealer
 from authz_service.masking.seams import Scanner
@@ -117,7 +117,7 @@ def rules_of(loaded: Loaded, mask_key: bytes = b"") -> Rules:
 
 def _mask_key(data: DataDir) -> bytes:
     """32 bytes: the key of masks that hash."""
-    return load_or_create(data.mask_key, _random_key)
+    return load_or_create_key(data.mask_key)
 
 
 class Service:
@@ -268,12 +268,12 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
 
 async def _opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack) -> _Base:
     data, config, part = settings.data, loaded.config, settings.part
-    pseudonym = Pseudonyms(load_or_create(data.pseudonym_key, _random_key)).of
+    pseudonym = Pseudonyms(load_or_create_key(data.pseudonym_key)).of
     name = load_or_create(data.root / "instance", lambda: secrets.token_hex(8).encode()).decode()
     instance = part.instance(name)
     heritage = Heritage(instance, name if part.inherits else "", part.instances(name))
     embedded = EmbeddedIssuer.load(data.issuer_key) if config.identity.embedded else None
-    hashes = ApiKeyHashes(load_or_create(data.api_key_key, _random_key))
+    hashes = ApiKeyHashes(load_or_create_key(data.api_key_key))
     api_keys = ApiKeys(hashes) if config.identity.api_keys else None
     saml, listener = _saml_secret(config, data), config.logins.listener
     verifier = verifier_from(
@@ -317,7 +317,7 @@ def _gateway(base: _Base) -> Gateway:
         store=base.store,
         rules=rules_of(base.loaded, _mask_key(data)),
         # A held stream that Envoy sends again, since a process has ended, has its old seal.
-        sealer=Sealer(load_or_create(data.seal_key, _random_key), life=longest + 60.0),
+        sealer=Sealer(load_or_create_key(data.seal_key), life=longest + 60.0),
         pseudonym=base.pseudonym,
         waiting=Waiting(base.store, pace),
         recorder=Recorder(base.store),
@@ -431,7 +431,7 @@ async def _serve_saml(base: _Base, listener: LoginListener) -> None:
 
 def _saml_secret(config: Config, data: DataDir) -> bytes:
     """What seals logins and signs their tokens; replicas need the same file. Empty without SAML."""
-    return load_or_create(data.saml_key, _random_key) if config.identity.saml else b""
+    return load_or_create_key(data.saml_key) if config.identity.saml else b""
 
 
 class LiveRoles:
@@ -537,7 +537,3 @@ def _refuse_restart_only(old: Config, new: Config) -> None:
     changed = [name for name in sections if getattr(old, name) != getattr(new, name)]
     if changed:
         raise Misconfigured(f"{', '.join(changed)} changed, which takes a restart; nothing was reloaded")
-
-
-def _random_key() -> bytes:
-    return secrets.token_bytes(32)

@@ -54,6 +54,7 @@ def _findings(path: Path | None, data: DataDir, envoy_file: Path | None) -> Iter
     from authz_service.commands.doctor_issuers import check_issuers
     from authz_service.commands.doctor_record import check_record
     from authz_service.commands.doctor_saml import check_saml
+    from authz_service.commands.doctor_store import check_store
     from authz_service.commands.up_config import DEMO, demo_port
     from authz_service.errors import AuthzError
     from authz_service.proxy.template import template_text
@@ -77,6 +78,7 @@ def _findings(path: Path | None, data: DataDir, envoy_file: Path | None) -> Iter
     yield from checks.check_ports(config, data)
     yield from checks.check_envoy_file(config, data, template)
     yield from check_clock(config, data)
+    yield from check_store(config, data)
     yield from check_record(config, data)
     yield from check_issuers(config.identity.issuers)
     yield from check_saml(config)

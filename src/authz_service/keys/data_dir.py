@@ -128,8 +128,13 @@ class DataDir:
 
 
 def _private_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.stat()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot make or open {folder} ({error.strerror}); name another directory with --data-dir"
+        ) from error
     if status.st_uid != os.getuid():
         raise Misconfigured(f"{folder} belongs to another user; name a directory of your own with --data-dir")
     if status.st_mode & 0o077:

@@ -12,6 +12,7 @@ from pathlib import Path
 from authz_service.errors import Misconfigured
 
 LARGEST_FILE = 64 * 1024
+KEY_BYTES = 32
 
 
 def load_or_create(path: Path, make: Callable[[], bytes]) -> bytes:
@@ -30,6 +31,16 @@ def load_or_create(path: Path, make: Callable[[], bytes]) -> bytes:
         raise Misconfigured(f"cannot read or write {path}: {error.strerror}") from error
     if content is None:
         raise Misconfigured(f"{path} vanished while it was being made; start again")
+    return content
+
+
+def load_or_create_key(path: Path) -> bytes:
+    """The 32 random bytes of `path`; raises `Misconfigured` as `load_or_create`, and for a file of others."""
+    content = load_or_create(path, lambda: secrets.token_bytes(KEY_BYTES))
+    if len(content) != KEY_BYTES:
+        raise Misconfigured(
+            f"{path} has {len(content)} bytes, and a key {KEY_BYTES}: restore it from a backup"
+        )
     return content
 
 

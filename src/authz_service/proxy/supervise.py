@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from asyncio.subprocess import Process
@@ -18,6 +19,7 @@ FIRST_DELAY = 0.5  # seconds before a program that ended is started again; doubl
 LONGEST_DELAY = 15.0
 STEADY = 60.0  # seconds after which a program counts as well, and its delay begins anew
 LARGEST_LOG = 16 * 1024 * 1024
+SMALLEST_DISK = 64 * 1024
 _POLL = 0.05
 
 
@@ -205,4 +207,6 @@ def last_line(log: Path) -> str:
     except OSError:
         return "it wrote nothing"
     lines = [line for line in lines if line]
+    if not lines and shutil.disk_usage(log.parent).free < SMALLEST_DISK:
+        return f"it wrote nothing, for the disk of {log.parent} is full"
     return lines[-1][:300] if lines else "it wrote nothing"

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from authz_service.errors import Unavailable
+from authz_service.store.away import cannot_be_opened
 from authz_service.store.connecting import open_database
 from authz_service.store.database import Database
 from authz_service.store.faults import without_values
@@ -85,9 +85,7 @@ def _with_database(url: str, then: Callable[[Database, SchemaState], SchemaState
             state = state_of(connection)
         return then(database, state)
     except SQLAlchemyError as error:
-        raise Unavailable(
-            "the database cannot be reached or read", code="store_unavailable"
-        ) from without_values(error)
+        raise cannot_be_opened("the record store", error, code="store_unavailable") from without_values(error)
     finally:
         database.close()
 

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from authz_service.audit.checkpoint import Signer
-from authz_service.errors import Misconfigured, Unavailable
+from authz_service.errors import Misconfigured
+from authz_service.store.away import cannot_be_opened
 from authz_service.store.batch import Committer
 from authz_service.store.binding import require_keys
 from authz_service.store.connecting import open_database
@@ -115,9 +116,7 @@ def _prepare(
             high_water.advance(found.last_at)
             return found.size
     except SQLAlchemyError as error:
-        raise Unavailable("the record store cannot be opened", code="store_unavailable") from without_values(
-            error
-        )
+        raise cannot_be_opened("the record store", error, code="store_unavailable") from without_values(error)
 
 
 def check_schema(database: Database, connection: Connection, *, must_migrate: bool) -> None:

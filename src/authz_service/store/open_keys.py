@@ -8,8 +8,9 @@ from collections.abc import Callable
 from sqlalchemy import Connection, insert, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from authz_service.errors import Misconfigured, Unavailable
+from authz_service.errors import Misconfigured
 from authz_service.keys.master_key import MasterKey, WrongKey
+from authz_service.store.away import cannot_be_opened
 from authz_service.store.connecting import open_database
 from authz_service.store.database import Database, HostClock
 from authz_service.store.faults import without_values
@@ -39,7 +40,9 @@ def open_keyring(
         return Keyring(KeyStore(database, proof=proof), master=master, name=name)
     except SQLAlchemyError as error:
         database.close()
-        raise _away() from without_values(error)
+        raise cannot_be_opened(
+            "the key store of the record", error, code="key_store_unavailable"
+        ) from without_values(error)
     except BaseException:
         database.close()
         raise
@@ -59,7 +62,9 @@ def rotate_master_key(url: str, old: MasterKey, new: MasterKey) -> int:
             forget_pages(connection)
             return count
     except SQLAlchemyError as error:
-        raise _away() from without_values(error)
+        raise cannot_be_opened(
+            "the key store of the record", error, code="key_store_unavailable"
+        ) from without_values(error)
     finally:
         database.close()
 
@@ -109,7 +114,3 @@ def _require(master: MasterKey, name: str, proof: bytes) -> None:
             f"{master.source} is not the master key of this record's keys; restore the one that it was begun"
             " with (after `authz record rotate-key`, the new one)"
         )
-
-
-def _away() -> Unavailable:
-    return Unavailable("the key store of the record cannot be opened", code="key_store_unavailable")

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine, Executable, Result, bindparam, event,
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from authz_service.errors import Misconfigured, Unavailable
+from authz_service.errors import Misconfigured
+from authz_service.store.away import cannot_be_opened
 from authz_service.store.connecting import open_database
 from authz_service.store.faults import without_values
 from authz_service.store.first_since import first_since
@@ -101,9 +102,7 @@ def reading(url: str, keys: Keys | None = None) -> Iterator[RecordReader]:
             _check_schema(connection)
             yield RecordReader(connection, keys)
     except SQLAlchemyError as error:
-        raise Unavailable("the record store cannot be read", code="store_unavailable") from without_values(
-            error
-        )
+        raise cannot_be_opened("the record store", error, code="store_unavailable") from without_values(error)
     finally:
         close()
 
