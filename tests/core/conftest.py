@@ -42,7 +42,7 @@ def judged() -> Callable[..., RequestJudged]:
         operation = Operation("openai.chat", "chat", "POST", "/v1/chat/completions")
         changed = forward if changes is None else changes
         inspection = RequestInspection(
-            operation, view, {"X": 1}, {}, forward, b"redacted", b"fingerprint", changed
+            operation, view, {"X": 1}, {}, forward, b"redacted", b"fingerprint", changed, None, b"template"
         )
         approvals = (approval,) if effect is Effect.HOLD else ()
         names = tuple(a.name for a in approvals)

@@ -19,6 +19,7 @@ from authz_service.core.commands import (
     Judge,
     LeaveHold,
     OpenHold,
+    ReadAnswer,
     Record,
     RecordLater,
     Reply,
@@ -45,7 +46,9 @@ from authz_service.core.holds import Approval, Stage
 from authz_service.core.ports import (
     AlreadyRejected,
     Attached,
+    Granted,
     Hold,
+    HoldDraft,
     HoldState,
     Opened,
     Opening,
@@ -56,7 +59,7 @@ from authz_service.core.states import Closed
 from authz_service.errors import Unavailable, Unreadable
 from authz_service.framing.prefer import Prefer
 from authz_service.inspection.results import AnswerStep
-from authz_service.policy.decision import Decision, Effect
+from authz_service.policy.decision import Decision, Effect, RuleOutcome
 
 NOW = 1_800_000_000.0
 Judged = Callable[..., RequestJudged]
@@ -525,3 +528,99 @@ def test_an_entry_of_a_release_counts_the_values_that_were_restored_up_to_it(
         assert isinstance(record, Record)
         assert record.drafts[-1].data == expected
         assert forward == ForwardAnswer(body, is_last=False)
+
+
+def opened(commands: list[Command]) -> HoldDraft:
+    (command,) = commands
+    assert isinstance(command, OpenHold)
+    return command.draft
+
+
+def test_what_a_grant_covers_is_forwarded_as_it_was_recorded(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    exchange, commands = play(request_of_alice, BodyRead(b"body"), judged(Effect.HOLD))
+    draft = opened(commands)
+    assert draft.traits is not None
+    assert draft.traits.rules == ("the-rule",)
+    assert draft.release is not None
+    assert (draft.release.kind, draft.release.payloads) == (Kind.REQUEST_RELEASED, {"body": b"forward"})
+    assert exchange.handle(HoldAnswered(Granted("grant_1"))) == [Forward(b"forward", "llama")]
+    (read,) = exchange.handle(ANSWER)
+    assert isinstance(read, ReadAnswer)
+
+
+def test_the_rules_that_hold_a_request_are_its_kind_and_no_others(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    held = judged(Effect.HOLD)
+    outcomes = (
+        RuleOutcome("staff", Effect.ALLOW, matched=True),
+        RuleOutcome("tools", Effect.HOLD, matched=True),
+        RuleOutcome("the-rule", Effect.HOLD, matched=True),
+        RuleOutcome("idle", Effect.HOLD, matched=False),
+        RuleOutcome("tried", Effect.HOLD, matched=True, shadow=True),
+    )
+    held = replace(held, decision=replace(held.decision, outcomes=outcomes))
+    _, commands = play(request_of_alice, BodyRead(b"body"), held)
+    traits = opened(commands).traits
+    assert traits is not None
+    assert traits.rules == ("the-rule", "tools")
+
+
+def test_no_grant_covers_what_an_approval_was_lost_for_though_the_rules_would_allow_it(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    """The bytes are others than those that were approved, and nobody was asked about a hold of them."""
+    hold = hold_in(HoldState.APPROVED)
+    _, commands = play(
+        request_of_alice,
+        BodyRead(b"body"),
+        judged(Effect.HOLD),
+        HoldAnswered(Opened(hold)),
+        HoldApproved(hold, NOW),
+        judged(Effect.ALLOW, forward=b"other"),
+    )
+    leave, *rest = commands
+    assert leave == LeaveHold()
+    draft = opened(rest)
+    assert (draft.traits, draft.release) == (None, None)
+
+
+def test_a_request_whose_hold_a_grant_superseded_is_judged_anew_and_goes_through(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    exchange, commands = play(
+        request_of_alice,
+        BodyRead(b"body"),
+        judged(Effect.HOLD),
+        HoldAnswered(Opened(hold_in(HoldState.PENDING))),
+        HoldEnded(hold_in(HoldState.SUPERSEDED)),
+    )
+    assert names(commands) == ["LeaveHold", "Judge"]
+    draft = opened(exchange.handle(judged(Effect.HOLD)))
+    assert draft.release is not None
+    assert exchange.handle(HoldAnswered(Granted("grant_1"))) == [Forward(b"forward", "llama")]
+
+
+def test_a_grant_is_no_answer_for_one_that_is_to_be_denied_now(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    _, commands = play(
+        request_of_alice,
+        BodyRead(b"body"),
+        judged(Effect.HOLD),
+        HoldAnswered(Opened(hold_in(HoldState.PENDING))),
+        HoldEnded(hold_in(HoldState.SUPERSEDED)),
+        judged(Effect.DENY),
+    )
+    assert reply_of(commands).error.code == "request_denied"
+
+
+def test_a_release_under_a_grant_that_was_not_committed_forwards_nothing(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    exchange, _ = play(request_of_alice, BodyRead(b"body"), judged(Effect.HOLD))
+    commands = exchange.handle(StoreFailed(AWAY, answer_begun=False))
+    assert "Forward" not in names(commands)
+    assert reply_of(commands).error.status == 503

@@ -19,7 +19,7 @@ from authz_service.masking.operators import Masks
 from authz_service.masking.placeholders import TYPED, WithTyped
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.model_apis.base import ModelApi, Operation
-from authz_service.view.request import Path, RequestView, Role, TextField, TextKind
+from authz_service.view.request import Path, RequestView, TextField, TextKind
 
 _SHORT = 100
 """Characters."""
@@ -85,7 +85,6 @@ def inspect_request(
         partial(_fingerprint, read, ignored, head, model),
         partial(_changes, forward, ignored) if forward.edits else b"",
         reversing.placeholders if reversing is not None and reversing.placeholders.by_name else None,
-        partial(_template, read, view, ignored, head, model),
     )
 
 
@@ -234,26 +233,10 @@ def _fingerprint(
     noise: Collection[tuple[str, ...]],
     head: Callable[[str], bytes] | None,
     model: str,
-    cleared: Collection[Path] = frozenset(),
+    cleared: Collection[Path],
 ) -> bytes:
     body = read.canonical(noise, cleared)
     return body if head is None else head(model) + body
-
-
-def _template(
-    read: Body,
-    view: RequestView,
-    noise: Collection[tuple[str, ...]],
-    head: Callable[[str], bytes] | None,
-    model: str,
-) -> bytes:
-    newest = [t.path for t in view.texts if t.new_turn and t.role is Role.USER and _is_value(t)]
-    return _fingerprint(read, noise, head, model, newest)
-
-
-def _is_value(text: TextField) -> bool:
-    """A string that stands for itself: names of fields and numbers are no text of the turn."""
-    return not (text.is_key or text.is_number)
 
 
 def _changes(made: _Edits, noise: Collection[tuple[str, ...]]) -> bytes:

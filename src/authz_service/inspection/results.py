@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from authz_service.masking.placeholders import Placeholders
 from authz_service.model_apis.base import Operation
 from authz_service.view.answer import Usage
-from authz_service.view.request import RequestView
+from authz_service.view.request import Path, RequestView
 
 Made = bytes | Callable[[], bytes]
 """Bytes, or how to make them: what an allowed request needs none of is made when somebody asks."""
+Canonical = Callable[[Collection[Path]], bytes]
+"""Makes the canonical form of a body in which the texts at some paths are empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,10 @@ class RequestInspection:
     masked: Mapping[str, int]
     forward: bytes
     _redacted: Made = field(repr=False)
-    _fingerprint: Made = field(repr=False)
+    _fingerprint: bytes | Canonical = field(repr=False)
     _changes: Made = field(repr=False)
     placeholders: Placeholders | None = field(default=None, repr=False)
-    _template: Made = field(default=b"", repr=False)
+    _template: bytes | None = field(default=None, repr=False)
 
     @property
     def redacted(self) -> bytes:
@@ -46,7 +48,8 @@ class RequestInspection:
     @property
     def fingerprint(self) -> bytes:
         """The canonical form of the body without its noise (RFC 8785), for recognising the same request."""
-        return _made(self._fingerprint)
+        make = self._fingerprint
+        return make if isinstance(make, bytes) else make(())
 
     @property
     def changes(self) -> bytes:
@@ -64,12 +67,22 @@ class RequestInspection:
         Two requests with the same template have everything else in common: system prompt, earlier turns,
         tools, parameters, and content that is no text.
         """
-        return _made(self._template)
+        if self._template is not None:
+            return self._template
+        make = self._fingerprint
+        if isinstance(make, bytes):
+            raise RuntimeError("the template is made before the fingerprint, or never")
+        return make([t.path for t in self.view.texts if t.is_of_newest_user_turn])
 
     def in_full(self, *, with_template: bool = False) -> RequestInspection:
         """The same with everything made: it takes time where the body is large."""
-        full = replace(self, _redacted=self.redacted, _fingerprint=self.fingerprint, _changes=self.changes)
-        return replace(full, _template=self.template) if with_template else full
+        return replace(
+            self,
+            _redacted=self.redacted,
+            _template=self.template if with_template else self._template,
+            _fingerprint=self.fingerprint,
+            _changes=self.changes,
+        )
 
 
 def _made(value: Made) -> bytes:

@@ -54,6 +54,11 @@ class TextField(NamedTuple):
     is_key: bool = False
     is_number: bool = False
 
+    @property
+    def is_of_newest_user_turn(self) -> bool:
+        """What the user wrote last, as a value: names of fields and numbers are no text of the turn."""
+        return self.new_turn and self.role is Role.USER and not (self.is_key or self.is_number)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
