@@ -149,7 +149,11 @@ def _left_over(reader: Reader, request: PurgeRequest, forgotten: Forgotten) -> l
         some = names[start : start + AT_ONCE]
         for row in reader.read(select(*columns).where(sessions.c.id.in_(some))):
             has_ended = row.ended_at is not None and row.ended_at < request.before
-            if has_ended and not forgotten.is_kept(row.id, row.caller) and not _is_held(reader, row.id):
+            if (
+                has_ended
+                and not forgotten.is_kept(row.id, row.caller)
+                and not _is_held(reader, row.id, request.retention)
+            ):
                 over.append(row.id)
         if len(over) >= SESSIONS_AT_ONCE:
             break
@@ -165,17 +169,27 @@ def _sessions_that_stand(
     standing: set[str] = set()
     for row in reader.read(select(*columns).where(sessions.c.id.in_(names))):
         has_ended = row.ended_at is not None and row.ended_at < request.before
-        if not has_ended or forgotten.is_kept(row.id, row.caller) or _is_held(reader, row.id):
+        if (
+            not has_ended
+            or forgotten.is_kept(row.id, row.caller)
+            or _is_held(reader, row.id, request.retention)
+        ):
             standing.add(row.id)
     return standing
 
 
-def _is_held(reader: Reader, session: str) -> bool:
-    """Whether what it asked for may still be released, its release be reviewed, or a grant of it be used."""
+def _is_held(reader: Reader, session: str, retention: Retention) -> bool:
+    """Whether what it asked for may still be released, its release be reviewed, or a grant of it be used.
+
+    The entry of a use stays as long as its grant: how often that was used is derived from it.
+    """
     is_open = holds.c.state.in_([state.value for state in OPEN]) | (holds.c.review == Review.DUE.value)
     has_grant = holds.c.id.in_(select(grants.c.hold).where(in_force(reader.now)))
     query = select(holds.c.id).where(holds.c.session == session, is_open | has_grant)
-    return reader.read(query).first() is not None
+    if reader.read(query).first() is not None:
+        return True
+    used = select(grant_uses.c.seq).where(grant_uses.c.session == session)
+    return retention is Retention.ENTRIES and reader.read(used).first() is not None
 
 
 def _entries_of(reader: Reader, names: Sequence[str]) -> list[ReadEntry]:

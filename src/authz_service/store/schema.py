@@ -284,6 +284,7 @@ grant_uses = Table(
     Column("at", BigInteger, nullable=False),
     # The last guard of "at most so many uses", whatever the code above it does.
     Index("grant_uses_once", "grant_id", "number", unique=True),
+    Index("grant_uses_session", "session"),
 )
 
 revocations = Table(

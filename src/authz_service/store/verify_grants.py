@@ -79,6 +79,8 @@ class GrantsCheck:
         if kind == Kind.GRANT_PROPOSED:
             self._proposed(entry, payloads)
             return
+        if kind == Kind.GRANT_USED:
+            self._using = (data["grant"], entry.document["session"])
         grant = self._grants[data["grant"]]
         if kind in _KINDS:
             self._acted(entry, grant, payloads)
@@ -151,7 +153,6 @@ class GrantsCheck:
             "session": document["session"],
             "at": at,
         }
-        self._using = (data["grant"], document["session"])
 
     def _follow_release(self, entry: Seen) -> None:
         """A use and the release that it is for stand next to each other, and neither alone."""

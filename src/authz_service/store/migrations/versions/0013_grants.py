@@ -58,3 +58,4 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger, nullable=False),
     )
     op.create_index("grant_uses_once", "grant_uses", ["grant_id", "number"], unique=True)
+    op.create_index("grant_uses_session", "grant_uses", ["session"])
