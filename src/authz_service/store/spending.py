@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.grants import GrantState, Held, OneCaller, OneGroup, covers
@@ -28,7 +28,7 @@ from authz_service.store.transaction import Reader, Transaction
 def grant_for(reader: Reader, held: Held) -> Row[Any] | None:
     """The grant that covers a request now, of several the one that ends first.
 
-    The row's state is not believed by itself: the votes on record must say the same.
+    The row is not believed by itself: the votes and the uses must say the same.
     """
     return next((row for row in _candidates(reader, held) if _covers(reader, row, held)), None)
 
@@ -98,5 +98,7 @@ def _covers(reader: Reader, row: Row[Any], held: Held) -> bool:
         return False
     said, grant = said_of(reader, row.id), read_grant(reader, row)
     stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=reader.now)
-    is_agreed = isinstance(stands, Approved) and row.used < grant.terms.uses
+    query = select(func.count()).select_from(grant_uses).where(grant_uses.c.grant_id == row.id)
+    used = int(reader.read(query).scalar_one())
+    is_agreed = isinstance(stands, Approved) and row.used == used < grant.terms.uses
     return is_agreed and covers(grant.terms, held, said.makers, now=seconds(reader.now))

@@ -1,0 +1,246 @@
+"""The GrantService over the real store: who sees a grant, who makes it, and who ends it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from tests.servers.review_fakes import BODY, NO_REVISER, NOW, PEOPLE, SECURITY, GroupRoles, LoopThread, People
+
+from authz_api.v1 import grants_pb2 as pb
+from authz_api.v1.grants_pb2_grpc import GrantServiceStub
+from authz_cli.client import code_of
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.entries import caller_payload
+from authz_service.core.grants import Traits
+from authz_service.core.holds import Approval
+from authz_service.core.ports import Granted, HoldDraft, HoldLimits
+from authz_service.servers.review import ReviewServer
+from authz_service.servers.review_grants import GrantReview
+from authz_service.store.open import open_store
+from authz_service.store.sql_store import SqlStore
+
+DIGEST = hashlib.sha256(BODY).hexdigest()
+TRAITS = Traits(("contractors", "tools"), ("search", "shell"), (), "a" * 64)
+
+
+@pytest.fixture(scope="module")
+def thread() -> Iterator[LoopThread]:
+    thread = LoopThread()
+    yield thread
+    thread.close()
+
+
+@contextmanager
+def serving(
+    thread: LoopThread, folder: Path, approvals: list[Approval]
+) -> Iterator[tuple[SqlStore, GrantServiceStub]]:
+    """A store in a file, and its grants; `approvals` are in force."""
+
+    async def opened() -> SqlStore:
+        return await open_store(
+            f"sqlite:///{folder / 'authz.db'}",
+            instance="test",
+            pseudonym=lambda identity: hashlib.sha256(repr(identity).encode()).hexdigest(),
+            clock=lambda: NOW,
+        )
+
+    folder.chmod(0o700)
+    store = thread.run(opened())
+    review = ReviewServer(
+        store,
+        People(),
+        GroupRoles(),
+        limits=HoldLimits,
+        reviser=NO_REVISER,
+        clock=lambda: NOW,
+        grants=lambda calls: GrantReview(store, calls, lambda: approvals),
+    )
+    server = review.serve(f"unix:{folder / 'review.sock'}")
+    try:
+        with grpc.insecure_channel(thread.run(server.__aenter__())) as channel:
+            yield store, GrantServiceStub(channel)
+    finally:
+        thread.run(server.__aexit__(None, None, None))
+        thread.run(store.close())
+
+
+@pytest.fixture
+def in_force() -> list[Approval]:
+    return [SECURITY]
+
+
+@pytest.fixture
+def served(
+    thread: LoopThread, tmp_path: Path, in_force: list[Approval]
+) -> Iterator[tuple[SqlStore, GrantServiceStub]]:
+    with serving(thread, tmp_path, in_force) as both:
+        yield both
+
+
+def draft(number: int) -> HoldDraft:
+    """A request of alice's that is held, or goes through under a grant."""
+    session, alice = f"ses_{number}", PEOPLE["alice"]
+    received = EntryDraft(
+        Kind.REQUEST_RECEIVED,
+        session,
+        {"api": "openai", "method": "POST", "path": "/v1/chat/completions", "caller": "p"},
+        {"caller": caller_payload(alice)},
+    )
+    return HoldDraft(
+        id=f"hld_{number}",
+        session=session,
+        caller=alice,
+        fingerprint=hashlib.sha256(str(number).encode()).hexdigest(),
+        changes="",
+        digest=DIGEST,
+        forward=BODY,
+        api="openai",
+        operation="chat.completions",
+        model="llama",
+        rule="contractors",
+        reason="",
+        policy="p" * 64,
+        approvals=(SECURITY,),
+        entries=(received,),
+        traits=TRAITS,
+        release=EntryDraft(Kind.REQUEST_RELEASED, session, {"model": "llama"}, {"body": BODY}),
+    )
+
+
+def as_(name: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer token-{name}"),)
+
+
+def wish(**more: Any) -> pb.CreateGrantRequest:
+    given: dict[str, Any] = {"hold": "hld_0", "digest": DIGEST, "uses": 2}
+    request = pb.CreateGrantRequest(**given | more)
+    request.until.FromSeconds(int(NOW) + 3600)
+    return request
+
+
+def refused(call: Any, request: Any, name: str) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.RpcError) as error:
+        call(request, metadata=as_(name))
+    return error.value.code(), code_of(error.value)
+
+
+def test_a_reviewer_makes_one_and_the_terms_are_what_its_digest_names(
+    thread: LoopThread, served: tuple[SqlStore, GrantServiceStub]
+) -> None:
+    store, api = served
+    thread.run(store.open_hold(draft(0), HoldLimits()))
+    made = api.CreateGrant(wish(rules=["tools"], tools=["search"], same_template=True), metadata=as_("rita"))
+    grant = made.grant
+    assert grant.state == pb.GRANT_STATE_ACTIVE
+    assert hashlib.sha256(grant.terms).hexdigest() == grant.digest
+    terms = json.loads(grant.terms)
+    assert terms["for"] == {"caller": [PEOPLE["alice"].issuer, "alice"]}
+    assert (terms["rules"], terms["tools"], terms["template"]) == (["tools"], ["search"], "a" * 64)
+    assert (list(grant.rules), list(grant.tools), grant.template) == (["tools"], ["search"], "a" * 64)
+    assert (grant.subject, grant.group, list(grant.approvals)) == ("alice", "", ["security"])
+    assert [vote.name for vote in grant.votes] == ["rita"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"uses": 0},
+        {"uses": 10_001},
+        {"group": "staff"},
+        {"rules": ["contractors", "other"]},
+        {"tools": ["deploy"]},
+        {"model": "gpt"},
+    ],
+)
+def test_terms_are_never_wider_than_the_hold(
+    more: dict[str, Any], thread: LoopThread, served: tuple[SqlStore, GrantServiceStub]
+) -> None:
+    store, api = served
+    thread.run(store.open_hold(draft(0), HoldLimits()))
+    status = refused(api.CreateGrant, wish(**more), "rita")
+    assert status == (grpc.StatusCode.INVALID_ARGUMENT, "grant_terms")
+    assert api.ListGrants(pb.ListGrantsRequest(), metadata=as_("rita")).grants == []
+
+
+def test_whom_the_hold_is_not_for_sees_no_grant_of_it_and_makes_none(
+    thread: LoopThread, served: tuple[SqlStore, GrantServiceStub]
+) -> None:
+    store, api = served
+    thread.run(store.open_hold(draft(0), HoldLimits()))
+    not_found = (grpc.StatusCode.NOT_FOUND, "hold_not_found")
+    assert refused(api.CreateGrant, wish(), "lea") == not_found
+    assert refused(api.CreateGrant, wish(), "ada") == (grpc.StatusCode.PERMISSION_DENIED, "no_stage")
+    grant = api.CreateGrant(wish(group="contractors"), metadata=as_("rita")).grant
+    assert (grant.group, grant.subject) == ("contractors", "")
+    request = pb.GetGrantRequest(id=grant.id)
+    assert refused(api.GetGrant, request, "lea") == (grpc.StatusCode.NOT_FOUND, "grant_not_found")
+    for name in ("rita", "rob", "ada", "olga"):
+        assert api.GetGrant(request, metadata=as_(name)).grant.digest == grant.digest
+        (listed,) = api.ListGrants(pb.ListGrantsRequest(), metadata=as_(name)).grants
+        assert listed.id == grant.id
+    assert api.ListGrants(pb.ListGrantsRequest(), metadata=as_("lea")).grants == []
+    assert refused(api.ListGrants, pb.ListGrantsRequest(), "bob")[1] == "no_role"
+
+
+def test_reviewers_of_the_hold_and_operators_end_it_and_auditors_do_not(
+    thread: LoopThread, served: tuple[SqlStore, GrantServiceStub]
+) -> None:
+    store, api = served
+    thread.run(store.open_hold(draft(0), HoldLimits()))
+    grant = api.CreateGrant(wish(), metadata=as_("rita")).grant
+    assert thread.run(store.open_hold(draft(1), HoldLimits())) == Granted(grant.id)
+    request = pb.RevokeGrantRequest(id=grant.id, kill=True)
+    assert refused(api.RevokeGrant, request, "ada") == (grpc.StatusCode.PERMISSION_DENIED, "no_stage")
+    assert refused(api.RevokeGrant, request, "olga")[1] == "reason_required"
+    request.reason = "over"
+    end = api.RevokeGrant(request, metadata=as_("olga"))
+    assert (end.grant.state, end.grant.revoked_by, end.grant.revoke_reason) == (
+        pb.GRANT_STATE_REVOKED,
+        "olga",
+        "over",
+    )
+    assert list(end.sessions) == ["ses_1"]
+    kinds = [entry.kind for entry in thread.run(store.entries("ses_1"))]
+    assert kinds[-1] == "session.killed"
+    found = api.GetGrant(pb.GetGrantRequest(id=grant.id), metadata=as_("ada")).grant
+    assert [(use.number, use.session) for use in found.let_through] == [(1, "ses_1")]
+
+
+def test_a_repeated_call_is_one_vote(thread: LoopThread, served: tuple[SqlStore, GrantServiceStub]) -> None:
+    store, api = served
+    thread.run(store.open_hold(draft(0), HoldLimits()))
+    request = wish(idempotency_key="k")
+    first = api.CreateGrant(request, metadata=as_("rita")).grant
+    again = api.CreateGrant(request, metadata=as_("rita")).grant
+    assert (again.id, len(again.votes)) == (first.id, 1)
+    assert refused(api.CreateGrant, wish(idempotency_key="k", uses=9), "rita")[1] == "idempotency_key_reused"
+
+
+def test_it_says_when_no_approval_is_as_it_was(
+    thread: LoopThread, served: tuple[SqlStore, GrantServiceStub], in_force: list[Approval]
+) -> None:
+    store, api = served
+    thread.run(store.open_hold(draft(0), HoldLimits()))
+    assert not api.CreateGrant(wish(), metadata=as_("rita")).grant.is_void
+    in_force[0] = replace(SECURITY, snapshot=True)
+    (listed,) = api.ListGrants(pb.ListGrantsRequest(rule="tools"), metadata=as_("rita")).grants
+    assert listed.is_void
+
+
+def test_filters_are_checked(served: tuple[SqlStore, GrantServiceStub]) -> None:
+    _, api = served
+    assert refused(api.ListGrants, pb.ListGrantsRequest(states=[99]), "rita")[1] == "unknown_state"  # type: ignore[list-item]  # an unknown number is the point
+    assert refused(api.ListGrants, pb.ListGrantsRequest(page_token="x"), "rita")[1] == "bad_page_token"
+    assert refused(api.ApproveGrant, pb.ApproveGrantRequest(id="x"), "rita")[1] == "digest_required"
+    request = pb.ApproveGrantRequest(id="x", digest="0" * 64)
+    assert refused(api.ApproveGrant, request, "rita")[1] == "grant_not_found"
+    endless = pb.CreateGrantRequest(hold="hld_0", digest=DIGEST, uses=1)
+    assert refused(api.CreateGrant, endless, "rita")[1] == "grant_terms"

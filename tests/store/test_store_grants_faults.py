@@ -1,0 +1,102 @@
+"""What a grant lets through is on record once, whatever is lost or altered under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from tests.store.lossy import Loss, LossyPostgres, lossy
+
+from authz_service.core.grants import GrantState
+from authz_service.core.holds import Approval, Stage
+from authz_service.core.ports import Granted, HoldLimits, Opened
+from authz_service.errors import Unavailable
+from authz_service.keys.log_key import LogKey
+from authz_service.store.record_reader import reading
+from authz_service.store.verify_store import verify_store
+
+KEY = LogKey.create("example.com/log")
+LIMITS = HoldLimits()
+TWO = Approval("two", (Stage("true", 2, 600.0),))
+
+
+async def proposed(store: Any, make: Any, *, approval: Approval, **more: Any) -> Any:
+    draft = make.hold("made", traits=make.traits, approvals=(approval,))
+    hold = (await store.open_hold(draft, LIMITS)).hold
+    terms = make.terms(approvals=(approval,), **more)
+    by = make.maker(approvals=(approval,))
+    return await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=by)
+
+
+def alter(place: Any, statement: str) -> None:
+    engine = create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        assert connection.execute(text(statement)).rowcount > 0
+    engine.dispose()
+
+
+@pytest.fixture
+def proxy(postgres_url: str) -> Iterator[LossyPostgres]:
+    with lossy(postgres_url) as proxy:
+        yield proxy
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("what", list(Loss), ids=lambda loss: loss.name.lower())
+@pytest.mark.parametrize("is_away", [False, True], ids=["comes back", "stays away"])
+def test_a_use_whose_commit_is_lost_is_spent_exactly_when_its_release_is_on_record(
+    proxy: LossyPostgres, make: Any, run: Any, what: Loss, is_away: bool
+) -> None:
+    async def scenario() -> None:
+        async with make.place(proxy.url).store(signer=KEY, patience=0.5 if is_away else 5.0) as store:
+            grant = await proposed(store, make, approval=make.security)
+            proxy.lose(what, and_stay_away=is_away)
+            draft = make.hold("s1", request="again", traits=make.traits)
+            if is_away:
+                with pytest.raises(Unavailable):
+                    await store.open_hold(draft, LIMITS)
+                proxy.come_back()
+            else:
+                assert await store.open_hold(draft, LIMITS) == Granted(grant.id)
+            assert proxy.lost == 1
+            released = [e for e in await store.entries("s1") if e.kind == "request.released"]
+            assert (await store.grant(grant.id)).used == len(released)
+            assert is_away or len(released) == 1
+
+    run(scenario())
+    with reading(proxy.url) as reader:
+        assert verify_store(reader, keys=[KEY.vkey], kept=()).wrong == []
+
+
+def test_a_proposal_that_was_altered_to_be_in_force_lets_nothing_through(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            grant = await proposed(store, make, approval=TWO)
+        alter(place, "UPDATE grants SET state = 'active'")
+        async with place.store() as store:
+            assert (await store.grant(grant.id)).state is GrantState.ACTIVE
+            draft = make.hold("s1", request="again", traits=make.traits, approvals=(TWO,))
+            assert isinstance(await store.open_hold(draft, LIMITS), Opened)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("altered", ["used = 0", "uses = 99, used = 0"])
+def test_a_count_that_was_set_back_lets_nothing_more_through(
+    place: Any, make: Any, run: Any, altered: str
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await proposed(store, make, approval=make.security, uses=1)
+            first = make.hold("s1", request="one", traits=make.traits)
+            assert isinstance(await store.open_hold(first, LIMITS), Granted)
+        alter(place, f"UPDATE grants SET {altered}")
+        async with place.store() as store:
+            second = make.hold("s2", request="two", traits=make.traits)
+            assert isinstance(await store.open_hold(second, LIMITS), Opened)
+
+    run(scenario())
