@@ -51,6 +51,9 @@ def record(room: Room) -> Iterator[Figure]:
             folder = _folder(room, "postgresql")
             done = _replicas(postgres.url, postgres.keys, folder, writers, room.seconds)
             yield from _written("PostgreSQL", writers, done)
+            took = sum(one.cpu for one in done)
+            what = f"PostgreSQL, {_so_many(writers)}: an entry, without the server"
+            yield Figure(what, 1e6 * took / _count(done), "CPU µs")
 
 
 def _written(name: str, writers: int, done: Sequence[Written]) -> Iterator[Figure]:

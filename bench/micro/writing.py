@@ -24,10 +24,11 @@ PAYLOAD = 3900  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The seconds that each call waited for its commit, and how long all of it took."""
+    """The seconds that each call waited for its commit, and how long all of it took, also of the process's CPU."""
 
     waits: list[float]
     seconds: float
+    cpu: float = 0.0
 
     @property
     def per_second(self) -> float:
@@ -60,8 +61,10 @@ async def _replica(url: str, keys_url: str, folder: Path, name: str, seconds: fl
     async with store(url, folder, keys_url=keys_url) as opened:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
+        began = time.process_time()
         done = await write(opened, name, seconds)
-    print(json.dumps({"waits": done.waits, "seconds": done.seconds}), flush=True)
+        cpu = time.process_time() - began
+    print(json.dumps({"waits": done.waits, "seconds": done.seconds, "cpu": cpu}), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ takes many rows, since between two statements the writer's thread waits for the 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import psycopg
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
@@ -71,13 +72,16 @@ def _blocks(count: int) -> Sequence[slice]:
 
 def _run(connection: Connection, sql: str, rows: Sequence[Row]) -> None:
     driver: Any = connection.connection.driver_connection
+    execute: Callable[[str, list[Any]], object]
     if isinstance(driver, sqlite3.Connection):
         # It looks for an adapter for each `bytes`, which takes longer than this copy.
         parameters = [bytearray(value) if type(value) is bytes else value for row in rows for value in row]
+        execute = driver.execute
     else:
         parameters = [value for row in rows for value in row]
+        execute = psycopg.RawCursor(driver).execute
     try:
-        driver.execute(sql, parameters)
+        execute(sql, parameters)
     except connection.dialect.loaded_dbapi.Error as error:
         raise as_sqlalchemy(error, connection) from error
 
@@ -115,4 +119,11 @@ def _sql(statement: UpdateBase, dialect: Dialect, *, rows: int, columns: Names) 
     compiled = statement.compile(dialect=dialect)
     if compiled.positiontup != [f"{name}_{row}" for row in range(rows) for name in columns]:
         raise ValueError("the statement takes other values than the rows have, or in another order")
-    return str(compiled)
+    sql = str(compiled)
+    if dialect.name != "postgresql":
+        return sql
+    # As the server numbers them: psycopg would look for the places of so many values at each run.
+    parts = sql.split("%s")
+    if len(parts) != rows * len(columns) + 1 or "%" in "".join(parts):
+        raise ValueError("the statement has other places for values than one for each")
+    return "".join(f"{part}${place}" for place, part in enumerate(parts[:-1], 1)) + parts[-1]
