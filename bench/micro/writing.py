@@ -24,7 +24,7 @@ PAYLOAD = 3900  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The seconds that each call waited for its commit, and how long all of it took, also of the process's CPU."""
+    """The seconds that each call waited for its commit, how long all of it took, and of the process's CPU."""
 
     waits: list[float]
     seconds: float
