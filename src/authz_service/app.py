@@ -533,7 +533,7 @@ def _activated(loaded: Loaded, part: Part) -> EntryDraft:
 
 def _refuse_restart_only(old: Config, new: Config) -> None:
     """Some sections are built into what runs: say so rather than take half of a file."""
-    sections = ("listen", "link", "models", "identity", "store_url", "review", "record")
+    sections = ("listen", "link", "models", "identity", "store_url", "review", "record", "logins")
     changed = [name for name in sections if getattr(old, name) != getattr(new, name)]
     if changed:
         raise Misconfigured(f"{', '.join(changed)} changed, which takes a restart; nothing was reloaded")

@@ -192,3 +192,16 @@ def test_logging_out_forgets_the_login(desk: Desk, corp: Corp, stack: Stack) -> 
 
 def test_the_record_verifies_with_its_logins(stack: Stack) -> None:
     stack.cli("audit", "verify", "--config", str(stack.config_file))
+
+
+def test_where_logins_come_in_takes_a_restart(corp: Corp, stack: Stack) -> None:
+    before = stack.config
+    stack.config = before.replace(f'url: "{corp.url}"', f'url: "{new_corp().url}"')
+    assert stack.config != before
+    kept = stack.reload()
+    stack.config = before
+    assert (kept["event"], "logins" in kept["error"], "restart" in kept["error"]) == (
+        "policy.kept",
+        True,
+        True,
+    )
