@@ -397,7 +397,9 @@ def hold_of(draft: HoldDraft, *, at: float) -> Hold:
     """A pending hold as a store would make it."""
     first = tuple(StageRef(approval.name, 0) for approval in draft.approvals)
     values = {
-        name: getattr(draft, name) for name in HoldDraft.__slots__ if name not in ("entries", "replaces")
+        name: getattr(draft, name)
+        for name in HoldDraft.__slots__
+        if name not in ("entries", "replaces", "release")
     }
     return Hold(
         **values,
