@@ -137,6 +137,27 @@ def test_a_request_with_two_credentials_or_one_where_none_belongs_is_refused(
     assert ask(stack, bearer(good) | {"api-key": good}).status_code == 200
 
 
+SIGNS: dict[str, dict[str, str]] = {
+    "its client is its subject": {"sub": "ci", "client_id": "ci"},
+    "Entra": {"sub": "ci", "idtyp": "app"},
+    "Auth0": {"sub": "ci@clients", "gty": "client-credentials"},
+    "Keycloak": {"sub": "0a1b", "preferred_username": "service-account-ci"},
+    "an owner": {"sub": "ci", "owner": "olga"},
+}
+
+
+@pytest.mark.parametrize("claims", SIGNS.values(), ids=SIGNS)
+def test_a_service_account_without_a_scope_gets_nothing_and_with_one_what_is_in_it(
+    stack: Stack, idp: IdentityProvider, claims: dict[str, str]
+) -> None:
+    before = len(stack.upstream.requests)
+    assert code_of(ask(stack, bearer(idp.token(**claims)))) == (403, "no_scope")
+    other = idp.token(**claims, scope="openid model:another")
+    assert code_of(ask(stack, bearer(other))) == (403, "out_of_scope")
+    assert len(stack.upstream.requests) == before
+    assert ask(stack, bearer(idp.token(**claims, scope="openid model:llama"))).status_code == 200
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_issuer_whose_keys_cannot_be_had_is_answered_with_503_and_takes_nothing_from_others(
     stack: Stack, idp: IdentityProvider, fault: str
