@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from tests.servers.key_fakes import MemoryKeys, api_key
+from tests.servers.key_fakes import MemoryKeys, api_key, revoked
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.errors import Unavailable
@@ -40,7 +40,7 @@ def test_changes_of_other_replicas_arrive_within_a_second_and_only_these(
         with pytest.raises(Unavailable):
             await following.refresh()
         store.is_away = False
-        await store.revoke_key("key_1", ENTRY, by="olga", reason="lost")
+        await store.revoke_key("key_1", revoked("key_1"))
         await until(lambda: taken == [["key_1"], ["key_2"], ["key_1"]])
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

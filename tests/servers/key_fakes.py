@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from authz_service.audit.draft import EntryDraft
+from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.api_keys import ApiKey, KeysRead
+from authz_service.core.entries import caller_payload
 from authz_service.errors import Conflict, NotFound, Unavailable
 from authz_service.keys.api_key import ApiKeyHashes
 from authz_service.servers.review_calls import Calls
-from authz_service.servers.review_keys import KeyReview
+from authz_service.servers.review_keys import KeyReview, _made
+from authz_service.view.caller import Caller
 
 HASHES = ApiKeyHashes(bytes(32))
+OSCAR = Caller("https://issuer.example", "oscar", 0.0)
 
 
 def api_key(key_id: str, **changes: Any) -> ApiKey:
     """A key with what does not matter to a test filled in."""
     made = ApiKey(key_id, key_id.encode(), key_id, "olga", ("staff",), ("model:llama",), 0.0, 600.0, "oscar")
     return replace(made, **changes)
+
+
+def created(key: ApiKey) -> EntryDraft:
+    """The entry that a key is made with."""
+    return _made(Kind.API_KEY_CREATED, key, OSCAR)
+
+
+def rotated(key: ApiKey, until: float) -> EntryDraft:
+    """The entry that a key is made with in another's place, which goes on until then."""
+    return _made(Kind.API_KEY_ROTATED, key, OSCAR, replaced_until=int(until))
+
+
+def revoked(key_id: str, reason: str = "lost") -> EntryDraft:
+    """The entry that a key is ended with."""
+    payloads = {"operator": caller_payload(OSCAR), "reason": json.dumps({"reason": reason}).encode()}
+    subjects = {"operator": OSCAR.identity}
+    return EntryDraft(Kind.API_KEY_REVOKED, data={"key": key_id}, payloads=payloads, subjects=subjects)
 
 
 @dataclass
@@ -48,11 +69,13 @@ class MemoryKeys:
         self._put(replace(old, expires_at=min(old.expires_at, until)))
         return made
 
-    async def revoke_key(self, key_id: str, entry: EntryDraft, *, by: str, reason: str) -> ApiKey:
+    async def revoke_key(self, key_id: str, entry: EntryDraft) -> ApiKey:
         self._require()
         key = self.keys.get(key_id)
         if key is None:
             raise NotFound("none", code="key_not_found")
+        told = {name: json.loads(body) for name, body in entry.payloads.items()}
+        by, reason = told["operator"]["subject"], told["reason"]["reason"]
         return self._put(replace(key, revoked_at=self.clock(), revoked_by=by, reason=reason), entry)
 
     async def changed_keys(self, after: int = 0) -> KeysRead | None:

@@ -68,10 +68,8 @@ def test_no_table_names_in_clear_who_was_erased(sealed: Any, make: Any, run: Any
             await store.act(comment, HoldLimits())
             await store.vote(make.ballot(hold, "zelda-q7", Verdict.REJECT), HoldLimits())
             await store.append(make.ended("s2"))
-            made = await store.create_key(
-                key(sealed, "key_1", name="nightly of zelda-q7", owner="zelda-q7"),
-                _made(Kind.API_KEY_CREATED, key(sealed, "key_1", name="nightly of zelda-q7"), ZELDA),
-            )
+            hers = key(sealed, "key_1", name="nightly of zelda-q7", owner="zelda-q7", groups=("zelda-q7",))
+            made = await store.create_key(hers, _made(Kind.API_KEY_CREATED, hers, ZELDA))
             with pytest.raises(Conflict, match="key_1"):
                 await store.forgetting.erase(sealed.pseudonym(ZELDA.identity), ORDER)
             ended = EntryDraft(
@@ -80,7 +78,7 @@ def test_no_table_names_in_clear_who_was_erased(sealed: Any, make: Any, run: Any
                 payloads={"operator": caller_payload(ZELDA), "reason": b'{"reason": "lost"}'},
                 subjects={"operator": ZELDA.identity},
             )
-            await store.revoke_key(made.id, ended, by="zelda-q7", reason="lost")
+            await store.revoke_key(made.id, ended)
             await store.revoke(revocation(ALL_HERS), _entry(Kind.TOKEN_REVOKED, revocation(ALL_HERS), ZELDA))
             assert in_clear(sealed, "zelda-q7")
             await store.forgetting.erase(sealed.pseudonym(ZELDA.identity), ORDER)

@@ -223,7 +223,7 @@ async def give_keys(place: Any, store: Any) -> None:
     await store.rotate_key(new, rotated, until=until)
     payloads = {"operator": caller_payload(oscar), "reason": b'{"reason": "lost"}'}
     revoked = EntryDraft(Kind.API_KEY_REVOKED, data={"key": "key_2"}, payloads=payloads)
-    await store.revoke_key("key_2", revoked, by="oscar", reason="lost")
+    await store.revoke_key("key_2", revoked)
 
 
 def revocation(kind: Kind, number: int, until: float | None) -> tuple[Revocation, EntryDraft]:
@@ -254,7 +254,7 @@ def change(place: Any, *statements: Any) -> None:
 def rows_of(place: Any, table: Table) -> list[Any]:
     engine = engine_of(place)
     with engine.connect() as connection:
-        rows = list(connection.execute(select(table)))
+        rows = list(connection.execute(select(table).order_by(*table.primary_key)))
     engine.dispose()
     return rows
 

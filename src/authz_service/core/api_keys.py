@@ -55,7 +55,7 @@ class ApiKeyStore(Protocol):
         """
         ...
 
-    async def revoke_key(self, key_id: str, entry: EntryDraft, *, by: str, reason: str) -> ApiKey:
+    async def revoke_key(self, key_id: str, entry: EntryDraft) -> ApiKey:
         """End one now; raises `Conflict` when it is revoked already, `NotFound` when there is none."""
         ...
 

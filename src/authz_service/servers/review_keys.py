@@ -95,7 +95,7 @@ class KeyReview(KeyServiceServicer):
                 payloads=payloads,
                 subjects={"operator": person.identity},
             )
-            ended = await self.store.revoke_key(key.id, entry, by=_name(person), reason=reason)
+            ended = await self.store.revoke_key(key.id, entry)
             await self.refresh()
             return pb.RevokeKeyResponse(key=_message(ended))
 

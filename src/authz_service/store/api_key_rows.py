@@ -1,32 +1,46 @@
-"""API keys as rows: each change is committed with its entry."""
+"""API keys as rows: each change is committed with its entry, which says whose the key is.
+
+The row has what a key is looked up and ended by. Names lie sealed, with the entries' payloads: the key's
+name, owner and groups under a subject of their own, who made and ended it under theirs, so that an erasure
+takes them.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, or_, select, update
 
 from authz_service.audit.draft import EntryDraft
+from authz_service.audit.entry import ReadEntry, decode
 from authz_service.core.api_keys import ApiKey, KeysRead
-from authz_service.errors import Conflict, NotFound
+from authz_service.errors import Conflict, NotFound, Unavailable
 from authz_service.store.hold_rows import seconds
-from authz_service.store.schema import api_keys, sessions
+from authz_service.store.payload_rows import read_payloads
+from authz_service.store.schema import api_keys, entries, sessions
 from authz_service.store.transaction import Reader, Transaction
 from authz_service.view.caller import API_KEYS
 
-NAMELESS: Mapping[str, Any] = {"owner": "", "groups": []}
-"""What is left of `detail` of a key whose owner was erased, besides its id as name."""
+AT_ONCE: Final = 400  # SQLite bounds the parameters of a statement
+
+_Payloads = Mapping[str, Any]
 
 
 def create(transaction: Transaction, key: ApiKey, entry: EntryDraft) -> ApiKey:
     """Add one whose name nobody had."""
-    known = transaction.read(select(api_keys.c.id).where(api_keys.c.name == key.name).limit(1)).scalar()
-    if known is not None:
-        message = f"there is, or was, a key named {key.name} ({known}); rotate it, or choose another name"
-        raise Conflict(message, code="key_name_taken")
+    pseudonym = owner_of(transaction.pseudonym, key.name)
+    # Those from before entries told it are known by what their payloads say.
+    rows = transaction.read(
+        select(api_keys).where(or_(api_keys.c.name == pseudonym, api_keys.c.name == ""))
+    ).all()
+    for known in read_keys(transaction, [row for row in rows if not row.name]):
+        if known.name == key.name:
+            raise _taken(key.name, known.id)
+    if named := [row.id for row in rows if row.name]:
+        raise _taken(key.name, named[0])
     return _add(transaction, key, entry)
 
 
@@ -44,22 +58,16 @@ def rotate(transaction: Transaction, key: ApiKey, entry: EntryDraft, *, until: f
     return made
 
 
-def revoke(transaction: Transaction, key_id: str, entry: EntryDraft, *, by: str, reason: str) -> ApiKey:
+def revoke(transaction: Transaction, key_id: str, entry: EntryDraft) -> ApiKey:
     """End one now."""
     row = _row(transaction, key_id)
     if row.revoked_at is not None:
         raise Conflict(f"{key_id} is revoked already", code="key_revoked")
-    entry = by_whom(transaction, entry)
-    recorded = transaction.record(entry)
-    detail = {
-        **json.loads(row.detail),
-        "revoked_by": by,
-        "reason": reason,
-        "ended_by": entry.data["operator"],
-    }
-    ends = {"revoked_at": transaction.now, "seq": recorded.last, "detail": json.dumps(detail)}
+    recorded = transaction.record(by_whom(transaction, entry))
+    ends = {"revoked_at": transaction.now, "seq": recorded.last, "ended": recorded.last}
     transaction.change(update(api_keys).where(api_keys.c.id == key_id).values(ends))
-    return _read(_row(transaction, key_id))
+    (ended,) = read_keys(transaction, [_row(transaction, key_id)])
+    return ended
 
 
 def changed(reader: Reader, after: int) -> KeysRead | None:
@@ -68,14 +76,31 @@ def changed(reader: Reader, after: int) -> KeysRead | None:
     if last == after:
         return None
     rows = reader.read(select(api_keys).where(api_keys.c.seq > after)).all()
-    return KeysRead(last, tuple(map(_read, rows)))
+    return KeysRead(last, read_keys(reader, rows))
 
 
 def every(reader: Reader) -> tuple[ApiKey, ...]:
     """All, newest first, with the time at which the last session with each began."""
     last = select(func.max(sessions.c.started_at)).where(sessions.c.key == api_keys.c.id).scalar_subquery()
     query = select(api_keys, last.label("used_at")).order_by(api_keys.c.created_at.desc(), api_keys.c.id)
-    return tuple(replace(_read(row), used_at=_seconds(row.used_at)) for row in reader.read(query))
+    rows = reader.read(query).all()
+    used = {row.id: _seconds(row.used_at) for row in rows}
+    return tuple(replace(key, used_at=used[key.id]) for key in read_keys(reader, rows))
+
+
+def read_keys(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[ApiKey, ...]:
+    """The keys of these rows, in their order, with what their entries say of them.
+
+    Raises `Unavailable` where entries are damaged: nobody could tell what a key may ask for.
+    """
+    told: dict[int, tuple[ReadEntry, _Payloads]] = {}
+    numbers = sorted({number for row in rows for number in (row.made, row.ended) if number is not None})
+    for start in range(0, len(numbers), AT_ONCE):
+        told |= _told(reader, numbers[start : start + AT_ONCE])
+    try:
+        return tuple(_read(row, told) for row in rows)
+    except (KeyError, ValueError, TypeError) as error:
+        raise _damaged() from error
 
 
 def require_live(key_id: str, *, is_revoked: bool, is_over: bool) -> None:
@@ -83,17 +108,6 @@ def require_live(key_id: str, *, is_revoked: bool, is_over: bool) -> None:
     if is_revoked or is_over:
         ended = "is revoked" if is_revoked else "has expired"
         raise Conflict(f"{key_id} {ended}; make another key with `authz key create`", code="key_ended")
-
-
-def detail_of(
-    *, owner: str, groups: Sequence[str], scope: Sequence[str], by: str, made_by: str | None
-) -> dict[str, Any]:
-    """What the column `detail` has of a key, as JSON; `made_by` is who `by` names, as a pseudonym.
-
-    None for those from before entries told that: nobody's erasure takes their names.
-    """
-    detail = {"owner": owner, "groups": list(groups), "scope": list(scope), "by": by}
-    return detail if made_by is None else detail | {"made_by": made_by}
 
 
 def owner_of(pseudonym: Callable[[tuple[str, str]], str], name: str) -> str:
@@ -112,23 +126,17 @@ def _add(transaction: Transaction, key: ApiKey, entry: EntryDraft) -> ApiKey:
     entry, owner = by_whom(transaction, entry), owner_of(transaction.pseudonym, key.name)
     told = replace(entry, data={**entry.data, "subject": owner}, subjects={**entry.subjects, "key": owner})
     recorded = transaction.record(told)
-    detail = detail_of(
-        owner=key.owner,
-        groups=key.groups,
-        scope=key.scope,
-        by=key.by,
-        made_by=str(told.data["operator"]),
-    )
     row = {
         "id": key.id,
         "hash": key.hash,
-        "name": key.name,
+        "name": owner,
         "created_at": transaction.now,
         "expires_at": _whole(key.expires_at),
         "revoked_at": None,
         "replaces": key.replaces,
         "seq": recorded.last,
-        "detail": json.dumps(detail),
+        "made": recorded.last,
+        "ended": None,
     }
     transaction.change(insert(api_keys).values(row))
     return replace(key, created_at=seconds(transaction.now))
@@ -146,24 +154,62 @@ def _row(transaction: Transaction, key_id: str) -> Row[Any]:
     return row
 
 
-def _read(row: Row[Any]) -> ApiKey:
-    detail = json.loads(row.detail)
+def _told(reader: Reader, numbers: Sequence[int]) -> dict[int, tuple[ReadEntry, _Payloads]]:
+    query = select(entries.c.body).where(entries.c.seq.in_(numbers))
+    try:
+        found = [decode(bytes(body)) for body in reader.read(query).scalars()]
+        opened = read_payloads(reader, {ref.digest for entry in found for ref in entry.payloads.values()})
+        return {
+            entry.sequence: (
+                entry,
+                {
+                    name: json.loads(opened[ref.digest].body)
+                    for name, ref in entry.payloads.items()
+                    if ref.digest in opened
+                },
+            )
+            for entry in found
+        }
+    except ValueError as error:
+        raise _damaged() from error
+
+
+def _read(row: Row[Any], told: Mapping[int, tuple[ReadEntry, _Payloads]]) -> ApiKey:
+    entry, payloads = told[row.made]
+    # What is not there went with whom it is about.
+    nameless = {"name": row.id, "owner": "", "groups": []} if entry.data.get("subject") else {}
+    key = payloads.get("key", nameless)
+    ended = {} if row.ended is None else told[row.ended][1]
     return ApiKey(
         id=row.id,
         hash=bytes(row.hash),
-        name=row.name,
-        owner=detail["owner"],
-        groups=tuple(detail["groups"]),
-        scope=tuple(detail["scope"]),
+        name=key["name"],
+        owner=key["owner"],
+        groups=tuple(key["groups"]),
+        scope=tuple(entry.data["scope"]),
         created_at=seconds(row.created_at),
         expires_at=seconds(row.expires_at),
-        by=detail["by"],
+        by=_name(payloads),
         replaces=row.replaces,
         revoked_at=_seconds(row.revoked_at),
-        revoked_by=detail.get("revoked_by", ""),
-        reason=detail.get("reason", ""),
+        revoked_by=_name(ended),
+        reason=str(ended.get("reason", {}).get("reason", "")),
     )
+
+
+def _name(payloads: _Payloads) -> str:
+    operator = payloads.get("operator", {"subject": ""})
+    return str(operator.get("person") or operator["subject"])
 
 
 def _seconds(time: int | None) -> float | None:
     return None if time is None else seconds(time)
+
+
+def _taken(name: str, key_id: str) -> Conflict:
+    message = f"there is, or was, a key named {name} ({key_id}); rotate it, or choose another name"
+    return Conflict(message, code="key_name_taken")
+
+
+def _damaged() -> Unavailable:
+    return Unavailable("what the record says of API keys is damaged", code="record_damaged")

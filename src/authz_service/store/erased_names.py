@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, select, union, update
+from sqlalchemy import Row, select, union
 
 from authz_service.audit.columns import clean
-from authz_service.audit.forgotten import Erasure
 from authz_service.core.forgetting import Person
 from authz_service.errors import Conflict
-from authz_service.store.api_key_rows import NAMELESS, owner_of
+from authz_service.store.api_key_rows import read_keys
 from authz_service.store.schema import api_keys, grant_acts, hold_acts, sessions, votes
 from authz_service.store.transaction import Transaction
 
@@ -58,33 +57,19 @@ def names_of(transaction: Transaction, subject: str) -> Names:
             raise Conflict(
                 f"the API key {row.id} is theirs and in force: revoke it first", code="key_in_force"
             )
-        names.others.add(owner_of(transaction.pseudonym, row.name))
+        if row.name:
+            names.others.add(row.name)
     names.others.discard(subject)
     return names
-
-
-def take_keys(transaction: Transaction, erasure: Erasure) -> None:
-    """Take their name from the API keys that they own, that were theirs, or that they made or ended."""
-    for row in transaction.read(select(api_keys)).all():
-        detail = json.loads(row.detail)
-        wiped: dict[str, Any] = {}
-        if owner_of(transaction.pseudonym, row.name) in erasure.subjects and "made_by" in detail:
-            wiped["name"] = row.id
-            detail |= NAMELESS
-        for who, name in (("made_by", "by"), ("ended_by", "revoked_by")):
-            if detail.get(who) in erasure.subjects:
-                detail[name] = ""
-        if wiped or json.dumps(detail) != row.detail:
-            wiped["detail"] = json.dumps(detail)
-            transaction.change(update(api_keys).where(api_keys.c.id == row.id).values(wiped))
 
 
 def _owned(transaction: Transaction, subject: str, texts: set[str]) -> Iterator[Row[Any]]:
     """The API keys of an owner of one of these names, and the one that is the caller itself."""
     used = select(sessions.c.key).where(sessions.c.caller == subject, sessions.c.key.is_not(None)).distinct()
     own = set(transaction.read(used).scalars())
-    for row in transaction.read(select(api_keys)).all():
-        if row.id in own or json.loads(row.detail)["owner"] in texts:
+    rows = transaction.read(select(api_keys)).all()
+    for row, key in zip(rows, read_keys(transaction, rows), strict=True):
+        if key.id in own or key.owner in texts:
             yield row
 
 

@@ -16,7 +16,7 @@ from authz_service.audit.entry import decode
 from authz_service.audit.forgotten import SESSION, Erasure, Keep, is_about_another
 from authz_service.core.forgetting import Erased, Order
 from authz_service.errors import Conflict
-from authz_service.store.erased_names import names_of, take_keys
+from authz_service.store.erased_names import names_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.grant_queries import in_force
 from authz_service.store.hold_rows import OPEN, identity_text, requester_of
@@ -158,7 +158,6 @@ def take_votes(transaction: Transaction, erasure: Erasure) -> tuple[int, int]:
     count, gone = _take_from(transaction, erasure, votes)
     _, of_holds = _take_from(transaction, erasure, hold_acts)
     _, of_grants = _take_from(transaction, erasure, grant_acts)
-    take_keys(transaction, erasure)
     return count, gone + of_holds + of_grants
 
 

@@ -35,6 +35,7 @@ REVISIONS = (
     "0012",
     "0013",
     "0014",
+    "0015",
 )
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
@@ -312,13 +313,16 @@ api_keys = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("hash", LargeBinary, nullable=False),
+    # A pseudonym, "" for those from before entries had one.
     Column("name", String, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
     Column("replaces", String),
     Column("seq", BigInteger, nullable=False),
-    Column("detail", Text, nullable=False),
+    # The entries that made and revoked it, with whose payloads lies whose it is.
+    Column("made", BigInteger, nullable=False),
+    Column("ended", BigInteger),
     Index("api_keys_hash", "hash", unique=True),
     Index("api_keys_name", "name"),
     # One key takes the place of another; no key is NULL, and NULLs are distinct.

@@ -348,9 +348,9 @@ class SqlStore:
         """See `ApiKeyStore.rotate_key`."""
         return await self._writer.run(lambda t: api_key_rows.rotate(t, key, entry, until=until))
 
-    async def revoke_key(self, key_id: str, entry: EntryDraft, *, by: str, reason: str) -> ApiKey:
+    async def revoke_key(self, key_id: str, entry: EntryDraft) -> ApiKey:
         """See `ApiKeyStore.revoke_key`."""
-        return await self._writer.run(lambda t: api_key_rows.revoke(t, key_id, entry, by=by, reason=reason))
+        return await self._writer.run(lambda t: api_key_rows.revoke(t, key_id, entry))
 
     async def changed_keys(self, after: int = 0) -> KeysRead | None:
         """See `ApiKeyStore.changed_keys`."""

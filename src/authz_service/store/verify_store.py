@@ -159,15 +159,16 @@ def _walk(
         derived_from = payloads.page(seen) if with_payloads else {}
         sessions.page(seen, derived_from)
         budgets.page(seen)
+        api_keys.page(seen)
         holds.page(seen, derived_from)
         grants.page(seen, derived_from)
         used.page(seen)
         if with_payloads:
             revocations.page(seen, derived_from)
-            api_keys.page(seen, derived_from)
         progress(rows[-1][0], last)
     sessions.end(last)
     budgets.end(last)
+    api_keys.end()
     holds.end()
     grants.end()
     used.end(_time(walk))
@@ -175,7 +176,6 @@ def _walk(
     if with_payloads:
         payloads.end()
         revocations.end(_time(walk))
-        api_keys.end()
     if walk.emptied != forgotten.emptied():
         what = f"{walk.emptied} have lost their bytes, and tombstones tell of {forgotten.emptied()}"
         report.say("entries", what)
