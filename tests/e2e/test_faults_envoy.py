@@ -80,9 +80,8 @@ def test_an_envoy_that_is_killed_leaves_holds_open_and_is_started_again(stack: S
         assert listener.read_until(b"\r\n0\r\n").endswith(b"\r\n0\r\n") is False
         assert waiter.read() == b""
     until(lambda: live(stack) == 0, "the service has let go of both", within=RESTART)
-    assert data_of(on_record(stack, dict(headers)["x-authz-session"]), "exchange.ended") == {
-        "outcome": "broken_off"
-    }
+    ended = data_of(on_record(stack, dict(headers)["x-authz-session"]), "exchange.ended")
+    assert ended["outcome"] == "broken_off"
     assert hold_of(stack, "survivor", waiting=0)["id"] == hold["id"]
     approve(stack, hold)
     assert contractor(stack, "survivor").ask(body).status == 200

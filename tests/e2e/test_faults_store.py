@@ -47,6 +47,7 @@ def test_whatever_is_asked_is_503_while_nothing_can_be_recorded_and_on_record_af
     stack: Stack, fault: Callable[[Stack], AbstractContextManager[None]]
 ) -> None:
     alice, carol = staff(stack), contractor(stack, "carol")
+    assert {who.ask(b"no JSON").status for who in (alice, carol)} == {400}, "their keys are made by now"
     seen = len(stack.upstream.requests)
     with fault(stack):
         asked = {
