@@ -32,10 +32,10 @@ class Crowd:
     faults: Counter[str] = field(default_factory=Counter)
     _open: list[_Caller] = field(default_factory=list)
 
-    async def send(self, count: int) -> None:
-        """Connect `count` callers, each of which sends one request as soon as it can."""
+    async def send(self, numbers: Sequence[int]) -> None:
+        """Connect a caller for each number, which sends one request as soon as it can."""
         turns = asyncio.Semaphore(OPEN_AT_ONCE)
-        await asyncio.gather(*(self._connect(number, turns) for number in range(count)))
+        await asyncio.gather(*(self._connect(number, turns) for number in numbers))
 
     async def _connect(self, number: int, turns: asyncio.Semaphore) -> None:
         token = self.tokens[number % len(self.tokens)]

@@ -218,8 +218,9 @@ def edit(
 def respond(target: Target, hold: str, file: TextIO | None, reason: str, yes: bool, as_json: bool) -> None:
     """Answer a request that waits in the place of the model, which is not asked.
 
-    The caller gets it in the form of their own API, marked as a person's, once it has the votes that the
-    request needs, of others than its writer. Rules for answers and masks count for it.
+    Where the model has answered, and that waits, yours takes its place. The caller gets it in the form of
+    their own API, marked as a person's, once it has the votes that are needed, of others than its writer.
+    Rules for answers and masks count for it.
     """
     from authz_cli.hold_editing import respond as respond_to
 
