@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from tests.identity.saml_idp import metadata, signer
 
 from authz_cli.main import cli
 from authz_service.cel.load import load_config
-from authz_service.commands.doctor_checks import Status
+from authz_service.commands.doctor_checks import Status, check_ports
 from authz_service.commands.doctor_saml import check_saml
+from authz_service.keys.data_dir import DataDir
 
 FILE = """\
 version: 1
@@ -87,3 +89,12 @@ def test_without_saml_the_doctor_says_nothing(folder: Path) -> None:
     path = folder / "authz.yaml"
     path.write_text('version: 1\nmodels: [{name: llama, url: "http://127.0.0.1:8000"}]\n')
     assert list(check_saml(load_config(path).config)) == []
+
+
+def test_the_doctor_tries_the_port_of_logins_too(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = config(folder)
+        path.write_text(path.read_text().replace(":8444", f":{port}"))
+        _, finding = check_ports(load_config(path).config, DataDir(folder / "data"))
+    assert (finding.status, finding.next_step) == (Status.FAIL, "choose another for login.listen")

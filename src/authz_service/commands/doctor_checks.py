@@ -86,18 +86,21 @@ def check_data_dir(data: DataDir) -> Iterator[Finding]:
 
 
 def check_ports(config: Config, data: DataDir) -> Iterator[Finding]:
-    """The gateway's port must be free, unless it is ours."""
-    listen = config.listen
-    where = f"{listen.host}:{listen.port}"
-    if accepts_unix(data.admin_socket):
-        yield Finding("port", Status.OK, f"Envoy runs on this data directory; {where} is not tried")
-        return
-    try:
-        require_free(listen.host, listen.port)
-    except AuthzError as error:
-        yield Finding("port", Status.FAIL, str(error), "choose another with --listen HOST:PORT")
-    else:
-        yield Finding("port", Status.OK, f"{where} is free")
+    """The ports of the gateway and of logins by SAML must be free, unless they are ours."""
+    listen, logins = config.listen, config.logins.listener
+    ports = [(listen.host, listen.port, "choose another with --listen HOST:PORT")]
+    ports += [] if logins is None else [(logins.host, logins.port, "choose another for login.listen")]
+    for host, port, step in ports:
+        where = f"{host}:{port}"
+        if accepts_unix(data.admin_socket):
+            yield Finding("port", Status.OK, f"Envoy runs on this data directory; {where} is not tried")
+            continue
+        try:
+            require_free(host, port)
+        except AuthzError as error:
+            yield Finding("port", Status.FAIL, str(error), step)
+        else:
+            yield Finding("port", Status.OK, f"{where} is free")
 
 
 def check_envoy_file(config: Config, data: DataDir, template: str) -> Iterator[Finding]:
