@@ -32,7 +32,8 @@ LARGEST_BUFFER = 512 * 1024 * 1024
 
 OPENED_AT_ONCE = 128
 """Holds of a process that the store is asked to open at a time: of a burst of thousands the others wait here,
-or the last of them would have waited longer than the store may take."""
+or the last of them would have waited longer than the store may take. At 2 ms each these are a twentieth of
+that time; with 512 some were refused on a slow machine (docs/decisions/0008)."""
 
 
 async def _nothing_withdrawn(_caller: Caller) -> None:
