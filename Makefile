@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds bench-sizes soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-frameworks
+.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds bench-sizes soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-frameworks image-check
 
 setup: $(STAMP)
 
@@ -91,6 +91,10 @@ e2e-oidc: setup
 e2e-saml: setup
 	$(BIN)/python tests/saml/setup_provider.py
 	$(BIN)/python -m pytest -m saml tests/saml $(PYTEST_ARGS)
+
+# The Dockerfile's steps without an engine, in a plain Debian made by debootstrap; as root (1.2 GB, minutes).
+image-check: setup
+	$(BIN)/python -m tests.image.check_image
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
