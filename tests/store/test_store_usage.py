@@ -106,6 +106,7 @@ def test_filters_and_times_narrow_it(place: Place, make: Make, run: Run) -> None
             assert await requests(until=START + 1) == 2
             assert await requests(START + DAY + 1) == 0
             assert await requests(caller="alice") == await requests(caller="p-alice") == 2
+            assert (await requests(pseudonym="p-alice"), await requests(pseudonym="alice")) == (2, 0)
             assert await requests(group="night") == 1
             assert await requests(group="staff", model="llama") == 2
             assert await requests(key="key_1") == await requests(key="nightly") == 1

@@ -6,6 +6,7 @@
 - `business_hours`: clocks that stand still; `acts`: what reviewers do beside voting
 - `people`: which accounts are of services; `likeness`: how alike two requests are
 - `api_keys`, `revocations`: keys of our own, and tokens that count no longer
+- `limits`, `limit_headers`: how much each may have, and what callers are told; `usage`: what was used
 - `notifications`: who is told of holds, and what is asked of the outbox
 - `ports`: what is asked of the store; `live_sessions`: the same about exchanges that still run
 """

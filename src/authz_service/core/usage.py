@@ -39,7 +39,8 @@ class Dimension(StrEnum):
 class UsageQuery:
     """Requests that began from `since` on and before `until` (seconds since the epoch); "" is anybody's.
 
-    `caller` is a subject, a person or a pseudonym, `key` the id or the name of an API key.
+    `caller` is a subject, person or pseudonym, `key` the id or the name of an API key; `pseudonym` is that
+    of one caller and of nobody whose name reads the same.
     """
 
     by: tuple[Dimension, ...]
@@ -50,6 +51,7 @@ class UsageQuery:
     key: str = ""
     model: str = ""
     most: int = MOST_ROWS
+    pseudonym: str = ""
 
 
 @value

@@ -86,6 +86,8 @@ class Gateway:
     """Requests that a limit refused, by whose it is and which."""
     buffered: int = 0
     is_stopping: bool = False
+    usage_asked: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One caller at a time asks what they used: it may read many sessions, and whoever wants may ask."""
     openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     request_threads: Threads = field(default_factory=Threads)
     answer_threads: Threads = field(default_factory=Threads)

@@ -22,10 +22,11 @@ async def own_usage(gateway: Gateway, caller: Caller) -> bytes:
     """
     now = await gateway.store.now()
     pseudonym = gateway.pseudonym(caller.identity)
-    query = UsageQuery((Dimension.CALLER,), now - DAY, caller=pseudonym, most=1)
-    found = await gateway.usage.usage(query)
+    query = UsageQuery((Dimension.CALLER,), now - DAY, pseudonym=pseudonym, most=1)
     quotas = quotas_of(gateway.rules.config.limits.rates, caller, pseudonym)
-    limits = await gateway.usage.left(quotas)
+    async with gateway.usage_asked:
+        found = await gateway.usage.usage(query)
+        limits = await gateway.usage.left(quotas)
     return orjson.dumps(
         {
             "caller": {"issuer": caller.issuer, "subject": caller.subject},

@@ -17,6 +17,7 @@
   `grant_queries`: they and their votes as rows
 - `eligibility`: who has no say on a hold; `zone_rules`: what a hold keeps of time zones
 - `news`: which holds have changed, told at once
+- `admitting`: requests under limits; `used`: what was used of these; `usage_rows`: reports of it
 - `api_key_rows`, `revocation_rows`: API keys, and tokens that were withdrawn
 - `hold_rows`, `loading`: a hold and its votes as rows; `queries`, `paging`: reading
 - `session_queries`, `search_index`, `search_texts`, `search_schema`: lists of sessions, and their index

@@ -124,6 +124,8 @@ def _narrow(query: UsageQuery, groups: Any) -> list[ColumnElement[bool]]:
         narrow.append(sessions.c.started_at < micro(query.until))
     if query.caller:
         narrow.append(_named(query.caller))
+    if query.pseudonym:
+        narrow.append(sessions.c.caller == query.pseudonym)
     if query.group:
         narrow.append(groups.c.value == query.group)
     if query.model:
