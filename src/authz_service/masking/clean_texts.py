@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 MOST_REMEMBERED = 16_384
-"""Texts in each of two generations, some 2 MiB together."""
+"""Texts in each of two generations, some 4 MiB together."""
 
 
 class CleanTexts:
