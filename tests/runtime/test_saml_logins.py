@@ -165,8 +165,8 @@ def test_an_assertion_is_good_once_on_whatever_replica(place: Place, run: Run, t
             # And the same assertion for another login.
             later = await desk.begin()
             assert "error" in landing(await desk.post(say.but(in_response_to=later.request), later))
-        codes = [data["code"] for kind, data in record(place.url) if kind == "login.refused"]
-        assert codes == ["saml_replayed"] * 3
+            codes = [data["code"] for kind, data in record(place.url) if kind == "login.refused"]
+            assert codes + desk.counted == ["saml_replayed"] * 3
 
     run(scenario())
 
@@ -210,6 +210,27 @@ def test_of_eight_that_bring_an_assertion_at_once_one_gets_a_code(
             answers = await asyncio.gather(*(desk.post(say, begun) for _ in range(8)))
             landed = [landing(answer) for answer in answers]
             assert [("code" in each) for each in landed].count(True) == 1
+
+    run(scenario())
+
+
+def test_a_refusal_that_is_had_again_and_again_is_one_entry_and_a_count(
+    sqlite_url: str, run: Run, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with served(Place(sqlite_url), tmp_path) as desk:
+            old = desk.say(await desk.begin(), confirmed=-1.0)
+            for _ in range(4):
+                begun = await desk.begin()
+                wrong = landing(await desk.post(old, begun))
+                assert wrong["error"] == "access_denied"
+            begun = await desk.begin()
+            code = landing(await desk.post(desk.say(begun), begun))["code"]
+            answers = [(await desk.exchange(code, begun)).status_code for _ in range(4)]
+            assert answers == [200, 400, 400, 400]
+            refused = [data["code"] for kind, data in record(sqlite_url) if kind == "login.refused"]
+            assert refused == ["saml_wrong_request", "invalid_grant"]
+            assert desk.counted == ["saml_wrong_request"] * 3 + ["invalid_grant"] * 2
 
     run(scenario())
 

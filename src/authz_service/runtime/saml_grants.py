@@ -67,7 +67,7 @@ class SamlGrants:
             return await self._signed(trusted, claims, door, door.name.lower(), used, told["ends"], until)
         except Conflict as error:
             found = _invalid("the code was used already; log in again")
-            await logins.refuse(trusted, door.name.lower(), found)
+            await logins.refuse(trusted, door.name.lower(), found, what=used[0], peer=peer)
             raise found from error
 
     async def _for_assertion(self, trusted: Trusted, form: Mapping[str, str], peer: str) -> Granted:
@@ -90,7 +90,7 @@ class SamlGrants:
             return await self._signed(trusted, claims, Door.GATEWAY, BATCH, used, assertion.ends, until)
         except AuthzError as error:
             found = replayed() if isinstance(error, Conflict) else error
-            await logins.refuse(trusted, BATCH, found)
+            await logins.refuse(trusted, BATCH, found, what=signed.get("ID"), peer=peer)
             raise found from error
 
     async def _signed(

@@ -34,6 +34,9 @@ CODE_LIFE: Final = 60.0
 AT_ONCE: Final = 4
 """Messages that are read at once, in threads; others wait."""
 
+MOST_REFUSED: Final = 10_000
+"""Refusals that are told from new ones; of older ones there may be a second entry."""
+
 Verify = Callable[[Sequence[x509.Certificate]], Element]
 
 
@@ -67,6 +70,7 @@ class SamlLogins:
     """What the listener for browsers asks. `clock` is in seconds since the epoch.
 
     `count` takes the refusal of a message that nobody known has signed: where it came from, and the code.
+    `refused` are digests of what was refused lately, by entries.
     """
 
     config: Config
@@ -76,6 +80,7 @@ class SamlLogins:
     count: Callable[[str, str], None]
     pseudonym: Callable[[tuple[str, str]], str]
     clock: Callable[[], float] = time.time
+    refused: dict[str, None] = field(default_factory=dict)
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     def trusted(self, name: str) -> Trusted:
@@ -141,10 +146,20 @@ class SamlLogins:
             self.count(peer, error.code)
             raise
 
-    async def refuse(self, trusted: Trusted, door: str, error: AuthzError) -> None:
-        """Record that an assertion which the provider has signed was refused; raises what the store does."""
+    async def refuse(self, trusted: Trusted, door: str, error: AuthzError, *, what: str, peer: str) -> None:
+        """Record that what the provider, or we, have signed was refused; raises what the store does.
+
+        `what` tells it from others. Shown again it is counted: who has an old one could fill the record.
+        """
+        told = once("refused", trusted.settings.name, what, error.code)
+        if told in self.refused:
+            self.count(peer, error.code)
+            return
         data = {"provider": trusted.settings.name, "door": door, "code": error.code}
         await self.store.append(EntryDraft(Kind.LOGIN_REFUSED, data=data))
+        self.refused[told] = None
+        if len(self.refused) > MOST_REFUSED:
+            del self.refused[next(iter(self.refused))]
 
     def who(self, trusted: Trusted, claims: Mapping[str, Any], until: float) -> Caller:
         """Whom a token with these claims speaks for, read as the verifier will read it."""
@@ -199,7 +214,7 @@ class SamlLogins:
             )
         except AuthzError as error:
             found = replayed() if isinstance(error, Conflict) else error
-            await self.refuse(trusted, door.name.lower(), found)
+            await self.refuse(trusted, door.name.lower(), found, what=signed.get("ID"), peer=peer)
             raise found from error
         return self._code(trusted, login, claims, until=until, now=now)
 
