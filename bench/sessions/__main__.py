@@ -31,8 +31,9 @@ _NAMES = (SQLITE, POSTGRESQL)
 def main(sessions: int, databases: Sequence[str], folder: Path | None) -> None:
     """Fill a store on each database, ask it, print what took how long.
 
-    A million sessions take 15 GB and the better part of an hour for each database, once: what was recorded
-    when it is interrupted is there at the next time. Exits with 1 when the aim is missed: 200 ms at p95.
+    A million sessions take 8 to 12 GB and the better part of an hour for each database, once: what was
+    recorded when it is interrupted is there at the next time. Exits with 1 when the aim is missed: 200 ms at
+    p95.
     """
     place = folder or Path(tempfile.mkdtemp(prefix="authz-sessions-"))
     try:
