@@ -15,7 +15,8 @@ from authz_service.audit.entry import decode
 from authz_service.audit.retention import Retention
 from authz_service.core.forgetting import Order, PurgeRequest
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import HoldLimits
+from authz_service.core.limits import CountedBy, Demand, Quota, Rates
+from authz_service.core.ports import HoldLimits, SessionQuery
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
 from authz_service.store.verify_store import verify_store
@@ -85,6 +86,31 @@ def test_a_record_that_was_purged_is_fine(sealed: Any, make: Any, run: Any, with
 
     run(scenario())
     assert verify(sealed) == []
+
+
+def test_a_purged_session_counts_for_no_budget_any_more_and_the_record_is_fine(
+    sealed: Any, make: Any, run: Any
+) -> None:
+    shared = Demand((Quota(CountedBy.GROUP, "juniors", Rates(tokens_per_day=9)),))
+
+    async def begin(store: Any, session: str) -> None:
+        begun = make.received(session)
+        data = {**begun.data, "model": "m", "tokens": 1, "bytes": 2, "budgets": ["juniors"]}
+        await store.admit(shared, replace(begun, data=data))
+        await store.append(make.ended(session))
+
+    async def scenario() -> None:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            await begin(store, "old")
+            sealed.clock.time += 100 * DAY
+            await begin(store, "young")
+            await purge(sealed, store, Retention.PAYLOADS, 90)
+            await purge(sealed, store, Retention.ENTRIES, 90)
+            assert [s.id for s in (await store.sessions(SessionQuery())).items] == ["young"]
+
+    run(scenario())
+    assert verify(sealed) == []
+    assert len(read(sealed, "SELECT * FROM session_budgets")) == 1
 
 
 def test_a_record_that_a_person_was_erased_from_is_fine(sealed: Any, make: Any, run: Any) -> None:
