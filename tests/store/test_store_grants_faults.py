@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from tests.store.lossy import Loss, LossyPostgres, lossy
 
+from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.grants import GrantState
 from authz_service.core.holds import Approval, Stage
 from authz_service.core.ports import Granted, HoldLimits, Opened
@@ -100,3 +101,33 @@ def test_a_count_that_was_set_back_lets_nothing_more_through(
             assert isinstance(await store.open_hold(second, LIMITS), Opened)
 
     run(scenario())
+
+
+async def forged(store: Any, make: Any, grant: str) -> None:
+    """What no transaction of ours records."""
+    used = EntryDraft(Kind.GRANT_USED, "x1", {"grant": grant, "number": 9, "uses": 1})
+    released = EntryDraft(Kind.REQUEST_RELEASED, "x2", {"grant": grant}, {"body": b"{}"})
+    await store.append(make.received("x1"), used, make.received("x2"), released)
+    last = EntryDraft(Kind.GRANT_USED, "x2", {"grant": grant, "number": 10, "uses": 1})
+    await store.append(last)
+
+
+def test_verification_names_uses_that_nobody_agreed_to_and_releases_without_a_use(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> tuple[str, int]:
+        async with place.store(signer=KEY) as store:
+            grant = await proposed(store, make, approval=make.security, uses=1)
+            before = await store.last_sequence()
+            await forged(store, make, grant.id)
+            return str(grant.id), int(before)
+
+    grant, before = run(scenario())
+    with reading(place.url) as reader:
+        said = {f"{w.record}: {w.what}" for w in verify_store(reader, keys=[KEY.vkey], kept=()).wrong}
+    too_many = "has more uses than it was made for, or not all of them: entry"
+    assert f"grant {grant}: {too_many} {before + 2}" in said
+    assert f"entry {before + 2}: is a use of a grant, and no release follows it" in said
+    assert f"entry {before + 4}: is a release under a grant, and no use of it" in said
+    assert f"grant {grant}: has a last use that no release follows" in said
+    assert f"grant's use of entry {before + 2}: has an entry, and no row" in said

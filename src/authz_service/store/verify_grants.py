@@ -68,6 +68,8 @@ class GrantsCheck:
 
     def end(self) -> None:
         """Compare all rows; there may be no others."""
+        if self._using is not None:
+            self._say(f"grant {self._using[0]}", "has a last use that no release follows")
         known = {name: grant.row for name, grant in self._grants.items() if not grant.is_gone}
         self._compare(grants, "grant", "id", known)
         for table, what, said in ((grant_acts, "act", self._acts), (grant_uses, "use", self._uses)):
