@@ -49,7 +49,7 @@ def command(
     """Show requests, tokens and bytes by caller, group, API key, model or day; or what is left of each limit.
 
     For auditors and operators. Without limits in authz.yaml the tokens of models that say nothing of them
-    are not known. With --group a request counts in each group of its caller.
+    are not known. With --by group a request counts in each group of its caller.
 
     \b
       authz usage --by day --by model --since 7d
