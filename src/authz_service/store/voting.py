@@ -101,7 +101,7 @@ def refuse_decided(row: Row[Any], cast: Sequence[Vote], now: int) -> None:
             said = f"expired at {rfc3339(row.deadline)}"
             said += f" after its approval by {_names(cast)}" if row.state == HoldState.APPROVED.value else ""
         case HoldState.SUPERSEDED:
-            said = "was superseded by a newer request of the same caller"
+            said = "was superseded by a newer request of the same caller, or by a grant"
         case HoldState.KILLED:
             said = "was ended: an operator ended the request that it was for"
         case _ as never:
