@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from authz_service.runtime.gateway import Took
 from authz_service.servers.checkpoint_metrics import CheckpointMetrics
+from authz_service.servers.limit_metrics import LimitMetrics
 from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_metrics
 from authz_service.servers.notify_metrics import NotifyMetrics
 from authz_service.servers.probes import Health
@@ -36,6 +37,7 @@ def page(commits: Commits, took: Took | None = None) -> dict[str, Metric]:
         decisions=Counter({"allow": 3, "hold": 1}),
         masked=Counter({("answer", "EMAIL_ADDRESS"): 2}),
         took=took or Took(),
+        limited=Counter(),
         buffered=4096,
         waiting=SimpleNamespace(total=1, approved=7),
         recorder=SimpleNamespace(backlog=2),
@@ -47,6 +49,7 @@ def page(commits: Commits, took: Took | None = None) -> dict[str, Metric]:
     store: Any = SimpleNamespace(commits=commits, queued=5)
     collectors = (
         ExchangeMetrics(gateway),
+        LimitMetrics(gateway),
         RecordMetrics(store, "1.2.3"),
         CheckpointMetrics(checkpoints),
         NotifyMetrics(notifying),

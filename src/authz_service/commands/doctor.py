@@ -50,6 +50,7 @@ def command(
 
 def _findings(path: Path | None, data: DataDir, envoy_file: Path | None) -> Iterator[Finding]:
     from authz_service.commands import doctor_checks as checks
+    from authz_service.commands.doctor_certificates import check_certificates
     from authz_service.commands.doctor_clock import check_clock
     from authz_service.commands.doctor_issuers import check_issuers
     from authz_service.commands.doctor_record import check_record
@@ -77,6 +78,7 @@ def _findings(path: Path | None, data: DataDir, envoy_file: Path | None) -> Iter
     yield checks.Finding("configuration", checks.Status.OK, str(source))
     yield from checks.check_ports(config, data)
     yield from checks.check_envoy_file(config, data, template)
+    yield from check_certificates(config)
     yield from check_clock(config, data)
     yield from check_store(config, data)
     yield from check_record(config, data)
