@@ -214,11 +214,13 @@ class Driver:
             read = await self._answer.read(mail.data, is_last=mail.is_last)
             if isinstance(read, AnswerRead) and read.step.masked:
                 self._count_masked("answer", read.step.masked)
-            await self._handle(read)
-            if is_end_of_it:
-                self._has_read = True
-                took = self.gateway.took
-                (took.answer_end if mail.is_last else took.answer_start).add(perf_counter() - began)
+            try:
+                await self._handle(read)
+            finally:  # Envoy may end the stream as soon as it has the last piece
+                if is_end_of_it:
+                    self._has_read = True
+                    took = self.gateway.took
+                    (took.answer_end if mail.is_last else took.answer_start).add(perf_counter() - began)
 
     def _count_masked(self, side: str, masked: Mapping[str, int]) -> None:
         for entity, number in masked.items():
