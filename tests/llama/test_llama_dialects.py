@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
@@ -32,12 +33,15 @@ def events(stream: str) -> list[Any]:
     return [json.loads(line) for line in lines if line != "[DONE]"]
 
 
-def client(stack: Stack) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=stack.url, api_key=stack.token("alice", "staff"), max_retries=0)
+@pytest.fixture
+def client(stack: Stack) -> Iterator[anthropic.Anthropic]:
+    key = stack.token("alice", "staff")
+    with anthropic.Anthropic(base_url=stack.url, api_key=key, max_retries=0) as found:
+        yield found
 
 
-def test_anthropics_sdk_gets_a_whole_message_with_its_tokens(stack: Stack, tap: Tap) -> None:
-    answer = client(stack).messages.create(
+def test_anthropics_sdk_gets_a_whole_message_with_its_tokens(client: anthropic.Anthropic, tap: Tap) -> None:
+    answer = client.messages.create(
         model="llama",
         max_tokens=8,
         messages=[{"role": "user", "content": "Name a river"}],
@@ -47,8 +51,10 @@ def test_anthropics_sdk_gets_a_whole_message_with_its_tokens(stack: Stack, tap: 
     assert json.loads(of(tap, "/v1/messages", "Name a river").answer)["content"][0]["text"]
 
 
-def test_anthropics_sdk_gets_a_stream_that_is_that_of_the_model(stack: Stack, tap: Tap) -> None:
-    with client(stack).messages.stream(
+def test_anthropics_sdk_gets_a_stream_that_is_that_of_the_model(
+    client: anthropic.Anthropic, tap: Tap
+) -> None:
+    with client.messages.stream(
         model="llama",
         max_tokens=8,
         messages=[{"role": "user", "content": "Name a stone"}],
@@ -62,9 +68,9 @@ def test_anthropics_sdk_gets_a_stream_that_is_that_of_the_model(stack: Stack, ta
     assert said == "".join(deltas)
 
 
-def test_tokens_are_counted_of_what_the_model_would_read(stack: Stack, tap: Tap) -> None:
+def test_tokens_are_counted_of_what_the_model_would_read(client: anthropic.Anthropic, tap: Tap) -> None:
     said: Any = [{"role": "user", "content": "Count for jane@example.com"}]
-    counted = client(stack).messages.count_tokens(model="llama", messages=said)
+    counted = client.messages.count_tokens(model="llama", messages=said)
     assert counted.input_tokens > 0
     assert b"jane@example.com" not in of(tap, "/v1/messages/count_tokens", "Count for").body
 
