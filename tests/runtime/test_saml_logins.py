@@ -265,6 +265,20 @@ def test_a_code_is_good_once_for_its_command_for_a_minute(place: Place, run: Run
     run(scenario())
 
 
+def test_a_code_is_good_once_however_it_is_written(sqlite_url: str, run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with served(Place(sqlite_url), tmp_path) as desk:
+            begun = await desk.begin()
+            code = landing(await desk.post(desk.say(begun), begun))["code"]
+            assert (await desk.exchange(code, begun)).status_code == 200
+            other = code.replace("-", "+").replace("_", "/") + "=" * (-len(code) % 4)
+            assert other != code
+            answer = await desk.exchange(other, begun)
+            assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+    run(scenario())
+
+
 def test_what_is_signed_and_refused_is_on_record_by_name_and_the_command_hears_why(
     place: Place, run: Run, tmp_path: Path
 ) -> None:

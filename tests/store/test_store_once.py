@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import create_engine, select
@@ -12,8 +13,10 @@ from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.used_once import once
 from authz_service.errors import Conflict
 from authz_service.keys.log_key import LogKey
+from authz_service.store.once_rows import use_once
 from authz_service.store.record_reader import reading
 from authz_service.store.schema import entries, used_once
+from authz_service.store.transaction import Transaction
 from authz_service.store.verify_store import verify_store
 
 KEY = LogKey.create("example.com/log")
@@ -121,3 +124,41 @@ def test_rows_that_somebody_takes_out_changes_or_puts_in_are_found(place: Any, r
             (f"used once {other}", "has a row, and no entry"),
         ]
     )
+
+
+def test_what_two_entries_used_is_found_though_the_rows_fit(place: Any, run: Any) -> None:
+    digest = once("assertion", "one")
+
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            await store.use_once(entry(place.clock.time + 60, "one"))
+            engine = create_engine(place.url)
+            with engine.begin() as connection:
+                connection.execute(used_once.delete())
+            engine.dispose()
+            await store.use_once(entry(place.clock.time + 60, "one"))
+
+    run(scenario())
+    assert wrong(place) == [(f"used once {digest}", "was used by entry 1, and by entry 2")]
+
+
+def test_what_was_forgotten_long_after_its_time_may_be_used_again(place: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            await store.use_once(entry(place.clock.time + 60, "one"))
+            place.clock.time += 361
+            await store.use_once(entry(place.clock.time + 60, "other"))
+            await store.use_once(entry(place.clock.time + 60, "one"))
+
+    run(scenario())
+    assert wrong(place) == []
+
+
+def test_a_replay_is_refused_before_anything_is_changed() -> None:
+    found = SimpleNamespace(first=lambda: ("d",), rowcount=0)
+    connection = SimpleNamespace(execute=lambda *_: found)
+    ledger = SimpleNamespace(now=0, flush=lambda _connection: None)
+    transaction = Transaction(cast("Any", connection), cast("Any", ledger), cast("Any", str))
+    with pytest.raises(Conflict):
+        use_once(transaction, entry(60.0, "one"))
+    assert transaction.changes == 0  # else all that is committed with it is done again, one by one

@@ -19,10 +19,10 @@ def use_once(transaction: Transaction, entry: EntryDraft) -> None:
     used, until = entry.data[USED], entry.data[UNTIL]
     if not isinstance(used, list) or not isinstance(until, int):
         raise ValueError("the entry does not say what it uses, or until when")
-    transaction.change(delete(used_once).where(used_once.c.until <= transaction.now - SPARE))
     digests = [str(digest) for digest in used]
     if transaction.read(select(used_once.c.digest).where(used_once.c.digest.in_(digests))).first():
         raise Conflict("this was used already", code="already_used")
+    transaction.change(delete(used_once).where(used_once.c.until <= transaction.now - SPARE))
     recorded = transaction.record(entry)
     rows = [{"digest": each, "until": until * 1_000_000, "seq": recorded.last} for each in digests]
     transaction.change(insert(used_once), rows)

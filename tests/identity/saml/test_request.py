@@ -48,6 +48,19 @@ def test_nobody_else_opens_or_makes_one() -> None:
         assert caught.value.code == "saml_unsolicited"
 
 
+def test_a_sealed_text_is_opened_in_one_writing_alone() -> None:
+    for length in range(20, 23):
+        content = b"\xff" * length
+        text = BOX.seal("code corp", content)
+        while not set("-_") & set(text):
+            text = BOX.seal("code corp", content)
+        assert BOX.open("code corp", text) == content
+        plain = text.replace("-", "+").replace("_", "/")
+        loose = text[:-1] + chr(ord(text[-1]) + 1)  # with bits that no byte has
+        for other in (plain, text + "=" * (-len(text) % 4 or 4), text + "\n", loose):
+            assert BOX.open("code corp", other) is None, (text, other)
+
+
 def test_after_ten_minutes_it_is_too_late() -> None:
     identifier = request_id(BOX, "corp", LOGIN)
     assert opened(BOX, "corp", identifier, now=NOW + LIFE - 1) == LOGIN

@@ -41,6 +41,8 @@ class Box:
         """What was sealed; None for anything else."""
         try:
             sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            if base64.urlsafe_b64encode(sealed).rstrip(b"=") != text.encode():
+                return None  # another writing of the same: what was used is known by its text
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], purpose.encode())
         except (InvalidTag, binascii.Error, ValueError):
             return None
