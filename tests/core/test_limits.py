@@ -92,6 +92,42 @@ def test_a_request_that_people_decide_is_counted_when_it_comes(
     assert isinstance(opening, OpenHold)
 
 
+def test_what_the_rules_deny_is_admitted_before_its_body_is_on_record_and_counts_for_no_tokens(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    quota = Quota(CountedBy.GROUP, "juniors", Rates(recorded_bytes_per_day=5))
+    denied = replace(judged(Effect.DENY), demand=replace(DEMAND, quotas=(quota,), size=2))
+    (admit,) = commands_of(request_of_alice, BodyRead(b"{}"), denied)
+    assert isinstance(admit, Admit)
+    assert (admit.demand.tokens, admit.demand.size) == (0, 2)
+    said = admit.first.data
+    assert (said["tokens"], said["bytes"], said["budgets"]) == (0, 2, ["juniors"])
+    record, reply = commands_of(request_of_alice, BodyRead(b"{}"), denied, ADMITTED)
+    drafts = drafts_of([record])
+    assert list(drafts) == [Kind.REQUEST_DECIDED, Kind.REQUEST_REFUSED, Kind.EXCHANGE_ENDED]
+    assert drafts[Kind.REQUEST_DECIDED].payloads["body"] == b"redacted"
+    assert drafts[Kind.EXCHANGE_ENDED].data["tokens"] == 0
+    assert isinstance(reply, Reply)
+    assert reply.error.status == 403
+
+
+@pytest.mark.parametrize("effect", list(Effect))
+def test_of_what_a_limit_refuses_no_body_is_kept_whatever_the_rules_said(
+    request_of_alice: Request, judged: Judged, effect: Effect
+) -> None:
+    exchange = Exchange(request_of_alice, keeps_originals=True)
+    exchange.handle(BodyRead(b"{}"))
+    asked = limited(judged, effect)
+    assert asked.inspection is not None
+    masked = replace(asked, inspection=replace(asked.inspection, masked={"X": 1}))
+    exchange.handle(masked)
+    record, reply = exchange.handle(AdmissionAnswered(REACHED))
+    kept = {name for draft in drafts_of([record]).values() for name in draft.payloads}
+    assert kept == {"caller", "headers"}
+    assert isinstance(reply, Reply)
+    assert reply.error.status == 429
+
+
 def test_a_limit_that_is_reached_ends_it_on_record_and_uses_nothing(
     request_of_alice: Request, judged: Judged
 ) -> None:

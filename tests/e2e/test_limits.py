@@ -71,6 +71,20 @@ def test_a_third_request_in_a_minute_is_refused_as_openai_would_and_on_record(st
     assert not [name for name in free.headers if "ratelimit" in name]
 
 
+def test_what_the_rules_deny_fills_the_record_no_faster_than_limits_permit(stack: Stack) -> None:
+    body = chat("the words of somebody whom nobody lets in")
+    answers = [stack.post(body, "two", subject="wim") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [403, 403, 429]
+    denied, refused = (
+        {event["kind"]: event["data"] for event in stack.session(answer.headers["x-authz-session"])["events"]}
+        for answer in (answers[0], answers[2])
+    )
+    assert "request.decided" in denied
+    assert (denied["request.received"]["tokens"], denied["request.received"]["bytes"] > 50) == (0, True)
+    assert refused["request.refused"]["limit"] == "caller.requests_per_minute"
+    assert "request.decided" not in refused
+
+
 def test_an_sdk_that_retries_gets_through_when_its_other_request_has_ended(stack: Stack) -> None:
     gate = stack.upstream.gate()
     stack.upstream.answer_with(Answer(steps=(gate, *completion("slow").steps)))

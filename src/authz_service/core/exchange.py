@@ -13,7 +13,8 @@
 Where a rule may hold answers, JUDGING and FORWARDED lead over SEEKING: the answer may be there already, and
 the whole of one that comes is kept back until it is judged as a whole.
 
-Where limits count a request, it is ADMITTING first, between JUDGING and what comes of its decision.
+Where limits count a request, it is ADMITTING first, between JUDGING and what comes of its decision, a
+refusal too.
 
 What holds in every state: nothing is forwarded without a `Record` (or a `Consume`, which records)
 before it in the same list, or the word of an `OpenHold` that a grant covers it, which is recorded with the
@@ -225,8 +226,6 @@ class Exchange:
             case RequestJudged(decision=decision):
                 if self._keeps_originals:
                     self._keep_original(_before_masking(state.body, event))
-                if decision.effect is Effect.DENY:
-                    return self._deny(state.body, event)
                 if decision.effect is Effect.ALLOW and self.request.caller.expires_at <= event.now:
                     # Rules that hold no more: nobody approved it, and it may have waited for hours.
                     reply = replies.refused(_expired(), session=self.request.session)
@@ -239,7 +238,12 @@ class Exchange:
                 raise self._illegal(event)
 
     def _admit(self, state: Judging, judged: RequestJudged, demand: Demand) -> list[Command]:
-        """Limits count it by the very entry that it begins with."""
+        """Limits count it by the very entry that it begins with.
+
+        What the rules deny too, since its body goes on record; the model will count no tokens of it.
+        """
+        if judged.decision.effect is Effect.DENY:
+            demand = replace(demand, prompt=0, answer=0)
         self.state = Admitting(state.body, judged, state.previous)
         received = self._received(
             size=len(state.body), model=judged.model, tokens=demand.tokens, budgets=demand.budgets
@@ -264,12 +268,15 @@ class Exchange:
         limit = f"{reached.by.value}.{reached.what}"
         code, status = reply.error.code, reply.error.status
         self.is_recorded = True
+        self._original = None  # nothing of its body is kept, or limits would not bound what is on record
         received = self._received(size=len(state.body), model=state.judged.model, tokens=0)
         refused = entries.refused(self.request, code=code, status=status, limit=limit)
         ended = entries.ended(self.request, "limited")
         return self._close(Record((received, refused, ended)), reply)
 
     def _go_on(self, body: bytes, judged: RequestJudged, previous: str | None) -> list[Command]:
+        if judged.decision.effect is Effect.DENY:
+            return self._deny(body, judged)
         if judged.holds_answers:
             return self._seek(body, judged, previous)
         return self._allow_or_hold(body, judged, previous=previous)
