@@ -41,7 +41,7 @@ class Heads:
     def committed(self) -> None:
         """What was signed last is in the database now."""
         if self._signed is not None:
-            self._believed = self._signed
+            self._believed, self._signed = self._signed, None
 
     def believe(self, head: Head) -> None:
         """Take a head as it is: one from before there was a key, or that somebody answers for."""
@@ -52,6 +52,7 @@ class Heads:
 
         A replica's head is verified; that of this process is known. An empty record needs no signature.
         """
+        self._signed = None  # what was signed before this transaction was committed, or never is
         if self._signer is None or found == self._believed:
             return
         why = self._doubt(self._signer, found, signature)
