@@ -36,6 +36,7 @@ REVISIONS = (
     "0013",
     "0014",
     "0015",
+    "0016",
 )
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
@@ -150,6 +151,8 @@ session_budgets = Table(
     # Of groups, as the configuration calls it; and the number of a session that counts for it.
     Column("budget", String, primary_key=True),
     Column("session", BigInteger, primary_key=True, autoincrement=False),
+    # Purges and verification go by the session.
+    Index("session_budgets_session", "session"),
     sqlite_with_rowid=False,
 )
 
