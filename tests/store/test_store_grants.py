@@ -499,3 +499,51 @@ def test_lists_are_filtered_and_paged(place: Any, make: Any, run: Any) -> None:
             assert await ids(states=(GrantState.EXPIRED,)) == [proposed.id, active.id]
 
     run(scenario())
+
+
+@pytest.mark.parametrize("how", ["edited", "rejected", "expired"])
+def test_a_proposal_gets_no_more_votes_when_its_hold_is_no_longer_what_was_agreed_to(
+    how: str, place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            hold = await hold_of(store, make, approvals=(TWO,))
+            by = {name: make.maker(name, approvals=(TWO,)) for name in ("rita", "rob")}
+            terms = make.terms(approvals=(TWO,))
+            place.clock.time += 10
+            first = await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=by["rita"])
+            if how == "edited":
+                await edits(store, hold, StageRef("two", 0))
+            elif how == "rejected":
+                await store.vote(make.ballot(hold, "carol", Verdict.REJECT), LIMITS)
+            else:
+                place.clock.time += 595  # the hold's 600 seconds are over, the proposal's are not
+            with pytest.raises(Conflict) as refused:
+                await store.approve_grant(first.id, digest=first.digest, by=by["rob"])
+            assert refused.value.code == {"edited": "hold_revised"}.get(how, f"hold_{how}")
+            assert (await store.grant(first.id)).state is GrantState.PROPOSED
+        verified(place)
+
+    run(scenario())
+
+
+def test_an_edit_that_waits_is_not_thrown_away_for_a_grant(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            hold = await hold_of(store, make, "drop")
+            await edits(store, hold, StageRef("security", 0))
+            other = await hold_of(store, make, "other", session="s8")
+            await store.propose_grant(other.id, terms=make.terms(), shown=other.digest, by=make.maker())
+            opening = await asks(store, make, "drop", session="s9")
+            assert isinstance(opening, Attached)
+            assert opening.hold.id == hold.id
+            assert (await store.hold(hold.id)).state is HoldState.PENDING
+        verified(place)
+
+    run(scenario())
+
+
+async def edits(store: Any, hold: Any, stage: StageRef) -> None:
+    carol = ("https://issuer.example", "carol")
+    revision = Revision(hold.digest, b"show", {}, (stage,))
+    await store.act(ActDraft(hold.id, ActKind.EDIT, carol, carol, "carol", "", "", revision), LIMITS)

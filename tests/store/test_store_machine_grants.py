@@ -185,6 +185,7 @@ class Grants(RuleBasedStateMachine):
         if not self.seen:
             return
         grant = self.run(self.store.grant(list(self.seen)[-1 - number % len(self.seen)]))
+        hold = self.run(self.store.hold(grant.hold))
         digest = grant.digest if is_right else "0" * 64
         by = self.make.maker(who, approvals=grant.terms.approvals)
         try:
@@ -193,7 +194,8 @@ class Grants(RuleBasedStateMachine):
             return
         assert is_right
         assert grant.state is GrantState.PROPOSED
-        assert who != self.run(self.store.hold(grant.hold)).caller.subject
+        assert hold.state in (HoldState.PENDING, HoldState.APPROVED, HoldState.RELEASED)
+        assert who != hold.caller.subject
         self.took(made, who, grant.terms)
 
     def took(self, made: Grant, who: str, terms: Terms) -> None:

@@ -41,7 +41,7 @@ from authz_service.store.hold_rows import (
     stage_text,
 )
 from authz_service.store.hold_rows import state_at as hold_state_at
-from authz_service.store.loading import hold_with_id, load_acts
+from authz_service.store.loading import hold_with_id, is_revised
 from authz_service.store.schema import grants
 from authz_service.store.spending import change_grant, grant_for
 from authz_service.store.transaction import Transaction
@@ -61,9 +61,13 @@ def propose(
     before = done_before(transaction, hold.id, kind=VOTE, digest=digest_of(text), by=by)
     if before is not None:
         return read_grant(transaction, before)
-    _require_source(transaction, hold, shown)
+    _require_source(transaction, hold)
+    if shown != hold.digest:
+        message = "the request is not the one that you were shown; look at the hold again"
+        raise Conflict(message, code="digest_changed")
     _require_end(transaction, terms)
     row = _same_terms(transaction, hold.id, text) or _proposed(transaction, hold, terms, by, new_id)
+    _require_proposed(transaction, row)
     return _vote(transaction, row, hold, by, new_id)
 
 
@@ -78,11 +82,13 @@ def approve(transaction: Transaction, grant_id: str, *, digest: str, by: Maker, 
     before = done_before(transaction, hold.id, kind=VOTE, digest=digest, by=by)
     if before is not None:
         return read_grant(transaction, before)
+    _require_proposed(transaction, row)
+    _require_source(transaction, hold)
     return _vote(transaction, row, hold, by, new_id)
 
 
-def _require_source(transaction: Transaction, hold: Row[Any], shown: str) -> None:
-    """Raise `Conflict` where this hold does not say to what kind of request somebody would agree."""
+def _require_source(transaction: Transaction, hold: Row[Any]) -> None:
+    """Raise `Conflict` where this hold does not say (any more) to what kind of request somebody agrees."""
     state = hold_state_at(hold, transaction.now)
     if state not in _MADE_FROM:
         message = f"hold {hold.id} is {state.value}: a grant is made from one that pends or was approved"
@@ -90,15 +96,19 @@ def _require_source(transaction: Transaction, hold: Row[Any], shown: str) -> Non
     detail = json.loads(hold.detail)
     if "answer" in detail:
         raise Conflict("a grant lets requests through; here an answer waits", code="answer_waits")
-    if any(act.revised is not None for act in load_acts(transaction, hold.id)):
+    if is_revised(transaction, hold.id):
         message = "a grant lets requests through as they come; this one was edited or answered"
         raise Conflict(message, code="hold_revised")
     if read_traits(detail.get("traits")) is None:
         message = "the kind of this request is not on record, so no grant can be made from it"
         raise Conflict(message, code="hold_without_traits")
-    if shown != hold.digest:
-        message = "the request is not the one that you were shown; look at the hold again"
-        raise Conflict(message, code="digest_changed")
+
+
+def _require_proposed(transaction: Transaction, row: Row[Any]) -> None:
+    state = state_at(row, transaction.now)
+    refuse_ended(row, state, said_of(transaction, row.id))
+    if state is GrantState.ACTIVE:
+        raise Conflict(f"grant {row.id} has its votes and is in force", code="grant_active")
 
 
 def _require_end(transaction: Transaction, terms: Terms) -> None:
@@ -143,10 +153,7 @@ def _proposed(transaction: Transaction, hold: Row[Any], terms: Terms, by: Maker,
 
 
 def _vote(transaction: Transaction, row: Row[Any], hold: Row[Any], by: Maker, new_id: NewId) -> Grant:
-    said, state = said_of(transaction, row.id), state_at(row, transaction.now)
-    refuse_ended(row, state, said)
-    if state is GrantState.ACTIVE:
-        raise Conflict(f"grant {row.id} has its votes and is in force", code="grant_active")
+    said = said_of(transaction, row.id)
     act = Act(new_id("vote"), VOTE, by, _counted(transaction, row, said, by))
     now = transaction.now
     vote = Vote(act.id, by.person, Verdict.APPROVE, "", seconds(now), tuple(act.counts_for))

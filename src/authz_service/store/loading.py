@@ -140,6 +140,11 @@ def load_acts(reader: Reader, hold_id: str) -> Sequence[Act]:
     return [read_act(row) for row in reader.read_beside(_ACTS, {"hold": hold_id})]
 
 
+def is_revised(reader: Reader, hold_id: str) -> bool:
+    """Whether a reviewer has edited or answered what waits there."""
+    return any(act.revised is not None for act in load_acts(reader, hold_id))
+
+
 def find_act(reader: Reader, hold_id: str, person: tuple[str, str], key: str) -> Row[Any] | None:
     """The row of what this person did to the hold with an idempotency key."""
     same = (

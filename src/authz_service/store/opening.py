@@ -36,7 +36,7 @@ from authz_service.store.hold_rows import (
     state_at,
 )
 from authz_service.store.hold_rows import approvals_document as document
-from authz_service.store.loading import summary_of
+from authz_service.store.loading import is_revised, summary_of
 from authz_service.store.schema import IS_OPEN, holds
 from authz_service.store.spending import grant_for, held_by, spend
 from authz_service.store.transaction import Transaction
@@ -57,13 +57,14 @@ def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) ->
     if found is not None and state is HoldState.REJECTED and found.deadline > transaction.now:
         transaction.record(*draft.entries)
         return AlreadyRejected(summary_of(transaction, found))
+    is_waiting = found is not None and state is HoldState.PENDING and is_there
     held = held_by(draft)
     grant = None if held is None else grant_for(transaction, held)
-    if grant is not None:
+    if grant is not None and not (found is not None and is_waiting and is_revised(transaction, found.id)):
         if found is not None and HoldState(found.state) in OPEN:
             _end(transaction, found, by=grant.id)
         return spend(transaction, grant, draft)
-    if found is not None and state is HoldState.PENDING and is_there:
+    if found is not None and is_waiting:
         return _attach(transaction, found, session=draft.session, entries=draft.entries)
     to_end = found if found is not None and HoldState(found.state) in OPEN else None
     if _pending(transaction, draft, but=to_end) >= limits.pending_per_caller:
