@@ -14,6 +14,8 @@ Faults = Callable[[str], list[tuple[int, int, str]]]
 LOGIN = 'login: {url: "https://login.example.com/", listen: {address: "127.0.0.1:8444"}}\n'
 CORP = 'name: corp, entity_id: "https://idp.example.com", metadata: corp.xml, audience: llm-gateway'
 
+TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+
 
 def identity(*providers: str, more: str = "") -> str:
     """The section with these providers."""
@@ -38,6 +40,7 @@ def test_everything_can_be_said(load: Callable[[str], Loaded], smallest: str) ->
         "subject: uid, groups: memberOf, groups_cut: 0, groups_without_slash: true, person: mail,"
         " lifetime: 8h, signed_by: federation.pem, batch: {scope: urn:scope, owner: manager}"
     )
+    assert SamlProvider("", "", "", "").name_format.endswith(":persistent")
     url = CORP.replace("corp.xml", '"https://idp.example.com/metadata?appid=1"')
     (provider,) = load(smallest + identity(f"{url}, {more}") + LOGIN).config.identity.saml
     assert provider.metadata == "https://idp.example.com/metadata?appid=1"
@@ -45,6 +48,22 @@ def test_everything_can_be_said(load: Callable[[str], Loaded], smallest: str) ->
     assert (provider.groups_cut, provider.groups_without_slash, provider.lifetime) == (0, True, 28_800.0)
     assert provider.signed_by == Path("/etc/authz/federation.pem")
     assert provider.batch == SamlBatch("urn:scope", "manager")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("persistent", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"),
+        ("email", "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"),
+        ("unspecified", "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"),
+        ("urn:example:name", "urn:example:name"),
+    ],
+)
+def test_one_format_of_names_counts(
+    said: str, meant: str, load: Callable[[str], Loaded], smallest: str
+) -> None:
+    (provider,) = load(smallest + identity(f'{CORP}, name_format: "{said}"') + LOGIN).config.identity.saml
+    assert provider.name_format == meant
 
 
 def test_rules_name_whose_groups_they_mean_with_two_providers(faults: Faults, smallest: str) -> None:
@@ -70,6 +89,11 @@ def test_rules_name_whose_groups_they_mean_with_two_providers(faults: Faults, sm
         (identity(CORP.replace(", metadata: corp.xml", "")) + LOGIN, "metadata is missing"),
         (identity(CORP.replace("llm-gateway", "authz-review")) + LOGIN, "tokens have one use"),
         (identity(f"{CORP}, lifetime: 13h") + LOGIN, "must be from"),
+        (identity(f"{CORP}, name_format: transient") + LOGIN, "another at each login"),
+        (identity(f'{CORP}, name_format: "{TRANSIENT}"') + LOGIN, "another at each login"),
+        (identity(f"{CORP}, name_format: mail") + LOGIN, "persistent, email, unspecified or a URI"),
+        (identity(f"{CORP}, subject: uid, name_format: email") + LOGIN, "means nothing beside subject"),
+        (identity(f"{CORP}, batch: {{}}") + LOGIN, "needs person"),
         (identity(f"{CORP}, role: x") + LOGIN, "unknown key 'role'"),
         (identity(f"{CORP}, batch: {{scopes: x}}") + LOGIN, "unknown key 'scopes'"),
         (identity(CORP, more=", embedded: true") + LOGIN, "embedded_votes: true"),

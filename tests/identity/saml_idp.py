@@ -22,6 +22,7 @@ from signxml.signer import XMLSigner
 
 ENTITY = "https://idp.example.com/saml"
 SIGN_ON = "https://idp.example.com/sso"
+PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 EMAIL = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
@@ -107,7 +108,7 @@ class Say:
     id: str = "_a1"
     issuer: str = ENTITY
     subject: str = "alice@example.com"
-    format: str = EMAIL
+    format: str = PERSISTENT
     attributes: Mapping[str, Sequence[str]] = field(
         default_factory=lambda: {"groups": ("staff", "reviewers")}
     )

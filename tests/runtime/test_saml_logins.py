@@ -14,7 +14,7 @@ import httpx
 import pytest
 from lxml import etree
 from sqlalchemy import create_engine, select
-from tests.identity.saml_idp import Say, asked, metadata, posted, response, sign, signer
+from tests.identity.saml_idp import EMAIL, PERSISTENT, Say, asked, metadata, posted, response, sign, signer
 from tests.runtime.saml_desk import PROVIDER, SAML2, SamlDesk, claims, config_of, desk_of, landing
 from tests.store.conftest import Place
 
@@ -95,6 +95,27 @@ def test_a_login_ends_with_a_token_for_its_door_alone(place: Place, run: Run, tm
             assert (caller.groups, caller.groups_complete) == (("staff", "reviewers"), True)
             assert caller.scope is None
             assert desk.counted == []
+
+    run(scenario())
+
+
+def test_one_person_is_one_whatever_name_format_they_ask_for(
+    sqlite_url: str, run: Run, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with served(Place(sqlite_url), tmp_path, provider="lifetime: 1h") as desk:
+            begun = await desk.begin()
+            policy = asked(begun.answer.headers["location"]).find("{*}NameIDPolicy")
+            assert policy.get("Format") == PERSISTENT
+            landed = landing(await desk.post(desk.say(begun, format=EMAIL), begun))
+            assert landed["error"] == "access_denied"
+            assert record(sqlite_url)[-1][1]["code"] == "saml_wrong_name_format"
+            assert claims(await desk.log_in("review"))["sub"] == "alice@example.com"
+        async with served(Place(sqlite_url), tmp_path, provider="subject: mail") as desk:
+            begun = await desk.begin()
+            assert asked(begun.answer.headers["location"]).find("{*}NameIDPolicy") is None
+            names = [claims(await desk.log_in("review", format=each))["sub"] for each in (EMAIL, PERSISTENT)]
+            assert names == ["Alice@Example.com"] * 2
 
     run(scenario())
 

@@ -154,7 +154,8 @@ class SamlProvider:
     """An identity provider whose assertions become tokens of ours, for `lifetime` seconds at most.
 
     `metadata` is a file or an https URL, `signed_by` a PEM file with the certificate that must have signed
-    it. `subject`, `groups` and `person` are names of attributes; without `subject` the NameID names people.
+    it. `subject`, `groups` and `person` are names of attributes; without `subject` the NameID does, if
+    it is of `name_format`: whoever edits a request, which nobody signs, may have another name by another.
     """
 
     name: str
@@ -163,6 +164,7 @@ class SamlProvider:
     audience: str
     signed_by: Path | None = None
     subject: str | None = None
+    name_format: str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
     groups: str = "groups"
     groups_cut: int = 100
     groups_without_slash: bool = False

@@ -14,6 +14,12 @@ from authz_service.config.tree import Node, Scalar
 
 _NAME: Final = scalars.word(r"[a-z0-9][a-z0-9-]{0,31}", "1 to 32 small letters, digits and '-'")
 _HOUR: Final = 3600.0
+_FORMATS: Final = {
+    "persistent": "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
+    "email": "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
+    "unspecified": "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified",
+}
+_TRANSIENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 
 def read_saml(identity: Section, base: Path) -> tuple[SamlProvider, ...]:
@@ -57,6 +63,7 @@ def _read_provider(section: Section, base: Path) -> SamlProvider:
         signed_by=section.optional("signed_by", file_path(base), default.signed_by),
         audience=section.required("audience", scalars.line, ""),
         subject=section.optional("subject", scalars.line, default.subject),
+        name_format=section.optional("name_format", _name_format, default.name_format),
         groups=section.optional("groups", scalars.line, default.groups),
         groups_cut=section.optional("groups_cut", scalars.whole_number(0, 10_000), default.groups_cut),
         groups_without_slash=section.optional("groups_without_slash", scalars.boolean, False),
@@ -64,6 +71,12 @@ def _read_provider(section: Section, base: Path) -> SamlProvider:
         lifetime=section.optional("lifetime", scalars.duration(60, 12 * _HOUR), default.lifetime),
         batch=_read_batch(section.section("batch")),
     )
+    if provider.subject is not None and section.has("name_format"):
+        section.refuse_value("name_format", "means nothing beside subject: the NameID is not read then")
+    if provider.batch is not None and provider.person is None:
+        section.refuse_value(
+            "batch", "needs person: the owner of a batch client is compared with the person who votes"
+        )
     section.close()
     return provider
 
@@ -78,6 +91,15 @@ def _read_batch(section: Section | None) -> SamlBatch | None:
     )
     section.close()
     return batch
+
+
+def _name_format(node: Node) -> str:
+    value = scalars.line(node)
+    if value in ("transient", _TRANSIENT):
+        raise Refused("such a name is another at each login: one person would be several")
+    if value not in _FORMATS and ":" not in value:
+        raise Refused(f"must be {', '.join(_FORMATS)} or a URI, found {shortened(value)}")
+    return _FORMATS.get(value, value)
 
 
 def _metadata(base: Path) -> Read[str]:

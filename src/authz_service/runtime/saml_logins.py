@@ -95,13 +95,14 @@ class SamlLogins:
         trusted = self.trusted(name)
         metadata = await trusted.source.current()
         identifier = request_id(self.box, name, login)
-        own = trusted.own
+        own, settings = trusted.own, trusted.settings
         return sign_on_url(
             metadata.sign_on,
             identifier,
             entity_id=own.entity_id,
             consumer=own.consumer,
             now=self.clock(),
+            name_format=settings.name_format if settings.subject is None else None,
         )
 
     async def answer(self, name: str, response: str, *, peer: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.identity.saml_idp import EMAIL, PERSISTENT
 
 from authz_service.config.model import SamlBatch, SamlProvider
 from authz_service.errors import Unauthenticated
@@ -14,7 +15,7 @@ from authz_service.identity.saml.person import TRANSIENT, claims_of_person, clai
 
 PROVIDER = SamlProvider("corp", "https://idp.example.com", "corp.xml", "llm-gateway")
 ASSERTION = Assertion(
-    "_a", "alice", UNSPECIFIED, 0.0, None, {"groups": ("staff",), "mail": ("a@example.com",)}
+    "_a", "alice", PERSISTENT, 0.0, None, {"groups": ("staff",), "mail": ("a@example.com",)}
 )
 
 
@@ -44,6 +45,22 @@ def test_a_name_that_is_another_at_each_login_is_refused_unless_an_attribute_nam
         claims_of_person(passing, PROVIDER)
     assert caught.value.code == "saml_transient_subject"
     assert claims_of_person(passing, replace(PROVIDER, subject="mail"))["sub"] == "a@example.com"
+
+
+@pytest.mark.parametrize("wanted", [PERSISTENT, EMAIL, UNSPECIFIED])
+def test_a_name_of_any_other_format_than_the_one_is_refused_unless_an_attribute_names_people(
+    wanted: str,
+) -> None:
+    settings = replace(PROVIDER, name_format=wanted)
+    for found in (PERSISTENT, EMAIL, UNSPECIFIED, "urn:x"):
+        assertion = replace(ASSERTION, format=found)
+        if found == wanted:
+            assert claims_of_person(assertion, settings)["sub"] == "alice"
+            continue
+        with pytest.raises(Unauthenticated) as caught:
+            claims_of_person(assertion, settings)
+        assert caught.value.code == "saml_wrong_name_format"
+        assert claims_of_person(assertion, replace(settings, subject="mail"))["sub"] == "a@example.com"
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,13 @@ def test_the_browser_brings_a_request_that_says_where_to_answer(sign_on: str) ->
     assert (request.get("ID"), request.get("IssueInstant")) == ("_id", "2027-01-15T08:00:00Z")
     assert (request.get("Destination"), request.get("AssertionConsumerServiceURL")) == (sign_on, consumer)
     assert request.findtext("{*}Issuer") == us
+    assert request.find("{*}NameIDPolicy") is None
+
+
+def test_a_request_asks_for_the_only_format_of_names_that_counts() -> None:
+    url = sign_on_url("https://x", "_id", entity_id="us", consumer="there", now=NOW, name_format="urn:a")
+    policy = asked(url).find("{*}NameIDPolicy")
+    assert (policy.get("Format"), policy.get("AllowCreate")) == ("urn:a", "true")
 
 
 def test_a_short_secret_is_none() -> None:

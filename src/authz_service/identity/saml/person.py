@@ -22,7 +22,7 @@ def claims_of_person(assertion: Assertion, provider: SamlProvider) -> dict[str, 
     """`sub`, `groups` (left out where the provider says nothing of them) and `person`.
 
     Raises `Unauthenticated` for names that could be mistaken, and for a subject that is another at each
-    login: one person would be several, and could approve their own requests.
+    login or for another format: one person would be several, and could approve their own requests.
     """
     claims: dict[str, Any] = {"sub": _subject(assertion, provider)}
     if provider.groups in assertion.attributes:
@@ -57,6 +57,9 @@ def _subject(assertion: Assertion, provider: SamlProvider) -> str:
     if assertion.format == TRANSIENT:
         what = "names its subject by a NameID that is another at each login; set subject to an attribute"
         raise refused(what, "saml_transient_subject")
+    if assertion.format != provider.name_format:
+        what = f"names its subject by a NameID of another format than {provider.name_format!r} (name_format)"
+        raise refused(what, "saml_wrong_name_format")
     return _name(assertion.subject, "NameID")
 
 

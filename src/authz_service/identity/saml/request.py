@@ -71,8 +71,19 @@ def opened(box: Box, provider: str, identifier: str, *, now: float) -> Login:
     return Login(_DOORS[door], _HOSTS[host], port, state, challenge, float(ends))
 
 
-def sign_on_url(sign_on: str, identifier: str, *, entity_id: str, consumer: str, now: float) -> str:
-    """The provider's address with an AuthnRequest (SAML core 3.4.1) by the HTTP-Redirect binding (3.4)."""
+def sign_on_url(
+    sign_on: str,
+    identifier: str,
+    *,
+    entity_id: str,
+    consumer: str,
+    now: float,
+    name_format: str | None = None,
+) -> str:
+    """The provider's address with an AuthnRequest (SAML core 3.4.1) by the HTTP-Redirect binding (3.4).
+
+    `name_format` asks for a NameID. The browser can change all of it, so whoever reads the answer checks.
+    """
     root = etree.Element(tag(PROTOCOL, "AuthnRequest"), nsmap={"samlp": PROTOCOL, "saml": ASSERTION})
     root.set("ID", identifier)
     root.set("Version", "2.0")
@@ -81,6 +92,8 @@ def sign_on_url(sign_on: str, identifier: str, *, entity_id: str, consumer: str,
     root.set("AssertionConsumerServiceURL", consumer)
     root.set("ProtocolBinding", POST)
     etree.SubElement(root, tag(ASSERTION, "Issuer")).text = entity_id
+    if name_format is not None:
+        etree.SubElement(root, tag(PROTOCOL, "NameIDPolicy"), Format=name_format, AllowCreate="true")
     deflating = zlib.compressobj(wbits=-15)  # raw DEFLATE, without zlib's header
     packed = deflating.compress(etree.tostring(root)) + deflating.flush()
     joint = "&" if "?" in sign_on else "?"
