@@ -186,15 +186,15 @@ async def judge_held(
 ) -> AnswerJudged:
     """What the rules of `now` say to an answer that was approved; raises what the pipe does.
 
-    Under other rules than those that it was held by it is read and masked again, and so is a reviewer's
-    answer, whatever rules that was written under. Only then are the values restored that `inspection`, of
-    the request that came with this exchange, has placeholders for.
+    Under other rules than those that it was held by it is read and masked again, and so is what a reviewer
+    made of it or wrote in its place, whatever rules that was written under. Only then are the values restored
+    that `inspection`, of the request that came with this exchange, has placeholders for.
     """
     head = hold.answer
     if head is None:
         raise ValueError("a hold of a request has no answer to judge")
     step = AnswerStep(release=hold.forward, found=hold.findings, masked={}, is_last=True)
-    if hold.is_response or hold.policy != rules.policy.digest:
+    if hold.revisions or hold.policy != rules.policy.digest:
         pipe = _pipe(rules, route, inspection, status=head.status, headers=head.headers, restores=False)
         step = await threads.run(
             lambda: _merged(pipe.feed(hold.forward), pipe.finish()), size=len(hold.forward)

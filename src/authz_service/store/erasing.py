@@ -36,7 +36,6 @@ from authz_service.store.transaction import Reader, Transaction
 SESSIONS_AT_ONCE = 50
 SAID = (votes, hold_acts, grant_acts)
 """What people say of holds, and of grants that are made from them."""
-NOBODY = identity_text(("erased", ""))
 
 
 def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasure:
@@ -163,16 +162,23 @@ def take_votes(transaction: Transaction, erasure: Erasure) -> tuple[int, int]:
 
 def _take_from(transaction: Transaction, erasure: Erasure, table: Table) -> tuple[int, int]:
     pairs = transaction.read(select(table.c.voter, table.c.account).distinct()).all()
-    theirs = [p for p in pairs if erasure.subjects & _pseudonyms(transaction, [p]) and p.voter != NOBODY]
+    theirs = [p for p in pairs if erasure.subjects & _pseudonyms(transaction, [p])]
     count = gone = 0
     for pair in theirs:
         is_theirs = (table.c.voter == pair.voter) & (table.c.account == pair.account)
         for row in transaction.read(select(table.c.seq, table.c.detail).where(is_theirs)).all():
             detail = json.dumps({**json.loads(row.detail), "name": ""})
-            wiped = {"voter": NOBODY, "account": NOBODY, "detail": detail}
+            nobody = _nobody(row.seq)
+            wiped = {"voter": nobody, "account": nobody, "detail": detail}
             count += transaction.change(update(table).where(table.c.seq == row.seq).values(wiped))
             gone += _take_voter(transaction, row.seq)
     return count, gone
+
+
+def _nobody(sequence: int) -> str:
+    """Who said what this entry has, once that is nobody's: another for each, or two whose idempotency key was
+    the same would be one who used it twice."""
+    return identity_text((f"erased:{sequence}", ""))
 
 
 def _take_voter(transaction: Transaction, sequence: int) -> int:
