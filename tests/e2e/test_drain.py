@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from tests.e2e.faults import RESTART, assert_goes_on, stop_service, until_gone
-from tests.e2e.people import chat
-from tests.e2e.plain import HELLO, data_of, kinds, on_record, staff
+from tests.e2e.people import approve, chat, hold_of
+from tests.e2e.plain import HELLO, contractor, data_of, kinds, on_record, staff
 from tests.e2e.raw_client import RawClient
 from tests.e2e.stack import Stack
 from tests.e2e.upstream_answers import SSE_TYPE, Answer, stream
@@ -58,3 +58,18 @@ def test_a_caller_whom_the_model_keeps_waiting_is_told_to_come_again(stack: Stac
     assert data_of(on_record(stack, reply.session), "exchange.ended")["outcome"] == "stopped"
     until_gone(stopped)
     assert_goes_on(stack)
+
+
+def test_who_waits_with_more_than_envoy_can_send_again_is_told_to_come_again(stack: Stack) -> None:
+    body = json.dumps(chat("x " * 50_000)).encode()
+    with contractor(stack, "lou").asking(body) as client:
+        hold = hold_of(stack, "lou")
+        stopped = stop_service(stack)
+        reply = client.reply()
+    assert reply.refusal == (409, "approval_pending")
+    assert reply.header("x-should-retry") == "true"
+    until_gone(stopped)
+    assert_goes_on(stack)
+    approve(stack, hold_of(stack, "lou", waiting=0))
+    assert contractor(stack, "lou").ask(body).status == 200
+    assert on_record(stack, reply.session)["hold"] == hold["id"]

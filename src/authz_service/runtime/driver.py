@@ -36,6 +36,7 @@ from authz_service.core.events import (
     AnswerFailed,
     AnswerFound,
     AnswerRead,
+    BodyRead,
     CallerLeft,
     Event,
     HoldAnswered,
@@ -105,6 +106,10 @@ def _unlimited(_size: int) -> None:
     """Where nobody counts what is kept in memory."""
 
 
+SENT_AGAIN_BY_ENVOY = 60 * 1024
+"""Bytes of a request's body that Envoy can send to another process; it keeps 64 KiB of what it has sent."""
+
+
 class LetGo(Exception):
     """The exchange waits for people, and this process stops: it is to be resumed, and has no end yet."""
 
@@ -134,6 +139,7 @@ class Driver:
     _ending: asyncio.Task[None] | None = None
     _began: float = 0.0
     _has_read: bool = False
+    _can_be_sent_again: bool = True
 
     async def run(self, first: Event) -> None:
         """Handle `first`, then what comes into the mailbox, until the exchange is closed.
@@ -142,6 +148,7 @@ class Driver:
         """
         session = self.exchange.request.session
         self.gateway.running[session] = self.end
+        self._can_be_sent_again = not isinstance(first, BodyRead) or len(first.body) <= SENT_AGAIN_BY_ENVOY
         self._began = perf_counter()
         try:
             await self._handle(first)
@@ -200,9 +207,9 @@ class Driver:
 
     async def _handle_mail(self, mail: Mail) -> None:
         if isinstance(mail, ServiceStops):
-            if self.exchange.can_be_resumed:
+            if self.exchange.can_be_resumed and self._can_be_sent_again:
                 raise LetGo
-            await self._handle(WaitElapsed())  # the model has answered; the same request attaches to that
+            await self._handle(WaitElapsed())  # the caller sends it again, which attaches to what waits
             return
         if isinstance(mail, CallerLeft):
             self.caller_left()  # the stream is about to be cancelled: no time to wait for the store
