@@ -88,6 +88,8 @@ class Gateway:
     is_stopping: bool = False
     usage_asked: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One caller at a time asks what they used: it may read many sessions, and whoever wants may ask."""
+    usage_asking: set[str] = field(default_factory=set)
+    """The pseudonyms of those who ask that, or wait to: each once."""
     openings: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     request_threads: Threads = field(default_factory=Threads)
     answer_threads: Threads = field(default_factory=Threads)

@@ -138,7 +138,7 @@ class ProcessServer:
         if isinstance(first, BodyRead) and incoming.method == "GET":
             reply = await own_reply(self._gateway, incoming.sealed.caller, incoming.method, incoming.path)
             if reply is not None:
-                await stream.immediate(reply.status, {"content-type": "application/json"}, reply.body)
+                await stream.immediate(reply.status, reply.headers, reply.body)
                 return past, None
         return past, first
 

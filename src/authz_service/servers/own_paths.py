@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -25,6 +26,7 @@ class OwnReply:
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
 
 
 async def own_reply(gateway: Gateway, caller: Caller, method: str, path: str) -> OwnReply | None:
@@ -39,9 +41,10 @@ async def own_reply(gateway: Gateway, caller: Caller, method: str, path: str) ->
         if method == "GET" and path == OWN_USAGE:
             return OwnReply(200, await own_usage(gateway, caller))
     except AuthzError as error:
-        return OwnReply(
+        reply = OwnReply(
             error.status, error_shape(path).error_body(ApiError(error.status, error.code, str(error)))
         )
+        return replace(reply, headers={**reply.headers, "retry-after": "1"}) if error.status == 429 else reply
     return None
 
 

@@ -9,6 +9,7 @@ import orjson
 from authz_service.audit.entry import rfc3339
 from authz_service.core.limits import DAY, quotas_of
 from authz_service.core.usage import Dimension, Left, Usage, UsageQuery
+from authz_service.errors import TooMany
 from authz_service.runtime.gateway import Gateway
 from authz_service.view.caller import Caller
 
@@ -18,10 +19,22 @@ OWN_USAGE = "/.well-known/authz/usage"
 async def own_usage(gateway: Gateway, caller: Caller) -> bytes:
     """JSON: what the caller used in the last 24 hours, and what is left of each limit of theirs.
 
-    Models' limits are not among them: what is used of these, others have used too.
+    Models' limits are not among them: what is used of these, others have used too. Raises `TooMany` while
+    the same caller's question before is not answered, so that nobody keeps others waiting with a crowd.
     """
-    now = await gateway.store.now()
     pseudonym = gateway.pseudonym(caller.identity)
+    if pseudonym in gateway.usage_asking:
+        message = "You have asked this already, and the answer is under way; ask again when it is there."
+        raise TooMany(message, code="already_asked")
+    gateway.usage_asking.add(pseudonym)
+    try:
+        return await _own_usage(gateway, caller, pseudonym)
+    finally:
+        gateway.usage_asking.discard(pseudonym)
+
+
+async def _own_usage(gateway: Gateway, caller: Caller, pseudonym: str) -> bytes:
+    now = await gateway.store.now()
     query = UsageQuery((Dimension.CALLER,), now - DAY, pseudonym=pseudonym, most=1)
     quotas = quotas_of(gateway.rules.config.limits.rates, caller, pseudonym)
     async with gateway.usage_asked:
