@@ -468,6 +468,10 @@ class LiveRoles:
         """The stages whose condition names this person."""
         return self._service.loaded.roles.stages_for(person, hold)
 
+    def stage_reads(self, hold: HoldSummary) -> frozenset[str]:
+        """What the conditions of all its stages look at."""
+        return self._service.loaded.roles.stage_reads(hold)
+
 
 async def _begin(store: Store, loaded: Loaded, part: Part, first: Sequence[EntryDraft]) -> None:
     recovered = await store.recover()

@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 
 from authz_service.config.read import Loaded
+from authz_service.core.grant_terms import Wanted, require_same_voters, terms_from
+from authz_service.core.grants import Traits
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef
 from authz_service.core.ports import Hold, HoldState
+from authz_service.errors import Conflict
 from authz_service.view.caller import Caller
 
 Load = Callable[[str], Loaded]
@@ -181,3 +184,27 @@ def test_break_glass_is_for_whom_the_file_names_and_never_for_a_service(
     assert glass.may_break_glass(person)
     assert not glass.may_break_glass(replace(person, scope=()))
     assert not glass.may_break_glass(replace(person, groups_complete=False))
+
+
+def test_what_stages_look_at_is_told_escalations_included(loaded: Loaded) -> None:
+    above = Escalation("findings.PRIVATE_KEY.count > 0 || person.subject == 'boss'", 60.0)
+    rule = Stage("request.rule == 'contractors' && 'security' in person.groups", 1, 60.0, above)
+    caller = Stage("'team-a' in caller.groups", 1, 60.0)
+    assert loaded.roles.stage_reads(held(Approval("one", (rule,)), Approval("two", (caller,)))) == {
+        "caller.groups",
+        "findings.PRIVATE_KEY",
+        "person.groups",
+        "person.subject",
+        "request.rule",
+    }
+
+
+def test_a_stage_that_cannot_be_read_any_more_makes_no_grant(loaded: Loaded) -> None:
+    wanted = Wanted("", (), (), "", False, 1, 2_000_000_000)
+    hold = replace(
+        held(Approval("old", (Stage("findings.GONE.count > 0", 1, 60.0),))),
+        traits=Traits(("contractors",), (), (), "a" * 64),
+    )
+    with pytest.raises(Conflict) as refused:
+        require_same_voters(terms_from(hold, wanted), hold, loaded.roles.stage_reads(hold))
+    assert refused.value.code == "voters_differ"

@@ -96,7 +96,7 @@ class People:
 
 
 class GroupRoles:
-    """A stage's condition is the name of a group."""
+    """A stage's condition is the name of a group, and what else it reads."""
 
     def is_reviewer(self, person: Caller) -> bool:
         return "reviewers" in person.groups
@@ -121,8 +121,12 @@ class GroupRoles:
             StageRef(approval.name, index)
             for approval in hold.approvals
             for index, stage in enumerate(approval.stages)
-            if stage.reviewers in person.groups
+            if stage.reviewers.split()[0] in person.groups
         )
+
+    def stage_reads(self, hold: HoldSummary) -> frozenset[str]:
+        stages = [stage for approval in hold.approvals for stage in approval.stages]
+        return frozenset(word for stage in stages for word in stage.reviewers.split()[1:])
 
 
 class MemoryStore:

@@ -19,8 +19,9 @@ from authz_api.v1.grants_pb2_grpc import GrantServiceStub
 from authz_cli.client import code_of
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
-from authz_service.core.grants import Traits
-from authz_service.core.holds import Approval
+from authz_service.core.grant_terms import Wanted, terms_from
+from authz_service.core.grants import Maker, Traits
+from authz_service.core.holds import Approval, Stage, StageRef
 from authz_service.core.ports import Granted, HoldDraft, HoldLimits
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_grants import GrantReview
@@ -244,3 +245,38 @@ def test_filters_are_checked(served: tuple[SqlStore, GrantServiceStub]) -> None:
     assert refused(api.ApproveGrant, request, "rita")[1] == "grant_not_found"
     endless = pb.CreateGrantRequest(hold="hld_0", digest=DIGEST, uses=1)
     assert refused(api.CreateGrant, endless, "rita")[1] == "grant_terms"
+
+
+@pytest.mark.parametrize(
+    ("reads", "more", "instead"),
+    [
+        ("findings.JWT", {}, None),
+        ("caller.groups", {"group": "contractors"}, {}),
+        ("request.rule", {}, {"rules": ["contractors"]}),
+        ("request.rule", {"rules": ["tools"]}, {"rules": ["contractors"]}),
+    ],
+)
+def test_there_is_no_grant_for_requests_on_which_others_would_vote(
+    reads: str,
+    more: dict[str, Any],
+    instead: dict[str, Any] | None,
+    thread: LoopThread,
+    served: tuple[SqlStore, GrantServiceStub],
+) -> None:
+    store, api = served
+    approval = Approval("security", (Stage(f"security {reads}", 2, 1800.0),))
+    thread.run(store.open_hold(replace(draft(0), approvals=(approval,)), HoldLimits()))
+    differ = (grpc.StatusCode.FAILED_PRECONDITION, "voters_differ")
+    assert refused(api.CreateGrant, wish(**more), "rita") == differ
+    assert api.ListGrants(pb.ListGrantsRequest(), metadata=as_("rita")).grants == []
+    if instead is not None:
+        assert api.CreateGrant(wish(**instead), metadata=as_("rita")).grant.id
+
+    hold = thread.run(store.summaries(["hld_0"]))["hld_0"]
+    until = int(NOW) + 3600
+    wanted = Wanted(more.get("group", ""), tuple(more.get("rules", ())), (), "", False, 2, until)
+    rita = (PEOPLE["rita"].issuer, "rita")
+    by = Maker(rita, rita, "Rita", (StageRef("security", 0),))
+    made = thread.run(store.propose_grant("hld_0", terms=terms_from(hold, wanted), shown=DIGEST, by=by))
+    vote = pb.ApproveGrantRequest(id=made.id, digest=made.digest)
+    assert refused(api.ApproveGrant, vote, "rob") == differ

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from authz_service.core.grant_terms import ANYTHING
 from authz_service.core.holds import Stage, StageRef
 from authz_service.core.people import is_service_account
 from authz_service.core.ports import HoldSummary
@@ -93,12 +94,28 @@ class FileRoles:
             if self._stage_names(text, facts)
         )
 
-    def _stage_names(self, text: str, facts: StageFacts) -> bool:
+    def stage_reads(self, hold: HoldSummary) -> frozenset[str]:
+        """What the conditions of a hold's stages look at, as `Condition.reads` has it, escalated or not.
+
+        A condition that cannot be read any more may have looked at anything.
+        """
+        tests = [
+            self._test_of(text)
+            for approval in hold.approvals
+            for stage in approval.stages
+            for _, text in _conditions_of(StageRef(approval.name, 0), stage)
+        ]
+        return frozenset[str]().union(*(ANYTHING if test is None else test.reads for test in tests))
+
+    def _test_of(self, text: str) -> StageTest | None:
         if text not in self._stages:
             if len(self._stages) >= _KEPT:
                 self._stages.clear()
             self._stages[text] = self._compiled(text)
-        test = self._stages[text]
+        return self._stages[text]
+
+    def _stage_names(self, text: str, facts: StageFacts) -> bool:
+        test = self._test_of(text)
         return test is not None and test.names(facts)
 
     def _compiled(self, text: str) -> StageTest | None:
@@ -135,6 +152,7 @@ class StageTest:
     """One condition over a person and what waits for them."""
 
     def __init__(self, compiler: Compiler, condition: Condition) -> None:
+        self.reads = condition.reads
         self._conditions: Conditions[StageFacts] = compiler.stages([condition])
         self._needs_persons_groups = depends_on_groups(condition, "person")
         self._needs_callers_groups = depends_on_groups(condition, "caller")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 from authz_service.core.grants import MOST_USES, Beneficiary, OneCaller, OneGroup, Terms
 from authz_service.core.ports import HoldSummary
 from authz_service.errors import Conflict, Unreadable
+
+ANYTHING: Final = frozenset({"caller.*", "findings.*", "request.rule"})
+"""What a condition may read that nobody can read any more, as far as grants ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,31 @@ def terms_from(hold: HoldSummary, wanted: Wanted) -> Terms:
         uses=wanted.uses,
         until=wanted.until,
     )
+
+
+def require_same_voters(terms: Terms, hold: HoldSummary, reads: Collection[str]) -> None:
+    """Raises `Conflict` where these terms cover requests on which other people than on the hold would vote.
+
+    `reads` is what the conditions of the hold's stages look at, as `Condition.reads` has it.
+    """
+    if any(name.startswith("findings.") for name in reads):
+        message = (
+            "who votes on this hold depends on what was found in it (`findings` in a stage's condition), and"
+            " in another request something else is found: no grant can be made from it; vote on each hold"
+        )
+        raise Conflict(message, code="voters_differ")
+    if isinstance(terms.beneficiary, OneGroup) and any(name.startswith("caller.") for name in reads):
+        message = (
+            "who votes on this hold depends on its caller (`caller` in a stage's condition): a grant that is"
+            " made from it is for that caller, not for a group"
+        )
+        raise Conflict(message, code="voters_differ")
+    if "request.rule" in reads and terms.rules != (hold.rule,):
+        message = (
+            "who votes on this hold depends on its rule (`request.rule` in a stage's condition): a grant that"
+            f" is made from it is for that rule alone, {hold.rule}"
+        )
+        raise Conflict(message, code="voters_differ")
 
 
 def _beneficiary(hold: HoldSummary, group: str) -> Beneficiary:

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import grants_pb2 as pb
 from authz_api.v1.grants_pb2_grpc import GrantServiceServicer
-from authz_service.core.grant_terms import terms_from
+from authz_service.core.grant_terms import require_same_voters, terms_from
 from authz_service.core.grants import Grant, GrantStore, Maker
 from authz_service.core.holds import Approval
 from authz_service.core.ports import HoldSummary, Store
@@ -46,6 +46,7 @@ class GrantReview(GrantServiceServicer):
             hold = standing.visible((await self.store.summaries([request.hold])).get(request.hold))
             by = _voter(standing, hold, request.reason, request.idempotency_key)
             terms = terms_from(hold, asked)
+            require_same_voters(terms, hold, standing.roles.stage_reads(hold))
             made = await self.store.propose_grant(hold.id, terms=terms, shown=request.digest, by=by)
             return pb.CreateGrantResponse(grant=self._message(made, standing, hold), as_of=await self._now())
 
@@ -58,6 +59,7 @@ class GrantReview(GrantServiceServicer):
             read_digest(request.digest)
             grant, hold = await self._visible(standing, request.id)
             by = _voter(standing, hold, request.reason, request.idempotency_key)
+            require_same_voters(grant.terms, hold, standing.roles.stage_reads(hold))
             made = await self.store.approve_grant(grant.id, digest=request.digest, by=by)
             return pb.ApproveGrantResponse(grant=self._message(made, standing, hold), as_of=await self._now())
 

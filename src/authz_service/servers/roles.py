@@ -43,6 +43,10 @@ class Roles(Protocol):
         """The stages of a hold whose condition names this person, open or not."""
         ...
 
+    def stage_reads(self, hold: HoldSummary) -> frozenset[str]:
+        """What the conditions of all stages of a hold look at: `findings.JWT`, `caller.groups`."""
+        ...
+
 
 Held = TypeVar("Held", bound=HoldSummary)
 
