@@ -249,28 +249,62 @@ def test_an_approval_that_the_store_could_not_be_asked_about_is_passed_on_later(
     asyncio.run(whole())
 
 
-def test_one_hold_whose_bytes_were_altered_keeps_no_other_from_its_turn() -> None:
-    class Damaged(Holds):
-        async def holds_now(self, holds: Collection[str]) -> HoldsNow:
-            if "hold_0" in holds:
-                raise Unavailable("damaged", code=DAMAGED)
-            return await super().holds_now(holds)
+class Spoilt(Holds):
+    """`hold_0` cannot be read."""
 
+    code = DAMAGED
+    asked = 0
+
+    def _require_readable(self, holds: Collection[str]) -> None:
+        if "hold_0" in holds:
+            self.asked += 1
+            raise Unavailable("cannot be opened", code=self.code)
+
+    async def summaries(self, holds: Collection[str]) -> dict[str, Hold]:
+        self._require_readable(holds)
+        return await super().summaries(holds)
+
+
+@pytest.mark.parametrize("state", [HoldState.APPROVED, HoldState.REJECTED])
+@pytest.mark.parametrize("code", [DAMAGED, "wrong_master_key"])
+def test_a_hold_that_cannot_be_read_keeps_no_other_from_its_turn_or_end(code: str, state: HoldState) -> None:
     async def whole() -> None:
-        holds = Damaged()
+        holds = Spoilt()
+        holds.code = code
         waiting = Waiting(holds, Pace(lambda: 500.0))
         loop = asyncio.get_running_loop()
         told: list[asyncio.Future[WatchEvent]] = [loop.create_future() for _ in range(4)]
         for number, one in enumerate(told):
             waiting.watch(f"hold_{number}", one.set_result, seconds=60.0)
+        holds.become(state)
+        following = asyncio.create_task(waiting.run())
+        wanted = HoldApproved if state is HoldState.APPROVED else HoldEnded
+        try:
+            async with asyncio.timeout(20):
+                assert {type(event) for event in await asyncio.gather(*told[1:])} == {wanted}
+        finally:
+            following.cancel()
+        assert not told[0].done()
+
+    asyncio.run(whole())
+
+
+def test_a_hold_that_cannot_be_read_is_asked_about_no_more_once_nobody_waits_for_it() -> None:
+    async def whole() -> None:
+        holds = Spoilt()
+        waiting = Waiting(holds, Pace(lambda: 500.0))
+        watch = waiting.watch("hold_0", lambda _: None, seconds=60.0)
         holds.become(HoldState.APPROVED)
         following = asyncio.create_task(waiting.run())
         try:
             async with asyncio.timeout(20):
-                assert {type(event) for event in await asyncio.gather(*told[1:])} == {HoldApproved}
+                while not holds.asked:
+                    await asyncio.sleep(0.001)
+                waiting.leave(watch)
+                while waiting.approved:
+                    await asyncio.sleep(0.001)
         finally:
             following.cancel()
-        assert not told[0].done()
 
     asyncio.run(whole())
 

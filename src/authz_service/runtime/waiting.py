@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
-from authz_service.core.ports import DAMAGED, HoldChange, HoldsNow, HoldState, HoldSummary
+from authz_service.core.ports import HoldChange, HoldsNow, HoldState, HoldSummary
 from authz_service.errors import AuthzError
 from authz_service.runtime.mailbox import ServiceStops
 from authz_service.runtime.pacing import Pace
@@ -29,6 +29,9 @@ READ_AT_ONCE = 32
 
 KILL_SECONDS = 5.0
 """How long who waits for a hold that an operator ended is left to the order that says so to them."""
+
+AWAY = "store_unavailable"
+"""The code of an error that is nothing of the hold's that was asked about."""
 
 _OPEN = (HoldState.PENDING, HoldState.APPROVED)
 
@@ -183,7 +186,19 @@ class Waiting:
                 self._has_approved.set()
 
     async def _tell_ended(self, holds: Sequence[str]) -> None:
-        for hold in (await self.store.summaries(holds)).values() if holds else ():
+        """Tell who waits for these; one that cannot be read is looked at again, and keeps no other back."""
+        try:
+            found = await self.store.summaries(holds) if holds else {}
+        except AuthzError as error:
+            if error.code == AWAY:
+                raise
+            if len(holds) == 1:
+                self._dirty |= self._lines.keys() & holds
+                return
+            for one in holds:
+                await self._tell_ended([one])
+            return
+        for hold in found.values():
             self._end(hold)
 
     async def _release_on(self) -> None:
@@ -215,8 +230,8 @@ class Waiting:
         try:
             found = await self.store.holds_now(holds)
         except AuthzError as error:
-            if len(holds) == 1 or error.code != DAMAGED:
-                return holds
+            if error.code == AWAY or len(holds) == 1:
+                return [hold for hold in holds if hold in self._lines]
             return [failed for hold in holds for failed in await self._pass_on([hold])]
         for hold in found.holds.values():
             line = self._lines.get(hold.id)
