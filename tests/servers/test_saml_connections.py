@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from tests.e2e.stack import free_port
+from tests.identity.saml_idp import signer
+from tests.servers.test_saml_tls import shown, write
 
-from authz_service.config.model import LoginListener
+from authz_service.config.model import LoginListener, Tls
 from authz_service.servers.saml_http import SamlListener
 
 ASK = b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -31,6 +35,11 @@ class Clients:
         writer.write(sent)
         return reader, writer
 
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self._port}"
+
     async def close(self) -> None:
         for writer in self._writers:
             writer.close()
@@ -39,11 +48,11 @@ class Clients:
 
 
 @asynccontextmanager
-async def served(**limits: Any) -> AsyncIterator[Clients]:
+async def served(tls: Tls | None = None, **limits: Any) -> AsyncIterator[Clients]:
     """A listener that knows no provider."""
     port = free_port()
     nothing = cast("Any", None)
-    listener = LoginListener("http://127.0.0.1", "127.0.0.1", port)
+    listener = LoginListener("http://127.0.0.1", "127.0.0.1", port, tls)
     clients = Clients(port)
     try:
         async with asyncio.timeout(LONGEST), SamlListener(listener, nothing, **limits).serve():
@@ -96,6 +105,44 @@ def test_beyond_so_many_connections_one_is_closed_until_another_ends() -> None:
             kept[0][1].close()
             while not await is_answered((await clients.open(ASK))[0]):
                 await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+
+
+def test_connections_without_a_handshake_count_among_the_most(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with served(write(tmp_path, signer(), signer()), most=3, patience=LONGEST * 2) as clients:
+            opened = [await clients.open() for _ in range(12)]
+            assert [await is_ended(reader) for reader, _ in opened[3:]] == [True] * 9
+            assert not any(reader.at_eof() for reader, _ in opened[:3])
+            opened[0][1].close()
+            found = None
+            while found is None:
+                with suppress(OSError):
+                    found = await shown(clients.address)
+            assert found == signer().certificate
+
+    asyncio.run(scenario())
+
+
+def test_who_begins_no_handshake_or_none_that_is_one_is_ended(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with served(write(tmp_path, signer(), signer()), patience=0.3) as clients:
+            for sent in (b"", b"\x16\x03\x01", ASK):
+                reader, _ = await clients.open(sent)
+                with suppress(ConnectionResetError):
+                    await asyncio.wait_for(reader.read(), LONGEST)
+                assert reader.at_eof() or reader.exception() is not None
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("sent", [b"", ASK])
+def test_a_stop_waits_for_no_handshake(sent: bytes, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with served(write(tmp_path, signer(), signer()), patience=LONGEST * 2) as clients:
+            await clients.open(sent)
+            assert await shown(clients.address) == signer().certificate
 
     asyncio.run(scenario())
 

@@ -16,6 +16,7 @@ from tests.identity.saml_idp import Signer, signer
 from authz_service.config.model import LoginListener, Tls
 from authz_service.errors import Misconfigured
 from authz_service.servers.saml_http import SamlListener
+from authz_service.servers.saml_tls import context_of, follow
 
 
 def write(folder: Path, cert: Signer | None = None, key: Signer | None = None) -> Tls:
@@ -72,6 +73,39 @@ def test_a_new_certificate_takes_no_restart_and_half_of_one_changes_nothing(tmp_
             await until_shown(address, three)
 
     asyncio.run(scenario())
+
+
+def test_files_that_change_while_they_are_taken_are_looked_at_again(tmp_path: Path) -> None:
+    one, two = signer("one"), signer("two")
+
+    async def scenario() -> None:
+        tls = write(tmp_path, one, one)
+        context = Failing(context_of(tls))
+        following = asyncio.create_task(follow(tls, cast("Any", context), every=0.01))
+        await asyncio.sleep(0)  # it has looked once
+        write(tmp_path, two, two)
+        async with asyncio.timeout(20):
+            while not context.loaded:
+                assert not following.done()
+                await asyncio.sleep(0.01)
+        following.cancel()
+
+    asyncio.run(scenario())
+
+
+class Failing:
+    """A context that takes nothing the first time, as if the key had been replaced meanwhile."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self.failed, self.loaded = asyncio.Event(), 0
+
+    def load_cert_chain(self, *files: Any, **more: Any) -> None:
+        if not self.failed.is_set():
+            self.failed.set()
+            raise ssl.SSLError("key values mismatch")
+        self._context.load_cert_chain(*files, **more)
+        self.loaded += 1
 
 
 def test_tls_before_1_2_is_refused(tmp_path: Path) -> None:

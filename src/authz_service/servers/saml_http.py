@@ -8,7 +8,6 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,7 +21,7 @@ from authz_service.identity.saml.request import LIFE, LONGEST_STATE, Login
 from authz_service.identity.saml.tokens import Door
 from authz_service.runtime.saml_grants import ASSERTION, CODE, SamlGrants, challenge_of
 from authz_service.runtime.saml_logins import Refused, SamlLogins
-from authz_service.servers.saml_connections import MOST, PATIENCE, Connections, listening
+from authz_service.servers.saml_connections import MOST, PATIENCE, Connections
 from authz_service.servers.saml_tls import EVERY, context_of, follow
 
 LARGEST_BODY: Final = 256 * 1024
@@ -79,9 +78,9 @@ class SamlListener:
             runner = self._runner(connections)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            accepted = partial(connections.accepted, cast("web.Server", runner.server))
+            server = cast("web.Server", runner.server)
             try:
-                accepting = listening(accepted, listener.host, listener.port, context)
+                accepting = connections.listening(server, listener.host, listener.port, context)
                 address = await stack.enter_async_context(accepting)
             except OSError as error:
                 message = f"cannot listen on {listener.host}:{listener.port}: {error.strerror}"

@@ -32,6 +32,7 @@ def context_of(tls: Tls) -> ssl.SSLContext:
 async def follow(tls: Tls, context: ssl.SSLContext, *, every: float = EVERY) -> None:
     """Give new connections what the files have, whenever that is good, until cancelled."""
     known = _version(tls)
+    bad: object = None  # what was said of already
     while True:
         await asyncio.sleep(every)
         found = _version(tls)
@@ -39,12 +40,15 @@ async def follow(tls: Tls, context: ssl.SSLContext, *, every: float = EVERY) -> 
             continue
         try:
             context_of(tls)  # first on its own: half of a new pair must not replace half of the old
-        except Misconfigured as error:
-            log.warning("tls.certificate_kept", section="login.listen", reason=str(error))
-        else:
             context.load_cert_chain(tls.cert, tls.key, password=b"")
+        except (Misconfigured, OSError, ValueError) as error:  # also when the files changed in between
+            if found != bad:
+                why = str(error) if isinstance(error, Misconfigured) else type(error).__name__
+                log.warning("tls.certificate_kept", section="login.listen", reason=why)
+            bad = found
+        else:
             log.info("tls.certificate_taken", section="login.listen")
-        known = found
+            known, bad = found, None
 
 
 def _version(tls: Tls) -> object:
