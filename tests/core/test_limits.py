@@ -231,7 +231,22 @@ def test_the_budgets_of_groups_are_counted_under_their_names() -> None:
     assert (demand.budgets, demand.size) == (("all",), 11)
     unsure = demand_of((both, other), replace(ALICE, groups_complete=False), "p", "llama", view())
     assert unsure is not None
-    assert unsure.budgets == ("all", "young")
+    assert unsure.budgets == ("all",)
+    assert unsure.quotas == (*demand.quotas, Quota(CountedBy.CALLER, "p", Rates(tokens_per_day=7)))
+
+
+def test_whose_groups_may_be_missing_uses_up_no_budget_of_a_group_that_the_token_does_not_name() -> None:
+    limits = (
+        limit(CountedBy.CALLER, tokens_per_day=5, concurrent=2),
+        Limit(CountedBy.GROUP, Rates(tokens_per_day=9, requests_per_minute=3), frozenset({"a"}), "one"),
+        Limit(CountedBy.GROUP, Rates(requests_per_minute=4), frozenset({"b"}), "two"),
+    )
+    stranger = replace(ALICE, groups=(), groups_complete=False)
+    demand = demand_of(limits, stranger, "p", "llama", view())
+    assert demand is not None
+    own = Rates(requests_per_minute=3, tokens_per_day=5, concurrent=2)
+    assert demand.quotas == (Quota(CountedBy.CALLER, "p", own),)
+    assert demand.budgets == ()
 
 
 def test_the_entry_that_it_begins_with_says_what_it_counts_for_and_the_end_what_is_on_record(

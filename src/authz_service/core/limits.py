@@ -163,7 +163,8 @@ def quotas_of(
 ) -> tuple[Quota, ...]:
     """All that a caller's requests count for, those to `model` if one is named.
 
-    Whose groups may be incomplete is taken for a member of every group.
+    Whose groups may be incomplete is taken for a member of every group, but uses up the budgets of those
+    alone that the token names: of the others they have the rates for themselves.
     """
     names = {CountedBy.CALLER: pseudonym}
     if model:
@@ -172,9 +173,11 @@ def quotas_of(
         names[CountedBy.KEY] = str(caller.claims["key"])
     found: dict[tuple[CountedBy, str], Rates] = {}
     for limit in (*limits, *_of_scope(caller)):
-        name = limit.name or names.get(limit.by)
+        by, name = limit.by, limit.name or names.get(limit.by)
         if name is not None and _is_meant(limit, caller, model):
-            key = limit.by, name
+            if by is CountedBy.GROUP and limit.only and limit.only.isdisjoint(caller.groups):
+                by, name = CountedBy.CALLER, pseudonym
+            key = by, name
             found[key] = found.get(key, Rates()).with_also(limit.rates)
     return tuple(Quota(by, name, rates) for (by, name), rates in found.items())
 
