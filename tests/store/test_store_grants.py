@@ -547,3 +547,40 @@ async def edits(store: Any, hold: Any, stage: StageRef) -> None:
     carol = ("https://issuer.example", "carol")
     revision = Revision(hold.digest, b"show", {}, (stage,))
     await store.act(ActDraft(hold.id, ActKind.EDIT, carol, carol, "carol", "", "", revision), LIMITS)
+
+
+def test_a_revocation_sent_again_with_its_key_says_which_sessions_it_ended(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            grant = await granted(store, make)
+            await asks(store, make, "runs", session="s2")
+            for _ in range(2):  # the answer to the first was lost
+                end = await store.revoke_grant(grant.id, by=make.maker(key="k"), killed=enough)
+                assert (end.grant.state, end.sessions) == (GrantState.REVOKED, ("s2",))
+            assert [entry.kind for entry in await store.entries("s2")].count(Kind.SESSION_KILLED) == 1
+        verified(place)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_kill", [False, True])
+def test_the_same_key_with_kill_and_without_are_two_acts(
+    is_kill: bool, place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            grant = await granted(store, make)
+            by, how = make.maker(key="k"), {True: enough, False: None}
+            await store.revoke_grant(grant.id, by=by, killed=how[is_kill])
+            with pytest.raises(Conflict) as refused:
+                await store.revoke_grant(grant.id, by=by, killed=how[not is_kill])
+            assert refused.value.code == "idempotency_key_reused"
+        verified(place)
+
+    run(scenario())
+
+
+def enough(session: str) -> EntryDraft:
+    return EntryDraft(Kind.SESSION_KILLED, session, payloads={"reason": b"enough"})

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import ColumnElement, Row, insert, select
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
@@ -25,12 +25,13 @@ Data = Mapping[str, Scalar | list[Scalar]]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One of them; `kind` is `vote` or `revoke`."""
+    """One of them; `kind` is `vote` or `revoke`; with `killed` that ended these sessions too."""
 
     id: str
     kind: str
     by: Maker
     counts_for: Sequence[StageRef] = ()
+    killed: Sequence[str] | None = None
 
 
 def keep_act(transaction: Transaction, grant: Row[Any], hold: Row[Any], act: Act, data: Data) -> int:
@@ -61,7 +62,7 @@ def keep_act(transaction: Transaction, grant: Row[Any], hold: Row[Any], act: Act
         "account": identity_text(by.account),
         "idempotency_key": key,
         "at": transaction.now,
-        "detail": act_detail(act.kind, by.name, by.reason, act.counts_for),
+        "detail": act_detail(act.kind, by.name, by.reason, act.counts_for, act.killed),
     }
     transaction.change(insert(grant_acts).values(row))
     return seq
@@ -71,18 +72,35 @@ def done_before(transaction: Transaction, hold: str, *, kind: str, digest: str, 
     """The grant of which this person said this before, by the key; the same key for another is refused."""
     if not by.idempotency_key:
         return None
-    same = (
-        (grant_acts.c.hold == hold)
-        & (grant_acts.c.voter == identity_text(by.person))
-        & (grant_acts.c.idempotency_key == key_text(by.idempotency_key))
-    )
-    act = transaction.read(select(grant_acts.c.grant_id, grant_acts.c.kind).where(same)).one_or_none()
+    query = select(grant_acts.c.grant_id, grant_acts.c.kind).where(_same_key(hold, by))
+    act = transaction.read(query).one_or_none()
     if act is None:
         return None
     row = grant_with_id(transaction, act.grant_id)
     if (act.kind, digest_of(json.loads(row.detail)["terms"])) != (kind, digest):
-        raise Conflict("this idempotency key was used for something else", code="idempotency_key_reused")
+        raise _reused()
     return row
+
+
+def killed_before(transaction: Transaction, hold: str, *, is_kill: bool, by: Maker) -> tuple[str, ...]:
+    """The sessions that the end of a grant with this key ended; one with `is_kill` and one without differ."""
+    query = select(grant_acts.c.detail).where(_same_key(hold, by))
+    killed = json.loads(transaction.read(query).scalar_one()).get("killed")
+    if is_kill != (killed is not None):
+        raise _reused()
+    return tuple(killed or ())
+
+
+def _same_key(hold: str, by: Maker) -> ColumnElement[bool]:
+    return (
+        (grant_acts.c.hold == hold)
+        & (grant_acts.c.voter == identity_text(by.person))
+        & (grant_acts.c.idempotency_key == key_text(by.idempotency_key))
+    )
+
+
+def _reused() -> Conflict:
+    return Conflict("this idempotency key was used for something else", code="idempotency_key_reused")
 
 
 def refuse_ended(row: Row[Any], state: GrantState, said: Said) -> None:

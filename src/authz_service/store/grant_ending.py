@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
-from authz_service.audit.draft import EntryDraft
+from authz_service.audit.draft import EntryDraft, Scalar
 from authz_service.core.grants import GrantEnd, GrantState, Maker
-from authz_service.store.grant_acting import Act, done_before, keep_act, refuse_ended
+from authz_service.store.grant_acting import Act, done_before, keep_act, killed_before, refuse_ended
 from authz_service.store.grant_rows import (
     REVOKE,
     digest_of,
@@ -39,14 +39,17 @@ def revoke(
     digest = digest_of(json.loads(row.detail)["terms"])
     before = done_before(transaction, row.hold, kind=REVOKE, digest=digest, by=by)
     if before is not None:
-        return GrantEnd(read_grant(transaction, before))
+        ended = killed_before(transaction, row.hold, is_kill=killed is not None, by=by)
+        return GrantEnd(read_grant(transaction, before), ended)
     state = state_at(row, transaction.now)
     running = () if killed is None else _running(transaction, row.id)
     if not running:
         refuse_ended(row, state, said_of(transaction, row.id))
     if row.state != GrantState.REVOKED.value:
         hold = hold_with_id(transaction, row.hold)
-        seq = keep_act(transaction, row, hold, Act(act_id, REVOKE, by), {"ends": len(running)})
+        act = Act(act_id, REVOKE, by, killed=None if killed is None else running)
+        told = {} if killed is None else {"killed": list[Scalar](running)}
+        seq = keep_act(transaction, row, hold, act, {"ends": len(running), **told})
         change_grant(transaction, row, seq, {"state": GrantState.REVOKED.value})
     for session in running:
         if killed is not None:

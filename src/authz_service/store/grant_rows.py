@@ -147,10 +147,13 @@ def grant_row(terms: Terms, detail: str, *, id: str, hold: str, seq: int, now: i
     }
 
 
-def act_detail(kind: str, name: str, reason: str, counts_for: Sequence[StageRef]) -> str:
-    """The column `detail` of what somebody said of a grant."""
+def act_detail(
+    kind: str, name: str, reason: str, counts_for: Sequence[StageRef], killed: Sequence[str] | None = None
+) -> str:
+    """The column `detail` of what somebody said of a grant; `killed` are the sessions that its end ended."""
     if kind == REVOKE:
-        return json.dumps({"name": name, "reason": reason})
+        ended = {} if killed is None else {"killed": list(killed)}
+        return json.dumps({"name": name, "reason": reason, **ended})
     return json.dumps(vote_detail(name, reason, counts_for, is_break_glass=False))
 
 

@@ -133,7 +133,7 @@ class GrantsCheck:
             reason = payloads.get((entry.sequence, "reason"), b"").decode()
             stages = [read_stage(text) for text in data.get("stages", ())]
             row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
-            row["detail"] = act_detail(kind, told["name"], reason, stages)
+            row["detail"] = act_detail(kind, told["name"], reason, stages, data.get("killed"))
         self._acts[entry.sequence] = row
         if kind == REVOKE:
             grant.row["state"] = GrantState.REVOKED.value
