@@ -105,8 +105,14 @@ Subject = str | tuple[str, str]
 Data = Mapping[str, "Scalar | list[Scalar] | dict[str, Scalar]"]
 
 
+class _Referable:
+    """Who has recorded a draft may remember it without keeping what it holds."""
+
+    __slots__ = ("__weakref__",)
+
+
 @value
-class EntryDraft:
+class EntryDraft(_Referable):
     """What is to be recorded. The store adds sequence, time, salts and digests when it commits.
 
     `data` has no personal data and no floats: names, reasons, prompts and answers are payloads, each

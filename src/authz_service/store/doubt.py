@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, select
 
@@ -17,7 +17,7 @@ from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.store.schema import entries
 
 MOST_KEPT = 4096
-"""Drafts, and ends of exchanges, that are known to be on record already; older ones are forgotten."""
+"""Ends of exchanges that are known to be on record already; older ones are forgotten."""
 
 
 @dataclass(slots=True)
@@ -41,15 +41,16 @@ class RecordedUnseen:
 
     They try again: with the very same draft, or with another end of the exchange. It is kept for too many
     rather than for too few: a draft is never recorded twice on purpose, nor does an exchange end twice,
-    unless it was resumed between.
+    unless it was resumed between. A draft that nobody has any more cannot be tried again: it goes, with what
+    it holds.
     """
 
     def __init__(self) -> None:
-        self._drafts: dict[int, EntryDraft] = {}
+        self._drafts: WeakValueDictionary[int, EntryDraft] = WeakValueDictionary()
         self._ended: dict[str, None] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._drafts)
+        return bool(self._drafts or self._ended)
 
     def keep(self, drafts: Sequence[EntryDraft]) -> None:
         """These are on record."""
@@ -57,8 +58,8 @@ class RecordedUnseen:
             self._drafts[id(draft)] = draft
             if draft.kind is Kind.EXCHANGE_ENDED and draft.session is not None:
                 self._ended[draft.session] = None
-        _forget_oldest(self._drafts)
-        _forget_oldest(self._ended)
+        while len(self._ended) > MOST_KEPT:
+            del self._ended[next(iter(self._ended))]
 
     def without(self, drafts: Sequence[EntryDraft]) -> Sequence[EntryDraft]:
         """Those that are to be recorded."""
@@ -70,8 +71,3 @@ class RecordedUnseen:
     def _has(self, draft: EntryDraft) -> bool:
         has_ended = draft.kind is Kind.EXCHANGE_ENDED and draft.session in self._ended
         return has_ended or id(draft) in self._drafts
-
-
-def _forget_oldest(known: dict[Any, Any]) -> None:
-    while len(known) > MOST_KEPT:
-        del known[next(iter(known))]
