@@ -117,6 +117,7 @@ class Say:
     confirmed: float | None = 300.0
     issued: float = 0.0
     session: float | None = None
+    logged_in: float = 0.0
     method: str = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
     conditions: str = ""
     confirmation: str = ""
@@ -172,7 +173,8 @@ class Say:
         ends = self._moment("SessionNotOnOrAfter", self.session)
         reference = "<saml:AuthnContextClassRef>urn:x</saml:AuthnContextClassRef>"
         context = f"<saml:AuthnContext>{reference}</saml:AuthnContext>"
-        return f'<saml:AuthnStatement AuthnInstant="{self.at(0)}"{ends}>{context}</saml:AuthnStatement>'
+        moment = self._moment("AuthnInstant", self.logged_in)
+        return f"<saml:AuthnStatement{moment}{ends}>{context}</saml:AuthnStatement>"
 
     def _attributes(self) -> str:
         told = "".join(

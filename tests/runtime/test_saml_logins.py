@@ -8,7 +8,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -19,7 +20,8 @@ from tests.runtime.saml_desk import PROVIDER, SAML2, SamlDesk, claims, config_of
 from tests.store.conftest import Place
 
 from authz_service.audit.entry import decode
-from authz_service.errors import AuthzError
+from authz_service.errors import AuthzError, Unauthenticated
+from authz_service.runtime.saml_logins import AT_ONCE, SamlLogins, Trusted
 from authz_service.store.schema import entries, payloads, used_once
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -116,6 +118,53 @@ def test_one_person_is_one_whatever_name_format_they_ask_for(
             assert asked(begun.answer.headers["location"]).find("{*}NameIDPolicy") is None
             names = [claims(await desk.log_in("review", format=each))["sub"] for each in (EMAIL, PERSISTENT)]
             assert names == ["Alice@Example.com"] * 2
+
+    run(scenario())
+
+
+def test_who_votes_logs_in_for_it_and_not_by_an_earlier_login(place: Place, run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with served(place, tmp_path) as desk:
+            for door, forced in (("review", "true"), ("gateway", None)):
+                begun = await desk.begin(door)
+                assert asked(begun.answer.headers["location"]).get("ForceAuthn") == forced
+            begun = await desk.begin("review")
+            landed = landing(await desk.post(desk.say(begun, logged_in=-60.0), begun))
+            assert landed["error"] == "access_denied"
+            assert record(place.url)[-1][1]["code"] == "saml_old_login"
+            assert await desk.log_in("review", logged_in=-8.0)  # clocks differ
+            assert await desk.log_in("gateway", logged_in=-3600.0)
+
+    run(scenario())
+
+
+def test_while_a_provider_says_nothing_others_log_in(run: Run) -> None:
+    nothing = cast("Any", None)
+
+    async def scenario() -> None:
+        asked_for, answered = asyncio.Semaphore(0), asyncio.Event()
+
+        class Slow:
+            async def current(self) -> Any:
+                return SimpleNamespace(certificates=())
+
+            async def renewed(self, _known: Any) -> Any:
+                asked_for.release()
+                await answered.wait()
+
+        def bad(_certificates: Any) -> Any:
+            raise Unauthenticated("no", code="saml_bad_signature")
+
+        trusted = Trusted(nothing, nothing, cast("Any", Slow()))
+        logins = SamlLogins(nothing, {}, nothing, nothing, lambda _peer, _code: None, nothing)
+        waiting = [asyncio.create_task(logins.verified(trusted, bad, peer="")) for _ in range(AT_ONCE)]
+        async with asyncio.timeout(20):
+            for _ in waiting:
+                await asked_for.acquire()
+            assert await logins.verified(trusted, lambda _: nothing, peer="") is None
+            answered.set()
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in found] == [Unauthenticated] * AT_ONCE
 
     run(scenario())
 

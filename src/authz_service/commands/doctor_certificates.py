@@ -12,19 +12,23 @@ from authz_service.commands.doctor_checks import Finding, Status
 from authz_service.config.model import Config
 
 SOON = timedelta(days=14)
+_RENEW = "put a new one in its place by a rename (mv)"
 
 
 def check_certificates(config: Config, now: datetime | None = None) -> Iterator[Finding]:
-    """The listener's, and those by which Envoy and the service know each other; nothing without TLS."""
+    """The listeners', and those by which Envoy and the service know each other; nothing without TLS."""
     shown = [] if config.listen.tls is None else [("listen.tls", config.listen.tls.cert)]
     if config.link is not None:
         shown += [("service.cert", config.link.cert), ("service.envoy_cert", config.link.envoy_cert)]
     for name, path in shown:
-        yield _judged(name, path, now or datetime.now(UTC))
+        yield _judged(name, path, now or datetime.now(UTC), f"{_RENEW}, then SIGHUP")
+    logins = config.logins.listener
+    if logins is not None and logins.tls is not None:
+        yield _judged("login.listen.tls", logins.tls.cert, now or datetime.now(UTC), _RENEW)
 
 
-def _judged(name: str, path: Path, now: datetime) -> Finding:
-    check, step = f"certificate {name}", "put a new one in its place by a rename (mv), then SIGHUP"
+def _judged(name: str, path: Path, now: datetime, step: str) -> Finding:
+    check = f"certificate {name}"
     try:
         chain = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError):

@@ -23,7 +23,7 @@ from authz_service.identity.saml.box import Box
 from authz_service.identity.saml.own_metadata import Own
 from authz_service.identity.saml.person import claims_of_person
 from authz_service.identity.saml.providers import MetadataSource
-from authz_service.identity.saml.request import Login, opened, request_id, sign_on_url
+from authz_service.identity.saml.request import LIFE, Login, opened, request_id, sign_on_url
 from authz_service.identity.saml.response import decoded, in_response_to, signed_assertion
 from authz_service.identity.saml.xml import Element
 from authz_service.identity.trust import saml_claims
@@ -103,6 +103,7 @@ class SamlLogins:
             consumer=own.consumer,
             now=self.clock(),
             name_format=settings.name_format if settings.subject is None else None,
+            is_anew=login.door.needs_person,
         )
 
     async def answer(self, name: str, response: str, *, peer: str) -> str:
@@ -134,18 +135,21 @@ class SamlLogins:
         """
         metadata = await trusted.source.current()
         try:
-            async with self.reading:
-                try:
-                    return await asyncio.to_thread(verify, metadata.certificates)
-                except AuthzError as error:
-                    is_of_key = error.code == "saml_bad_signature"
-                    newer = await trusted.source.renewed(metadata) if is_of_key else None
-                    if newer is None:
-                        raise
-                return await asyncio.to_thread(verify, newer.certificates)
+            try:
+                return await self._read(verify, metadata.certificates)
+            except AuthzError as error:
+                is_of_key = error.code == "saml_bad_signature"
+                newer = await trusted.source.renewed(metadata) if is_of_key else None
+                if newer is None:
+                    raise
+            return await self._read(verify, newer.certificates)
         except AuthzError as error:
             self.count(peer, error.code)
             raise
+
+    async def _read(self, verify: Verify, certificates: Sequence[x509.Certificate]) -> Element:
+        async with self.reading:  # not while metadata is fetched: others would wait for a slow provider
+            return await asyncio.to_thread(verify, certificates)
 
     async def refuse(self, trusted: Trusted, door: str, error: AuthzError, *, what: str, peer: str) -> None:
         """Record that what the provider, or we, have signed was refused; raises what the store does.
@@ -201,7 +205,14 @@ class SamlLogins:
 
         signed = await self.verified(trusted, verify, peer=peer)
         now, door = self.clock(), login.door
-        expected = Expected(settings.entity_id, own.entity_id, own.consumer, identifier, now)
+        expected = Expected(
+            settings.entity_id,
+            own.entity_id,
+            own.consumer,
+            identifier,
+            now,
+            logged_in_after=login.ends - LIFE if door.needs_person else None,
+        )
         try:
             assertion = read_assertion(signed, expected)
             claims = claims_of_person(assertion, settings)

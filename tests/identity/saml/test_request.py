@@ -83,6 +83,13 @@ def test_the_browser_brings_a_request_that_says_where_to_answer(sign_on: str) ->
     assert request.find("{*}NameIDPolicy") is None
 
 
+def test_a_request_asks_for_a_new_login_where_a_person_is_needed() -> None:
+    for is_anew, said in ((True, "true"), (False, None)):
+        url = sign_on_url("https://x", "_id", entity_id="us", consumer="there", now=NOW, is_anew=is_anew)
+        assert asked(url).get("ForceAuthn") == said
+    assert [door for door in Door if door.needs_person] == [Door.REVIEW]
+
+
 def test_a_request_asks_for_the_only_format_of_names_that_counts() -> None:
     url = sign_on_url("https://x", "_id", entity_id="us", consumer="there", now=NOW, name_format="urn:a")
     policy = asked(url).find("{*}NameIDPolicy")

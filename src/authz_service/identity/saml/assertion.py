@@ -26,7 +26,8 @@ _CONDITIONS: Final = frozenset(
 class Expected:
     """What an assertion must be: from `issuer`, for `audience`, brought to `recipient`, at `now`.
 
-    `in_response_to` is the ID of our request; None: it must not say that it answers one.
+    `in_response_to` is the ID of our request; None: it must not say that it answers one. A login before
+    `logged_in_after` (seconds since the epoch) is too old; None: any will do.
     """
 
     issuer: str
@@ -34,6 +35,7 @@ class Expected:
     recipient: str
     in_response_to: str | None
     now: float
+    logged_in_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,10 @@ def _session_end(signed: Element, expected: Expected) -> float | None:
     if not statements and expected.in_response_to is not None:
         raise refused("does not say that anybody logged in")
     for statement in statements:
-        _check_begun(_time(statement, "AuthnInstant"), expected.now)
+        instant, after = _time(statement, "AuthnInstant"), expected.logged_in_after
+        _check_begun(instant, expected.now)
+        if after is not None and instant < after - LEEWAY:
+            raise refused("is of an earlier login; log in at the provider anew", "saml_old_login")
     ends = [
         _end(statement, expected.now, name="SessionNotOnOrAfter")
         for statement in statements

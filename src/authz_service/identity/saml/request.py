@@ -79,10 +79,12 @@ def sign_on_url(
     consumer: str,
     now: float,
     name_format: str | None = None,
+    is_anew: bool = False,
 ) -> str:
     """The provider's address with an AuthnRequest (SAML core 3.4.1) by the HTTP-Redirect binding (3.4).
 
-    `name_format` asks for a NameID. The browser can change all of it, so whoever reads the answer checks.
+    `name_format` asks for a NameID, `is_anew` for a login even within the provider's session. The browser can
+    change all of it, so whoever reads the answer checks.
     """
     root = etree.Element(tag(PROTOCOL, "AuthnRequest"), nsmap={"samlp": PROTOCOL, "saml": ASSERTION})
     root.set("ID", identifier)
@@ -92,6 +94,8 @@ def sign_on_url(
     root.set("AssertionConsumerServiceURL", consumer)
     root.set("ProtocolBinding", POST)
     etree.SubElement(root, tag(ASSERTION, "Issuer")).text = entity_id
+    if is_anew:
+        root.set("ForceAuthn", "true")
     if name_format is not None:
         etree.SubElement(root, tag(PROTOCOL, "NameIDPolicy"), Format=name_format, AllowCreate="true")
     deflating = zlib.compressobj(wbits=-15)  # raw DEFLATE, without zlib's header

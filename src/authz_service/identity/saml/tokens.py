@@ -26,6 +26,11 @@ class Door(StrEnum):
     REVIEW = "authz-review"
     GATEWAY = "authz-gateway"
 
+    @property
+    def needs_person(self) -> bool:
+        """Whether somebody must log in anew: with the provider's session alone a program could vote."""
+        return self is Door.REVIEW
+
     def audience(self, config: Config, provider: SamlProvider) -> str:
         """The `aud` that this door takes from the provider's people."""
         return config.review.audience if self is Door.REVIEW else provider.audience
