@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
@@ -584,3 +585,32 @@ def test_the_same_key_with_kill_and_without_are_two_acts(
 
 def enough(session: str) -> EntryDraft:
     return EntryDraft(Kind.SESSION_KILLED, session, payloads={"reason": b"enough"})
+
+
+def test_of_grants_that_do_not_cover_a_request_neither_votes_nor_uses_are_read(
+    place: Any, make: Any, run: Any
+) -> None:
+    read: list[str] = []
+
+    def listen(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        read.extend(table for table in ("grant_acts", "grant_uses") if f"FROM {table}" in statement)
+
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            hold = await hold_of(store, make)
+            await store.vote(make.ballot(hold, "rob"), LIMITS)
+            for uses in (1, 2, 3):
+                terms = make.terms(uses=uses, tools=())
+                await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=make.maker())
+            event.listen(Engine, "before_cursor_execute", listen)
+            try:
+                opening = await asks(store, make, "other", traits=replace(make.traits, tools=("shell",)))
+                assert isinstance(opening, Opened)
+                assert read == []
+                opening = await asks(store, make, "one", traits=replace(make.traits, tools=()), session="s9")
+                assert isinstance(opening, Granted)
+                assert sorted(read) == ["grant_acts", "grant_uses"]
+            finally:
+                event.remove(Engine, "before_cursor_execute", listen)
+
+    run(scenario())

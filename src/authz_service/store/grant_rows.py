@@ -227,14 +227,18 @@ def _identity(text: str) -> Identity:
     return issuer, subject
 
 
-def read_grant(reader: Reader, row: Row[Any], *, with_uses: bool = False) -> Grant:
-    """A grant as it stands now; raises `Unavailable` when its terms cannot be read."""
-    said = said_of(reader, row.id)
+def terms_of(row: Row[Any]) -> tuple[str, Terms]:
+    """The terms of a row of `grants`, as text too; raises `Unavailable` when they cannot be read."""
     try:
         text = json.loads(row.detail)["terms"]
-        terms = read_terms(text)
+        return text, read_terms(text)
     except (ValueError, KeyError, TypeError) as error:
         raise Unavailable(f"the terms of grant {row.id} are damaged", code="record_damaged") from error
+
+
+def read_grant(reader: Reader, row: Row[Any], *, with_uses: bool = False) -> Grant:
+    """A grant as it stands now; raises `Unavailable` when its terms cannot be read."""
+    said, (text, terms) = said_of(reader, row.id), terms_of(row)
     state = state_at(row, reader.now)
     stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=reader.now)
     digest = digest_of(text)

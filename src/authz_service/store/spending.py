@@ -8,16 +8,17 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 
+from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.grants import GrantState, Held, OneCaller, OneGroup, covers
 from authz_service.core.holds import Approved
 from authz_service.core.ports import Granted, HoldDraft
 from authz_service.store.grant_rows import (
     beneficiary_text,
-    read_grant,
     said_of,
     stands_by,
     state_at,
+    terms_of,
 )
 from authz_service.store.hold_rows import seconds
 from authz_service.store.schema import grant_uses, grants, holds
@@ -84,6 +85,7 @@ def _candidates(reader: Reader, held: Held) -> Sequence[Row[Any]]:
         .join(holds, holds.c.id == grants.c.hold)
         .where(
             grants.c.beneficiary.in_(whom),
+            grants.c.model == clean(held.model),
             grants.c.until > reader.now,
             grants.c.state == GrantState.ACTIVE.value,
             grants.c.used < grants.c.uses,
@@ -96,9 +98,13 @@ def _candidates(reader: Reader, held: Held) -> Sequence[Row[Any]]:
 def _covers(reader: Reader, row: Row[Any], held: Held) -> bool:
     if state_at(row, reader.now) is not GrantState.ACTIVE:
         return False
-    said, grant = said_of(reader, row.id), read_grant(reader, row)
+    _, terms = terms_of(row)
+    now = seconds(reader.now)
+    if not covers(terms, held, (), now=now):
+        return False  # most do not, and what follows is read for each
+    said = said_of(reader, row.id)
     stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=reader.now)
     query = select(func.count()).select_from(grant_uses).where(grant_uses.c.grant_id == row.id)
     used = int(reader.read(query).scalar_one())
-    is_agreed = isinstance(stands, Approved) and row.used == used < grant.terms.uses
-    return is_agreed and covers(grant.terms, held, said.makers, now=seconds(reader.now))
+    is_agreed = isinstance(stands, Approved) and row.used == used < terms.uses
+    return is_agreed and covers(terms, held, said.makers, now=now)
