@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -519,13 +519,23 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """What went wrong, where several things run together."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
+
+
 def _stop_if_failed(task: asyncio.Task[None]) -> None:
     """End the process in order, to be started again: without this task nobody who waits would be woken,
     or no end be recorded, while everything seems well."""
     error = None if task.cancelled() else task.exception()
     if error is not None:
         # Not what it says: a message could quote what a caller sent.
-        log.critical("service.failed", error=type(error).__name__)
+        kinds = {type(leaf).__name__ for leaf in _leaves(error)}
+        log.critical("service.failed", error=", ".join(sorted(kinds)))
         signal.raise_signal(signal.SIGTERM)
 
 

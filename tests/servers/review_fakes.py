@@ -318,9 +318,10 @@ class MemoryStore:
         self.past[session_id] = replace(self.past[session_id], status="killing")
         return self.past[session_id]
 
-    async def to_end(self) -> Sequence[ToEnd]:
+    async def to_end(self, running: Collection[str]) -> Sequence[ToEnd]:
         self._answer()
-        return [ToEnd(s.id, "because") for s in self.past.values() if s.status == "killing"]
+        marked = (s.id for s in self.past.values() if s.status == "killing")
+        return [ToEnd(name, "because") for name in marked if name in running]
 
     async def policy_file(self, digest: str) -> bytes | None:
         self._answer()

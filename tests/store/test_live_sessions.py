@@ -12,6 +12,7 @@ from authz_service.core.live_sessions import ToEnd
 from authz_service.core.ports import Attached, HoldState, Opened
 from authz_service.errors import Conflict, NotFound
 from authz_service.keys.log_key import LogKey
+from authz_service.store import live_sessions
 from authz_service.store.record_reader import reading
 from authz_service.store.verify_store import verify_store
 
@@ -29,16 +30,36 @@ def test_a_session_that_runs_is_marked_and_is_no_more_once_it_has_ended(
         async with place.store() as store:
             await store.append(make.received("s1"), make.decided("s1"), make.released("s1"))
             await store.append(make.received("s2"), make.released("s2"))
-            assert await store.to_end() == []
+            assert await store.to_end({"s1", "s2"}) == []
             assert (await store.kill("s1", order("s1"))).status == "killing"
-            assert await store.to_end() == [ToEnd("s1", "It loops.")]
+            assert await store.to_end({"s1", "s2"}) == [ToEnd("s1", "It loops.")]
             await store.kill("s1", order("s1", b"Again."))
-            assert await store.to_end() == [ToEnd("s1", "Again.")]
+            assert await store.to_end({"s1", "s2"}) == [ToEnd("s1", "Again.")]
             await store.append(make.ended("s1", "killed"))
-            assert await store.to_end() == []
+            assert await store.to_end({"s1", "s2"}) == []
             session = await store.session("s1")
             assert session is not None
             assert session.status == "killed"
+
+    run(scenario())
+
+
+def test_orders_of_a_process_that_is_gone_hide_no_later_one(
+    place: Any, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_sessions, "TO_END_AT_ONCE", 2)
+    ours = {"s5", "s6", "s7"}
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            for number in range(1, 8):
+                await store.append(make.received(f"s{number}"), make.released(f"s{number}"))
+                await store.kill(f"s{number}", order(f"s{number}"))
+            assert [to.session for to in await store.to_end(ours)] == ["s5", "s6"]
+            await store.append(make.ended("s5", "killed"))
+            await store.append(make.ended("s6", "killed"))
+            assert [to.session for to in await store.to_end(ours)] == ["s7"]
+            assert await store.to_end(set()) == []
 
     run(scenario())
 
@@ -128,7 +149,7 @@ def test_a_session_that_died_before_it_was_ended_is_recovered(place: Any, make: 
             await store.kill("s1", order("s1"))
         async with place.store() as store:
             assert await store.recover() == 1
-            assert await store.to_end() == []
+            assert await store.to_end({"s1", "s2"}) == []
 
     run(scenario())
 

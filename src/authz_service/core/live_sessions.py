@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,8 +30,8 @@ class LiveSessions(Protocol):
         """
         ...
 
-    async def to_end(self) -> Sequence[ToEnd]:
-        """The sessions that are marked and have not ended, at most 100."""
+    async def to_end(self, running: Collection[str]) -> Sequence[ToEnd]:
+        """Those of these sessions that are marked and have not ended, at most 100."""
         ...
 
     async def last_sequence(self) -> int:

@@ -17,7 +17,7 @@ async def follow_kills(store: LiveSessions, gateway: Gateway, *, every: float = 
     while True:
         await asyncio.sleep(every)
         try:
-            for item in await store.to_end():
+            for item in await store.to_end(frozenset(gateway.running)):
                 end = gateway.running.get(item.session)
                 if end is not None:
                     end(Killed(item.reason))

@@ -21,6 +21,8 @@ VoteRequest = pb.ApproveHoldRequest | pb.RejectHoldRequest
 ReviseRequest = pb.EditHoldRequest | pb.RespondHoldRequest
 
 MAX_RESPONSE = 100_000
+DECIDING = frozenset({ActKind.CLAIM, ActKind.REVIEW, ActKind.EDIT, ActKind.RESPOND})
+"""What nobody does to a request of their own, nor a service account of theirs."""
 
 
 class Reviser(Protocol):
@@ -186,6 +188,8 @@ class Deciding:
         revision: Revision | None = None,
     ) -> HoldSummary:
         person = standing.person
+        if kind in DECIDING:
+            standing.require_another(hold)
         draft = ActDraft(
             hold=hold.id,
             kind=kind,
@@ -211,6 +215,7 @@ def _asked(*parts: str | bytes) -> str:
 
 
 def _ballot(standing: Standing, hold: HoldSummary, word: Word, verdict: Verdict) -> Ballot:
+    standing.require_another(hold)
     stages = standing.stages(hold)
     if word.is_break_glass and not standing.may_break_glass:
         raise Forbidden("only those whom review.break_glass names decide alone", code="not_break_glass")

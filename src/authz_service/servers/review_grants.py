@@ -131,6 +131,7 @@ def _sees(standing: Standing, holds: Mapping[str, HoldSummary], grant: Grant) ->
 
 
 def _voter(standing: Standing, hold: HoldSummary, reason: str, idempotency_key: str) -> Maker:
+    standing.require_another(hold)
     if not standing.stages(hold):
         raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
     return _maker(standing, hold, read_text(reason, idempotency_key), idempotency_key)

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from authz_service.core.acts import Review
 from authz_service.core.holds import StageRef
 from authz_service.core.ports import HoldSummary
+from authz_service.core.requesters import is_requester
 from authz_service.errors import Forbidden, NotFound
 from authz_service.view.caller import Caller
 
@@ -97,6 +98,13 @@ class Standing:
         if hold is None or not self.sees(hold):
             raise NotFound("there is no such hold that you may see", code="hold_not_found")
         return hold
+
+    def require_another(self, hold: HoldSummary) -> None:
+        """Raises `Forbidden` for whoever sent the request, and for a service account of theirs."""
+        caller = hold.caller
+        if is_requester(self.person, caller.identity, (caller.issuer, caller.subject)):
+            message = "neither who sent a request nor a service account of theirs can decide on it"
+            raise Forbidden(message, code="own_request")
 
     def require_operator(self) -> None:
         """Raises `Forbidden` for whoever is no operator."""

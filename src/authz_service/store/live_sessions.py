@@ -41,12 +41,22 @@ def kill(transaction: Transaction, session_id: str, entry: EntryDraft) -> Sessio
     return found if marked is None else marked
 
 
-def to_end(reader: Reader) -> Sequence[ToEnd]:
+def to_end(reader: Reader, running: Collection[str]) -> Sequence[ToEnd]:
     """See `LiveSessions.to_end`."""
     # The second condition leads to the index, which is without those that completed.
     marked = (sessions.c.status == KILLING) & (sessions.c.status != "completed")
-    query = select(sessions.c.id).where(marked).order_by(sessions.c.seq).limit(TO_END_AT_ONCE)
-    return [ToEnd(name, _reason(reader, name)) for name in reader.read(query).scalars()]
+    query = select(sessions.c.id, sessions.c.seq).where(marked).order_by(sessions.c.seq).limit(TO_END_AT_ONCE)
+    found: list[str] = []
+    rows = reader.read(query).all()
+    while rows and len(found) < TO_END_AT_ONCE:
+        # Those of a process that is gone stay marked: they hide no later one.
+        found += [row.id for row in rows if row.id in running]
+        rows = reader.read(query.where(sessions.c.seq > rows[-1].seq)).all() if _is_full(rows) else []
+    return [ToEnd(name, _reason(reader, name)) for name in found[:TO_END_AT_ONCE]]
+
+
+def _is_full(page: Sequence[object]) -> bool:
+    return len(page) == TO_END_AT_ONCE
 
 
 def waiting_for(reader: Reader, holds: Collection[str]) -> Mapping[str, int]:

@@ -83,9 +83,15 @@ def said_of(reader: Reader, hold_id: str) -> Said:
 
 
 def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldSummary:
-    """The hold of a row as it stands now; `said` where that was read already."""
-    said = said_of(reader, row.id) if said is None else said
-    return read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
+    """The hold of a row as it stands now; `said` where that was read already.
+
+    Raises `Unavailable` (`record_damaged`) where what is stored of it cannot be read.
+    """
+    try:
+        said = said_of(reader, row.id) if said is None else said
+        return read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(row) from error
 
 
 def load_summaries(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[HoldSummary, ...]:
@@ -95,9 +101,20 @@ def load_summaries(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[HoldSummar
     names = [row.id for row in rows]
     acts, cast = _by_hold(reader, hold_acts, names), _by_hold(reader, votes, names)
     return tuple(
-        summary_of(reader, row, Said(cast.get(row.id, ()), [read_act(act) for act in acts.get(row.id, ())]))
+        summary_of(reader, row, Said(cast.get(row.id, ()), _read_acts(row, acts.get(row.id, ()))))
         for row in rows
     )
+
+
+def _read_acts(row: Row[Any], acts: Sequence[Row[Any]]) -> list[Act]:
+    try:
+        return [read_act(act) for act in acts]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(row) from error
+
+
+def _damaged(row: Row[Any]) -> Unavailable:
+    return Unavailable(f"what is stored of hold {row.id} is damaged", code=DAMAGED)
 
 
 def load_holds(reader: Reader, rows: Sequence[Row[Any]]) -> list[Hold]:

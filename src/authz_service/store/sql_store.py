@@ -261,9 +261,9 @@ class SqlStore:
         """See `LiveSessions.kill`."""
         return await self._writer.run(lambda t: live_sessions.kill(t, session_id, entry))
 
-    async def to_end(self) -> Sequence[ToEnd]:
+    async def to_end(self, running: Collection[str]) -> Sequence[ToEnd]:
         """See `LiveSessions.to_end`."""
-        return await self._read(live_sessions.to_end)
+        return await self._read(lambda t: live_sessions.to_end(t, running))
 
     async def policy_file(self, digest: str) -> bytes | None:
         """The file of the policy with this digest; None when it is not on record (any more)."""
