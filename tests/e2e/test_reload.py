@@ -125,3 +125,10 @@ def test_requests_during_a_reload_are_all_answered(stack: Stack) -> None:
     stack.config = GUESTS
     stack.reload()
     assert [said(future.result(20)) for future in asked] == ["Hello from upstream."] * 8
+
+
+def test_a_lone_service_that_is_asked_to_replace_its_processes_goes_on_and_says_why(gateway: Stack) -> None:
+    os.kill(gateway.child("serve"), signal.SIGUSR2)
+    (line,) = until(lambda: gateway.service_log("service.restart_kept"), "a line in its log")
+    assert "--workers" in line["note"]
+    assert said(ask(gateway.sdk("ann", "staff"), "Are you there?")) == "Hello from upstream."

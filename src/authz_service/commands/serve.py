@@ -102,6 +102,8 @@ def command(
     from authz_service.keys.crew import Part
     from authz_service.keys.data_dir import DataDir
 
+    for number in (signal.SIGHUP, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # until it serves: by default they would end it
     log_to_stderr(log_level)
     data = DataDir.open(data_dir)
     address = review or f"unix:{data.review_socket}"
@@ -134,6 +136,7 @@ async def _serve(settings: ServeSettings) -> None:
             task.add_done_callback(reloads.discard)
 
         loop.add_signal_handler(signal.SIGHUP, reload)
+        loop.add_signal_handler(signal.SIGUSR2, _restart_is_not_for_one)
         # What was loaded for good need not be looked through again and again: that took 13 ms of
         # everybody's time at each full collection.
         gc.collect()
@@ -143,6 +146,13 @@ async def _serve(settings: ServeSettings) -> None:
         click.echo(orjson.dumps(addresses).decode())
         sys.stdout.flush()
         await stop.wait()
+
+
+def _restart_is_not_for_one() -> None:
+    import structlog
+
+    note = "one process alone takes a stop and a start; what was started with --workers replaces its own"
+    structlog.get_logger().warning("service.restart_kept", note=note)
 
 
 class _Stderr:
