@@ -395,6 +395,7 @@ def test_what_nobody_known_has_signed_is_counted_and_makes_no_entries(
                 answer = await desk.client.post(acs, data={"SAMLResponse": text})
                 assert answer.status_code == 401, text
                 assert "text/html" in answer.headers["content-type"]
+                assert answer.headers["connection"] == "close"
                 assert "default-src 'none'" in answer.headers["content-security-policy"]
             assert desk.counted[:2] == ["saml_bad_signature", "saml_unsolicited"]
             assert len(desk.counted) == 6

@@ -28,8 +28,6 @@ LARGEST_BODY: Final = 256 * 1024
 """Bytes of a form: base64 makes a message a third longer."""
 FORM_WITHIN: Final = 10.0
 """Seconds that a form may take to arrive."""
-KEPT_ALIVE: Final = 15.0
-"""Seconds that a connection may wait for its next request."""
 STOP_WITHIN: Final = 5.0
 _CONNECTIONS: Final = web.AppKey("connections", Connections)
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -107,7 +105,6 @@ class SamlListener:
             application,
             handle_signals=False,
             access_log=None,
-            keepalive_timeout=KEPT_ALIVE,
             shutdown_timeout=STOP_WITHIN,
         )
 
@@ -165,7 +162,10 @@ class SamlListener:
 
 @web.middleware
 async def _guarded(request: web.Request, handler: _Answer) -> web.StreamResponse:
-    """Our refusals as pages, and what is our own fault as a bare one: neither repeats what was sent."""
+    """Our refusals as pages, and what is our own fault as a bare one: neither repeats what was sent.
+
+    A connection has one request: who keeps them open would keep others out.
+    """
     request.app[_CONNECTIONS].asked(request)
     try:
         response = await handler(request)
@@ -173,12 +173,14 @@ async def _guarded(request: web.Request, handler: _Answer) -> web.StreamResponse
         response = _page(error.status, f"This login went wrong: {error}", error.code)
     except web.HTTPRequestEntityTooLarge:
         response = _page(413, f"More than {LARGEST_BODY} bytes were sent.", "too_large")
-    except web.HTTPException:
+    except web.HTTPException as answer:
+        answer.force_close()
         raise  # a redirect of ours, or a path or method that there is not
     except Exception as error:
         log.error("saml.failed", error=type(error).__name__)
         response = _page(500, "This login went wrong, and it is not your fault.", "internal")
     response.headers.update(_HEADERS)
+    response.force_close()
     return response
 
 
