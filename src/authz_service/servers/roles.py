@@ -103,7 +103,7 @@ class Standing:
         """Raises `Forbidden` for whoever sent the request, and for a service account of theirs."""
         caller = hold.caller
         if is_requester(self.person, caller.identity, (caller.issuer, caller.subject)):
-            message = "neither who sent a request nor a service account of theirs can decide on it"
+            message = "whoever sent a request cannot decide on it, nor can a service account of theirs"
             raise Forbidden(message, code="own_request")
 
     def require_operator(self) -> None:
