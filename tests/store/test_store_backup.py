@@ -79,7 +79,7 @@ def test_a_record_that_is_written_to_is_copied_as_of_one_moment(record: Record, 
 
     copies = asyncio.run(scenario())
     assert all(entries == size for entries, size in copies)
-    assert copies[0] < copies[1] < copies[2]
+    assert all(200 * before <= entries <= 200 * (before + 1) for before, (entries, _) in enumerate(copies))
     assert {file.name for file in tmp_path.iterdir()} == {"data", "copy0.db", "copy1.db", "copy2.db"}
 
 
