@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Terminal
+from tests.servers.review_drafts import DIGEST, draft
 from tests.servers.review_fakes import PEOPLE, LoopThread, person
-from tests.servers.test_review_with_store import DIGEST, draft, served
+from tests.servers.test_review_with_store import served
 
 from authz_cli import terminal as terminal_module
 from authz_service.core.ports import Hold, HoldLimits

@@ -10,15 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.store.conftest import (  # noqa: F401 -- fixtures
-    Make,
-    Place,
-    TurnableClock,
-    pseudonym_of,
-    run,
-    sqlite_template,
-    sqlite_url,
-)
+from tests.store.conftest import Make, Place, pseudonym_of
 
 from authz_service.config.notify_values import CallerShown, NotifiedWebhook, Notify, Secret
 from authz_service.core.notifications import DeliveryState, NotificationQuery
@@ -97,7 +89,7 @@ async def stopped(task: asyncio.Task[None]) -> None:
 
 
 @pytest.fixture
-def place(sqlite_url: str) -> Place:  # noqa: F811 -- the fixture
+def place(sqlite_url: str) -> Place:
     return Place(sqlite_url)
 
 
@@ -106,7 +98,7 @@ async def all_are(desk: Desk, state: DeliveryState) -> bool:
     return bool(rows) and all(row.state is state for row in rows)
 
 
-def test_a_notice_says_who_asks_as_the_receiver_is_to_be_told(place: Place, run: Any) -> None:  # noqa: F811
+def test_a_notice_says_who_asks_as_the_receiver_is_to_be_told(place: Place, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
             desk = Desk(place, store, hook("chat", caller=CallerShown.NAME), hook("pager"))
@@ -126,7 +118,7 @@ def test_a_notice_says_who_asks_as_the_receiver_is_to_be_told(place: Place, run:
     run(scenario())
 
 
-def test_one_that_hangs_fails_or_breaks_holds_up_nobody_else(place: Place, run: Any) -> None:  # noqa: F811
+def test_one_that_hangs_fails_or_breaks_holds_up_nobody_else(place: Place, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
             desk = Desk(place, store, hook("hangs"), hook("fails"), hook("broken"), hook("good"))
@@ -154,7 +146,7 @@ def test_one_that_hangs_fails_or_breaks_holds_up_nobody_else(place: Place, run: 
     run(scenario())
 
 
-def test_attempts_are_further_apart_each_time_and_end(place: Place, run: Any) -> None:  # noqa: F811
+def test_attempts_are_further_apart_each_time_and_end(place: Place, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
             desk = Desk(place, store, hook("chat"), first_pause=10.0)
@@ -185,7 +177,7 @@ def test_attempts_are_further_apart_each_time_and_end(place: Place, run: Any) ->
 @pytest.mark.parametrize(("again_in", "pause"), [(45.0, 45.0), (1.0, 10.0)])
 def test_a_receiver_that_asks_for_a_longer_pause_gets_it(
     place: Place,
-    run: Any,  # noqa: F811
+    run: Any,
     again_in: float,
     pause: float,
 ) -> None:
@@ -208,7 +200,7 @@ def test_a_receiver_that_asks_for_a_longer_pause_gets_it(
     run(scenario())
 
 
-def test_what_a_process_died_with_comes_again_with_the_same_id(place: Place, run: Any) -> None:  # noqa: F811
+def test_what_a_process_died_with_comes_again_with_the_same_id(place: Place, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
             desk = Desk(place, store, hook("chat"), lease=30.0)
@@ -230,7 +222,7 @@ def test_what_a_process_died_with_comes_again_with_the_same_id(place: Place, run
     run(scenario())
 
 
-def test_a_reload_changes_who_is_told(place: Place, run: Any) -> None:  # noqa: F811
+def test_a_reload_changes_who_is_told(place: Place, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
             desk = Desk(place, store, hook("old"))
@@ -247,7 +239,7 @@ def test_a_reload_changes_who_is_told(place: Place, run: Any) -> None:  # noqa: 
     run(scenario())
 
 
-def test_a_store_that_is_away_ends_nothing(place: Place, run: Any) -> None:  # noqa: F811
+def test_a_store_that_is_away_ends_nothing(place: Place, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
             desk = Desk(place, store, hook("chat"))
@@ -262,7 +254,7 @@ def test_a_store_that_is_away_ends_nothing(place: Place, run: Any) -> None:  # n
     run(scenario())
 
 
-def test_a_test_is_about_nothing_and_says_what_was_answered(place: Place, run: Any) -> None:  # noqa: F811
+def test_a_test_is_about_nothing_and_says_what_was_answered(place: Place, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
             desk = Desk(place, store, hook("chat"))
@@ -277,7 +269,7 @@ def test_a_test_is_about_nothing_and_says_what_was_answered(place: Place, run: A
     run(scenario())
 
 
-def test_metrics_say_what_waits_and_since_when(place: Place, run: Any) -> None:  # noqa: F811
+def test_metrics_say_what_waits_and_since_when(place: Place, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
             desk = Desk(place, store, hook("chat"))

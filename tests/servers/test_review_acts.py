@@ -8,8 +8,9 @@ from typing import Any
 
 import grpc
 import pytest
+from tests.servers.review_drafts import DIGEST, draft
 from tests.servers.review_fakes import PEOPLE, LoopThread, person
-from tests.servers.test_review_with_store import DIGEST, as_, draft, served
+from tests.servers.test_review_with_store import as_, served
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub

@@ -12,13 +12,14 @@ from typing import Any
 
 import grpc
 import pytest
+from tests.servers.review_drafts import DIGEST
+from tests.servers.review_drafts import draft as waiting
 from tests.servers.review_fakes import BODY, NO_REVISER, NOW, PEOPLE, SECURITY, GroupRoles, LoopThread, People
 
 from authz_api.v1 import grants_pb2 as pb
 from authz_api.v1.grants_pb2_grpc import GrantServiceStub
 from authz_cli.client import code_of
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.entries import caller_payload
 from authz_service.core.grant_terms import Wanted, terms_from
 from authz_service.core.grants import Maker, Traits
 from authz_service.core.holds import Approval, Stage, StageRef
@@ -28,7 +29,6 @@ from authz_service.servers.review_grants import GrantReview
 from authz_service.store.open import open_store
 from authz_service.store.sql_store import SqlStore
 
-DIGEST = hashlib.sha256(BODY).hexdigest()
 TRAITS = Traits(("contractors", "tools"), ("search", "shell"), (), "a" * 64)
 
 
@@ -88,32 +88,8 @@ def served(
 
 def draft(number: int) -> HoldDraft:
     """A request of alice's that is held, or goes through under a grant."""
-    session, alice = f"ses_{number}", PEOPLE["alice"]
-    received = EntryDraft(
-        Kind.REQUEST_RECEIVED,
-        session,
-        {"api": "openai", "method": "POST", "path": "/v1/chat/completions", "caller": "p"},
-        {"caller": caller_payload(alice)},
-    )
-    return HoldDraft(
-        id=f"hld_{number}",
-        session=session,
-        caller=alice,
-        fingerprint=hashlib.sha256(str(number).encode()).hexdigest(),
-        changes="",
-        digest=DIGEST,
-        forward=BODY,
-        api="openai",
-        operation="chat.completions",
-        model="llama",
-        rule="contractors",
-        reason="",
-        policy="p" * 64,
-        approvals=(SECURITY,),
-        entries=(received,),
-        traits=TRAITS,
-        release=EntryDraft(Kind.REQUEST_RELEASED, session, {"model": "llama"}, {"body": BODY}),
-    )
+    release = EntryDraft(Kind.REQUEST_RELEASED, f"ses_{number}", {"model": "llama"}, {"body": BODY})
+    return replace(waiting(number), traits=TRAITS, release=release)
 
 
 def as_(name: str) -> tuple[tuple[str, str], ...]:

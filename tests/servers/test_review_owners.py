@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.servers.review_drafts import DIGEST
 from tests.servers.review_fakes import PEOPLE
-from tests.servers.test_review_grants import DIGEST, draft
+from tests.servers.test_review_grants import draft
 
 from authz_service.core.acts import ActKind
 from authz_service.core.holds import StageRef, Verdict

@@ -11,16 +11,15 @@ from typing import Any
 
 import grpc
 import pytest
-from tests.servers.review_fakes import BODY, NO_REVISER, NOW, PEOPLE, SECURITY, GroupRoles, LoopThread, People
+from tests.servers.review_drafts import DIGEST, draft
+from tests.servers.review_fakes import BODY, NO_REVISER, NOW, GroupRoles, LoopThread, People
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1 import sessions_pb2
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
-from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.acts import AnswerHead
-from authz_service.core.entries import caller_payload
-from authz_service.core.ports import Hold, HoldDraft, HoldLimits
+from authz_service.core.ports import Hold, HoldLimits
 from authz_service.errors import Conflict
 from authz_service.inspection.edited_answer import FoundText
 from authz_service.masking.seams import Scanner
@@ -29,8 +28,6 @@ from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_deciding import Reviser
 from authz_service.store.open import open_store
 from authz_service.store.sql_store import SqlStore
-
-DIGEST = hashlib.sha256(BODY).hexdigest()
 
 
 @contextmanager
@@ -68,34 +65,6 @@ def served(
     finally:
         thread.run(serving.__aexit__(None, None, None))
         thread.run(store.close())
-
-
-def draft(number: int) -> HoldDraft:
-    """A request of alice's that waits."""
-    session, alice = f"ses_{number}", PEOPLE["alice"]
-    received = EntryDraft(
-        Kind.REQUEST_RECEIVED,
-        session,
-        {"api": "openai", "method": "POST", "path": "/v1/chat/completions", "caller": "p"},
-        {"caller": caller_payload(alice)},
-    )
-    return HoldDraft(
-        id=f"hld_{number}",
-        session=session,
-        caller=alice,
-        fingerprint=hashlib.sha256(str(number).encode()).hexdigest(),
-        changes="",
-        digest=DIGEST,
-        forward=BODY,
-        api="openai",
-        operation="chat.completions",
-        model="llama",
-        rule="contractors",
-        reason="",
-        policy="p" * 64,
-        approvals=(SECURITY,),
-        entries=(received,),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +114,7 @@ class OnceOnly:
         return []
 
     async def edited_answer(self, hold: Hold, texts: Mapping[str, str]) -> Revised:
-        raise NotImplementedError
+        raise NotImplementedError("no answer waits in these tests")
 
     async def response(self, hold: Hold, text: str) -> Revised:
         return self._made(hold, secrets.token_bytes(8) + text.encode(), AnswerHead(200, {}))

@@ -6,12 +6,9 @@ A request goes out unasked only under terms that others agreed to, at most so of
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -24,7 +21,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests.store.conftest import PostgresForTests
 
 from authz_service.core.grants import Grant, GrantQuery, GrantState, OneCaller, OneGroup, Terms
 from authz_service.core.holds import Approval, Stage, Verdict
@@ -266,27 +262,6 @@ class Grants(RuleBasedStateMachine):
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
             self.database.close()
-
-
-@pytest.fixture
-def fresh_sqlite(sqlite_template: Path) -> Fresh:
-    @contextmanager
-    def database() -> Iterator[str]:
-        with tempfile.TemporaryDirectory(prefix="authz-machine-") as folder:
-            yield f"sqlite:///{shutil.copy(sqlite_template, Path(folder) / 'authz.db')}"
-
-    return database
-
-
-@pytest.fixture
-def fresh_postgres(postgres: PostgresForTests) -> Fresh:
-    @contextmanager
-    def database() -> Iterator[str]:
-        name = postgres.create()
-        yield postgres.url(name)
-        postgres.drop(name)
-
-    return database
 
 
 @pytest.mark.parametrize("which", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from authz_service.audit.merkle import HASH_BYTES, node_hash
 
 WIDTH = 256
-LEVELS = 8
-"""A tile spans this many levels of the tree: each hash of the next is the root of a full one below."""
+"""Hashes of a whole tile, which spans eight levels: each hash of the next tile is the root of a whole one."""
 
 
 def tile_path(level: int, number: int, width: int = WIDTH) -> str:

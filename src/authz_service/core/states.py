@@ -173,4 +173,3 @@ State = (
     | Closed
 )
 Undecided = Reading | Judging | Admitting | Seeking | Opening | Waiting | Rejudging | Consuming
-HeldAnswer = AnswerHeld | AnswerRejudging | AnswerConsuming

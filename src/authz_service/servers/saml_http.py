@@ -176,7 +176,7 @@ async def _guarded(request: web.Request, handler: _Answer) -> web.StreamResponse
     except web.HTTPException as answer:
         answer.force_close()
         raise  # a redirect of ours, or a path or method that there is not
-    except Exception as error:
+    except Exception as error:  # of whatever kind: a page of aiohttp's own could repeat what was sent
         log.error("saml.failed", error=type(error).__name__)
         response = _page(500, "This login went wrong, and it is not your fault.", "internal")
     response.headers.update(_HEADERS)

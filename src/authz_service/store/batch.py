@@ -194,7 +194,7 @@ class Committer:
             except (_Lost, _Away):
                 if time.monotonic() >= until:
                     raise _Away from why
-                time.sleep(ASK_AGAIN_SECONDS)
+                time.sleep(ASK_AGAIN_SECONDS)  # in the writer's own thread, which may do nothing else before
                 continue
             self._roll_back(connection, unanswered)
         if doubt.committed:
