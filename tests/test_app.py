@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.stack import CONFIG
 
-from authz_service import app
-from authz_service.app import ServeSettings, running
+from authz_service.app import ServeSettings, base, running
 from authz_service.keys.data_dir import DataDir
 from authz_service.runtime.waiting import Waiting
 
@@ -46,7 +45,7 @@ def test_a_service_whose_background_work_fails_ends_to_be_started_again(
 
 def test_what_failed_is_named_where_several_things_ran_together(monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[str] = []
-    monkeypatch.setattr(app.log, "critical", lambda event, error: logged.append(error), raising=False)
+    monkeypatch.setattr(base.log, "critical", lambda event, error: logged.append(error), raising=False)
     monkeypatch.setattr(signal, "raise_signal", lambda number: None)
 
     async def fail() -> None:
@@ -55,7 +54,7 @@ def test_what_failed_is_named_where_several_things_ran_together(monkeypatch: pyt
     async def scenario() -> None:
         task = asyncio.create_task(fail())
         await asyncio.wait([task])
-        app._stop_if_failed(task)
+        base._stop_if_failed(task)
 
     asyncio.run(scenario())
     assert logged == ["KeyError, ValueError"]

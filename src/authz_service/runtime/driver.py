@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Protocol, TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
-from authz_service.core.acts import AnswerHead
 from authz_service.core.commands import (
     Abort,
     Admit,
@@ -53,53 +52,16 @@ from authz_service.core.limits import LimitReached
 from authz_service.core.ports import BEGUN_BEFORE
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import RequestInspection
-from authz_service.model_apis.base import ApiError
 from authz_service.runtime.answers import Answer, judge_held, start_answer
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.judging import Route, judge
 from authz_service.runtime.mailbox import AnswerChunk, Mail, Mailbox, ServiceStops
 from authz_service.runtime.marks import Doing
+from authz_service.runtime.transport import Transport
 from authz_service.runtime.waiting import Watch
 from authz_service.view.caller import Caller
 
 Result = TypeVar("Result")
-
-
-class Transport(Protocol):
-    """Envoy's side of one exchange. Each method returns once its bytes are on their way."""
-
-    @property
-    def answer_begun(self) -> bool:
-        """The caller has received the answer's headers."""
-        ...
-
-    async def forward(self, body: bytes, model: str, marks: Mapping[str, str]) -> None:
-        """Let the request through to `model` with `body`; `marks` are headers of ours for the answer."""
-        ...
-
-    async def reply(self, error: ApiError, headers: Mapping[str, str]) -> None:
-        """Answer in place of the model."""
-        ...
-
-    async def give(self, head: AnswerHead, body: bytes, marks: Mapping[str, str]) -> None:
-        """Answer in place of the model, with a whole answer and headers of ours."""
-        ...
-
-    def mark(self, marks: Mapping[str, str]) -> None:
-        """Put headers of ours on the answer, none of which has gone through yet."""
-        ...
-
-    async def answer(self, body: bytes, *, is_last: bool) -> None:
-        """Let a piece of the answer through."""
-        ...
-
-    async def cut(self, error: ApiError) -> None:
-        """End a begun answer with an error."""
-        ...
-
-    def abort(self, reason: str) -> None:
-        """Fail the stream when the driver returns."""
-        ...
 
 
 def _unlimited(_size: int) -> None:
