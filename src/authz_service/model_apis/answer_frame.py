@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
+from authz_service.masking.grammar import said_by
 from authz_service.model_apis.words import Words
 from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Usage
 from authz_service.view.request import Path, TextKind
@@ -26,6 +27,15 @@ def unreadable(words: Words, path: Path, why: str) -> NoReturn:
     raise Unreadable(
         f"the answer cannot be read: {words.spoken(path)}: {why}", code="unreadable_answer", status=502
     )
+
+
+def require_each_once(indexes: Sequence[int], words: Words, path: Path) -> None:
+    """End the answer where two texts of one frame have the same index.
+
+    Some clients show them as two, and some as one: whichever was judged, the other would not have been.
+    """
+    if len(set(indexes)) != len(indexes):
+        unreadable(words, path, "two have the same index")
 
 
 @dataclass(slots=True)
@@ -94,7 +104,7 @@ class FrameTexts:
             for i, item in enumerate(value):
                 self.aside(item, (*path, i), kind)
         elif is_number(value) and (kind is not TextKind.PLAIN or abs(value) >= TELLING):
-            self.say_whole(path, getattr(value, "token", repr(value)), kind)
+            self.say_whole(path, said_by(value), kind)
 
     def frame(self) -> AnswerFrame:
         """All that was collected."""

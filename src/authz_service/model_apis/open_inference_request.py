@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from authz_service.masking.grammar import said_by
 from authz_service.model_apis.open_inference_words import DATATYPES, FLOATS, INFERENCE_WORDS
 from authz_service.model_apis.request_reader import NOBODY, RequestReader, Speaker, is_number
 from authz_service.view.request import Path, Role, TextField
@@ -63,8 +64,7 @@ class InferenceReader(RequestReader):
         if not is_number(value):
             self.leave(kind if isinstance(value, list) else None, value, path, _TOKENS)
             return
-        token = getattr(value, "token", repr(value))
-        self.texts.append(TextField(path, token, Role.OTHER, is_number=True))
+        self.texts.append(TextField(path, said_by(value), Role.OTHER, is_number=True))
 
     def _texts(self, value: object, path: Path) -> None:
         if isinstance(value, list):

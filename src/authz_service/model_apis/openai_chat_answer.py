@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
+from authz_service.masking.grammar import said_by
 from authz_service.model_apis.logprobs import beside_message
 from authz_service.model_apis.openai_words import KEYS, SELECTING, selects, spoken
 from authz_service.view.answer import AnswerField, AnswerFrame, Usage
@@ -376,7 +377,7 @@ class ChatAnswerReader:
             for i, item in enumerate(value):
                 self._aside(item, (*path, i), key, frame)
         elif isinstance(value, _NUMBER) and abs(value) >= _TELLING:
-            frame.say_whole(path, getattr(value, "token", repr(value)))
+            frame.say_whole(path, said_by(value))
 
     def _key(self, path: Path, frame: _Frame) -> None:
         key = path[-1]
