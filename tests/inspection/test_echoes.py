@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from authz_service.inspection.echoes import echoed, outermost
 from authz_service.inspection.spans import Cut
 from authz_service.view.answer import Echo
@@ -25,6 +27,23 @@ def test_each_echo_is_cut_where_its_characters_are() -> None:
         ("top", 2): None,
         ("ids",): None,
     }
+
+
+class Counting(list[Cut]):
+    """Counts how often all of it is walked through."""
+
+    walked = 0
+
+    def __iter__(self) -> Iterator[Cut]:
+        self.walked += 1
+        return super().__iter__()
+
+
+def test_many_echoes_of_a_text_with_many_cuts_do_not_each_look_at_all_of_them() -> None:
+    cuts = Counting(Cut(2 * at, 2 * at + 1, "*") for at in range(500))
+    edits = echoed("x " * 500, cuts, [Echo(2 * at, 2 * at + 2, ("t", at)) for at in range(500)])
+    assert edits == {("t", at): "* " for at in range(500)}
+    assert cuts.walked < 5
 
 
 def test_what_stands_below_a_value_that_is_gone_is_not_edited() -> None:

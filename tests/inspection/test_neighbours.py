@@ -77,6 +77,21 @@ def test_the_items_of_an_outermost_list_are_one_text_where_the_dialect_says_so()
     }
 
 
+def test_parts_of_several_types_are_one_text_in_their_order() -> None:
+    where = ("messages", 0, "content")
+    texts = [
+        TextField((*where, 0, "text"), "a1", Role.USER),
+        TextField((*where, 1), "2", Role.USER),
+        TextField((*where, 2, "refusal"), "3b", Role.USER),
+        TextField((*where, 3, "text"), "4", Role.USER),
+        TextField((*where, 3, "own"), "1", Role.USER),
+    ]
+    assert set(findings_across(texts, scan)) == {0, 1, 2}
+    # Where one has two of them, nobody could say which of its texts goes on with the next.
+    texts.append(TextField((*where, 2, "text"), "x", Role.USER))
+    assert findings_across(texts, scan) == {}
+
+
 def test_keys_numbers_and_documents_are_nobodys_neighbours() -> None:
     whole = TextField(("tools", 0, "x", 0), "a12", Role.OTHER)
     for other in (

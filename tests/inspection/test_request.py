@@ -155,6 +155,30 @@ def test_a_value_split_over_the_parts_of_a_message_is_masked(
     assert [p["text"] for p in json.loads(inspection.forward)["messages"][0]["content"]] == masked
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"type": "text", "text": "my 12"}, "34 is"],
+        [{"type": "text", "text": "my 12"}, {"type": "refusal", "refusal": "34 is"}],
+        [{"type": "thinking", "thinking": "my 12"}, {"type": "text", "text": "34 is"}],
+    ],
+)
+def test_a_value_split_over_parts_of_two_types_is_masked(kit: Any, parts: list[Any]) -> None:
+    inspection = inspect(kit, asking(parts))
+    assert inspection.findings == {"NUMBER": 1}
+    assert b"12" not in inspection.forward
+    assert b"34" not in inspection.forward
+
+
+@pytest.mark.parametrize("other", ["refusal", "thinking"])
+def test_a_part_with_the_text_of_another_type_is_refused(kit: Any, other: str) -> None:
+    with pytest.raises(Unreadable, match="has its text elsewhere"):
+        inspect(kit, asking([{"type": "text", "text": "my 12", other: "x"}, "34 is"]))
+    block = {"type": "text", "text": "my 12", "thinking": "x"}
+    with pytest.raises(Unreadable, match="has its text elsewhere"):
+        inspect(kit, asking([block]), api=Anthropic(), operation=MESSAGES)
+
+
 def test_messages_are_not_the_parts_of_one_text(kit: Any) -> None:
     body = asking("12", "34")
     assert json.loads(inspect(kit, body).forward) == body

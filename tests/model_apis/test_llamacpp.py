@@ -95,6 +95,7 @@ def test_what_is_no_answer_ends_it() -> None:
         {"content": 5},
         {"content": "x", "index": -1},
         {"content": "x", "index": True},
+        [{"content": "x"}, {"content": "y"}],
     )
     for document in odd:
         with pytest.raises(Unreadable) as caught:

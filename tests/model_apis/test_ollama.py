@@ -171,3 +171,16 @@ def test_errors_have_the_shape_of_the_api() -> None:
     body = {"rule": "r", "session": "ses_1", "error": "No.", "code": "request_denied"}
     assert json.loads(OLLAMA.error_body(error)) == body
     assert OLLAMA.error_event(error) == OLLAMA.error_body(error) + b"\n"
+
+
+def test_what_stands_in_the_other_place_is_no_part_of_the_text() -> None:
+    (frame,) = answered({"message": {"content": "a", "thinking": "b"}, "content": "x", "thinking": "y"})
+    assert {field.text: field.channel for field in frame.fields} == {
+        "a": "content",
+        "b": "thinking",
+        "x": "~/content",
+        "y": "~/thinking",
+    }
+    (frame,) = answered({"response": "a", "message": {"response": "x"}, "done": True}, operation=GENERATE)
+    assert {field.text: field.channel for field in frame.fields} == {"a": "response", "x": "~/response"}
+    assert {"response", "~/response"} <= set(frame.ended)

@@ -95,6 +95,8 @@ def test_tokens_in_an_answer_are_cleared_and_what_is_none_ends_it() -> None:
         {"choices": ["x"]},
         {"choices": [{"index": -1, "text": "x"}]},
         {"choices": [{"index": 0, "text": 5}]},
+        {"choices": [{"index": 0, "text": "x"}, {"index": 0, "text": "y"}]},
+        {"choices": [{"text": "x"}, {"text": "y"}]},
     )
     for document in odd:
         with pytest.raises(Unreadable) as caught:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from operator import itemgetter
 
 from authz_service.inspection.across import Across, Share
 from authz_service.inspection.echoes import echoed
@@ -256,10 +257,13 @@ class Channel:
     def _share(self, span: Span) -> None:
         """Tell of a span that goes over the end of a part what it has of each part."""
         self._begun = begun = span.start if span.is_new else self._begun
-        ends = [start for start, _ in self._parts[1:]]
-        if not any(begun < end < span.end for end in ends):
+        parts, by_start = self._parts, itemgetter(0)
+        after = bisect_left(parts, span.end, key=by_start)
+        if bisect_right(parts, begun, key=by_start) >= after:
             return
-        for (first, part), end in zip(self._parts, [*ends, self._length], strict=True):
+        for at in range(bisect_right(parts, span.start, key=by_start) - 1, after):
+            first, part = parts[at]
+            end = parts[at + 1][0] if at + 1 < len(parts) else self._length
             start, stop = max(span.start, first), min(span.end, end)
             if start < stop:
                 placed = span.placeholder if span.start >= first else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from authz_service.inspection.spans import Cut, cut
@@ -12,15 +13,16 @@ from authz_service.view.request import Path
 def echoed(text: str, cuts: Sequence[Cut], echoes: Iterable[Echo]) -> dict[Path, str | None]:
     """The edits of `echoes` of a text that is cut. The placeholder stands where a cut begins."""
     edits: dict[Path, str | None] = {}
+    starts, ends = [c.start for c in cuts], [c.end for c in cuts]
     for echo in echoes:
+        first = bisect_right(ends, echo.start)  # a text may have as many echoes as it has cuts
         mine = [
             Cut(
                 max(c.start - echo.start, 0),
                 min(c.end, echo.end) - echo.start,
                 c.placeholder if c.start >= echo.start else "",
             )
-            for c in cuts
-            if c.start < echo.end and c.end > echo.start
+            for c in cuts[first : bisect_left(starts, echo.end)]
         ]
         if mine and echo.path is not None:
             edits[echo.path] = cut(text[echo.start : echo.end], mine)

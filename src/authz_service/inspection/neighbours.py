@@ -21,6 +21,9 @@ Scan = Callable[[str], Sequence[Finding]]
 _Row = tuple[tuple[str | int, ...], tuple[str | int, ...]]
 """The path around the innermost index: what comes before it, and what after."""
 
+_SAID: tuple[tuple[str, ...], ...] = ((), ("text",), ("refusal",), ("thinking",))
+"""Where a part has its text, by its type. Model servers join parts of all these types as they come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -61,7 +64,22 @@ def _rows(texts: Sequence[TextField], in_parts: Collection[str]) -> Iterator[lis
         while types[at] is not int:
             at -= 1
         rows.setdefault((path[:at], path[at + 1 :]), []).append(i)
+    _join_types(rows, texts)
     return (row for row in rows.values() if len(row) > 1)
+
+
+def _join_types(rows: dict[_Row, list[int]], texts: Sequence[TextField]) -> None:
+    """Make one row of parts of several types, where each has its text in one place alone."""
+    said: dict[tuple[str | int, ...], list[_Row]] = {}
+    for row in rows:
+        if row[1] in _SAID:
+            said.setdefault(row[0], []).append(row)
+    for around, several in said.items():
+        members = sorted(i for row in several for i in rows[row])
+        if len(several) > 1 and len({texts[i].path[len(around)] for i in members}) == len(members):
+            for row in several:
+                del rows[row]
+            rows[several[0]] = members
 
 
 def _shared(finding: Finding, starts: Sequence[int], joined: str) -> Iterator[tuple[int, Share]]:

@@ -104,8 +104,7 @@ class MessagesReader(RequestReader):
         return f"a block of type {kind}" if is_known else "this block"
 
     def _text_block(self, block: Mapping[str, Any], path: Path, speaker: Speaker, carrier: str) -> None:
-        if not isinstance(block.get(carrier), str):
-            self.refuse("invalid_field", (*path, carrier), "a string was expected")
+        self.expect_carrier(block, path, carrier, _CARRIERS)
         self._members(block, path, speaker)
 
     def _tool_use(self, block: Mapping[str, Any], path: Path, speaker: Speaker) -> None:

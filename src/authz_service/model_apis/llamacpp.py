@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, unreadable
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, require_each_once, unreadable
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.llamacpp_words import NATIVE_WORDS
 from authz_service.model_apis.logprobs import beside, is_small
@@ -104,13 +104,14 @@ class _AnswerReader:
         texts = FrameTexts(self._frames, NATIVE_WORDS, _UNREAD)
         self._frames += 1
         if isinstance(document, list):
-            for i, item in enumerate(document):
-                self._item(item, (i,), texts)
+            told = [self._item(item, (i,), texts) for i, item in enumerate(document)]
+            require_each_once(told, NATIVE_WORDS, ())
         else:
             self._item(document, (), texts)
         return texts.frame()
 
-    def _item(self, item: object, path: Path, texts: FrameTexts) -> None:
+    def _item(self, item: object, path: Path, texts: FrameTexts) -> int:
+        """Read the answer to one prompt; its index."""
         if not isinstance(item, dict) or not ("content" in item or "error" in item):
             unreadable(NATIVE_WORDS, path, "an object with content or an error was expected")
         index = item.get("index", 0)
@@ -133,6 +134,7 @@ class _AnswerReader:
             prompt, said = item.get("tokens_evaluated"), item.get("tokens_predicted")
             if isinstance(prompt, int) and isinstance(said, int):
                 texts.usage = Usage(prompt_tokens=prompt, completion_tokens=said)
+        return index
 
 
 def _of_tokens(item: Mapping[str, Any], path: Path) -> tuple[Echo, ...]:

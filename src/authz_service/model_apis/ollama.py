@@ -64,7 +64,11 @@ class Ollama:
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader of texts, or of vectors."""
-        return VectorsReader() if request.operation in _CARRIERS else OllamaAnswerReader()
+        return (
+            VectorsReader()
+            if request.operation in _CARRIERS
+            else OllamaAnswerReader(is_chat=request.operation == CHAT.name)
+        )
 
     def own_answer(self, request: RequestView, said: Said) -> OwnAnswer | None:
         """A message or a text, or its lines; vectors are no texts."""

@@ -24,10 +24,15 @@ _SAID: tuple[Path, ...] = (("message", "content"), ("response",), ("message", "t
 
 
 class OllamaAnswerReader:
-    """Text goes on from line to line on channels by its key; a tool call is complete in its line."""
+    """Text goes on from line to line on channels by its key; a tool call is complete in its line.
 
-    def __init__(self) -> None:
+    Clients look for the text in the message, or beside it, as they have asked. What goes on in the other of
+    the two places is read too, on a channel of its own.
+    """
+
+    def __init__(self, *, is_chat: bool) -> None:
         self._frames = 0
+        self._depth = 2 if is_chat else 1
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -48,7 +53,7 @@ class OllamaAnswerReader:
 
     def _member(self, key: str, value: object, path: Path, texts: FrameTexts) -> None:
         if key in _GOES_ON and value is not None:
-            texts.say(key, path, value)
+            texts.say(key if len(path) == self._depth else f"~/{key}", path, value)
         elif key == "tool_calls":
             texts.aside(value, path, TextKind.ARGUMENT)
         elif not (key in _DURATIONS and is_number(value)):
@@ -60,6 +65,7 @@ class OllamaAnswerReader:
         texts.closes = True
         for key in sorted(_GOES_ON):
             texts.end(key)
+            texts.end(f"~/{key}")
         prompt, said = document.get("prompt_eval_count", 0), document.get("eval_count")
         if isinstance(prompt, int) and isinstance(said, int):
             texts.usage = Usage(prompt_tokens=prompt, completion_tokens=said)

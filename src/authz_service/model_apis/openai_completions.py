@@ -11,6 +11,7 @@ from authz_service.model_apis.answer_frame import (
     YEAR_5000,
     FrameTexts,
     openai_usage,
+    require_each_once,
     unreadable,
 )
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
@@ -119,15 +120,16 @@ class _AnswerReader:
         self._frames += 1
         for key, value in document.items():
             if key == "choices" and isinstance(value, list):
-                for i, choice in enumerate(value):
-                    self._choice(choice, (key, i), texts)
+                told = [self._choice(choice, (key, i), texts) for i, choice in enumerate(value)]
+                require_each_once(told, _WORDS, (key,))
             elif not (key == "created" and isinstance(value, int) and 0 <= value < YEAR_5000):
                 texts.aside(value, (key,))
         texts.usage = openai_usage(document.get("usage"))
         texts.closes = texts.closes or not document.get("choices")
         return texts.frame()
 
-    def _choice(self, choice: object, path: Path, texts: FrameTexts) -> None:
+    def _choice(self, choice: object, path: Path, texts: FrameTexts) -> int:
+        """Read a choice; its index."""
         if not isinstance(choice, dict):
             unreadable(_WORDS, path, "an object was expected")
         index = choice.get("index", 0)
@@ -141,3 +143,4 @@ class _AnswerReader:
             elif key not in ("index", "logprobs"):
                 texts.aside(value, (*path, key))
         beside(choice.get("logprobs"), (*path, "logprobs"), [(*path, "text")], texts)
+        return index

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
+from authz_service.masking.grammar import said_by
 from authz_service.model_apis.measuring import Measured, measured_bytes, measured_medium, measured_value
 from authz_service.model_apis.words import Words
 from authz_service.view.request import Path, Role, TextField, TextKind
@@ -164,11 +165,23 @@ class RequestReader:
             named = f"a part of type {kind}" if is_known else "this part"
             self.leave_part(content, path, f"{named} {TEXT_ONLY}", self.kind_of_part(kind), speaker)
             return
-        if not isinstance(content.get(carrier), str):
-            self.refuse("invalid_field", (*path, carrier), "a string was expected")
+        self.expect_carrier(content, path, carrier, carriers)
         for key, value in content.items():
             if key != "type":
                 self.member(key, value, path, speaker)
+
+    def expect_carrier(
+        self, part: Mapping[str, Any], path: Path, carrier: str, carriers: Mapping[str, str]
+    ) -> None:
+        """A typed part has its text under `carrier`, and none where parts of another type have theirs.
+
+        Which of two a model server would join with the next part, nobody could tell.
+        """
+        if not isinstance(part.get(carrier), str):
+            self.refuse("invalid_field", (*path, carrier), "a string was expected")
+        for other in carriers.values():
+            if other != carrier and part.get(other) is not None:
+                self.refuse("invalid_field", (*path, other), "a part of this type has its text elsewhere")
 
     def tool(self, definition: Mapping[str, Any], path: Path, schemas: frozenset[str]) -> None:
         """The definition of a tool by its name; under the keys of `schemas` any key is ordinary."""
@@ -367,8 +380,8 @@ class RequestReader:
             # Tools' schemas and documents are written into the prompt, their numbers too; and what a
             # server makes of a field that nobody knows, or of a number in the place of a text, is not
             # known either.
-            token = getattr(value, "token", repr(value))
-            self.texts.append(TextField(path, token, speaker.role, new_turn=speaker.new_turn, is_number=True))
+            said = said_by(value)
+            self.texts.append(TextField(path, said, speaker.role, new_turn=speaker.new_turn, is_number=True))
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
