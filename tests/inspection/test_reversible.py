@@ -27,6 +27,12 @@ MASKS = Masks(
 PEM = '-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq"\\\n-----END PRIVATE KEY-----'
 SCRAPS = ["jane@example.com", "bob@example.org", "4111 1111 1111 1111", "4111111111111111", PEM, "hello"]
 SCRAPS += ["<EMAIL_ADDRESS_1>", "<EMAIL_ADDRESS_", "1>", "<PLACEHOLDER_1>", "<CREDIT_CARD_2>", "<", ">", '"']
+SCRAPS += [
+    "\\u003cEMAIL_ADDRESS_1\\u003e",
+    "<EMAIL\\_ADDRESS\\_1>",
+    "\\<EMAIL_ADDRESS_1>",
+    "C:\\jane@example.com",
+]
 SCRAPS += ["jane%40example.com", "ja\u200bne@example.com", "<US_SSN_1>", "\\", "é😀"]
 sentences = st.lists(st.sampled_from(SCRAPS), max_size=6).map(" ".join)
 
@@ -137,6 +143,26 @@ def test_a_placeholder_in_two_parts_is_a_typed_one() -> None:
     inspection = inspect(user("jane@example.com", parts))
     assert [part["text"] for part in said(inspection)[1]] == ["<PLACEHOLDER_1>", ""]
     assert restored("<PLACEHOLDER_1>", inspection) == "<EMAIL_ADDRESS_1>"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        r"\u003cEMAIL_ADDRESS_1\u003e",
+        r"\\u003cEMAIL_ADDRESS_1>",
+        r"<EMAIL\_ADDRESS\_1>",
+        r"\<EMAIL_ADDRESS_1>",
+    ],
+)
+def test_a_placeholder_that_is_typed_through_escapes_is_a_typed_one(typed: str) -> None:
+    text = f'jane@example.com {{"link": "https://x.example/?{typed}"}}'
+    inspection = inspect(user(text))
+    assert said(inspection) == ['<EMAIL_ADDRESS_1> {"link": "https://x.example/?<PLACEHOLDER_1>"}']
+    assert restored(said(inspection)[0], inspection) == text
+
+
+def test_a_backslash_before_a_value_makes_no_typed_placeholder_of_its_own() -> None:
+    assert said(inspect(user(r"C:\jane@example.com"))) == [r"C:\<EMAIL_ADDRESS_1>"]
 
 
 def test_a_text_that_a_dropped_value_would_make_a_placeholder_is_refused() -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from authz_service.masking.embedded import EmbeddedJsonStream
-from authz_service.masking.finding import Finding, join_pieces
+from authz_service.masking.finding import Finding, in_order, join_pieces
 from authz_service.masking.seams import IncrementalScanner, Progress
+from authz_service.masking.union import Union
+from authz_service.masking.views import BACKSLASH, Unescaped, moved
 
 
 class Mark(NamedTuple):
@@ -34,12 +36,15 @@ class Marks(Protocol):
 
 
 class MarkedScanner:
-    """Implements `Scanner`, for texts as they are: no view is looked at."""
+    """Implements `Scanner`, for texts as they are: no view is looked at.
 
-    def __init__(self, marks: Marks) -> None:
+    But where it `unescapes`, whole texts are looked at as they are once they are copied into a JSON string.
+    """
+
+    def __init__(self, marks: Marks, *, unescapes: bool = False) -> None:
         self.entities = marks.entities
-        self._texts = _Texts(marks, in_json=False)
-        self._in_json = _Texts(marks, in_json=True)
+        self._texts = _Texts(marks, in_json=False, unescapes=unescapes)
+        self._in_json = _Texts(marks, in_json=True, unescapes=unescapes)
 
     def scan(self, text: str, *, embedded_json: bool = False) -> tuple[Finding, ...]:
         """See `Scanner.scan`."""
@@ -53,12 +58,20 @@ class MarkedScanner:
 
 
 class _Texts:
-    def __init__(self, marks: Marks, *, in_json: bool) -> None:
+    def __init__(self, marks: Marks, *, in_json: bool, unescapes: bool) -> None:
         self._marks = marks
         self._is_in_json = in_json
+        self._unescapes = unescapes
 
     def scan(self, text: str) -> tuple[Finding, ...]:
-        return tuple(self.found(text)) if "<" in text else ()
+        found = tuple(self.found(text)) if "<" in text else ()
+        return self._unescaped(text, found) if self._unescapes and BACKSLASH.sign in text else found
+
+    def _unescaped(self, text: str, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        view = Unescaped(BACKSLASH)
+        hidden = self.found(view.feed(text) + view.finish())
+        both = sorted((*found, *(moved(finding, view) for finding in hidden)), key=in_order)
+        return join_pieces([Union().take((finding, False) for finding in both)])
 
     def found(self, text: str) -> Iterator[Finding]:
         for start, end in _bracketed(text, self._marks.longest):

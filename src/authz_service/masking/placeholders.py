@@ -90,7 +90,7 @@ class WithTyped:
 
     def __init__(self, scanner: Scanner, reversible: Collection[str]) -> None:
         self._scanner = scanner
-        self._typed = MarkedScanner(TypedPlaceholders(reversible))
+        self._typed = MarkedScanner(TypedPlaceholders(reversible), unescapes=True)
 
     def scan(self, text: str, *, embedded_json: bool = False) -> tuple[Finding, ...]:
         """See `Scanner.scan`."""
