@@ -16,11 +16,12 @@ from authz_service.app import rules_of
 from authz_service.cel.load import load_config
 from authz_service.core.events import RequestFailed, RequestJudged
 from authz_service.core.request import Request
+from authz_service.masking.seams import Scanner
 from authz_service.model_apis.registry import find_operation
 from authz_service.policy.decision import Decision, Policy, RequestFacts
 from authz_service.runtime.judging import LARGEST_INLINE, Route, judge
 from authz_service.runtime.rules import Rules
-from authz_service.runtime.threads import Threads
+from authz_service.runtime.threads import MOST_WAITING, Threads
 from authz_service.view.caller import Caller
 
 REQUEST = Request("ses_1", ALICE, "pseudonym", "POST", CHAT, "openai_chat")
@@ -165,3 +166,70 @@ def test_what_may_be_asked_of_a_large_request_is_made_in_the_thread_too(
     assert answer.inspection is not None
     assert answer.inspection.fingerprint.startswith(b"POST\0" + CHAT.encode() + b"\0llama\0")
     assert len(headers.threads) == 1
+
+
+class Slowly:
+    """What Presidio is to the rules: a scanner of requests that waits until it is let go."""
+
+    def __init__(self, scanner: Scanner) -> None:
+        self.entities = scanner.entities
+        self.scan, self.incremental = scanner.scan, scanner.incremental
+
+
+@dataclass
+class Queue:
+    """A policy that remembers who was judged, and lets nobody pass before it is told to."""
+
+    policy: Policy
+    judged: list[str] = field(default_factory=list)
+    begun: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+    holds_answers: bool = False
+
+    def decide_request(self, facts: RequestFacts) -> Decision:
+        self.judged.append(facts.caller.subject)
+        self.begun.set()
+        assert self.go_on.wait(20)
+        return self.policy.decide_request(facts)
+
+
+@pytest.mark.parametrize("by_presidio", [True, False])
+def test_requests_that_wait_to_be_read_take_turns_by_caller_and_one_of_too_many_is_refused(
+    rules: Rules, by_presidio: bool
+) -> None:
+    found = find_operation("POST", CHAT)
+    assert found is not None
+    queue = Queue(rules.policy)
+    scanner = cast(Scanner, Slowly(rules.scanner)) if by_presidio else rules.request_scanner
+    slow = replace(rules, policy=cast(Policy, queue), request_scanner=scanner)
+    body = asking(10 if by_presidio else LARGEST_INLINE)
+    threads = Threads()
+
+    async def ask(caller: Caller, *, is_first: bool = True) -> RequestJudged | RequestFailed:
+        return await judge(
+            slow,
+            REQUEST,
+            Route(*found),
+            body,
+            caller=caller,
+            now=0.0,
+            new_hold="h",
+            threads=threads,
+            is_first=is_first,
+        )
+
+    async def scenario() -> None:
+        asked = [asyncio.create_task(ask(ALICE)) for _ in range(MOST_WAITING + 1)]
+        assert await asyncio.to_thread(queue.begun.wait, 20)
+        refused = await ask(ALICE)
+        assert isinstance(refused, RequestFailed)
+        assert (refused.error.code, refused.error.status) == ("too_many_waiting", 429)
+        asked.append(asyncio.create_task(ask(CAROL)))
+        asked.append(asyncio.create_task(ask(ALICE, is_first=False)))
+        await asyncio.sleep(0)
+        queue.go_on.set()
+        judged = await asyncio.gather(*asked)
+        assert all(isinstance(each, RequestJudged) for each in judged)
+
+    asyncio.run(scenario())
+    assert queue.judged == [ALICE.subject, CAROL.subject, *[ALICE.subject] * (MOST_WAITING + 1)]

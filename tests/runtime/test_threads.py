@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from authz_service.runtime.threads import AT_A_TIME, LARGE, Threads
+from authz_service.errors import TooMany
+from authz_service.runtime.threads import AT_A_TIME, LARGE, LARGE_FOR_PRESIDIO, Line, Threads
 
 
 class Work:
@@ -103,5 +104,81 @@ def test_large_bodies_keep_no_others_waiting() -> None:
         assert work.count == AT_A_TIME
         work.go_on.set()
         assert await asyncio.gather(*large) == [1, 2, 3]
+
+    run(scenario)
+
+
+def test_callers_take_turns_however_much_one_of_them_sends() -> None:
+    async def scenario(threads: Threads, work: Work) -> None:
+        done: list[str] = []
+
+        async def ask(caller: str, work: Callable[[], object]) -> None:
+            def noted() -> None:
+                work()
+                done.append(caller)
+
+            await threads.run(noted, caller=caller)
+
+        asked = [asyncio.create_task(ask("a", work))]
+        await work.has_begun()
+        asked += [asyncio.create_task(ask(caller, int)) for caller in "aaaabbc"]
+        await asyncio.sleep(0)
+        work.go_on.set()
+        await asyncio.gather(*asked)
+        assert "".join(done) == "abcabaaa"
+
+    run(scenario)
+
+
+def test_only_so_much_of_one_caller_waits_and_others_are_not_refused_for_it() -> None:
+    async def scenario(threads: Threads, work: Work) -> None:
+        asked = [asyncio.create_task(threads.run(work, caller="a", most=2)) for _ in range(3)]
+        await work.has_begun()
+        with pytest.raises(TooMany) as refused:
+            await threads.run(work, caller="a", most=2)
+        assert refused.value.code == "too_many_waiting"
+        asked.append(asyncio.create_task(threads.run(work, caller="b", most=2)))
+        asked.append(asyncio.create_task(threads.run(work, caller="a")))
+        work.go_on.set()
+        assert sorted(await asyncio.gather(*asked)) == [1, 2, 3, 4, 5]
+        assert await threads.run(work, caller="a", most=2) == 6
+
+    run(scenario)
+
+
+LINES = [(True, LARGE_FOR_PRESIDIO + 1), (True, LARGE_FOR_PRESIDIO), (False, LARGE + 1), (False, LARGE)]
+
+
+@pytest.mark.parametrize(("by_presidio", "size"), LINES)
+def test_presidio_and_bodies_large_and_small_wait_in_lines_of_their_own(by_presidio: bool, size: int) -> None:
+    async def scenario(threads: Threads, work: Work) -> None:
+        slow = [
+            asyncio.create_task(threads.run(work, size=size, by_presidio=by_presidio, caller=caller))
+            for caller in "ab"
+        ]
+        await work.has_begun()
+        for other in LINES:
+            if other != (by_presidio, size):
+                assert await threads.run(lambda: "read", by_presidio=other[0], size=other[1]) == "read"
+        assert work.count == AT_A_TIME
+        work.go_on.set()
+        assert await asyncio.gather(*slow) == [1, 2]
+
+    run(scenario)
+
+
+def test_a_turn_that_is_given_to_who_leaves_just_then_goes_on_to_the_next() -> None:
+    async def scenario(_threads: Threads, _work: Work) -> None:
+        line = Line()
+        await line.turn("a", most=None)
+        waiting = [asyncio.create_task(line.turn(caller, most=None)) for caller in "bcd"]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+        line.free()  # to b, who has not come to know of it; c is leaving
+        waiting[0].cancel()
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in ended] == [asyncio.CancelledError] * 2 + [type(None)]
+        line.free()
+        await line.turn("e", most=None)
 
     run(scenario)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from authz_service.core.commands import Reply
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import HoldState, HoldSummary
-from authz_service.errors import AuthzError
+from authz_service.errors import AuthzError, TooMany
 from authz_service.framing.prefer import NOTHING_PREFERRED, Prefer
 from authz_service.model_apis.base import ApiError
 from authz_service.policy.decision import Decision
@@ -15,12 +15,14 @@ RETRY_AFTER_SECONDS = 1
 
 
 def refused(error: AuthzError, *, session: str) -> Reply:
-    """The reply for an error of ours; only an unavailable part is worth the same request again.
+    """The reply for an error of ours; only what passes by itself is worth the same request again.
 
     Not where workers died of it: SDKs would have it tried on each of the others.
     """
-    is_passing = error.status == 503 and error.code != "poisoned"
     reply = ApiError(error.status, error.code, str(error), session)
+    if isinstance(error, TooMany):
+        return Reply(reply, {**retry(True), "retry-after": str(RETRY_AFTER_SECONDS)})
+    is_passing = error.status == 503 and error.code != "poisoned"
     return Reply(reply, retry(is_passing))
 
 

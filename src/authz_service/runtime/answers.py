@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from authz_service.core.acts import AnswerHead
 from authz_service.core.events import AnswerFailed, AnswerJudged, AnswerRead
@@ -19,6 +20,8 @@ from authz_service.runtime.judging import LARGEST_INLINE, Route
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
 from authz_service.view.caller import Caller
+
+Result = TypeVar("Result")
 
 
 class UnreadPipe:
@@ -61,7 +64,7 @@ class Answer:
             if self.rules.policy.holds_answers:
                 self._keep(len(data))
             if self._unread > LARGEST_INLINE and (is_last or len(data) > LARGEST_INLINE):
-                step = await self.threads.run(partial(self._step, data, is_last=is_last), size=self._unread)
+                step = await self._in_turn(partial(self._step, data, is_last=is_last), self._unread)
             else:
                 step = self._step(data, is_last=is_last)
         except AuthzError as error:
@@ -72,8 +75,11 @@ class Answer:
         work = partial(self._judged, step, self.inspection)
         # Rules for answers may read the request's texts.
         size = self.inspection.view.token_estimate * 4
-        read = await self.threads.run(work, size=size) if size > LARGEST_INLINE else work()
+        read = await self._in_turn(work, size) if size > LARGEST_INLINE else work()
         return read if self._sent is None else self._with_original(read)
+
+    async def _in_turn(self, work: Callable[[], Result], size: int) -> Result:
+        return await self.threads.run(work, size=size, caller=self.request.caller.identity)
 
     def _with_original(self, read: AnswerRead) -> AnswerRead:
         """With what was sent for it, once something becomes of that."""
@@ -197,12 +203,14 @@ async def judge_held(
     if hold.revisions or hold.policy != rules.policy.digest:
         pipe = _pipe(rules, route, inspection, status=head.status, headers=head.headers, restores=False)
         step = await threads.run(
-            lambda: _merged(pipe.feed(hold.forward), pipe.finish()), size=len(hold.forward)
+            lambda: _merged(pipe.feed(hold.forward), pipe.finish()),
+            size=len(hold.forward),
+            caller=caller.identity,
         )
         step = step._replace(found=_most(step.found, hold.findings))
     decision = _decide(rules, caller, inspection, step.found, now)
     approvals = rules.approvals_of(decision.approvals)
-    given = await _restored(rules, route, inspection, head, step.release, threads)
+    given = await _restored(rules, route, inspection, head, step.release, caller, threads)
     return AnswerJudged(
         step.release,
         decision,
@@ -221,6 +229,7 @@ async def _restored(
     inspection: RequestInspection,
     head: AnswerHead,
     body: bytes,
+    caller: Caller,
     threads: Threads,
 ) -> AnswerStep:
     """A whole answer with the values of its request; its `masked` counts them."""
@@ -235,7 +244,9 @@ async def _restored(
         max_depth=rules.config.limits.depth,
         is_error=head.status >= 400,
     )
-    return await threads.run(lambda: _merged(pipe.feed(body), pipe.finish()), size=len(body))
+    return await threads.run(
+        lambda: _merged(pipe.feed(body), pipe.finish()), size=len(body), caller=caller.identity
+    )
 
 
 def _most(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.model_apis.unsupported import why_unsupported
 from authz_service.policy.decision import Effect, RequestFacts
 from authz_service.runtime.rules import Rules
-from authz_service.runtime.threads import Threads
+from authz_service.runtime.threads import MOST_WAITING, Threads
 from authz_service.view.caller import Caller
 from authz_service.view.scope import Scope
 from authz_service.view.unread import require_permitted
@@ -50,7 +50,7 @@ async def judge(
     """What the rules say to `body` as sent by `caller` at `now` (seconds since the epoch).
 
     `masked` counts what was found in it before it was masked, and is found in it no more. With `is_first`
-    no approval waits for what comes of it.
+    no approval waits for what comes of it, and it fails where too many of the caller's wait to be read.
     """
     try:
         if route is None:
@@ -58,11 +58,16 @@ async def judge(
         work = partial(
             _judge_body, rules, request, route, body, caller=caller, now=now, new_hold=new_hold, masked=masked
         )
-        is_quick = len(body) <= LARGEST_INLINE and rules.request_scanner is rules.scanner
-        if is_quick:
-            return work()
         is_large = len(body) > LARGEST_INLINE
-        return await threads.run(partial(_in_full, work, is_first) if is_large else work, size=len(body))
+        if not (is_large or rules.asks_presidio):
+            return work()
+        return await threads.run(
+            partial(_in_full, work, is_first) if is_large else work,
+            size=len(body),
+            caller=caller.identity,
+            by_presidio=rules.asks_presidio,
+            most=MOST_WAITING if is_first else None,
+        )
     except AuthzError as error:
         return RequestFailed(error)
 

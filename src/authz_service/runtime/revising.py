@@ -52,7 +52,9 @@ class Revising:
 
     async def edited(self, hold: Hold, body: bytes) -> Revised:
         """The request of `hold` with what `body`, the whole document, changes in it."""
-        return await self.threads.run(partial(_edited, self.rules(), hold, body, self.clock()))
+        rules = self.rules()
+        work = partial(_edited, rules, hold, body, self.clock())
+        return await self.threads.run(work, size=len(body), by_presidio=rules.asks_presidio)
 
     async def texts(self, hold: Hold) -> Mapping[str, str]:
         """The texts of a model's answer that can be edited; none where it can't be read."""

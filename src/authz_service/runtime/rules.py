@@ -59,6 +59,11 @@ class Rules:
         return self.config.record.keeping.keep.originals > 0
 
     @property
+    def asks_presidio(self) -> bool:
+        """Whether requests are read by Presidio as well."""
+        return self.request_scanner is not self.scanner
+
+    @property
     def for_edited(self) -> Rules:
         """The same for what was masked before a person edited it: the placeholders in it are its texts."""
         return replace(self, request_masks=Masks(self.request_masks.operators))
