@@ -603,6 +603,37 @@ def test_a_request_whose_hold_a_grant_superseded_is_judged_anew_and_goes_through
     assert exchange.handle(HoldAnswered(Granted("grant_1"))) == [Forward(b"forward", "llama")]
 
 
+def test_a_second_grant_lets_who_waits_again_through(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    pending, gone = hold_in(HoldState.PENDING), hold_in(HoldState.SUPERSEDED)
+    begin: list[Event] = [judged(Effect.HOLD), HoldAnswered(Opened(pending))]
+    once = [*begin, HoldEnded(replace(gone, superseded_by="grant_1"))]
+    _, commands = play(request_of_alice, BodyRead(b"body"), *once, *once, *once)
+    assert names(commands) == ["LeaveHold", "Judge"]
+    other = [*begin, HoldEnded(replace(gone, superseded_by="hold_2"))]
+    _, commands = play(request_of_alice, BodyRead(b"body"), *once, *other)
+    assert names(commands) == ["LeaveHold", "Judge"]
+    _, commands = play(request_of_alice, BodyRead(b"body"), *other, *once, *other)
+    assert reply_of(commands).error.code == "hold_superseded"
+
+
+def test_under_the_first_identity_no_grant_is_looked_for(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    """The rules were asked about who alice was: as she is now, they may deny it."""
+    snapshot = Approval("security", (Stage("true", 1, 600.0),), snapshot=True)
+    other = Approval("other", (Stage("true", 1, 600.0),))
+    for approval, is_looked_for in ((snapshot, False), (replace(snapshot, snapshot=False), True)):
+        hold = hold_in(HoldState.APPROVED, approval=approval)
+        exchange, _ = play(request_of_alice, *held(judged, hold), HoldApproved(hold, NOW))
+        commands = exchange.handle(judged(Effect.HOLD, approval=other))
+        assert names(commands) == ["LeaveHold", "OpenHold"]
+        draft = opened(commands[1:])
+        assert (draft.release is not None) is is_looked_for
+        assert draft.traits is not None
+
+
 def test_a_grant_is_no_answer_for_one_that_is_to_be_denied_now(
     request_of_alice: Request, judged: Judged, hold_in: HoldIn
 ) -> None:

@@ -81,9 +81,24 @@ def test_the_request_that_it_was_made_from_is_judged_anew_at_once(place: Any, ma
         async with place.store() as store:
             hold = await hold_of(store, make)
             terms = make.terms()
-            await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=make.maker())
-            assert (await store.hold(hold.id)).state is HoldState.SUPERSEDED
+            grant = await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=make.maker())
+            gone = await store.hold(hold.id)
+            assert (gone.state, gone.superseded_by) == (HoldState.SUPERSEDED, grant.id)
+            assert gone.is_under_grant
             assert isinstance(await asks(store, make, "first"), Granted)
+
+
+def test_what_another_hold_took_the_place_of_is_under_no_grant(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            first = await hold_of(store, make)
+            second = await hold_of(store, make, approvals=(TWO,))
+            found = await store.summaries([first.id, second.id])
+            gone, there = found[first.id], found[second.id]
+            assert (gone.superseded_by, gone.is_under_grant) == (second.id, False)
+            assert (there.superseded_by, there.is_under_grant) == ("", False)
+
+    run(scenario())
 
     run(scenario())
 

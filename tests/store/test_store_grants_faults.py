@@ -131,3 +131,34 @@ def test_verification_names_uses_that_nobody_agreed_to_and_releases_without_a_us
     assert f"entry {before + 4}: is a release under a grant, and no use of it" in said
     assert f"grant {grant}: has a last use that no release follows" in said
     assert f"grant's use of entry {before + 2}: has an entry, and no row" in said
+
+
+def test_a_grant_said_to_be_in_force_without_its_votes_is_named(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> int:
+        async with place.store(signer=KEY) as store:
+            grant = await proposed(store, make, approval=TWO)
+            created = EntryDraft(Kind.GRANT_CREATED, grant.session, {"grant": grant.id, "hold": grant.hold})
+            await store.append(created)
+            return int(await store.last_sequence())
+
+    last = run(scenario())
+    alter(place, f"UPDATE grants SET state = 'active', changed = {last}")
+    with reading(place.url) as reader:
+        said = [w.what for w in verify_store(reader, keys=[KEY.vkey], kept=()).wrong]
+    assert said == [f"came into force without its votes: entry {last}"]
+
+
+def test_a_hold_said_to_be_approved_without_its_votes_is_named(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> int:
+        async with place.store(signer=KEY) as store:
+            hold = (await store.open_hold(make.hold("s1", approvals=(TWO,)), LIMITS)).hold
+            await store.vote(make.ballot(hold), LIMITS)
+            data = {"hold": hold.id, "digest": "", "deadline": "2027-01-15T08:15:00.000000Z"}
+            await store.append(EntryDraft(Kind.HOLD_APPROVED, "s1", data))
+            return int(await store.last_sequence())
+
+    last = run(scenario())
+    alter(place, f"UPDATE holds SET state = 'approved', changed = {last}, turn_at = NULL")
+    with reading(place.url) as reader:
+        said = {w.what for w in verify_store(reader, keys=[KEY.vkey], kept=()).wrong}
+    assert f"was approved without its votes: entry {last}" in said

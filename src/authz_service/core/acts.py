@@ -80,7 +80,8 @@ class Act:
     """One of them, on record. `text` is a comment or a reason; `at` and `until` seconds since the epoch.
 
     `votes` are the ids of those that were taken back, `until` is when a claim ends by itself, `revised`
-    what an edit or a response made of the hold, `number` that of its entry, once it has one.
+    what an edit or a response made of the hold, `number` that of its entry, once it has one. `owners` are the
+    pseudonyms of who answers for the account, where it is a service's.
     """
 
     id: str
@@ -94,14 +95,15 @@ class Act:
     until: float | None = None
     revised: Revised | None = None
     number: int = field(default=0, compare=False)
+    owners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ActDraft:
     """What somebody wants to do. The same `idempotency_key` of the same person is one act.
 
-    `person` is `Caller.identity`, `account` their (issuer, subject). With an edit or a response comes its
-    `revision`.
+    `person` is `Caller.identity`, `account` their (issuer, subject), `owners` who answers for it where it is
+    a service's (see `owners_of`). With an edit or a response comes its `revision`.
     """
 
     hold: str
@@ -112,6 +114,7 @@ class ActDraft:
     text: str = ""
     idempotency_key: str = ""
     revision: Revision | None = None
+    owners: frozenset[tuple[str, str]] = frozenset()
 
 
 def claim_of(acts: Sequence[Act], votes: Sequence[Vote], *, now: float) -> Act | None:

@@ -333,7 +333,9 @@ class Exchange:
         *,
         previous: str | None = None,
         replaces: str | None = None,
+        as_now: bool = True,
     ) -> list[Command]:
+        """`as_now`: the rules were asked about the caller as they are, or no grant may answer for them."""
         if judged.inspection is None or not approvals:
             raise self._illegal(judged)
         inspection = judged.inspection
@@ -361,7 +363,7 @@ class Exchange:
             replaces=replaces,
             traits=_traits(judged.decision, inspection) if may_be_granted else None,
             release=entries.released(self.request, model=judged.model, body=inspection.forward)
-            if may_be_granted
+            if may_be_granted and as_now
             else None,
         )
         self.state = Opening(body, judged)
@@ -437,7 +439,7 @@ class Exchange:
         if hold.state in (HoldState.REJECTED, HoldState.EXPIRED):
             reply = replies.ended(hold, session=self.request.session)
             return [LeaveHold(), *self._refuse(reply, outcome=hold.state.value)]
-        if hold.state is HoldState.SUPERSEDED:
+        if hold.state is HoldState.SUPERSEDED and not hold.is_under_grant:
             if self._was_superseded:
                 # Or two of them, sent under two identities of one person, would take turns for ever.
                 reply = replies.superseded(hold, session=self.request.session)
@@ -482,7 +484,8 @@ class Exchange:
     ) -> list[Command]:
         """What was approved is not what the rules of now ask about."""
         approvals = approvals or hold.approvals
-        opened = self._open_hold(body, judged, approvals, previous=hold.id, replaces=replaces)
+        as_now = self._release_identity(hold) == self.request.caller
+        opened = self._open_hold(body, judged, approvals, previous=hold.id, replaces=replaces, as_now=as_now)
         return [LeaveHold(), *opened]
 
     def _edit_rejudged(

@@ -17,6 +17,9 @@ from authz_service.core.holds import Approval, StageRef, Vote
 from authz_service.core.requesters import Identity, is_requester
 from authz_service.view.caller import Caller
 
+GRANT_IDS = "grant_"
+"""What the ids of grants begin with, and those of nothing else."""
+
 MOST_USES = 10_000
 LONGEST = 30 * 86_400.0
 """Seconds from its proposal to its end, at most."""
@@ -188,8 +191,8 @@ class Grant:
 class Maker:
     """Who votes for a grant, or ends it. The same `idempotency_key` of the same person is one act.
 
-    `person` is `Caller.identity`, `account` their (issuer, subject); `may_vote_in` are the stages of its
-    hold whose condition they satisfy.
+    `person` is `Caller.identity`, `account` their (issuer, subject), `owners` who answers for it where it is
+    a service's (see `owners_of`); `may_vote_in` are the stages of its hold whose condition they satisfy.
     """
 
     person: Identity
@@ -198,6 +201,7 @@ class Maker:
     may_vote_in: tuple[StageRef, ...] = ()
     reason: str = ""
     idempotency_key: str = ""
+    owners: frozenset[Identity] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

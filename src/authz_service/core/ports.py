@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import Act, ActDraft, ActKind, AnswerHead, Review
 from authz_service.core.business_hours import Zones
-from authz_service.core.grants import Traits
+from authz_service.core.grants import GRANT_IDS, Traits
 from authz_service.core.holds import Approval, StageRef, Timed, Verdict, Vote
 from authz_service.core.limits import Admission, Demand
 from authz_service.view.caller import Caller
@@ -81,7 +81,8 @@ class HoldSummary:
     answers the same request. `turns` are those of the open stages, past and to come,
     `counted` the ids of the votes that count in them so far. `review` says whether somebody has to look at
     a decision that was made alone, `zones` are the rules of the stages' time zones. `was_answered` says
-    that it was opened for an answer of the model's.
+    that it was opened for an answer of the model's. `superseded_by` is the id of the hold, or the grant, that
+    took its place; "" for one that is in another state, and where the record has let go of it.
     """
 
     id: str
@@ -118,6 +119,12 @@ class HoldSummary:
     source: str = ""
     traits: Traits | None = None
     was_answered: bool = False
+    superseded_by: str = ""
+
+    @property
+    def is_under_grant(self) -> bool:
+        """A grant took its place: the same request, judged anew, may go through."""
+        return self.superseded_by.startswith(GRANT_IDS)
 
     @property
     def is_answer(self) -> bool:
@@ -228,7 +235,8 @@ class Ballot:
     `digest` is that of the bytes the reviewer was shown. The same `idempotency_key` of the same
     voter is one vote: sent again, it yields the hold as it stands. `account` is the reviewer's
     (issuer, subject) where `voter` is a person's: one account never counts as two people, nor as
-    another than the requester, because one of its tokens lacked the person claim. One with
+    another than the requester, because one of its tokens lacked the person claim. `owners` are who answers
+    for it, where it is a service's (see `owners_of`): with these it is one person. One with
     `is_break_glass` decides alone, in no stage, and has to be reviewed afterwards.
     """
 
@@ -242,6 +250,7 @@ class Ballot:
     idempotency_key: str = ""
     account: tuple[str, str] | None = None
     is_break_glass: bool = False
+    owners: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

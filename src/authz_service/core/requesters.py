@@ -1,30 +1,50 @@
-"""Four eyes: whether somebody is, or stands behind, whoever sent a request."""
+"""Four eyes: whether somebody is, or stands behind, whoever sent a request; and who is one person."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from authz_service.view.caller import API_KEYS, CERTIFICATES, Caller
 
 Identity = tuple[str, str]
 
+_OWNER: Final = "owner"
+"""Stands in the place of an issuer where none is said: keys and certificates name their owner only."""
+
 
 def is_requester(caller: Caller, *identities: Identity) -> bool:
     """Whether any of these is the caller's person, account or owner."""
-    own = {caller.identity, (caller.issuer, caller.subject)}
-    owners = _owners(caller.claims)
     # Keys and certificates say no issuer of their owner's: whoever has the name at any of them is taken for
     # the owner. It was typed by hand: what differs in case, or in the spaces around it, is the same name.
-    typed = {_typed(owner) for owner in owners}
+    typed = {_typed(owner) for owner in _owners(caller.claims)}
     if caller.issuer in (API_KEYS, CERTIFICATES) and not typed.isdisjoint(
         _typed(name) for _, name in identities
     ):
         return True
-    for owner in owners:
-        own |= {(caller.issuer, owner), ("person", owner)}
+    own = {caller.identity, (caller.issuer, caller.subject), *owners_of(caller)}
     return not own.isdisjoint(identities)
+
+
+def are_one(one: Caller, other: Caller) -> bool:
+    """Whether one of them is, or stands behind, the other, or the same person behind both."""
+    return is_requester(one, *identities_of(other)) or is_requester(other, *identities_of(one))
+
+
+def identities_of(caller: Caller) -> frozenset[Identity]:
+    """The caller's person and account, and whoever owns it. Who has one of these in common is one person."""
+    return frozenset({caller.identity, (caller.issuer, caller.subject), *owners_of(caller)})
+
+
+def owners_of(caller: Caller) -> frozenset[Identity]:
+    """Who answers for a service account, by every name that they may have elsewhere; empty for people."""
+    names = _owners(caller.claims)
+    return frozenset(
+        identity
+        for name in names
+        for identity in ((caller.issuer, name), ("person", name), (_OWNER, _typed(name)))
+    )
 
 
 def _typed(name: str) -> str:

@@ -11,6 +11,7 @@ from authz_api.v1 import holds_pb2 as pb
 from authz_service.core.acts import ActDraft, ActKind, Revision
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldSummary, Store
+from authz_service.core.requesters import owners_of
 from authz_service.errors import Conflict, Forbidden, Unreadable
 from authz_service.inspection.edited_answer import FoundText
 from authz_service.runtime.revising import Revised
@@ -195,6 +196,7 @@ class Deciding:
             kind=kind,
             person=person.identity,
             account=(person.issuer, person.subject),
+            owners=owners_of(person),
             name=person.person or person.subject,
             text=text,
             idempotency_key=idempotency_key,
@@ -226,6 +228,7 @@ def _ballot(standing: Standing, hold: HoldSummary, word: Word, verdict: Verdict)
         hold=hold.id,
         voter=person.identity,
         account=(person.issuer, person.subject),
+        owners=owners_of(person),
         name=person.person or person.subject,
         verdict=verdict,
         digest=word.digest,

@@ -14,6 +14,7 @@ from authz_service.core.grant_terms import require_same_voters, terms_from
 from authz_service.core.grants import Grant, GrantStore, Maker
 from authz_service.core.holds import Approval
 from authz_service.core.ports import HoldSummary, Store
+from authz_service.core.requesters import owners_of
 from authz_service.errors import Forbidden, NotFound
 from authz_service.servers.grant_messages import grant_message, grant_query, wanted
 from authz_service.servers.review_calls import Calls, Context, answering
@@ -142,6 +143,7 @@ def _maker(standing: Standing, hold: HoldSummary, reason: str, idempotency_key: 
     return Maker(
         person=person.identity,
         account=(person.issuer, person.subject),
+        owners=owners_of(person),
         name=person.person or person.subject,
         may_vote_in=standing.stages(hold),
         reason=reason,

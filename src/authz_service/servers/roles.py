@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from authz_service.core.acts import Review
 from authz_service.core.holds import StageRef
 from authz_service.core.ports import HoldSummary
-from authz_service.core.requesters import is_requester
+from authz_service.core.requesters import are_one
 from authz_service.errors import Forbidden, NotFound
 from authz_service.view.caller import Caller
 
@@ -100,9 +100,8 @@ class Standing:
         return hold
 
     def require_another(self, hold: HoldSummary) -> None:
-        """Raises `Forbidden` for whoever sent the request, and for a service account of theirs."""
-        caller = hold.caller
-        if is_requester(self.person, caller.identity, (caller.issuer, caller.subject)):
+        """Raises `Forbidden` for whoever sent the request, owns who did, or is another account of theirs."""
+        if are_one(self.person, hold.caller):
             message = "whoever sent a request cannot decide on it, nor can a service account of theirs"
             raise Forbidden(message, code="own_request")
 

@@ -23,7 +23,6 @@ from authz_service.store.hold_rows import (
     act_row,
     approvals_of,
     bytes_held,
-    identity_text,
     key_text,
     micro,
     next_turn,
@@ -38,6 +37,7 @@ from authz_service.store.loading import find_act, hold_with_id, said_of, standin
 from authz_service.store.schema import hold_acts, votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
+from authz_service.store.voices import names_of, names_on, owners_said
 from authz_service.store.voting import refuse_decided
 
 _ACT = insert(hold_acts)
@@ -58,7 +58,8 @@ def act(transaction: Transaction, draft: ActDraft, limits: HoldLimits, *, act_id
     if _is_repeated(transaction, draft):
         return summary_of(transaction, row)
     now = seconds(transaction.now)
-    new = Act(act_id, draft.kind, draft.person, draft.account, draft.name, now, draft.text)
+    owners = owners_said(transaction, draft.owners)
+    new = Act(act_id, draft.kind, draft.person, draft.account, draft.name, now, draft.text, owners=owners)
     match draft.kind:
         case ActKind.CLAIM:
             _refuse_claim(transaction, row, draft)
@@ -96,7 +97,7 @@ def _is_repeated(transaction: Transaction, draft: ActDraft) -> bool:
 
 
 def _refuse_claim(transaction: Transaction, row: Row[Any], draft: ActDraft) -> None:
-    refuse_requester(row, draft.person, draft.account)
+    refuse_requester(row, draft.person, draft.account, *draft.owners)
     refuse_decided(row, said_of(transaction, row.id).votes, transaction.now)
     claim = _claim(transaction, row)
     if claim is not None and not _is_theirs(claim, draft):
@@ -115,7 +116,7 @@ def _refuse_unclaim(transaction: Transaction, row: Row[Any], draft: ActDraft) ->
 def _refuse_review(transaction: Transaction, row: Row[Any], draft: ActDraft) -> None:
     if row.review != Review.DUE.value:
         raise Conflict("this hold needs no review, or has had it", code="nothing_to_review")
-    refuse_requester(row, draft.person, draft.account)
+    refuse_requester(row, draft.person, draft.account, *draft.owners)
     alone = [vote.id for vote in said_of(transaction, row.id).votes if vote.is_break_glass]
     if set(alone) & _votes_of(transaction, row, draft):
         raise Forbidden("somebody else has to review what you decided alone", code="own_decision")
@@ -167,7 +168,7 @@ def _revise(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) 
     revision = draft.revision
     if revision is None:
         raise ValueError("an edit or a response comes with its bytes")
-    refuse_requester(row, draft.person, draft.account)
+    refuse_requester(row, draft.person, draft.account, *draft.owners)
     refuse_decided(row, said_of(transaction, row.id).votes, transaction.now)
     detail = json.loads(row.detail)
     is_edit, is_of_answer = draft.kind is ActKind.EDIT, revision.answer is not None
@@ -208,10 +209,10 @@ def _without(cast: Sequence[Vote], withdrawn: Sequence[str], row: Row[Any]) -> l
 
 def _votes_of(transaction: Transaction, row: Row[Any], draft: ActDraft) -> set[str]:
     """The ids of a person's votes, by whichever of their identities."""
-    query = select(votes.c.id, votes.c.voter, votes.c.account).where(votes.c.hold == row.id)
-    person, account = identity_text(draft.person), identity_text(draft.account)
-    found = transaction.read(query)
-    return {vote.id for vote in found if vote.voter == person or vote.account == account}
+    columns = (votes.c.id, votes.c.voter, votes.c.account, votes.c.detail)
+    found = transaction.read(select(*columns).where(votes.c.hold == row.id)).all()
+    mine = names_of(transaction, draft.person, draft.account, *draft.owners)
+    return {vote.id for vote in found if not mine.isdisjoint(names_on(transaction, vote))}
 
 
 def _act(
@@ -249,6 +250,7 @@ def _entry(
         "voter": transaction.pseudonym(new.person),
         "key": key_text(draft.idempotency_key) if draft.idempotency_key else None,
     }
+    data |= {"owners": list(new.owners)} if new.owners else {}
     if new.until is not None:
         data["until"] = rfc3339(micro(new.until))
     if new.kind is ActKind.WITHDRAW:

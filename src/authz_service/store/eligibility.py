@@ -14,22 +14,31 @@ from authz_service.core.ports import Ballot
 from authz_service.core.requesters import is_requester
 from authz_service.errors import Forbidden
 from authz_service.store.hold_rows import approvals_of, caller_of, requester_of
+from authz_service.store.transaction import Transaction
+from authz_service.store.voices import names_of
 
 
 def refuse_requester(row: Row[Any], *identities: tuple[str, str]) -> None:
-    """Neither the requester's person, account nor owner may decide; raises `Forbidden`."""
+    """Neither the requester's person, account nor owner may decide; raises `Forbidden`.
+
+    `identities` are all of who wants to: their person, account and owners.
+    """
     if requester_of(row) in identities or is_requester(caller_of(row), *identities):
         raise Forbidden("whoever sent a request cannot decide on it", code="own_request")
 
 
-def without_own_edits(row: Row[Any], acts: Sequence[Act], ballot: Ballot) -> Ballot:
+def without_own_edits(transaction: Transaction, row: Row[Any], acts: Sequence[Act], ballot: Ballot) -> Ballot:
     """The ballot as far as it may approve what its voter has edited, or answered; raises `Forbidden`.
 
     Whoever made something of a request is no second pair of eyes on it, unless the stage says so. They may
     reject it.
     """
-    mine = {ballot.voter, ballot.account or ballot.voter}
-    is_editor = any(act.revised is not None and {act.person, act.account} & mine for act in acts)
+    mine = names_of(transaction, ballot.voter, ballot.account or ballot.voter, *ballot.owners)
+    is_editor = any(
+        not mine.isdisjoint(names_of(transaction, act.person, act.account).union(act.owners))
+        for act in acts
+        if act.revised is not None
+    )
     if not is_editor or ballot.verdict is Verdict.REJECT:
         return ballot
     stages = {(a.name, n): stage for a in approvals_of(row) for n, stage in enumerate(a.stages)}

@@ -14,12 +14,14 @@ from sqlalchemy import Select, Table, delete, select, union, update
 from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
 from authz_service.audit.entry import decode
 from authz_service.audit.forgotten import SESSION, Erasure, Keep, is_about_another
+from authz_service.core.acts import Review
 from authz_service.core.forgetting import Erased, Order
 from authz_service.errors import Conflict
 from authz_service.store.erased_names import names_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.grant_queries import in_force
 from authz_service.store.hold_rows import OPEN, identity_text, requester_of
+from authz_service.store.loading import edited_before
 from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, ordered
 from authz_service.store.schema import (
     entries,
@@ -95,12 +97,18 @@ def _refuse_open(transaction: Transaction, subject: str) -> None:
     mine = (sessions.c.caller == subject) & sessions.c.ended_at.is_(None)
     if transaction.read(select(sessions.c.id).where(mine).limit(1)).first() is not None:
         raise Conflict("an exchange of theirs is still open; wait for its end", code="still_open")
+    # Without their name a second vote, or a review of what they decided alone, would pass for another's.
     is_open = holds.c.state.in_([state.value for state in OPEN])
-    for row in transaction.read(select(holds).where(is_open)).all():
-        there = (select(t.c.voter, t.c.account).where(t.c.hold == row.id) for t in (votes, hold_acts))
+    is_due = holds.c.review == Review.DUE.value
+    for row in transaction.read(select(holds).where(is_open | is_due)).all():
+        names = [row.id, *edited_before(transaction, row)]
+        there = (select(t.c.voter, t.c.account).where(t.c.hold.in_(names)) for t in (votes, hold_acts))
         voted = transaction.read(union(*there)).all()
         if subject in {transaction.pseudonym(requester_of(row)), *_pseudonyms(transaction, voted)}:
-            raise Conflict(f"hold {row.id} waits with their request or vote; let it end", code="still_held")
+            why = "waits with their request or vote; let it end"
+            if row.review == Review.DUE.value:
+                why = "was decided alone, with their request or vote, and has to be reviewed first"
+            raise Conflict(f"hold {row.id} {why}", code="still_held")
     for grant in transaction.read(select(grants).where(in_force(transaction.now))).all():
         query = select(grant_acts.c.voter, grant_acts.c.account).where(grant_acts.c.grant_id == grant.id)
         made_from = transaction.read(select(holds).where(holds.c.id == grant.hold)).one()
@@ -161,11 +169,13 @@ def take_votes(transaction: Transaction, erasure: Erasure) -> tuple[int, int]:
 
 
 def _take_from(transaction: Transaction, erasure: Erasure, table: Table) -> tuple[int, int]:
-    pairs = transaction.read(select(table.c.voter, table.c.account).distinct()).all()
+    # What they said since is no part of it: a vote that nobody cast any more could be cast a second time.
+    said = table.c.seq < erasure.ordered
+    pairs = transaction.read(select(table.c.voter, table.c.account).where(said).distinct()).all()
     theirs = [p for p in pairs if erasure.subjects & _pseudonyms(transaction, [p])]
     count = gone = 0
     for pair in theirs:
-        is_theirs = (table.c.voter == pair.voter) & (table.c.account == pair.account)
+        is_theirs = said & (table.c.voter == pair.voter) & (table.c.account == pair.account)
         for row in transaction.read(select(table.c.seq, table.c.detail).where(is_theirs)).all():
             detail = json.dumps({**json.loads(row.detail), "name": ""})
             nobody = _nobody(row.seq)

@@ -14,10 +14,11 @@ from authz_service.audit.entry import rfc3339
 from authz_service.core.grants import GrantState, Maker
 from authz_service.core.holds import StageRef
 from authz_service.errors import Conflict
-from authz_service.store.grant_rows import REVOKE, Said, act_detail, digest_of, grant_with_id
+from authz_service.store.grant_rows import REVOKE, VOTE, Said, act_detail, digest_of, grant_with_id
 from authz_service.store.hold_rows import identity_text, key_text, micro, requester_of
 from authz_service.store.schema import grant_acts
 from authz_service.store.transaction import Transaction
+from authz_service.store.voices import owners_said
 
 _KINDS = {"vote": Kind.GRANT_VOTED, REVOKE: Kind.GRANT_REVOKED}
 Data = Mapping[str, Scalar | list[Scalar]]
@@ -49,6 +50,8 @@ def keep_act(transaction: Transaction, grant: Row[Any], hold: Row[Any], act: Act
         "key": key,
         **data,
     }
+    owners = owners_said(transaction, by.owners) if act.kind == VOTE else ()
+    said |= {"owners": list(owners)} if owners else {}
     subjects: dict[str, Subject] = {"voter": by.person}
     draft = EntryDraft(_KINDS[act.kind], hold.session, {**said}, payloads, requester_of(hold), subjects)
     seq = transaction.record(draft).last
@@ -62,7 +65,7 @@ def keep_act(transaction: Transaction, grant: Row[Any], hold: Row[Any], act: Act
         "account": identity_text(by.account),
         "idempotency_key": key,
         "at": transaction.now,
-        "detail": act_detail(act.kind, by.name, by.reason, act.counts_for, act.killed),
+        "detail": act_detail(act.kind, by.name, by.reason, act.counts_for, act.killed, owners),
     }
     transaction.change(insert(grant_acts).values(row))
     return seq

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from sqlalchemy import select
@@ -17,6 +16,7 @@ from authz_service.store.grant_rows import (
     read_grant,
     said_of,
     state_at,
+    terms_of,
 )
 from authz_service.store.live_sessions import kill
 from authz_service.store.loading import hold_with_id
@@ -36,7 +36,7 @@ def revoke(
     What has ended by itself may still have exchanges that run: these can be ended later too.
     """
     row = grant_with_id(transaction, grant_id)
-    digest = digest_of(json.loads(row.detail)["terms"])
+    digest = digest_of(terms_of(row)[0])
     before = done_before(transaction, row.hold, kind=REVOKE, digest=digest, by=by)
     if before is not None:
         ended = killed_before(transaction, row.hold, is_kill=killed is not None, by=by)

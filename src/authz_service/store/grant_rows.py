@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -22,6 +22,7 @@ from authz_service.core.grants import (
     Use,
 )
 from authz_service.core.holds import Pending, StageRef, Standing, Verdict, Vote, standing
+from authz_service.core.ports import DAMAGED
 from authz_service.core.requesters import Identity
 from authz_service.errors import NotFound, Unavailable
 from authz_service.store.hold_rows import approvals_document, read_approvals, seconds, vote_detail
@@ -31,14 +32,20 @@ from authz_service.store.zone_rules import zones_of
 
 VOTE = "vote"
 REVOKE = "revoke"
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError)
+"""What reading a grant raises where what is stored of it is not what was stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What people said of a grant: their votes, by whom of all their identities, and who revoked it."""
+    """What people said of a grant: their votes, by whom of all their identities, and who revoked it.
+
+    `owners` are the pseudonyms of who owns a voter's account, by the vote's id as `voters` is.
+    """
 
     votes: tuple[Vote, ...]
     voters: Mapping[str, frozenset[Identity]]
+    owners: Mapping[str, frozenset[str]]
     revoked: Revoked | None
 
     @property
@@ -46,9 +53,10 @@ class Said:
         """All identities of all who voted."""
         return frozenset().union(*self.voters.values())
 
-    def of(self, identities: Collection[Identity]) -> set[str]:
-        """The ids of the votes of whoever has any of these identities."""
-        return {vote for vote, theirs in self.voters.items() if not theirs.isdisjoint(identities)}
+    @property
+    def owning(self) -> frozenset[str]:
+        """The pseudonyms of all who own an account that voted."""
+        return frozenset().union(*self.owners.values())
 
 
 def terms_text(terms: Terms) -> str:
@@ -148,13 +156,21 @@ def grant_row(terms: Terms, detail: str, *, id: str, hold: str, seq: int, now: i
 
 
 def act_detail(
-    kind: str, name: str, reason: str, counts_for: Sequence[StageRef], killed: Sequence[str] | None = None
+    kind: str,
+    name: str,
+    reason: str,
+    counts_for: Sequence[StageRef],
+    killed: Sequence[str] | None = None,
+    owners: Sequence[Any] = (),
 ) -> str:
-    """The column `detail` of what somebody said of a grant; `killed` are the sessions that its end ended."""
+    """The column `detail` of what somebody said of a grant; `killed` are the sessions that its end ended.
+
+    `owners` are the pseudonyms of who owns the voter's account.
+    """
     if kind == REVOKE:
         ended = {} if killed is None else {"killed": list(killed)}
         return json.dumps({"name": name, "reason": reason, **ended})
-    return json.dumps(vote_detail(name, reason, counts_for, is_break_glass=False))
+    return json.dumps(vote_detail(name, reason, counts_for, owners, is_break_glass=False))
 
 
 def stands_by(detail: str, votes: Sequence[Vote], *, created_at: int, now: int) -> Standing:
@@ -199,6 +215,7 @@ def said_of(reader: Reader, grant_id: str) -> Said:
     query = select(grant_acts).where(grant_acts.c.grant_id == grant_id).order_by(grant_acts.c.seq)
     votes: list[Vote] = []
     voters: dict[str, frozenset[Identity]] = {}
+    owners: dict[str, frozenset[str]] = {}
     revoked: Revoked | None = None
     for row in reader.read(query):
         detail = json.loads(row.detail)
@@ -207,6 +224,7 @@ def said_of(reader: Reader, grant_id: str) -> Said:
             revoked = Revoked(person, detail["name"], detail["reason"], seconds(row.at))
             continue
         voters[row.id] = frozenset({person, account})
+        owners[row.id] = frozenset(detail.get("owners", ()))
         votes.append(
             Vote(
                 row.id,
@@ -219,7 +237,7 @@ def said_of(reader: Reader, grant_id: str) -> Said:
                 detail["reason"],
             )
         )
-    return Said(tuple(votes), voters, revoked)
+    return Said(tuple(votes), voters, owners, revoked)
 
 
 def _identity(text: str) -> Identity:
@@ -232,15 +250,18 @@ def terms_of(row: Row[Any]) -> tuple[str, Terms]:
     try:
         text = json.loads(row.detail)["terms"]
         return text, read_terms(text)
-    except (ValueError, KeyError, TypeError) as error:
-        raise Unavailable(f"the terms of grant {row.id} are damaged", code="record_damaged") from error
+    except DAMAGE as error:
+        raise Unavailable(f"the terms of grant {row.id} are damaged", code=DAMAGED) from error
 
 
 def read_grant(reader: Reader, row: Row[Any], *, with_uses: bool = False) -> Grant:
     """A grant as it stands now; raises `Unavailable` when its terms cannot be read."""
-    said, (text, terms) = said_of(reader, row.id), terms_of(row)
-    state = state_at(row, reader.now)
-    stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=reader.now)
+    text, terms = terms_of(row)
+    try:
+        said, state = said_of(reader, row.id), state_at(row, reader.now)
+        stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=reader.now)
+    except DAMAGE as error:
+        raise Unavailable(f"what is stored of grant {row.id} is damaged", code=DAMAGED) from error
     digest = digest_of(text)
     pending = stands if state is GrantState.PROPOSED and isinstance(stands, Pending) else None
     return Grant(

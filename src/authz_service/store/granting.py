@@ -28,6 +28,7 @@ from authz_service.store.grant_rows import (
     said_of,
     stands_by,
     state_at,
+    terms_of,
     terms_text,
 )
 from authz_service.store.hold_rows import (
@@ -45,6 +46,8 @@ from authz_service.store.loading import hold_with_id, is_revised
 from authz_service.store.schema import grants
 from authz_service.store.spending import change_grant, grant_for
 from authz_service.store.transaction import Transaction
+from authz_service.store.voices import names_of
+from authz_service.store.voting import already_voted
 
 NewId = Callable[[str], str]
 OPEN = (GrantState.PROPOSED, GrantState.ACTIVE)
@@ -56,7 +59,7 @@ def propose(
 ) -> Grant:
     """See `GrantStore.propose_grant`."""
     hold = hold_with_id(transaction, hold_id)
-    refuse_requester(hold, by.person, by.account)
+    refuse_requester(hold, by.person, by.account, *by.owners)
     text = terms_text(terms)
     before = done_before(transaction, hold.id, kind=VOTE, digest=digest_of(text), by=by)
     if before is not None:
@@ -75,8 +78,8 @@ def approve(transaction: Transaction, grant_id: str, *, digest: str, by: Maker, 
     """See `GrantStore.approve_grant`."""
     row = grant_with_id(transaction, grant_id)
     hold = hold_with_id(transaction, row.hold)
-    refuse_requester(hold, by.person, by.account)
-    if digest != digest_of(json.loads(row.detail)["terms"]):
+    refuse_requester(hold, by.person, by.account, *by.owners)
+    if digest != digest_of(terms_of(row)[0]):
         message = "the grant has other terms than those that you were shown; look at it again"
         raise Conflict(message, code="digest_changed")
     before = done_before(transaction, hold.id, kind=VOTE, digest=digest, by=by)
@@ -180,7 +183,12 @@ def _counted(transaction: Transaction, row: Row[Any], said: Said, by: Maker) -> 
     mine = _open_to(stands, by)
     if not mine or not isinstance(stands, Pending):
         raise _no_part()
-    own = said.of({by.person, by.account})
+    names = names_of(transaction, by.person, by.account, *by.owners)
+    own = {
+        vote
+        for vote, theirs in said.voters.items()
+        if not names.isdisjoint(names_of(transaction, *theirs) | said.owners[vote])
+    }
     # By name and position: an escalation opens no second vote to those who have voted before it.
     done = {
         (ref.approval, ref.stage)
@@ -190,7 +198,8 @@ def _counted(transaction: Transaction, row: Row[Any], said: Said, by: Maker) -> 
     }
     left = tuple(ref for ref in mine if (ref.approval, ref.stage) not in done)
     if not left:
-        raise Conflict("you have voted for this grant already", code="already_voted")
+        is_own = any(vote.id in own and vote.voter == by.person for vote in said.votes)
+        raise already_voted("for this grant", is_own=is_own)
     return left
 
 

@@ -114,10 +114,13 @@ def hold_row(draft: HoldDraft, *, forward: bytes, seq: int, now: int) -> dict[st
 
 
 def vote_row(
-    ballot: Ballot, counts_for: Sequence[StageRef], *, id: str, seq: int, now: int
+    ballot: Ballot, counts_for: Sequence[StageRef], owners: Sequence[str], *, id: str, seq: int, now: int
 ) -> dict[str, Any]:
-    """The row of a vote cast at `now`, which counts in the stages given and in no other."""
-    detail = vote_detail(ballot.name, ballot.reason, counts_for, is_break_glass=ballot.is_break_glass)
+    """The row of a vote cast at `now`, which counts in the stages given and in no other.
+
+    `owners` are the pseudonyms of who owns the voter's account.
+    """
+    detail = vote_detail(ballot.name, ballot.reason, counts_for, owners, is_break_glass=ballot.is_break_glass)
     return {
         "seq": seq,
         "id": id,
@@ -133,11 +136,20 @@ def vote_row(
 
 
 def vote_detail(
-    name: str, reason: str, counts_for: Sequence[StageRef], *, is_break_glass: bool
+    name: str,
+    reason: str,
+    counts_for: Sequence[StageRef],
+    owners: Sequence[Any] = (),
+    *,
+    is_break_glass: bool,
 ) -> dict[str, Any]:
     """What the column `detail` of a vote has, as JSON."""
     detail = {"name": name, "reason": reason, "counts_for": [_ref_document(ref) for ref in counts_for]}
-    return detail | ({"break_glass": True} if is_break_glass else {})
+    return detail | _owners_document(owners) | ({"break_glass": True} if is_break_glass else {})
+
+
+def _owners_document(owners: Sequence[Any]) -> dict[str, Any]:
+    return {"owners": list(owners)} if owners else {}
 
 
 def _ref_document(ref: StageRef) -> list[Any]:
@@ -169,16 +181,22 @@ def act_row(draft: ActDraft, act: Act, *, seq: int) -> dict[str, Any]:
         "idempotency_key": key_text(draft.idempotency_key) if draft.idempotency_key else None,
         "at": micro(act.at),
         "detail": json.dumps(
-            act_detail(act.name, act.text, act.votes, act.until, revised_document(act.revised))
+            act_detail(act.name, act.text, act.votes, act.until, revised_document(act.revised), act.owners)
         ),
     }
 
 
 def act_detail(
-    name: str, text: str, votes: Sequence[str], until: float | None, revised: Mapping[str, Any] | None
+    name: str,
+    text: str,
+    votes: Sequence[str],
+    until: float | None,
+    revised: Mapping[str, Any] | None,
+    owners: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """What the column `detail` of an act has, as JSON."""
     detail: dict[str, Any] = {"name": name, "text": text, "votes": list(votes), "until": until}
+    detail |= _owners_document(owners)
     return detail if revised is None else detail | {"revised": revised}
 
 
@@ -214,6 +232,7 @@ def read_act(row: Row[Any]) -> Act:
         detail["until"],
         _read_revised(detail.get("revised")),
         row.seq,
+        tuple(detail.get("owners", ())),
     )
 
 

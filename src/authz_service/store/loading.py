@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row, Select, Table, bindparam, select
 
 from authz_service.audit.columns import clean
+from authz_service.audit.entry import decode
 from authz_service.core.acts import Act
 from authz_service.core.holds import Standing, Vote
-from authz_service.core.ports import DAMAGED, Hold, HoldSummary
+from authz_service.core.ports import DAMAGED, Hold, HoldState, HoldSummary
 from authz_service.errors import NotFound, Unavailable
+from authz_service.framing.headers import MARKS
 from authz_service.store.hold_rows import (
     identity_text,
     key_text,
@@ -23,7 +26,7 @@ from authz_service.store.hold_rows import (
     with_bytes,
 )
 from authz_service.store.payload_rows import read_payloads
-from authz_service.store.schema import hold_acts, holds, votes
+from authz_service.store.schema import entries, hold_acts, holds, votes
 from authz_service.store.transaction import Reader
 
 NAMES_AT_ONCE = 400  # SQLite bounds the parameters of a statement
@@ -89,9 +92,18 @@ def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldS
     """
     try:
         said = said_of(reader, row.id) if said is None else said
-        return read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
+        found = read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
+        if found.state is HoldState.SUPERSEDED:
+            return replace(found, superseded_by=_superseded_by(reader, row))
+        return found
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(row) from error
+
+
+def _superseded_by(reader: Reader, row: Row[Any]) -> str:
+    """What the last entry of a superseded hold says; "" where that has lost its bytes."""
+    body = reader.read(select(entries.c.body).where(entries.c.seq == row.changed)).scalar()
+    return str(decode(bytes(body)).data["by"]) if body else ""
 
 
 def load_summaries(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[HoldSummary, ...]:
@@ -155,6 +167,16 @@ def _by_hold(reader: Reader, table: Table, names: Sequence[str]) -> dict[str, li
 def load_acts(reader: Reader, hold_id: str) -> Sequence[Act]:
     """What reviewers did to a hold beside voting, in order."""
     return [read_act(row) for row in reader.read_beside(_ACTS, {"hold": hold_id})]
+
+
+def edited_before(reader: Reader, row: Row[Any]) -> list[str]:
+    """The holds that this one came after, where an edited answer, which its head says, is held anew."""
+    found: list[str] = []
+    detail = json.loads(row.detail)
+    while MARKS & detail.get("answer", {}).get("headers", {}).keys() and detail["previous"]:
+        found.append(detail["previous"])
+        detail = json.loads(hold_with_id(reader, detail["previous"]).detail)
+    return found
 
 
 def is_revised(reader: Reader, hold_id: str) -> bool:

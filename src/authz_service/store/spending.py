@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import structlog
 from sqlalchemy import Row, func, insert, select, update
 
 from authz_service.audit.columns import clean
@@ -13,25 +15,37 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.grants import GrantState, Held, OneCaller, OneGroup, covers
 from authz_service.core.holds import Approved
 from authz_service.core.ports import Granted, HoldDraft
+from authz_service.core.requesters import identities_of
 from authz_service.store.grant_rows import (
+    DAMAGE,
     beneficiary_text,
+    read_terms,
     said_of,
     stands_by,
     state_at,
-    terms_of,
 )
 from authz_service.store.hold_rows import seconds
 from authz_service.store.schema import grant_uses, grants, holds
 from authz_service.store.taking_up import require_ours
 from authz_service.store.transaction import Reader, Transaction
+from authz_service.store.voices import names_of
+
+log = structlog.get_logger(__name__)
 
 
-def grant_for(reader: Reader, held: Held) -> Row[Any] | None:
+def grant_for(transaction: Transaction, held: Held) -> Row[Any] | None:
     """The grant that covers a request now, of several the one that ends first.
 
-    The row is not believed by itself: the votes and the uses must say the same.
+    The row is not believed by itself: the votes and the uses must say the same. One that cannot be read
+    covers nothing: the request waits for people, as if it were not there, and the log names it.
     """
-    return next((row for row in _candidates(reader, held) if _covers(reader, row, held)), None)
+    for row in _candidates(transaction, held):
+        try:
+            if _covers(transaction, row, held):
+                return row
+        except DAMAGE as error:
+            log.error("grant.damaged", grant=row.id, error=type(error).__name__)
+    return None
 
 
 def held_by(draft: HoldDraft) -> Held | None:
@@ -95,16 +109,20 @@ def _candidates(reader: Reader, held: Held) -> Sequence[Row[Any]]:
     return reader.read(query).all()
 
 
-def _covers(reader: Reader, row: Row[Any], held: Held) -> bool:
-    if state_at(row, reader.now) is not GrantState.ACTIVE:
+def _covers(transaction: Transaction, row: Row[Any], held: Held) -> bool:
+    if state_at(row, transaction.now) is not GrantState.ACTIVE:
         return False
-    _, terms = terms_of(row)
-    now = seconds(reader.now)
+    terms = read_terms(json.loads(row.detail)["terms"])
+    now = seconds(transaction.now)
     if not covers(terms, held, (), now=now):
         return False  # most do not, and what follows is read for each
-    said = said_of(reader, row.id)
-    stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=reader.now)
+    said = said_of(transaction, row.id)
+    stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=transaction.now)
     query = select(func.count()).select_from(grant_uses).where(grant_uses.c.grant_id == row.id)
-    used = int(reader.read(query).scalar_one())
+    used = int(transaction.read(query).scalar_one())
     is_agreed = isinstance(stands, Approved) and row.used == used < terms.uses
-    return is_agreed and covers(terms, held, said.makers, now=now)
+    return (
+        is_agreed
+        and covers(terms, held, said.makers, now=now)
+        and (not said.owning or said.owning.isdisjoint(names_of(transaction, *identities_of(held.caller))))
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Table, func, select
@@ -16,8 +16,16 @@ from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen
 from authz_service.core.grants import GrantState
-from authz_service.store.grant_rows import REVOKE, VOTE, act_detail, beneficiary_text, read_terms
-from authz_service.store.hold_rows import read_stage
+from authz_service.core.holds import Approved, Verdict, Vote
+from authz_service.store.grant_rows import (
+    REVOKE,
+    VOTE,
+    act_detail,
+    beneficiary_text,
+    read_terms,
+    stands_by,
+)
+from authz_service.store.hold_rows import read_stage, seconds
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import grant_acts, grant_uses, grants
 from authz_service.store.verify_payloads import Say, Wanted
@@ -35,6 +43,7 @@ class _Grant:
 
     row: _Row
     is_gone: bool
+    votes: list[Vote] = field(default_factory=list)
 
 
 class GrantsCheck:
@@ -87,7 +96,7 @@ class GrantsCheck:
         if kind in _KINDS:
             self._acted(entry, grant, payloads)
         elif kind == Kind.GRANT_CREATED:
-            grant.row["state"] = GrantState.ACTIVE.value
+            self._created(entry, grant)
         else:
             self._used(entry, grant)
         grant.row["changed"] = entry.sequence
@@ -115,6 +124,16 @@ class GrantsCheck:
         is_gone = self._forgotten.took_payloads(data["opened"], document["session"], data["person"])
         self._grants[data["grant"]] = _Grant(row, is_gone)
 
+    def _created(self, entry: Seen, grant: _Grant) -> None:
+        row = grant.row
+        row["state"] = GrantState.ACTIVE.value
+        if "detail" not in row:
+            return  # what it asks for is gone
+        now = microseconds(entry.document["at"])
+        stands = stands_by(row["detail"], grant.votes, created_at=row["created_at"], now=now)
+        if not isinstance(stands, Approved):
+            self._say(f"grant {row['id']}", f"came into force without its votes: entry {entry.sequence}")
+
     def _acted(self, entry: Seen, grant: _Grant, payloads: Mapping[Wanted, bytes]) -> None:
         document, data = entry.document, entry.document["data"]
         kind = _KINDS[document["kind"]]
@@ -133,12 +152,16 @@ class GrantsCheck:
             reason = payloads.get((entry.sequence, "reason"), b"").decode()
             stages = [read_stage(text) for text in data.get("stages", ())]
             row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
-            row["detail"] = act_detail(kind, told["name"], reason, stages, data.get("killed"))
+            killed, owners = data.get("killed"), data.get("owners", ())
+            row["detail"] = act_detail(kind, told["name"], reason, stages, killed, owners)
         self._acts[entry.sequence] = row
         if kind == REVOKE:
             grant.row["state"] = GrantState.REVOKED.value
         else:
             grant.row["deadline"] = microseconds(data["deadline"])
+            refs = tuple(read_stage(text) for text in data["stages"])
+            who, at = ("", data["voter"]), seconds(microseconds(document["at"]))
+            grant.votes.append(Vote(data["act"], who, Verdict.APPROVE, "", at, refs))
 
     def _used(self, entry: Seen, grant: _Grant) -> None:
         document, data, row = entry.document, entry.document["data"], grant.row

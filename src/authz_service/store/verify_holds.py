@@ -277,7 +277,8 @@ class HoldsCheck:
             told = json.loads(voter)
             row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
             reason = payloads.get((entry.sequence, "reason"), b"").decode()
-            detail = vote_detail(told["name"], reason, stages, is_break_glass=is_break_glass)
+            owners = data.get("owners", ())
+            detail = vote_detail(told["name"], reason, stages, owners, is_break_glass=is_break_glass)
             row["detail"] = json.dumps(detail)
         self._count_vote(entry, hold, stages)
         return row
@@ -313,7 +314,8 @@ class HoldsCheck:
             revised = None
             if kind in (ActKind.EDIT, ActKind.RESPOND):
                 revised = json.loads(payloads[entry.sequence, "detail"])
-            detail = act_detail(told["name"], text, data.get("votes", ()), until, revised)
+            taken, owners = data.get("votes", ()), data.get("owners", ())
+            detail = act_detail(told["name"], text, taken, until, revised, owners)
             row["detail"] = json.dumps(detail)
         hold.version += 1
         hold.changed = entry.sequence
@@ -352,6 +354,10 @@ class HoldsCheck:
 
     def _ended(self, entry: Seen, hold: _Hold) -> None:
         kind, data = entry.document["kind"], entry.document["data"]
+        if kind == Kind.HOLD_APPROVED:
+            stands = hold.stands(microseconds(entry.document["at"]))
+            if stands is not None and not isinstance(stands, Approved):
+                self._say(_named(data["hold"]), f"was approved without its votes: entry {entry.sequence}")
         hold.end(_ENDS[kind])
         hold.changed = entry.sequence
         if kind in (Kind.HOLD_APPROVED, Kind.HOLD_REJECTED):

@@ -14,7 +14,6 @@ from authz_service.core.acts import Act, Review
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
 from authz_service.core.ports import Ballot, HoldLimits, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
-from authz_service.framing.headers import MARKS
 from authz_service.store.eligibility import refuse_requester, without_own_edits
 from authz_service.store.ending import move
 from authz_service.store.hold_rows import (
@@ -29,10 +28,11 @@ from authz_service.store.hold_rows import (
     state_at,
     vote_row,
 )
-from authz_service.store.loading import Said, hold_with_id, load_acts, said_of, summary_of
+from authz_service.store.loading import Said, edited_before, hold_with_id, load_acts, said_of, summary_of
 from authz_service.store.schema import votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
+from authz_service.store.voices import names_of, names_on, owners_said
 
 _VOTE = insert(votes)
 
@@ -40,7 +40,7 @@ _VOTE = insert(votes)
 def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_id: str) -> HoldSummary:
     """Cast a vote and apply what follows; see `Store.vote` for what it raises."""
     row = hold_with_id(transaction, ballot.hold)
-    refuse_requester(row, ballot.voter, ballot.account or ballot.voter)
+    refuse_requester(row, ballot.voter, ballot.account or ballot.voter, *ballot.owners)
     said = said_of(transaction, row.id)
     if _is_repeated(said.rows, ballot):
         return summary_of(transaction, row, said)
@@ -49,11 +49,12 @@ def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_i
         raise Conflict(
             "the request is not the one that you were shown; look at the hold again", code="digest_changed"
         )
-    ballot = without_own_edits(row, _edits(transaction, row, said.acts), ballot)
-    counts_for = () if ballot.is_break_glass else _counted_stages(row, said, ballot, transaction.now)
+    ballot = without_own_edits(transaction, row, _edits(transaction, row, said.acts), ballot)
+    counts_for = () if ballot.is_break_glass else _counted_stages(transaction, row, said, ballot)
     row = take_turns(transaction, row)
-    recorded = transaction.record(_voted(transaction, row, ballot, counts_for, vote_id))
-    new = vote_row(ballot, counts_for, id=vote_id, seq=recorded.last, now=transaction.now)
+    owners = owners_said(transaction, ballot.owners)
+    recorded = transaction.record(_voted(transaction, row, ballot, counts_for, owners, vote_id))
+    new = vote_row(ballot, counts_for, owners, id=vote_id, seq=recorded.last, now=transaction.now)
     transaction.change(_VOTE, [new])
     also = {"review": Review.DUE.value} if ballot.is_break_glass else {}
     said = said_of(transaction, row.id)
@@ -63,12 +64,7 @@ def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_i
 
 def _edits(transaction: Transaction, row: Row[Any], done: Sequence[Act]) -> list[Act]:
     """What was done to a hold, and to those that it came after where an edited answer is held anew."""
-    acts = list(done)
-    detail = json.loads(row.detail)
-    while MARKS & detail.get("answer", {}).get("headers", {}).keys() and detail["previous"]:
-        acts += load_acts(transaction, detail["previous"])
-        detail = json.loads(hold_with_id(transaction, detail["previous"]).detail)
-    return acts
+    return [*done, *(act for name in edited_before(transaction, row) for act in load_acts(transaction, name))]
 
 
 def _is_repeated(cast: Sequence[Row[Any]], ballot: Ballot) -> bool:
@@ -114,27 +110,40 @@ def _names(cast: Sequence[Vote]) -> str:
     return ", ".join(vote.name or vote.voter[1] for vote in counted)
 
 
-def _counted_stages(row: Row[Any], said: Said, ballot: Ballot, now: int) -> tuple[StageRef, ...]:
+def _counted_stages(
+    transaction: Transaction, row: Row[Any], said: Said, ballot: Ballot
+) -> tuple[StageRef, ...]:
     """The stages that are open now, that the voter may vote in and has not voted in."""
     cast = said.votes
-    stands = stands_at(row, cast, now)
+    stands = stands_at(row, cast, transaction.now)
     opened = stands.open_stages if isinstance(stands, Pending) else ()
     mine = tuple(stage for stage in opened if stage in ballot.may_vote_in)
     if not mine:
         raise Forbidden("you are not among the reviewers whose vote is open here", code="not_a_reviewer")
-    voter, account = identity_text(ballot.voter), identity_text(ballot.account or ballot.voter)
-    own = {found.id for found in said.rows if found.voter == voter or found.account == account}
+    mine_too = names_of(transaction, ballot.voter, ballot.account or ballot.voter, *ballot.owners)
+    own = {found.id for found in said.rows if not mine_too.isdisjoint(names_on(transaction, found))}
     counted = own.intersection(stands.counted if isinstance(stands, Pending) else ())
     # By name and position: an escalation opens no second vote to those who have voted before it.
     done = {(ref.approval, ref.stage) for vote in cast if vote.id in counted for ref in vote.counts_for}
     left = tuple(ref for ref in mine if (ref.approval, ref.stage) not in done)
     if not left:
-        raise Conflict("you have voted on this hold already", code="already_voted")
+        raise already_voted("on this hold", is_own=any(v.id in own and v.voter == ballot.voter for v in cast))
     return left
 
 
+def already_voted(where: str, *, is_own: bool) -> Conflict:
+    """The refusal of a second vote of one person; `is_own`: by the same account."""
+    who = "" if is_own else ", by another account: a service account and whoever owns it are one person"
+    return Conflict(f"you have voted {where} already{who}", code="already_voted")
+
+
 def _voted(
-    transaction: Transaction, row: Row[Any], ballot: Ballot, counts_for: Sequence[StageRef], vote_id: str
+    transaction: Transaction,
+    row: Row[Any],
+    ballot: Ballot,
+    counts_for: Sequence[StageRef],
+    owners: Sequence[str],
+    vote_id: str,
 ) -> EntryDraft:
     account = ballot.account or ballot.voter
     voter = {"voter": list(ballot.voter), "account": list(account), "name": ballot.name}
@@ -150,6 +159,7 @@ def _voted(
         "stages": [stage_text(stage) for stage in counts_for],
         "key": key_text(ballot.idempotency_key) if ballot.idempotency_key else None,
     }
+    data |= {"owners": list(owners)} if owners else {}
     subjects: dict[str, Subject] = {"voter": ballot.voter}
     kind = Kind.HOLD_BREAK_GLASS if ballot.is_break_glass else Kind.HOLD_VOTED
     return EntryDraft(kind, row.session, {**data}, payloads, requester_of(row), subjects)
