@@ -13,7 +13,8 @@
 - `embedded`, `json_text`, `grammar`: the same for a JSON document inside a string
 - `steps`, `pattern_detector`, `number_detector`, `region_detector`, `base64_detector`: one step of one
   detector over a window of text
-- `validators`, `identifiers`, `phone_numbers`: what a pattern cannot say (checksums, what stands beside)
+- `validators`, `identifiers`, `phone_numbers`: what a pattern cannot say (checksums, what stands beside);
+  `numbering_plans`: what is no phone number at a glance
 - `patterns`, `syntax`, `prefix`: RE2 patterns, and the language of their prefixes
 - `engine`, `characters`: RE2 itself, and the UTF-8 bytes that it sees
 """

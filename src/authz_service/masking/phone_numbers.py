@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Final
 
 import phonenumbers
 
+from authz_service.masking.numbering_plans import NationalPlans, digits_of, may_be_international
 from authz_service.masking.patterns import GAP
 from authz_service.masking.validators import Verdict, is_alnum, is_digit
 
@@ -17,7 +19,7 @@ _SHORTEST = 7
 _TRIED = 3
 """Ends that are tried: a number's last groups may belong to something else."""
 
-_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "IN", "BR", "AU")
+_REGIONS: Final = ("US", "GB", "DE", "FR", "ES", "IT", "IN", "BR", "AU")
 """Whose numbers are known without their country's code."""
 
 
@@ -26,7 +28,7 @@ def international(text: bytes, start: int, end: int) -> Verdict:
     if is_alnum(text, start - 1):
         return Verdict(None, start + 1)
     for stop in _ends(text, start, end):
-        if is_international(text[start:stop].decode()):
+        if _is_international(text[start:stop]):
             return Verdict(stop, stop)
     return Verdict(None, start + 1)
 
@@ -40,26 +42,30 @@ def national(text: bytes, start: int, end: int) -> Verdict:
     if is_alnum(text, start - 1) or text[start - 1 : start] == b"+":
         return Verdict(None, rest)
     for stop in _ends(text, start, end):
-        if is_national(text[start:stop].decode()):
+        if _is_national(text[start:stop]):
             return Verdict(stop, stop)
     return Verdict(None, rest)
 
 
-@lru_cache(maxsize=4096)
-def is_international(number: str) -> bool:
+def _is_international(number: bytes) -> bool:
     """Whether it is a number that its country may have given out."""
-    return _is_valid(number, None)
+    return may_be_international(digits_of(number)) and _is_valid(number, None)
+
+
+def _is_national(number: bytes) -> bool:
+    """Whether one of the countries that we know may have given it out."""
+    return any(_is_valid(number, region) for region in _plans().regions(digits_of(number)))
+
+
+@cache
+def _plans() -> NationalPlans:
+    return NationalPlans(_REGIONS)
 
 
 @lru_cache(maxsize=4096)
-def is_national(number: str) -> bool:
-    """Whether one of the countries that we know may have given it out."""
-    return any(_is_valid(number, region) for region in _REGIONS)
-
-
-def _is_valid(number: str, region: str | None) -> bool:
+def _is_valid(number: bytes, region: str | None) -> bool:
     try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(number, region))
+        return phonenumbers.is_valid_number(phonenumbers.parse(number.decode(), region))
     except phonenumbers.NumberParseException:
         return False
 
