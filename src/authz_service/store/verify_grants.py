@@ -16,7 +16,7 @@ from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen
 from authz_service.core.grants import GrantState
-from authz_service.core.holds import Approved, Verdict, Vote
+from authz_service.core.holds import Approved, StageRef, Verdict, Vote
 from authz_service.store.grant_rows import (
     REVOKE,
     VOTE,
@@ -28,7 +28,10 @@ from authz_service.store.grant_rows import (
 from authz_service.store.hold_rows import read_stage, seconds
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import grant_acts, grant_uses, grants
+from authz_service.store.verify_eyes import Eyes, Person
+from authz_service.store.verify_holds import HoldsCheck
 from authz_service.store.verify_payloads import Say, Wanted
+from authz_service.store.verify_standing import has_some
 
 _KINDS = {Kind.GRANT_VOTED.value: VOTE, Kind.GRANT_REVOKED.value: REVOKE}
 _OF_GRANTS = frozenset(
@@ -43,17 +46,28 @@ class _Grant:
 
     row: _Row
     is_gone: bool
+    asks: frozenset[str]
+    """The names of the approvals that it asks for."""
+    eyes: Eyes
     votes: list[Vote] = field(default_factory=list)
+
+    def has_votes(self, at: int) -> bool:
+        """Whether it has those that it asks for; where nothing says how many, one for each approval."""
+        if "detail" not in self.row:
+            return has_some(self.votes, Verdict.APPROVE, self.asks)
+        stands = stands_by(self.row["detail"], self.votes, created_at=self.row["created_at"], now=at)
+        return isinstance(stands, Approved)
 
 
 class GrantsCheck:
     """Feed `page` with all entries in order, then ask `end`.
 
-    In memory is what there is of grants, which people make: few beside what goes through.
+    In memory is what there is of grants, which people make: few beside what goes through. `holds` has seen
+    the entries of a page before.
     """
 
-    def __init__(self, reader: RecordReader, say: Say, forgotten: Forgotten) -> None:
-        self._reader, self._say, self._forgotten = reader, say, forgotten
+    def __init__(self, reader: RecordReader, say: Say, forgotten: Forgotten, holds: HoldsCheck) -> None:
+        self._reader, self._say, self._forgotten, self._holds = reader, say, forgotten, holds
         self._has_purged_entries = any(p.retention is Retention.ENTRIES for p in forgotten.purges)
         self._grants: dict[str, _Grant] = {}
         self._acts: dict[int, _Row] = {}
@@ -122,17 +136,24 @@ class GrantsCheck:
             row |= {"detail": detail.decode(), "beneficiary": of, "model": clean(terms.model)}
         # A grant goes with the hold that it was made from.
         is_gone = self._forgotten.took_payloads(data["opened"], document["session"], data["person"])
-        self._grants[data["grant"]] = _Grant(row, is_gone)
+        asked = self._holds.eyes(data["hold"])
+        eyes = Eyes(data["person"], None if asked is None else asked.caller)
+        self._grants[data["grant"]] = _Grant(row, is_gone, frozenset(data["approvals"]), eyes)
 
     def _created(self, entry: Seen, grant: _Grant) -> None:
-        row = grant.row
-        row["state"] = GrantState.ACTIVE.value
-        if "detail" not in row:
-            return  # what it asks for is gone
-        now = microseconds(entry.document["at"])
-        stands = stands_by(row["detail"], grant.votes, created_at=row["created_at"], now=now)
-        if not isinstance(stands, Approved):
-            self._say(f"grant {row['id']}", f"came into force without its votes: entry {entry.sequence}")
+        is_proposed = grant.row["state"] == GrantState.PROPOSED.value
+        if not is_proposed or not grant.has_votes(microseconds(entry.document["at"])):
+            self._say(f"entry {entry.sequence}", "puts a grant in force that has not the votes for it")
+        grant.row["state"] = GrantState.ACTIVE.value
+
+    def _count_vote(self, entry: Seen, grant: _Grant, person: Person, stages: Sequence[StageRef]) -> None:
+        data, at = entry.document["data"], microseconds(entry.document["at"])
+        if grant.row["state"] != GrantState.PROPOSED.value:
+            self._say(f"entry {entry.sequence}", "is a vote for a grant that was decided before")
+        if grant.eyes.asked(person):
+            self._say(f"entry {entry.sequence}", "is a vote of whoever sent the request")
+        voter = ("", grant.eyes.voter(person))
+        grant.votes.append(Vote(data["act"], voter, Verdict.APPROVE, "", seconds(at), tuple(stages)))
 
     def _acted(self, entry: Seen, grant: _Grant, payloads: Mapping[Wanted, bytes]) -> None:
         document, data = entry.document, entry.document["data"]
@@ -147,10 +168,10 @@ class GrantsCheck:
             "at": microseconds(document["at"]),
         }
         voter = payloads.get((entry.sequence, "voter"))
+        stages = [read_stage(text) for text in data.get("stages", ())]
         if voter is not None:
             told = json.loads(voter)
             reason = payloads.get((entry.sequence, "reason"), b"").decode()
-            stages = [read_stage(text) for text in data.get("stages", ())]
             row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
             killed, owners = data.get("killed"), data.get("owners", ())
             row["detail"] = act_detail(kind, told["name"], reason, stages, killed, owners)
@@ -158,10 +179,8 @@ class GrantsCheck:
         if kind == REVOKE:
             grant.row["state"] = GrantState.REVOKED.value
         else:
+            self._count_vote(entry, grant, Person.of(data, voter), stages)
             grant.row["deadline"] = microseconds(data["deadline"])
-            refs = tuple(read_stage(text) for text in data["stages"])
-            who, at = ("", data["voter"]), seconds(microseconds(document["at"]))
-            grant.votes.append(Vote(data["act"], who, Verdict.APPROVE, "", at, refs))
 
     def _used(self, entry: Seen, grant: _Grant) -> None:
         document, data, row = entry.document, entry.document["data"], grant.row

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Integer, Select, Table, func, select, type_coerce
@@ -20,18 +20,7 @@ from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen
 from authz_service.core.acts import ActKind, Review
-from authz_service.core.business_hours import Zones
-from authz_service.core.holds import (
-    Approval,
-    Approved,
-    Pending,
-    StageRef,
-    Standing,
-    Turn,
-    Verdict,
-    Vote,
-    standing,
-)
+from authz_service.core.holds import Approved, Pending, StageRef, Turn, Verdict, Vote
 from authz_service.core.ports import HoldState
 from authz_service.store.hold_rows import (
     OPEN,
@@ -40,14 +29,15 @@ from authz_service.store.hold_rows import (
     micro,
     next_turn,
     read_approvals,
-    read_caller,
     read_stage,
     seconds,
     vote_detail,
 )
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import hold_acts, holds, votes
-from authz_service.store.verify_payloads import Say, Wanted
+from authz_service.store.verify_eyes import Eyes, Person, edited_before, requester_in
+from authz_service.store.verify_payloads import HASH, Say, Wanted
+from authz_service.store.verify_standing import KnownHold
 
 _CHANGING = (
     *("version", "changed", "state", "deadline", "released_to", "turn_at", "review"),
@@ -64,6 +54,7 @@ _ENDS = {
     Kind.HOLD_SUPERSEDED.value: HoldState.SUPERSEDED,
     Kind.HOLD_KILLED.value: HoldState.KILLED,
 }
+_VERDICTS = {Kind.HOLD_APPROVED.value: Verdict.APPROVE, Kind.HOLD_REJECTED.value: Verdict.REJECT}
 _TURNS = {Kind.HOLD_REMINDED.value: Turn.REMINDED, Kind.HOLD_ESCALATED.value: Turn.ESCALATED}
 _ACTS = {
     Kind.HOLD_CLAIMED.value: ActKind.CLAIM,
@@ -89,62 +80,13 @@ _CONCERNING = frozenset(
 """What `_follow` looks at: most entries are none of these."""
 
 
-@dataclass(slots=True)
-class _Hold:
-    """How a hold stands; `deadline` is None where nothing says what the hold was opened under."""
-
-    begun_at: int
-    changed: int
-    deadline: int | None
-    forward: str
-    forward_size: int
-    named: frozenset[str]
-    """What entries call its bytes: the salted digest of their payload; in the first version, their own."""
-    digest: str | None
-    approvals: tuple[Approval, ...] | None
-    zones: Zones
-    turn_at: int | None = None
-    is_gone: bool = False
-    """Whether a tombstone says that its row, and those of its votes, were taken."""
-    version: int = 1
-    state: HoldState = HoldState.PENDING
-    released_to: str | None = None
-    review: str = ""
-    votes: list[Vote] = field(default_factory=list)
-
-    def stands(self, at: int) -> Standing | None:
-        """Where it stands; None where nothing says what it was opened under."""
-        if self.approvals is None:
-            return None
-        begun_at = seconds(self.begun_at)
-        return standing(self.approvals, self.votes, opened_at=begun_at, now=seconds(at), zones=self.zones)
-
-    def is_known(self, column: str) -> bool:
-        """Whether what a column should have can be derived."""
-        if column == "turn_at":
-            return self.approvals is not None or self.state is not HoldState.PENDING
-        return column not in ("deadline", "digest") or getattr(self, column) is not None
-
-    def wait(self, at: int) -> None:
-        """It pends, as its votes say at that moment."""
-        stands = self.stands(at)
-        if isinstance(stands, Pending):
-            self.deadline, self.turn_at = micro(stands.deadline), next_turn(stands, at)
-        elif stands is None:
-            self.deadline = None
-
-    def end(self, state: HoldState) -> None:
-        """It pends no longer."""
-        self.state, self.turn_at = state, None
-
-
 class HoldsCheck:
     """Feed `page` with all entries in order, then ask `end`."""
 
     def __init__(self, reader: RecordReader, say: Say, forgotten: Forgotten) -> None:
         self._reader, self._say, self._forgotten = reader, say, forgotten
         self._has_purged_entries = any(p.retention is Retention.ENTRIES for p in forgotten.purges)
-        self._holds: dict[str, _Hold] = {}
+        self._holds: dict[str, KnownHold] = {}
         self._votes = self._acts = 0
         self._releasing: tuple[str, str, str] | None = None
 
@@ -165,6 +107,11 @@ class HoldsCheck:
         self._compare_opened(opened)
         self._votes += self._compare_said(_VOTES, votes, "vote", voted)
         self._acts += self._compare_said(select(hold_acts), hold_acts, "act", acted)
+
+    def eyes(self, hold: str) -> Eyes | None:
+        """Who has a say on a hold; None for one that no entry tells of (any more)."""
+        known = self._holds.get(hold)
+        return None if known is None else known.eyes
 
     def end(self) -> None:
         """Compare how holds stand; there may be no other rows."""
@@ -212,7 +159,7 @@ class HoldsCheck:
         elif kind in _ENDS:
             self._ended(entry, self._holds[data["hold"]])
         elif kind in (Kind.REQUEST_RELEASED, Kind.ANSWER_RELEASED) and data.get("hold"):
-            self._released(entry, data["hold"])
+            self._released(entry, data["hold"], payloads)
 
     def _opened(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> dict[str, Any]:
         document, data = entry.document, entry.document["data"]
@@ -228,10 +175,12 @@ class HoldsCheck:
         named = frozenset({forward["digest"], data.get("digest", forward["digest"])})
         row |= {name: data[name] for name in ("fingerprint",) if name in data}
         approvals, zones, digest = None, {}, data.get("digest")
+        eyes = Eyes(data["person"])
         detail = payloads.get((entry.sequence, "detail"))
         if detail is not None:
             told = json.loads(detail)
-            caller = read_caller(told["caller"], claims={}, expires_at=0.0)
+            caller = requester_in(told)
+            eyes = Eyes(data["person"], caller, self._editors_before(told))
             row |= {
                 "identity": identity_text(caller.identity),
                 "subject": clean(caller.subject),
@@ -243,10 +192,21 @@ class HoldsCheck:
             approvals = read_approvals(told["approvals"])
             zones = told.get("zones", {})
         is_gone = self._forgotten.took_payloads(entry.sequence, document["session"], data["person"])
-        hold = _Hold(
-            at, entry.sequence, deadline, forward["digest"], forward["size"], named, digest, approvals, zones
+        hold = KnownHold(
+            at,
+            entry.sequence,
+            deadline,
+            forward["digest"],
+            forward["size"],
+            named,
+            digest,
+            frozenset(data.get("approvals", ())),
+            approvals,
+            zones,
+            eyes,
         )
         hold.is_gone = is_gone
+        self._compare_bytes(entry, hold, payloads, "forward")
         stands = hold.stands(at)
         if isinstance(stands, Pending):
             hold.turn_at = next_turn(stands, at)
@@ -280,15 +240,23 @@ class HoldsCheck:
             owners = data.get("owners", ())
             detail = vote_detail(told["name"], reason, stages, owners, is_break_glass=is_break_glass)
             row["detail"] = json.dumps(detail)
-        self._count_vote(entry, hold, stages)
+        self._count_vote(entry, hold, Person.of(data, voter), stages)
         return row
 
-    def _count_vote(self, entry: Seen, hold: _Hold, stages: tuple[StageRef, ...]) -> None:
+    def _count_vote(self, entry: Seen, hold: KnownHold, person: Person, stages: tuple[StageRef, ...]) -> None:
         """The vote moves the hold's row, or the decision that comes of it and follows does."""
         data, at = entry.document["data"], microseconds(entry.document["at"])
         verdict = Verdict.APPROVE if data["verdict"] == Verdict.APPROVE.value else Verdict.REJECT
         is_break_glass = entry.document["kind"] == Kind.HOLD_BREAK_GLASS
-        vote = Vote(data["vote"], ("", data["voter"]), verdict, data["digest"], seconds(at), stages)
+        name = f"entry {entry.sequence}"
+        if hold.state is not HoldState.PENDING:
+            self._say(name, "is a vote on what was decided before")
+        if hold.eyes.asked(person):
+            self._say(name, "is a vote of whoever sent the request")
+        if verdict is Verdict.APPROVE and not hold.eyes.may_approve(person, stages, hold.approvals):
+            self._say(name, "approves what the same person edited or answered")
+        voter = ("", hold.eyes.voter(person))
+        vote = Vote(data["vote"], voter, verdict, data["digest"], seconds(at), stages)
         hold.votes.append(replace(vote, is_break_glass=is_break_glass))
         hold.version += 1
         hold.changed = entry.sequence
@@ -325,9 +293,20 @@ class HoldsCheck:
             self._withdrawn(hold, data, at)
         elif kind in (ActKind.EDIT, ActKind.RESPOND):
             _revised(entry, hold, payloads)
+            self._edited(entry, hold, Person.of(data, voter), payloads)
         return row
 
-    def _withdrawn(self, hold: _Hold, data: Mapping[str, Any], at: int) -> None:
+    def _edited(self, entry: Seen, hold: KnownHold, person: Person, payloads: Mapping[Wanted, bytes]) -> None:
+        hold.eyes.editors.append(person)
+        if hold.eyes.asked(person):
+            self._say(f"entry {entry.sequence}", "is an edit by whoever sent the request")
+        self._compare_bytes(entry, hold, payloads, "forward")
+
+    def _editors_before(self, detail: Mapping[str, Any]) -> list[Person]:
+        known = self._holds.get(edited_before(detail) or "")
+        return [] if known is None else list(known.eyes.editors)
+
+    def _withdrawn(self, hold: KnownHold, data: Mapping[str, Any], at: int) -> None:
         taken = set(data["votes"])
         if not taken <= {vote.id for vote in hold.votes}:
             raise ValueError("a vote that was taken back was cast before")
@@ -340,7 +319,7 @@ class HoldsCheck:
                 raise ValueError("what still has its votes does not pend")
             hold.wait(at)
 
-    def _turned(self, entry: Seen, hold: _Hold) -> None:
+    def _turned(self, entry: Seen, hold: KnownHold) -> None:
         document, data = entry.document, entry.document["data"]
         hold.version += 1
         hold.changed = entry.sequence
@@ -352,12 +331,9 @@ class HoldsCheck:
         later = told[told.index(this) + 1 :]
         hold.turn_at = later[0][2] if later else None
 
-    def _ended(self, entry: Seen, hold: _Hold) -> None:
+    def _ended(self, entry: Seen, hold: KnownHold) -> None:
         kind, data = entry.document["kind"], entry.document["data"]
-        if kind == Kind.HOLD_APPROVED:
-            stands = hold.stands(microseconds(entry.document["at"]))
-            if stands is not None and not isinstance(stands, Approved):
-                self._say(_named(data["hold"]), f"was approved without its votes: entry {entry.sequence}")
+        self._judge_end(entry, hold)
         hold.end(_ENDS[kind])
         hold.changed = entry.sequence
         if kind in (Kind.HOLD_APPROVED, Kind.HOLD_REJECTED):
@@ -365,8 +341,42 @@ class HoldsCheck:
         else:
             hold.version += 1
 
-    def _released(self, entry: Seen, name: str) -> None:
+    def _judge_end(self, entry: Seen, hold: KnownHold) -> None:
+        """What is decided follows from votes, and nothing is decided twice."""
+        document, name = entry.document, f"entry {entry.sequence}"
+        verdict, data = _VERDICTS.get(document["kind"]), document["data"]
+        if verdict is None:
+            if not hold.is_open:
+                self._say(name, "ends a hold that has ended before")
+            return
+        if data["digest"] not in hold.named:
+            raise ValueError("a decision is on the bytes that its hold has")
+        if hold.state is not HoldState.PENDING:
+            self._say(name, "decides on a hold that was decided before")
+        elif not hold.is_decided(verdict, microseconds(document["at"])):
+            said = "approves a hold that has not" if verdict is Verdict.APPROVE else "rejects a hold without"
+            self._say(name, f"{said} the votes for it")
+
+    def _judge_release(self, entry: Seen, hold: KnownHold, payloads: Mapping[Wanted, bytes]) -> None:
+        """What was approved is what runs, at most once."""
+        document = entry.document
+        if not hold.may_go(microseconds(document["at"])):
+            self._say(f"entry {entry.sequence}", "releases what is not approved, or was released before")
+        if document["kind"] == Kind.REQUEST_RELEASED:
+            if document["payloads"]["body"]["size"] != hold.forward_size:
+                self._say(f"entry {entry.sequence}", "has other bytes than its hold")
+            self._compare_bytes(entry, hold, payloads, "body")
+
+    def _compare_bytes(
+        self, entry: Seen, hold: KnownHold, payloads: Mapping[Wanted, bytes], name: str
+    ) -> None:
+        found = payloads.get((entry.sequence, name + HASH))
+        if found is not None and hold.digest is not None and found.hex() != hold.digest:
+            self._say(f"entry {entry.sequence}", "has other bytes than reviewers were shown")
+
+    def _released(self, entry: Seen, name: str, payloads: Mapping[Wanted, bytes]) -> None:
         hold = self._holds[name]
+        self._judge_release(entry, hold, payloads)
         hold.end(HoldState.RELEASED)
         hold.released_to, hold.changed = entry.document["session"], entry.sequence
         hold.version += 1
@@ -414,7 +424,7 @@ class HoldsCheck:
             after = rows[-1].id
 
 
-def _revised(entry: Seen, hold: _Hold, payloads: Mapping[Wanted, bytes]) -> None:
+def _revised(entry: Seen, hold: KnownHold, payloads: Mapping[Wanted, bytes]) -> None:
     """Other bytes wait; what was voted before counts no longer, and the time begins anew."""
     forward, detail = entry.document["payloads"]["forward"], payloads.get((entry.sequence, "detail"))
     if hold.state is not HoldState.PENDING:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import func, select
 
+from authz_service.audit.draft import Kind
 from authz_service.audit.entry import SALT_BYTES, microseconds, payload_digest
 from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import STANDING, retention_of
@@ -23,6 +25,10 @@ Wanted = tuple[int, str]
 
 DERIVED_FROM = frozenset({"caller", "detail", "voter", "reason", "comment", "revoked", "operator", "key"})
 """The payloads that columns are derived from."""
+
+HASH = " (SHA-256)"
+"""After the name of a payload: its bytes' own digest, where only that is compared with others."""
+_HELD = frozenset({Kind.HOLD_OPENED.value, Kind.HOLD_EDITED.value, Kind.HOLD_RESPONDED.value})
 
 
 class PayloadsCheck:
@@ -58,6 +64,8 @@ class PayloadsCheck:
                     self._say(_record(sequence, name), f"has {len(body)} bytes, its entry says {size}")
                 elif name in DERIVED_FROM:
                     found[sequence, name] = body
+                elif _is_held(document, name):
+                    found[sequence, name + HASH] = sha256(body).digest()
                 if (row.at, row.retention) != _kept(document, name):
                     self._say(
                         _record(sequence, name), "is not filed under the time and the kind of its entry"
@@ -123,6 +131,13 @@ class PayloadsCheck:
                     continue
                 references.setdefault(digest, []).append((entry.sequence, name, size))
         return references
+
+
+def _is_held(document: Mapping[str, Any], name: str) -> bool:
+    """Whether these are the bytes of a hold: as they wait, or as they were released to the model."""
+    if name == "body":
+        return document["kind"] == Kind.REQUEST_RELEASED and bool(document["data"].get("hold"))
+    return name == "forward" and document["kind"] in _HELD
 
 
 def _kept(document: Mapping[str, Any], name: str) -> tuple[int, str]:

@@ -145,7 +145,7 @@ def _walk(
     payloads = PayloadsCheck(reader, report.say, forgotten)
     sessions = SessionsCheck(reader, report.say, forgotten)
     holds = HoldsCheck(reader, report.say, forgotten)
-    grants = GrantsCheck(reader, report.say, forgotten)
+    grants = GrantsCheck(reader, report.say, forgotten, holds)
     revocations = RevocationsCheck(reader, report.say)
     api_keys = ApiKeysCheck(reader, report.say)
     budgets = BudgetsCheck(reader, report.say)

@@ -1,0 +1,103 @@
+"""Who may have a say on a hold, or a grant, as entries tell of them: for verification.
+
+An entry names people by pseudonym. Where the payload is there that says who it is, their accounts count as
+one person, and so does whoever stands behind a service that asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from authz_service.core.holds import Approval, StageRef
+from authz_service.core.requesters import Identity, is_requester
+from authz_service.framing.headers import MARKS
+from authz_service.store.hold_rows import read_caller
+from authz_service.view.caller import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whoever said something: the pseudonym, those of whoever owns the account, and what its payload has."""
+
+    pseudonym: str
+    owners: frozenset[str] = frozenset()
+    identities: frozenset[Identity] = frozenset()
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], voter: bytes | None) -> Person:
+        """By an entry's data and its payload `voter`, if that is there."""
+        owners = frozenset(data.get("owners", ()))
+        if voter is None:
+            return cls(data["voter"], owners)
+        told = json.loads(voter)
+        (issuer, subject), (account_issuer, account) = told["voter"], told["account"]
+        return cls(data["voter"], owners, frozenset({(issuer, subject), (account_issuer, account)}))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All pseudonyms of this person."""
+        return self.owners | {self.pseudonym}
+
+    def is_any_of(self, others: Collection[Person]) -> bool:
+        """Whether this is the same person as one of them."""
+        return any(
+            not self.names.isdisjoint(other.names) or not self.identities.isdisjoint(other.identities)
+            for other in others
+        )
+
+
+@dataclass(slots=True)
+class Eyes:
+    """Whoever asked, whoever edited what waits, and those who voted."""
+
+    requester: str
+    caller: Caller | None = None
+    editors: list[Person] = field(default_factory=list)
+    voters: list[Person] = field(default_factory=list)
+
+    def voter(self, person: Person) -> str:
+        """By which pseudonym the votes of this person count: one for all of their accounts."""
+        for known in self.voters:
+            if person.is_any_of([known]):
+                return known.pseudonym
+        self.voters.append(person)
+        return person.pseudonym
+
+    def asked(self, person: Person) -> bool:
+        """Whether this is whoever sent the request, or stands behind them."""
+        if self.requester in person.names:
+            return True
+        return self.caller is not None and is_requester(self.caller, *person.identities)
+
+    def may_approve(
+        self, person: Person, stages: Sequence[StageRef], approvals: Sequence[Approval] | None
+    ) -> bool:
+        """Whether four eyes see it: what somebody edited they approve alone in stages that say so.
+
+        A vote in no stage is one that decides alone. Without `approvals` nothing says what stages say.
+        """
+        if not person.is_any_of(self.editors):
+            return True
+        if not stages:
+            return False
+        if approvals is None:
+            return True
+        terms = {(a.name, n): stage for a in approvals for n, stage in enumerate(a.stages)}
+        asked = [terms.get((ref.approval, ref.stage)) for ref in stages]
+        return all(stage is None or stage.editor_may_approve for stage in asked)
+
+
+def requester_in(detail: Mapping[str, Any]) -> Caller:
+    """Who waits, by the detail of a hold, with as much of their claims as says who is behind them."""
+    claims = {"owner": detail["claims"]["owner"]} if "owner" in detail.get("claims", ()) else {}
+    return read_caller(detail["caller"], claims=claims, expires_at=0.0)
+
+
+def edited_before(detail: Mapping[str, Any]) -> str | None:
+    """The hold before, where what waits is what somebody made of an answer there."""
+    marks = MARKS & detail.get("answer", {}).get("headers", {}).keys()
+    previous: str | None = detail.get("previous")
+    return previous if marks else None
