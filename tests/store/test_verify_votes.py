@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.store.conftest import pseudonym_of
+from tests.store.test_verify_store import KEY as FILLED_BY
+from tests.store.test_verify_store import fill
 
-from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
+from authz_service.commands import verify_export
+from authz_service.commands.audit_export import Wanted, export
 from authz_service.core.acts import ActDraft, ActKind, Revision
 from authz_service.core.holds import Approval, Stage, StageRef
 from authz_service.core.ports import Hold, HoldLimits
+from authz_service.core.used_once import once
+from authz_service.framing.headers import MARKS
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
 from authz_service.store.verify_store import verify_store
@@ -308,3 +315,79 @@ def test_where_payloads_are_gone_the_entries_alone_still_say_so(
 def said(reader: Any, *, with_payloads: bool) -> set[tuple[str, str]]:
     report = verify_store(reader, keys=[KEY.vkey], kept=(), with_payloads=with_payloads)
     return {(wrong.record, wrong.what) for wrong in report.wrong}
+
+
+LIVE_ONLY = {with_two_names_of_one_account, with_a_vote_that_came_too_late, voted_from_the_requesters_account}
+"""What an export's own verifier does not derive: accounts of one person, and when votes came."""
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("forged", [f for f in FORGED if f not in LIVE_ONLY], ids=lambda f: f.__name__)
+def test_an_export_of_it_says_the_same_by_itself(
+    place: Any, make: Any, run: Any, tmp_path: Path, forged: Callable[[Forger], Awaitable[str]]
+) -> None:
+    async def scenario() -> tuple[str, int]:
+        async with place.store(signer=KEY) as store:
+            what = await forged(Forger(place, make, store))
+            return what, int(await store.last_sequence())
+
+    what, last = run(scenario())
+    for payloads in (True, False) if forged not in UNKNOWN else (True,):
+        folder = tmp_path / f"out-{payloads}"
+        assert (f"entry {last}", what) in exported(place, folder, payloads=payloads)
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("payloads", [True, False])
+def test_holds_and_grants_of_every_kind_are_fine_in_an_export(
+    place: Any, make: Any, run: Any, tmp_path: Path, payloads: bool
+) -> None:
+    run(fill(place, make))
+    assert exported(place, tmp_path / "out", payloads=payloads, key=FILLED_BY) == []
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("later", [0, 3599, 3600 + 299])
+def test_an_export_in_which_an_assertion_was_used_twice_says_so(
+    place: Any, run: Any, tmp_path: Path, later: int
+) -> None:
+    digest: list[Scalar] = [once("assertion", "one")]
+
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            for number in range(2):
+                until = int(place.clock.time) + 3600
+                used: Data = {"used": digest, "until": until}
+                await store.append(EntryDraft(Kind.LOGIN_ACCEPTED, data=used))
+                place.clock.time += 0 if number else later
+
+    run(scenario())
+    what = (f"used once {digest[0]}", "was used by entry 1, and by entry 2")
+    assert exported(place, tmp_path / "out") == [what]
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_digest_whose_time_is_over_may_come_again(place: Any, run: Any, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            for name in ("one", "two", "one"):  # that of the second lets go of the first
+                digest: list[Scalar] = [once("assertion", name)]
+                used: Data = {"used": digest, "until": int(place.clock.time) + 3600}
+                await store.use_once(EntryDraft(Kind.LOGIN_ACCEPTED, data=used))
+                place.clock.time += 3600 + 301
+
+    run(scenario())
+    assert exported(place, tmp_path / "out") == []
+
+
+def test_the_verifier_knows_the_headers_of_answers_that_reviewers_had_a_part_in() -> None:
+    assert MARKS == verify_export.REVISED
+
+
+def exported(place: Any, folder: Path, *, payloads: bool = True, key: LogKey = KEY) -> list[tuple[str, str]]:
+    """What the verifier of an export says of it."""
+    with reading(place.url) as reader:
+        size = reader.head().size
+        wanted = Wanted((str(key.vkey),), 1, size, payloads=payloads)
+        export(reader, folder, wanted, lambda done, size: None)
+    return verify_export.verify(folder, [str(key.vkey)]).wrong

@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Verifies an export of the record, with Python's standard library alone and without a network.
 
-    python3 verify.py [DIR] [--key VKEY]... [--checkpoint FILE]... [--json]
+    python3 verify.py [DIR] [--key VKEY]... [--checkpoint FILE]... [--jobs N] [--json]
     python3 verify.py --proof FILE --key VKEY
 
 DIR is the export, by default the directory of this file. VKEY is the log's public key as you were given
 it (name+hash+base64); without it the export's own key is believed, which shows that the export fits
 together, not whose it is. FILE is a checkpoint that was kept elsewhere: what was cut off or rewritten
 since is found against it, and against nothing else.
+
+What was decided is derived from the votes on record: that they are there, of distinct people, for the stages
+and on the bytes that are meant, and enough of them; not whether each came in time. It works in as many
+processes as there are processors, or N.
 
 With --proof it verifies one entry, as `authz audit prove` shows it, and prints it.
 
@@ -22,10 +26,16 @@ import argparse
 import base64
 import hashlib
 import json
+import multiprocessing
 import os
+import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +44,12 @@ PROOF = "c2sp.org/tlog-proof@v1"
 WIDTH = 256
 MOST_LISTED = 10_000
 PIECE = 1 << 20
+TILES_AT_ONCE = 16
+FEW_TILES = 128
+"""So many are verified sooner than other processes have started."""
+MOST_JOBS = 8
+SPARE_SECONDS = 300
+"""How much longer than its time what may be used once is remembered."""
 STANDING = {
     "log.key_created",
     "log.key_rotated",
@@ -55,6 +71,8 @@ OF_STANDING = {"revoked": "subject", "key": "subject", "operator": "operator", "
 """Where those say by pseudonym whom a payload of theirs is about."""
 ORIGINAL = "original"
 """The name of a payload that has what was there before masking; no export has any."""
+REVISED = {"x-authz-edited", "x-authz-responded"}
+"""Headers of an answer that a reviewer edited or wrote."""
 
 
 class CannotVerify(Exception):
@@ -112,8 +130,11 @@ def verify(
     keys: Iterable[str] = (),
     checkpoints: Iterable[Path] = (),
     progress: Progress = lambda done, size: None,
+    jobs: int = 1,
 ) -> Report:
-    """Verify the export in `folder`; `progress` is told how many of how many entries are done.
+    """Verify the export in `folder` with so many processes beside this one, or with none for 1.
+
+    `progress` is told how many of how many entries are done.
 
     Raises `CannotVerify`.
     """
@@ -129,8 +150,8 @@ def verify(
     own = folder / "checkpoints.jsonl"
     if own.exists():
         kept += read_kept(own, report)
-    walk = Walk(folder, manifest, head, report, trusted, kept)
-    walk.run(progress)
+    walk = Walk(Export(folder, manifest), head, report, trusted, kept)
+    walk.run(progress, jobs)
     return report
 
 
@@ -193,7 +214,7 @@ class Tombstones:
         if kind in STANDING:
             subject = document["data"].get(OF_STANDING.get(name, ""))
             return self._erased(sequence, subject if isinstance(subject, str) else None)
-        if self._purged_payload(sequence, name, document):
+        if self.purged_payload(sequence, name, document):
             return "purged"
         if name == ORIGINAL:
             return "left out"
@@ -213,8 +234,15 @@ class Tombstones:
     def _erased(self, sequence: int, subject: str | None) -> str:
         return "erased" if subject and sequence < self.erased.get(subject, 0) else ""
 
-    def _purged_payload(self, sequence: int, name: str, document: dict[str, Any]) -> bool:
+    def concerns(self, kind: str, data: dict[str, Any]) -> bool:
+        """Whether an entry begins a session of whom was erased."""
+        return bool(self.erased) and kind == "request.received" and data.get("caller") in self.erased
+
+    def purged_payload(self, sequence: int, name: str, document: dict[str, Any]) -> bool:
+        """Whether a purge took this payload."""
         session = document["session"]
+        if document["kind"] in STANDING:
+            return False
         taken_with = ["payloads", "entries", "originals" if name == ORIGINAL else ""]
         if document["kind"] == "policy.activated":
             taken_with = ["entries"]
@@ -235,21 +263,210 @@ class Tombstones:
                 self.erased[subject] = sequence
 
 
-class Walk:
-    """One pass over the tiles, the entries and the payloads of an export."""
+@dataclass
+class Finding:
+    """What is wrong with a record; findings of a bundle are told in the order of their entries."""
 
-    def __init__(
-        self,
-        folder: Path,
-        manifest: dict[str, Any],
-        head: Kept,
-        report: Report,
-        keys: list[Key],
-        kept: list[Kept],
-    ) -> None:
-        self.folder, self.head, self.report, self.keys = folder, head, report, keys
+    sequence: int
+    record: str
+    what: str
+
+
+@dataclass
+class Bundle:
+    """What up to 256 entries and their payloads say by themselves; any process may find it out.
+
+    `stored` are the hashes of their tile, `found` those of their bytes; None where these cannot be read.
+    `told` are the entries that something follows from for others; `contents` has of payloads that these are
+    judged by, by digest, the SHA-256 and the bytes, the latter if they are few. `missing` are payloads.
+    """
+
+    stored: list[bytes] | None = None
+    found: list[bytes] | None = None
+    wrong: list[Finding] = field(default_factory=list)
+    first_at: str = ""
+    last_at: str = ""
+    entries: int = 0
+    payloads: int = 0
+    emptied: int = 0
+    told: list[dict[str, Any]] = field(default_factory=list)
+    contents: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    missing: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    root: bytes = b""
+    """Over the tile's hashes, or else those of the bytes, where the tile is full; and over the latter."""
+    found_root: bytes = b""
+
+    def add(self, sequence: int, record: str, what: str) -> None:
+        """One more thing that is wrong."""
+        self.wrong.append(Finding(sequence, record, what))
+
+
+class Export:
+    """The files of an export, read a bundle at a time."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder, self.manifest = folder, manifest
         self.first, self.last = manifest["first"], manifest["last"]
         self.has_payloads = manifest["payloads"]
+        self.tombstones = Tombstones(folder)
+
+    def bundle(self, number: int, width: int, at: str = "") -> Bundle:
+        """What the bundle says, of which no entry may be older than `at`."""
+        bundle = Bundle(last_at=at)
+        bundle.stored = self.hashes(tile_path(f"tile/0/{numbered(number)}", width), width)
+        bundle.found = self._entries(bundle, number, width)
+        leaves = bundle.stored or bundle.found
+        if leaves is not None and width == WIDTH:
+            bundle.root = perfect_root(leaves)
+            is_same = bundle.found is None or bundle.found == leaves
+            bundle.found_root = bundle.root if is_same else perfect_root(bundle.found or leaves)
+        return bundle
+
+    def hashes(self, name: str, width: int) -> list[bytes] | None:
+        """The hashes of a tile; None where it is missing, or has not so many."""
+        try:
+            stored = (self.folder / name).read_bytes()
+        except OSError:
+            return None
+        if len(stored) != 32 * width:
+            return None
+        return [stored[i : i + 32] for i in range(0, len(stored), 32)]
+
+    def _entries(self, bundle: Bundle, number: int, width: int) -> list[bytes] | None:
+        """The leaf hashes of a bundle's entries, which are read; None where the export has none."""
+        start = number * WIDTH
+        if start + width < self.first or start >= self.last:
+            return None
+        name = tile_path(f"tile/entries/{numbered(number)}", width)
+        try:
+            bodies = list(unbundle((self.folder / name).read_bytes()))
+        except (OSError, ValueError) as error:
+            what = f"entries {start + 1} to {start + width} cannot be read ({said(error)})"
+            bundle.add(start + 1, name, what)
+            return None
+        if len(bodies) != width:
+            bundle.add(start + 1, name, f"has {len(bodies)} entries, expected {width}")
+            return None
+        found = [leaf_hash(body) for body in bodies]
+        stored = bundle.stored
+        payloads: dict[bytes, list[Reference]] = {}
+        for offset, body in enumerate(bodies):
+            if not body and stored is not None and self.tombstones.took_entry(start + offset + 1):
+                found[offset] = stored[offset]
+                bundle.emptied += 1
+                continue
+            if stored is not None and found[offset] != stored[offset]:
+                sequence = start + offset + 1
+                bundle.add(sequence, f"entry {sequence}", "its bytes are not those of the tree")
+            self._entry(bundle, start + offset + 1, body, payloads)
+        if self.has_payloads:
+            self._payloads(bundle, number, payloads)
+        bundle.entries = width
+        return found
+
+    def _entry(
+        self, bundle: Bundle, sequence: int, body: bytes, payloads: dict[bytes, list[Reference]]
+    ) -> None:
+        record = f"entry {sequence}"
+        try:
+            document = json.loads(body)
+            at, kind, data = document["at"], document["kind"], document["data"]
+            if document["v"] != 1:
+                what = f"has the format {document['v']!r}, which this verifier does not know"
+                bundle.add(sequence, record, what)
+                return
+            if document["seq"] != sequence:
+                bundle.add(sequence, record, f"says that it is number {document['seq']}")
+            if at < bundle.last_at:
+                bundle.add(sequence, record, f"is older than the one before it: {at}")
+            else:
+                bundle.last_at = at
+            bundle.first_at = min(bundle.first_at or at, at)
+            if self.tombstones.purges and self.tombstones.says_taken(sequence, document):
+                bundle.add(sequence, record, "has bytes, and a tombstone says that they were taken")
+            for name, reference in document["payloads"].items():
+                told = (sequence, name, reference["size"], document)
+                payloads.setdefault(bytes.fromhex(reference["digest"]), []).append(told)
+            if kind in FOLLOWED or kind.startswith(OF_REVIEW) or self.tombstones.concerns(kind, data):
+                bundle.told.append({**document, "seq": sequence})
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            bundle.add(sequence, record, f"is no entry ({said(error)})")
+
+    def _payloads(self, bundle: Bundle, number: int, expected: dict[bytes, list[Reference]]) -> None:
+        name = f"payloads/{numbered(number)}"
+        missing = dict(expected)
+        wanted = judged_by(bundle.told)
+        try:
+            for digest, size, plain, content in read_payloads(self.folder / name, set(wanted.values())):
+                references = expected.get(digest)
+                if references is None:
+                    what = f"holds a payload that no entry of its bundle accounts for ({size} bytes)"
+                    bundle.add(number * WIDTH + 1, name, what)
+                    continue
+                missing.pop(digest, None)
+                bundle.payloads += 1
+                if digest.hex() in wanted:
+                    bundle.contents[digest.hex()] = (plain, content)
+                for reference in references:
+                    self._judge_payload(bundle, reference, size)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            bundle.add(number * WIDTH + 1, name, f"cannot be read to its end ({said(error)})")
+        for references in missing.values():
+            for sequence, of, _, document in references:
+                known = {part: document[part] for part in ("kind", "session", "data")}
+                bundle.missing.append((f"payload {of} of entry {sequence}", of, {**known, "seq": sequence}))
+
+    def _judge_payload(self, bundle: Bundle, reference: Reference, size: int) -> None:
+        sequence, name, told, document = reference
+        record = f"payload {name} of entry {sequence}"
+        if self.tombstones.purges and self.tombstones.purged_payload(sequence, name, document):
+            bundle.add(sequence, record, "is there, and a tombstone says that it was taken")
+        if told != size:
+            bundle.add(sequence, record, f"has {size} bytes, its entry says {told}")
+
+
+Reference = tuple[int, str, int, dict[str, Any]]
+"""Of a payload: the number of its entry, its name and size there, and the entry."""
+
+FOLLOWED = {
+    "log.key_rotated",
+    "record.accepted",
+    "request.released",
+    "answer.released",
+    "login.accepted",
+    "login.completed",
+}
+OF_REVIEW = ("hold.", "grant.")
+"""Kinds of entries that something follows from for others; from most nothing does."""
+JUDGED_BY = {
+    "hold.opened": ("forward", "detail"),
+    "hold.edited": ("forward", "detail"),
+    "hold.responded": ("forward", "detail"),
+    "grant.proposed": ("detail",),
+    "request.released": ("body",),
+}
+
+
+def judged_by(documents: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """The payloads that these entries are judged by: digests and sizes."""
+    found = {}
+    for document in documents:
+        if document["kind"] == "request.released" and not document["data"].get("hold"):
+            continue
+        for name in JUDGED_BY.get(document["kind"], ()):
+            reference = document["payloads"].get(name)
+            if isinstance(reference, dict):
+                found[reference["digest"]] = reference["size"]
+    return found
+
+
+class Walk:
+    """One pass over the bundles of an export, in order."""
+
+    def __init__(self, export: Export, head: Kept, report: Report, keys: list[Key], kept: list[Kept]) -> None:
+        self.export, self.head, self.report, self.keys = export, head, report, keys
         self.by_size: dict[int, list[Kept]] = {}
         for note in kept:
             self.by_size.setdefault(note.size, []).append(note)
@@ -259,24 +476,45 @@ class Walk:
         self.at = ""
         self.former: list[Key] = []
         self.given_up: list[tuple[int, int]] = []
-        self.tombstones = Tombstones(folder)
+        self.tombstones = export.tombstones
+        is_whole = export.first == 1 and not self.tombstones.emptied()
+        self.decisions = Decisions(is_whole)
         self.gone = self.emptied = self.left_out = 0
 
-    def run(self, progress: Progress) -> None:
+    def run(self, progress: Progress, jobs: int) -> None:
         """Everything, in the order of the entries; what depends on all of them comes last."""
         size = self.head.size
-        for number in range(-(-size // WIDTH)):
-            self._tile(number, min(WIDTH, size - number * WIDTH))
+        for number, bundle in enumerate(self._bundles(jobs)):
+            self._take(number, min(WIDTH, size - number * WIDTH), bundle)
             progress(min(size, (number + 1) * WIDTH), size)
         for level, hashes in enumerate(self.levels):
             if hashes and level:
                 self._compare_tile(level, (size >> 8 * level) // WIDTH, hashes)
         self._judge_root()
-        if (self.first, self.last) != (1, size):
-            what = f"entries {self.first} to {self.last} of {size}"
+        for record, what in self.decisions.end():
+            self.report.add(record, what)
+        self._note_what_is_gone()
+        if self.report.key and not self.report.count:
+            self.keys += self.former  # what is signed by the key that is trusted says which came before it
+        for notes in self.by_size.values():
+            for note in notes:
+                self._judge_kept(note)
+
+    def _bundles(self, jobs: int) -> Iterator[Bundle]:
+        tiles = -(-self.head.size // WIDTH)
+        if jobs < 2 or tiles < FEW_TILES:
+            for number in range(tiles):
+                yield self.export.bundle(number, min(WIDTH, self.head.size - number * WIDTH))
+            return
+        yield from read_by_others(self.export, self.head.size, jobs)
+
+    def _note_what_is_gone(self) -> None:
+        first, last, size = self.export.first, self.export.last, self.head.size
+        if (first, last) != (1, size):
+            what = f"entries {first} to {last} of {size}"
             self.report.notes.append(f"the export has {what}; of the others only their hashes")
         told = self.tombstones.emptied()
-        if self.emptied > told or (self.emptied < told and (self.first, self.last) == (1, size)):
+        if self.emptied > told or (self.emptied < told and (first, last) == (1, size)):
             self.report.add("entries", f"{self.emptied} have lost their bytes, tombstones tell of {told}")
         if self.gone:
             what = "entries and payloads were purged or erased, as entries about retention say"
@@ -285,64 +523,86 @@ class Walk:
             self.report.notes.append(f"{self.left_out} values before masking are not part of an export")
         for sequence in self.tombstones.leaves:
             self.report.add(f"tombstones.jsonl, entry {sequence}", "is not an entry of the tree")
-        if not self.has_payloads:
+        if not self.export.has_payloads:
             self.report.notes.append("the export has no payloads")
-        if self.report.key and not self.report.count:
-            self.keys += self.former  # what is signed by the key that is trusted says which came before it
-        for notes in self.by_size.values():
-            for note in notes:
-                self._judge_kept(note)
 
-    def _tile(self, number: int, width: int) -> None:
+    def _take(self, number: int, width: int, bundle: Bundle) -> None:
         start = number * WIDTH
         name = tile_path(f"tile/0/{numbered(number)}", width)
-        stored = self._hashes(name, width)
-        found = self._entries(number, width, stored)
-        leaves = stored or found
-        if stored is None:
-            self.report.add(name, "is missing or cut")
+        if bundle.first_at and bundle.first_at < self.at:
+            bundle = self.export.bundle(number, width, self.at)  # which entries of it are older
+        leaves = bundle.stored or bundle.found
+        if bundle.stored is None:
+            bundle.add(start, name, "is missing or cut")
         if leaves is None:
             raise CannotVerify(f"{name} is missing or cut: the export is not whole")
-        for sequence in range(start + 1, start + width + 1):
+        self.at = max(self.at, bundle.last_at)
+        self._follow(bundle)
+        self._judge_missing(bundle)
+        for finding in sorted(bundle.wrong, key=lambda finding: finding.sequence):
+            self.report.add(finding.record, finding.what)
+        self.report.entries += bundle.entries
+        self.report.payloads += bundle.payloads
+        self.gone += bundle.emptied
+        self.emptied += bundle.emptied
+        for sequence in range(start + 1, start + width + 1) if self.tombstones.leaves else ():
             if self.tombstones.leaves.get(sequence) == leaves[sequence - start - 1]:
                 del self.tombstones.leaves[sequence]
-        sizes = [s for s in self.by_size if start < s <= start + width]
-        for s in sizes:
+        for s in [s for s in self.by_size if start < s <= start + width]:
             part = self.tree.copy()
             for leaf in leaves[: s - start]:
                 part.append(leaf)
             self.roots[s] = part.root()
-        self._grow(self.tree, leaves)
-        self._grow(self.by_entries, found or leaves)
-        self._climb(leaves)
+        _grow(self.tree, leaves, bundle.root)
+        _grow(self.by_entries, bundle.found or leaves, bundle.found_root)
+        if bundle.root:
+            self._climb(bundle.root)
 
-    def _grow(self, tree: Tree, leaves: list[bytes]) -> None:
-        if len(leaves) == WIDTH:
-            tree.append(perfect_root(leaves), level=8)
-        else:
-            for leaf in leaves:
-                tree.append(leaf)
+    def _follow(self, bundle: Bundle) -> None:
+        """What entries say of others, each in its turn."""
+        for document in bundle.told:
+            record, kind, data = f"entry {document['seq']}", document["kind"], document["data"]
+            try:
+                self.tombstones.follow(document)
+                if kind == "log.key_rotated":
+                    self._rotated(bundle, document)
+                elif kind == "record.accepted":
+                    self.given_up.append((int(data["after"]), int(data["kept_size"])))
+                else:
+                    self.decisions.follow(document, bundle)
+            except (ValueError, KeyError, TypeError, AttributeError, CannotVerify) as error:
+                bundle.add(document["seq"], record, f"does not say what such an entry says ({said(error)})")
 
-    def _climb(self, leaves: list[bytes]) -> None:
+    def _judge_missing(self, bundle: Bundle) -> None:
+        for record, name, document in bundle.missing:
+            gone = self.tombstones.took_payload(document["seq"], name, document)
+            if gone == "left out":
+                self.left_out += 1
+            elif gone:
+                self.gone += 1
+            else:
+                bundle.add(document["seq"], record, "is not there, or not with these bytes")
+
+    def _climb(self, root: bytes) -> None:
         """Compute the tiles above, and compare each that is full."""
-        level, row = 0, leaves
-        while len(row) == WIDTH:
+        if not self.levels:
+            self.levels.append([])
+        level = 0
+        while root:
             level += 1
             if level >= len(self.levels):
                 self.levels.append([])
-                if level == 1:
-                    self.levels.append([])
             above = self.levels[level]
-            above.append(perfect_root(row))
+            above.append(root)
             if len(above) < WIDTH:
                 return
             self._compare_tile(level, self.tree.size // WIDTH ** (level + 1) - 1, above)
-            row = list(above)
+            root = perfect_root(above)
             above.clear()
 
     def _compare_tile(self, level: int, number: int, hashes: list[bytes]) -> None:
         name = tile_path(f"tile/{level}/{numbered(number)}", len(hashes))
-        stored = self._hashes(name, len(hashes))
+        stored = self.export.hashes(name, len(hashes))
         if stored is None:
             self.report.add(name, "is missing or cut")
         elif stored != hashes:
@@ -351,117 +611,18 @@ class Walk:
             what = f"does not fit the hashes below it, from entry {below + 1} on"
             self.report.add(name, what)
 
-    def _hashes(self, name: str, width: int) -> list[bytes] | None:
-        try:
-            stored = (self.folder / name).read_bytes()
-        except OSError:
-            return None
-        if len(stored) != 32 * width:
-            return None
-        return [stored[i : i + 32] for i in range(0, len(stored), 32)]
-
-    def _entries(self, number: int, width: int, stored: list[bytes] | None) -> list[bytes] | None:
-        """The leaf hashes of a bundle's entries, which are read; None where the export has none."""
-        start = number * WIDTH
-        if start + width < self.first or start >= self.last:
-            return None
-        name = tile_path(f"tile/entries/{numbered(number)}", width)
-        try:
-            bodies = list(unbundle((self.folder / name).read_bytes()))
-        except (OSError, ValueError) as error:
-            self.report.add(name, f"entries {start + 1} to {start + width} cannot be read ({said(error)})")
-            return None
-        if len(bodies) != width:
-            self.report.add(name, f"has {len(bodies)} entries, expected {width}")
-            return None
-        found = [leaf_hash(body) for body in bodies]
-        payloads: dict[bytes, list[tuple[str, int, str]]] = {}
-        for offset, body in enumerate(bodies):
-            if not body and stored is not None and self.tombstones.took_entry(start + offset + 1):
-                found[offset] = stored[offset]
-                self.gone += 1
-                self.emptied += 1
-                continue
-            if stored is not None and found[offset] != stored[offset]:
-                self.report.add(f"entry {start + offset + 1}", "its bytes are not those of the tree")
-            self._entry(start + offset + 1, body, payloads)
-        if self.has_payloads:
-            self._payloads(number, payloads)
-        self.report.entries += width
-        return found
-
-    def _entry(self, sequence: int, body: bytes, payloads: dict[bytes, list[tuple[str, int, str]]]) -> None:
-        record = f"entry {sequence}"
-        try:
-            document = json.loads(body)
-            at, kind = document["at"], document["kind"]
-            if document["v"] != 1:
-                self.report.add(
-                    record, f"has the format {document['v']!r}, which this verifier does not know"
-                )
-                return
-            if document["seq"] != sequence:
-                self.report.add(record, f"says that it is number {document['seq']}")
-            if at < self.at:
-                self.report.add(record, f"is older than the one before it: {at}")
-            self.at = max(self.at, at)
-            if self.tombstones.says_taken(sequence, document):
-                self.report.add(record, "has bytes, and a tombstone says that they were taken")
-            self.tombstones.follow(document)
-            for name, reference in document["payloads"].items():
-                digest = bytes.fromhex(reference["digest"])
-                gone = self.tombstones.took_payload(sequence, name, document)
-                told = (f"payload {name} of {record}", reference["size"], gone)
-                payloads.setdefault(digest, []).append(told)
-            if kind == "log.key_rotated":
-                self._rotated(record, document["data"])
-            if kind == "record.accepted":
-                data = document["data"]
-                self.given_up.append((int(data["after"]), int(data["kept_size"])))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, CannotVerify) as error:
-            self.report.add(record, f"is no entry ({said(error)})")
-
-    def _rotated(self, record: str, data: dict[str, Any]) -> None:
+    def _rotated(self, bundle: Bundle, document: dict[str, Any]) -> None:
         """A new key counts where one that is trusted has signed for it."""
+        data = document["data"]
         new, old = parse_key(data["key"]), parse_key(data["previous"])
         message = f"authz log key\n{data['previous']}\n{data['key']}\n".encode()
         signature = base64.b64decode(data["signature"])
         if not is_signature(old.public, signature, message):
-            self.report.add(record, "the old key has not signed for the new one")
+            record = f"entry {document['seq']}"
+            bundle.add(document["seq"], record, "the old key has not signed for the new one")
         elif old.text in [key.text for key in self.keys]:
             self.keys.append(new)
         self.former.append(old)
-
-    def _payloads(self, number: int, expected: dict[bytes, list[tuple[str, int, str]]]) -> None:
-        name = f"payloads/{numbered(number)}"
-        missing = dict(expected)
-        try:
-            for digest, size in read_payloads(self.folder / name):
-                references = expected.get(digest)
-                if references is None:
-                    self.report.add(
-                        name, f"holds a payload that no entry of its bundle accounts for ({size} bytes)"
-                    )
-                    continue
-                missing.pop(digest, None)
-                self.report.payloads += 1
-                for record, told, gone in references:
-                    if gone == "purged":
-                        self.report.add(record, "is there, and a tombstone says that it was taken")
-                    if told != size:
-                        self.report.add(record, f"has {size} bytes, its entry says {told}")
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError) as error:
-            self.report.add(name, f"cannot be read to its end ({said(error)})")
-        for references in missing.values():
-            for record, _, gone in references:
-                if gone == "left out":
-                    self.left_out += 1
-                elif gone:
-                    self.gone += 1
-                else:
-                    self.report.add(record, "is not there, or not with these bytes")
 
     def _judge_root(self) -> None:
         head = self.head
@@ -505,6 +666,330 @@ class Walk:
         else:
             what = f"the first {note.size} entries are not those that were signed then: the log was rewritten"
             self.report.add(note.source, what)
+
+
+@dataclass
+class Asked:
+    """What a hold or a grant asks for, and who has said what of it.
+
+    `stages` has for each approval how many votes each stage asks for, and whether who edited may approve;
+    None where the payload that says so is not there. `named` are the names that entries have for the bytes,
+    `plain` is their SHA-256.
+    """
+
+    requester: str
+    approvals: set[str]
+    stages: dict[str, list[tuple[int, bool]]] | None
+    named: set[str] = field(default_factory=set)
+    size: int = 0
+    plain: str = ""
+    uses: int = 0
+    until: str = ""
+    state: str = "pending"
+    votes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    editors: set[str] = field(default_factory=set)
+
+    def has_votes(self) -> bool:
+        """Whether those that stand are enough, each by somebody else, in the order of the stages."""
+        votes = list(self.votes.values())
+        if any(vote["verdict"] != "approve" for vote in votes):
+            return False
+        if any(vote["is_alone"] for vote in votes):
+            return True
+        if self.stages is None:
+            first = {
+                stage.split("/")[0] for v in votes for stage in v["stages"] if stage.split("/")[1] == "0"
+            }
+            return bool(votes) and self.approvals <= first
+        return bool(self.stages) and all(_goes_through(n, s, votes) for n, s in self.stages.items())
+
+    def may_approve(self, names: set[str], stages: list[str]) -> bool:
+        """Whether four eyes see it: what somebody edited they approve in stages that say so."""
+        if names.isdisjoint(self.editors):
+            return True
+        if not stages or self.stages is None:
+            return bool(stages)
+        places = [stage.split("/") for stage in stages]
+        return all(self.stages[place[0]][int(place[1])][1] for place in places)
+
+
+def _goes_through(name: str, stages: list[tuple[int, bool]], votes: list[dict[str, Any]]) -> bool:
+    left = iter(votes)
+    for number, (needed, _) in enumerate(stages):
+        voters: set[str] = set()
+        for vote in left:
+            if not {f"{name}/{number}", f"{name}/{number}/escalated"}.isdisjoint(vote["stages"]):
+                voters.add(vote["person"])
+            if len(voters) >= needed:
+                break
+        else:
+            return False
+    return True
+
+
+def _stages(approvals: list[dict[str, Any]]) -> dict[str, list[tuple[int, bool]]]:
+    """Of each approval, as the details of holds and grants have them: reviewers, votes, time, more."""
+    return {
+        approval["name"]: [
+            (int(stage[1]), bool(stage[3].get("editor_may_approve")) if len(stage) > 3 else False)
+            for stage in approval["stages"]
+        ]
+        for approval in approvals
+    }
+
+
+class Decisions:
+    """Whether what was decided and let through follows from votes that are on record.
+
+    Derived is who voted, how many, for which stages and on which bytes. People are pseudonyms here, and
+    whether each vote came in time is not derived: where the record is verified live both is.
+    """
+
+    def __init__(self, is_whole: bool) -> None:
+        self.is_whole = is_whole
+        self.holds: dict[str, Asked] = {}
+        self.grants: dict[str, Asked] = {}
+        self.used_once: dict[str, tuple[int, int]] = {}
+        self.using: tuple[str, str | None] | None = None
+
+    def follow(self, document: dict[str, Any], bundle: Bundle) -> None:
+        """The next entry that something follows from; what does not is said in its bundle."""
+        kind, data = document["kind"], document["data"]
+        if kind.startswith("login."):
+            self._login(document, bundle)
+            return
+        if self.is_whole and (kind == "request.released" or self.using is not None):
+            self._released_under_grant(document, bundle)
+        if kind == "hold.opened":
+            self._opened(document, bundle)
+        elif kind == "grant.proposed":
+            self._proposed(document, bundle)
+        elif kind.startswith("grant."):
+            self._of_grant(document, bundle)
+        elif data.get("hold"):
+            self._of_hold(document, bundle)
+
+    def end(self) -> Iterator[tuple[str, str]]:
+        """What is wrong once all entries were followed."""
+        if self.is_whole and self.using is not None:
+            yield f"grant {self.using[0]}", "has a last use that no release follows"
+
+    def _login(self, document: dict[str, Any], bundle: Bundle) -> None:
+        """Assertions, logins and codes are used once each."""
+        sequence, data = document["seq"], document["data"]
+        at = datetime.fromisoformat(document["at"].replace("Z", "+00:00"))  # noqa: FURB162 - before 3.11
+        for digest in data.get("used", ()):
+            until, before = self.used_once.get(digest, (0, 0))
+            if until > at.timestamp() - SPARE_SECONDS:
+                what = f"was used by entry {before}, and by entry {sequence}"
+                bundle.add(sequence, f"used once {digest}", what)
+            self.used_once[digest] = (int(data["until"]), sequence)
+
+    def _opened(self, document: dict[str, Any], bundle: Bundle) -> None:
+        data, forward = document["data"], document["payloads"]["forward"]
+        told = _content(document, "detail", bundle)
+        hold = Asked(data["person"], set(data.get("approvals", ())), None)
+        hold.named = {forward["digest"], data.get("digest", forward["digest"])}
+        hold.size = forward["size"]
+        if told is not None:
+            hold.stages, hold.plain = _stages(told["approvals"]), told["digest"]
+            previous = self.holds.get(told.get("previous") or "")
+            if previous is not None and REVISED & told.get("answer", {}).get("headers", {}).keys():
+                hold.editors |= previous.editors
+        self.holds[data["hold"]] = hold
+        _compare(document, "forward", hold, bundle)
+
+    def _proposed(self, document: dict[str, Any], bundle: Bundle) -> None:
+        data = document["data"]
+        told = _content(document, "detail", bundle)
+        stages = None if told is None else _stages(json.loads(told["terms"])["approvals"])
+        grant = Asked(data["person"], set(data["approvals"]), stages)
+        grant.uses, grant.until = data["uses"], data["until"]
+        self.grants[data["grant"]] = grant
+
+    def _of_hold(self, document: dict[str, Any], bundle: Bundle) -> None:
+        sequence, kind, data = document["seq"], document["kind"], document["data"]
+        hold = self.holds.get(data["hold"])
+        if hold is None:
+            if self.is_whole:
+                bundle.add(sequence, f"entry {sequence}", "is about a hold that no entry opens")
+            return
+        wrong = ""
+        if kind in ("hold.voted", "hold.break_glass"):
+            wrong = _vote(hold, data, data["vote"], is_alone=kind == "hold.break_glass")
+            if data["digest"] not in hold.named:
+                wrong = wrong or "is a vote on other bytes than its hold has"
+        elif kind in ("hold.edited", "hold.responded"):
+            wrong = self._edited(hold, document, bundle)
+        elif kind == "hold.withdrawn":
+            wrong = _withdrawn(hold, data)
+        elif kind in ("hold.approved", "hold.rejected"):
+            wrong = _decided(hold, kind, data)
+        elif kind in ("hold.expired", "hold.superseded", "hold.killed"):
+            wrong = "" if hold.state in ("pending", "approved") else "ends a hold that has ended before"
+            hold.state = "ended"
+        elif kind in ("request.released", "answer.released"):
+            wrong = self._released(hold, document, bundle)
+        if wrong:
+            bundle.add(sequence, f"entry {sequence}", wrong)
+
+    def _edited(self, hold: Asked, document: dict[str, Any], bundle: Bundle) -> str:
+        data, forward = document["data"], document["payloads"]["forward"]
+        told = _content(document, "detail", bundle)
+        wrong = "" if hold.state == "pending" else "edits what was decided before"
+        names = _names(data)
+        if hold.requester in names:
+            wrong = "is an edit by whoever sent the request"
+        hold.votes.clear()
+        hold.editors |= names
+        hold.named, hold.size = {forward["digest"]}, forward["size"]
+        hold.plain = "" if told is None else told["digest"]
+        _compare(document, "forward", hold, bundle)
+        return wrong
+
+    def _released(self, hold: Asked, document: dict[str, Any], bundle: Bundle) -> str:
+        is_approved = hold.state == "approved" and document["at"] < hold.until and hold.has_votes()
+        hold.state = "released"
+        if document["kind"] == "request.released":
+            if document["payloads"]["body"]["size"] != hold.size:
+                bundle.add(document["seq"], f"entry {document['seq']}", "has other bytes than its hold")
+            _compare(document, "body", hold, bundle)
+        return "" if is_approved else "releases what is not approved, or was released before"
+
+    def _of_grant(self, document: dict[str, Any], bundle: Bundle) -> None:
+        sequence, kind, data = document["seq"], document["kind"], document["data"]
+        grant = self.grants.get(data["grant"])
+        if kind == "grant.used":
+            self.using = (data["grant"], document["session"])
+        if grant is None:
+            if self.is_whole:
+                bundle.add(sequence, f"entry {sequence}", "is about a grant that no entry proposes")
+            return
+        wrong = ""
+        if kind == "grant.voted":
+            wrong = _vote(grant, {**data, "verdict": "approve"}, data["act"], is_alone=False)
+        elif kind == "grant.created":
+            if grant.state != "pending" or not grant.has_votes():
+                wrong = "puts a grant in force that has not the votes for it"
+            grant.state = "approved"
+        elif kind == "grant.revoked":
+            grant.state = "ended"
+        elif kind == "grant.used":
+            grant.size += 1
+            if data["number"] != grant.size or grant.size > grant.uses:
+                wrong = "uses a grant more often than it was made for, or leaves a use out"
+            elif grant.state != "approved" or document["at"] >= grant.until:
+                wrong = "uses a grant that is not in force"
+        if wrong:
+            bundle.add(sequence, f"entry {sequence}", wrong)
+
+    def _released_under_grant(self, document: dict[str, Any], bundle: Bundle) -> None:
+        """A use and the release that it is for stand next to each other, and neither alone."""
+        is_release = document["kind"] == "request.released"
+        released = (document["data"].get("grant"), document["session"]) if is_release else (None, None)
+        sequence = document["seq"]
+        if released[0] is not None and released != self.using:
+            bundle.add(sequence, f"entry {sequence}", "is a release under a grant, and no use of it")
+        elif self.using is not None and released != self.using:
+            bundle.add(sequence, f"entry {sequence}", "is no release, and a use of a grant comes before it")
+        self.using = None
+
+
+def _content(document: dict[str, Any], name: str, bundle: Bundle) -> dict[str, Any] | None:
+    """A payload of an entry, which is JSON; None where it is not there."""
+    reference = document["payloads"].get(name, {})
+    _, content = bundle.contents.get(reference.get("digest", ""), ("", b""))
+    return json.loads(content) if content else None
+
+
+def _compare(document: dict[str, Any], name: str, hold: Asked, bundle: Bundle) -> None:
+    """Reviewers were shown these very bytes, and these were released."""
+    plain, _ = bundle.contents.get(document["payloads"][name]["digest"], ("", b""))
+    if plain and hold.plain and plain != hold.plain:
+        sequence = document["seq"]
+        bundle.add(sequence, f"entry {sequence}", "has other bytes than reviewers were shown")
+
+
+def _names(data: dict[str, Any]) -> set[str]:
+    """The pseudonyms of whoever did something: their own, and of whoever owns the account of a service."""
+    return {data["voter"], *data.get("owners", ())}
+
+
+def _vote(asked: Asked, data: dict[str, Any], name: str, *, is_alone: bool) -> str:
+    wrong = "" if asked.state == "pending" else "is a vote on what was decided before"
+    names = _names(data)
+    if asked.requester in names:
+        wrong = "is a vote of whoever sent the request"
+    elif data["verdict"] == "approve" and not asked.may_approve(names, data["stages"]):
+        wrong = "approves what the same person edited or answered"
+    same = next((vote["person"] for vote in asked.votes.values() if names & vote["names"]), data["voter"])
+    told = {part: data[part] for part in ("verdict", "stages")}
+    asked.votes[name] = {**told, "is_alone": is_alone, "names": names, "person": same}
+    return wrong
+
+
+def _withdrawn(hold: Asked, data: dict[str, Any]) -> str:
+    for vote in data["votes"]:
+        if hold.votes.pop(vote, None) is None:
+            return "takes a vote back that was not cast before"
+    if data["state"] == "pending" and hold.state == "approved":
+        hold.state = "pending"
+    return ""
+
+
+def _decided(hold: Asked, kind: str, data: dict[str, Any]) -> str:
+    was, hold.until = hold.state, data["deadline"]
+    hold.state = "approved" if kind == "hold.approved" else "rejected"
+    if data["digest"] not in hold.named:
+        return "decides on other bytes than its hold has"
+    if was != "pending":
+        return "decides on a hold that was decided before"
+    if hold.state == "approved":
+        return "" if hold.has_votes() else "approves a hold that has not the votes for it"
+    is_said = any(vote["verdict"] == "reject" for vote in hold.votes.values())
+    return "" if is_said else "rejects a hold without the votes for it"
+
+
+_export: Export | None = None
+"""What a process that helps reads bundles of."""
+
+
+def read_by_others(export: Export, size: int, jobs: int) -> Iterator[Bundle]:
+    """All bundles in order, read by so many processes; a few of them are in memory at a time."""
+    tiles = -(-size // WIDTH)
+    pool = ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), _open, (export.folder, export.manifest)
+    )
+    waiting: deque[Future[list[Bundle]]] = deque()
+    try:
+        for start in range(0, tiles, TILES_AT_ONCE):
+            waiting.append(pool.submit(_read, start, min(tiles, start + TILES_AT_ONCE), size))
+            if len(waiting) > 2 * jobs:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        why = "a process that helped has ended, perhaps for lack of memory; try --jobs 1"
+        raise CannotVerify(why) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _open(folder: Path, manifest: dict[str, Any]) -> None:
+    global _export
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the process that has the others
+    _export = Export(folder, manifest)
+
+
+def _read(start: int, end: int, size: int) -> list[Bundle]:
+    assert _export is not None
+    return [_export.bundle(number, min(WIDTH, size - number * WIDTH)) for number in range(start, end)]
+
+
+def default_jobs() -> int:
+    """As many as there are processors for this process, and at most 8."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return min(MOST_JOBS, len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 def verify_proof(path: Path, keys: Iterable[str]) -> tuple[Report, str]:
@@ -607,6 +1092,14 @@ def perfect_root(row: list[bytes]) -> bytes:
     return row[0]
 
 
+def _grow(tree: Tree, leaves: list[bytes], root: bytes) -> None:
+    if root:
+        tree.append(root, level=8)
+    else:
+        for leaf in leaves:
+            tree.append(leaf)
+
+
 def unbundle(stored: bytes) -> Iterator[bytes]:
     """The entries of a bundle (tlog-tiles): each after its length in two bytes."""
     place = 0
@@ -618,21 +1111,29 @@ def unbundle(stored: bytes) -> Iterator[bytes]:
         place = end
 
 
-def read_payloads(path: Path) -> Iterator[tuple[bytes, int]]:
-    """The digest and size of each payload: 32 bytes of salt, 8 of its size, and itself."""
+def read_payloads(path: Path, kept: set[int]) -> Iterator[tuple[bytes, int, str, bytes]]:
+    """The digest and size of each payload: 32 bytes of salt, 8 of its size, and itself.
+
+    Of one whose size is in `kept` also its SHA-256, and itself where it has at most a MiB.
+    """
     with path.open("rb") as file:
         while salt := file.read(32):
-            size = file.read(8)
-            if len(salt) < 32 or len(size) < 8:
+            told = file.read(8)
+            if len(salt) < 32 or len(told) < 8:
                 raise ValueError("it is cut")
-            digest, left = hashlib.sha256(salt), int.from_bytes(size, "big")
+            digest, plain, content = hashlib.sha256(salt), hashlib.sha256(), b""
+            left = size = int.from_bytes(told, "big")
             while left:
-                piece = file.read(min(left, PIECE))
-                if not piece:
+                content = file.read(min(left, PIECE))
+                if not content:
                     raise ValueError("it is cut")
-                digest.update(piece)
-                left -= len(piece)
-            yield digest.digest(), int.from_bytes(size, "big")
+                digest.update(content)
+                if size in kept:
+                    plain.update(content)
+                left -= len(content)
+            is_kept = size in kept
+            few = content if is_kept and size <= PIECE else b""
+            yield digest.digest(), size, plain.hexdigest() if is_kept else "", few
 
 
 def tile_path(name: str, width: int) -> str:
@@ -837,6 +1338,7 @@ def main() -> int:
     parser.add_argument("--key", action="append", default=[], metavar="VKEY")
     parser.add_argument("--checkpoint", action="append", default=[], type=Path, metavar="FILE")
     parser.add_argument("--proof", type=Path, metavar="FILE")
+    parser.add_argument("--jobs", type=int, default=default_jobs(), metavar="N")
     parser.add_argument("--json", action="store_true", dest="as_json")
     options = parser.parse_args()
     progress: Progress = say_progress if os.isatty(2) else lambda done, size: None
@@ -845,7 +1347,7 @@ def main() -> int:
             report, entry = verify_proof(options.proof, options.key)
             print(entry if not report.count else "the proof does not hold", file=sys.stderr)
         else:
-            report = verify(options.folder, options.key, options.checkpoint, progress)
+            report = verify(options.folder, options.key, options.checkpoint, progress, options.jobs)
     except CannotVerify as error:
         print(f"cannot verify: {error}", file=sys.stderr)
         return 2
