@@ -46,7 +46,9 @@ class Forger:
         body = json.loads((await self.store.entries(session))[-1].body)
         self.digest = body["payloads"]["forward"]["digest"]
 
-    async def vote(self, who: str, *, account: str = "", stage: str = "security/0", vote: str = "") -> None:
+    async def vote(
+        self, who: str, *, account: str = "", stage: str = "security/0", vote: str = "", owner: str = ""
+    ) -> None:
         voter = {"voter": [ISSUER, who], "account": [ISSUER, account or who], "name": who}
         data: dict[str, Any] = {
             "hold": self.hold.id,
@@ -56,6 +58,7 @@ class Forger:
             "voter": pseudonym_of((ISSUER, who)),
             "stages": [stage],
             "key": None,
+            **({"owners": [pseudonym_of((ISSUER, owner))]} if owner else {}),
         }
         await self.record(Kind.HOLD_VOTED, data, {"voter": json.dumps(voter).encode()})
 
@@ -113,6 +116,14 @@ async def with_two_names_of_one_account(forger: Forger) -> str:
     await forger.opened(approval=TWO)
     await forger.vote("rita", account="shared", stage="two/0")
     await forger.vote("rob", account="shared", stage="two/0")
+    await forger.decide()
+    return "approves a hold that has not the votes for it"
+
+
+async def with_a_service_and_its_owner(forger: Forger) -> str:
+    await forger.opened(approval=TWO)
+    await forger.vote("rita", stage="two/0")
+    await forger.vote("robot", owner="rita", stage="two/0")
     await forger.decide()
     return "approves a hold that has not the votes for it"
 
@@ -249,6 +260,7 @@ FORGED = [
     with_too_few,
     with_two_of_one_voter,
     with_two_names_of_one_account,
+    with_a_service_and_its_owner,
     with_votes_for_another_stage,
     with_a_vote_that_was_taken_back,
     with_votes_from_before_an_edit,
@@ -288,6 +300,7 @@ UNKNOWN = {
     with_too_few,
     with_two_of_one_voter,
     with_two_names_of_one_account,
+    with_a_service_and_its_owner,
     with_votes_from_before_an_edit,
     with_a_vote_that_came_too_late,
     voted_from_the_requesters_account,
