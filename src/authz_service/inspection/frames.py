@@ -245,7 +245,8 @@ class FrameQueue:
             return
         self._queue.append(held)
         self._held += len(held.raw)
-        # While frames overtake others, their order must not depend on which of them came together.
+        # While frames overtake others each is looked at as it comes: else their order would depend on which
+        # of them came together more than docs/decisions/0002 says.
         if self._is_overtaking or self._held > self._max_held:
             self._read_on()
         if self._held > self._max_held:
