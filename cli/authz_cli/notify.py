@@ -12,7 +12,7 @@ STATES = ("queued", "delivered", "given_up")
 
 @click.group("notify", epilog=EXIT_CODES)
 def command() -> None:
-    """See what receivers were told of holds, send it again, and try a receiver.
+    """See what receivers were told of holds and grants, send it again, and try a receiver.
 
     For operators (review.operators in authz.yaml). Receivers stand in its section notify.
     """
@@ -20,7 +20,9 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--receiver", default="", metavar="NAME", help="Only to this receiver.")
-@click.option("--hold", default="", metavar="ID", help="Only about this hold, by its whole id.")
+@click.option(
+    "--hold", default="", metavar="ID", help="Only about this hold and its grants, by its whole id."
+)
 @click.option("--state", type=click.Choice(STATES), default=None, help="Only those that stand so.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most.")
 @json_option

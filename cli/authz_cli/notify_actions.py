@@ -52,7 +52,7 @@ def show_notifications(
     elif not found:
         click.echo("there are no notifications")
     else:
-        heads = ["ID", "AT", "RECEIVER", "EVENT", "HOLD", "STATE", "ATTEMPTS", "LAST ERROR"]
+        heads = ["ID", "AT", "RECEIVER", "EVENT", "HOLD OR GRANT", "STATE", "ATTEMPTS", "LAST ERROR"]
         click.echo(table(heads, [_row(notification) for notification in found]))
 
 
@@ -121,7 +121,7 @@ def _row(found: pb.Notification) -> list[str]:
         at,
         found.receiver,
         found.event,
-        found.hold,
+        found.grant or found.hold,
         state,
         str(found.attempts),
         found.last_error,
@@ -136,6 +136,7 @@ def _object(found: pb.Notification) -> Object:
         "receiver": found.receiver,
         "event": found.event,
         "hold": found.hold,
+        "grant": found.grant or None,
         "state": _STATES.get(found.state, "unknown"),
         "attempts": found.attempts,
         "next_attempt_at": time_text(found.next_attempt_at) if is_queued else None,

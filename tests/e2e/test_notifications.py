@@ -105,6 +105,27 @@ def test_a_hold_is_told_from_its_opening_to_its_decision(
     assert stack.cli("audit", "verify", "--config", str(stack.config_file)).returncode == 0
 
 
+def test_a_grant_is_told_from_its_proposal_to_its_last_use(stack: Stack, chat: Receiver) -> None:
+    assert ask(stack).status_code == 409
+    (hold,) = stack.cli_json("hold", "list")
+    options = ("--from-hold", hold["id"], "--uses", "1", "--until", "1h")
+    stack.cli("grant", "create", *options, "--yes", "--reason", "the same every day")
+    (grant,) = stack.cli_json("grant", "list")
+    for event in ("grant.proposed", "grant.created"):
+        sent = chat.of_type(event)
+        told = Webhook(SECRET).verify(sent.body, dict(sent.headers))["data"]
+        assert (told["grant"], told["hold"], told["caller"]) == (grant["id"], hold["id"], "alice")
+    assert ask(stack).status_code == 200
+    assert chat.of_type("grant.used_up").document["data"]["grant"] == grant["id"]
+    assert PROMPT.encode() not in b"".join(sent.body for sent in chat.sent)
+    found = until(stack, 5, state="delivered", receiver="chat", hold=hold["id"])
+    about = {n["event"]: n["grant"] for n in found}
+    assert about["hold.superseded"] is None
+    assert about["grant.used_up"] == grant["id"]
+    assert grant["id"] in stack.cli("notify", "list").stdout
+    assert stack.cli("audit", "verify", "--config", str(stack.config_file)).returncode == 0
+
+
 def test_a_receiver_that_hangs_holds_up_no_hold_and_no_other(
     stack: Stack, chat: Receiver, pager: Receiver
 ) -> None:

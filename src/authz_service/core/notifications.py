@@ -1,4 +1,4 @@
-"""Notifications about holds: what is queued for a receiver, and what is asked of the store about it."""
+"""Notifications about holds and grants: what is queued for a receiver, and what is asked of the store."""
 
 from __future__ import annotations
 
@@ -23,9 +23,25 @@ EVENTS: Final[Mapping[str, Kind]] = MappingProxyType(
         "superseded": Kind.HOLD_SUPERSEDED,
         "killed": Kind.HOLD_KILLED,
         "break_glass": Kind.HOLD_BREAK_GLASS,
+        "grant_proposed": Kind.GRANT_PROPOSED,
+        "grant_created": Kind.GRANT_CREATED,
+        "grant_used_up": Kind.GRANT_USED,
+        "grant_revoked": Kind.GRANT_REVOKED,
     }
 )
 """What receivers can be told of, by the word that the configuration has for it."""
+
+USED_UP: Final = "grant.used_up"
+
+
+def event_of(kind: str, data: Mapping[str, object]) -> str:
+    """The type of the notification that an entry makes, of a kind that `EVENTS` has; "" where it makes none.
+
+    Of a grant's uses only the last is told.
+    """
+    if kind != Kind.GRANT_USED:
+        return str(kind)
+    return USED_UP if data["number"] == data["uses"] else ""
 
 
 class DeliveryState(StrEnum):
@@ -46,9 +62,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One event of a hold on its way to one receiver. Times are seconds since the epoch.
+    """One event of a hold, or of a grant made from it, on its way to one receiver.
 
-    `event` is the kind of the entry `seq`, which was recorded at `at`; `deadline` is what that said.
+    Times are seconds since the epoch. `event` is what `event_of` says of the entry `seq`, which was recorded
+    at `at`; `deadline` is what that said. `grant` is "" for an event of the hold itself.
     `attempts` counts those begun since it was queued, or since somebody had it tried again. `identity` is the
     caller's (issuer, subject), `name` the person or subject to show.
     """
@@ -70,6 +87,7 @@ class Notification:
     name: str
     rule: str
     model: str
+    grant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

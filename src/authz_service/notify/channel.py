@@ -8,11 +8,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One event of a hold, thin: nothing of what was asked. Times are seconds since the epoch.
+    """One event of a hold or a grant, thin: nothing of what was asked. Times are seconds since the epoch.
 
     `id` is the same whenever the same notice comes again. `type` is the event, such as `hold.opened`.
-    `caller` is a pseudonym or a name, as the receiver is to be told. An empty `link` and a `deadline` of
-    None are absent.
+    `caller` is a pseudonym or a name, as the receiver is to be told. With a `grant` it is about that, and
+    `hold` is what it was made from. An empty `grant` or `link` and a `deadline` of None are absent.
     """
 
     id: str
@@ -24,6 +24,7 @@ class Notice:
     model: str
     deadline: float | None = None
     link: str = ""
+    grant: str = ""
 
 
 class NotDelivered(Exception):

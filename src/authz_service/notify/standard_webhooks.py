@@ -23,6 +23,8 @@ def body_of(notice: Notice) -> bytes:
         "deadline": None if notice.deadline is None else _moment(notice.deadline),
         "link": notice.link or None,
     }
+    if notice.grant:
+        data["grant"] = notice.grant
     return orjson.dumps({"type": notice.type, "timestamp": _moment(notice.at), "data": data})
 
 

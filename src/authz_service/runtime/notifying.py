@@ -188,6 +188,7 @@ class Notifying:
             model=notification.model,
             deadline=notification.deadline,
             link=self._settings.link.replace("{hold}", notification.hold),
+            grant=notification.grant,
         )
 
     async def _tidy(self) -> None:

@@ -117,6 +117,7 @@ def _message(found: Notification) -> pb.Notification:
         state=_STATES[found.state],
         attempts=found.attempts,
         last_error=found.last_error,
+        grant=found.grant,
     )
     if found.state is DeliveryState.QUEUED:
         message.next_attempt_at.CopyFrom(timestamp(found.next_at))

@@ -45,6 +45,7 @@ def keep_act(transaction: Transaction, grant: Row[Any], hold: Row[Any], act: Act
     key = key_text(by.idempotency_key) if by.idempotency_key else None
     said: dict[str, Scalar | list[Scalar]] = {
         "grant": grant.id,
+        "hold": grant.hold,
         "act": act.id,
         "voter": transaction.pseudonym(by.person),
         "key": key,

@@ -190,4 +190,5 @@ def _read(row: Row[Any], **changed: int) -> Notification:
         name=subject if issuer == "person" else row.subject,
         rule=row.rule,
         model=row.model,
+        grant=row.grant_id or "",
     )

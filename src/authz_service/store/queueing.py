@@ -9,7 +9,7 @@ from typing import Any
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.audit.entry import microseconds
-from authz_service.core.notifications import DeliveryState, Wanted
+from authz_service.core.notifications import DeliveryState, Wanted, event_of
 
 
 @dataclass(slots=True)
@@ -22,19 +22,23 @@ class Outbox:
 def queued(drafts: Sequence[EntryDraft], first: int, now: int, wanted: Wanted) -> list[dict[str, Any]]:
     """The rows for entries that are recorded at `now`, numbered from `first`."""
     return [
-        _row(draft, sequence, receiver, now, wanted)
+        _row(draft, event, sequence, receiver, now, wanted)
         for sequence, draft in enumerate(drafts, first)
-        for receiver in wanted.receivers.get(draft.kind, ())
+        if (receivers := wanted.receivers.get(draft.kind)) and (event := event_of(draft.kind, draft.data))
+        for receiver in receivers
     ]
 
 
-def _row(draft: EntryDraft, sequence: int, receiver: str, now: int, wanted: Wanted) -> dict[str, Any]:
+def _row(
+    draft: EntryDraft, event: str, sequence: int, receiver: str, now: int, wanted: Wanted
+) -> dict[str, Any]:
     return {
         "id": f"ntf_{uuid.uuid4().hex}",
         "seq": sequence,
         "receiver": receiver,
         "hold": draft.data["hold"],
-        "event": draft.kind.value,
+        "grant_id": draft.data.get("grant"),
+        "event": event,
         "at": now,
         "deadline": deadline_of(draft.data.get("deadline")),
         "state": DeliveryState.QUEUED.value,

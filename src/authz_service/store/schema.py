@@ -37,6 +37,7 @@ REVISIONS = (
     "0014",
     "0015",
     "0016",
+    "0017",
 )
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
@@ -339,7 +340,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", String, primary_key=True),
-    # The entry that it tells of; its kind, hold, time and deadline are those of the columns.
+    # The entry that it tells of; its kind, hold, grant, time and deadline are those of the columns.
     Column("seq", BigInteger, nullable=False),
     Column("receiver", String, nullable=False),
     Column("hold", String, nullable=False),
@@ -355,6 +356,8 @@ outbox = Table(
     Column("last_error", String, nullable=False),
     # The last entry of its own: that it was given up, or is tried again.
     Column("changed", BigInteger),
+    # The grant that it is about; NULL where that is the hold itself.
+    Column("grant_id", String),
     Index("outbox_once", "seq", "receiver", unique=True),
     Index("outbox_hold", "hold", "seq"),
     Index("outbox_due", "receiver", "next_at", sqlite_where=text(_QUEUED), postgresql_where=text(_QUEUED)),

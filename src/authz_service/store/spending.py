@@ -64,7 +64,7 @@ def spend(transaction: Transaction, row: Row[Any], draft: HoldDraft) -> Granted:
         raise ValueError("a release is on record, or it is none")
     require_ours(transaction, draft.session)
     number = row.used + 1
-    data: dict[str, Scalar] = {"grant": row.id, "number": number, "uses": row.uses}
+    data: dict[str, Scalar] = {"grant": row.id, "hold": row.hold, "number": number, "uses": row.uses}
     used = EntryDraft(Kind.GRANT_USED, draft.session, data)
     released = replace(draft.release, data={**draft.release.data, "grant": row.id})
     recorded = transaction.record(*draft.entries, used, released)

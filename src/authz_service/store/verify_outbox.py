@@ -12,7 +12,7 @@ from sqlalchemy import Row, select
 
 from authz_service.audit.draft import Kind
 from authz_service.audit.entry import ReadEntry, decode
-from authz_service.core.notifications import EVENTS, DeliveryState
+from authz_service.core.notifications import EVENTS, DeliveryState, event_of
 from authz_service.store.queueing import deadline_of
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import entries, outbox
@@ -59,7 +59,8 @@ def _wrong(row: Row[Any]) -> str:
 def _other_column(row: Row[Any], told: ReadEntry) -> str:
     derived = {
         "hold": told.data["hold"],
-        "event": told.kind if told.kind in EVENTS.values() else "",
+        "grant_id": told.data.get("grant"),
+        "event": event_of(told.kind, told.data) if told.kind in EVENTS.values() else "",
         "at": told.at,
         "deadline": deadline_of(told.data.get("deadline")),
     }
