@@ -80,6 +80,27 @@ class FrameTexts:
             self.fields.append(AnswerField(channel, path, text, kind, is_key=is_key, is_whole=True))
             self.ended.append(channel)
 
+    def say_on(self, channel: str, path: Path, value: object, kind: TextKind = TextKind.PLAIN) -> list[str]:
+        """A value that nobody named, beside a text that goes on: its strings may go on too.
+
+        Each does on a channel below `channel`, by its keys. Returns those channels.
+        """
+        key = str(path[-1])
+        if isinstance(value, dict) and key not in self.unread:
+            if key not in self.words.keys:
+                self.say_whole(path, key, is_key=True)
+            below = f"{channel}/{key}"
+            return [c for name, item in value.items() for c in self.say_on(below, (*path, name), item, kind)]
+        if not isinstance(value, str) or key in self.unread or self.words.selects(key, value):
+            self.aside(value, path, kind)
+            return []
+        if key not in self.words.keys:
+            self.say_whole(path, key, is_key=True)
+        # Nobody knows whether the next frame goes on with it or says another, so it is a part: it is looked
+        # at for itself, and joined.
+        self.say(f"{channel}/{key}", path, value, kind, part=f"{channel}/{key}/{self.number}")
+        return [f"{channel}/{key}"]
+
     def end(self, channel: str) -> None:
         """Nothing more is said on a channel."""
         self.ended.append(channel)

@@ -128,8 +128,10 @@ class MessagesAnswerReader:
         for key, value in delta.items():
             if key == carrier:
                 self._say(index, key, ("delta", key), value, kind, texts)
-            else:
+            elif key == "type":
                 texts.aside(value, ("delta", key))
+            else:
+                self._open[index].update(texts.say_on(f"blocks/{index}/~", ("delta", key), value))
         _beside(event, "delta", texts)
 
     def _say(

@@ -33,6 +33,7 @@ class OllamaAnswerReader:
     def __init__(self, *, is_chat: bool) -> None:
         self._frames = 0
         self._depth = 2 if is_chat else 1
+        self._others: set[str] = set()
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -56,6 +57,8 @@ class OllamaAnswerReader:
             texts.say(key if len(path) == self._depth else f"~/{key}", path, value)
         elif key == "tool_calls":
             texts.aside(value, path, TextKind.ARGUMENT)
+        elif len(path) > 1:
+            self._others.update(texts.say_on("~/message", path, value))
         elif not (key in _DURATIONS and is_number(value)):
             texts.aside(value, path)
 
@@ -66,6 +69,8 @@ class OllamaAnswerReader:
         for key in sorted(_GOES_ON):
             texts.end(key)
             texts.end(f"~/{key}")
+        for channel in sorted(self._others):
+            texts.end(channel)
         prompt, said = document.get("prompt_eval_count", 0), document.get("eval_count")
         if isinstance(prompt, int) and isinstance(said, int):
             texts.usage = Usage(prompt_tokens=prompt, completion_tokens=said)

@@ -117,11 +117,13 @@ class _Frame:
             self.pieces += 1
             self.fields.append(AnswerField(channel, path, text, kind))
 
-    def say_part(self, channel: str, path: Path, text: str, part: str) -> None:
+    def say_part(
+        self, channel: str, path: Path, text: str, part: str, kind: TextKind = TextKind.PLAIN
+    ) -> None:
         """A piece of a part of a channel."""
         if text:
             self.pieces += 1
-            self.fields.append(AnswerField(channel, path, text, part=part))
+            self.fields.append(AnswerField(channel, path, text, kind, part=part))
 
     def say_whole(self, path: Path, text: str, *, is_key: bool = False) -> None:
         """A text that is complete in this frame."""
@@ -149,6 +151,7 @@ class ChatAnswerReader:
         self._tools = frozenset(request.tools)
         self._choices: dict[int, _Choice] = {}
         self._beside: dict[str, AnswerField] = {}
+        self._parts = 0
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -344,14 +347,18 @@ class ChatAnswerReader:
         frame: _Frame,
         kind: TextKind = TextKind.PLAIN,
     ) -> None:
-        """What the API does not name, within a choice: it goes on from frame to frame on its own path."""
+        """What the API does not name, within a choice: it may go on from frame to frame on its own path.
+
+        Or each frame says another (a citation): so it is looked at for itself, and joined.
+        """
         if isinstance(value, str) and value in SELECTING.get(key, ()):
             return
         self._key(path, frame)
         if value is not None and (key in _CLEARED or _is_numbers(value)):
             frame.cleared.append(path)
         elif isinstance(value, str):
-            frame.say(channel, path, value, kind)
+            self._parts += 1
+            frame.say_part(channel, path, value, f"{channel}/~{self._parts}", kind)
         elif isinstance(value, dict):
             for name, item in value.items():
                 self._unknown(item, (*path, name), name, f"{channel}/{_escaped(name)}", frame, kind)

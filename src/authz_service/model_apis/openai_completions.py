@@ -140,7 +140,9 @@ class _AnswerReader:
         for key, value in choice.items():
             if key == "text" and value is not None:
                 texts.say(f"choices/{index}/text", (*path, key), value)
-            elif key not in ("index", "logprobs"):
+            elif key == "finish_reason":
                 texts.aside(value, (*path, key))
+            elif key not in ("index", "logprobs"):
+                texts.say_on(f"choices/{index}/~", (*path, key), value)
         beside(choice.get("logprobs"), (*path, "logprobs"), [(*path, "text")], texts)
         return index

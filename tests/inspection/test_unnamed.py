@@ -1,0 +1,105 @@
+"""What no dialect names, beside a text that goes on, is looked at for itself and joined over the frames."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from authz_service.inspection.answer import answer_pipe
+from authz_service.masking.detectors import build_scanner
+from authz_service.model_apis.registry import find_operation
+from authz_service.view.request import RequestView
+
+CARD = "4111111111111111"
+SCANNER = build_scanner(["CREDIT_CARD"])
+START = [
+    {"type": "message_start", "message": {"type": "message", "role": "assistant", "content": []}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+]
+STOP = [{"type": "content_block_stop", "index": 0}, {"type": "message_stop"}]
+
+
+def chat(*said: Any) -> list[Any]:
+    return [{"choices": [{"index": 0, "delta": {"own": text}}]} for text in said]
+
+
+def chat_lists(*said: Any) -> list[Any]:
+    return [{"choices": [{"index": 0, "delta": {"annotations": [{"title": text}]}}]} for text in said]
+
+
+def completions(*said: Any) -> list[Any]:
+    return [{"choices": [{"index": 0, "text": "", "reasoning": text}]} for text in said]
+
+
+def deltas(*said: Any) -> list[Any]:
+    deltas = [{"type": "compaction_delta", "content": text} for text in said]
+    return [*START, *({"type": "content_block_delta", "index": 0, "delta": d} for d in deltas), *STOP]
+
+
+def citations(*said: Any) -> list[Any]:
+    deltas = [{"type": "citations_delta", "citation": {"cited_text": text}} for text in said]
+    return [*START, *({"type": "content_block_delta", "index": 0, "delta": d} for d in deltas), *STOP]
+
+
+def lines(*said: Any) -> list[Any]:
+    messages: list[dict[str, Any]] = [{"message": {"role": "assistant", "reasoning": text}} for text in said]
+    return [*messages, {"message": {"content": ""}, "done": True}]
+
+
+DIALECTS = pytest.mark.parametrize(
+    ("path", "frames"),
+    [
+        ("/v1/chat/completions", chat),
+        ("/v1/chat/completions", chat_lists),
+        ("/v1/completions", completions),
+        ("/v1/messages", deltas),
+        ("/v1/messages", citations),
+        ("/api/chat", lines),
+    ],
+)
+
+
+def answered(path: str, frames: list[Any]) -> tuple[str, dict[str, int]]:
+    found = find_operation("POST", path)
+    assert found is not None
+    api, operation = found
+    is_lines = path.startswith("/api/")
+    pipe = answer_pipe(
+        api=api,
+        request=RequestView(api.name, operation.name, "m", True, ()),
+        content_type="application/x-ndjson" if is_lines else "text/event-stream",
+        scanner=SCANNER,
+        masked_entities=SCANNER.entities,
+        max_body=1 << 20,
+        max_depth=64,
+    )
+    frame = "{}\n" if is_lines else "data: {}\n\n"
+    data = "".join(frame.format(json.dumps(document)) for document in frames).encode()
+    steps = [pipe.feed(data), pipe.finish()]
+    found_in = {key: n for step in steps for key, n in step.found.items()}
+    return b"".join(step.release for step in steps).decode(), found_in
+
+
+@DIALECTS
+def test_a_value_that_goes_on_in_the_next_frame_is_masked(path: str, frames: Any) -> None:
+    released, found = answered(path, frames("4111 1111 ", "1111 1111"))
+    assert found == {"CREDIT_CARD": 1}
+    assert "1111" not in released
+
+
+@DIALECTS
+def test_a_whole_value_is_masked_whatever_the_next_frame_says(path: str, frames: Any) -> None:
+    released, found = answered(path, frames(CARD, "1 more"))
+    assert found == {"CREDIT_CARD": 1}
+    assert CARD not in released
+    assert "1 more" in released
+
+
+@DIALECTS
+def test_what_has_no_value_keeps_its_bytes(path: str, frames: Any) -> None:
+    said = frames("4111 1111", "so", "it goes")
+    released, found = answered(path, said)
+    assert (found, released.count("{")) == ({}, json.dumps(said).count("{"))
+    assert "4111 1111" in released
