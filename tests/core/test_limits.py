@@ -8,7 +8,16 @@ from dataclasses import replace
 import pytest
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.commands import Admit, Command, Forward, OpenHold, Record, RecordLater, Reply
+from authz_service.core.commands import (
+    Admit,
+    Command,
+    CountRepeats,
+    Forward,
+    OpenHold,
+    Record,
+    RecordLater,
+    Reply,
+)
 from authz_service.core.events import (
     AdmissionAnswered,
     AnswerFailed,
@@ -17,6 +26,7 @@ from authz_service.core.events import (
     BodyRead,
     CallerLeft,
     Event,
+    RequestFailed,
     RequestJudged,
     StoreFailed,
 )
@@ -35,7 +45,7 @@ from authz_service.core.limits import (
     estimated_answer,
 )
 from authz_service.core.request import Request
-from authz_service.errors import Unavailable
+from authz_service.errors import Forbidden, Unavailable, Unreadable
 from authz_service.inspection.results import AnswerStep
 from authz_service.policy.decision import Effect
 from authz_service.view.answer import Usage
@@ -121,7 +131,7 @@ def test_of_what_a_limit_refuses_no_body_is_kept_whatever_the_rules_said(
     assert asked.inspection is not None
     masked = replace(asked, inspection=replace(asked.inspection, masked={"X": 1}))
     exchange.handle(masked)
-    record, reply = exchange.handle(AdmissionAnswered(REACHED))
+    record, _, reply = exchange.handle(AdmissionAnswered(REACHED))
     kept = {name for draft in drafts_of([record]).values() for name in draft.payloads}
     assert kept == {"caller", "headers"}
     assert isinstance(reply, Reply)
@@ -131,7 +141,7 @@ def test_of_what_a_limit_refuses_no_body_is_kept_whatever_the_rules_said(
 def test_a_limit_that_is_reached_ends_it_on_record_and_uses_nothing(
     request_of_alice: Request, judged: Judged
 ) -> None:
-    record, reply = commands_of(
+    record, count, reply = commands_of(
         request_of_alice, BodyRead(b"{}"), limited(judged), AdmissionAnswered(REACHED)
     )
     drafts = drafts_of([record])
@@ -139,8 +149,42 @@ def test_a_limit_that_is_reached_ends_it_on_record_and_uses_nothing(
     assert drafts[Kind.REQUEST_RECEIVED].data["tokens"] == 0
     assert drafts[Kind.REQUEST_REFUSED].data["limit"] == "caller.requests_per_minute"
     assert drafts[Kind.EXCHANGE_ENDED].data["outcome"] == "limited"
+    assert isinstance(count, CountRepeats)
+    assert count.refusal.limit == "caller.requests_per_minute"
     assert isinstance(reply, Reply)
     assert (reply.error.status, reply.headers["retry-after"]) == (429, "42")
+
+
+def test_a_limit_that_is_reached_again_is_counted_with_the_first_and_records_nothing_of_its_own(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    again = AdmissionAnswered(REACHED, "ses_first")
+    (reply,) = commands_of(request_of_alice, BodyRead(b"{}"), limited(judged), again)
+    assert isinstance(reply, Reply)
+    assert (reply.error.status, reply.error.session) == (429, "ses_first")
+    ended = Exchange(request_of_alice)
+    ended.handle(BodyRead(b"{}"))
+    ended.handle(limited(judged))
+    ended.handle(again)
+    assert ended.is_closed
+    assert ended.handle(CallerLeft()) == []
+
+
+def test_what_is_not_in_a_scope_is_counted_with_the_first_and_other_failures_are_recorded_each(
+    request_of_alice: Request,
+) -> None:
+    narrow = Forbidden("not in its scope", code="out_of_scope")
+    *_, record, count, reply = commands_of(request_of_alice, BodyRead(b"{}"), RequestFailed(narrow))
+    assert Kind.REQUEST_REFUSED in drafts_of([record])
+    assert isinstance(count, CountRepeats)
+    assert isinstance(reply, Reply)
+    *_, reply = commands_of(request_of_alice, BodyRead(b"{}"), RequestFailed(narrow, first="ses_first"))
+    assert isinstance(reply, Reply)
+    assert (reply.error.status, reply.error.session) == (403, "ses_first")
+    failed = RequestFailed(Unreadable("no JSON", code="invalid_json"))
+    commands = commands_of(request_of_alice, BodyRead(b"{}"), failed)
+    assert Kind.REQUEST_REFUSED in drafts_of(commands)
+    assert not [command for command in commands if isinstance(command, CountRepeats)]
 
 
 def test_without_a_limit_nothing_is_admitted(request_of_alice: Request, judged: Judged) -> None:

@@ -71,6 +71,29 @@ def test_a_third_request_in_a_minute_is_refused_as_openai_would_and_on_record(st
     assert not [name for name in free.headers if "ratelimit" in name]
 
 
+def test_a_caller_in_a_loop_is_on_record_once_and_how_often_with_it(stack: Stack) -> None:
+    gate = stack.upstream.gate()
+    stack.upstream.answer_with(Answer(steps=(gate, *completion("slow").steps)))
+    slow = in_background(lambda: stack.post(chat("slow"), "staff", "one", subject="rex"))
+    assert gate.reached.wait(20)
+    refused = [stack.post(chat(f"again {n}"), "staff", "one", subject="rex") for n in range(6)]
+    gate.open()
+    assert slow.result(20).status_code == 200
+    assert {answer.status_code for answer in refused} == {429}
+    (session,) = {answer.headers["x-authz-session"] for answer in refused}
+    assert {answer.json()["error"]["session"] for answer in refused} == {session}
+    listed = stack.cli_json("session", "list", "--caller", "rex")
+    assert [one["id"] for one in listed if one["status"] == "limited"] == [session]
+    stack.stop()  # what is counted goes on record at the latest then
+    stack.start()
+    told = {event["kind"]: event["data"] for event in stack.session(session)["events"]}
+    counted = {"code": "rate_limit_exceeded", "count": 5, "limit": "caller.concurrent"}
+    assert told["request.refused_again"] == counted
+    (used,) = stack.cli_json("usage", "--caller", "rex")
+    assert (used["requests"], used["limited"]) == (1, 6)
+    stack.cli("audit", "verify", "--live", "--config", str(stack.config_file))
+
+
 def test_what_the_rules_deny_fills_the_record_no_faster_than_limits_permit(stack: Stack) -> None:
     body = chat("the words of somebody whom nobody lets in")
     answers = [stack.post(body, "two", subject="wim") for _ in range(3)]

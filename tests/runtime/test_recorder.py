@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.ports import Store
+from authz_service.core.refusals import Refusal
 from authz_service.runtime.recorder import Recorder
 from authz_service.store.open import open_store
 
@@ -87,5 +89,36 @@ def test_a_drain_that_is_cancelled_while_it_commits_records_nothing_twice(tmp_pa
         await recorder.drain()
         kinds = [entry.kind for entry in await store.entries("ses_1")]
         assert kinds == [Kind.REQUEST_RECEIVED, Kind.EXCHANGE_ENDED]
+
+    with_recorder(tmp_path, story)
+
+
+def test_refusals_that_were_counted_are_on_record_when_their_minute_is_over_and_when_it_stops(
+    tmp_path: Path,
+) -> None:
+    async def story(store: Store, recorder: Recorder) -> None:
+        clock = [0.0]
+        recorder.clock = lambda: clock[0]
+        limited = Refusal("pseudonym", "", "", "llama", "rate_limit_exceeded", "caller.concurrent")
+        await store.append(RECEIVED, EntryDraft(Kind.EXCHANGE_ENDED, "ses_1", {"outcome": "limited"}))
+        recorder.begin(limited, "ses_1")
+        assert [recorder.counted(limited) for _ in range(3)] == ["ses_1"] * 3
+        await recorder.drain()
+        assert len(await store.entries("ses_1")) == 2
+        clock[0] = 60.0
+        running = asyncio.create_task(recorder.run())
+        async with asyncio.timeout(20):
+            while len(await store.entries("ses_1")) < 3:
+                await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        again = (await store.entries("ses_1"))[-1]
+        assert (again.kind, again.data["count"]) == (Kind.REQUEST_REFUSED_AGAIN, 3)
+        assert recorder.counted(limited) is None
+        await store.append(replace(RECEIVED, session="ses_2"))
+        recorder.begin(limited, "ses_2")
+        recorder.counted(limited)
+        await recorder.drain(with_counts=True)
+        assert (await store.entries("ses_2"))[-1].data["count"] == 1
 
     with_recorder(tmp_path, story)

@@ -41,6 +41,8 @@ async def fill(place: Place, make: Make, store: SqlStore) -> None:
     await end(store, "b", "broken_off", tokens=50, bytes=20)
     await ask(store, make, "c", "bob", "llama")
     await end(store, "c", "limited", tokens=0)
+    again: dict[str, Scalar] = {"code": "rate_limit_exceeded", "count": 4}
+    await store.append(EntryDraft(Kind.REQUEST_REFUSED_AGAIN, "c", again))
     place.clock.time += DAY
     await ask(store, make, "d", "nightly", "llama", "staff", key="key_1")
 
@@ -69,7 +71,7 @@ def test_by_caller_those_with_the_most_requests_come_first(place: Place, make: M
         size=50,
     )
     assert nightly == Usage(caller="p-nightly", subject="nightly", requests=1, tokens=99, size=10)
-    assert (bob.subject, bob.requests, bob.limited, bob.tokens) == ("bob", 0, 1, 0)
+    assert (bob.subject, bob.requests, bob.limited, bob.tokens) == ("bob", 0, 5, 0)
 
 
 def test_by_day_and_model_the_newest_day_comes_first(place: Place, make: Make, run: Run) -> None:

@@ -122,6 +122,9 @@ async def fill(place: Any, make: Any) -> None:
         begun = make.received("s40")
         counted: Data = {**begun.data, "model": "m", "tokens": 0, "bytes": 2, "budgets": ["a", "b"]}
         await store.admit(shared, replace(begun, data=counted))
+        again = EntryDraft(Kind.REQUEST_REFUSED_AGAIN, "s41", {"code": "rate_limit_exceeded", "count": 7})
+        await store.append(make.received("s41"), make.ended("s41"))
+        await store.append(again)
         await act(place, make, store)
         await grant(place, make, store)
         await withdraw(place, store)

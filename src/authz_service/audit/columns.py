@@ -37,6 +37,7 @@ NEW_SESSION: Mapping[str, Value] = {
     "key": None,
     "tokens": None,
     "bytes": None,
+    "repeated": None,
 }
 
 
@@ -135,6 +136,10 @@ def _refused(draft: EntryDraft, _at: int) -> Change:
     return Change({"status": "refused"}, {"decision": "deny", "rule": clean(draft.data.get("code", ""))})
 
 
+def _refused_again(draft: EntryDraft, _at: int) -> Change:
+    return Change({"repeated": int(str(draft.data["count"]))})
+
+
 def _ended(draft: EntryDraft, at: int) -> Change:
     data: Mapping[str, Any] = draft.data
     columns: dict[str, Value] = {"status": clean(data["outcome"]), "ended_at": at}
@@ -173,6 +178,7 @@ _CHANGES: Mapping[Kind, Callable[[EntryDraft, int], Change]] = {
     Kind.HOLD_ATTACHED: _held,
     Kind.REQUEST_RELEASED: _released,
     Kind.REQUEST_REFUSED: _refused,
+    Kind.REQUEST_REFUSED_AGAIN: _refused_again,
     Kind.SESSION_KILLED: _killed,
     Kind.EXCHANGE_ENDED: _ended,
     Kind.EXCHANGE_RECOVERED: _recovered,

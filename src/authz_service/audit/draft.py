@@ -21,6 +21,7 @@ class Kind(StrEnum):
     REQUEST_DECIDED = "request.decided"
     REQUEST_RELEASED = "request.released"
     REQUEST_REFUSED = "request.refused"
+    REQUEST_REFUSED_AGAIN = "request.refused_again"
     HOLD_OPENED = "hold.opened"
     HOLD_ATTACHED = "hold.attached"
     HOLD_VOTED = "hold.voted"

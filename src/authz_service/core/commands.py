@@ -9,6 +9,7 @@ from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import AnswerHead
 from authz_service.core.limits import Demand
 from authz_service.core.ports import AnswerWanted, Hold, HoldDraft
+from authz_service.core.refusals import Refusal
 from authz_service.model_apis.base import ApiError
 from authz_service.values import value
 from authz_service.view.caller import Caller
@@ -49,6 +50,13 @@ class RecordLater:
     """Commit entries as soon as the store can, while it is away too; nothing waits for them."""
 
     drafts: tuple[EntryDraft, ...]
+
+
+@value
+class CountRepeats:
+    """The refusal is on record as this session: count equal ones that come soon with it."""
+
+    refusal: Refusal
 
 
 @value
@@ -172,6 +180,7 @@ Command = (
     | Admit
     | Record
     | RecordLater
+    | CountRepeats
     | OpenHold
     | FindAnswer
     | JudgeAnswer

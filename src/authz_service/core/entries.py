@@ -9,6 +9,7 @@ import orjson
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.retention import ORIGINAL
+from authz_service.core.refusals import Refusal
 from authz_service.core.request import Request
 from authz_service.policy.decision import Decision, Effect
 from authz_service.view.answer import Usage
@@ -100,6 +101,14 @@ def refused(
     if limit:
         data["limit"] = limit
     return EntryDraft(Kind.REQUEST_REFUSED, request.session, data, payloads, request.pseudonym)
+
+
+def refused_again(session: str, refusal: Refusal, number: int) -> EntryDraft:
+    """Equal to the refusal of `session`, `number` more requests of its caller were refused soon after."""
+    data: dict[str, Scalar] = {"code": refusal.code, "count": number}
+    if refusal.limit:
+        data["limit"] = refusal.limit
+    return EntryDraft(Kind.REQUEST_REFUSED_AGAIN, session, data)
 
 
 def answer_started(request: Request, *, status: int, headers: Mapping[str, str]) -> EntryDraft:

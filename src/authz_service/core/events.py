@@ -42,20 +42,26 @@ class RequestJudged:
 
 @value
 class AdmissionAnswered:
-    """The store has counted the request, or a limit is reached and nothing is recorded."""
+    """The store has counted the request, or a limit is reached and nothing is recorded.
+
+    `first` is the session of an equal refusal that is on record, with which this one was counted.
+    """
 
     admission: Admission
+    first: str | None = None
 
 
 @value
 class RequestFailed:
     """The request cannot be judged: too large, unreadable, trailers, a body where none belongs.
 
-    `judged` is what the rules decided of one that they do not permit for what it carries unread.
+    `judged` is what the rules decided of one that they do not permit for what it carries unread, `first` the
+    session of an equal refusal that is on record, with which this one was counted.
     """
 
     error: AuthzError
     judged: RequestJudged | None = None
+    first: str | None = None
 
 
 @value

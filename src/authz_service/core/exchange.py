@@ -42,6 +42,7 @@ from authz_service.core.commands import (
     Admit,
     Command,
     Consume,
+    CountRepeats,
     CutAnswer,
     FindAnswer,
     Forward,
@@ -98,6 +99,7 @@ from authz_service.core.ports import (
 from authz_service.core.ports import (
     Opening as OpenedHold,
 )
+from authz_service.core.refusals import by_error, by_limit
 from authz_service.core.request import Request
 from authz_service.core.states import (
     Admitting,
@@ -179,9 +181,7 @@ class Exchange:
             if isinstance(event, AnswerStarted):
                 return self._envoy_replied(event)
             if isinstance(event, RequestFailed):
-                reply = replies.refused(event.error, session=self.request.session)
-                decided = () if event.judged is None else (self._decided(event.judged),)
-                return [LeaveHold(), *self._refuse(reply, *decided, size=self._size())]
+                return self._failed(event)
         match self.state:
             case Reading():
                 return self._reading(event)
@@ -209,6 +209,16 @@ class Exchange:
                 return self._answer_consuming(state, event)
             case _ as never:
                 assert_never(never)
+
+    def _failed(self, event: RequestFailed) -> list[Command]:
+        reply = replies.refused(event.error, session=event.first or self.request.session)
+        if event.first is not None:
+            return self._close(LeaveHold(), reply)
+        decided = () if event.judged is None else (self._decided(event.judged),)
+        *record, reply_last = self._refuse(reply, *decided, size=self._size())
+        refusal = by_error(self.request, event.error)
+        count = [] if refusal is None else [CountRepeats(refusal)]
+        return [LeaveHold(), *record, *count, reply_last]
 
     # The request's side.
 
@@ -257,14 +267,16 @@ class Exchange:
                 self._demand = state.judged.demand
                 self._room = room(admitted, api=self.request.api)
                 return self._go_on(state.body, state.judged, state.previous)
-            case AdmissionAnswered(LimitReached() as reached):
+            case AdmissionAnswered(LimitReached() as reached, first):
                 self.is_recorded = False
-                return self._limited(state, reached)
+                return self._limited(state, reached, first)
             case _:
                 raise self._illegal(event)
 
-    def _limited(self, state: Admitting, reached: LimitReached) -> list[Command]:
-        reply = limit_reached(reached, api=self.request.api, session=self.request.session)
+    def _limited(self, state: Admitting, reached: LimitReached, first: str | None) -> list[Command]:
+        reply = limit_reached(reached, api=self.request.api, session=first or self.request.session)
+        if first is not None:
+            return self._close(reply)
         limit = f"{reached.by.value}.{reached.what}"
         code, status = reply.error.code, reply.error.status
         self.is_recorded = True
@@ -272,7 +284,8 @@ class Exchange:
         received = self._received(size=len(state.body), model=state.judged.model, tokens=0)
         refused = entries.refused(self.request, code=code, status=status, limit=limit)
         ended = entries.ended(self.request, "limited")
-        return self._close(Record((received, refused, ended)), reply)
+        count = CountRepeats(by_limit(self.request, reached, state.judged.model))
+        return self._close(Record((received, refused, ended)), count, reply)
 
     def _go_on(self, body: bytes, judged: RequestJudged, previous: str | None) -> list[Command]:
         if judged.decision.effect is Effect.DENY:

@@ -14,6 +14,7 @@ from authz_service.core.commands import (
     Admit,
     Command,
     Consume,
+    CountRepeats,
     CutAnswer,
     FindAnswer,
     Forward,
@@ -50,6 +51,7 @@ from authz_service.core.events import (
 from authz_service.core.exchange import Exchange
 from authz_service.core.limits import LimitReached
 from authz_service.core.ports import BEGUN_BEFORE
+from authz_service.core.refusals import by_error, by_limit
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import RequestInspection
 from authz_service.runtime.answers import Answer, judge_held, start_answer
@@ -241,6 +243,8 @@ class Driver:
                 self._leave()
             case RecordLater():
                 self.gateway.recorder.later(command.drafts)
+            case CountRepeats():
+                self.gateway.recorder.begin(command.refusal, self.exchange.request.session)
             case _ as never:
                 assert_never(never)
         return None
@@ -264,6 +268,9 @@ class Driver:
 
         if isinstance(admission, LimitReached):
             self.gateway.limited[admission.by, admission.what] += 1
+            model = str(command.first.data["model"])
+            refusal = by_limit(self.exchange.request, admission, model)
+            return AdmissionAnswered(admission, self.gateway.recorder.counted(refusal))
         return AdmissionAnswered(admission)
 
     async def _hold(self, command: OpenHold | FindAnswer | Consume) -> Event:
@@ -325,7 +332,7 @@ class Driver:
             self.gateway.decisions[_word(judged)] += 1
             self.gateway.took.decide.add(perf_counter() - began)
         if isinstance(judged, RequestFailed):
-            return judged
+            return self._counted(judged) if is_first else judged
         self._inspection = judged.inspection
         if is_first and judged.inspection is not None and judged.inspection.masked:
             self._count_masked("request", judged.inspection.masked)
@@ -333,6 +340,10 @@ class Driver:
             # What the placeholders in it stand for is in what the caller sent.
             self._inspection = replace(judged.inspection, placeholders=original.placeholders)
         return replace(judged, new_hold=self.new_id("hold")) if judged.approvals else judged
+
+    def _counted(self, failed: RequestFailed) -> RequestFailed:
+        refusal = by_error(self.exchange.request, failed.error)
+        return failed if refusal is None else replace(failed, first=self.gateway.recorder.counted(refusal))
 
     async def _judge_answer(self, command: JudgeAnswer) -> Event:
         if self.route is None or self._inspection is None:

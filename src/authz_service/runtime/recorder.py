@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
 
 from authz_service.audit.draft import Data, EntryDraft, Kind
 from authz_service.core.ports import BEGUN_BEFORE, Store
+from authz_service.core.refusals import Refusal
 from authz_service.errors import AuthzError, Conflict
+from authz_service.runtime.repeats import Repeats
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +30,15 @@ MOST_SOURCES = 1_000
 class Recorder:
     """A backlog of entries that outlives an outage of the store, but not the process.
 
-    What the process loses with it, recovery at the next start finds as exchanges that never ended.
+    What the process loses with it, recovery at the next start finds as exchanges that never ended. Of
+    refusals that are counted it loses how many there were.
     """
 
     store: Store
+    clock: Callable[[], float] = time.monotonic
     _backlog: deque[tuple[EntryDraft, ...]] = field(default_factory=deque)
     _refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _repeats: Repeats = field(default_factory=Repeats)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _writing: asyncio.Future[bool] | None = None
 
@@ -51,6 +59,14 @@ class Recorder:
         is_known = (source, code) in self._refusals or len(self._refusals) < MOST_SOURCES
         self._refusals[(source if is_known else "others", code)] += 1
 
+    def counted(self, refusal: Refusal) -> str | None:
+        """Count a refusal with an equal one on record, whose session this is; None where there is none."""
+        return self._repeats.counted(refusal, self.clock())
+
+    def begin(self, refusal: Refusal, session: str) -> None:
+        """A refusal is on record as `session`: equal ones of the next minute are counted with it."""
+        self._write(self._repeats.begin(refusal, session, self.clock()))
+
     async def run(self) -> None:
         """Write until cancelled."""
         loop = asyncio.get_running_loop()
@@ -59,6 +75,7 @@ class Recorder:
             if loop.time() >= count_at:
                 self._take_counts()
                 count_at = loop.time() + COUNT_SECONDS
+            self._write(self._repeats.over(self.clock()))
             await self.drain()
             try:
                 async with asyncio.timeout(RETRY_SECONDS if self._backlog else 5.0):
@@ -71,6 +88,7 @@ class Recorder:
         """Write what there is; what cannot be written now stays."""
         if with_counts:
             self._take_counts()
+            self._write(self._repeats.over(math.inf))
         while self._backlog:
             if self._writing is None:
                 self._writing = asyncio.ensure_future(self._write_first())
@@ -104,6 +122,10 @@ class Recorder:
             return False
         self._backlog[0] = drafts[1:]
         return True
+
+    def _write(self, drafts: Iterable[EntryDraft]) -> None:
+        for draft in drafts:
+            self.later((draft,))
 
     def _take_counts(self) -> None:
         counts, self._refusals = self._refusals, Counter()

@@ -55,9 +55,13 @@ class EnvoyStream:
                 await self.context.write(message)
 
     async def reply(self, error: ApiError, headers: Mapping[str, str]) -> None:
-        """An error in the dialect's shape, in place of the model's answer."""
+        """An error in the dialect's shape, in place of the model's answer.
+
+        It names the session that it is on record as: of a refusal that is only counted, that of its first.
+        """
         body = error_shape(self.request.path).error_body(error)
-        own = {"content-type": "application/json", SESSION_HEADER: self.request.session}
+        session = error.session or self.request.session
+        own = {"content-type": "application/json", SESSION_HEADER: session}
         await self.immediate(error.status, {**own, **headers}, body)
 
     async def refuse(self, error: AuthzError) -> None:

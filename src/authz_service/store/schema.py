@@ -118,6 +118,8 @@ sessions = Table(
     Column("tokens", BigInteger),
     # Of its bodies on record.
     Column("bytes", BigInteger),
+    # How many requests were refused as it was, soon after, and are counted with it.
+    Column("repeated", BigInteger),
     Index("sessions_seq", "seq", unique=True),
     Index("sessions_subject", "subject", "seq"),
     # One for each filter of a list; where most rows have the same value, for the others alone.

@@ -56,7 +56,7 @@ def usage(reader: Reader, query: UsageQuery) -> Sequence[Usage]:
             # With several names of one, such as before and after an erasure, the one that is there.
             func.max(sessions.c.subject).label("subject"),
             requests,
-            _sum(case((_COUNTS, 0), else_=1)).label("limited"),
+            _sum(case((_COUNTS, 0), else_=1 + func.coalesce(sessions.c.repeated, 0))).label("limited"),
             func.count(sessions.c.hold).label("held"),
             _sum(sessions.c.prompt_tokens).label("prompt_tokens"),
             _sum(sessions.c.completion_tokens).label("completion_tokens"),

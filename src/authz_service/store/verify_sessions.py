@@ -30,6 +30,7 @@ _CHANGING = frozenset(
         Kind.REQUEST_DECIDED.value,
         Kind.REQUEST_RELEASED.value,
         Kind.REQUEST_REFUSED.value,
+        Kind.REQUEST_REFUSED_AGAIN.value,
         Kind.HOLD_OPENED.value,
         Kind.HOLD_ATTACHED.value,
         Kind.SESSION_KILLED.value,
