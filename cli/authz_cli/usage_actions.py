@@ -152,7 +152,7 @@ def _limit_row(limit: pb.Limit) -> list[str]:
     room = _room(limit)
     return [
         limit.of,
-        limit.name,
+        f"{limit.name} of {', '.join(limit.models)}" if limit.models else limit.name,
         limit.what,
         *(_size(number) if is_bytes else str(number) for number in numbers),
         "" if room is None else f"{room} s",
@@ -164,6 +164,7 @@ def _limit_object(limit: pb.Limit) -> Object:
         "of": limit.of,
         "id": limit.id,
         "name": limit.name,
+        "models": list(limit.models),
         "limit": limit.what,
         "most": limit.limit,
         "used": limit.used,

@@ -17,6 +17,7 @@ limits:
   callers:
     - {requests_per_minute: 60, concurrent: 4}
     - {groups: [interns, guests], tokens_per_day: 100000}
+    - {models: [llama], requests_per_minute: 9, open_holds: 2}
   groups:
     - {name: juniors, groups: [interns, trainees], tokens_per_day: 500000, recorded_bytes_per_day: 2MiB}
   keys:
@@ -32,6 +33,11 @@ def test_each_entry_limits_callers_keys_or_models(load: Load, smallest: str) -> 
     assert limits.rates == (
         Limit(CountedBy.CALLER, Rates(requests_per_minute=60, concurrent=4)),
         Limit(CountedBy.CALLER, Rates(tokens_per_day=100_000), frozenset({"interns", "guests"})),
+        Limit(
+            CountedBy.CALLER,
+            Rates(requests_per_minute=9, open_holds=2),
+            models=frozenset({"llama"}),
+        ),
         Limit(
             CountedBy.GROUP,
             Rates(tokens_per_day=500_000, recorded_bytes_per_day=2 * 1024 * 1024),
@@ -50,9 +56,10 @@ def test_limits_are_part_of_the_policy_and_a_file_without_them_has_its_old_diges
     assert load(smallest + "limits: {body: 1MiB}\n").policy.digest == none
     assert load(smallest + WHOLE).policy.digest != none
     assert load(smallest + WHOLE).policy.digest != load(smallest + WHOLE.replace("60", "61")).policy.digest
-    assert (
-        load(smallest + WHOLE).policy.digest != load(smallest + WHOLE.replace("2MiB", "3MiB")).policy.digest
-    )
+    for one, other in (("2MiB", "3MiB"), ("open_holds: 2", "open_holds: 3"), ("models: [llama], ", "")):
+        assert (
+            load(smallest + WHOLE.replace(one, other)).policy.digest != load(smallest + WHOLE).policy.digest
+        )
 
 
 @pytest.mark.parametrize(
@@ -64,6 +71,9 @@ def test_limits_are_part_of_the_policy_and_a_file_without_them_has_its_old_diges
             "limits.callers[0].requests_per_minute: must be",
         ),
         ("callers: [{groups: [], concurrent: 1}]", "limits.callers[0].groups: must not be empty"),
+        ("callers: [{models: [gpt], concurrent: 1}]", "limits.callers[0].models: there is no model 'gpt'"),
+        ("models: [{models: [llama], concurrent: 1}]", "limits.models[0]: unknown key 'models'"),
+        ("keys: [{open_holds: 0}]", "limits.keys[0].open_holds: must be"),
         ("models: [{names: [gpt], concurrent: 1}]", "limits.models[0].names: there is no model 'gpt'"),
         ("keys: [{groups: [a], concurrent: 1}]", "limits.keys[0]: unknown key 'groups'"),
         ("groups: [{groups: [a], concurrent: 1}]", "limits.groups[0]: name is missing"),

@@ -26,6 +26,7 @@ from authz_service.core.events import (
     BodyRead,
     CallerLeft,
     Event,
+    HoldAnswered,
     RequestFailed,
     RequestJudged,
     StoreFailed,
@@ -43,6 +44,7 @@ from authz_service.core.limits import (
     Rates,
     demand_of,
     estimated_answer,
+    quotas_of,
 )
 from authz_service.core.request import Request
 from authz_service.errors import Forbidden, Unavailable, Unreadable
@@ -90,6 +92,24 @@ def test_what_limits_count_is_admitted_before_anything_goes_on(
     assert Kind.REQUEST_RECEIVED not in drafts_of([record])
     assert isinstance(forward, Forward)
     assert forward.marks["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_as_many_holds_pend_as_a_limit_permits_and_the_next_request_is_refused_on_record(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    quota = Quota(CountedBy.KEY, "key_1", Rates(open_holds=1))
+    other = Quota(CountedBy.CALLER, "pseudonym", Rates(concurrent=9))
+    held = replace(judged(Effect.HOLD), demand=Demand((quota, other)))
+    (opening,) = commands_of(request_of_alice, BodyRead(b"{}"), held, ADMITTED)
+    assert isinstance(opening, OpenHold)
+    assert opening.draft.quotas == (quota,)
+    full = HoldAnswered(LimitReached("open_holds", CountedBy.KEY, 1, NOW, 60.0))
+    record, reply = commands_of(request_of_alice, BodyRead(b"{}"), held, ADMITTED, full)
+    refused = drafts_of([record])[Kind.REQUEST_REFUSED].data
+    assert (refused["code"], refused["limit"]) == ("rate_limit_exceeded", "key.open_holds")
+    assert isinstance(reply, Reply)
+    assert (reply.error.status, reply.error.details["limit"]) == (429, "open_holds")
+    assert reply.headers["retry-after"] == "60"
 
 
 def test_a_request_that_people_decide_is_counted_when_it_comes(
@@ -258,6 +278,27 @@ def test_of_all_that_is_meant_for_a_request_the_lowest_counts() -> None:
         Quota(CountedBy.MODEL, "llama", Rates(concurrent=3)),
     )
     assert (demand.prompt, demand.answer, demand.tokens) == (10, 100, 110)
+
+
+def test_a_limit_of_some_models_is_one_of_its_own_and_for_requests_to_these(
+    request_of_alice: Request,
+) -> None:
+    limits = (
+        limit(CountedBy.CALLER, requests_per_minute=60),
+        replace(limit(CountedBy.CALLER, requests_per_minute=5), models=frozenset({"other", "llama"})),
+    )
+    of_all = Quota(CountedBy.CALLER, "p", Rates(requests_per_minute=60))
+    of_two = Quota(CountedBy.CALLER, "p", Rates(requests_per_minute=5), ("llama", "other"))
+    found = {model: demand_of(limits, ALICE, "p", model, view()) for model in ("llama", "third", "")}
+    assert {model: demand.quotas for model, demand in found.items() if demand} == {
+        "llama": (of_all, of_two),
+        "third": (of_all,),
+        "": (of_all,),
+    }
+    assert quotas_of(limits, ALICE, "p") == (of_all, of_two)
+    reached = replace(REACHED, models=("llama", "other"))
+    said = limit_reached(reached, api="openai_chat", session="ses_1").error.message
+    assert "one caller may have of llama, other; there is room" in said
 
 
 def test_whose_groups_may_be_missing_has_the_limits_of_every_group() -> None:

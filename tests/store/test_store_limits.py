@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from authz_service.core.limits import (
     Quota,
     Rates,
 )
+from authz_service.core.ports import Attached, HoldLimits, Opened, Opening
 from authz_service.store.sql_store import SqlStore
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -176,6 +178,50 @@ def test_a_model_and_a_key_are_counted_over_all_callers(place: Place, make: Make
             of_key = await admit(store, make, Demand((key,)))
             assert isinstance(of_key, LimitReached)
             assert of_key.by is CountedBy.KEY
+
+    run(go())
+
+
+def test_with_models_only_requests_to_these_count(place: Place, make: Make, run: Run) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            narrow = Quota(CountedBy.CALLER, "p-alice", Rates(requests_per_minute=1), ("llama", "other"))
+            assert isinstance(await admit(store, make, demand(requests_per_minute=9)), Admitted)
+            refused = await admit(store, make, Demand((narrow,)))
+            assert isinstance(refused, LimitReached)
+            assert (refused.by, refused.models, refused.again) == (CountedBy.CALLER, ("llama", "other"), 60.0)
+            elsewhere = narrow._replace(models=("third",))
+            assert isinstance(await admit(store, make, Demand((elsewhere,))), Admitted)
+            (left,) = await store.left([narrow])
+            assert (left.used, left.models) == (2, ("llama", "other"))
+
+    run(go())
+
+
+def test_no_more_holds_pend_than_a_limit_permits_and_one_that_is_there_is_attached_to(
+    place: Place, make: Make, run: Run
+) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            quota = Quota(CountedBy.MODEL, "llama", Rates(open_holds=1))
+
+            async def ask(who: str, what: str, *quotas: Quota) -> Opening:
+                draft = make.hold(caller=make.caller(who), request=what)
+                return await store.open_hold(replace(draft, quotas=quotas), HoldLimits(pending_per_caller=9))
+
+            assert isinstance(await ask("alice", "one", quota), Opened)
+            assert isinstance(await ask("alice", "one", quota), Attached)
+            refused = await ask("bob", "two", quota)
+            assert refused == LimitReached("open_holds", CountedBy.MODEL, 1, START, 60.0)
+            (left,) = await store.left([quota])
+            assert (left.what, left.used, left.left, left.again) == ("open_holds", 1, 0, 60.0)
+            other = Quota(CountedBy.CALLER, "p-bob", Rates(open_holds=1))
+            assert isinstance(await ask("bob", "two", other), Opened)
+            assert isinstance(await ask("bob", "three", other), LimitReached)
+            # Admission does not look at holds.
+            assert isinstance(await admit(store, make, Demand((quota, other))), Admitted)
+            place.clock.time += 1800  # overdue, and swept by nobody yet
+            assert isinstance(await ask("bob", "three", other, quota), Opened)
 
     run(go())
 

@@ -6,12 +6,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.store.conftest import START, Make, Place
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.limits import CountedBy, Quota, Rates
 from authz_service.core.usage import Dimension, Left, Usage, UsageQuery
+from authz_service.errors import Unreadable
+from authz_service.store import sql_store, usage_report
 from authz_service.store.sql_store import SqlStore
+from authz_service.store.usage_report import Report, days
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 DAY = 86_400
@@ -142,3 +148,65 @@ def test_what_is_left_of_a_quota_is_said_for_each_of_its_rates(place: Place, mak
             assert await store.active_callers(START + DAY + 1, "", most=9) == ()
 
     run(go())
+
+
+def test_a_report_over_many_days_adds_up_what_each_day_has(place: Place, make: Make, run: Run) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            for day in range(4):
+                for number in range(day + 1):
+                    await ask(store, make, f"{day}-{number}", "alice", "llama", "staff")
+                    await end(store, f"{day}-{number}", prompt_tokens=1, completion_tokens=day, bytes=10)
+                await ask(store, make, f"{day}-bob", "bob", "llama")
+                place.clock.time += DAY + 3600
+            by_caller = await store.usage(UsageQuery((Dimension.CALLER,), 0.0))
+            assert [(one.subject, one.requests, one.completion_tokens) for one in by_caller] == [
+                ("alice", 10, 0 + 2 + 6 + 12),
+                ("bob", 4, 0),
+            ]
+            by_day = await store.usage(UsageQuery((Dimension.DAY,), 0.0, caller="alice"))
+            assert [one.requests for one in by_day] == [4, 3, 2, 1]
+            assert len({one.day for one in by_day}) == 4
+            middle = UsageQuery((Dimension.MODEL,), START + 1, START + 2 * (DAY + 3600) + 1)
+            assert [one.requests for one in await store.usage(middle)] == [3 + 4]
+            (first,) = await store.usage(UsageQuery((Dimension.CALLER,), 0.0, most=1))
+            assert first.subject == "alice"
+
+    run(go())
+
+
+def test_a_report_that_takes_too_long_says_how_far_it_came_and_what_to_do(
+    place: Place, make: Make, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            await fill(place, make, store)
+            monkeypatch.setattr(sql_store, "REPORT_SECONDS", 0.0)
+            with pytest.raises(Unreadable, match=r"the newest 0 of 2 days .* fewer days at once") as refused:
+                await store.usage(UsageQuery((Dimension.MODEL,), START))
+            assert refused.value.code == "report_too_large"
+
+    run(go())
+
+
+def test_a_report_that_tells_too_much_apart_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_report, "MOST_TOLD_APART", 2)
+    report = Report(UsageQuery((Dimension.CALLER,), START))
+    report.add([Usage(caller="a", requests=1), Usage(caller="b", requests=2)])
+    report.add([Usage(caller="a", requests=5)])
+    assert [(one.caller, one.requests) for one in report.rows()] == [("a", 6), ("b", 2)]
+    with pytest.raises(Unreadable, match="tell fewer of them apart"):
+        report.add([Usage(caller="c", requests=1)])
+
+
+@given(since=st.floats(START - 3 * DAY, START), until=st.none() | st.floats(START + 1, START + 9 * DAY))
+def test_the_days_of_a_report_follow_upon_each_other_and_leave_nothing_out(
+    since: float, until: float | None
+) -> None:
+    now = START + 2 * DAY
+    parts = days(UsageQuery((Dimension.MODEL,), since, until), first=START - 2 * DAY, now=now)[::-1]
+    assert parts[0].since == max(since, START - 2 * DAY)
+    assert [part.until for part in parts[:-1]] == [part.since for part in parts[1:]]
+    assert all(part.since % DAY == 0 for part in parts[1:])
+    assert parts[-1].until == until
+    assert until is not None or parts[-1].since <= now < parts[-1].since + DAY

@@ -157,7 +157,7 @@ def test_of_few_sessions_nothing_is_remembered_and_of_many_quotas_the_first_is_f
             monkeypatch.setattr(used, "WORTH", 0)
             monkeypatch.setattr(used, "MOST_QUOTAS", 1)
             assert [(await look(store, quota, remembered)).day for quota in quotas] == [7, 7]
-            assert list(remembered.sums) == [(CountedBy.CALLER, "p-bob")]
+            assert list(remembered.sums) == [(CountedBy.CALLER, "p-bob", ())]
 
     run(go())
 

@@ -43,14 +43,18 @@ def _rates(section: Section, models: Collection[str]) -> Iterator[Limit]:
             only = frozenset(
                 each.required(named, lines, ()) if is_shared else each.optional(named, lines, ())
             )
-            strange = sorted(only - set(models)) if by is CountedBy.MODEL else []
+            is_models = by is CountedBy.MODEL
+            of = frozenset[str]() if is_models else frozenset(each.optional("models", lines, ()))
+            strange = sorted((only if is_models else of) - set(models))
             if strange:
-                each.refuse_value(named, f"there is no model {strange[0]!r}; name it as `models` does")
+                where = named if is_models else "models"
+                each.refuse_value(where, f"there is no model {strange[0]!r}; name it as `models` does")
             rates = Rates(
                 requests_per_minute=_number(each, "requests_per_minute"),
                 tokens_per_minute=_number(each, "tokens_per_minute"),
                 tokens_per_day=_number(each, "tokens_per_day"),
                 concurrent=_number(each, "concurrent"),
+                open_holds=_number(each, "open_holds"),
                 recorded_bytes_per_day=each.optional(
                     "recorded_bytes_per_day", scalars.size(1024, _MOST), None
                 ),
@@ -58,7 +62,7 @@ def _rates(section: Section, models: Collection[str]) -> Iterator[Limit]:
             each.close()
             if rates == Rates():
                 each.refuse(each.node.place, "limits nothing; give requests_per_minute, or another")
-            yield Limit(by, rates, only, name)
+            yield Limit(by, rates, only, name, of)
 
 
 def _budget(section: Section, known: set[str]) -> str:

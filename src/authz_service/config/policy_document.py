@@ -50,8 +50,10 @@ def _limit(limit: Limit) -> list[object]:
     rates = limit.rates
     numbers = (rates.requests_per_minute, rates.tokens_per_minute, rates.tokens_per_day, rates.concurrent)
     stored = [] if rates.recorded_bytes_per_day is None else [{"bytes": rates.recorded_bytes_per_day}]
+    held = [] if rates.open_holds is None else [{"holds": rates.open_holds}]
+    models = [{"models": sorted(limit.models)}] if limit.models else []
     name = [limit.name] if limit.name else []
-    return [limit.by.value, *name, sorted(limit.only), *numbers, *stored]
+    return [limit.by.value, *name, sorted(limit.only), *numbers, *stored, *held, *models]
 
 
 def _review(review: Review) -> list[object]:

@@ -83,7 +83,7 @@ from authz_service.core.events import (
 from authz_service.core.grants import Traits
 from authz_service.core.holds import Approval
 from authz_service.core.limit_headers import limit_reached, room
-from authz_service.core.limits import Admitted, Demand, LimitReached, estimated_answer
+from authz_service.core.limits import Admitted, Demand, LimitReached, Quota, estimated_answer
 from authz_service.core.ports import (
     AlreadyRejected,
     AnswerWanted,
@@ -378,6 +378,7 @@ class Exchange:
             release=entries.released(self.request, model=judged.model, body=inspection.forward)
             if may_be_granted and as_now
             else None,
+            quotas=self._quotas(),
         )
         self.state = Opening(body, judged)
         return [OpenHold(draft)]
@@ -393,7 +394,7 @@ class Exchange:
                 self.state = Forwarded(_asked(state.judged))
                 return [Forward(state.judged.inspection.forward, state.judged.model, self._room)]
             case HoldAnswered(opening):
-                return self._refuse(self._not_held(opening))
+                return self._refuse(self._not_held(opening), limit=_limit_of(opening))
             case _:
                 raise self._illegal(event)
 
@@ -404,6 +405,8 @@ class Exchange:
                 return replies.ended(hold, session=session)
             case TooManyHolds(limit):
                 return replies.too_many(limit, session=session)
+            case LimitReached() as reached:
+                return limit_reached(reached, api=self.request.api, session=session)
             case Opened() | Attached() | Granted():
                 raise IllegalEvent("what goes on was taken for a refusal")
             case _ as never:
@@ -712,7 +715,14 @@ class Exchange:
             previous=replaces.id if replaces else None,
             replaces=replaces.id if replaces else None,
             source=self.request.source,
+            quotas=self._quotas(),
         )
+
+    def _quotas(self) -> tuple[Quota, ...]:
+        """Those that say how many holds may pend."""
+        if self._demand is None:
+            return ()
+        return tuple(quota for quota in self._demand.quotas if quota.rates.open_holds is not None)
 
     def _answer_held(self, state: AnswerHeld, event: Event) -> list[Command]:
         match event:
@@ -932,9 +942,10 @@ class Exchange:
         return [LeaveHold(), RecordLater(drafts), ending]
 
     def _refuse(
-        self, reply: Reply, *drafts: EntryDraft, outcome: str = "refused", size: int = 0
+        self, reply: Reply, *drafts: EntryDraft, outcome: str = "refused", size: int = 0, limit: str = ""
     ) -> list[Command]:
-        refused = entries.refused(self.request, code=reply.error.code, status=reply.error.status)
+        code, status = reply.error.code, reply.error.status
+        refused = entries.refused(self.request, code=code, status=status, limit=limit)
         ended = self._ended(outcome)
         return self._close(self._record(*drafts, refused, ended, size=size), reply)
 
@@ -998,6 +1009,11 @@ class Exchange:
 
     def _illegal(self, event: Event) -> IllegalEvent:
         return IllegalEvent(f"{type(event).__name__} in state {type(self.state).__name__}")
+
+
+def _limit_of(opening: OpenedHold) -> str:
+    """The limit that keeps a hold from being opened, as entries have it; "" for another reason."""
+    return f"{opening.by.value}.{opening.what}" if isinstance(opening, LimitReached) else ""
 
 
 def _expired() -> Unauthenticated:

@@ -21,6 +21,7 @@ _WHAT: Final = {
     "tokens_per_day": "{limit} tokens in a day",
     "concurrent": "{limit} requests at once",
     "recorded_bytes_per_day": "{limit} recorded bytes in a day",
+    "open_holds": "{limit} requests that wait for approval",
 }
 _WHOSE: Final = {
     CountedBy.CALLER: "one caller may have",
@@ -33,6 +34,8 @@ _WHOSE: Final = {
 def limit_reached(reached: LimitReached, *, api: str, session: str) -> Reply:
     """429 in the words of the limit, with when there is room again."""
     most = f"{_WHAT[reached.what].format(limit=reached.limit)} is the most that {_WHOSE[reached.by]}"
+    if reached.models:
+        most += f" of {', '.join(reached.models)}"
     details = {"limit": reached.what, "limit_of": reached.by.value}
     headers = _of_refusal(reached, api)
     if reached.again is None:

@@ -23,7 +23,8 @@ _MOST_TOKENS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "max
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Requests and tokens in any 60 seconds, tokens and recorded bytes in any 24 hours, exchanges at once.
+    """Requests and tokens in any 60 seconds, tokens and recorded bytes in any 24 hours, exchanges at once,
+    and holds that pend at once.
 
     None is no limit.
     """
@@ -33,6 +34,7 @@ class Rates:
     tokens_per_day: int | None = None
     concurrent: int | None = None
     recorded_bytes_per_day: int | None = None
+    open_holds: int | None = None
 
     def with_also(self, other: Rates) -> Rates:
         """The lower of both, each by itself."""
@@ -42,6 +44,7 @@ class Rates:
             _lower(self.tokens_per_day, other.tokens_per_day),
             _lower(self.concurrent, other.concurrent),
             _lower(self.recorded_bytes_per_day, other.recorded_bytes_per_day),
+            _lower(self.open_holds, other.open_holds),
         )
 
 
@@ -59,21 +62,35 @@ class Limit:
     """`rates` for each caller, API key or model by itself, or for those named in `only`.
 
     `only` are groups of callers, names of API keys, or names of models; empty is all of them. Counted by
-    group, the members of all groups in `only` have the rates together, as the budget `name`.
+    group, the members of all groups in `only` have the rates together, as the budget `name`. With `models`
+    requests to these alone count, all of them together, and are limited.
     """
 
     by: CountedBy
     rates: Rates
     only: frozenset[str] = frozenset()
     name: str = ""
+    models: frozenset[str] = frozenset()
+
+
+QuotaKey = tuple[CountedBy, str, tuple[str, ...]]
 
 
 class Quota(NamedTuple):
-    """What is counted together. `name` is a caller's pseudonym, a budget of groups, a key's id or a model."""
+    """What is counted together. `name` is a caller's pseudonym, a budget of groups, a key's id or a model.
+
+    With `models` it is what they ask of these; without, of all.
+    """
 
     by: CountedBy
     name: str
     rates: Rates
+    models: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> QuotaKey:
+        """What tells it from others, whatever its rates."""
+        return self.by, self.name, self.models
 
 
 @value
@@ -120,7 +137,7 @@ class Admitted:
 class LimitReached:
     """Nothing is recorded: `what` (as in `Rates`) is used up; `again` seconds from now there is room.
 
-    None where there never is: the request alone asks for more than `limit`.
+    None where there never is: the request alone asks for more than `limit`. `models` are those of the quota.
     """
 
     what: str
@@ -129,6 +146,7 @@ class LimitReached:
     now: float
     again: float | None
     left: int = 0
+    models: tuple[str, ...] = ()
 
 
 Admission = Admitted | LimitReached
@@ -159,9 +177,9 @@ def demand_of(
 
 
 def quotas_of(
-    limits: tuple[Limit, ...], caller: Caller, pseudonym: str, model: str = ""
+    limits: tuple[Limit, ...], caller: Caller, pseudonym: str, model: str | None = None
 ) -> tuple[Quota, ...]:
-    """All that a caller's requests count for, those to `model` if one is named.
+    """All that a caller's requests count for, those to `model` if one is named; "" is a path without one.
 
     Whose groups may be incomplete is taken for a member of every group, but uses up the budgets of those
     alone that the token names: of the others they have the rates for themselves.
@@ -171,15 +189,15 @@ def quotas_of(
         names[CountedBy.MODEL] = model
     if caller.issuer == API_KEYS:
         names[CountedBy.KEY] = str(caller.claims["key"])
-    found: dict[tuple[CountedBy, str], Rates] = {}
+    found: dict[QuotaKey, Rates] = {}
     for limit in (*limits, *_of_scope(caller)):
         by, name = limit.by, limit.name or names.get(limit.by)
         if name is not None and _is_meant(limit, caller, model):
             if by is CountedBy.GROUP and limit.only and limit.only.isdisjoint(caller.groups):
                 by, name = CountedBy.CALLER, pseudonym
-            key = by, name
+            key = by, name, tuple(sorted(limit.models))
             found[key] = found.get(key, Rates()).with_also(limit.rates)
-    return tuple(Quota(by, name, rates) for (by, name), rates in found.items())
+    return tuple(Quota(by, name, rates, models) for (by, name, models), rates in found.items())
 
 
 def estimated_answer(released: bytes, content_type: str) -> int:
@@ -200,7 +218,9 @@ def _of_scope(caller: Caller) -> Iterator[Limit]:
         yield Limit(by, Rates(tokens_per_day=tokens))
 
 
-def _is_meant(limit: Limit, caller: Caller, model: str) -> bool:
+def _is_meant(limit: Limit, caller: Caller, model: str | None) -> bool:
+    if limit.models and model is not None and model not in limit.models:
+        return False
     if not limit.only:
         return True
     match limit.by:

@@ -12,7 +12,7 @@ from authz_service.core.acts import Act, ActDraft, ActKind, AnswerHead, Review
 from authz_service.core.business_hours import Zones
 from authz_service.core.grants import GRANT_IDS, Traits
 from authz_service.core.holds import Approval, StageRef, Timed, Verdict, Vote
-from authz_service.core.limits import Admission, Demand
+from authz_service.core.limits import Admission, Demand, LimitReached, Quota
 from authz_service.view.caller import Caller
 
 Item = TypeVar("Item")
@@ -45,7 +45,8 @@ class HoldDraft:
     bytes to forward, whatever their noise; `digest` (hex SHA-256) is that of
     `forward`. `entries` are recorded in the transaction that opens the hold, or attaches to one.
     It takes the place of the hold `replaces`, as that of other bytes, whatever else is the same.
-    With its `traits` a grant may cover it: `release` is recorded then, in place of a hold.
+    With its `traits` a grant may cover it: `release` is recorded then, in place of a hold. `quotas` are those
+    of its session, which may say how many holds pend at once.
     """
 
     id: str
@@ -70,6 +71,7 @@ class HoldDraft:
     source: str = ""
     traits: Traits | None = None
     release: EntryDraft | None = None
+    quotas: tuple[Quota, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ class Granted:
     grant: str
 
 
-Opening = Opened | Attached | AlreadyRejected | TooManyHolds | Granted
+Opening = Opened | Attached | AlreadyRejected | TooManyHolds | LimitReached | Granted
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ RATES: Final = (
     "tokens_per_day",
     "recorded_bytes_per_day",
     "concurrent",
+    "open_holds",
 )
 """The names of `Rates`, as the configuration, refusals and metrics have them."""
 
@@ -94,11 +95,15 @@ class Used(NamedTuple):
     day: int = 0
     bytes: int = 0
     open: int = 0
+    holds: int = 0
 
 
 @value
 class Left:
-    """One limit, and what is left of it; at 0, after how many seconds there is room again."""
+    """One limit, and what is left of it; at 0, after how many seconds there is room again.
+
+    With `models` it is one of requests to these.
+    """
 
     by: CountedBy
     name: str
@@ -106,6 +111,7 @@ class Left:
     limit: int
     used: int
     again: float | None = None
+    models: tuple[str, ...] = ()
 
     @property
     def left(self) -> int:
@@ -117,7 +123,11 @@ class UsageStore(Protocol):
     """Asks the record. All raise `Unavailable`."""
 
     async def usage(self, query: UsageQuery) -> Sequence[Usage]:
-        """At most `most`: by day the newest first, else those with the most requests."""
+        """At most `most`: by day the newest first, else those with the most requests.
+
+        Raises `Unreadable` (`report_too_large`) for more sessions than can be added up in half a minute, and
+        for more callers, models, ... than can be told apart.
+        """
         ...
 
     async def left(self, quotas: Collection[Quota]) -> Sequence[Left]:
@@ -138,8 +148,9 @@ def limits_of(quota: Quota, used: Used) -> Iterator[tuple[str, int, int]]:
         rates.tokens_per_day,
         rates.recorded_bytes_per_day,
         rates.concurrent,
+        rates.open_holds,
     )
-    each = (used.requests, used.minute, used.day, used.bytes, used.open)
+    each = (used.requests, used.minute, used.day, used.bytes, used.open, used.holds)
     for what, limit, has in zip(RATES, limits, each, strict=True):
         if limit is not None:
             yield what, limit, has

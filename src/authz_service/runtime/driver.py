@@ -279,7 +279,10 @@ class Driver:
             if isinstance(command, OpenHold):
                 async with self.gateway.openings:
                     work = store.open_hold(command.draft, self.gateway.hold_limits)
-                    return HoldAnswered(await self._to_the_end(work))
+                    opening = await self._to_the_end(work)
+                    if isinstance(opening, LimitReached):
+                        self.gateway.limited[opening.by, opening.what] += 1
+                    return HoldAnswered(opening)
             if isinstance(command, FindAnswer):
                 return AnswerFound(await self._to_the_end(store.attach_answer(command.wanted)))
             session = self.exchange.request.session

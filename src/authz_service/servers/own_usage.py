@@ -67,6 +67,7 @@ def _limit(found: Left) -> dict[str, object]:
     return {
         "of": found.by.value,
         "name": None if found.by.value == "caller" else found.name,
+        "models": list(found.models),
         "limit": found.what,
         "most": found.limit,
         "used": found.used,

@@ -10,7 +10,7 @@ from typing import Final
 from authz_api.v1 import usage_pb2 as pb
 from authz_api.v1.usage_pb2_grpc import UsageServiceServicer
 from authz_service.core.api_keys import ApiKey, ApiKeyStore
-from authz_service.core.limits import DAY, CountedBy, Limit, Quota, quotas_of
+from authz_service.core.limits import DAY, CountedBy, Limit, Quota, QuotaKey, quotas_of
 from authz_service.core.usage import MOST_ROWS, Dimension, Left, Usage, UsageQuery, UsageStore
 from authz_service.errors import Unreadable
 from authz_service.servers.review_calls import Calls, Context, answering
@@ -53,19 +53,19 @@ class UsageReview(UsageServiceServicer):
         async with answering(context):
             (await self.calls.standing(context)).require_usage()
             now, names = await self.now(), dict[str, str]()
-            quotas: dict[tuple[CountedBy, str], Quota] = {}
+            quotas: dict[QuotaKey, Quota] = {}
             callers = await self._callers(request, now)
             keys = await self._keys(request, now)
             for pseudonym, caller in callers[:MOST_LOOKED_AT]:
                 names[pseudonym] = caller.subject
                 of_caller = quotas_of(self.limits(), caller, pseudonym)
-                quotas |= {(q.by, q.name): q for q in of_caller if q.by is CountedBy.CALLER}
+                quotas |= {q.key: q for q in of_caller if q.by is CountedBy.CALLER}
             for key in keys[:MOST_LOOKED_AT]:
                 names[key.id] = key.name
                 of_key = quotas_of(self.limits(), _caller(key), "")
-                quotas |= {(q.by, q.name): q for q in of_key if q.by is CountedBy.KEY}
+                quotas |= {q.key: q for q in of_key if q.by is CountedBy.KEY}
             if not request.caller and not request.key:
-                quotas |= {(q.by, q.name): q for q in _shared(self.limits(), self.models())}
+                quotas |= {q.key: q for q in _shared(self.limits(), self.models())}
             found = await self.store.left(quotas.values())
             is_cut = max(len(callers), len(keys)) > MOST_LOOKED_AT
             return pb.ListLimitsResponse(limits=[_limit(one, names) for one in found], is_cut=is_cut)
@@ -138,6 +138,7 @@ def _limit(found: Left, names: Mapping[str, str]) -> pb.Limit:
         limit=found.limit,
         used=found.used,
         left=found.left,
+        models=found.models,
     )
     if found.again is not None:
         message.room_in.FromTimedelta(timedelta(seconds=found.again))

@@ -71,12 +71,14 @@ def _tokens_left(quota: Quota, used: Used, tokens: int) -> Iterator[Allowance]:
 
 def _reached(use: Use, quota: Quota, used: Used, demand: Demand, now: int) -> Iterator[LimitReached]:
     for what, limit, had in limits_of(quota, used):
+        if what == "open_holds":
+            continue  # asked when one is to be opened: see `opening`
         # A budget that is used up has no room for a request either of which no tokens are known.
         wanted = max(1, _wanted(demand, what))
         if had + wanted <= limit:
             continue
         again = None if wanted > limit else use.frees(quota, what, had + wanted - limit)
-        yield LimitReached(what, quota.by, limit, seconds(now), again, limit - had)
+        yield LimitReached(what, quota.by, limit, seconds(now), again, limit - had, quota.models)
 
 
 def _wanted(demand: Demand, what: str) -> int:

@@ -13,6 +13,7 @@ from sqlalchemy import Row, func, insert, select, text
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Pending, standing
+from authz_service.core.limits import LimitReached
 from authz_service.core.ports import (
     AlreadyRejected,
     AnswerWanted,
@@ -40,6 +41,7 @@ from authz_service.store.loading import is_revised, summary_of
 from authz_service.store.schema import IS_OPEN, holds
 from authz_service.store.spending import grant_for, held_by, spend
 from authz_service.store.transaction import Transaction
+from authz_service.store.used import Use
 from authz_service.view.caller import Caller
 
 _OPEN = insert(holds)
@@ -70,6 +72,10 @@ def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) ->
     if _pending(transaction, draft, but=to_end) >= limits.pending_per_caller:
         transaction.record(*draft.entries)
         return TooManyHolds(limits.pending_per_caller)
+    reached = _reached(transaction, draft, but=to_end)
+    if reached is not None:
+        transaction.record(*draft.entries)
+        return reached
     return _open(transaction, draft, found)
 
 
@@ -110,6 +116,18 @@ def _pending(transaction: Transaction, draft: HoldDraft, *, but: Row[Any] | None
         holds.c.id != ("" if but is None else but.id),
     )
     return int(transaction.read(query).scalar_one())
+
+
+def _reached(transaction: Transaction, draft: HoldDraft, *, but: Row[Any] | None) -> LimitReached | None:
+    """The first of its quotas that has as many holds as it may."""
+    use = Use(transaction)
+    for quota in draft.quotas:
+        most = quota.rates.open_holds
+        if most is not None and use.holds(quota, but="" if but is None else but.id) >= most:
+            again = use.frees(quota, "open_holds", 1)
+            now = seconds(transaction.now)
+            return LimitReached("open_holds", quota.by, most, now, again, 0, quota.models)
+    return None
 
 
 def _attach(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from authz_service.audit.draft import EntryDraft
@@ -73,6 +75,7 @@ from authz_service.store.queueing import Outbox
 from authz_service.store.recovery import Heritage
 from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head
 from authz_service.store.transaction import Transaction
+from authz_service.store.usage_report import Report, days, gave_up
 from authz_service.store.used import Remembered
 from authz_service.store.writer import Commits, Writer
 
@@ -128,7 +131,22 @@ class SqlStore:
 
     async def usage(self, query: UsageQuery) -> Sequence[Usage]:
         """See `UsageStore.usage`."""
-        return await self._read(lambda reader: usage_rows.usage(reader, query), patience=REPORT_SECONDS)
+        bounds = await self._read(lambda reader: usage_rows.bounds(reader, query.since))
+        if bounds is None:
+            return ()
+        report = Report(query)
+        parts = days(query, first=bounds[0], now=bounds[1])
+        ends = time.monotonic() + REPORT_SECONDS
+        for done, part in enumerate(parts):
+            try:
+                async with asyncio.timeout(max(0.0, ends - time.monotonic())):
+                    rows = await self._read(
+                        partial(usage_rows.usage, query=part), patience=2 * REPORT_SECONDS
+                    )
+            except TimeoutError as error:
+                raise gave_up(done, len(parts), REPORT_SECONDS) from error
+            report.add(rows)
+        return report.rows()
 
     async def left(self, quotas: Collection[Quota]) -> Sequence[Left]:
         """See `UsageStore.left`."""

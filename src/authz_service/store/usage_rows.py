@@ -28,6 +28,7 @@ from authz_service.core.usage import ActiveCaller, Dimension, Left, Usage, Usage
 from authz_service.store.hold_rows import micro, read_caller
 from authz_service.store.schema import sessions
 from authz_service.store.transaction import Reader
+from authz_service.store.usage_report import MOST_TOLD_APART
 from authz_service.store.used import LIMITED, Use
 
 DAY: Final = micro(86_400.0)
@@ -40,14 +41,24 @@ _COLUMNS = {
 }
 
 
+def bounds(reader: Reader, since: float) -> tuple[float, float] | None:
+    """When the first session from then on began, and the time now; None without any."""
+    query = select(sessions.c.started_at).where(sessions.c.started_at >= micro(since))
+    first = reader.read(query.order_by(sessions.c.started_at).limit(1)).scalar()
+    return None if first is None else (first / 1_000_000, reader.now / 1_000_000)
+
+
 def usage(reader: Reader, query: UsageQuery) -> Sequence[Usage]:
-    """See `UsageStore.usage`."""
+    """What the sessions of the query have, in no order, and whatever the query's `most`."""
     first = _first(reader, query.since)
     if first is None:
         return ()
     groups = _groups(reader) if Dimension.GROUP in query.by or query.group else None
     told = {by: _told(by, groups).label(f"by_{by.value}") for by in query.by}
     narrow = [sessions.c.seq >= first, sessions.c.started_at >= micro(query.since), *_narrow(query, groups)]
+    below = None if query.until is None else _first(reader, query.until)
+    if below is not None:
+        narrow.append(sessions.c.seq < below)  # numbers and times rise together
     source: FromClause = sessions if groups is None else sessions.outerjoin(groups, true())
     requests = _sum(case((_COUNTS, 1), else_=0)).label("requests")
     statement = (
@@ -66,10 +77,7 @@ def usage(reader: Reader, query: UsageQuery) -> Sequence[Usage]:
         .select_from(source)
         .where(*narrow)
         .group_by(*told.values())
-        .order_by(
-            *(told[by].desc() for by in query.by if by is Dimension.DAY), requests.desc(), *told.values()
-        )
-        .limit(query.most)
+        .limit(MOST_TOLD_APART + 1)
     )
     return tuple(_row(row._mapping, query) for row in reader.read(statement) if row.requests or row.limited)
 
@@ -79,9 +87,12 @@ def left(reader: Reader, quotas: Collection[Quota]) -> Sequence[Left]:
     use = Use(reader)
     found = []
     for quota in quotas:
-        for what, limit, used in limits_of(quota, use.of(quota)):
-            again = None if used < limit else use.frees(quota, what, used + 1 - limit)
-            found.append(Left(quota.by, quota.name, what, limit, used, again))
+        used = use.of(quota)
+        if quota.rates.open_holds is not None:
+            used = used._replace(holds=use.holds(quota))
+        for what, limit, had in limits_of(quota, used):
+            again = None if had < limit else use.frees(quota, what, had + 1 - limit)
+            found.append(Left(quota.by, quota.name, what, limit, had, again, quota.models))
     return found
 
 

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_column, select, text
 
-from authz_service.core.limits import DAY, LONGEST_OPEN, MINUTE, CountedBy, Quota
+from authz_service.core.limits import DAY, LONGEST_OPEN, MINUTE, CountedBy, Quota, QuotaKey
+from authz_service.core.ports import HoldState
 from authz_service.core.usage import Used
 from authz_service.store.hold_rows import micro
-from authz_service.store.schema import session_budgets, sessions
+from authz_service.store.schema import IS_OPEN, holds, session_budgets, sessions
 from authz_service.store.transaction import Reader
 
 LIMITED: Final = "limited"
@@ -51,20 +52,20 @@ class Sum(NamedTuple):
 class Remembered:
     """Sums of spans that change no more, by quota and number of the span. For one thread."""
 
-    sums: dict[tuple[CountedBy, str], dict[int, Sum]] = field(default_factory=dict)
+    sums: dict[QuotaKey, dict[int, Sum]] = field(default_factory=dict)
 
     def of(self, quota: Quota, *, first: int) -> dict[int, Sum]:
         """Those of a quota from the span `first` on; older ones are forgotten."""
-        found = self.sums.get((quota.by, quota.name), {})
+        found = self.sums.get(quota.key, {})
         for number in [number for number in found if number < first]:
             del found[number]
         return found
 
     def add(self, quota: Quota, number: int, found: Sum) -> None:
         """That of one span."""
-        if (quota.by, quota.name) not in self.sums and len(self.sums) >= MOST_QUOTAS:
+        if quota.key not in self.sums and len(self.sums) >= MOST_QUOTAS:
             del self.sums[next(iter(self.sums))]
-        self.sums.setdefault((quota.by, quota.name), {})[number] = found
+        self.sums.setdefault(quota.key, {})[number] = found
 
 
 class Use:
@@ -79,7 +80,7 @@ class Use:
         self._firsts: dict[int, int | None] = {}
 
     def of(self, quota: Quota) -> Used:
-        """What the quota has used of each of its rates."""
+        """What the quota has used of each of its rates, but holds: see `holds`."""
         rates = quota.rates
         requests = minute = opened = 0
         if rates.requests_per_minute is not None or rates.tokens_per_minute is not None:
@@ -92,11 +93,28 @@ class Use:
                 day = day.plus(found)
         return Used(requests, minute, day.tokens, day.bytes, opened)
 
+    def holds(self, quota: Quota, *, but: str = "") -> int:
+        """How many holds of the quota's sessions pend, without the hold `but`; see `Rates.open_holds`."""
+        query = (
+            select(func.count())
+            .select_from(holds.join(sessions, sessions.c.id == holds.c.session))
+            .where(
+                text(IS_OPEN),  # as the index has it: few are open
+                holds.c.state == HoldState.PENDING.value,
+                holds.c.deadline > self._reader.now,
+                holds.c.id != but,
+                _is_of(quota, 0, is_plain=False),
+            )
+        )
+        return int(self._reader.read(query).scalar_one())
+
     def frees(self, quota: Quota, what: str, too_many: int) -> float:
         """Seconds until so much of the rate `what` is older than its window that `too_many` less is used."""
         now = self._reader.now
         if what == "concurrent":
             return 1.0  # nobody knows
+        if what == "open_holds":
+            return MINUTE  # nor here, and people decide
         window = micro(MINUTE if what.endswith("_minute") else DAY)
         begin = now - window + 1
         if window == micro(DAY):
@@ -233,6 +251,11 @@ class Use:
 
 
 def _is_of(quota: Quota, first: int, *, is_plain: bool) -> ColumnElement[bool]:
+    whose = _whose(quota, first, is_plain=is_plain)
+    return and_(whose, sessions.c.model.in_(quota.models)) if quota.models else whose
+
+
+def _whose(quota: Quota, first: int, *, is_plain: bool) -> ColumnElement[bool]:
     if quota.by is CountedBy.GROUP:
         counts = select(session_budgets.c.session).where(
             session_budgets.c.budget == quota.name, session_budgets.c.session >= first
