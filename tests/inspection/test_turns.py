@@ -32,13 +32,13 @@ said = st.tuples(st.booleans(), st.lists(st.sampled_from(SCRAPS), min_size=1, ma
 DONE = b"data: [DONE]\n\n"
 
 
-def told(kit: Any, pieces: Sequence[bytes]) -> list[bytes]:
+def told(kit: Any, pieces: Sequence[bytes], masked: frozenset[str] = SCANNER.entities) -> list[bytes]:
     pipe = answer_pipe(
         api=OpenAiChat(),
         request=kit.request,
         content_type="text/event-stream",
         scanner=SCANNER,
-        masked_entities=SCANNER.entities,
+        masked_entities=masked,
         max_body=1_000_000,
         max_depth=16,
     )
@@ -61,10 +61,11 @@ def test_the_events_and_the_order_within_each_text_are_the_same_for_any_cut(
     finish = kit.chunk({"index": 0, "delta": {}, "finish_reason": "stop"})
     stream = bytes(kit.sse([*documents, finish]))
     bounds = [0, *sorted(min(place, len(stream)) for place in at), len(stream)]
-    one = told(kit, [stream])
-    other = told(kit, [stream[a:b] for a, b in itertools.pairwise(bounds)])
+    pieces = [stream[a:b] for a, b in itertools.pairwise(bounds)]
+    one, other, unmasked = told(kit, [stream]), told(kit, pieces), told(kit, pieces, frozenset())
     for key in ("content", "reasoning_content"):
         assert of(one, key) == of(other, key)
+        assert of(unmasked, key) == of([event + b"\n\n" for event in stream.split(b"\n\n")], key)
     assert sorted(one) == sorted(other)
     for events in (one, other):
         assert json.loads(events[-2][6:])["choices"][0]["finish_reason"] == "stop"
