@@ -116,6 +116,16 @@ def test_an_event_over_the_limit_is_refused_whole_or_in_pieces(sizes: list[int])
     assert refused.value.code == "event_too_large"
 
 
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("at", range(3))
+def test_one_event_over_the_limit_is_refused_among_small_ones(end: bytes, at: int) -> None:
+    events = [b"data: x" + end] * 2
+    events.insert(at, b"data: " + b"x" * 40 + end)
+    with pytest.raises(Unreadable) as refused:
+        decode([b"".join(events)], max_event=30)
+    assert refused.value.code == "event_too_large"
+
+
 def test_many_events_below_the_limit_are_no_large_event() -> None:
     assert len(decode([b"data: x\n\n" * 50], max_event=20)) == 50
 

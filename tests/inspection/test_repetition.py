@@ -213,6 +213,17 @@ def test_the_text_is_that_of_the_json_string_in_the_gap(inside: bytes, text: str
     assert likeness.document(event)[likeness.gap(event)] == b'"' + inside + b'"'
 
 
+INSIDE = st.sampled_from([b"y", b"a b", b"", b'"', b"\\n", b"\\", b"\n", "é".encode(), b"\xc3", b"\x7f"])
+
+
+@given(st.lists(INSIDE, min_size=1, max_size=6))
+def test_texts_that_are_looked_at_together_are_those_of_each_by_itself(insides: list[bytes]) -> None:
+    events = [b'data: {"n":1,"t":"' + inside + b'"}\n\n' for inside in insides]
+    alone = [learned().texts([event], 0) for event in events]
+    until = next((n for n, texts in enumerate(alone) if not texts), len(alone))
+    assert learned().texts(events, 0) == [text for texts in alone[:until] for text in texts]
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -6,7 +6,10 @@ import pytest
 
 from authz_service.errors import Misconfigured
 from authz_service.masking.detectors import build_scanner
-from authz_service.masking.engine import Gate
+from authz_service.masking.engine import Gate, Prefixes, compile_prefixes
+from authz_service.masking.family import Family
+from authz_service.masking.pattern_detector import PatternDetector
+from authz_service.masking.scanner import DetectorScanner
 
 
 def _out_of_memory(_text: bytes) -> list[int]:
@@ -23,8 +26,26 @@ def test_a_gate_says_which_patterns_occur() -> None:
 
 def test_a_gate_without_memory_lets_every_detector_look(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(["a", "b"])
-    monkeypatch.setattr(gate, "_match", _out_of_memory)
+    monkeypatch.setattr(gate, "match", _out_of_memory)
     assert gate.hits(b"zzz") == {0, 1}
+
+
+def test_a_set_of_detectors_finds_what_a_gate_without_memory_did_not_see(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    detectors = [PatternDetector("NUMBER", "[0-9]+")]
+    family = Family(list(enumerate(detectors)))
+    monkeypatch.setattr(family.gate, "match", _out_of_memory)
+    assert [found.entity for found in DetectorScanner(detectors, [family]).scan("a 12 b")] == ["NUMBER"]
+
+
+@pytest.mark.parametrize(
+    ("text", "pos", "first"), [("xaab", 0, 1), ("xaab", 2, 2), ("xabc", 0, 3), ("xc", 0, 1), ("", 0, 0)]
+)
+def test_of_several_prefixes_the_first_counts(text: str, pos: int, first: int) -> None:
+    prefixes = Prefixes([compile_prefixes("c"), compile_prefixes("a+b?")])
+    assert prefixes.first(text.encode(), pos) == first
+    assert Prefixes([]).first(text.encode(), pos) == len(text)
 
 
 def test_patterns_that_are_too_large_together_are_refused_when_loaded() -> None:

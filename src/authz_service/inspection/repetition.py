@@ -78,22 +78,36 @@ class Repetition:
         if known is None:
             return []
         head, tail, begin, end = known.head, known.tail, len(known.head), -len(known.tail)
-        found: list[str] = []
+        gaps: list[bytes] = []
         for event in islice(events, first, first + MOST_TOGETHER):
             if not event.startswith(head) or not event.endswith(tail):
                 break
-            try:
-                text = event[begin:end].decode()
-            except UnicodeDecodeError:
-                break
-            if '"' in text or "\\" in text or not text.isprintable():
-                text = _unescaped(text)
-            if not text:
-                break
-            found.append(text)
+            gaps.append(event[begin:end])
+        found = _texts(gaps)
         if found:
             self._chances = _CHANCES
         return found
+
+
+def _texts(gaps: Sequence[bytes]) -> list[str]:
+    """What they say, up to the first that is no JSON string with a text in it."""
+    if len(gaps) > 1:
+        joined = b"".join(gaps)
+        if joined.isascii() and b'"' not in joined and b"\\" not in joined and joined.decode().isprintable():
+            said = [gap.decode() for gap in gaps]
+            return said if all(gaps) else said[: gaps.index(b"")]
+    found: list[str] = []
+    for gap in gaps:
+        try:
+            text = gap.decode()
+        except UnicodeDecodeError:
+            break
+        if '"' in text or "\\" in text or not text.isprintable():
+            text = _unescaped(text)
+        if not text:
+            break
+        found.append(text)
+    return found
 
 
 def _unescaped(text: str) -> str:

@@ -19,8 +19,6 @@ _MEMORY = 16 << 20
 _GATE_MEMORY = (16 << 20, 64 << 20)
 """The larger one for patterns that do not fit into the smaller together."""
 
-_NONE: frozenset[int] = frozenset()
-
 Match = tuple[int, int]
 """Where a match begins and ends, in bytes."""
 
@@ -56,6 +54,24 @@ def compile_prefixes(pattern: str, memory: int = _MEMORY) -> Regex:
     return Regex(rf"(?:{pattern})\z", memory)
 
 
+class Prefixes:
+    """Several patterns of `compile_prefixes`, each run over the same text."""
+
+    def __init__(self, patterns: Sequence[Regex]) -> None:
+        self._matches = tuple(pattern._match for pattern in patterns)
+
+    def first(self, text: bytes, pos: int) -> int:
+        """Where the first match of any begins, at or after `pos`; the length of the text where none does."""
+        first = end = len(text)
+        for match in self._matches:
+            start: int = match(_UNANCHORED, text, pos, end)[0][0]
+            if 0 <= start < first:
+                if start <= pos:
+                    return start
+                first = start
+        return first
+
+
 class Gate:
     """Says in one pass which of many patterns occur in a text, without places."""
 
@@ -66,18 +82,22 @@ class Gate:
             compiled = _compile_set(patterns, _GATE_MEMORY[0])
         except re2.error:
             compiled = _compile_set(patterns, _GATE_MEMORY[1])
-        self._match: Callable[[bytes], list[int]] = compiled._set.Match
+        self.match: Callable[[bytes], list[int]] = compiled._set.Match
+        """RE2's answer for a text; `said` tells what it means."""
+        self.closed = [self._witness]
+        """Its answer where no pattern occurs."""
 
     def hits(self, text: bytes) -> frozenset[int]:
-        """Indexes of patterns that occur.
+        """Indexes of patterns that occur."""
+        return self.said(self.match(text))
 
-        RE2 answers "none" when its automaton finds no memory, which would open the gate; the witness
+    def said(self, found: list[int]) -> frozenset[int]:
+        """What an answer of RE2's means.
+
+        It answers "none" when its automaton finds no memory, which would open the gate; the witness
         matches every text, so that an answer without it is no answer, and all patterns are tried.
         """
-        found = self._match(text)
-        if self._witness not in found:
-            return self._all
-        return frozenset(found) - {self._witness} if len(found) > 1 else _NONE
+        return frozenset(found) - {self._witness} if self._witness in found else self._all
 
 
 def _compile_set(patterns: Sequence[str], memory: int) -> re2.Set:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
+from functools import partial
 
-from authz_service.masking.engine import Gate, compile_prefixes
+from authz_service.masking.engine import Gate, Prefixes, compile_prefixes
 from authz_service.masking.entity_type import EMAIL
 from authz_service.masking.steps import Detector
+
+Live = Callable[[bytes, int], int]
+"""Where the first value could begin in a window, at or after a place, that the next text completes."""
 
 
 class Family:
@@ -21,24 +25,24 @@ class Family:
         """Raises `re2.error` when the patterns are too large together."""
         self._members = tuple(members)
         self._indexes = frozenset(index for index, _ in members)
-        self._alone = members[0][1] if len(members) == 1 else None
-        self._gate = Gate([detector.sign for _, detector in members])
-        self._live = compile_prefixes("|".join(f"(?:{detector.prefixes})" for _, detector in members))
+        self.alone = members[0][1] if len(members) == 1 else None
+        self.gate = Gate([detector.sign for _, detector in members])
+        self.prefixes = compile_prefixes("|".join(f"(?:{detector.prefixes})" for _, detector in members))
+        self._prefixes = Prefixes([self.prefixes])
 
-    def hits(self, window: bytes) -> Sequence[int]:
-        """The indexes of the detectors whose pattern occurs."""
-        hits = self._gate.hits(window)
-        return [self._members[place][0] for place in hits] if hits else ()
+    def named(self, found: list[int]) -> Sequence[int]:
+        """The indexes of the detectors whose pattern occurs, by what its gate has answered."""
+        return [self._members[place][0] for place in self.gate.said(found)]
 
-    def live(self, window: bytes, at: int, apart: Set[int]) -> int:
+    def without(self, apart: Set[int]) -> Live:
         """The least `live` of its detectors but those of `apart`; less, where some are loose."""
-        if apart and not apart.isdisjoint(self._indexes):
-            lives = [detector.live(window, at) for index, detector in self._members if index not in apart]
-            return min(lives, default=len(window))
-        if self._alone is not None:
-            return self._alone.live(window, at)
-        match = self._live.search(window, at)
-        return len(window) if match is None else match[0]
+        if not apart.isdisjoint(self._indexes):
+            return partial(_least, [detector for index, detector in self._members if index not in apart])
+        return self._prefixes.first if self.alone is None else self.alone.live
+
+
+def _least(detectors: Sequence[Detector], window: bytes, at: int) -> int:
+    return min([detector.live(window, at) for detector in detectors], default=len(window))
 
 
 def families_of(detectors: Sequence[Detector]) -> tuple[Family, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from contextlib import suppress
+from functools import partial
 from itertools import accumulate, pairwise
 
 from authz_service.errors import Unreadable
@@ -12,7 +13,8 @@ from authz_service.masking.base64_detector import LAYERS, Base64Detector
 from authz_service.masking.characters import LOOKBACK
 from authz_service.masking.clean_texts import CleanTexts, digest_of
 from authz_service.masking.embedded import EmbeddedJsonStream
-from authz_service.masking.family import Family, families_of
+from authz_service.masking.engine import Prefixes
+from authz_service.masking.family import Family, Live, families_of
 from authz_service.masking.finding import Finding, in_order, join_pieces
 from authz_service.masking.seams import IncrementalScanner
 from authz_service.masking.steps import Detector, Span
@@ -34,6 +36,8 @@ class DetectorScanner:
         self.detectors = tuple(detectors)
         self.lookback = max((detector.lookback for detector in detectors), default=LOOKBACK)
         self._families = families_of(detectors) if families is None else tuple(families)
+        self._gates = tuple((f.gate.match, f.gate.closed, f.named) for f in self._families)
+        self._lives = _lives(self._families)
         self._clean, self._clean_json = CleanTexts(), CleanTexts()
 
     def with_base64(self) -> DetectorScanner:
@@ -103,8 +107,10 @@ class DetectorScanner:
     def hits(self, window: bytes) -> list[int]:
         """Indexes of the detectors whose pattern occurs."""
         found: list[int] = []
-        for family in self._families:
-            found += family.hits(window)
+        for match, closed, named in self._gates:
+            answer = match(window)
+            if answer != closed:
+                found += named(answer)
         return found
 
     def live(self, window: bytes, at: int, apart: Set[int] = frozenset()) -> int:
@@ -113,13 +119,20 @@ class DetectorScanner:
         The detectors of `apart` are left out. It may be less where values begin with something telling.
         """
         live = len(window)
-        for family in self._families:
-            least = family.live(window, at, apart)
+        for ask in map(partial(Family.without, apart=apart), self._families) if apart else self._lives:
+            least = ask(window, at)
             if least <= at:
                 return at
             if least < live:
                 live = least
         return live
+
+
+def _lives(families: Sequence[Family]) -> tuple[Live, ...]:
+    """How families are asked when none of their detectors is left out, those that ask RE2 alone together."""
+    alone = [family.alone.live for family in families if family.alone is not None]
+    together = Prefixes([family.prefixes for family in families if family.alone is None])
+    return (*alone[:1], together.first, *alone[1:])
 
 
 def _shown(text: str, view: View) -> str:

@@ -15,11 +15,13 @@ from typing import NamedTuple
 _DIGITS = frozenset(b"0123456789")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _RUN = re.compile(rb"[0-9]*+")
+_GROUP = re.compile(rb"[0-9]++")
 _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 _LOCAL_PUNCTUATION = frozenset(b".%+'-")
 
 _DOUBLED = bytes(2 * digit - 9 * (digit > 4) for digit in range(10)) + bytes(246)
+_VALUES = bytes((byte - ord("0")) % 256 for byte in range(256))
 _AS_DIGITS = {byte: str(int(chr(byte), 36)) for byte in _ALNUM}
 _SHORTEST_CARD = 13
 _SMALLEST_GROUP = 3
@@ -95,23 +97,20 @@ def card(text: bytes, start: int, end: int) -> Verdict:
         return Verdict(None, rest)
     if not text.startswith(_CARD_BEGINS, start):
         return Verdict(None, rest)
-    digits = bytearray()  # their values
+    digits = b""
     ends: list[tuple[int, int]] = []
-    group = 0
-    for at in range(start, end):
-        if text[at] not in _DIGITS:
-            continue
-        digits.append(text[at] - ord("0"))
-        group += 1
-        if is_digit(text, at + 1):
-            continue
-        if len(digits) >= _SHORTEST_CARD:
-            ends.append((at + 1, len(digits)))
-        if group < _SMALLEST_GROUP:
+    for group in _GROUP.finditer(text, start, end):
+        first, stop = group.span()
+        digits += group[0]
+        if stop == end and is_digit(text, end):
             break
-        group = 0
+        if len(digits) >= _SHORTEST_CARD:
+            ends.append((stop, len(digits)))
+        if stop - first < _SMALLEST_GROUP:
+            break
+    values = digits.translate(_VALUES)
     for stop, length in reversed(ends):
-        if is_luhn(digits[:length]):
+        if is_luhn(values[:length]):
             return Verdict(stop, rest)
     return Verdict(None, rest)
 
