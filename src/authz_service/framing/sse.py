@@ -30,6 +30,8 @@ class SseEvent(NamedTuple):
 
 def encode_event(data: str, event: str | None) -> bytes:
     """An event with this data and name, and nothing else."""
+    if event is None and "\n" not in data:
+        return f"data: {data}\n\n".encode()
     name = "" if event is None else f"event: {event}\n"
     lines = "".join(f"data: {line}\n" for line in data.split("\n"))
     return f"{name}{lines}\n".encode()

@@ -20,7 +20,7 @@ from authz_service.masking.seams import IncrementalScanner
 from authz_service.masking.steps import Detector, Span
 from authz_service.masking.union import Union
 from authz_service.masking.viewed import ViewedStream
-from authz_service.masking.views import View, moved, views
+from authz_service.masking.views import View, moved, shows_itself, views
 
 _PIECE = 4096
 _LARGE = 4 * _PIECE
@@ -63,15 +63,18 @@ class DetectorScanner:
         if embedded_json:
             stream = self.incremental(embedded_json=True)
             return join_pieces((step.findings, step.more) for step in (stream.feed(text), stream.finish()))
-        through = views()
-        shown = list(accumulate(through, _shown, initial=text))
-        if len(text) > _LARGE and any(seen != text for seen in shown):
-            with suppress(Unreadable):  # more would be held back than a stream may: nothing is here
-                return self._in_pieces(text)
-        found = self._plain(text)
-        for index, (below, seen) in enumerate(pairwise(shown)):
-            if seen != below:
-                found += [moved(finding, *through[index::-1]) for finding in self._plain(seen)]
+        if shows_itself(text):
+            found = self._plain(text)
+        else:
+            through = views()
+            shown = list(accumulate(through, _shown, initial=text))
+            if len(text) > _LARGE and any(seen != text for seen in shown):
+                with suppress(Unreadable):  # more would be held back than a stream may: nothing is here
+                    return self._in_pieces(text)
+            found = self._plain(text)
+            for index, (below, seen) in enumerate(pairwise(shown)):
+                if seen != below:
+                    found += [moved(finding, *through[index::-1]) for finding in self._plain(seen)]
         if not found:
             return ()
         return join_pieces([Union().take((finding, False) for finding in sorted(found, key=in_order))])
