@@ -179,6 +179,13 @@ def test_a_part_with_the_text_of_another_type_is_refused(kit: Any, other: str) -
         inspect(kit, asking([block]), api=Anthropic(), operation=MESSAGES)
 
 
+def test_a_value_split_over_the_parts_of_a_prediction_is_masked(kit: Any) -> None:
+    parts = [{"type": "text", "text": text} for text in ("my 12", "34 is")]
+    inspection = inspect(kit, asking("x", prediction={"type": "content", "content": parts}))
+    masked = json.loads(inspection.forward)["prediction"]["content"]
+    assert [part["text"] for part in masked] == ["my [NUMBER]", " is"]
+
+
 def test_messages_are_not_the_parts_of_one_text(kit: Any) -> None:
     body = asking("12", "34")
     assert json.loads(inspect(kit, body).forward) == body

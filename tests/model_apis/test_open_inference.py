@@ -79,6 +79,12 @@ def test_no_other_path_is_its(path: str) -> None:
     assert find_operation("POST", path) is None
 
 
+def test_a_size_that_is_larger_than_sizes_are_is_a_text() -> None:
+    view = read(inputs=[tensor("x", shape=[1, 4111111111111111])])
+    assert [t.text for t in view.texts if t.path == ("inputs", 0, "shape", 1)] == ["4111111111111111"]
+    assert [t.path for t in view.texts if t.is_number] == [("inputs", 0, "shape", 1)]
+
+
 def test_texts_are_seen_in_tensors_of_any_shape() -> None:
     nested = tensor(["one", "two"], ["three", "four"], parameters={"content_type": "str"})
     view = read(inputs=[nested, tensor("five")], id="an id", parameters={"a key": "a value"})

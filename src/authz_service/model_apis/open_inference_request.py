@@ -7,7 +7,7 @@ from typing import Any
 
 from authz_service.masking.grammar import said_by
 from authz_service.model_apis.open_inference_words import DATATYPES, FLOATS, INFERENCE_WORDS
-from authz_service.model_apis.request_reader import NOBODY, RequestReader, Speaker, is_number
+from authz_service.model_apis.request_reader import NOBODY, TELLING, RequestReader, Speaker, is_number
 from authz_service.view.request import Path, Role, TextField
 from authz_service.view.unread import Kind
 
@@ -79,3 +79,6 @@ class InferenceReader(RequestReader):
             self.refuse("invalid_field", path, "whole numbers were expected")
         if len(sizes) > MOST_DIMENSIONS:
             self.refuse("invalid_field", path, f"at most {MOST_DIMENSIONS} dimensions were expected")
+        for i, size in enumerate(sizes):
+            if size >= TELLING:
+                self.texts.append(TextField((*path, i), said_by(size), Role.OTHER, is_number=True))

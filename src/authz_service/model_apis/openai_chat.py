@@ -46,6 +46,7 @@ class OpenAiChat:
             token_estimate=reader.token_estimate(),
             unread=tuple(reader.unread),
             choices=reader.count(body, "n", highest=MAX_CHOICES),
+            in_parts=frozenset({"prediction"}),
         )
 
     def model_path(self, operation: Operation) -> Path | None:

@@ -14,7 +14,8 @@ from authz_service.view.request import Path, Role, TextField, TextKind
 from authz_service.view.unread import MEDIA, Kind, Unread
 
 _NUMBER = (int, float)
-_TELLING = 1_000_000
+TELLING = 1_000_000
+"""Numbers from which on a setting may tell something: below are counts and sizes."""
 _AS_TEXT = frozenset({Kind.TOKENS, Kind.REFERENCE, Kind.TEMPLATE})
 """Kinds of which the strings are texts as well: a URL can carry away what it names."""
 
@@ -391,7 +392,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
 
 def _is_telling(key: str, value: float) -> bool:
     """Whether a number at the root is larger than settings are. Seeds are drawn from all there are."""
-    return key != "seed" and abs(value) >= _TELLING
+    return key != "seed" and abs(value) >= TELLING
 
 
 def _has_number(items: Sequence[object]) -> bool:
