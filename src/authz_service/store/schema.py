@@ -38,6 +38,7 @@ REVISIONS = (
     "0015",
     "0016",
     "0017",
+    "0018",
 )
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
