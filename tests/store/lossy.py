@@ -33,6 +33,8 @@ class LossyPostgres:
         port = self._listener.getsockname()[1]
         self.url = f"postgresql://{parsed.username}@127.0.0.1:{port}/{parsed.database}"
         self.lost = 0
+        self.turns = 0
+        """How often somebody spoke to the server after it had answered: what a far one is waited for."""
         self._next: Loss | None = None
         self._stays_away = False
         self._is_away = False
@@ -71,11 +73,14 @@ class LossyPostgres:
         with contextlib.suppress(OSError), selectors.DefaultSelector() as ready:
             ready.register(client, selectors.EVENT_READ, server)
             ready.register(server, selectors.EVENT_READ, client)
+            last = server
             while True:
                 for key, _ in ready.select():
                     side, other = key.fileobj, key.data
                     assert isinstance(side, socket.socket)
                     data = side.recv(65536)
+                    self.turns += side is client and last is server
+                    last = side
                     if not data or (side is client and self._loses(data, server)):
                         raise ConnectionAbortedError
                     other.sendall(data)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from authz_service.store.connecting import open_database
-from authz_service.store.prepared import MOST_ROWS, insert_rows, update_rows
+from authz_service.store.prepared import MOST_ROWS, insert_rows, together, update_rows
 from authz_service.store.schema import entries, payloads, sessions
 
 COUNTS = [1, 2, 3, MOST_ROWS - 1, MOST_ROWS, MOST_ROWS + 1, 3 * MOST_ROWS + 7]
@@ -77,3 +77,30 @@ def test_a_row_that_the_database_refuses_is_an_error_without_its_values(connecti
         insert_rows(connection, payloads, ("digest", "body"), [(b"digest", b"secret")])
     assert error.value.params is None
     assert not error.value.connection_invalidated
+
+
+def test_what_is_written_together_is_all_there_afterwards(connection: Connection) -> None:
+    rows = [(i, b"x") for i in range(1, 100)]
+    with together(connection):
+        insert_rows(connection, entries, ("seq", "body"), rows)
+        update_rows(connection, sessions, (), ("hold",), [("h", "nobody's")])
+        insert_rows(connection, entries, ("seq", "body"), [(100, b"y")])
+    found = connection.execute(select(entries.c.seq, entries.c.body).order_by(entries.c.seq))
+    assert [(seq, bytes(body)) for seq, body in found] == [*rows, (100, b"y")]
+
+
+def test_of_what_is_written_together_the_first_fault_is_raised_and_nothing_after_it_done(
+    connection: Connection,
+) -> None:
+    def write() -> None:
+        with together(connection):
+            insert_rows(connection, payloads, ("digest", "body"), [(b"digest", b"secret")])
+            insert_rows(connection, entries, ("seq", "body"), [(1, b"x")])
+
+    with pytest.raises(IntegrityError) as error:
+        write()
+    assert error.value.params is None
+    assert not error.value.connection_invalidated
+    assert connection.execute(select(entries.c.seq)).all() == []
+    insert_rows(connection, entries, ("seq", "body"), [(1, b"x")])
+    assert connection.execute(select(entries.c.seq)).scalars().all() == [1]

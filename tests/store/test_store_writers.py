@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from tests.store.lossy import lossy
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.ports import HoldLimits, Opened
@@ -79,5 +80,23 @@ def test_a_store_opens_while_another_writes(postgres_url: str, make: Any, run: A
                     pass  # it does not say that the record is damaged
             for task in writing:
                 task.cancel()
+
+    run(scenario())
+
+
+@pytest.mark.postgres
+def test_a_server_that_is_far_away_is_waited_for_three_times_in_a_commit(
+    postgres_url: str, make: Any, run: Any
+) -> None:
+    """For the head and its lock, for all that is written, and for the commit."""
+
+    async def scenario() -> None:
+        with lossy(postgres_url) as proxy:
+            async with make.place(proxy.url).store(instance="far", signer=KEY, is_first_signer=True) as store:
+                await store.append(make.received("s0"))  # which connects
+                before = proxy.turns
+                received = [make.received(f"s{number}") for number in range(1, 40)]
+                await store.append(*received, make.decided("s1"), make.released("s2", b"prompt"))
+                assert proxy.turns - before == 3
 
     run(scenario())

@@ -15,7 +15,7 @@ from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.store.database import HeadRow
 from authz_service.store.doubt import Doubt
 from authz_service.store.heads import Head, Heads
-from authz_service.store.prepared import insert_rows, update_rows
+from authz_service.store.prepared import insert_rows, together, update_rows
 from authz_service.store.schema import entries, head, payloads, sessions
 from authz_service.store.sealing import PAYLOAD_COLUMNS, PayloadRow, Payloads, Sealing
 
@@ -101,6 +101,23 @@ class Ledger:
 
     def flush(self, connection: Connection) -> None:
         """Write what was recorded since the last flush, a few statements for each table."""
+        if self._entries:
+            with together(connection):
+                self._write(connection)
+
+    def close(self, connection: Connection) -> None:
+        """Write the rest and the new head; the transaction can be committed then."""
+        if not self._recorded:
+            return
+        frontier = self._frontier
+        new = Head(frontier.size, frontier.root(), frontier.to_bytes())
+        with together(connection):
+            self._write(connection)
+            # Signed while PostgreSQL writes the rest.
+            row = (new.size, new.root, new.frontier, self.now, self._heads.sign(new), 1)
+            update_rows(connection, head, _HEAD_COLUMNS, (), [row])
+
+    def _write(self, connection: Connection) -> None:
         if self._payloads:
             insert_rows(connection, payloads, PAYLOAD_COLUMNS, self._payloads)
         if self._entries:
@@ -110,15 +127,6 @@ class Ledger:
         if self._changed:
             _update_sessions(connection, self._changed)
         self._entries, self._payloads, self._begun, self._changed = [], [], {}, {}
-
-    def close(self, connection: Connection) -> None:
-        """Write the rest and the new head; the transaction can be committed then."""
-        self.flush(connection)
-        if self._recorded:
-            frontier = self._frontier
-            new = Head(frontier.size, frontier.root(), frontier.to_bytes())
-            row = (new.size, new.root, new.frontier, self.now, self._heads.sign(new), 1)
-            update_rows(connection, head, _HEAD_COLUMNS, (), [row])
 
     def in_doubt(self) -> Doubt | None:
         """How to find out later whether this was committed; None where nothing of it would show."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -10,8 +11,11 @@ from sqlalchemy import URL, Connection, create_engine
 
 from authz_service.errors import Misconfigured
 from authz_service.store.database import READERS, Database, HeadRow, HostClock, host_microseconds
+from authz_service.store.faults import as_sqlalchemy
 from authz_service.store.news import CHANNEL, HoldNews, listen, payloads
+from authz_service.store.prepared import together
 
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _CLOCK = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 _HEAD = f"SELECT size, frontier, root, last_at, {_CLOCK}, signature FROM head WHERE id = 1 FOR UPDATE"  # noqa: S608
 
@@ -52,8 +56,13 @@ class Postgres(Database):
         )
 
     def begin(self, connection: Connection) -> HeadRow:
-        connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-        row = connection.exec_driver_sql(_HEAD).one()
+        driver = _driver(connection)
+        with together(connection):
+            driver.execute(_BEGIN)
+            found = driver.execute(_HEAD)
+        row = found.fetchone()
+        if row is None:
+            raise RuntimeError("the record has no head")
         size, frontier, root, last_at, clock, signature = row
         if self._host_clock is not None:
             clock = host_microseconds(self._host_clock)
@@ -68,12 +77,13 @@ class Postgres(Database):
 
     def commit(self, connection: Connection) -> None:
         # COMMIT of a transaction that failed is answered ROLLBACK, without an error.
-        driver = connection.connection.driver_connection
-        if not isinstance(driver, psycopg.Connection):
-            raise TypeError("the writer needs a psycopg connection")
+        driver = _driver(connection)
         if driver.info.transaction_status is not TransactionStatus.INTRANS:
             raise RuntimeError("the transaction has failed and cannot be committed")
-        connection.exec_driver_sql("COMMIT")
+        try:
+            driver.execute("COMMIT")
+        except psycopg.Error as error:
+            raise as_sqlalchemy(error, connection) from error
 
     def roll_back(self, connection: Connection) -> None:
         connection.exec_driver_sql("ROLLBACK")
@@ -98,3 +108,11 @@ class Postgres(Database):
                     f"PostgreSQL runs with {setting} = off, so a committed record could be lost;"
                     f" set {setting} = on for this database and role, and start again"
                 )
+
+
+def _driver(connection: Connection) -> psycopg.Connection[Any]:
+    """The driver's own connection, on which statements that run for every commit cost the least."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("the writer needs a psycopg connection")
+    return driver

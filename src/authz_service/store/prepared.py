@@ -7,7 +7,8 @@ takes many rows, since between two statements the writer's thread waits for the 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -57,6 +58,24 @@ def update_rows(connection: Connection, table: Table, put: Names, fill: Names, r
     dialect = connection.dialect
     for block in _blocks(len(rows)):
         _run(connection, _update(table, put, fill, block.stop - block.start, dialect), rows[block])
+
+
+@contextmanager
+def together(connection: Connection) -> Iterator[None]:
+    """What is written within is sent without waiting for each answer: PostgreSQL works while rows are made,
+    and one that is far away is waited for once.
+
+    Raises at the end at the latest what a statement failed with; those after it did nothing.
+    """
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        yield
+        return
+    try:
+        with driver.pipeline():
+            yield
+    except psycopg.Error as error:
+        raise as_sqlalchemy(error, connection) from error
 
 
 @lru_cache(maxsize=1024)
