@@ -56,7 +56,8 @@ async def vote(store: SqlStore, make: Any) -> object:
 
 async def consume(store: SqlStore, make: Any) -> object:
     [approved] = [h for h in await all_holds(store) if h.session == "approved"]
-    released = EntryDraft(Kind.REQUEST_RELEASED, "approved", {"hold": approved.id}, {"body": b"{}"})
+    held = (await store.held_bytes([approved.id]))[approved.id]
+    released = EntryDraft(Kind.REQUEST_RELEASED, "approved", {"hold": approved.id}, {"body": held})
     return await store.consume(approved.id, digest=approved.digest, session="approved", entries=[released])
 
 
