@@ -52,13 +52,13 @@ def test_a_session_whose_beginning_was_committed_unheard_gets_its_end_and_what_f
 def test_refusals_of_the_unauthenticated_are_counted_not_listed(tmp_path: Path) -> None:
     async def story(store: Store, recorder: Recorder) -> None:
         recorded: list[EntryDraft] = []
-        append = store.append
+        append = store.append_own
 
         async def seen(*drafts: EntryDraft) -> None:
             recorded.extend(drafts)
             await append(*drafts)
 
-        store.append = seen  # type: ignore[method-assign]  # to see what has no session
+        store.append_own = seen  # type: ignore[method-assign]  # to see what has no session
         for _ in range(3):
             recorder.count("10.0.0.1", "invalid_token")
         recorder.count("10.0.0.2", "missing_token")
@@ -73,14 +73,14 @@ def test_refusals_of_the_unauthenticated_are_counted_not_listed(tmp_path: Path) 
 
 def test_a_drain_that_is_cancelled_while_it_commits_records_nothing_twice(tmp_path: Path) -> None:
     async def story(store: Store, recorder: Recorder) -> None:
-        append = store.append
+        append = store.append_own
         committing = asyncio.Event()
 
         async def slow(*drafts: EntryDraft) -> None:
             committing.set()
             await append(*drafts)
 
-        store.append = slow  # type: ignore[method-assign]  # to be cancelled in the middle
+        store.append_own = slow  # type: ignore[method-assign]  # to be cancelled in the middle
         recorder.later((RECEIVED, ENDED))
         running = asyncio.create_task(recorder.run())
         await committing.wait()

@@ -86,6 +86,10 @@ class Faulty:
         """Counted."""
         await self._attempt("append", lambda: self._store.append(*drafts))
 
+    async def append_own(self, *drafts: EntryDraft) -> None:
+        """Counted like any other."""
+        await self._attempt("append", lambda: self._store.append_own(*drafts))
+
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
         """Counted."""
         return await self._attempt("open_hold", lambda: self._store.open_hold(draft, limits))

@@ -154,6 +154,9 @@ class MemoryStore:
         self._answer()
         self.recorded.extend(drafts)
 
+    async def append_own(self, *drafts: EntryDraft) -> None:
+        await self.append(*drafts)
+
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
         self._answer()
         for hold in self.held.values():

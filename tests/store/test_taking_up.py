@@ -10,6 +10,7 @@ import pytest
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.ports import BEGUN_BEFORE, HoldLimits, Opened, TakenUp
 from authz_service.errors import Conflict
+from authz_service.runtime.recorder import Recorder
 from authz_service.store.sql_store import SqlStore
 
 LIMITS = HoldLimits()
@@ -146,3 +147,33 @@ async def take_up_and_use(store: SqlStore, hold: Any, session: str, used: Any) -
     """As Envoy has it when it takes the process that holds the exchange for dead."""
     taken = await store.take_up(session)
     return bool(await used(store, hold, session)) if taken.is_ours else False
+
+
+def test_an_end_that_comes_late_leaves_an_exchange_alone_that_another_process_has(
+    place: Any, make: Any, run: Any
+) -> None:
+    """Both the store and Envoy were lost to the first: its backlog comes when the second goes on."""
+
+    async def scenario() -> None:
+        ended = make.ended("s1", "client_left")
+        async with place.store(instance="one") as one:
+            await held(one, make.hold("s1"))
+            await one.append_own(make.received("s2"), make.ended("s2"))
+        async with place.store(instance="two") as two:
+            assert await two.take_up("s1") == OURS
+        async with place.store(instance="one") as one:
+            before = await one.last_sequence()
+            for late in ((ended,), (make.received("s1"), ended), (make.ended("s2"), ended)):
+                with pytest.raises(Conflict) as refused:
+                    await one.append_own(*late)
+                assert refused.value.code == "taken_up"
+            backlog = Recorder(one)
+            backlog.later((make.received("s1"), ended))
+            backlog.later((EntryDraft(Kind.SERVICE_STOPPED),))
+            await backlog.drain()
+            assert (await one.last_sequence(), backlog.backlog) == (before + 1, 0)
+            session = await one.session("s1")
+            assert session is not None
+            assert (session.status, session.ended_at) == ("open", None)
+
+    run(scenario())

@@ -367,6 +367,13 @@ class Store(Protocol):
         """Record entries, in order, in one transaction; its turn is by when this was called."""
         ...
 
+    async def append_own(self, *drafts: EntryDraft) -> None:
+        """As `append`, of what was not recorded in time: another process may have the session by now.
+
+        Raises `Conflict` (`taken_up`) then, and nothing is recorded: how it ends is for that process to say.
+        """
+        ...
+
     def admit(self, demand: Demand, draft: EntryDraft) -> Awaitable[Admission]:
         """Count a request, recording the entry it begins with, unless one of its limits is reached.
 

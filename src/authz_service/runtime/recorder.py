@@ -97,10 +97,13 @@ class Recorder:
                 return
 
     async def _write_first(self) -> bool:
-        """Write the oldest of the backlog, or give it up; false when the store is away."""
+        """Write the oldest of the backlog, or give it up; false when the store is away.
+
+        Given up is what can never be written, and the end of what another process has taken up meanwhile.
+        """
         drafts = self._backlog[0]
         try:
-            await self.store.append(*drafts)
+            await self.store.append_own(*drafts)
         except Conflict as error:
             if error.code == BEGUN_BEFORE and self._has_lost_its_first(drafts):
                 return True

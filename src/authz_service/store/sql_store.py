@@ -124,6 +124,10 @@ class SqlStore:
 
         return self._writer.start(record, size=_size(drafts))
 
+    async def append_own(self, *drafts: EntryDraft) -> None:
+        """See `Store.append_own`."""
+        await self._writer.run(lambda t: taking_up.append_own(t, drafts), size=_size(drafts))
+
     def admit(self, demand: Demand, draft: EntryDraft) -> asyncio.Future[Admission]:
         """See `Store.admit`."""
         past = self._past_use

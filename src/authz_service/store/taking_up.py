@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
 from authz_service.audit.draft import EntryDraft, Kind
@@ -36,11 +38,21 @@ def require_ours(transaction: Transaction, session: str) -> None:
 
     The order to end it (`session_killed`) may still be on its way to the process that has it.
     """
-    query = select(sessions.c.instance, sessions.c.status).where(sessions.c.id == session)
-    row = transaction.read(query).one_or_none()
-    if row is None:
-        return
-    if row.status == KILLING:
+    require_not_taken_up(transaction, session)
+    query = select(sessions.c.status).where(sessions.c.id == session)
+    if transaction.read(query).scalar() == KILLING:
         raise Conflict("an operator has ended this request", code="session_killed")
-    if row.instance != transaction.instance:
+
+
+def require_not_taken_up(transaction: Transaction, session: str) -> None:
+    """Raise `Conflict` (`taken_up`): the session is on record, and another process has it."""
+    query = select(sessions.c.instance).where(sessions.c.id == session)
+    if transaction.read(query).scalar() not in (None, transaction.instance):
         raise Conflict("another process of the gateway has taken this request up", code="taken_up")
+
+
+def append_own(transaction: Transaction, drafts: Sequence[EntryDraft]) -> None:
+    """See `Store.append_own`."""
+    for session in {draft.session for draft in drafts} - {None}:
+        require_not_taken_up(transaction, str(session))
+    transaction.record(*drafts)
