@@ -33,6 +33,7 @@ from authz_service.store.loading import (
 )
 from authz_service.store.missing import why_missing
 from authz_service.store.payload_rows import read_payloads
+from authz_service.store.prefixes import begins_with
 from authz_service.store.schema import entries, head, holds
 from authz_service.store.transaction import Parameters, Reader
 
@@ -95,7 +96,11 @@ def list_holds(reader: Reader, query: HoldQuery) -> Page[HoldSummary]:
     filters = ["holds", [s.value for s in query.states], query.caller, query.model, query.rule]
     if query.review is not None:
         filters.append(query.review.value)
+    if query.id_prefix:
+        filters.append(query.id_prefix)
     statement = select(holds)
+    if query.id_prefix:
+        statement = statement.where(begins_with(reader, holds.c.id, clean(query.id_prefix)))
     if query.states:
         statement = statement.where(or_(false(), *(_reads_as(state, reader.now) for state in query.states)))
     if query.caller:

@@ -1,6 +1,7 @@
 """The tables. Times are microseconds since the epoch.
 
-`entries` are only ever inserted into, but for bytes that go when their time is over.
+`entries` are only ever inserted into, but for bytes that go when their time is over. On PostgreSQL alone
+`sessions_prefix` and `holds_prefix` are there too (revision 0018), for `prefixes`: SQLite's primary keys do.
 """
 
 from __future__ import annotations

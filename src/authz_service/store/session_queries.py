@@ -16,7 +16,6 @@ from sqlalchemy import (
     CompoundSelect,
     Row,
     Select,
-    func,
     literal_column,
     or_,
     select,
@@ -28,6 +27,7 @@ from authz_service.audit.columns import clean
 from authz_service.core.ports import Page, Session, SessionQuery
 from authz_service.store import paging
 from authz_service.store.hold_rows import micro, read_caller, seconds
+from authz_service.store.prefixes import begins_with
 from authz_service.store.schema import sessions
 from authz_service.store.search_schema import marks
 from authz_service.store.search_texts import is_costly, key_of, matching
@@ -35,7 +35,6 @@ from authz_service.store.transaction import Reader
 
 FEW = 2000
 WINDOW = 20_000
-_LAST_CHARACTER = "\U0010ffff"
 
 _MOST = {sessions.c.decision.name: "allow", sessions.c.status.name: "completed"}
 """Values that have no index, since nearly every session has them."""
@@ -180,11 +179,8 @@ def _marked(mark: str) -> _Filter:
 
 
 def _prefix(reader: Reader, prefix: str) -> _Filter:
-    column = sessions.c.id
-    if reader.dialect == "sqlite":  # which compares bytes, so that its primary key answers
-        between = (column >= prefix) & (column < prefix + _LAST_CHARACTER)
-        return _Filter(between, select(sessions.c.seq).where(between))
-    return _Filter(func.starts_with(column, prefix))
+    passes = begins_with(reader, sessions.c.id, prefix)
+    return _Filter(passes, select(sessions.c.seq).where(passes))
 
 
 def _few(reader: Reader, found: Select[Any] | CompoundSelect[Any]) -> list[int] | None:
