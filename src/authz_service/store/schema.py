@@ -1,7 +1,7 @@
 """The tables. Times are microseconds since the epoch.
 
 `entries` are only ever inserted into, but for bytes that go when their time is over. On PostgreSQL alone
-`sessions_prefix` and `holds_prefix` are there too (revision 0018), for `prefixes`: SQLite's primary keys do.
+`sessions_prefix` and `holds_prefix` are there too (revision 0019), for `prefixes`: SQLite's primary keys do.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ REVISIONS = (
     "0016",
     "0017",
     "0018",
+    "0019",
 )
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
