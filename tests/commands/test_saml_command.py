@@ -14,7 +14,9 @@ from authz_cli.main import cli
 from authz_service.cel.load import load_config
 from authz_service.commands.doctor_checks import Status, check_ports
 from authz_service.commands.doctor_saml import check_saml
+from authz_service.errors import Misconfigured
 from authz_service.keys.data_dir import DataDir
+from authz_service.runtime.saml_serving import request_signer
 
 FILE = """\
 version: 1
@@ -26,6 +28,7 @@ identity:
 review: {{reviewers: "false", auditors: "false"}}
 login: {{url: "https://login.example.com", listen: {{address: "127.0.0.1:8444"}}}}
 """
+DIR = ("--data-dir",)
 OTHER = '- {name: other, entity_id: "https://x.example", metadata: other.xml, audience: a, person: mail}'
 
 
@@ -42,12 +45,26 @@ def config(folder: Path, more: str = "") -> Path:
 
 
 def test_our_metadata_is_printed_for_the_only_provider_or_the_one_that_is_named(folder: Path) -> None:
-    path = str(config(folder))
+    path, keys = str(config(folder)), set()
     for words in ([], ["corp"]):
-        done = CliRunner().invoke(cli, ["saml", "metadata", *words, "--config", path])
+        done = CliRunner().invoke(
+            cli, ["saml", "metadata", *words, *DIR, str(folder / "data"), "--config", path]
+        )
         assert done.exit_code == 0, done.output
         root = etree.fromstring(done.output.encode())
         assert root.get("entityID") == "https://login.example.com/saml/corp/metadata"
+        keys.add(root.findtext(".//{*}KeyDescriptor//{*}X509Certificate"))
+    # The key that the service signs with, and no other at each call.
+    assert keys == {request_signer(DataDir.open(folder / "data")).der}
+    assert (folder / "data" / "saml_requests.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_for_requests_that_is_none_is_a_fault_with_the_next_step(folder: Path) -> None:
+    data = DataDir.open(folder / "data")
+    data.saml_requests.write_bytes(b"no key")
+    data.saml_requests.chmod(0o600)
+    with pytest.raises(Misconfigured, match="restore it from a backup"):
+        request_signer(data)
 
 
 def test_with_several_one_must_be_named(folder: Path) -> None:

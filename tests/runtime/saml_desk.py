@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +23,7 @@ from tests.identity.saml_idp import Say, asked, metadata, posted, response, sign
 from authz_service.cel.load import load_config
 from authz_service.config.model import Config, LoginListener
 from authz_service.identity.download import new_client
+from authz_service.identity.saml.request_signer import RequestSigner, new_signer
 from authz_service.identity.saml.tokens import TokenSigner
 from authz_service.identity.trust import verifier_from
 from authz_service.identity.verifier import Verifier
@@ -30,6 +32,7 @@ from authz_service.servers.saml_http import SamlListener
 from authz_service.store.sql_store import SqlStore
 
 SECRET = b"s" * 32
+SIGNER = RequestSigner.of(new_signer(datetime.now(UTC)))
 REDIRECT = "http://127.0.0.1:4711/callback"
 SAML2 = "urn:ietf:params:oauth:grant-type:saml2-bearer"
 PROVIDER = "person: mail, batch: {scope: scope, owner: owner}"
@@ -161,6 +164,7 @@ async def desk_of(config: Config, store: SqlStore) -> AsyncIterator[SamlDesk]:
             config,
             desk.listener,
             SECRET,
+            SIGNER,
             store=store,
             count=lambda _peer, code: desk.counted.append(code),
             pseudonym=lambda identity: hashlib.sha256(repr(identity).encode()).hexdigest()[:16],

@@ -7,6 +7,7 @@ import base64
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,12 +16,25 @@ import httpx
 import pytest
 from lxml import etree
 from sqlalchemy import create_engine, select
-from tests.identity.saml_idp import EMAIL, PERSISTENT, Say, asked, metadata, posted, response, sign, signer
+from tests.identity.saml_idp import (
+    EMAIL,
+    PERSISTENT,
+    Say,
+    asked,
+    is_signed,
+    metadata,
+    posted,
+    response,
+    sign,
+    signer,
+)
 from tests.runtime.saml_desk import PROVIDER, SAML2, SamlDesk, claims, config_of, desk_of, landing
 from tests.store.conftest import Place
 
 from authz_service.audit.entry import decode
 from authz_service.errors import AuthzError, Unauthenticated
+from authz_service.identity.saml.own_metadata import Own, metadata_document
+from authz_service.identity.saml.request_signer import RequestSigner, new_signer
 from authz_service.runtime.saml_logins import AT_ONCE, SamlLogins, Trusted
 from authz_service.store.schema import entries, payloads, used_once
 
@@ -156,7 +170,7 @@ def test_while_a_provider_says_nothing_others_log_in(run: Run) -> None:
             raise Unauthenticated("no", code="saml_bad_signature")
 
         trusted = Trusted(nothing, nothing, cast("Any", Slow()))
-        logins = SamlLogins(nothing, {}, nothing, nothing, lambda _peer, _code: None, nothing)
+        logins = SamlLogins(nothing, {}, nothing, nothing, lambda _peer, _code: None, nothing, nothing)
         waiting = [asyncio.create_task(logins.verified(trusted, bad, peer="")) for _ in range(AT_ONCE)]
         async with asyncio.timeout(20):
             for _ in waiting:
@@ -653,5 +667,35 @@ def test_while_the_store_is_away_nobody_gets_a_code(place: Place, run: Run, tmp_
             await store.close()
             landed = landing(await desk.post(desk.say(begun), begun))
             assert landed["error"] == "temporarily_unavailable"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("provider", "wants", "is_signed_then"),
+    [("sign_requests: true", "", True), ("lifetime: 1h", "true", True), ("lifetime: 1h", "false", False)],
+)
+def test_requests_are_signed_where_we_are_told_to_or_the_provider_insists(
+    sqlite_url: str, run: Run, tmp_path: Path, provider: str, wants: str, is_signed_then: bool
+) -> None:
+    async def scenario() -> None:
+        async with served(Place(sqlite_url), tmp_path, provider=provider) as desk:
+            more = f'WantAuthnRequestsSigned="{wants}"' if wants else ""
+            # A sign-on address with a query of its own: that is not signed.
+            (tmp_path / "corp.xml").write_bytes(
+                metadata(sign_on="https://idp.example.com/sso?a=b", more=more)
+            )
+            us = (await desk.client.get(f"{desk.issuer}/metadata")).content
+            descriptor = etree.fromstring(us).find("{*}SPSSODescriptor")
+            assert descriptor.get("AuthnRequestsSigned") == ("true" if "sign" in provider else "false")
+            where = (await desk.begin()).answer.headers["location"]
+            assert is_signed(where, us) is is_signed_then
+            assert not is_signed(where.replace("SAMLRequest=", "SAMLRequest=a", 1), us)
+            other = metadata_document(
+                Own(desk.issuer), RequestSigner.of(new_signer(datetime.now(UTC))), signs=True
+            )
+            assert not is_signed(where, other)
+            begun = await desk.begin()
+            assert "code" in landing(await desk.post(desk.say(begun), begun))
 
     run(scenario())

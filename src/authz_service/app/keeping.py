@@ -98,7 +98,7 @@ def _key_review(base: Base, service: Service) -> Callable[[Calls], KeyReview] | 
 
 async def _serve_saml(base: Base, listener: LoginListener) -> None:
     """Take browsers and commands that log in by SAML."""
-    from authz_service.runtime.saml_serving import saml_grants  # what the extra `saml` brings
+    from authz_service.runtime.saml_serving import request_signer, saml_grants  # of the extra `saml`
     from authz_service.servers.saml_http import SamlListener
 
     config, recorder = base.loaded.config, Recorder(base.store)
@@ -109,6 +109,7 @@ async def _serve_saml(base: Base, listener: LoginListener) -> None:
         config,
         listener,
         saml_secret(config, base.settings.data),
+        request_signer(base.settings.data),
         store=base.store,
         count=recorder.count,
         pseudonym=base.pseudonym,

@@ -35,6 +35,7 @@ PRIVATE = (
         "mask.key",
         "api_keys.key",
         "saml.key",
+        "saml_requests.pem",
         "log.key",
         "master.key",
     ),

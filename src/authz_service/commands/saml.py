@@ -40,9 +40,13 @@ def metadata(name: str | None, config: Path | None, data_dir: Path) -> None:
         (found,) = providers.values()
     require_saml(loaded)
     from authz_service.identity.saml.own_metadata import Own, metadata_document
+    from authz_service.keys.data_dir import DataDir
+    from authz_service.runtime.saml_serving import request_signer
 
     listener = loaded.logins.listener
     if found is None or listener is None:
         known = ", ".join(providers) or "none; add one to identity.saml"
         raise click.UsageError(f"name one of the providers of {path}: {known}")
-    click.echo(metadata_document(Own.of(found, listener)).decode(), nl=False)
+    signer = request_signer(DataDir.open(data_dir))
+    document = metadata_document(Own.of(found, listener), signer, signs=found.sign_requests)
+    click.echo(document.decode(), nl=False)

@@ -155,7 +155,8 @@ class SamlProvider:
 
     `metadata` is a file or an https URL, `signed_by` a PEM file with the certificate that must have signed
     it. `subject`, `groups` and `person` are names of attributes; without `subject` the NameID does, if
-    it is of `name_format`: whoever edits a request, which nobody signs, may have another name by another.
+    it is of `name_format`: whoever edits a request that is not signed may have another name by another. With
+    `sign_requests` all are signed, else where the provider's metadata asks for it.
     """
 
     name: str
@@ -171,6 +172,7 @@ class SamlProvider:
     person: str | None = None
     lifetime: float = 3600.0
     batch: SamlBatch | None = None
+    sign_requests: bool = False
 
     def issuer(self, listener: LoginListener) -> str:
         """The `iss` of tokens for its people."""

@@ -70,6 +70,7 @@ def _read_provider(section: Section, base: Path) -> SamlProvider:
         person=section.optional("person", scalars.line, default.person),
         lifetime=section.optional("lifetime", scalars.duration(60, 12 * _HOUR), default.lifetime),
         batch=_read_batch(section.section("batch")),
+        sign_requests=section.optional("sign_requests", scalars.boolean, False),
     )
     if provider.subject is not None and section.has("name_format"):
         section.refuse_value("name_format", "means nothing beside subject: the NameID is not read then")

@@ -92,6 +92,11 @@ class DataDir:
         return self.root / "saml.key"
 
     @property
+    def saml_requests(self) -> Path:
+        """The private key that signs requests of logins by SAML, and its certificate, PEM."""
+        return self.root / "saml_requests.pem"
+
+    @property
     def pseudonym_key(self) -> Path:
         """32 bytes: turns identities into the pseudonyms that entries carry."""
         return self.root / "pseudonym.key"

@@ -24,6 +24,7 @@ from authz_service.identity.saml.own_metadata import Own
 from authz_service.identity.saml.person import claims_of_person
 from authz_service.identity.saml.providers import MetadataSource
 from authz_service.identity.saml.request import LIFE, Login, opened, request_id, sign_on_url
+from authz_service.identity.saml.request_signer import RequestSigner
 from authz_service.identity.saml.response import decoded, in_response_to, signed_assertion
 from authz_service.identity.saml.xml import Element
 from authz_service.identity.trust import saml_claims
@@ -70,7 +71,8 @@ class SamlLogins:
     """What the listener for browsers asks. `clock` is in seconds since the epoch.
 
     `count` takes the refusal of a message that nobody known has signed: where it came from, and the code.
-    `refused` are digests of what was refused lately, by entries.
+    `refused` are digests of what was refused lately, by entries. `signer` signs requests to providers that
+    take no others.
     """
 
     config: Config
@@ -79,6 +81,7 @@ class SamlLogins:
     store: LoginStore
     count: Callable[[str, str], None]
     pseudonym: Callable[[tuple[str, str]], str]
+    signer: RequestSigner
     clock: Callable[[], float] = time.time
     refused: dict[str, None] = field(default_factory=dict)
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
@@ -104,6 +107,7 @@ class SamlLogins:
             now=self.clock(),
             name_format=settings.name_format if settings.subject is None else None,
             is_anew=login.door.needs_person,
+            signer=self.signer if settings.sign_requests or metadata.wants_signed_requests else None,
         )
 
     async def answer(self, name: str, response: str, *, peer: str) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 from aiohttp import web
+from yarl import URL
 
 from authz_service.config.model import LoginListener
 from authz_service.errors import AuthzError, Misconfigured, Unreadable
@@ -109,7 +110,8 @@ class SamlListener:
         )
 
     async def _metadata(self, request: web.Request) -> web.Response:
-        document = metadata_document(self.logins.trusted(_name(request)).own)
+        trusted = self.logins.trusted(_name(request))
+        document = metadata_document(trusted.own, self.logins.signer, signs=trusted.settings.sign_requests)
         return web.Response(body=document, content_type="application/samlmetadata+xml")
 
     async def _endpoints(self, request: web.Request) -> web.Response:
@@ -132,7 +134,7 @@ class SamlListener:
     async def _authorize(self, request: web.Request) -> web.Response:
         login = _login(_once_each(request.query_string), now=self.logins.clock())
         where = await self.logins.begin(_name(request), login)
-        raise web.HTTPSeeOther(where, headers=_HEADERS)
+        raise _elsewhere(where)
 
     async def _consume(self, request: web.Request) -> web.Response:
         form = await _form(request)
@@ -142,7 +144,7 @@ class SamlListener:
             )
         except Refused as refused:
             where = refused.redirect
-        raise web.HTTPSeeOther(where, headers=_HEADERS)
+        raise _elsewhere(where)
 
     async def _token(self, request: web.Request) -> web.Response:
         """RFC 6749 5: errors too are JSON, and mostly 400."""
@@ -182,6 +184,11 @@ async def _guarded(request: web.Request, handler: _Answer) -> web.StreamResponse
     response.headers.update(_HEADERS)
     response.force_close()
     return response
+
+
+def _elsewhere(where: str) -> web.HTTPSeeOther:
+    """A redirect to exactly this: an address that is quoted anew is no longer the one that was signed."""
+    return web.HTTPSeeOther(URL(where, encoded=True), headers=_HEADERS)
 
 
 def _page(status: int, text: str, code: str) -> web.Response:

@@ -57,6 +57,13 @@ def test_one_provider_of_several_is_found_by_its_name() -> None:
     assert found.certificates == (signer().certificate,)
 
 
+def test_whether_requests_must_be_signed_is_the_providers_word() -> None:
+    for said, is_wanted in (("true", True), ("1", True), ("false", False)):
+        found = read(metadata(more=f'WantAuthnRequestsSigned="{said}"'))
+        assert found.wants_signed_requests is is_wanted
+    assert not read(metadata()).wants_signed_requests
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
@@ -65,7 +72,6 @@ def test_one_provider_of_several_is_found_by_its_name() -> None:
         (metadata().replace(b"HTTP-Redirect", b"SOAP"), "HTTP-Redirect"),
         (metadata().replace(b"SAML:2.0:protocol", b"SAML:1.1:protocol"), "SAML 2.0"),
         (metadata().replace(b"IDPSSODescriptor", b"SPSSODescriptor"), "no identity provider"),
-        (metadata(more='WantAuthnRequestsSigned="true"'), "signed requests"),
         (metadata().replace(b" entityID", f" {until(-1)} entityID".encode()), "has passed"),
         (metadata().replace(b" entityID", b' validUntil="soon" entityID'), "no time"),
         (b'<!DOCTYPE x [<!ENTITY e "x">]>' + metadata().split(b"-->\n")[1], "document type"),

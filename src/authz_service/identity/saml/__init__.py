@@ -7,6 +7,7 @@
 - `person`: an assertion's subject and attributes as the claims of a token
 - `metadata`, `providers`: identity providers by their metadata, fetched and kept
 - `request`: what the browser takes to the provider; a login's state is sealed in its ID
+- `request_signer`: the key for providers that take signed requests only, and its certificate
 - `own_metadata`: what the provider is to know of us
 - `box`, `tokens`: what only we can open, and what only we can sign
 """

@@ -29,13 +29,15 @@ _DOCTYPE: Final = b"<!DOCTYPE"
 class IdpMetadata:
     """`sign_on` is where browsers are sent; `certificates` hold the keys that sign, and no weak ones.
 
-    `valid_until` is in seconds since the epoch, None where the provider does not say.
+    `valid_until` is in seconds since the epoch, None where the provider does not say. With
+    `wants_signed_requests` it logs in nobody whose request is not signed.
     """
 
     entity_id: str
     sign_on: str
     certificates: tuple[x509.Certificate, ...]
     valid_until: float | None
+    wants_signed_requests: bool = False
 
 
 def read_metadata(
@@ -53,9 +55,9 @@ def read_metadata(
     if ends and now >= min(ends):
         raise _unusable("was valid until a time that has passed; get it anew")
     descriptor = _descriptor(entity)
-    if descriptor.get("WantAuthnRequestsSigned") in ("true", "1"):
-        raise _unusable("wants signed requests, which are not supported: switch that off at the provider")
-    return IdpMetadata(entity_id, _sign_on(descriptor), _certificates(descriptor), min(ends, default=None))
+    wants_signed = descriptor.get("WantAuthnRequestsSigned") in ("true", "1")
+    certificates, until = _certificates(descriptor), min(ends, default=None)
+    return IdpMetadata(entity_id, _sign_on(descriptor), certificates, until, wants_signed)
 
 
 def read_signer(path: Path) -> x509.Certificate:

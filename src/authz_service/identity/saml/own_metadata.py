@@ -8,7 +8,8 @@ from lxml import etree
 
 from authz_service.config.model import LoginListener, SamlProvider
 from authz_service.identity.saml.request import POST
-from authz_service.identity.saml.xml import METADATA, PROTOCOL, tag
+from authz_service.identity.saml.request_signer import RequestSigner
+from authz_service.identity.saml.xml import METADATA, PROTOCOL, SIGNATURE, tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,20 @@ class Own:
         return f"{self.issuer}/token"
 
 
-def metadata_document(own: Own) -> bytes:
-    """An EntityDescriptor (SAML metadata 2.3.2)."""
-    root = etree.Element(tag(METADATA, "EntityDescriptor"), nsmap={"md": METADATA})
+def metadata_document(own: Own, signer: RequestSigner, *, signs: bool) -> bytes:
+    """An EntityDescriptor (SAML metadata 2.3.2); `signs` says that our requests to this provider are signed.
+
+    The key is in it in any case: a provider may come to insist on signatures later.
+    """
+    root = etree.Element(tag(METADATA, "EntityDescriptor"), nsmap={"md": METADATA, "ds": SIGNATURE})
     root.set("entityID", own.entity_id)
     descriptor = etree.SubElement(root, tag(METADATA, "SPSSODescriptor"))
-    descriptor.set("AuthnRequestsSigned", "false")
+    descriptor.set("AuthnRequestsSigned", "true" if signs else "false")
     descriptor.set("WantAssertionsSigned", "true")
     descriptor.set("protocolSupportEnumeration", PROTOCOL)
+    key = etree.SubElement(descriptor, tag(METADATA, "KeyDescriptor"), use="signing")
+    data = etree.SubElement(etree.SubElement(key, tag(SIGNATURE, "KeyInfo")), tag(SIGNATURE, "X509Data"))
+    etree.SubElement(data, tag(SIGNATURE, "X509Certificate")).text = signer.der
     consumer = etree.SubElement(descriptor, tag(METADATA, "AssertionConsumerService"))
     consumer.set("Binding", POST)
     consumer.set("Location", own.consumer)

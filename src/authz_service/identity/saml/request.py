@@ -18,6 +18,7 @@ from lxml import etree
 
 from authz_service.errors import Unauthenticated
 from authz_service.identity.saml.box import Box
+from authz_service.identity.saml.request_signer import RequestSigner
 from authz_service.identity.saml.tokens import Door
 from authz_service.identity.saml.xml import ASSERTION, PROTOCOL, refused, tag
 
@@ -80,11 +81,13 @@ def sign_on_url(
     now: float,
     name_format: str | None = None,
     is_anew: bool = False,
+    signer: RequestSigner | None = None,
 ) -> str:
     """The provider's address with an AuthnRequest (SAML core 3.4.1) by the HTTP-Redirect binding (3.4).
 
     `name_format` asks for a NameID, `is_anew` for a login even within the provider's session. The browser can
-    change all of it, so whoever reads the answer checks.
+    change all of it, or leave out a signature that the provider does not insist on, so whoever reads the
+    answer checks.
     """
     root = etree.Element(tag(PROTOCOL, "AuthnRequest"), nsmap={"samlp": PROTOCOL, "saml": ASSERTION})
     root.set("ID", identifier)
@@ -101,7 +104,8 @@ def sign_on_url(
     deflating = zlib.compressobj(wbits=-15)  # raw DEFLATE, without zlib's header
     packed = deflating.compress(etree.tostring(root)) + deflating.flush()
     joint = "&" if "?" in sign_on else "?"
-    return f"{sign_on}{joint}{urlencode({'SAMLRequest': base64.b64encode(packed).decode()})}"
+    query = urlencode({"SAMLRequest": base64.b64encode(packed).decode()})
+    return f"{sign_on}{joint}{query if signer is None else signer.signed(query)}"
 
 
 def _too_late() -> Unauthenticated:
