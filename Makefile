@@ -38,8 +38,10 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --extra dev --python-version 3.11 --no-annotate --no-header --no-emit-index-url -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --no-emit-index-url -c requirements.lock -o requirements.run.lock pyproject.toml
 
+# With a choice of its own in BENCH_ARGS only that is measured.
 bench: setup
 	$(BIN)/python -m bench $(BENCH_ARGS)
+	$(if $(filter-out --quick,$(BENCH_ARGS)),,$(MAKE) bench-holds BENCH_ARGS="$(if $(BENCH_ARGS),--holds 40 --one-by-one 3)")
 
 # The same beside other gateways and detectors, each in an environment of its own under build/peers (1.2 GB, once).
 bench-peers: setup

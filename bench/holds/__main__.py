@@ -14,7 +14,7 @@ from bench.case import Gateway, Site
 from bench.gateways import holding
 from bench.holds.arrivals import Arrivals, model
 from bench.holds.crowd import Crowd
-from bench.holds.reviewing import Reviewer, one_by_one, reviewer, timed
+from bench.holds.reviewing import Reviewer, arrival, one_by_one, reviewer, timed
 from bench.processes import usage
 
 from authz_api.v1 import holds_pb2 as pb
@@ -48,6 +48,8 @@ RELEASE_LIMIT_OF_REPLICAS = 0.1
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Where logs are left.")
 def main(holds: int, single: int, rate: int | None, workers: int, minutes: float, keep: Path | None) -> None:
     """Hold requests with bodies of 4 KB behind one Envoy and one service; then approve some, then the rest.
+
+    At last some go through under a grant.
 
     With --workers the review API is a process of its own, and each approval is used by another.
     Needs three file descriptors for each hold (`ulimit -n`). Exits with 1 when a request failed or one of the
@@ -128,18 +130,37 @@ async def _scene(
         ("first of a watch", person.first_of_watch),
     ):
         missed += _times(what, await timed(work, TIMES), READ_LIMIT)
-    missed += _times("approval to model", await one_by_one(person, holds[:single], arrivals), limit)
+    decided = await one_by_one(person, holds[:single], arrivals)
+    missed += _times("decide", decided.votes, READ_LIMIT)
+    missed += _times("approval to model", decided.arrivals, limit)
     cpu = usage(gateway.pids["service"]).cpu_seconds
     missed += await _release(crowd, arrivals, person, count, single)
     _say(
         "CPU of the service", _each(usage(gateway.pids["service"]).cpu_seconds - cpu, max(1, count - single))
     )
-    return missed
+    return missed + await _granted(crowd, arrivals, person, count, single)
 
 
-async def _all_pending(crowd: Crowd, person: Reviewer, count: int) -> list[pb.Hold]:
+async def _granted(crowd: Crowd, arrivals: Arrivals, person: Reviewer, count: int, times: int) -> list[str]:
+    """Requests of one caller that nobody is asked about any more, from their connection to the model."""
+    first = -(-count // CALLERS) * CALLERS
+    await crowd.send([first])
+    (hold,) = await _all_pending(crowd, person, 1, ended=count)
+    await person.grant(hold, uses=times + 1)
+    await arrival(arrivals, first)
+    took = []
+    for number in range(first + CALLERS, first + CALLERS * (times + 1), CALLERS):
+        began = time.perf_counter()
+        await crowd.send([number])
+        took.append(await arrival(arrivals, number) - began)
+    _times("under a grant, to model", sorted(took), float("inf"))
+    return []
+
+
+async def _all_pending(crowd: Crowd, person: Reviewer, count: int, *, ended: int = 0) -> list[pb.Hold]:
+    """When `count` pend, or have ended beside those `ended` before."""
     deadline, held = time.perf_counter() + 60 + count / 50, await person.pending()
-    while len(held) + crowd.ended < count and time.perf_counter() < deadline:
+    while len(held) + crowd.ended - ended < count and time.perf_counter() < deadline:
         await asyncio.sleep(0.5)
         held = await person.pending()
     return held

@@ -13,14 +13,18 @@ from typing import Any
 import grpc
 from bench.holds.arrivals import Arrivals
 from bench.holds.crowd import MARK
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from authz_api.v1 import grants_pb2
 from authz_api.v1 import holds_pb2 as pb
+from authz_api.v1.grants_pb2_grpc import GrantServiceStub
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 
 PAGE = 200
 MOST = 64 * 1024 * 1024
 ARRIVES_WITHIN = 20.0
 STARTS_WITHIN = 60.0
+GRANTED_FOR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Reviewer:
     """A reviewer with a token, on one connection to the review API."""
 
     api: Any  # grpc's stubs have no types
+    grants: Any
     token: str
 
     def _with(self) -> tuple[tuple[str, str], ...]:
@@ -66,6 +71,12 @@ class Reviewer:
         request = pb.ApproveHoldRequest(id=hold.id, digest=hold.digest)
         await self.api.ApproveHold(request, metadata=self._with())
 
+    async def grant(self, hold: pb.Hold, uses: int) -> None:
+        """One vote, which is enough, for a grant to the hold's caller."""
+        until = Timestamp(seconds=int(time.time()) + GRANTED_FOR)
+        request = grants_pb2.CreateGrantRequest(hold=hold.id, digest=hold.digest, uses=uses, until=until)
+        await self.grants.CreateGrant(request, metadata=self._with())
+
     async def approve_all(self, holds: list[pb.Hold]) -> int:
         """Votes for all, 200 at a time; how many were refused."""
         refused = 0
@@ -84,7 +95,7 @@ async def reviewer(socket: Path, token: str) -> AsyncIterator[Reviewer]:
     async with grpc.aio.insecure_channel(f"unix:{socket}", options=options) as channel:
         async with asyncio.timeout(STARTS_WITHIN):
             await channel.channel_ready()
-        yield Reviewer(HoldServiceStub(channel), token)
+        yield Reviewer(HoldServiceStub(channel), GrantServiceStub(channel), token)
 
 
 async def timed(work: Callable[[], Awaitable[object]], times: int) -> list[float]:
@@ -97,18 +108,32 @@ async def timed(work: Callable[[], Awaitable[object]], times: int) -> list[float
     return sorted(took)
 
 
-async def one_by_one(reviewer: Reviewer, holds: list[pb.Hold], arrivals: Arrivals) -> list[float]:
-    """From sending each approval to the first byte at the model, in seconds, shortest first."""
-    took = []
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """In seconds, shortest first: how long each vote took, and from it to the first byte at the model."""
+
+    votes: list[float]
+    arrivals: list[float]
+
+
+async def one_by_one(reviewer: Reviewer, holds: list[pb.Hold], arrivals: Arrivals) -> Decided:
+    """Approve each, and wait for it at the model."""
+    votes, took = [], []
     for hold in holds:
         number = number_of(await reviewer.get(hold.id))
         began = time.perf_counter()
         await reviewer.approve(hold)
-        async with asyncio.timeout(ARRIVES_WITHIN):
-            while number not in arrivals.at:
-                await asyncio.sleep(0.001)
-        took.append(arrivals.at[number] - began)
-    return sorted(took)
+        votes.append(time.perf_counter() - began)
+        took.append(await arrival(arrivals, number) - began)
+    return Decided(sorted(votes), sorted(took))
+
+
+async def arrival(arrivals: Arrivals, number: int) -> float:
+    """When the request of this number has come; waits for it."""
+    async with asyncio.timeout(ARRIVES_WITHIN):
+        while number not in arrivals.at:
+            await asyncio.sleep(0.001)
+    return arrivals.at[number]
 
 
 def number_of(hold: pb.Hold) -> int:

@@ -30,4 +30,5 @@ def test_forty_holds_are_opened_listed_released_and_none_fails() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert "40 of 40 held" in done.stdout, done.stderr
     assert "37 approved at once" in done.stdout
+    assert "under a grant, to model" in done.stdout
     assert ["failures", "none"] in [line.split(maxsplit=1) for line in done.stdout.splitlines()]
