@@ -48,6 +48,7 @@ def hold_object(hold: holds_pb2.Hold) -> Object:
         "may_vote_in": [_ref(ref) for ref in hold.may_vote_in],
         "previous": hold.previous or None,
         "released_to": hold.released_to or None,
+        "superseded_by": hold.superseded_by or None,
         "claim": _act(hold.claim) if hold.HasField("claim") else None,
         "acts": [_act(act) for act in hold.acts],
         "review": _REVIEWS.get(hold.review),

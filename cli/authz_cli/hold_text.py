@@ -152,6 +152,10 @@ def _when(hold: holds_pb2.Hold, now: datetime) -> Iterator[tuple[str, str]]:
             yield "Then", _escalation(stage, now)
     if hold.released_to:
         yield "Released", safe_line(f"to session {hold.released_to}")
+    if hold.superseded_by:
+        what = "grant" if hold.superseded_by.startswith("grant_") else "hold"
+        see = f"authz {what} show {hold.superseded_by}"
+        yield "Superseded", safe_line(f"by {what} {hold.superseded_by}; see: {see}")
     if state in ("pending", "approved"):
         yield "Waiting", f"{hold.waiting} open connection(s)" if hold.waiting else "nobody at the moment"
     yield "Digest", f"sha256 {safe_line(hold.digest)}"

@@ -107,6 +107,9 @@ def test_the_record_and_the_explanation_say_under_what_it_went_through(stack: St
     start = kinds.index("grant.used")
     assert kinds[start - 1 : start + 2] == ["request.decided", "grant.used", "request.released"]
     assert session["events"][start + 1]["data"]["grant"] == grant["id"]
+    hold = stack.cli_json("hold", "show", grant["hold"])
+    assert (hold["state"], hold["superseded_by"]) == ("superseded", grant["id"])
+    assert f"by grant {grant['id']}; see: authz grant show" in stack.cli("hold", "show", grant["hold"]).stdout
     page = stack.cli("session", "show", use["session"]).stdout
     assert f"let through under {grant['id']}, use 1 of 2" in page
     assert f"{grant['id']}: vote for, by rita" in page

@@ -75,6 +75,7 @@ def hold_message(
         waiting=waiting,
         previous=safe_text(hold.previous or ""),
         released_to=safe_text(hold.released_to or ""),
+        superseded_by=safe_text(hold.superseded_by),
         may_vote_in=[ref_message(ref) for ref in may_vote_in],
         unread=[_unread(value) for value in unread],
         answer=None if hold.answer is None else _answer(hold.answer),
