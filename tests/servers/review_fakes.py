@@ -407,7 +407,7 @@ def hold_of(draft: HoldDraft, *, at: float) -> Hold:
     values = {
         name: getattr(draft, name)
         for name in HoldDraft.__slots__
-        if name not in ("entries", "replaces", "release")
+        if name not in ("entries", "replaces", "release", "quotas")
     }
     return Hold(
         **values,
