@@ -69,19 +69,21 @@ e2e-llama: setup
 	$(BIN)/python tests/llama/setup_llama.py
 	$(BIN)/python -m pytest -m llama tests/llama $(PYTEST_ARGS)
 
-# LangChain and LlamaIndex through the gateway, in an environment of their own (280 MB, once).
+# LangChain and LlamaIndex through the gateway, in an environment of their own (280 MB, once). What they leave open
+# until the process ends is theirs.
 e2e-frameworks: setup
-	$(BIN)/python tests/frameworks/setup_frameworks.py
-	build/frameworks/env/bin/python -m pytest -m frameworks tests/frameworks $(PYTEST_ARGS)
+	$(BIN)/python -m tests.frameworks.setup_frameworks
+	build/frameworks/env/bin/python -m pytest -m frameworks -W ignore::ResourceWarning \
+	  -W ignore::pytest.PytestUnraisableExceptionWarning tests/frameworks $(PYTEST_ARGS)
 
 # The Open Inference Protocol to a real MLServer, in an environment of its own (230 MB, once).
 e2e-oip: setup
-	$(BIN)/python tests/oip/setup_oip.py
+	$(BIN)/python -m tests.oip.setup_oip
 	$(BIN)/python -m pytest -m oip tests/oip $(PYTEST_ARGS)
 
 # Presidio's own recognisers on requests, in an environment of its own (300 MB, once).
 e2e-presidio: setup
-	$(BIN)/python tests/presidio/setup_presidio.py
+	$(BIN)/python -m tests.presidio.setup_presidio
 	build/presidio/env/bin/python -m pytest -m presidio tests/presidio $(PYTEST_ARGS)
 
 # Tokens of a real OpenID provider, in its flows; needs Node.js, and installs the provider first.

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import httpx
 from tests.e2e.stack import free_port
 from tests.llama.setup_llama import MODEL, SERVER
+from tests.started_server import StartedServer
 
-START_SECONDS = 60.0
 SLOTS = 4
 """Answers that it writes at a time."""
 
@@ -29,7 +25,7 @@ class LlamaServer:
 
     folder: Path
     port: int = 0
-    _process: subprocess.Popen[bytes] | None = None
+    _server: StartedServer | None = None
 
     @property
     def url(self) -> str:
@@ -59,38 +55,11 @@ class LlamaServer:
         ]
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--parallel", str(SLOTS), "--threads", "1", "--ctx-size", "8192"]
-        env = {key: value for key, value in os.environ.items() if not key.startswith("LLAMA_")}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
-            )
-        self._wait_until_healthy(self._process)
+        log = self.folder / "llama-server.log"
+        self._server = StartedServer("llama-server", f"{self.url}/health", log)
+        self._server.start(command, without="LLAMA_")
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    @property
-    def _log(self) -> Path:
-        return self.folder / "llama-server.log"
-
-    def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not self._is_healthy():
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                raise AssertionError(f"llama-server did not start:\n{self._log.read_text(errors='replace')}")
-            time.sleep(0.05)
-
-    def _is_healthy(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
+        if self._server is not None:
+            self._server.end()
