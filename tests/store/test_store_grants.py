@@ -97,6 +97,9 @@ def test_what_another_hold_took_the_place_of_is_under_no_grant(place: Any, make:
             gone, there = found[first.id], found[second.id]
             assert (gone.superseded_by, gone.is_under_grant) == (second.id, False)
             assert (there.superseded_by, there.is_under_grant) == ("", False)
+            rita = ("https://issuer.example", "rita")
+            said = ActDraft(first.id, ActKind.COMMENT, rita, rita, "Rita", "too late")
+            assert (await store.act(said, LIMITS)).superseded_by == second.id
 
     run(scenario())
 

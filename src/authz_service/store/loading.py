@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, Select, Table, bindparam, select
 
 from authz_service.audit.columns import clean
+from authz_service.audit.draft import Kind
 from authz_service.audit.entry import decode
 from authz_service.core.acts import Act
 from authz_service.core.holds import Standing, Vote
@@ -101,9 +102,18 @@ def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldS
 
 
 def _superseded_by(reader: Reader, row: Row[Any]) -> str:
-    """What the last entry of a superseded hold says; "" where that has lost its bytes."""
-    body = reader.read(select(entries.c.body).where(entries.c.seq == row.changed)).scalar()
-    return str(decode(bytes(body)).data["by"]) if body else ""
+    """What the entry says by which a hold was superseded; "" where that has lost its bytes.
+
+    It is the last one of the hold's, unless somebody commented on it afterwards.
+    """
+    last = select(entries.c.body).where(entries.c.seq == row.changed)
+    others = select(entries.c.body).where(entries.c.session == row.session).order_by(entries.c.seq)
+    for query in (last, others):
+        for body in reader.read(query).scalars().all():
+            entry = decode(bytes(body)) if body else None
+            if entry is not None and (entry.kind, entry.data.get("hold")) == (Kind.HOLD_SUPERSEDED, row.id):
+                return str(entry.data["by"])
+    return ""
 
 
 def load_summaries(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[HoldSummary, ...]:
