@@ -24,6 +24,8 @@ PAUSE = 0.05
 HANGING = "hangs"
 CUT = "cut"
 WHOLE = "whole"
+LARGE = 150_000
+"""Bytes of a large request: more than Envoy can send again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Load:
 
 
 @contextmanager
-def load_on(stack: Stack, *, short: int = 3, streams: int = 3) -> Iterator[Load]:
+def load_on(stack: Stack, *, short: int = 3, streams: int = 3, large: int = 0) -> Iterator[Load]:
     """As many clients of each kind, each asking again as soon as it was answered, until the context ends.
 
     At the end each has got its last answer.
@@ -69,8 +71,8 @@ def load_on(stack: Stack, *, short: int = 3, streams: int = 3) -> Iterator[Load]
     stack.upstream.otherwise = paced
     load, caller = Load(), staff(stack, "loader")
     clients = [
-        threading.Thread(target=_ask_on, args=(caller, load, is_stream), daemon=True)
-        for is_stream in (*[False] * short, *[True] * streams)
+        threading.Thread(target=_ask_on, args=(caller, load, is_stream, size), daemon=True)
+        for is_stream, size in (*[(False, 0)] * short, *[(True, 0)] * streams, *[(False, LARGE)] * large)
     ]
     for client in clients:
         client.start()
@@ -93,15 +95,15 @@ def paced(request: Received) -> Answer:
     return Answer(headers=answer.headers, steps=steps)
 
 
-def _ask_on(caller: Plain, load: Load, is_stream: bool) -> None:
+def _ask_on(caller: Plain, load: Load, is_stream: bool, size: int) -> None:
     while not load.stopping.is_set():
         began = time.monotonic()
-        load.outcomes.append(_asked(caller, is_stream=is_stream, began=began))
+        load.outcomes.append(_asked(caller, is_stream=is_stream, size=size, began=began))
 
 
-def _asked(caller: Plain, *, is_stream: bool, began: float) -> Outcome:
+def _asked(caller: Plain, *, is_stream: bool, size: int, began: float) -> Outcome:
     outcome = partial(Outcome, is_stream, began=began)
-    body = json.dumps(chat("Go on", stream=is_stream)).encode()
+    body = json.dumps(chat("Go on" + " and on" * (size // 7), stream=is_stream)).encode()
     try:
         with RawClient(caller.stack.url, timeout=HANGS) as client:
             client.send(caller.head(size=len(body)) + body)

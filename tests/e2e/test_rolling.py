@@ -55,7 +55,7 @@ def test_no_request_notices_that_all_processes_are_replaced(stack: Stack) -> Non
     waiting = asking(stack, "wanda", "Wait for all of them")
     hold_of(stack, "wanda")
     before, done = processes(stack), len(stack.service_log("service.restarted"))
-    with load_on(stack) as load:
+    with load_on(stack, large=3) as load:
         stack.process.send_signal(signal.SIGUSR2)
         logged(stack, "service.restarted", done)
         load.go_on()

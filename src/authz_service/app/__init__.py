@@ -48,8 +48,6 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         base = await opened(settings, loaded, stack)
         has_gateway = settings.part.duty is not Duty.KEEP
         gateway = gateway_of(base) if has_gateway else None
-        if gateway is not None and gateway.marks is not None:
-            stack.callback(gateway.marks.close)
         service = Service(settings, loaded, base.store, gateway, base.notify)
         if gateway is not None:
             stack.push_async_callback(gateway.recorder.drain, with_counts=True)

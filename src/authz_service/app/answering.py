@@ -6,11 +6,12 @@ from dataclasses import replace
 from functools import partial
 
 from authz_service.app.base import Base
-from authz_service.app.service import mask_key_of, rules_of
+from authz_service.app.service import has_other_hosts, mask_key_of, rules_of
 from authz_service.framing.prefer import LONGEST_WAIT
 from authz_service.keys.files import load_or_create_key
 from authz_service.keys.seal import Sealer
-from authz_service.runtime.gateway import Gateway
+from authz_service.proxy.leaving import left_out_within
+from authz_service.runtime.gateway import Ending, Gateway
 from authz_service.runtime.marks import Marks
 from authz_service.runtime.pacing import Pace
 from authz_service.runtime.recorder import Recorder
@@ -35,9 +36,19 @@ def gateway_of(base: Base) -> Gateway:
         recorder=Recorder(base.store),
         usage=base.store,
         recheck=base.verifier.recheck,
-        marks=None if part.worker is None else Marks(data.sockets, part.worker, part.workers),
+        marks=_marks_of(base, "marks"),
     )
     return gateway
+
+
+def _marks_of(base: Base, name: str) -> Marks | None:
+    """Where there are several workers, what each is doing."""
+    data, part = base.settings.data, base.settings.part
+    if part.worker is None:
+        return None
+    marks = Marks(data.sockets, part.worker, part.workers, name=name)
+    base.stack.callback(marks.close)
+    return marks
 
 
 async def answer(base: Base, gateway: Gateway) -> None:
@@ -50,11 +61,18 @@ async def answer(base: Base, gateway: Gateway) -> None:
         certificates=None if certificates is None else base.verifier,
         yields_to_token=certificates is not None and certificates.yields_to_token,
         took=gateway.took.check,
+        marks=_marks_of(base, "checks"),
     )
     handlers = (check.handler(), ProcessServer(gateway).handler())
     drain = partial(gateway.drain, seconds=settings.drain)
+    has_others = settings.part.workers > 1 or has_other_hosts(base.loaded.config, settings.part)
+    left_out = left_out_within(settings.data) if has_others else 0.0
+
+    def leave() -> float:
+        return left_out if gateway.ending is Ending.OTHERS else 0.0
+
     if link is not None:
         host, port = link.listen
         link = replace(link, listen=(host, settings.part.port(port)))
     socket = settings.part.socket(settings.data)
-    await base.stack.enter_async_context(serve_gateway(socket, handlers, drain=drain, link=link))
+    await base.stack.enter_async_context(serve_gateway(socket, handlers, drain=drain, leave=leave, link=link))

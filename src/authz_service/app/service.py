@@ -22,7 +22,7 @@ from authz_service.keys.data_dir import DataDir
 from authz_service.keys.files import load_or_create_key
 from authz_service.masking.seams import Scanner
 from authz_service.notify.secrets import require_secrets
-from authz_service.runtime.gateway import Gateway, limits_of
+from authz_service.runtime.gateway import Ending, Gateway, limits_of
 from authz_service.runtime.rules import Rules, scanner_of
 from authz_service.view.caller import Caller
 
@@ -48,6 +48,12 @@ class Service:
         self._notify = notify
         self._reloading = asyncio.Lock()
         self.is_up = False
+
+    def ends(self, ending: Ending) -> None:
+        """Say who is asked next when the context ends; where others answer too it is never only the next."""
+        if self._gateway is not None:
+            has_hosts = has_other_hosts(self._loaded.config, self._settings.part)
+            self._gateway.ending = Ending.OTHERS if ending is Ending.NEXT and has_hosts else ending
 
     def serves(self) -> bool:
         """Whether it takes requests: from when it is up until it stops."""
@@ -136,6 +142,11 @@ class LiveRoles:
     def stage_reads(self, hold: HoldSummary) -> frozenset[str]:
         """What the conditions of all its stages look at."""
         return self._service.loaded.roles.stage_reads(hold)
+
+
+def has_other_hosts(config: Config, part: Part) -> bool:
+    """Whether Envoy has more processes to ask than those of this machine."""
+    return config.link is not None and len(config.link.addresses) > part.workers
 
 
 def rules_of(loaded: Loaded, mask_key: bytes = b"") -> Rules:

@@ -122,11 +122,18 @@ async def _serve(settings: ServeSettings) -> None:
     import orjson
 
     from authz_service.app import running
+    from authz_service.runtime.gateway import Ending
 
-    stop = asyncio.Event()
+    endings = {signal.SIGUSR1: Ending.NOBODY, signal.SIGUSR2: Ending.OTHERS}
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def stopped(number: signal.Signals) -> None:
+        if not stop.done():
+            stop.set_result(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        loop.add_signal_handler(number, stopped, number)
     reloads: set[asyncio.Task[None]] = set()
     async with running(settings) as (service, serving):
 
@@ -136,7 +143,10 @@ async def _serve(settings: ServeSettings) -> None:
             task.add_done_callback(reloads.discard)
 
         loop.add_signal_handler(signal.SIGHUP, reload)
-        loop.add_signal_handler(signal.SIGUSR2, _restart_is_not_for_one)
+        if settings.part.workers > 1:
+            loop.add_signal_handler(signal.SIGUSR2, stopped, signal.SIGUSR2)
+        else:
+            loop.add_signal_handler(signal.SIGUSR2, _restart_is_not_for_one)
         # What was loaded for good need not be looked through again and again: that took 13 ms of
         # everybody's time at each full collection.
         gc.collect()
@@ -145,7 +155,7 @@ async def _serve(settings: ServeSettings) -> None:
         addresses = {"review": serving.review, "metrics": serving.metrics}
         click.echo(orjson.dumps(addresses).decode())
         sys.stdout.flush()
-        await stop.wait()
+        service.ends(endings.get(await stop, Ending.NEXT))
 
 
 def _restart_is_not_for_one() -> None:

@@ -16,6 +16,7 @@ from authz_service.config.model import Config
 from authz_service.errors import AuthzError, Misconfigured
 from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
+from authz_service.proxy.leaving import left_out_within
 from authz_service.proxy.probes import accepts, accepts_unix, free_port, reachable
 from authz_service.proxy.supervise import Program, Supervisor
 
@@ -64,8 +65,16 @@ async def _serve(settings: ServeSettings, config: Config, workers: int, log_leve
     supervisor = Supervisor(programs, lambda line: log.warning("service.process_ended", note=line))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+
+    def stopped(number: signal.Signals) -> None:
+        if stop.is_set():
+            supervisor.kill_all()
+        elif number is signal.SIGUSR1:
+            supervisor.stop_signal = number
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        loop.add_signal_handler(number, stopped, number)
 
     def reload() -> None:
         for part in parts:
@@ -117,7 +126,8 @@ class _Rolling:
         try:
             self._require_possible()
             for name in self._names:
-                await self._supervisor.replace(name)
+                # By this signal it leaves Envoy to the others before it stops.
+                await self._supervisor.replace(name, signal.SIGUSR2)
                 log.info("service.process_replaced", process=name)
                 await asyncio.sleep(SETTLES)
         except AuthzError as error:
@@ -157,7 +167,8 @@ def _program(settings: ServeSettings, config: Config, part: Part, metrics: int, 
         is_ready=lambda: (
             _reviews(settings) if part.worker is None else worker_serves(config, settings.data, part)
         ),
-        stops_within=STOPS_WITHIN + (0.0 if part.worker is None else settings.drain),
+        stops_within=STOPS_WITHIN
+        + (0.0 if part.worker is None else left_out_within(settings.data) + settings.drain),
         beside=bool(part.worker),
     )
 

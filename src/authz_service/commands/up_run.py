@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from authz_service.config.model import Config
 from authz_service.errors import AuthzError, Misconfigured
 from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
+from authz_service.proxy.admin import stop_accepting, under_way
 from authz_service.proxy.binary import envoy_path
 from authz_service.proxy.certificate import write_certificates
 from authz_service.proxy.credentials import write_credentials
@@ -36,6 +37,9 @@ from authz_service.proxy.settings import LONGEST_HOLD, envoy_settings
 from authz_service.proxy.supervise import Program, Supervisor
 from authz_service.proxy.validate import validate
 from authz_service.store.crew import require_possible
+
+LAST_SECONDS = 2.0
+"""What Envoy gets to pass on what the service has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def run_until_stopped(
         when_ready(running)
 
     try:
-        asyncio.run(_supervised(supervisor, chosen, data, ready, say, workers))
+        asyncio.run(_supervised(supervisor, chosen, data, ready, say, workers, drain))
     finally:
         data.up.unlink(missing_ok=True)
 
@@ -182,11 +186,18 @@ async def _supervised(
     ready: Callable[[], None],
     say: Callable[[str], None],
     workers: int,
+    drain: float,
 ) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+
+    def stopped() -> None:
+        if stop.is_set():
+            supervisor.kill_all()
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stopped)
 
     def reload() -> None:
         for what, write in (("models' credential", write_credentials), ("certificate", write_certificates)):
@@ -209,7 +220,20 @@ async def _supervised(
         loop.add_signal_handler(signal.SIGUSR2, restart)
         ready()
 
-    await supervisor.run(stop, when_ready)
+    await supervisor.run(stop, when_ready, lambda: _farewell(supervisor, data.admin_socket, drain, say))
+
+
+async def _farewell(supervisor: Supervisor, admin: Path, drain: float, say: Callable[[str], None]) -> None:
+    """Envoy takes nothing new, the service ends what is under way, and Envoy passes the last of it on."""
+    if await asyncio.to_thread(stop_accepting, admin):
+        left = await asyncio.to_thread(under_way, admin)
+        if left:
+            say(f"{left} under way; answers get {drain:g} s to end (once more to end them now)")
+    await supervisor.stop("service", signal.SIGUSR1)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_SECONDS):
+            while await asyncio.to_thread(under_way, admin):  # noqa: ASYNC110 - Envoy tells nobody by itself
+                await asyncio.sleep(0.05)
 
 
 def _authority(host: str, port: int) -> str:

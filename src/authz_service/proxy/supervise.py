@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGKILL, SIGTERM, Signals
 
 from authz_service.errors import Misconfigured
 
@@ -43,7 +43,7 @@ class Program:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Programs in the order in which they start; they stop in the opposite one.
+    """Programs in the order in which they start; they stop in the opposite one, by `stop_signal`.
 
     `say` is told, in one line each, what an operator should know.
     """
@@ -51,11 +51,19 @@ class Supervisor:
     programs: tuple[Program, ...]
     say: Callable[[str], None]
     first_delay: float = FIRST_DELAY
+    stop_signal: Signals = SIGTERM
     _running: dict[str, Process] = field(default_factory=dict)
     _replaced: set[str] = field(default_factory=set)
 
-    async def run(self, stop: asyncio.Event, when_ready: Callable[[], None]) -> None:
+    async def run(
+        self,
+        stop: asyncio.Event,
+        when_ready: Callable[[], None],
+        farewell: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Start everything, call `when_ready`, and keep it running until `stop` is set.
+
+        Then `farewell` is waited for, before the rest is stopped.
 
         Raises `Misconfigured` when a program does not become ready the first time. Whatever happens,
         no program runs any more when this returns.
@@ -70,24 +78,40 @@ class Supervisor:
             for task in (stopping, working):
                 task.cancel()
             await asyncio.wait({stopping, working})
-            await self._stop_all()
+            try:
+                if farewell is not None and stop.is_set():
+                    await farewell()
+            finally:
+                await self._stop_all()
 
-    def signal(self, name: str, number: signal.Signals) -> None:
+    def signal(self, name: str, number: Signals) -> None:
         """Send a signal to one of the programs, if it runs."""
         process = self._running.get(name)
         if process is not None and process.returncode is None:
             with suppress(ProcessLookupError):
                 process.send_signal(number)
 
-    async def replace(self, name: str) -> None:
-        """Stop one of the programs and start it again; returns when it is ready.
+    async def stop(self, name: str, number: Signals) -> None:
+        """Stop one of the programs by this signal: for a farewell, after which nothing is started again."""
+        await self._stop(self._named(name), number)
+
+    def kill_all(self) -> None:
+        """End every program at once, for an operator who does not want to wait for a stop."""
+        for name in self._running:
+            self.signal(name, SIGKILL)
+
+    def _named(self, name: str) -> Program:
+        (program,) = (program for program in self.programs if program.name == name)
+        return program
+
+    async def replace(self, name: str, number: Signals = SIGTERM) -> None:
+        """Stop one of the programs by this signal and start it again; returns when it is ready.
 
         Raises `Misconfigured` when it does not become so; from then on it is tried again as what ended is.
         """
-        (program,) = (program for program in self.programs if program.name == name)
-        before = self._running[name]
+        program, before = self._named(name), self._running[name]
         self._replaced.add(name)
-        await self._stop(program)
+        await self._stop(program, number)
         while self._running[name] is before:  # noqa: ASYNC110 - whoever keeps it starts it, in a moment
             await asyncio.sleep(_POLL)
         await self._until_ready(program)
@@ -165,14 +189,14 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         for group in reversed(self._groups()):
-            await asyncio.gather(*(self._stop(program) for program in group))
+            await asyncio.gather(*(self._stop(program, self.stop_signal) for program in group))
 
-    async def _stop(self, program: Program) -> None:
+    async def _stop(self, program: Program, number: Signals) -> None:
         process = self._running.get(program.name)
         if process is None or process.returncode is not None:
             return
         with suppress(ProcessLookupError):
-            process.terminate()
+            process.send_signal(number)
         try:
             await asyncio.wait_for(process.wait(), program.stops_within)
         except TimeoutError:
@@ -195,7 +219,7 @@ def _place(program: Program) -> str:
 
 def ended(code: int) -> str:
     """How a process ended, in words."""
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return f"was ended by {Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def last_line(log: Path) -> str:

@@ -55,7 +55,7 @@ from authz_service.core.refusals import by_error, by_limit
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import RequestInspection
 from authz_service.runtime.answers import Answer, judge_held, start_answer
-from authz_service.runtime.gateway import Gateway
+from authz_service.runtime.gateway import Ending, Gateway
 from authz_service.runtime.judging import Route, judge
 from authz_service.runtime.mailbox import AnswerChunk, Mail, Mailbox, ServiceStops
 from authz_service.runtime.marks import Doing
@@ -171,7 +171,8 @@ class Driver:
 
     async def _handle_mail(self, mail: Mail) -> None:
         if isinstance(mail, ServiceStops):
-            if self.exchange.can_be_resumed and self._can_be_sent_again:
+            has_next = self.gateway.ending is not Ending.NOBODY
+            if has_next and self.exchange.can_be_resumed and self._can_be_sent_again:
                 raise LetGo
             await self._handle(WaitElapsed())  # the caller sends it again, which attaches to what waits
             return

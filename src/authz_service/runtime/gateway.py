@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
 
 from authz_service.config.model import Config
 from authz_service.core.durations import Durations
@@ -34,6 +36,17 @@ OPENED_AT_ONCE = 128
 """Holds of a process that the store is asked to open at a time: of a burst of thousands the others wait here,
 or the last of them would have waited longer than the store may take. At 2 ms each these are a twentieth of
 that time; with 512 some were refused on a slow machine (docs/decisions/0008)."""
+
+
+class Ending(Enum):
+    """Who is asked next, when this process ends."""
+
+    NEXT = "next"
+    """The process that is started in its place: Envoy asks again until it is there."""
+    OTHERS = "others"
+    """Other processes, which Envoy is told to ask before this one takes no more."""
+    NOBODY = "nobody"
+    """Envoy ends too: callers are told to come again."""
 
 
 async def _nothing_withdrawn(_caller: Caller) -> None:
@@ -86,6 +99,9 @@ class Gateway:
     """Requests that a limit refused, by whose it is and which."""
     buffered: int = 0
     is_stopping: bool = False
+    ending: Ending = Ending.NEXT
+    reading: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
+    """By exchange: who waits for the rest of a request's body."""
     usage_asked: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One caller at a time asks what they used: it may read many sessions, and whoever wants may ask."""
     usage_asking: set[str] = field(default_factory=set)
@@ -102,13 +118,15 @@ class Gateway:
     async def drain(self, *, seconds: float) -> None:
         """Take no new exchange, let go who waits for people, and give the others `seconds` to end.
 
-        Those that have not ended then are ended, and their callers told so.
+        Those that have not ended then are ended, and their callers told so, also who is still sending.
         """
         self.is_stopping = True
         self.waiting.stop()
         if not await self._is_idle_within(seconds):
             for end in tuple(self.running.values()):
                 end(ServiceStopped())
+            while self.reading:
+                self.reading.popitem()[1].cancel()
             await self._is_idle_within(CUT_SECONDS)
 
     async def _is_idle_within(self, seconds: float) -> bool:

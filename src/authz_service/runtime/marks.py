@@ -34,13 +34,13 @@ class Doing(Enum):
 
 
 class Marks:
-    """The marks of worker `own` of `workers`, in `folder`; `close()` when done.
+    """The marks of worker `own` of `workers`, in files of `folder`; `close()` when done.
 
-    What an earlier process of this worker left is kept as the past.
+    Other marks of the same workers have another `name`, with which the files' names begin. What an earlier process of this worker left is kept as the past.
     """
 
-    def __init__(self, folder: Path, own: int, workers: int) -> None:
-        self._paths = [folder / f"marks-{worker}" for worker in range(workers)]
+    def __init__(self, folder: Path, own: int, workers: int, *, name: str = "marks") -> None:
+        self._paths = [folder / f"{name}-{worker}" for worker in range(workers)]
         self._own = own
         self._maps: dict[int, mmap.mmap] = {}
         self._file = self._maps[own] = _mapped(self._paths[own], create=True)
@@ -49,7 +49,7 @@ class Marks:
         self._used = 0
         self._bury()
 
-    def begin(self, exchange: str) -> None:
+    def begin(self, exchange: str, doing: Doing = Doing.HAS) -> None:
         """This worker has it."""
         if self._free:
             place = self._free.pop()
@@ -61,7 +61,7 @@ class Marks:
             return
         self._places[exchange] = place
         at = _HEADER + place * _SIZE
-        self._file[at : at + _SIZE] = _token(exchange) + Doing.HAS.value
+        self._file[at : at + _SIZE] = _token(exchange) + doing.value
 
     def now(self, exchange: str, doing: Doing) -> None:
         """What it does for it from now on."""

@@ -17,6 +17,8 @@ from authz_service.keys.ids import milliseconds_of
 from authz_service.keys.seal import Sealed
 from authz_service.runtime.gateway import Gateway
 
+POISONED = "poisoned"
+
 
 @dataclass(frozen=True, slots=True)
 class Past:
@@ -32,8 +34,7 @@ async def past_of(gateway: Gateway, sealed: Sealed) -> Past:
     What was checked by this process began in it, even if the clock went back since it started.
     """
     if gateway.marks is not None and gateway.marks.is_poison(sealed.exchange):
-        message = "The gateway's workers ended while they handled this request, so it is not tried again."
-        return Past(refusal=Unavailable(message, code="poisoned"))
+        return Past(refusal=poisoned())
     if sealed.is_of_this_run or milliseconds_of(sealed.exchange) / 1000 >= gateway.started_at:
         return Past()
     past = await taken_up(gateway, sealed)
@@ -42,6 +43,12 @@ async def past_of(gateway: Gateway, sealed: Sealed) -> Past:
         # of what is not on record nothing was released.
         return Past()
     return past
+
+
+def poisoned() -> Unavailable:
+    """Why what workers died of is not tried again."""
+    message = "The gateway's workers ended while they handled this request, so it is not tried again."
+    return Unavailable(message, code=POISONED)
 
 
 async def taken_up(gateway: Gateway, sealed: Sealed) -> Past:

@@ -20,6 +20,8 @@ from authz_service.keys.ids import new_id
 from authz_service.keys.seal import Sealed, Sealer
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import error_shape
+from authz_service.runtime.marks import Doing, Marks
+from authz_service.runtime.resuming import POISONED, poisoned
 from authz_service.servers.credentials import Headers, has_credential, request_headers, token_in
 from authz_service.servers.wire import ext_authz_pb2 as wire
 from authz_service.servers.wire import methods
@@ -54,7 +56,8 @@ class ExtAuthz:
     """Answers Check. Whatever goes wrong, the answer is a denial or an error, which Envoy denies too.
 
     Without `certificates` none counts; with `yields_to_token` a token beside one says who calls. `took`
-    counts how long it took to admit.
+    counts how long it took to admit. With `marks`, where there are several workers, a request that one died
+    of is refused: Envoy asks again, of another one.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class ExtAuthz:
         certificates: CertificateVerifier | None = None,
         yields_to_token: bool = False,
         took: Durations | None = None,
+        marks: Marks | None = None,
     ) -> None:
         self._verifier = verifier
         self._sealer = sealer
@@ -75,6 +79,7 @@ class ExtAuthz:
         self._certificates = certificates
         self._yields_to_token = yields_to_token
         self._took = Durations() if took is None else took
+        self._marks = marks
 
     def handler(self) -> grpc.GenericRpcHandler[wire.CheckRequest, wire.CheckResponse]:
         """What to give to `add_generic_rpc_handlers` of a grpc.aio server."""
@@ -88,6 +93,18 @@ class ExtAuthz:
 
     async def check(self, request: wire.CheckRequest, _context: object = None) -> wire.CheckResponse:
         """OK with a seal in the dynamic metadata, or a denial in the shape of the API that was called."""
+        if self._marks is None:
+            return await self._checked(request)
+        http = request.attributes.request.http
+        if self._marks.is_poison(http.id):
+            return self._refused(request, poisoned())
+        self._marks.begin(http.id, Doing.JUDGES)
+        try:
+            return await self._checked(request)
+        finally:
+            self._marks.end(http.id)
+
+    async def _checked(self, request: wire.CheckRequest) -> wire.CheckResponse:
         http, began = request.attributes.request.http, time.perf_counter()
         try:
             admitted = await self._admit(http, _source(request), request)
@@ -99,8 +116,11 @@ class ExtAuthz:
             # Where it happened, not what it says: a message could quote the token.
             log.error("ext_authz.failed", error=type(error).__name__, at=_place(error))
             refusal = AuthzError("the request could not be checked", code="internal_error", status=503)
+        return self._refused(request, refusal)
+
+    def _refused(self, request: wire.CheckRequest, refusal: AuthzError) -> wire.CheckResponse:
         self._refusals.count(_source(request), refusal.code)
-        return _denied(http.path, refusal)
+        return _denied(request.attributes.request.http.path, refusal)
 
     async def _admit(
         self, http: wire.AttributeContext.HttpRequest, source: str, request: wire.CheckRequest
@@ -148,16 +168,14 @@ def _refuse_upgrade(method: str, headers: Headers) -> None:
 def _denied(path: str, error: AuthzError) -> wire.CheckResponse:
     said = ApiError(status=error.status, code=error.code, message=str(error))
     body = error_shape(path.partition("?")[0]).error_body(said)
-    headers = {
-        "content-type": "application/json",
-        "x-should-retry": "true" if error.status == 503 else "false",
-    }
+    may_retry = error.status == 503 and error.code != POISONED
+    headers = {"content-type": "application/json", "x-should-retry": "true" if may_retry else "false"}
     match error:
         case Unauthenticated(code="missing_token"):
             headers["www-authenticate"] = "Bearer"  # RFC 6750 3.1: no error where nothing was sent
         case Unauthenticated():
             headers["www-authenticate"] = 'Bearer error="invalid_token"'
-        case _ if error.status == 503:
+        case _ if may_retry:
             headers["retry-after"] = "1"
     denied = wire.DeniedHttpResponse(status=HttpStatus(code=error.status), body=body.decode())
     denied.headers.extend(_set(name, value) for name, value in headers.items())

@@ -16,7 +16,7 @@ import structlog
 from authz_service.core.events import BodyRead, CallerLeft, RequestFailed
 from authz_service.core.exchange import Exchange
 from authz_service.core.request import Request
-from authz_service.errors import AuthzError
+from authz_service.errors import AuthzError, Unavailable
 from authz_service.framing.headers import REQUEST_ALLOWED
 from authz_service.framing.prefer import NOTHING_PREFERRED, read_prefer
 from authz_service.inspection.spans import SpanMerger, mask
@@ -24,7 +24,7 @@ from authz_service.keys.ids import new_id
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.model_apis.registry import find_operation
 from authz_service.runtime.driver import Driver, LetGo, SentAgain
-from authz_service.runtime.gateway import Gateway, Reservation
+from authz_service.runtime.gateway import Ending, Gateway, Reservation
 from authz_service.runtime.judging import Route
 from authz_service.runtime.mailbox import Mailbox
 from authz_service.runtime.resuming import Past, past_of, taken_up
@@ -73,7 +73,7 @@ class ProcessServer:
             await context.abort(grpc.StatusCode.INTERNAL, "the request was not checked")
         if incoming.sealed.exchange in self._gateway.live:
             await context.abort(grpc.StatusCode.INTERNAL, "the seal is in use on another stream")
-        if self._gateway.is_stopping:
+        if self._gateway.is_stopping and self._gateway.ending is not Ending.NOBODY:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the service stops")  # Envoy asks again
         self._gateway.live.add(incoming.sealed.exchange)
         marks = self._gateway.marks
@@ -130,6 +130,8 @@ class ProcessServer:
     ) -> tuple[Past, BodyRead | RequestFailed | CallerLeft | None]:
         """What is known of it, and its first event; None when it has been answered."""
         try:
+            if self._gateway.is_stopping:
+                raise _stopping()
             past = await past_of(self._gateway, incoming.sealed)
         except AuthzError as error:
             await stream.refuse(error)
@@ -165,14 +167,30 @@ class ProcessServer:
     ) -> BodyRead | RequestFailed | CallerLeft:
         if past.refusal is not None:
             return RequestFailed(past.refusal)
-        limit = self._gateway.rules.config.limits.body
-        read = await read_request(incoming, stream.context, limit=limit, reservation=reservation)
+        read = await self._read(incoming, stream.context, reservation)
         if isinstance(read, BodyRead) and self._gateway.clock() - incoming.sealed.at > FRESH_SECONDS:
             try:
                 await self._gateway.recheck(incoming.sealed.caller)
             except AuthzError as error:
                 return RequestFailed(error)
         return read
+
+    async def _read(
+        self, incoming: Incoming, context: Context, reservation: Reservation
+    ) -> BodyRead | RequestFailed | CallerLeft:
+        """The request; a drain does not wait longer for who is still sending than for an answer."""
+        task, reading, exchange = asyncio.current_task(), self._gateway.reading, incoming.sealed.exchange
+        limit = self._gateway.rules.config.limits.body
+        if task is not None:
+            reading[exchange] = task
+        try:
+            return await read_request(incoming, context, limit=limit, reservation=reservation)
+        except asyncio.CancelledError:
+            if task is None or exchange in reading or task.uncancel():  # the stream is gone
+                raise
+            return RequestFailed(_stopping())
+        finally:
+            reading.pop(exchange, None)
 
     def _request(self, incoming: Incoming, route: Route | None) -> Request:
         sealed, rules = incoming.sealed, self._gateway.rules
@@ -189,6 +207,12 @@ class ProcessServer:
             headers=self._crossing.of(incoming.headers, REQUEST_ALLOWED, rules.scanner),
             prefer=read_prefer(prefer) if (prefer := incoming.headers.get("prefer")) else NOTHING_PREFERRED,
         )
+
+
+def _stopping() -> Unavailable:
+    return Unavailable(
+        "The gateway stops, and could not wait for this request; send it again.", code="stopping"
+    )
 
 
 def _masked_path(scanner: Scanner, path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,14 +38,17 @@ async def serve_gateway(
     handlers: Sequence[grpc.GenericRpcHandler[Any, Any]],
     *,
     drain: Callable[[], Awaitable[None]],
+    leave: Callable[[], float] = lambda: 0.0,
     link: Link | None = None,
 ) -> AsyncIterator[None]:
     """Serve `handlers` on `socket` within the context, with the health that Envoy asks for.
 
     With a `link` they are served there instead, to whoever shows a certificate of its authority.
 
-    At the end `drain` is waited for while everything is still served, health too: were that taken back
-    first, Envoy would refuse those that wait at once, with no other process to ask about them.
+    At the end, where others answer meanwhile, health says for as many seconds as `leave` does that this
+    process does not, while it still does: what Envoy sent here after that could not all be sent again. With
+    0 health stays: Envoy would refuse those that wait at once, with no other process to ask about them. Then
+    `drain` is waited for.
     """
     server = grpc.aio.server(options=OPTIONS)
     servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack aio
@@ -60,6 +64,10 @@ async def serve_gateway(
     try:
         yield
     finally:
+        seconds = leave()
+        if seconds:
+            await servicer.enter_graceful_shutdown()
+            await asyncio.sleep(seconds)
         await drain()
         await server.stop(STOP_SECONDS)
 
