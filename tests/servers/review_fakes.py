@@ -47,7 +47,15 @@ from authz_service.core.ports import (
     SessionQuery,
     TakenUp,
 )
-from authz_service.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable, Unreadable
+from authz_service.errors import (
+    AuthzError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    Unreadable,
+)
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_withdrawn
 from authz_service.servers.review_keys import KeyReview
@@ -216,6 +224,16 @@ class MemoryStore:
         )
         self.by_key[key] = vote
         return self.put(self._decided(replace(hold, votes=(*hold.votes, vote)), limits))
+
+    async def vote_all(self, ballots: Sequence[Ballot], limits: HoldLimits) -> list[Hold | AuthzError]:
+        self._answer()
+        return [await self._vote_or_refusal(ballot, limits) for ballot in ballots]
+
+    async def _vote_or_refusal(self, ballot: Ballot, limits: HoldLimits) -> Hold | AuthzError:
+        try:
+            return await self.vote(ballot, limits)
+        except AuthzError as refused:
+            return refused
 
     async def act(self, draft: ActDraft, limits: HoldLimits) -> Hold:
         self._answer()

@@ -13,6 +13,7 @@ from authz_service.core.business_hours import Zones
 from authz_service.core.grants import GRANT_IDS, Traits
 from authz_service.core.holds import Approval, StageRef, Timed, Verdict, Vote
 from authz_service.core.limits import Admission, Demand, LimitReached, Quota
+from authz_service.errors import AuthzError
 from authz_service.view.caller import Caller
 
 Item = TypeVar("Item")
@@ -425,6 +426,15 @@ class Store(Protocol):
         Raises `NotFound`; `Forbidden` for the requester and for who may vote in no open stage;
         `Conflict` when the hold is decided, overdue, or the digest is not the one shown, or the
         person has voted in this stage already. The conflict says who decided what.
+        """
+        ...
+
+    async def vote_all(
+        self, ballots: Sequence[Ballot], limits: HoldLimits
+    ) -> Sequence[HoldSummary | AuthzError]:
+        """Add votes on as many holds in one transaction; for each the hold, or what `vote` would raise.
+
+        A refused vote keeps no other from counting. Raises `Unavailable` where nothing was committed.
         """
         ...
 

@@ -36,7 +36,8 @@ class Doing(Enum):
 class Marks:
     """The marks of worker `own` of `workers`, in files of `folder`; `close()` when done.
 
-    Other marks of the same workers have another `name`, with which the files' names begin. What an earlier process of this worker left is kept as the past.
+    Other marks of the same workers are in files with another `name`. What an earlier process of this worker
+    left is kept as the past.
     """
 
     def __init__(self, folder: Path, own: int, workers: int, *, name: str = "marks") -> None:

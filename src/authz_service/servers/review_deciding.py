@@ -12,7 +12,7 @@ from authz_service.core.acts import ActDraft, ActKind, Revision
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldSummary, Store
 from authz_service.core.requesters import owners_of
-from authz_service.errors import Conflict, Forbidden, Unreadable
+from authz_service.errors import AuthzError, Conflict, Forbidden, Unreadable
 from authz_service.inspection.edited_answer import FoundText
 from authz_service.runtime.revising import Revised
 from authz_service.servers.review_requests import Word, read_answer_texts, read_digest, read_text, read_vote
@@ -22,6 +22,9 @@ VoteRequest = pb.ApproveHoldRequest | pb.RejectHoldRequest
 ReviseRequest = pb.EditHoldRequest | pb.RespondHoldRequest
 
 MAX_RESPONSE = 100_000
+VOTES_AT_ONCE = 32
+"""Of one call: they are committed together, and leave room for what others commit."""
+
 DECIDING = frozenset({ActKind.CLAIM, ActKind.REVIEW, ActKind.EDIT, ActKind.RESPOND})
 """What nobody does to a request of their own, nor a service account of theirs."""
 
@@ -73,6 +76,32 @@ class Deciding:
         voted = await self.store.vote(ballot, self.limits())
         self.changed()
         return voted
+
+    async def vote_on_all(
+        self,
+        standing: Standing,
+        asked: Sequence[tuple[HoldSummary | None, VoteRequest]],
+        verdict: Verdict,
+    ) -> list[HoldSummary | AuthzError]:
+        """The same of several holds, None where there is none: each as it stands then, or why not.
+
+        Where the store is away nothing more is asked of it, and the rest is told so.
+        """
+        outcomes: list[HoldSummary | AuthzError] = []
+        for start in range(0, len(asked), VOTES_AT_ONCE):
+            some = asked[start : start + VOTES_AT_ONCE]
+            ballots = [_ballot_or_refusal(standing, hold, request, verdict) for hold, request in some]
+            try:
+                outcomes += await self._cast(ballots)
+            except AuthzError as away:
+                return outcomes + [away] * (len(asked) - len(outcomes))
+        return outcomes
+
+    async def _cast(self, ballots: Sequence[Ballot | AuthzError]) -> list[HoldSummary | AuthzError]:
+        allowed = [ballot for ballot in ballots if isinstance(ballot, Ballot)]
+        cast = iter(await self.store.vote_all(allowed, self.limits()) if allowed else ())
+        self.changed()
+        return [next(cast) if isinstance(ballot, Ballot) else ballot for ballot in ballots]
 
     async def withdraw(self, standing: Standing, request: pb.WithdrawVoteRequest) -> HoldSummary:
         """The hold without their votes."""
@@ -214,6 +243,15 @@ def _asked(*parts: str | bytes) -> str:
         data = part.encode(errors="surrogatepass") if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.hexdigest()
+
+
+def _ballot_or_refusal(
+    standing: Standing, hold: HoldSummary | None, request: VoteRequest, verdict: Verdict
+) -> Ballot | AuthzError:
+    try:
+        return _ballot(standing, standing.visible(hold), read_vote(request, verdict), verdict)
+    except AuthzError as refused:
+        return refused
 
 
 def _ballot(standing: Standing, hold: HoldSummary, word: Word, verdict: Verdict) -> Ballot:

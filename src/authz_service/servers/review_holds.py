@@ -29,9 +29,6 @@ from authz_service.view.unread import Unread
 
 MAX_PAGES_FOR_ONE = 20  # of the store's, for one of ours: holds that are not for the caller leave gaps
 
-VOTES_AT_ONCE = 32
-"""Of one call: they are committed together, and leave room for what others commit."""
-
 
 @dataclass(frozen=True, slots=True)
 class HoldReview(HoldServiceServicer):
@@ -127,9 +124,8 @@ class HoldReview(HoldServiceServicer):
             standing = await self.calls.standing(context)
             verdict, votes = read_votes(request)
             holds = await self.store.summaries([vote.id for vote in votes])
-            turns = asyncio.Semaphore(VOTES_AT_ONCE)
-            voting = (self._voted(standing, holds.get(vote.id), vote, verdict, turns) for vote in votes)
-            cast = await asyncio.gather(*voting)
+            asked = [(holds.get(vote.id), vote) for vote in votes]
+            cast = await self._deciding.vote_on_all(standing, asked, verdict)
             waiting = await self.store.waiting_for([h.id for h in cast if isinstance(h, HoldSummary)])
             outcomes = [
                 _outcome(vote, hold, standing, waiting) for vote, hold in zip(votes, cast, strict=True)
@@ -200,20 +196,6 @@ class HoldReview(HoldServiceServicer):
     @property
     def _deciding(self) -> Deciding:
         return Deciding(self.store, self.limits, self.feed.nudge, self.reviser)
-
-    async def _voted(
-        self,
-        standing: Standing,
-        hold: HoldSummary | None,
-        vote: VoteRequest,
-        verdict: Verdict,
-        turns: asyncio.Semaphore,
-    ) -> HoldSummary | AuthzError:
-        try:
-            async with turns:
-                return await self._deciding.vote_on(standing, standing.visible(hold), vote, verdict)
-        except AuthzError as refused:
-            return refused
 
     async def _now(self) -> Timestamp:
         return timestamp(await self.store.now())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select, update
@@ -97,13 +98,36 @@ def kill_hold(transaction: Transaction, hold_id: str, *, session: str) -> None:
     move(transaction, row, recorded.last, {"state": HoldState.KILLED.value})
 
 
-def move(transaction: Transaction, row: Row[Any], seq: int, values: dict[str, Any]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Move:
+    """New values for the row of a hold as it was found, by the entry `seq`."""
+
+    row: Row[Any]
+    seq: int
+    values: Mapping[str, Any]
+
+    def parameters(self) -> dict[str, Any]:
+        """What the statement takes."""
+        row, new = self.row, {**self.values, "version": self.row.version + 1, "changed": self.seq}
+        if new.get("state", row.state) != HoldState.PENDING.value:
+            new["turn_at"] = None
+        return {**new, "was_id": row.id, "was_version": row.version, "was_state": row.state}
+
+
+def move(transaction: Transaction, row: Row[Any], seq: int, values: Mapping[str, Any]) -> bool:
     """Compare and set; True, since a row that changed within our transaction is a fault of ours."""
-    values |= {"version": row.version + 1, "changed": seq}
-    if values.get("state", row.state) != HoldState.PENDING.value:
-        values["turn_at"] = None
-    found = {"was_id": row.id, "was_version": row.version, "was_state": row.state}
-    if transaction.change(_MOVE, [{**values, **found}]) != 1:
-        raise RuntimeError(f"hold {row.id} changed within a transaction that no other interleaves with")
-    transaction.changed_holds.add(row.id)
+    move_all(transaction, [Move(row, seq, values)])
     return True
+
+
+def move_all(transaction: Transaction, moves: Iterable[Move]) -> None:
+    """The same for several holds, with one statement for all that change in the same columns."""
+    shapes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for one in moves:
+        parameters = one.parameters()
+        shapes.setdefault(tuple(parameters), []).append(parameters)
+        transaction.changed_holds.add(one.row.id)
+    for rows in shapes.values():
+        if transaction.change(_MOVE, rows) != len(rows):
+            names = ", ".join(row["was_id"] for row in rows)
+            raise RuntimeError(f"{names} changed within a transaction that no other interleaves with")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,14 +76,28 @@ def hold_with_id(reader: Reader, hold_id: str) -> Row[Any]:
     """The row of a hold; raises `NotFound`."""
     row = find_hold(reader, hold_id)
     if row is None:
-        raise NotFound("there is no such hold", code="hold_not_found")
+        raise no_such_hold()
     return row
+
+
+def no_such_hold() -> NotFound:
+    """What is said of a hold that there is not."""
+    return NotFound("there is no such hold", code="hold_not_found")
 
 
 def said_of(reader: Reader, hold_id: str) -> Said:
     """What is on record about one hold."""
     cast = reader.read_beside(_VOTES, {"hold": hold_id}).all()
     return Said(cast, [read_act(row) for row in reader.read_beside(_ACTS, {"hold": hold_id})])
+
+
+def said_of_all(reader: Reader, rows: Collection[Row[Any]]) -> Mapping[str, Said]:
+    """The same of several holds, by their ids, with a few queries for all of them."""
+    if len(rows) == 1:
+        return {row.id: said_of(reader, row.id) for row in rows}
+    names = [row.id for row in rows]
+    acts, cast = _by_hold(reader, hold_acts, names), _by_hold(reader, votes, names)
+    return {row.id: Said(cast.get(row.id, ()), _read_acts(row, acts.get(row.id, ()))) for row in rows}
 
 
 def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldSummary:
@@ -120,12 +134,8 @@ def load_summaries(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[HoldSummar
     """The same of many, with a few queries for all of them."""
     if len(rows) == 1:
         return (summary_of(reader, rows[0]),)
-    names = [row.id for row in rows]
-    acts, cast = _by_hold(reader, hold_acts, names), _by_hold(reader, votes, names)
-    return tuple(
-        summary_of(reader, row, Said(cast.get(row.id, ()), _read_acts(row, acts.get(row.id, ()))))
-        for row in rows
-    )
+    said = said_of_all(reader, rows)
+    return tuple(summary_of(reader, row, said[row.id]) for row in rows)
 
 
 def _read_acts(row: Row[Any], acts: Sequence[Row[Any]]) -> list[Act]:

@@ -40,7 +40,7 @@ from authz_service.core.ports import (
 )
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked
 from authz_service.core.usage import ActiveCaller, Left, Usage, UsageQuery
-from authz_service.errors import Unavailable
+from authz_service.errors import AuthzError, Unavailable
 from authz_service.keys.ids import new_id
 from authz_service.store import (
     acting,
@@ -190,8 +190,17 @@ class SqlStore:
 
     async def vote(self, ballot: Ballot, limits: HoldLimits) -> HoldSummary:
         """See `Store.vote`."""
-        vote_id = uuid.uuid4().hex
-        return await self._writer.run(lambda t: voting.vote(t, ballot, limits, vote_id=vote_id))
+        (outcome,) = await self.vote_all([ballot], limits)
+        if isinstance(outcome, AuthzError):
+            raise outcome
+        return outcome
+
+    async def vote_all(
+        self, ballots: Sequence[Ballot], limits: HoldLimits
+    ) -> Sequence[HoldSummary | AuthzError]:
+        """See `Store.vote_all`."""
+        vote_ids = [uuid.uuid4().hex for _ in ballots]
+        return await self._writer.run(lambda t: voting.vote_all(t, ballots, limits, vote_ids=vote_ids))
 
     async def act(self, draft: ActDraft, limits: HoldLimits) -> HoldSummary:
         """See `Store.act`."""

@@ -1,21 +1,23 @@
-"""Casting a vote: its row, its entry and what follows from it, as one compare-and-set."""
+"""Casting votes: their rows, their entries and what follows from them, each as one compare-and-set."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from sqlalchemy import Row, insert
 
+from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
 from authz_service.core.acts import Act, Review
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
 from authz_service.core.ports import Ballot, HoldLimits, HoldState, HoldSummary
-from authz_service.errors import Conflict, Forbidden
+from authz_service.errors import AuthzError, Conflict, Forbidden
 from authz_service.store.eligibility import refuse_requester, without_own_edits
-from authz_service.store.ending import move
+from authz_service.store.ending import Move, move_all
 from authz_service.store.hold_rows import (
     bytes_held,
     identity_text,
@@ -28,7 +30,15 @@ from authz_service.store.hold_rows import (
     state_at,
     vote_row,
 )
-from authz_service.store.loading import Said, edited_before, hold_with_id, load_acts, said_of, summary_of
+from authz_service.store.loading import (
+    Said,
+    edited_before,
+    load_acts,
+    no_such_hold,
+    rows_of,
+    said_of_all,
+    summary_of,
+)
 from authz_service.store.schema import votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
@@ -37,29 +47,87 @@ from authz_service.store.voices import names_of, names_on, owners_said
 _VOTE = insert(votes)
 
 
-def vote(transaction: Transaction, ballot: Ballot, limits: HoldLimits, *, vote_id: str) -> HoldSummary:
-    """Cast a vote and apply what follows; see `Store.vote` for what it raises."""
-    row = hold_with_id(transaction, ballot.hold)
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A ballot that may be cast: its hold, and the stages it counts in."""
+
+    ballot: Ballot
+    row: Row[Any]
+    counts_for: tuple[StageRef, ...]
+
+
+def vote_all(
+    transaction: Transaction, ballots: Sequence[Ballot], limits: HoldLimits, *, vote_ids: Sequence[str]
+) -> list[HoldSummary | AuthzError]:
+    """Cast votes on as many holds, and apply what follows; see `Store.vote_all`.
+
+    With a few statements for all of them: a page of approvals is waited for by whoever commits beside it.
+    """
+    names = {ballot.hold for ballot in ballots}
+    if len(names) < len(ballots):
+        raise ValueError("two votes on one hold are cast one after the other")
+    rows = {row.id: row for row in rows_of(transaction, names)}
+    said = said_of_all(transaction, rows.values())
+    outcomes: dict[str, HoldSummary | AuthzError] = {}
+    counted: dict[str, _Counted] = {}
+    for ballot, vote_id in zip(ballots, vote_ids, strict=True):
+        try:
+            found = _counted(transaction, rows.get(clean(ballot.hold)), said, ballot)
+        except AuthzError as refused:
+            outcomes[ballot.hold] = refused
+            continue
+        if isinstance(found, _Counted):
+            counted[vote_id] = found
+        else:
+            outcomes[ballot.hold] = found
+    cast = {hold.id: hold for hold in _cast(transaction, counted, limits)}
+    outcomes |= {one.ballot.hold: cast[one.row.id] for one in counted.values()}
+    return [outcomes[ballot.hold] for ballot in ballots]
+
+
+def _counted(
+    transaction: Transaction, row: Row[Any] | None, said: Mapping[str, Said], ballot: Ballot
+) -> _Counted | HoldSummary:
+    """Where the ballot counts; the hold as it is for one that was cast before. Raises as `Store.vote`.
+
+    Nothing is changed before it is known that the ballot counts.
+    """
+    if row is None:
+        raise no_such_hold()
     refuse_requester(row, ballot.voter, ballot.account or ballot.voter, *ballot.owners)
-    said = said_of(transaction, row.id)
-    if _is_repeated(said.rows, ballot):
-        return summary_of(transaction, row, said)
-    refuse_decided(row, said.votes, transaction.now)
+    known = said[row.id]
+    if _is_repeated(known.rows, ballot):
+        return summary_of(transaction, row, known)
+    refuse_decided(row, known.votes, transaction.now)
     if ballot.digest != row.digest:
         raise Conflict(
             "the request is not the one that you were shown; look at the hold again", code="digest_changed"
         )
-    ballot = without_own_edits(transaction, row, _edits(transaction, row, said.acts), ballot)
-    counts_for = () if ballot.is_break_glass else _counted_stages(transaction, row, said, ballot)
-    row = take_turns(transaction, row)
-    owners = owners_said(transaction, ballot.owners)
-    recorded = transaction.record(_voted(transaction, row, ballot, counts_for, owners, vote_id))
-    new = vote_row(ballot, counts_for, owners, id=vote_id, seq=recorded.last, now=transaction.now)
-    transaction.change(_VOTE, [new])
-    also = {"review": Review.DUE.value} if ballot.is_break_glass else {}
-    said = said_of(transaction, row.id)
-    _apply(transaction, row, said, recorded.last, limits, also)
-    return summary_of(transaction, hold_with_id(transaction, row.id), said)
+    ballot = without_own_edits(transaction, row, _edits(transaction, row, known.acts), ballot)
+    counts_for = () if ballot.is_break_glass else _counted_stages(transaction, row, known, ballot)
+    return _Counted(ballot, take_turns(transaction, row), counts_for)
+
+
+def _cast(transaction: Transaction, counted: Mapping[str, _Counted], limits: HoldLimits) -> list[HoldSummary]:
+    """Record the votes, by their ids, and what they make of their holds; these as they stand then."""
+    if not counted:
+        return []
+    sequences, new = {}, []
+    for vote_id, one in counted.items():
+        ballot, counts_for = one.ballot, one.counts_for
+        owners = owners_said(transaction, ballot.owners)
+        recorded = transaction.record(_voted(transaction, one.row, ballot, counts_for, owners, vote_id))
+        sequences[vote_id] = recorded.last
+        new.append(vote_row(ballot, counts_for, owners, id=vote_id, seq=recorded.last, now=transaction.now))
+    transaction.change(_VOTE, new)
+    rows = [one.row for one in counted.values()]
+    said = said_of_all(transaction, rows)
+    moves = [
+        _moved(transaction, one, said[one.row.id], sequences[vote_id], limits)
+        for vote_id, one in counted.items()
+    ]
+    move_all(transaction, moves)
+    return [summary_of(transaction, row, said[row.id]) for row in rows_of(transaction, [r.id for r in rows])]
 
 
 def _edits(transaction: Transaction, row: Row[Any], done: Sequence[Act]) -> list[Act]:
@@ -165,36 +233,29 @@ def _voted(
     return EntryDraft(kind, row.session, {**data}, payloads, requester_of(row), subjects)
 
 
-def _apply(
-    transaction: Transaction,
-    row: Row[Any],
-    said: Said,
-    seq: int,
-    limits: HoldLimits,
-    also: Mapping[str, Any],
-) -> None:
+def _moved(transaction: Transaction, counted: _Counted, said: Said, seq: int, limits: HoldLimits) -> Move:
     """What the votes, the new one included, make of the hold."""
-    now = transaction.now
+    row, now = counted.row, transaction.now
+    also = {"review": Review.DUE.value} if counted.ballot.is_break_glass else {}
     stands = said.standing(row, now)
     match stands:
         case Pending(deadline=deadline):
-            turn_at = next_turn(stands, now)
-            move(transaction, row, seq, {"deadline": micro(deadline), "turn_at": turn_at, **also})
+            return Move(row, seq, {"deadline": micro(deadline), "turn_at": next_turn(stands, now), **also})
         case Approved():
             values = {"state": HoldState.APPROVED.value, "deadline": now + micro(limits.use_within), **also}
-            _decide(transaction, row, Kind.HOLD_APPROVED, values)
+            return _decided(transaction, row, Kind.HOLD_APPROVED, values)
         case Rejected():
             deadline = now + micro(limits.rejection_answers)
             values = {"state": HoldState.REJECTED.value, "deadline": deadline, **also}
-            _decide(transaction, row, Kind.HOLD_REJECTED, values)
+            return _decided(transaction, row, Kind.HOLD_REJECTED, values)
         case Expired():
             raise RuntimeError("a hold that was pending has expired within one transaction")
         case _ as never:
             assert_never(never)
 
 
-def _decide(transaction: Transaction, row: Row[Any], kind: Kind, values: dict[str, Any]) -> None:
+def _decided(transaction: Transaction, row: Row[Any], kind: Kind, values: dict[str, Any]) -> Move:
     ends = rfc3339(values["deadline"])
     data: dict[str, Scalar] = {"hold": row.id, "digest": bytes_held(row), "deadline": ends}
     recorded = transaction.record(EntryDraft(kind, row.session, data))
-    move(transaction, row, recorded.last, values)
+    return Move(row, recorded.last, values)
