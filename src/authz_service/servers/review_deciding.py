@@ -22,8 +22,8 @@ VoteRequest = pb.ApproveHoldRequest | pb.RejectHoldRequest
 ReviseRequest = pb.EditHoldRequest | pb.RespondHoldRequest
 
 MAX_RESPONSE = 100_000
-VOTES_AT_ONCE = 32
-"""Of one call: they are committed together, and leave room for what others commit."""
+VOTES_AT_ONCE = 100
+"""Of one call: they are committed together, in some 20 ms, which whoever commits beside them may wait for."""
 
 DECIDING = frozenset({ActKind.CLAIM, ActKind.REVIEW, ActKind.EDIT, ActKind.RESPOND})
 """What nobody does to a request of their own, nor a service account of theirs."""
