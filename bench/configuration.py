@@ -50,7 +50,7 @@ holds: {{{holds}}}
 approvals:
   security:
     stages:
-      - {{reviewers: "'reviewers' in person.groups", votes: 1, within: 30m, on_timeout: reject}}
+      - {{reviewers: "'reviewers' in person.groups", votes: 1, within: 24h, on_timeout: reject}}
 store: {{url: "{store}"}}
 """
 
