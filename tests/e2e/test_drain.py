@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from tests.e2e.faults import RESTART, assert_goes_on, stop_service, until_gone
-from tests.e2e.people import approve, chat, hold_of
-from tests.e2e.plain import HELLO, contractor, data_of, kinds, on_record, staff
+from tests.e2e.people import approve, chat, hold_of, until
+from tests.e2e.plain import HELLO, contractor, data_of, kinds, live, on_record, staff
 from tests.e2e.raw_client import RawClient
 from tests.e2e.stack import Stack
 from tests.e2e.upstream_answers import SSE_TYPE, Answer, stream
@@ -56,6 +56,20 @@ def test_a_caller_whom_the_model_keeps_waiting_is_told_to_come_again(stack: Stac
     assert reply.refusal == (503, "stopping")
     assert (reply.header("x-should-retry"), reply.header("retry-after")) == ("true", "1")
     assert data_of(on_record(stack, reply.session), "exchange.ended")["outcome"] == "stopped"
+    until_gone(stopped)
+    assert_goes_on(stack)
+
+
+def test_who_is_still_sending_when_the_drain_is_over_is_told_to_come_again(stack: Stack) -> None:
+    with RawClient(stack.url, timeout=RESTART) as client:
+        client.send(staff(stack).head(size=len(HELLO)) + HELLO[:9])
+        until(lambda: live(stack) == 1, "the service reads the body")
+        stopped = stop_service(stack)
+        reply = client.reply()
+    assert reply.refusal == (503, "stopping")
+    assert reply.header("x-should-retry") == "true"
+    session = on_record(stack, reply.session)
+    assert kinds(session) == ["request.received", "request.refused", "exchange.ended"]
     until_gone(stopped)
     assert_goes_on(stack)
 

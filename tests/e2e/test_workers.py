@@ -167,6 +167,18 @@ def test_a_request_that_kills_its_worker_is_not_tried_on_the_next(stack: Stack) 
     assert kinds[:3] == ["request.received", "request.refused", "exchange.ended"]
 
 
+def test_a_request_whose_check_kills_its_worker_is_refused_by_the_next(stack: Stack) -> None:
+    before = processes(stack)
+    answer = stack.post(chat("Who am I?"), "staff", path="/v1/chat/completions?POISON")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "poisoned")
+    assert answer.headers["x-should-retry"] == "false"
+    assert said(ask(stack.sdk("ann", "staff"), "Is anybody left?")) == "Hello from upstream."
+    until_all_serve(stack)
+    changed = [part for part, pid in processes(stack).items() if pid != before[part]]
+    assert len(changed) == 1
+    assert received(stack, "Who am I?") == []
+
+
 def test_a_keeper_that_dies_comes_back_and_nobody_who_waits_notices(stack: Stack) -> None:
     waiting = asking(stack, "kit", "Keep me")
     hold = hold_of(stack, "kit")
