@@ -1,12 +1,15 @@
-"""Stores as the service has them: heads are signed, and payloads sealed under a key for each subject."""
+"""Stores as the service has them: heads are signed, payloads sealed under a key for each subject, and garbage
+is looked for as rarely."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from authz_service.commands.garbage import freeze_what_is_loaded
 from authz_service.keys.log_key import LogKey
 from authz_service.keys.master_key import master_key_from_file
 from authz_service.store.keyring import Keyring
@@ -33,9 +36,13 @@ async def store(
         signer=log_key(folder),
         keyring=keyring(folder, keys_url),
     )
+    threshold = gc.get_threshold()
+    freeze_what_is_loaded()
     try:
         yield opened
     finally:
+        gc.unfreeze()
+        gc.set_threshold(*threshold)
         await opened.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -14,16 +13,13 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
+from authz_service.commands.garbage import freeze_what_is_loaded
 from authz_service.commands.options import data_dir_option, drain_option, workers_option
 
 if TYPE_CHECKING:
     from authz_service.app import ServeSettings
 
 PEM = click.Path(dir_okay=False, exists=True, path_type=Path)
-YOUNG_OBJECTS = 20_000
-"""Objects of the youngest generation before it is looked through: Python's default of 700 is reached by a
-few requests in flight, all of it alive. The cycles that an exchange leaves are small: grpcio's look-ups of
-its methods, without any body."""
 LOG_LEVELS = ["debug", "info", "warning", "error"]
 
 
@@ -147,11 +143,7 @@ async def _serve(settings: ServeSettings) -> None:
             loop.add_signal_handler(signal.SIGUSR2, stopped, signal.SIGUSR2)
         else:
             loop.add_signal_handler(signal.SIGUSR2, _restart_is_not_for_one)
-        # What was loaded for good need not be looked through again and again: that took 13 ms of
-        # everybody's time at each full collection.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(YOUNG_OBJECTS, 10, 10)
+        freeze_what_is_loaded()
         addresses = {"review": serving.review, "metrics": serving.metrics}
         click.echo(orjson.dumps(addresses).decode())
         sys.stdout.flush()
