@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import urllib.request
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,11 +14,14 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from authz_service.runtime.gateway import Took
+from authz_service.servers.certificate_dates import CertificateMetrics, Shown
 from authz_service.servers.checkpoint_metrics import CheckpointMetrics
+from authz_service.servers.hold_metrics import HoldMetrics
 from authz_service.servers.limit_metrics import LimitMetrics
 from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_metrics
 from authz_service.servers.notify_metrics import NotifyMetrics
 from authz_service.servers.probes import Health
+from authz_service.store.hold_ages import HoldAges
 from authz_service.store.writer import Commits
 
 
@@ -47,7 +52,9 @@ def page(commits: Commits, took: Took | None = None) -> dict[str, Metric]:
     standing = SimpleNamespace(queued=1, oldest_at=0.0, delivered=2, failures=0, given_up=0)
     notifying: Any = SimpleNamespace(standings={"a": standing}, now=3.0)
     store: Any = SimpleNamespace(commits=commits, queued=5)
+    certificates = CertificateMetrics((Shown("listen.tls", Path("/nowhere")),))
     collectors = (
+        certificates,
         ExchangeMetrics(gateway),
         LimitMetrics(gateway),
         RecordMetrics(store, "1.2.3"),
@@ -55,8 +62,13 @@ def page(commits: Commits, took: Took | None = None) -> dict[str, Metric]:
         NotifyMetrics(notifying),
     )
 
+    class Aged:
+        async def hold_ages(self, bounds: Sequence[float]) -> HoldAges:
+            return HoldAges((1, 0, 2, 0, 3), 5000.0)
+
     async def read() -> str:
-        async with serve_metrics(("127.0.0.1", 0), collectors, Probes()) as url:
+        holds = HoldMetrics(Aged(), asyncio.get_running_loop())
+        async with serve_metrics(("127.0.0.1", 0), (*collectors, holds), Probes()) as url:
             answer = await asyncio.to_thread(urllib.request.urlopen, url)
             with answer:
                 return cast(str, answer.read().decode())

@@ -20,12 +20,15 @@ from authz_service.app.keeping import keep
 from authz_service.app.service import Service, rules_of
 from authz_service.app.settings import ServeSettings, Serving
 from authz_service.cel.load import load_config
+from authz_service.config.read import Loaded
 from authz_service.errors import AuthzError
 from authz_service.identity.saml.extra import require_saml
 from authz_service.keys.crew import Duty
 from authz_service.notify.secrets import require_secrets
 from authz_service.runtime.killing import follow_kills
+from authz_service.servers.certificate_dates import CertificateMetrics, Shown, certificates_of
 from authz_service.servers.checkpoint_metrics import CheckpointMetrics
+from authz_service.servers.hold_metrics import HoldMetrics
 from authz_service.servers.limit_metrics import LimitMetrics
 from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_metrics
 from authz_service.servers.notify_metrics import NotifyMetrics
@@ -70,6 +73,8 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         if base.record is not None:
             collectors.append(CheckpointMetrics(base.record.checkpoints))
             collectors.append(NotifyMetrics(base.notifying))
+            collectors.append(HoldMetrics(base.store, asyncio.get_running_loop()))
+            collectors.append(CertificateMetrics(_certificates(settings, loaded)))
             address = await keep(base, base.record, service)
         probes = ProcessProbes(base.store, service.serves, asyncio.get_running_loop())
         metrics = await stack.enter_async_context(serve_metrics(settings.metrics, collectors, probes))
@@ -77,3 +82,9 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             await answer(base, gateway)
         service.is_up = True
         yield service, Serving(review=address, metrics=metrics)
+
+
+def _certificates(settings: ServeSettings, loaded: Loaded) -> tuple[Shown, ...]:
+    """All that others see, the review API's too."""
+    review = settings.review_tls
+    return certificates_of(loaded.config) + (() if review is None else (Shown("--review-cert", review.cert),))

@@ -102,7 +102,7 @@ def list_holds(reader: Reader, query: HoldQuery) -> Page[HoldSummary]:
     if query.id_prefix:
         statement = statement.where(begins_with(reader, holds.c.id, clean(query.id_prefix)))
     if query.states:
-        statement = statement.where(or_(false(), *(_reads_as(state, reader.now) for state in query.states)))
+        statement = statement.where(or_(false(), *(reads_as(state, reader.now) for state in query.states)))
     if query.caller:
         person = identity_text(("person", query.caller))
         statement = statement.where(or_(holds.c.subject == clean(query.caller), holds.c.identity == person))
@@ -165,8 +165,8 @@ def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:
     ]
 
 
-def _reads_as(state: HoldState, now: int) -> ColumnElement[bool]:
-    """The rows that are in `state` at `now`, swept or not."""
+def reads_as(state: HoldState, now: int) -> ColumnElement[bool]:
+    """The rows of `holds` that are in `state` at `now`, swept or not."""
     overdue = holds.c.state.in_([s.value for s in OPEN]) & (holds.c.deadline <= now)
     if state is HoldState.EXPIRED:
         return or_(holds.c.state == state.value, overdue)

@@ -68,6 +68,7 @@ from authz_service.store import (
 from authz_service.store.database import READERS, Database, HighWater, read_head
 from authz_service.store.faults import is_fault, unavailable, without_values
 from authz_service.store.forgetting import Forgetting
+from authz_service.store.hold_ages import HoldAges, hold_ages
 from authz_service.store.keyring import Keyring
 from authz_service.store.news import HoldNews
 from authz_service.store.queries import Snapshot
@@ -267,6 +268,10 @@ class SqlStore:
     async def hold_states(self, holds: Collection[str]) -> Mapping[str, HoldState]:
         """See `Store.hold_states`."""
         return await self._read(lambda reader: queries.hold_states(reader, holds)) if holds else {}
+
+    async def hold_ages(self, bounds: Sequence[float]) -> HoldAges:
+        """How long pending holds have waited, by these bounds in seconds."""
+        return await self._read(lambda reader: hold_ages(reader, bounds))
 
     async def listen(self) -> None:
         """Pass on into `news` what other processes say, until cancelled; returns where none can be."""
