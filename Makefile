@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+# What the image can have beside the service itself: docker build --build-arg EXTRAS="saml s3"
+IMAGE_EXTRAS := s3 saml presidio
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
 .PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds bench-sizes soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-frameworks image-check
@@ -37,6 +39,7 @@ format: setup
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --extra dev --python-version 3.11 --no-annotate --no-header --no-emit-index-url -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --no-emit-index-url -c requirements.lock -o requirements.run.lock pyproject.toml
+	for extra in $(IMAGE_EXTRAS); do $(BIN)/uv pip compile --quiet --universal --generate-hashes --extra $$extra --python-version 3.11 --no-annotate --no-header --no-emit-index-url -c requirements.lock -c requirements.run.lock -o requirements.run.$$extra.lock pyproject.toml || exit 1; done
 
 # With a choice of its own in BENCH_ARGS only that is measured.
 bench: setup

@@ -32,11 +32,13 @@ IN_NAMESPACE = "AUTHZ_IMAGE_CHECK"
 class Build:
     """The stages that were built, each in a folder of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, arguments: dict[str, str]) -> None:
         self.folders: dict[str, Path] = {}
         self.environment: dict[str, str] = {}
         self.user = "root"
         self.entrypoint: list[str] = []
+        self.arguments = arguments
+        """As `docker build --build-arg` has them."""
 
     def build(self, stage: Stage) -> Path:
         """Run all instructions of a stage in a copy of the base."""
@@ -55,6 +57,9 @@ class Build:
                 case "WORKDIR":
                     workdir = instruction.text
                     (folder / workdir.lstrip("/")).mkdir(parents=True, exist_ok=True)
+                case "ARG":
+                    name, _, value = instruction.words[0].partition("=")
+                    self.environment[name] = self.arguments.get(name, value)
                 case "ENV":
                     for pair in instruction.words:
                         name, _, value = pair.partition("=")
@@ -82,8 +87,7 @@ class Build:
             source = self.folders[words.pop(0).removeprefix("--from=")]
         *names, to = words
         target = folder / (to if to.startswith("/") else f"{workdir}/{to}").lstrip("/")
-        for name in names:
-            found = source / name.lstrip("/")
+        for found in (path for name in names for path in sorted(source.glob(name.lstrip("/")))):
             into = target / found.name if to.endswith("/") and not found.is_dir() else target
             into.parent.mkdir(parents=True, exist_ok=True)
             if found.is_dir():
@@ -166,7 +170,7 @@ def main() -> None:
         sys.exit(subprocess.run(again, env=own, cwd=ROOT, check=False).returncode)
     run(["mount", "--make-rprivate", "/"])
     make_base()
-    build = Build()
+    build = Build({"EXTRAS": os.environ.get("AUTHZ_EXTRAS", "")})
     for stage in stages_of(ROOT / "Dockerfile"):
         folder = build.build(stage)
     run_what_compose_runs(build, folder)

@@ -8,7 +8,7 @@ import pytest
 from tests.image.instructions import stages_of
 
 DOCKERFILE = Path(__file__).parents[2] / "Dockerfile"
-KNOWN = {"RUN", "COPY", "WORKDIR", "ENV", "USER", "ENTRYPOINT", "CMD"}
+KNOWN = {"RUN", "COPY", "WORKDIR", "ARG", "ENV", "USER", "ENTRYPOINT", "CMD"}
 
 
 def test_each_instruction_is_one_that_the_check_of_the_image_runs() -> None:
