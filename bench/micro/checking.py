@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-import grpc
 import jwt
+from bench.micro.check_load import AT_ONCE, PACE, CheckLoad, quantile
 from bench.micro.figure import Figure, Room, cpu_seconds_each
+from bench.processes import program, usage
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authz_service.core.api_keys import ApiKey
@@ -22,9 +23,7 @@ from authz_service.identity.verifier import Verifier
 from authz_service.keys.api_key import ApiKeyHashes, new_api_key
 from authz_service.keys.seal import Sealer
 from authz_service.servers.ext_authz import ExtAuthz
-from authz_service.servers.gateway import serve_gateway
 from authz_service.servers.wire import ext_authz_pb2 as wire
-from authz_service.servers.wire import methods
 
 API_KEYS = 10_000
 ISSUERS = 100
@@ -32,6 +31,8 @@ KEYS_EACH = 3
 TOKENS = 2_000
 LEAST_CALLS = 200
 """Of which the p99 is told, however little time there is."""
+LONGER = 4
+"""Times the seconds of a figure for those over gRPC: a p99 is told of the worst hundredth, which are few."""
 
 _HOUR = 3600
 
@@ -42,7 +43,7 @@ class _Uncounted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Doors:
+class Doors:
     """Check with everything loaded, with next to nothing loaded, and requests that both admit."""
 
     full: ExtAuthz
@@ -54,31 +55,47 @@ class _Doors:
 
 def checking(room: Room) -> Iterator[Figure]:
     """Requests with keys and with tokens, in no order; a token's verification is remembered."""
-    doors = _doors()
-    loop, random = asyncio.new_event_loop(), Random(1)
+    loaded = doors()
+    random = Random(1)
 
     def micros(check: ExtAuthz, requests: list[wire.CheckRequest]) -> float:
         seconds = cpu_seconds_each(lambda: _run(check, random.choice(requests)), seconds=room.seconds)
         return 1e6 * seconds
 
-    few = doors.with_keys[:1]
-    yield Figure("Check with an API key, one known", micros(doors.bare, few), "CPU µs")
-    yield Figure(f"Check with an API key, {API_KEYS:,} known", micros(doors.full, doors.with_keys), "CPU µs")
-    for request in doors.with_tokens:
-        _run(doors.full, request)
+    few = loaded.with_keys[:1]
+    yield Figure("Check with an API key, one known", micros(loaded.bare, few), "CPU µs")
     yield Figure(
-        f"Check with a token, {TOKENS:,} remembered", micros(doors.full, doors.with_tokens), "CPU µs"
+        f"Check with an API key, {API_KEYS:,} known", micros(loaded.full, loaded.with_keys), "CPU µs"
     )
-    first = cpu_seconds_each(lambda: _run(doors.full, doors.unseen()), seconds=room.seconds)
+    for request in loaded.with_tokens:
+        _run(loaded.full, request)
+    yield Figure(
+        f"Check with a token, {TOKENS:,} remembered", micros(loaded.full, loaded.with_tokens), "CPU µs"
+    )
+    first = cpu_seconds_each(lambda: _run(loaded.full, loaded.unseen()), seconds=room.seconds)
     yield Figure("Check with a new token, of a hundred issuers, signing it too", 1e6 * first, "CPU µs")
-    mixed = [*doors.with_keys, *doors.with_tokens]
-    of_cpu = _p99(lambda: _run(doors.full, random.choice(mixed)), time.thread_time, room.seconds)
+    mixed = [*loaded.with_keys, *loaded.with_tokens]
+    of_cpu = _p99(lambda: _run(loaded.full, random.choice(mixed)), time.thread_time, room.seconds)
     yield Figure("p99 of Check, keys and tokens", 1e3 * of_cpu, "CPU ms")
-    try:
-        over_grpc = loop.run_until_complete(_over_grpc(room, doors.full, mixed, random))
-    finally:
-        loop.close()
-    yield Figure("p99 of Check over gRPC, one after another", 1e3 * over_grpc, "ms")
+    yield from _over_grpc(room)
+
+
+def _over_grpc(room: Room) -> Iterator[Figure]:
+    """Of a process of its own, by one that shares the machine with it."""
+    folder = room.folder / "checking"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "bench.micro.check_server", str(folder)]
+    with program(command, log=folder / "log", is_ready=(folder / "ready").exists) as server:
+        load = CheckLoad(folder, LONGER * room.seconds)
+        load.warm(TOKENS)
+        for name, way in ((f"{PACE} a second", load.paced), (f"{AT_ONCE} at once", load.saturating)):
+            before, began = usage(server.pid).cpu_seconds, time.perf_counter()
+            taken = way()
+            cpu, seconds = usage(server.pid).cpu_seconds - before, time.perf_counter() - began
+            yield Figure(f"Check over gRPC, {name}: p50", 1e3 * quantile(taken, 0.5), "ms")
+            yield Figure(f"Check over gRPC, {name}: p99", 1e3 * quantile(taken, 0.99), "ms")
+            yield Figure(f"Check over gRPC, {name}: the service", 1e6 * cpu / len(taken), "CPU µs")
+        yield Figure(f"Check over gRPC, {AT_ONCE} at once", len(taken) / seconds, "/s")
 
 
 def _run(check: ExtAuthz, request: wire.CheckRequest) -> None:
@@ -101,32 +118,8 @@ def _p99(work: Callable[[], None], clock: Callable[[], float], seconds: float) -
     return sorted(taken)[len(taken) * 99 // 100]
 
 
-async def _over_grpc(room: Room, check: ExtAuthz, requests: list[wire.CheckRequest], random: Random) -> float:
-    socket, taken = room.folder / "check.sock", list[float]()
-
-    async def drained() -> None:
-        return None
-
-    async with (
-        serve_gateway(socket, [check.handler()], drain=drained),
-        grpc.aio.insecure_channel(f"unix:{socket}") as channel,
-    ):
-        call = channel.unary_unary(
-            methods.CHECK,
-            request_serializer=wire.CheckRequest.SerializeToString,
-            response_deserializer=wire.CheckResponse.FromString,
-        )
-        end = time.monotonic() + room.seconds
-        while len(taken) < LEAST_CALLS or time.monotonic() < end:
-            request = random.choice(requests)
-            began = time.perf_counter()
-            answer = await call(request)
-            taken.append(time.perf_counter() - began)
-            assert answer.HasField("ok_response")
-    return sorted(taken)[len(taken) * 99 // 100]
-
-
-def _doors() -> _Doors:
+def doors() -> Doors:
+    """10,000 keys, 100 issuers with three keys each, and 2,000 tokens."""
     hashes, sealer = ApiKeyHashes(bytes(32)), Sealer(bytes(32))
     secrets = [new_api_key() for _ in range(API_KEYS)]
     many, one = ApiKeys(hashes), ApiKeys(hashes)
@@ -143,7 +136,7 @@ def _doors() -> _Doors:
         return _request(_signed(signers[issuer][key], issuer, key, number))
 
     numbers = iter(range(TOKENS, 1 << 40))
-    return _Doors(
+    return Doors(
         ExtAuthz(verifier=full, sealer=sealer, refusals=_Uncounted()),
         ExtAuthz(verifier=bare, sealer=sealer, refusals=_Uncounted()),
         [_request(secret) for secret in secrets],
