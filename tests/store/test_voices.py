@@ -145,17 +145,18 @@ def test_no_service_account_decides_on_what_another_of_its_owner_sent(
     run(scenario())
 
 
-def test_together_they_have_one_vote_for_a_grant(place: Any, make: Any, run: Any) -> None:
+@pytest.mark.parametrize("is_bot_first", [True, False])
+def test_together_they_have_one_vote_for_a_grant(is_bot_first: bool, place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         async with place.store(signer=KEY) as store:
             hold = await opened(store, make, approvals=(TWO,), traits=make.traits)
             terms = make.terms(approvals=(TWO,))
             bot = replace(make.maker("bot", approvals=(TWO,)), owners=owned_by("rob"))
-            grant = await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=bot)
+            rob = make.maker("rob", approvals=(TWO,))
+            first, second = (bot, rob) if is_bot_first else (rob, bot)
+            grant = await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=first)
             with pytest.raises(Conflict, match="one person"):
-                await store.approve_grant(
-                    grant.id, digest=grant.digest, by=make.maker("rob", approvals=(TWO,))
-                )
+                await store.approve_grant(grant.id, digest=grant.digest, by=second)
         verified(place)
 
     run(scenario())
