@@ -301,7 +301,7 @@ def test_more_texts_under_way_than_the_limit_end_the_answer(
     kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("authz_service.inspection.frames.MOST_CHANNELS", 5)
-    stream = kit.sse([kit.chunk(kit.delta(**{f"unknown{i}": "x"})) for i in range(6)])
+    stream = kit.sse([kit.chunk(kit.delta(**{f"unknown{i}": "x" for i in range(6)}))])
     with pytest.raises(Unreadable) as refused:
         kit.run(pipe(kit), [stream])
     assert refused.value.code == "buffer_overflow"

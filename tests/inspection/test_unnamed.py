@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from authz_service.inspection.answer import answer_pipe
+from authz_service.inspection.results import AnswerPipe
 from authz_service.masking.detectors import build_scanner
 from authz_service.model_apis.registry import find_operation
 from authz_service.view.request import RequestView
@@ -48,6 +49,26 @@ def lines(*said: Any) -> list[Any]:
     return [*messages, {"message": {"content": ""}, "done": True}]
 
 
+def pieces(*said: Any) -> list[Any]:
+    return [*({"content": "", "own": text, "stop": False} for text in said), {"content": "", "stop": True}]
+
+
+def tokens(*said: Any) -> list[Any]:
+    return [{"token": {"id": 5, "text": "", "special": False}, "own": {"text": text}} for text in said]
+
+
+def in_tokens(*said: Any) -> list[Any]:
+    return [{"token": {"id": 5, "text": "", "special": False, "own": text}} for text in said]
+
+
+def generated(*said: Any) -> list[Any]:
+    return [{"model_name": "m", "text_output": "", "reasoning_output": text} for text in said]
+
+
+def generated_lines(*said: Any) -> list[Any]:
+    return [*({"response": "", "own": text} for text in said), {"response": "", "done": True}]
+
+
 DIALECTS = pytest.mark.parametrize(
     ("path", "frames"),
     [
@@ -57,16 +78,51 @@ DIALECTS = pytest.mark.parametrize(
         ("/v1/messages", deltas),
         ("/v1/messages", citations),
         ("/api/chat", lines),
+        ("/api/generate", generated_lines),
+        ("/completion", pieces),
+        ("/generate_stream", tokens),
+        ("/generate_stream", in_tokens),
+        ("/v2/models/m/generate_stream", generated),
+    ],
+)
+
+
+SAID_ONCE = pytest.mark.parametrize(
+    ("path", "frames", "later"),
+    [
+        ("/v1/chat/completions", chat("4111"), {"choices": [{"index": 0, "delta": {"content": "so "}}]}),
+        ("/v1/completions", completions("4111"), {"choices": [{"index": 0, "text": "so "}]}),
+        (
+            "/v1/messages",
+            citations("4111")[:-2],
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "so "}},
+        ),
+        ("/api/chat", lines("4111")[:-1], {"message": {"role": "assistant", "content": "so "}}),
+        ("/completion", pieces("4111")[:-1], {"content": "so ", "stop": False}),
+        ("/generate_stream", tokens("4111"), {"token": {"id": 5, "text": "so ", "special": False}}),
+        ("/v2/models/m/generate_stream", generated("4111"), {"text_output": "so "}),
     ],
 )
 
 
 def answered(path: str, frames: list[Any]) -> tuple[str, dict[str, int]]:
+    pipe = pipe_of(path)
+    steps = [pipe.feed(stream(path, frames)), pipe.finish()]
+    found_in = {key: n for step in steps for key, n in step.found.items()}
+    return b"".join(step.release for step in steps).decode(), found_in
+
+
+def stream(path: str, frames: list[Any]) -> bytes:
+    frame = "{}\n" if path.startswith("/api/") else "data: {}\n\n"
+    return "".join(frame.format(json.dumps(document)) for document in frames).encode()
+
+
+def pipe_of(path: str) -> AnswerPipe:
     found = find_operation("POST", path)
     assert found is not None
     api, operation = found
     is_lines = path.startswith("/api/")
-    pipe = answer_pipe(
+    return answer_pipe(
         api=api,
         request=RequestView(api.name, operation.name, "m", True, ()),
         content_type="application/x-ndjson" if is_lines else "text/event-stream",
@@ -75,11 +131,6 @@ def answered(path: str, frames: list[Any]) -> tuple[str, dict[str, int]]:
         max_body=1 << 20,
         max_depth=64,
     )
-    frame = "{}\n" if is_lines else "data: {}\n\n"
-    data = "".join(frame.format(json.dumps(document)) for document in frames).encode()
-    steps = [pipe.feed(data), pipe.finish()]
-    found_in = {key: n for step in steps for key, n in step.found.items()}
-    return b"".join(step.release for step in steps).decode(), found_in
 
 
 @DIALECTS
@@ -103,3 +154,14 @@ def test_what_has_no_value_keeps_its_bytes(path: str, frames: Any) -> None:
     released, found = answered(path, said)
     assert (found, released.count("{")) == ({}, json.dumps(said).count("{"))
     assert "4111 1111" in released
+
+
+@SAID_ONCE
+def test_what_the_next_frame_does_not_go_on_with_holds_nothing_back(
+    path: str, frames: list[Any], later: Any
+) -> None:
+    pipe = pipe_of(path)
+    pipe.feed(stream(path, frames))
+    released = pipe.feed(stream(path, [later, later])).release.decode()
+    assert "4111" in released
+    assert "so " in released

@@ -39,6 +39,25 @@ def require_each_once(indexes: Sequence[int], words: Words, path: Path) -> None:
 
 
 @dataclass(slots=True)
+class Unnamed:
+    """Texts that no dialect names and that are under way, by what they stand in (a choice, a block).
+
+    Such a text goes on as long as each frame about the same thing says more of it. A frame without it ends
+    it: what nobody knows to be a text must not hold back what follows until the answer ends.
+    """
+
+    _under_way: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def over(self, of: str, said: Collection[str]) -> list[str]:
+        """The channels that a frame about `of`, which says more on those of `said`, has ended."""
+        before = self._under_way.get(of)
+        if not (before or said):
+            return []
+        now = self._under_way[of] = frozenset(said)
+        return sorted(before - now) if before else []
+
+
+@dataclass(slots=True)
 class FrameTexts:
     """The texts of frame `number`, in document order.
 
@@ -52,6 +71,7 @@ class FrameTexts:
     fields: list[AnswerField] = field(default_factory=list)
     cleared: list[Path] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    unnamed: set[str] = field(default_factory=set)
     closes: bool = False
     usage: Usage | None = None
 
@@ -80,26 +100,32 @@ class FrameTexts:
             self.fields.append(AnswerField(channel, path, text, kind, is_key=is_key, is_whole=True))
             self.ended.append(channel)
 
-    def say_on(self, channel: str, path: Path, value: object, kind: TextKind = TextKind.PLAIN) -> list[str]:
+    def say_on(self, channel: str, path: Path, value: object, kind: TextKind = TextKind.PLAIN) -> None:
         """A value that nobody named, beside a text that goes on: its strings may go on too.
 
-        Each does on a channel below `channel`, by its keys. Returns those channels.
+        Each does on a channel below `channel`, by its keys, until `end_unnamed` ends it.
         """
         key = str(path[-1])
-        if isinstance(value, dict) and key not in self.unread:
-            if key not in self.words.keys:
-                self.say_whole(path, key, is_key=True)
-            below = f"{channel}/{key}"
-            return [c for name, item in value.items() for c in self.say_on(below, (*path, name), item, kind)]
-        if not isinstance(value, str) or key in self.unread or self.words.selects(key, value):
+        goes_on = isinstance(value, dict) or (isinstance(value, str) and not self.words.selects(key, value))
+        if key in self.unread or not goes_on:
             self.aside(value, path, kind)
-            return []
+            return
         if key not in self.words.keys:
             self.say_whole(path, key, is_key=True)
-        # Nobody knows whether the next frame goes on with it or says another, so it is a part: it is looked
-        # at for itself, and joined.
-        self.say(f"{channel}/{key}", path, value, kind, part=f"{channel}/{key}/{self.number}")
-        return [f"{channel}/{key}"]
+        below = f"{channel}/{key}"
+        if isinstance(value, dict):
+            for name, item in value.items():
+                self.say_on(below, (*path, name), item, kind)
+        elif value:
+            # Nobody knows whether the next frame goes on with it or says another, so it is a part: it is
+            # looked at for itself, and joined.
+            self.unnamed.add(below)
+            self.say(below, path, value, kind, part=f"{below}/{self.number}")
+
+    def end_unnamed(self, unnamed: Unnamed, of: str) -> None:
+        """All is said that this frame says of `of`: end the texts that nobody named and that it left out."""
+        self.ended.extend(unnamed.over(of, self.unnamed))
+        self.unnamed.clear()
 
     def end(self, channel: str) -> None:
         """Nothing more is said on a channel."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, unreadable
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, Unnamed, unreadable
 from authz_service.model_apis.anthropic_words import MESSAGES_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import Path, TextKind
@@ -40,6 +40,7 @@ class MessagesAnswerReader:
         self._open: dict[int, set[str]] = {}
         """The channels of each block that has begun and was not stopped."""
         self._seen: set[int] = set()
+        self._unnamed = Unnamed()
         self._text = ""
         """The channel of the blocks of text that follow each other, if the last block is one."""
         self._is_whole: bool | None = None
@@ -131,7 +132,8 @@ class MessagesAnswerReader:
             elif key == "type":
                 texts.aside(value, ("delta", key))
             else:
-                self._open[index].update(texts.say_on(f"blocks/{index}/~", ("delta", key), value))
+                texts.say_on(f"blocks/{index}/~", ("delta", key), value)
+        texts.end_unnamed(self._unnamed, f"blocks/{index}")
         _beside(event, "delta", texts)
 
     def _say(
@@ -146,11 +148,13 @@ class MessagesAnswerReader:
         texts.say(channel, path, value, kind, part=f"blocks/{index}/text" if key == "text" else "")
 
     def _block_stop(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
-        channels = self._open.pop(_index(event), None)
+        index = _index(event)
+        channels = self._open.pop(index, None)
         if channels is None:
             unreadable(MESSAGES_WORDS, ("index",), "a block that is under way was expected")
         for channel in sorted(channels - {self._text}):
             texts.end(channel)
+        texts.end_unnamed(self._unnamed, f"blocks/{index}")
         _beside(event, "", texts)
 
     def _end(self, event: Mapping[str, Any], texts: FrameTexts) -> None:

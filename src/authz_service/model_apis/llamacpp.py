@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, require_each_once, unreadable
+from authz_service.model_apis.answer_frame import (
+    LARGEST_INDEX,
+    FrameTexts,
+    Unnamed,
+    require_each_once,
+    unreadable,
+)
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.llamacpp_words import NATIVE_WORDS
 from authz_service.model_apis.logprobs import beside, is_small
@@ -98,6 +104,7 @@ class _AnswerReader:
 
     def __init__(self) -> None:
         self._frames = 0
+        self._unnamed = Unnamed()
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -125,8 +132,13 @@ class _AnswerReader:
         for key, value in item.items():
             if key == "content":
                 texts.say(f"content/{index}", (*path, key), value, echoes=echoes)
-            elif key not in read:
+            elif key in read:
+                continue
+            elif key in NATIVE_WORDS.keys:
                 texts.aside(value, (*path, key))
+            else:
+                texts.say_on(f"content/{index}/~", (*path, key), value)
+        texts.end_unnamed(self._unnamed, f"content/{index}")
         probabilities = (*path, "completion_probabilities")
         beside(item.get("completion_probabilities"), probabilities, [(*path, "content")], texts)
         if item.get("stop") is True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz_service.model_apis.answer_frame import FrameTexts, is_number, is_numbers, unreadable
+from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, is_number, is_numbers, unreadable
 from authz_service.model_apis.logprobs import beside
 from authz_service.model_apis.ollama_words import OLLAMA_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
@@ -33,7 +33,7 @@ class OllamaAnswerReader:
     def __init__(self, *, is_chat: bool) -> None:
         self._frames = 0
         self._depth = 2 if is_chat else 1
-        self._others: set[str] = set()
+        self._unnamed = Unnamed()
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -48,6 +48,7 @@ class OllamaAnswerReader:
                     self._member(name, item, (key, name), texts)
             elif key != "logprobs":
                 self._member(key, value, (key,), texts)
+        texts.end_unnamed(self._unnamed, "")
         beside(document.get("logprobs"), ("logprobs",), _SAID, texts)
         self._end(document, texts)
         return texts.frame()
@@ -57,10 +58,11 @@ class OllamaAnswerReader:
             texts.say(key if len(path) == self._depth else f"~/{key}", path, value)
         elif key == "tool_calls":
             texts.aside(value, path, TextKind.ARGUMENT)
-        elif len(path) > 1:
-            self._others.update(texts.say_on("~/message", path, value))
-        elif not (key in _DURATIONS and is_number(value)):
-            texts.aside(value, path)
+        elif len(path) == 1 and key in OLLAMA_WORDS.keys:
+            if not (key in _DURATIONS and is_number(value)):
+                texts.aside(value, path)
+        else:
+            texts.say_on("~/message" if len(path) > 1 else "~/root", path, value)
 
     def _end(self, document: Mapping[str, Any], texts: FrameTexts) -> None:
         if document.get("done") is not True and "error" not in document:
@@ -69,8 +71,6 @@ class OllamaAnswerReader:
         for key in sorted(_GOES_ON):
             texts.end(key)
             texts.end(f"~/{key}")
-        for channel in sorted(self._others):
-            texts.end(channel)
         prompt, said = document.get("prompt_eval_count", 0), document.get("eval_count")
         if isinstance(prompt, int) and isinstance(said, int):
             texts.usage = Usage(prompt_tokens=prompt, completion_tokens=said)

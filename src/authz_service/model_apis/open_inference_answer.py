@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from authz_service.model_apis.answer_frame import TELLING, FrameTexts, is_number, unreadable
+from authz_service.model_apis.answer_frame import TELLING, FrameTexts, Unnamed, is_number, unreadable
 from authz_service.model_apis.open_inference_words import FLOATS, INFERENCE_WORDS
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path
@@ -84,6 +84,7 @@ class GenerateAnswerReader:
 
     def __init__(self) -> None:
         self._frames = 0
+        self._unnamed = Unnamed()
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -94,6 +95,7 @@ class GenerateAnswerReader:
         texts.closes = "error" in document
         for key, value in document.items():
             self._member(key, value, document, texts)
+        texts.end_unnamed(self._unnamed, "")
         return texts.frame()
 
     def _member(self, key: str, value: object, document: Mapping[str, Any], texts: FrameTexts) -> None:
@@ -103,5 +105,7 @@ class GenerateAnswerReader:
             _tensors(value, (key,), texts)
         elif key == "triton_final_response":
             texts.closes = texts.closes or value is True
-        else:
+        elif key in INFERENCE_WORDS.keys:
             texts.aside(value, (key,))
+        else:
+            texts.say_on("~", (key,), value)

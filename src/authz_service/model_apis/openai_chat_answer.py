@@ -7,6 +7,7 @@ from typing import Any, NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
 from authz_service.masking.grammar import said_by
+from authz_service.model_apis.answer_frame import Unnamed
 from authz_service.model_apis.logprobs import beside_message
 from authz_service.model_apis.openai_words import KEYS, SELECTING, selects, spoken
 from authz_service.view.answer import AnswerField, AnswerFrame, Usage
@@ -78,6 +79,7 @@ class _Choice:
     calls: dict[int, _Call] = field(default_factory=dict)
     call: _Call | None = None
     part: int = 0
+    unnamed: Unnamed = field(default_factory=Unnamed)
 
     def turn(self, prose: set[str]) -> list[str]:
         """The model is heard on these keys (none: it calls a tool); the channels that it turned away from."""
@@ -105,6 +107,7 @@ class _Frame:
     fields: list[AnswerField] = field(default_factory=list)
     cleared: list[Path] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
     paused: list[str] = field(default_factory=list)
     closes: bool = False
     usage: Usage | None = None
@@ -219,6 +222,8 @@ class ChatAnswerReader:
                 continue
             elif key != "index" and not (item is None and key in KEYS):
                 self._unknown(item, (*path, key), key, f"{choice.channel}/~/{_escaped(key)}", frame)
+        frame.ended.extend(choice.unnamed.over("", frame.unnamed))
+        frame.unnamed.clear()
         if value.get("logprobs"):
             beside_message(value["logprobs"], (*path, "logprobs"), (*path, source), frame)
             frame.steady = 0  # they are compared with the text, so that each frame must be read
@@ -358,6 +363,7 @@ class ChatAnswerReader:
             frame.cleared.append(path)
         elif isinstance(value, str):
             self._parts += 1
+            frame.unnamed.append(channel)
             frame.say_part(channel, path, value, f"{channel}/~{self._parts}", kind)
         elif isinstance(value, dict):
             for name, item in value.items():

@@ -10,6 +10,7 @@ from authz_service.model_apis.answer_frame import (
     LARGEST_INDEX,
     YEAR_5000,
     FrameTexts,
+    Unnamed,
     openai_usage,
     require_each_once,
     unreadable,
@@ -111,6 +112,7 @@ class _AnswerReader:
 
     def __init__(self) -> None:
         self._frames = 0
+        self._unnamed = Unnamed()
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -144,5 +146,6 @@ class _AnswerReader:
                 texts.aside(value, (*path, key))
             elif key not in ("index", "logprobs"):
                 texts.say_on(f"choices/{index}/~", (*path, key), value)
+        texts.end_unnamed(self._unnamed, f"choices/{index}")
         beside(choice.get("logprobs"), (*path, "logprobs"), [(*path, "text")], texts)
         return index

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
-from authz_service.model_apis.answer_frame import FrameTexts, unreadable
+from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, unreadable
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.logprobs import is_small
 from authz_service.model_apis.openai_refused import KINDS, REFUSED
@@ -124,6 +124,7 @@ class _AnswerReader:
     def __init__(self) -> None:
         self._frames = 0
         self._is_streamed = False
+        self._unnamed = Unnamed()
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of the next frame."""
@@ -138,8 +139,11 @@ class _AnswerReader:
             elif key == "generated_text" and isinstance(value, str) and value:
                 copy = int(self._is_streamed)
                 texts.fields.append(AnswerField("text", (key,), value, is_whole=True, copy=copy))
-            else:
+            elif key in _WORDS.keys:
                 texts.aside(value, (key,))
+            else:
+                texts.say_on("~", (key,), value)
+        texts.end_unnamed(self._unnamed, "")
         whole, details = document.get("generated_text"), document.get("details")
         texts.closes = whole is not None or "error" in document
         if texts.closes:
@@ -163,5 +167,5 @@ class _AnswerReader:
                     echoes = (Echo(0, len(value), None, beside),)
                     texts.fields.append(AnswerField("text", (*path, key), value, echoes=echoes))
             elif key not in _SHADOWS:
-                texts.aside(value, (*path, key))
+                texts.say_on("~/token", (*path, key), value)
         texts.cleared.extend((*path, key) for key in sorted(hinting))
