@@ -83,6 +83,10 @@ class RawClient:
     ) -> None:
         self.close()
 
+    def fileno(self) -> int:
+        """The connection's, for `select`."""
+        return self._socket.fileno()
+
     def send(self, data: bytes) -> None:
         """Send bytes."""
         self._socket.sendall(data)
