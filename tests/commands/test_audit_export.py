@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +153,43 @@ def test_a_changed_entry_is_named_and_so_are_all_others(out: Path) -> None:
         assert path.read_bytes().count(old) == 1
         path.write_bytes(path.read_bytes().replace(old, old.replace(b"number", b"Number")))
     assert wrong(out) == ["entry 7", "entry 500"]
+
+
+@pytest.mark.parametrize(
+    "damaged", ["", "tile/entries/001", "tile/entries/000", "payloads/001", "tile/0/001", "checkpoint"]
+)
+def test_several_processes_find_the_same_in_the_same_order(
+    made: tuple[Path, LogKey], out: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    if damaged:
+        path = out / damaged
+        content = path.read_bytes()
+        path.write_bytes(flipped(flipped(content, len(content) // 2), len(content) // 5))
+    monkeypatch.setattr(verify_export, "FEW_TILES", 0)
+    monkeypatch.setattr(verify_export, "TILES_AT_ONCE", 1)
+    alone = verify_export.verify(out, [str(made[1].vkey)])
+    assert verify_export.verify(out, [str(made[1].vkey)], jobs=2) == alone
+    assert bool(alone.count) == bool(damaged)
+
+
+def test_a_process_that_is_killed_leaves_nothing_verified(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify_export, "FEW_TILES", 0)
+    monkeypatch.setattr(verify_export, "_open", killed)
+    with pytest.raises(verify_export.CannotVerify, match="try --jobs 1"):
+        verify_export.verify(out, jobs=2)
+
+
+def killed(_folder: Path, _manifest: object) -> None:
+    """What a process is that the system has ended, as for lack of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_the_number_of_processes_can_be_chosen(made: tuple[Path, LogKey], out: Path, jobs: str) -> None:
+    assert alone(out, "--jobs", jobs).returncode == 0
+    assert run(made[0], "verify", str(out), "--jobs", jobs).exit_code == 0
+    assert run(made[0], "verify", "--jobs", jobs).exit_code == 0
+    assert run(made[0], "verify", "--jobs", "0").exit_code == 2
 
 
 def test_a_changed_payload_is_named_with_its_entry(out: Path) -> None:

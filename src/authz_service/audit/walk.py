@@ -7,7 +7,7 @@ checkpoints that were kept; a checkpoint with a frontier also lets the pass go o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -18,8 +18,6 @@ from authz_service.audit.entry import FORMAT
 from authz_service.audit.merkle import EMPTY_ROOT, Frontier
 from authz_service.audit.retention import STANDING
 from authz_service.audit.tiles import WIDTH, perfect_root
-
-_TEXT_OR_NONE = (str, type(None))  # a union would be made anew for each entry
 
 Stored = tuple[int, str | None, bytes, bytes]
 """A row of entries: number, session, bytes, leaf hash."""
@@ -216,12 +214,24 @@ class Walk:
         self.wrong.append(Wrong(record, what))
 
 
+def readable(rows: Iterable[tuple[int, bytes]]) -> Iterator[Seen]:
+    """The entries among numbers and bytes that `Walk.page` could read too; it says what the others are."""
+    for sequence, body in rows:
+        try:
+            document = orjson.loads(body)
+        except ValueError:
+            continue
+        if is_entry(document) and document.get("v") == FORMAT:
+            yield Seen(sequence, document)
+
+
 def is_entry(document: Any) -> bool:
     """Whether a JSON document has the members that every entry has, each of its type."""
-    if not isinstance(document, dict) or not isinstance(document.get("at"), str):
+    if type(document) is not dict or type(document.get("at")) is not str:
         return False
-    has_kind = isinstance(document.get("kind"), str) and isinstance(document.get("session"), _TEXT_OR_NONE)
-    return has_kind and isinstance(document.get("data"), dict) and isinstance(document.get("payloads"), dict)
+    session = document.get("session")
+    has_kind = type(document.get("kind")) is str and (session is None or type(session) is str)
+    return has_kind and type(document.get("data")) is dict and type(document.get("payloads")) is dict
 
 
 def _copy(tree: Frontier) -> Frontier:

@@ -161,6 +161,12 @@ def prove(sequence: int, data_dir: Path, config: Path | None) -> None:
     "--checkpoint", "files", multiple=True, type=FILE, metavar="FILE", help="A checkpoint kept elsewhere."
 )
 @click.option("--no-payloads", is_flag=True, help="Live only: read no payloads, which takes less time.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many processes share the work; by default as many as there are processors, at most 8.",
+)
 @data_dir_option(DATA_DIR)
 @config_option
 @json_option
@@ -172,6 +178,7 @@ def verify(
     keys: Sequence[str],
     files: Sequence[Path],
     no_payloads: bool,
+    jobs: int | None,
     data_dir: Path,
     config: Path | None,
     as_json: bool,
@@ -181,12 +188,13 @@ def verify(
     Everything is computed anew from the bytes of the entries: the tree, the signature, the payloads'
     digests, and in a live store every column that lists and searches use. Checkpoints that were kept are
     compared, those of the data directory by themselves.
+    A large record is verified by several processes.
     """
     if folder is not None and live:
         raise click.UsageError("name DIR or --live, not both")
     if folder is not None:
-        ctx.exit(_verify_export(folder, keys, files, as_json=as_json))
-    report = _verify_live(config, data_dir, keys, files, with_payloads=not no_payloads)
+        ctx.exit(_verify_export(folder, keys, files, jobs, as_json=as_json))
+    report = _verify_live(config, data_dir, keys, files, jobs, with_payloads=not no_payloads)
     _show(report, as_json=as_json)
     ctx.exit(1 if report.count else 0)
 
@@ -238,12 +246,15 @@ def rotate_key(reason: str, data_dir: Path, config: Path | None, as_json: bool) 
     click.echo(json.dumps({"name": vkey.name, "key": str(vkey)}) if as_json else str(vkey))
 
 
-def _verify_export(folder: Path, keys: Sequence[str], files: Sequence[Path], *, as_json: bool) -> int:
+def _verify_export(
+    folder: Path, keys: Sequence[str], files: Sequence[Path], jobs: int | None, *, as_json: bool
+) -> int:
     from authz_service.commands import verify_export
     from authz_service.errors import Misconfigured
 
     try:
-        report = verify_export.verify(folder, keys, files, progress("verified"))
+        jobs = jobs or verify_export.default_jobs()
+        report = verify_export.verify(folder, keys, files, progress("verified"), jobs)
     except verify_export.CannotVerify as error:
         raise Misconfigured(f"cannot verify: {error}") from error
     verify_export.show(report, as_json=as_json)
@@ -251,9 +262,18 @@ def _verify_export(folder: Path, keys: Sequence[str], files: Sequence[Path], *, 
 
 
 def _verify_live(
-    config: Path | None, data_dir: Path, keys: Sequence[str], files: Sequence[Path], *, with_payloads: bool
+    config: Path | None,
+    data_dir: Path,
+    keys: Sequence[str],
+    files: Sequence[Path],
+    jobs: int | None,
+    *,
+    with_payloads: bool,
 ) -> Verified:
-    from authz_service.commands.audit_source import Source, parse_keys, read_kept
+    from functools import partial
+
+    from authz_service.commands.audit_source import Source, parse_keys, read_kept, view
+    from authz_service.store.verify_ahead import Helpers, default_jobs
     from authz_service.store.verify_keys import with_rotated
     from authz_service.store.verify_store import Verified, verify_store
 
@@ -271,6 +291,7 @@ def _verify_live(
             keys=known,
             kept=kept,
             with_payloads=with_payloads,
+            helpers=Helpers(partial(view, config, data_dir.absolute()), jobs or default_jobs()),
             progress=progress("verified"),
             report=report,
         )

@@ -54,6 +54,13 @@ class Source:
         return LogKey.load_or_create(self.data.log_key, "")
 
 
+@contextmanager
+def view(config: Path | None, data_dir: Path) -> Iterator[RecordReader]:
+    """A view of the store as `Source.reading` gives it, for another process."""
+    with Source.of(config, data_dir).reading() as reader:
+        yield reader
+
+
 def configuration(named: Path | None, data: DataDir) -> Path:
     """The file that was named, else authz.yaml here, else that of the data directory."""
     here = Path("authz.yaml")

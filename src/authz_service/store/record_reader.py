@@ -63,6 +63,25 @@ class RecordReader:
             yield page
             after = page[-1].seq
 
+    def ranges(self, first: int, last: int) -> Iterator[tuple[int, Sequence[Any]]]:
+        """The rows of entries `first` to `last`, in order: so many numbers at once, as `between` has them.
+
+        Numbers of which there are no entries are passed over.
+        """
+        while first <= last:
+            rows = self.between(first, last)
+            if rows:
+                yield first, rows
+                first += ENTRIES_AT_ONCE
+            else:
+                later = select(func.min(entries.c.seq)).where(entries.c.seq > first)
+                first = self.read(later).scalar() or last + 1
+
+    def between(self, first: int, last: int) -> Sequence[Any]:
+        """The rows of entries from `first` on, up to `last` and to 4,096 numbers."""
+        last = min(last, first + ENTRIES_AT_ONCE - 1)
+        return self.read(_PAGE, {"after": first - 1, "last": last}).all()
+
     def leaves(self, first: int, last: int) -> Iterator[bytes]:
         """The stored leaf hashes of entries `first` to `last`."""
         for page in self.pages(first, last):
@@ -82,7 +101,7 @@ class RecordReader:
     def payload_rows(self, wanted: Iterable[tuple[bytes, int]]) -> Iterator[Any]:
         """The rows of the payloads that are there, as they are stored; see `payloads`."""
         for group in _groups(wanted):
-            yield from self.read(select(payloads).where(payloads.c.digest.in_(group)))
+            yield from self.read(select(payloads).where(payloads.c.digest.in_(group))).all()
 
     def first_since(self, at: int) -> int:
         """See `first_since`: the number of the first entry at or after a time (microseconds)."""

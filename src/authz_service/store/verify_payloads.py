@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -31,51 +32,76 @@ HASH = " (SHA-256)"
 _HELD = frozenset({Kind.HOLD_OPENED.value, Kind.HOLD_EDITED.value, Kind.HOLD_RESPONDED.value})
 
 
+@dataclass(slots=True)
+class CheckedPayloads:
+    """Of some entries: how many payloads are there, what is wrong, and the good ones that others go by.
+
+    These are payloads that columns are derived from, and digests of bytes that were held.
+    """
+
+    count: int = 0
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+    found: dict[Wanted, bytes] = field(default_factory=dict)
+
+
 class PayloadsCheck:
-    """Feed `page` with all entries in order, then ask `end`."""
+    """What it says of some entries depends on these alone, and on what was let go of."""
 
-    def __init__(self, reader: RecordReader, say: Say, forgotten: Forgotten) -> None:
-        self._reader, self._say, self._forgotten = reader, say, forgotten
-        self.count = 0
-        self._expected = 0
+    def __init__(self, reader: RecordReader, forgotten: Forgotten) -> None:
+        self._reader, self._forgotten = reader, forgotten
 
-    def page(self, seen: Sequence[Seen]) -> dict[Wanted, bytes]:
-        """Check what these entries account for; returns those, if good, that columns are derived from."""
-        references = self._references(seen)
-        found: dict[Wanted, bytes] = {}
+    def page(self, seen: Sequence[Seen]) -> CheckedPayloads:
+        """Check what these entries account for."""
+        checked = CheckedPayloads()
+        references = self._references(seen, checked)
         missing = set(references)
         sizes = [(digest, places[0][2]) for digest, places in references.items()]
         by_sequence = {entry.sequence: entry.document for entry in seen}
         for row in self._reader.payload_rows(sizes):
-            places = references[bytes(row.digest)]
-            missing.discard(bytes(row.digest))
-            self.count += 1
-            for sequence, name, _ in places:
+            digest = bytes(row.digest)
+            places = references[digest]
+            missing.discard(digest)
+            checked.count += 1
+            for sequence, name, _ in places if self._forgotten.purges else ():
                 if self._is_purged(sequence, name, by_sequence[sequence]):
-                    self._say(_record(sequence, name), "is there, and a tombstone says that it was taken")
-            if self._forgotten.destroyed(row.key):
+                    what = "is there, and a tombstone says that it was taken"
+                    checked.wrong.append((_record(sequence, name), what))
+            if self._forgotten.erasures and self._forgotten.destroyed(row.key):
                 continue
-            body = self._opened(row)
-            for sequence, name, size in places:
-                document = by_sequence[sequence]
-                if body is None:
-                    self._say(_record(sequence, name), "its bytes are not those that the entry accounts for")
-                elif len(body) != size:
-                    self._say(_record(sequence, name), f"has {len(body)} bytes, its entry says {size}")
-                elif name in DERIVED_FROM:
-                    found[sequence, name] = body
-                elif _is_held(document, name):
-                    found[sequence, name + HASH] = sha256(body).digest()
-                if (row.at, row.retention) != _kept(document, name):
-                    self._say(
-                        _record(sequence, name), "is not filed under the time and the kind of its entry"
-                    )
-        self._judge_missing([place for digest in missing for place in references[digest]], by_sequence)
-        self._expected += len(references)
-        return found
+            body = self._opened(row, digest)
+            for place in places:
+                self._judge(row, body, place, by_sequence[place[0]], checked)
+        self._judge_missing([p for digest in missing for p in references[digest]], by_sequence, checked)
+        return checked
+
+    def _judge(
+        self,
+        row: Any,
+        body: bytes | None,
+        place: tuple[int, str, int],
+        document: Mapping[str, Any],
+        checked: CheckedPayloads,
+    ) -> None:
+        sequence, name, size = place
+        if body is None:
+            what = "its bytes are not those that the entry accounts for"
+            checked.wrong.append((_record(sequence, name), what))
+        elif len(body) != size:
+            what = f"has {len(body)} bytes, its entry says {size}"
+            checked.wrong.append((_record(sequence, name), what))
+        elif name in DERIVED_FROM:
+            checked.found[sequence, name] = body
+        elif _is_held(document, name):
+            checked.found[sequence, name + HASH] = sha256(body).digest()
+        if (row.at, row.retention) != _kept(document, name):
+            what = "is not filed under the time and the kind of its entry"
+            checked.wrong.append((_record(sequence, name), what))
 
     def _judge_missing(
-        self, places: Sequence[tuple[int, str, int]], entries: Mapping[int, Mapping[str, Any]]
+        self,
+        places: Sequence[tuple[int, str, int]],
+        entries: Mapping[int, Mapping[str, Any]],
+        checked: CheckedPayloads,
     ) -> None:
         """What is not there must have been let go of."""
         names = {entries[sequence]["session"] for sequence, _, _ in places} - {None}
@@ -87,7 +113,7 @@ class PayloadsCheck:
             callers |= {row.id: row.caller for row in self._reader.read(query)}
         for sequence, name, _ in places:
             if not self._is_gone(sequence, name, entries[sequence], callers):
-                self._say(_record(sequence, name), "is not there")
+                checked.wrong.append((_record(sequence, name), "is not there"))
 
     def _is_gone(
         self, sequence: int, name: str, entry: Mapping[str, Any], callers: Mapping[str, str]
@@ -104,7 +130,7 @@ class PayloadsCheck:
             return False
         return self._forgotten.purge_of(retention_of(kind, name), sequence, entry["session"]) is not None
 
-    def _opened(self, row: Any) -> bytes | None:
+    def _opened(self, row: Any, digest: bytes) -> bytes | None:
         """The bytes that the digest of the row is over; None where they are others."""
         try:
             opened = open_payload(row, self._reader.keys)
@@ -112,25 +138,29 @@ class PayloadsCheck:
             return None
         if opened is None or len(opened.salt) != SALT_BYTES:
             return None
-        return opened.body if payload_digest(opened.salt, opened.body) == bytes(row.digest) else None
+        return opened.body if payload_digest(opened.salt, opened.body) == digest else None
 
-    def end(self) -> None:
-        """There may be no payloads but those that were accounted for."""
-        there = self._reader.read(select(func.count()).select_from(payloads)).scalar_one()
-        if there > self.count:
-            self._say("payloads", f"{there - self.count} are there that no entry accounts for")
-
-    def _references(self, seen: Sequence[Seen]) -> dict[bytes, list[tuple[int, str, int]]]:
+    def _references(
+        self, seen: Sequence[Seen], checked: CheckedPayloads
+    ) -> dict[bytes, list[tuple[int, str, int]]]:
         references: dict[bytes, list[tuple[int, str, int]]] = {}
         for entry in seen:
             for name, reference in entry.document["payloads"].items():
                 try:
                     digest, size = bytes.fromhex(reference["digest"]), int(reference["size"])
                 except (ValueError, KeyError, TypeError):
-                    self._say(_record(entry.sequence, name), "is named without digest and size")
+                    what = "is named without digest and size"
+                    checked.wrong.append((_record(entry.sequence, name), what))
                     continue
                 references.setdefault(digest, []).append((entry.sequence, name, size))
         return references
+
+
+def judge_count(reader: RecordReader, say: Say, accounted_for: int) -> None:
+    """There may be no payloads but those that entries account for."""
+    there = reader.read(select(func.count()).select_from(payloads)).scalar_one()
+    if there > accounted_for:
+        say("payloads", f"{there - accounted_for} are there that no entry accounts for")
 
 
 def _is_held(document: Mapping[str, Any], name: str) -> bool:

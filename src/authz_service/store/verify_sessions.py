@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import bindparam, select
 
 from authz_service.audit.columns import NEW_SESSION, Value, applied, change
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import microseconds
 from authz_service.audit.forgotten import Forgotten
-from authz_service.audit.walk import Seen, is_entry
+from authz_service.audit.walk import Seen, readable
 from authz_service.store.purging import WIPED
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import entries, sessions
@@ -105,7 +104,7 @@ class SessionsCheck:
             select(entries.c.seq, entries.c.body).where(entries.c.session == session).order_by(entries.c.seq)
         )
         callers: dict[Wanted, bytes] = {}
-        for entry in _readable(self._reader.read(query)):
+        for entry in readable((row.seq, bytes(row.body)) for row in self._reader.read(query)):
             document = entry.document
             if document["session"] == session and document["kind"] in _CHANGING:
                 if document["kind"] == Kind.REQUEST_RECEIVED:
@@ -155,16 +154,6 @@ def _differing(row: Any, derived: Columns) -> list[str]:
         if name in derived and value != derived[name] and not (name == "instance" and derived[name] is None):
             found.append(name)
     return found
-
-
-def _readable(rows: Iterable[Any]) -> Iterator[Seen]:
-    for row in rows:
-        try:
-            document = orjson.loads(bytes(row.body))
-        except ValueError:
-            continue
-        if is_entry(document):
-            yield Seen(row.seq, document)
 
 
 def _caller(reader: RecordReader, entry: Seen) -> dict[Wanted, bytes]:

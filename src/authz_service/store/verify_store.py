@@ -18,19 +18,20 @@ from authz_service.audit.entry import decode, microseconds
 from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.merkle import Frontier
 from authz_service.audit.retention import Retention
-from authz_service.audit.walk import Kept, Walk, Wrong
+from authz_service.audit.walk import Kept, Seen, Walk, Wrong
 from authz_service.errors import Unavailable
 from authz_service.keys.log_key import is_ed25519_signature
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import entries, head
+from authz_service.store.verify_ahead import Helpers, ahead
 from authz_service.store.verify_api_keys import ApiKeysCheck
 from authz_service.store.verify_budgets import BudgetsCheck
 from authz_service.store.verify_grants import GrantsCheck
 from authz_service.store.verify_holds import HoldsCheck
 from authz_service.store.verify_once import OnceCheck
 from authz_service.store.verify_outbox import check_outbox
-from authz_service.store.verify_payloads import PayloadsCheck
+from authz_service.store.verify_payloads import CheckedPayloads, PayloadsCheck, judge_count
 from authz_service.store.verify_revocations import RevocationsCheck
 from authz_service.store.verify_sessions import SessionsCheck
 
@@ -64,13 +65,15 @@ def verify_store(
     keys: Sequence[VerifierKey],
     kept: Sequence[Kept],
     with_payloads: bool = True,
+    helpers: Helpers | None = None,
     progress: Progress = lambda done, size: None,
     report: Verified | None = None,
 ) -> Verified:
     """Recompute everything that `reader` shows from the bytes of the entries.
 
     `kept` are checkpoints whose signatures are good. Without payloads their bytes are not read, and the
-    columns that are derived from them are not compared. What is found is added to `report`.
+    columns that are derived from them are not compared. Payloads of a large record are verified by
+    `helpers`, beside what is done here. What is found is added to `report`, in the same order.
     No garbage is looked for in this process meanwhile.
     """
     report = report or Verified()
@@ -81,7 +84,8 @@ def verify_store(
         report.say("head", "is missing")
     report.size = last if found is None else found.size
     with _no_garbage_collected():
-        walk = _walk(reader, kept, min(last, report.size), report, with_payloads, progress)
+        helpers = helpers if with_payloads else None
+        walk = _walk(reader, kept, min(last, report.size), report, with_payloads, helpers, progress)
     if found is not None:
         report.root = bytes(found.root)
         _judge_head(found, walk.end(found.size, report.root), walk, report)
@@ -135,6 +139,7 @@ def _walk(
     last: int,
     report: Verified,
     with_payloads: bool,
+    helpers: Helpers | None,
     progress: Progress,
 ) -> Walk:
     forgotten = _forgotten(reader, report)
@@ -142,7 +147,7 @@ def _walk(
     walk = Walk(kept, _given_up(reader))
     if forgotten.purges:
         walk.is_purged = lambda sequence, session: purged(sequence, session) is not None
-    payloads = PayloadsCheck(reader, report.say, forgotten)
+    payloads = PayloadsCheck(reader, forgotten)
     sessions = SessionsCheck(reader, report.say, forgotten)
     holds = HoldsCheck(reader, report.say, forgotten)
     grants = GrantsCheck(reader, report.say, forgotten, holds)
@@ -150,13 +155,12 @@ def _walk(
     api_keys = ApiKeysCheck(reader, report.say)
     budgets = BudgetsCheck(reader, report.say)
     used = OnceCheck(reader, report.say)
-    for page in reader.pages(1, last):
-        rows = [
-            (sequence, session, bytes(body), bytes(leaf or b"")) for sequence, session, body, leaf in page
-        ]
-        seen = walk.page(rows)
+    for seen, checked in _pages(reader, walk, last, payloads if with_payloads else None, helpers, forgotten):
         _take(walk, report)
-        derived_from = payloads.page(seen) if with_payloads else {}
+        for record, what in checked.wrong:
+            report.say(record, what)
+        report.payloads += checked.count
+        derived_from = checked.found
         sessions.page(seen, derived_from)
         budgets.page(seen)
         api_keys.page(seen)
@@ -165,7 +169,7 @@ def _walk(
         used.page(seen)
         if with_payloads:
             revocations.page(seen, derived_from)
-        progress(rows[-1][0], last)
+        progress(walk.size, last)
     sessions.end(last)
     budgets.end(last)
     api_keys.end()
@@ -174,13 +178,34 @@ def _walk(
     used.end(_time(walk))
     check_outbox(reader, report.say)
     if with_payloads:
-        payloads.end()
+        judge_count(reader, report.say, report.payloads)
         revocations.end(_time(walk))
     if walk.emptied != forgotten.emptied():
         what = f"{walk.emptied} have lost their bytes, and tombstones tell of {forgotten.emptied()}"
         report.say("entries", what)
-    report.payloads = payloads.count
     return walk
+
+
+def _pages(
+    reader: RecordReader,
+    walk: Walk,
+    last: int,
+    payloads: PayloadsCheck | None,
+    helpers: Helpers | None,
+    forgotten: Forgotten,
+) -> Iterator[tuple[list[Seen], CheckedPayloads]]:
+    """The entries that could be read, some thousands at once, and what was found of their payloads."""
+    with ahead(helpers, last=last, told=forgotten.last) as others:
+        for first, page in reader.ranges(1, last):
+            others.begin(first)
+            rows = [
+                (sequence, session, bytes(body), bytes(leaf or b"")) for sequence, session, body, leaf in page
+            ]
+            seen = walk.page(rows)
+            if payloads is None:
+                yield seen, CheckedPayloads()
+            else:
+                yield seen, others.page(first) or payloads.page(seen)
 
 
 def _take(walk: Walk, report: Verified) -> None:
