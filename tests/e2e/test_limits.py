@@ -18,6 +18,7 @@ limits:
   callers:
     - {{groups: [two], requests_per_minute: 2}}
     - {{groups: [one], concurrent: 1}}
+    - {{groups: [careful], models: [llama], open_holds: 1}}
     - {{groups: [frugal], tokens_per_minute: 1000, tokens_per_day: 2000}}
   models:
     - {{names: [llama], concurrent: 100}}
@@ -92,6 +93,26 @@ def test_a_caller_in_a_loop_is_on_record_once_and_how_often_with_it(stack: Stack
     (used,) = stack.cli_json("usage", "--caller", "rex")
     assert (used["requests"], used["limited"]) == (1, 6)
     stack.cli("audit", "verify", "--live", "--config", str(stack.config_file))
+
+
+def test_no_more_holds_of_a_model_wait_for_people_than_a_caller_may_have(stack: Stack) -> None:
+    def ask(text: str) -> httpx.Response:
+        later = {"prefer": "respond-async"}
+        return stack.post(chat(text), "contractors", "careful", subject="cai", headers=later)
+
+    assert ask("one").json()["error"]["code"] == "approval_pending"
+    refused = ask("two")
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["limit"]) == (429, "rate_limit_exceeded", "open_holds")
+    assert "one caller may have of llama" in error["message"]
+    assert refused.headers["retry-after"] == "60"
+    assert ask("one").json()["error"]["code"] == "approval_pending"
+    told = {
+        event["kind"]: event["data"] for event in stack.session(refused.headers["x-authz-session"])["events"]
+    }
+    assert told["request.refused"]["limit"] == "caller.open_holds"
+    (left,) = stack.cli_json("usage", "--left", "--caller", "cai")
+    assert (left["limit"], left["models"], left["used"], left["left"]) == ("open_holds", ["llama"], 1, 0)
 
 
 def test_what_the_rules_deny_fills_the_record_no_faster_than_limits_permit(stack: Stack) -> None:

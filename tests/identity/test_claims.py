@@ -79,6 +79,29 @@ def test_the_same_address_in_another_case_is_the_same_person() -> None:
     assert read(person="employee", employee="AbC").person == "AbC"
 
 
+@pytest.mark.parametrize(
+    ("address", "other"),
+    [
+        ("mi\u212ae@example.com", "mike@example.com"),  # the Kelvin sign
+        ("bo\u017fs@example.com", "boss@example.com"),  # a long s
+        ("olga@stra\u00dfe.example", "olga@strasse.example"),
+        ("\ufb01na@example.com", "fina@example.com"),  # a ligature
+        ("\u0130da@example.com", "ida@example.com"),
+    ],
+)
+def test_no_letter_that_becomes_another_makes_somebody_of_somebody_else(address: str, other: str) -> None:
+    found = [read(person="email", email=email, email_verified=True).person for email in (address, other)]
+    assert found[0] != found[1]
+    assert found[1] == other
+
+
+def test_letters_beyond_ascii_are_compared_without_regard_to_case_too() -> None:
+    found = {
+        read(person="email", email=e, email_verified=True).person for e in ("Ä@x.example", "ä@X.example")
+    }
+    assert found == {"ä@x.example"}
+
+
 def test_a_token_without_the_person_is_refused_since_one_person_would_be_two() -> None:
     for value in [None, "", 7, ["alice"]]:
         with pytest.raises(Unauthenticated):

@@ -55,7 +55,7 @@ class PersonClaim:
                 'the issuer has not verified the token\'s "email"', code="unverified_person"
             )
         name = name_in(value, self.name)
-        return name.casefold() if "@" in name else name  # providers differ in the case of the same address
+        return _in_small_letters(name) if "@" in name else name
 
 
 def is_unverified(name: str, claims: Mapping[str, Any], *, is_trusted: bool) -> bool:
@@ -64,6 +64,21 @@ def is_unverified(name: str, claims: Mapping[str, Any], *, is_trusted: bool) -> 
     Whoever may choose an unverified address could choose somebody else's (OpenID Connect Core 5.1).
     """
     return name == "email" and claims.get("email_verified", is_trusted) not in (True, "true")
+
+
+def _in_small_letters(address: str) -> str:
+    """Providers differ in the case of the same address.
+
+    Not the letters that would become ASCII ones (the Kelvin sign, a long s, an sz): whose address has such a
+    letter would be taken for somebody else.
+    """
+    if address.isascii():
+        return address.lower()
+    return "".join(letter if _becomes_ascii(letter) else letter.casefold() for letter in address)
+
+
+def _becomes_ascii(letter: str) -> bool:
+    return not letter.isascii() and any(folded.isascii() for folded in letter.casefold())
 
 
 def caller(
