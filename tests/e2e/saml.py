@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 from tests.e2e.stack import CONFIG, free_port
-from tests.identity.saml_idp import Say, asked, metadata, posted, response, sign
+from tests.identity.saml_idp import Say, asked, is_signed, metadata, posted, response, sign
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ class Corp:
         """Follow the command's link, log in, and bring the answer back; where the browser is sent last."""
         begun = httpx.get(url, timeout=10)
         assert begun.status_code == 303, begun.text
-        request = asked(begun.headers["location"]).get("ID")
+        where = begun.headers["location"]
+        assert is_signed(where, httpx.get(f"{self.issuer}/metadata", timeout=10).content)
+        request = asked(where).get("ID")
         return self.bring(self.say(request, subject, *groups, **changes), request)
 
     def bring(self, say: Say, request: str) -> httpx.Response:
@@ -52,8 +54,8 @@ class Corp:
 
 
 def saml_config(folder: Path, corp: Corp, *, provider: str = "person: mail", more: str = "") -> str:
-    """`CONFIG` with it; writes its metadata beside the file. `more` are other keys of `identity`."""
-    (folder / "corp.xml").write_bytes(metadata())
+    """`CONFIG` with it, which logs in nobody whose request is not signed; writes its metadata beside the file. `more` are other keys of `identity`."""
+    (folder / "corp.xml").write_bytes(metadata(more='WantAuthnRequestsSigned="true"'))
     listed = (
         "{name: corp, entity_id: 'https://idp.example.com/saml', metadata: corp.xml, audience: llm-gateway,"
         f" groups_cut: 0, {provider}}}"
