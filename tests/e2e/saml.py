@@ -54,7 +54,10 @@ class Corp:
 
 
 def saml_config(folder: Path, corp: Corp, *, provider: str = "person: mail", more: str = "") -> str:
-    """`CONFIG` with it, which logs in nobody whose request is not signed; writes its metadata beside the file. `more` are other keys of `identity`."""
+    """`CONFIG` with it; writes its metadata beside the file. `more` are other keys of `identity`.
+
+    It logs in nobody whose request is not signed.
+    """
     (folder / "corp.xml").write_bytes(metadata(more='WantAuthnRequestsSigned="true"'))
     listed = (
         "{name: corp, entity_id: 'https://idp.example.com/saml', metadata: corp.xml, audience: llm-gateway,"
