@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
+from tests.coverage.events import AT_ONCE, BEGINNINGS, IN_PIECES
 from tests.coverage.fields import ANSWERS, FORMS, HOLE, JSON_HOLE, REQUESTS, holes
+from tests.coverage.log_probabilities import TOKENED, Tokened
 from tests.coverage.streams import streams
 from tests.fuzz.documents import Place, value_at, with_value
 from tests.inspection.dialects.base import Dialect
@@ -80,10 +82,16 @@ def cells() -> Iterator[Cell]:
     for path, fields in ANSWERS.items():
         for field, document in fields.items():
             yield Cell(path, field, "whole", partial(_answered, path, document))
+    for path, tokened in TOKENED.items():
+        yield Cell(path, "text, with log probabilities", "whole", partial(_tokened, path, tokened))
     for stream in streams():
         for field in stream.dialect.fields:
             through = partial(_streamed, stream.dialect, field)
             yield Cell(stream.path, f"{field}{stream.variant}", "streamed", through)
+    for events, size in ((IN_PIECES, PIECE), (AT_ONCE, None)):
+        for path, fields in events.items():
+            for field, document in fields.items():
+                yield Cell(path, field, "streamed", partial(_told, path, document, size))
 
 
 def _route(path: str) -> tuple[ModelApi, Operation]:
@@ -139,10 +147,18 @@ def _forwarded(path: str, body: bytes, content_type: str = "application/json") -
 
 
 def _answered(path: str, document: Any, text: str) -> str:
-    api, operation = _route(path)
     place, body = _filled(document, text)
+    return _read(document, _answer(path, body), place)
+
+
+def _tokened(path: str, tokened: Tokened, text: str) -> str:
+    return tokened.read(json.loads(_answer(path, json.dumps(tokened.answer(text)).encode())))
+
+
+def _answer(path: str, body: bytes) -> bytes:
+    api, operation = _route(path)
     view = RequestView(api.name, operation.name, "llama", False, (), tools=("find",))
-    return _read(document, _released(api, view, "application/json", [body]), place)
+    return _released(api, view, "application/json", [body])
 
 
 def _streamed(dialect: Dialect, field: str, text: str) -> str:
@@ -151,6 +167,25 @@ def _streamed(dialect: Dialect, field: str, text: str) -> str:
     pieces = [(field, said[i : i + PIECE]) for i in range(0, len(said), PIECE)]
     stream = dialect.tell(pieces).splitlines(keepends=True)
     heard = dialect.hear(_released(dialect.api, dialect.request, dialect.content_type, stream))[field]
+    return str(json.loads(heard)["note"]) if is_json else heard
+
+
+def _told(path: str, document: Any, size: int | None, text: str) -> str:
+    """`size`: characters that an event says, or all of them in one."""
+    api, operation = _route(path)
+    is_lines = path.startswith("/api/")
+    (place,) = map(Place, holes(document))
+    is_json = value_at(document, place) == JSON_HOLE
+    said = json.dumps({"note": text}) if is_json else text
+    step = size or len(said)
+    told = [with_value(document, place, said[i : i + step]) for i in range(0, len(said), step)]
+    events = [*([BEGINNINGS[path]] if path in BEGINNINGS else ()), *told]
+    before, after = ("", "\n") if is_lines else ("data: ", "\n\n")
+    stream = [f"{before}{json.dumps(event)}{after}".encode() for event in events]
+    view = RequestView(api.name, operation.name, "llama", True, (), tools=("find",))
+    released = _released(api, view, "application/x-ndjson" if is_lines else "text/event-stream", stream)
+    lines = [line.removeprefix(before) for line in released.decode().split("\n") if line]
+    heard = "".join(str(value_at(json.loads(line), place) or "") for line in lines[-len(told) :])
     return str(json.loads(heard)["note"]) if is_json else heard
 
 
