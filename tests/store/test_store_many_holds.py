@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import decode
 from authz_service.core.holds import Approval, Stage, Verdict
 from authz_service.core.ports import HoldDraft, HoldState, HoldSummary, Opened
@@ -89,6 +92,44 @@ def test_a_call_that_is_repeated_changes_nothing(place: Any, make: Any, run: Any
             assert await store.last_sequence() == size
             with pytest.raises(ValueError, match="two votes on one hold"):
                 await store.vote_all(ballots[:1] * 2, make.limits)
+
+    run(scenario())
+
+
+def test_an_order_to_end_a_session_is_seen_by_a_release_of_the_same_group(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            held = await opened(store, make, *(make.hold(request=f"request {n}") for n in range(2)))
+            await store.vote_all([make.ballot(hold, "rita") for hold in held], make.limits)
+            both_wait = threading.Event()
+            first = asyncio.ensure_future(store.change(lambda _transaction: both_wait.wait(10)))
+            order = EntryDraft(
+                Kind.SESSION_KILLED, held[0].session, {}, {"operator": b"{}", "reason": b"enough"}
+            )
+            group = [
+                asyncio.ensure_future(store.append(order)),
+                *(
+                    asyncio.ensure_future(
+                        store.consume(
+                            hold.id,
+                            digest=hold.digest,
+                            session=hold.session,
+                            entries=[make.released(hold.session)],
+                        )
+                    )
+                    for hold in held
+                ),
+            ]
+            while store.queued < len(group):
+                await asyncio.sleep(0)
+            both_wait.set()
+            await first
+            _, killed, released = await asyncio.gather(*group, return_exceptions=True)
+            assert isinstance(killed, Conflict)
+            assert killed.code == "session_killed"
+            assert released is True
 
     run(scenario())
 

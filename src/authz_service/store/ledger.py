@@ -99,6 +99,10 @@ class Ledger:
             self._last_leaf = new_entries[-1][3]
         return Recorded(first, self._frontier.size, digests)
 
+    def changes(self, session: str) -> bool:
+        """Whether what was recorded since the last flush changes the row of this session."""
+        return session in self._begun or session in self._changed
+
     def flush(self, connection: Connection) -> None:
         """Write what was recorded since the last flush, a few statements for each table."""
         if self._entries:

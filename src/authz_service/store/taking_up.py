@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import decode
@@ -19,6 +19,10 @@ KILLING = "killing"
 """The status of an exchange that is to end."""
 LEFT = "client_left"
 """What a process records whose stream broke, be it that Envoy lost the way to it, and asks another."""
+
+
+# Made once: to make a statement takes longer than the database takes for it.
+_OURS = select(sessions.c.instance, sessions.c.status).where(sessions.c.id == bindparam("session"))
 
 
 def take_up(transaction: Transaction, session: str) -> TakenUp:
@@ -38,21 +42,20 @@ def require_ours(transaction: Transaction, session: str) -> None:
 
     The order to end it (`session_killed`) may still be on its way to the process that has it.
     """
-    require_not_taken_up(transaction, session)
-    query = select(sessions.c.status).where(sessions.c.id == session)
-    if transaction.read(query).scalar() == KILLING:
+    if _status_of_ours(transaction, session) == KILLING:
         raise Conflict("an operator has ended this request", code="session_killed")
 
 
-def require_not_taken_up(transaction: Transaction, session: str) -> None:
-    """Raise `Conflict` (`taken_up`): the session is on record, and another process has it."""
-    query = select(sessions.c.instance).where(sessions.c.id == session)
-    if transaction.read(query).scalar() not in (None, transaction.instance):
+def _status_of_ours(transaction: Transaction, session: str) -> str | None:
+    """None where it is not on record; raises `Conflict` (`taken_up`) where another process has it."""
+    row = transaction.read_session(_OURS, session).one_or_none()
+    if row is not None and row.instance not in (None, transaction.instance):
         raise Conflict("another process of the gateway has taken this request up", code="taken_up")
+    return None if row is None else row.status
 
 
 def append_own(transaction: Transaction, drafts: Sequence[EntryDraft]) -> None:
     """See `Store.append_own`."""
     for session in {draft.session for draft in drafts} - {None}:
-        require_not_taken_up(transaction, str(session))
+        _status_of_ours(transaction, str(session))
     transaction.record(*drafts)

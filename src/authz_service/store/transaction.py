@@ -115,6 +115,15 @@ class Transaction:
         """See `Reader.read_beside`: entries need not be written for it yet."""
         return self._connection.execute(statement, parameters)
 
+    def read_session(self, statement: Executable, session: str) -> Result[Any]:
+        """Run a query for the one row of this session in `sessions`, which is its parameter `session`.
+
+        What others of the group have recorded need not be written for it yet: together it costs less.
+        """
+        if self._ledger.changes(session):
+            self._ledger.flush(self._connection)
+        return self._connection.execute(statement, {"session": session})
+
     def change(self, statement: UpdateBase, rows: Sequence[dict[str, Any]] | None = None) -> int:
         """Run an INSERT or UPDATE; how many rows it changed."""
         self.changes += 1
