@@ -136,7 +136,9 @@ class Place:
         async with self.store() as store:
             user = Caller(LOCAL, getpass.getuser(), 0.0)
             reader = Pseudonyms(key or b"").of(user.identity)
-            await store.append(exported(first, last, reader=reader, name=caller_payload(user)))
+            count = await store.payloads_of(first, last)
+            name = caller_payload(user)
+            await store.append(exported(first, last, payloads=count, reader=reader, name=name))
             return (await store.signed_head()).size
 
 

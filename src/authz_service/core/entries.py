@@ -182,12 +182,13 @@ def ended(
     return EntryDraft(Kind.EXCHANGE_ENDED, request.session, data)
 
 
-def exported(first: int, last: int | None, *, reader: str, name: bytes) -> EntryDraft:
+def exported(first: int, last: int | None, *, payloads: int, reader: str, name: bytes) -> EntryDraft:
     """That payloads of these entries are about to leave; `last` is None for all up to this one.
 
-    `reader` is the pseudonym of who takes them, `name` the payload that says who that is.
+    `payloads` is how many there were just before (`SqlStore.payloads_of`), `reader` the pseudonym of who
+    takes them, `name` the payload that says who that is.
     """
-    data = {"first": first, "last": last, "reader": reader}
+    data = {"first": first, "last": last, "payloads": payloads, "reader": reader}
     return EntryDraft(Kind.RECORD_EXPORTED, data=data, payloads={"reader": name}, subject=reader)
 
 

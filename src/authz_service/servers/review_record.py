@@ -35,6 +35,10 @@ class RecordStore(Protocol):
         """Commit entries; raises `Unavailable`."""
         ...
 
+    async def payloads_of(self, first: int, last: int | None) -> int:
+        """How many payloads these entries have, up to the last one for None; raises `Unavailable`."""
+        ...
+
     async def signed_head(self) -> SignedHead:
         """How many entries there are; raises `Unavailable`."""
         ...
@@ -65,7 +69,9 @@ class RecordReview(RecordServiceServicer):
                 raise Unreadable("first and last are numbers of entries, from 1", code="range_unreadable")
             person = standing.person
             reader = self.pseudonym(person.identity)
-            await self.store.append(exported(first, last, reader=reader, name=caller_payload(person)))
+            count = await self.store.payloads_of(first, last)
+            name = caller_payload(person)
+            await self.store.append(exported(first, last, payloads=count, reader=reader, name=name))
             return pb.RecordExportResponse(size=(await self.store.signed_head()).size)
 
     async def PurgeRecord(self, request: pb.PurgeRecordRequest, context: Context) -> pb.PurgeRecordResponse:

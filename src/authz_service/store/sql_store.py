@@ -47,6 +47,7 @@ from authz_service.store import (
     admitting,
     api_key_rows,
     ending,
+    exporting,
     grant_ending,
     grant_queries,
     granting,
@@ -355,6 +356,16 @@ class SqlStore:
         Reads the leaf hashes that were added, or all of them without `since`; no proof then.
         """
         return await self._read(lambda reader: signed_head(reader, since), patience=PROOF_SECONDS)
+
+    async def payloads_of(self, first: int, last: int | None) -> int:
+        """How many payloads entries `first` to `last` have (None: all), without values before masking.
+
+        Counted are those of the same time: those of entries that were committed together with the first or
+        the last one too.
+        """
+        return await self._read(
+            lambda reader: exporting.payloads_of(reader, first, last), patience=PROOF_SECONDS
+        )
 
     async def frontier_at(self, size: int) -> Frontier | None:
         """The right edge of the tree over the first `size` entries; None when some of them are missing."""
