@@ -156,6 +156,11 @@ def _end(story: Story) -> Facts:
         side = "request" if event.kind.startswith("request") else "answer"
         status = f", status {event.data['status']}" if "status" in event.data else ""
         yield "Refused", f"the {side}: {event.data.get('code', '-')}{status}"
+    for event in story.all("request.refused_again"):
+        yield (
+            "And then",
+            f"{event.data.get('count', '-')} more like it were refused within a minute, and counted",
+        )
     for event in story.all("session.killed"):
         reason = f", saying: {event.said()}" if event.said() else ""
         yield "Killed", f"by {event.named('operator') or 'an operator'}{reason}"

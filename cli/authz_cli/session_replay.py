@@ -137,6 +137,8 @@ def _told(session: sessions_pb2.Session, event: Event) -> Iterator[str]:
             yield grant_line(event)
         case "request.refused":
             yield f"refused: {data.get('code', '-')}, status {data.get('status', '-')}"
+        case "request.refused_again":
+            yield f"{data.get('count', '-')} more like it were refused within a minute, and counted"
         case "answer.started":
             yield f"the model answers, status {data.get('status', '-')}"
         case "answer.decided":

@@ -90,6 +90,8 @@ def test_a_caller_in_a_loop_is_on_record_once_and_how_often_with_it(stack: Stack
     told = {event["kind"]: event["data"] for event in stack.session(session)["events"]}
     counted = {"code": "rate_limit_exceeded", "count": 5, "limit": "caller.concurrent"}
     assert told["request.refused_again"] == counted
+    for how in ("show", "replay"):
+        assert "5 more like it were refused" in stack.cli("session", how, session).stdout
     (used,) = stack.cli_json("usage", "--caller", "rex")
     assert (used["requests"], used["limited"]) == (1, 6)
     stack.cli("audit", "verify", "--live", "--config", str(stack.config_file))
