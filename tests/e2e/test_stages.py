@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 
 import openai
@@ -19,6 +21,9 @@ from tests.e2e.people import (
 )
 from tests.e2e.stack import CONFIG, Stack
 
+from authz_service.identity.embedded import EmbeddedIssuer
+from authz_service.keys.data_dir import DataDir
+
 STAGED = """\
 approvals:
   pair:
@@ -35,12 +40,17 @@ approvals:
         remind: 1s
         on_timeout: escalate
         escalate: {{reviewers: "'leads' in person.groups", within: 30m}}
+  robots:
+    stages:
+      - {{reviewers: "'reviewers' in person.groups", votes: 2, within: 30m, service_accounts: true}}
 """
 PAIR = CONFIG.replace("approvals:\n", STAGED)
 PAIR = PAIR.replace("effect: hold, approval: security", "effect: hold, approval: pair")
 PAIR = PAIR.replace(
     "answers:\n",
-    "    - {{name: hasty, when: \"'hasty' in caller.groups\", effect: hold, approval: quick}}\nanswers:\n",
+    "    - {{name: hasty, when: \"'hasty' in caller.groups\", effect: hold, approval: quick}}\n"
+    "    - {{name: checked, when: \"'checked' in caller.groups\", effect: hold, approval: robots}}\n"
+    "answers:\n",
     1,
 )
 PAIR = PAIR.replace(
@@ -73,6 +83,29 @@ def test_two_people_are_two_people_and_a_vote_counts_until_it_is_taken_back(stac
     assert len(received(stack, "Ship one")) == 1
     late = stack.cli("hold", "withdraw", hold["id"], check=4, token=reviewer(stack, "rita"))
     assert "has been released" in late.stderr
+
+
+def test_a_service_account_and_its_owner_are_one_of_two(stack: Stack) -> None:
+    client = stack.sdk("bob", "checked", max_retries=0)
+    messages = [{"role": "user", "content": "Ship robots"}]
+    waiting = in_background(lambda: client.chat.completions.create(model="llama", messages=messages))
+    hold = hold_of(stack, "bob")
+    issuer = EmbeddedIssuer.load(DataDir.open(stack.data).issuer_key)
+    robot = issuer.sign(
+        "robot", ["reviewers"], owner="rolf", audience="authz-review", ttl=600, now=time.time()
+    )
+    approve(stack, hold, token=robot)
+    assert "are one person" in approve(stack, hold, check=4, token=reviewer(stack, "rolf"))
+    assert state_of(stack, hold) == "pending"
+    options = ("--uses", "2", "--until", "1h", "--yes", "--json")
+    made = stack.cli("grant", "create", "--from-hold", hold["id"], *options, token=robot)
+    grant = json.loads(made.stdout)
+    refused = stack.cli("grant", "approve", grant["id"], "--yes", check=4, token=reviewer(stack, "rolf"))
+    assert "are one person" in refused.stderr
+    assert received(stack, "Ship robots") == []
+    approve(stack, hold, token=reviewer(stack, "rita"))
+    assert said(waiting.result(20))
+    stack.cli("audit", "verify", "--config", str(stack.config_file))
 
 
 def test_a_stage_is_escalated_to_others_while_the_caller_waits(stack: Stack) -> None:
