@@ -10,6 +10,7 @@ import openai
 import pytest
 from tests.e2e.people import (
     approve,
+    ask,
     asking,
     hold_of,
     in_background,
@@ -87,8 +88,7 @@ def test_two_people_are_two_people_and_a_vote_counts_until_it_is_taken_back(stac
 
 def test_a_service_account_and_its_owner_are_one_of_two(stack: Stack) -> None:
     client = stack.sdk("bob", "checked", max_retries=0)
-    messages = [{"role": "user", "content": "Ship robots"}]
-    waiting = in_background(lambda: client.chat.completions.create(model="llama", messages=messages))
+    waiting = in_background(lambda: ask(client, "Ship robots"))
     hold = hold_of(stack, "bob")
     issuer = EmbeddedIssuer.load(DataDir.open(stack.data).issuer_key)
     robot = issuer.sign(

@@ -37,10 +37,12 @@ from authz_service.core.ports import (
     HoldSummary,
     Opened,
 )
+from authz_service.core.requesters import owners_of
 from authz_service.errors import Conflict, Forbidden
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
 from authz_service.store.verify_store import verify_store
+from authz_service.view.caller import Caller
 
 ONE = (Approval("security", (Stage("true", 1, 60.0),)),)
 TWO = (Approval("two", (Stage("true", 2, 60.0), Stage("true", 1, 30.0))),)
@@ -50,7 +52,8 @@ BEFORE, AFTER = StageRef("esc", 0), StageRef("esc", 0, is_escalated=True)
 LEADS = {"tom"}
 KEY = LogKey.create("example.com/log")
 LIMITS = HoldLimits(pending_per_caller=3, use_within=40.0, rejection_answers=20.0, claim=30.0)
-PEOPLE = st.sampled_from(["alice", "rita", "sam", "tom"])
+PEOPLE = st.sampled_from(["alice", "rita", "sam", "tom", "rita-bot", "alice-bot"])
+"""A bot is a service account of whoever it is named after, and one person with them."""
 FINAL = {
     HoldState.RELEASED,
     HoldState.REJECTED,
@@ -58,6 +61,15 @@ FINAL = {
     HoldState.SUPERSEDED,
     HoldState.KILLED,
 }
+
+
+def person_of(who: str) -> str:
+    return who.removesuffix("-bot")
+
+
+def owners(who: str) -> frozenset[tuple[str, str]]:
+    claims = {} if who == person_of(who) else {"owner": person_of(who)}
+    return owners_of(Caller("https://issuer.example", who, 0.0, claims=claims))
 
 
 @dataclass
@@ -145,12 +157,14 @@ class Holds(RuleBasedStateMachine):
         before = self.run(self.store.hold(hold_id))
         shown = before if is_fresh else seen.hold
         ballot = self.make.ballot(shown, who, verdict, key=key, stages=self.stages(hold_id, who))
+        ballot = replace(ballot, owners=owners(who))
         try:
             after = self.run(self.store.vote(ballot, LIMITS))
         except (Conflict, Forbidden):
             unchanged = self.run(self.store.hold(hold_id))
             assert (unchanged.version, unchanged.votes) == (before.version, before.votes)
             return
+        who = person_of(who)
         assert who != seen.hold.caller.subject
         if len(after.votes) > len(before.votes):
             assert (before.state, before.digest) == (HoldState.PENDING, shown.digest)
@@ -167,7 +181,7 @@ class Holds(RuleBasedStateMachine):
 
     @rule(
         hold_id=known,
-        who=st.sampled_from(["rita", "rita", "alice", "tom"]),
+        who=st.sampled_from(["rita", "rita", "rita-bot", "alice", "tom"]),
         body=st.sampled_from([b"1", b"3"]),
         is_fresh=st.sampled_from([True, True, False]),
     )
@@ -177,13 +191,14 @@ class Holds(RuleBasedStateMachine):
         identity = ("https://issuer.example", who)
         stages = self.stages(hold_id, who) or self.make.ballot(before, who).may_vote_in
         revision = Revision(before.digest if is_fresh else "0" * 64, body, {}, stages)
-        draft = ActDraft(hold_id, ActKind.EDIT, identity, identity, who, "because", "", revision)
+        draft = ActDraft(hold_id, ActKind.EDIT, identity, identity, who, "because", "", revision, owners(who))
         try:
             after = self.run(self.store.act(draft, LIMITS))
         except (Conflict, Forbidden):
             unchanged = self.run(self.store.hold(hold_id))
             assert (unchanged.version, unchanged.digest) == (before.version, before.digest)
             return
+        who = person_of(who)
         assert is_fresh
         assert before.state is after.state is HoldState.PENDING
         assert who != seen.hold.caller.subject
@@ -193,15 +208,17 @@ class Holds(RuleBasedStateMachine):
         seen.void = {vote.id for vote in after.votes}
         seen.begun = after.acts[-1].at
 
-    @rule(hold_id=known, who=st.sampled_from(["alice", "gus"]), verdict=st.sampled_from(Verdict))
+    @rule(hold_id=known, who=st.sampled_from(["alice", "gus", "gus-bot"]), verdict=st.sampled_from(Verdict))
     def decides_alone(self, hold_id: str, who: str, verdict: Verdict) -> None:
         seen = self.seen[hold_id]
         before = self.run(self.store.hold(hold_id))
         ballot = self.make.ballot(before, who, verdict, stages=())
         try:
-            after = self.run(self.store.vote(replace(ballot, is_break_glass=True), LIMITS))
+            alone = replace(ballot, is_break_glass=True, owners=owners(who))
+            after = self.run(self.store.vote(alone, LIMITS))
         except (Conflict, Forbidden):
             return
+        who = person_of(who)
         assert who != seen.hold.caller.subject
         assert before.state is HoldState.PENDING
         assert after.state is (HoldState.APPROVED if verdict is Verdict.APPROVE else HoldState.REJECTED)
@@ -209,7 +226,9 @@ class Holds(RuleBasedStateMachine):
         seen.stands_alone, seen.reviewed_by = True, ""
 
     @rule(
-        hold_id=known, who=st.sampled_from(["alice", "rita", "sam", "tom", "gus"]), key=st.sampled_from("kl")
+        hold_id=known,
+        who=st.sampled_from(["alice", "rita", "rita-bot", "sam", "tom", "gus"]),
+        key=st.sampled_from("kl"),
     )
     def takes_a_vote_back(self, hold_id: str, who: str, key: str) -> None:
         seen = self.seen[hold_id]
@@ -219,13 +238,14 @@ class Holds(RuleBasedStateMachine):
             return
         assert before.state in (HoldState.PENDING, HoldState.APPROVED)
         assert len(after.votes) == len(before.votes)
+        who = person_of(who)
         seen.approved_by = [name for name in seen.approved_by if name != who]
         if who in seen.alone:
             seen.stands_alone = False
 
     @rule(
         hold_id=known,
-        who=st.sampled_from(["alice", "rita", "gus"]),
+        who=st.sampled_from(["alice", "rita", "gus", "gus-bot"]),
         kind=st.sampled_from(
             [ActKind.CLAIM, ActKind.CLAIM, ActKind.UNCLAIM, ActKind.COMMENT, ActKind.REVIEW]
         ),
@@ -243,12 +263,12 @@ class Holds(RuleBasedStateMachine):
             assert who != seen.hold.caller.subject
         if kind is ActKind.REVIEW:
             assert before.review is Review.DUE
-            assert who not in {*seen.alone, seen.hold.caller.subject}
+            assert person_of(who) not in {*seen.alone, seen.hold.caller.subject}
             seen.reviewed_by = who
 
     def act(self, hold_id: str, kind: ActKind, who: str, key: str = "") -> Any:
         identity = ("https://issuer.example", who)
-        draft = ActDraft(hold_id, kind, identity, identity, who, "because", key)
+        draft = ActDraft(hold_id, kind, identity, identity, who, "because", key, owners=owners(who))
         before = self.run(self.store.hold(hold_id))
         try:
             return self.run(self.store.act(draft, LIMITS))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -68,6 +70,31 @@ def test_together_they_have_one_vote(first: Any, second: Any, place: Any, make: 
             assert (await store.hold(hold.id)).state is HoldState.PENDING
             await store.vote(ballot(make, hold, "third-bot", "carol"), LIMITS)
             assert (await store.hold(hold.id)).state is HoldState.APPROVED
+        verified(place)
+
+    run(scenario())
+
+
+VOTERS = ("rob", "rob's bot", "rob's other bot", "carol's bot", "alice's bot")
+
+
+def test_of_any_three_votes_only_those_of_two_people_approve(place: Any, make: Any, run: Any) -> None:
+    """Alice asks; whoever is somebody's bot is that person."""
+
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            for number, voters in enumerate(product(VOTERS, repeat=3)):
+                request, caller = f"request {number}", make.caller("alice")
+                limits = HoldLimits(pending_per_caller=1000)
+                draft = make.hold(request=request, caller=caller, approvals=(TWO,))
+                hold = (await store.open_hold(draft, limits)).hold
+                for voter in voters:
+                    with suppress(Conflict, Forbidden):
+                        owner = voter.partition("'")[0] if "bot" in voter else ""
+                        await store.vote(ballot(make, hold, voter, owner), limits)
+                people = {voter.partition("'")[0] for voter in voters} - {"alice"}
+                expected = HoldState.APPROVED if len(people) == 2 else HoldState.PENDING
+                assert (await store.hold(hold.id)).state is expected, voters
         verified(place)
 
     run(scenario())
