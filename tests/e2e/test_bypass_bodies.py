@@ -74,6 +74,12 @@ def spaced(sample: Sample) -> bytes:
 
 WIDE = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in CANARY)
 
+SWITCHES = (
+    b'"guardrails":[],"disable_global_guardrails":true,"no-log":true,"mock_response":"ok",'
+    b'"metadata":{"guardrails":[],"disable_global_guardrail":true},"api_base":"http://elsewhere.example"'
+)
+"""Fields by which callers have switched off what other gateways do."""
+
 MASKED: dict[str, tuple[Callable[[Sample], bytes], tuple[Header, ...]]] = {
     "as it is": (said(TEXT), ()),
     "escapes": (escaped, ()),
@@ -88,6 +94,7 @@ MASKED: dict[str, tuple[Callable[[Sample], bytes], tuple[Header, ...]]] = {
     "after a long text": (said("a " * 50_000 + TEXT), ()),
     "an unknown field": (added(b'"x_note":"%b"' % CANARY.encode()), ()),
     "deep in an unknown field": (added(b'"x_note":[{"a":{"b":["%b"]}}]' % CANARY.encode()), ()),
+    "switches of other gateways": (added(SWITCHES, TEXT), ()),
     "charset": (said(TEXT), (("content-type", "application/json; charset=utf-8"),)),
     "charset in quotes": (said(TEXT), (("content-type", 'application/json;charset="UTF-8"'),)),
     "capitals and spaces": (said(TEXT), (("content-type", "Application/JSON ; Charset=utf-8"),)),

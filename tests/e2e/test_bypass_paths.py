@@ -156,6 +156,13 @@ SPOOFED: dict[str, tuple[Header, ...]] = {
         ("range", "bytes=0-1"),
         ("te", "trailers, gzip"),
     ),
+    "switches of other gateways": (
+        ("x-litellm-disable-message-redaction", "true"),
+        ("x-litellm-enable-message-redaction", "false"),
+        ("x-portkey-config", "{}"),
+        ("x-guardrails", "off"),
+        ("x-authz-masks", "off"),
+    ),
     "text where nobody looks": (
         ("user-agent", TEXT),
         ("openai-beta", TEXT),
