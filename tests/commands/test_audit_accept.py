@@ -10,6 +10,9 @@ import pytest
 from tests.commands.audit_place import Place
 
 from authz_service.audit.draft import Kind
+from authz_service.commands import verify_export
+from authz_service.commands.audit_export import Wanted, export
+from authz_service.commands.audit_source import Source
 from authz_service.errors import Misconfigured
 
 
@@ -53,6 +56,39 @@ def test_a_restored_backup_is_refused_until_it_is_accepted(place: Place, tmp_pat
         True,
         ["checkpoints.jsonl line 2 (size 9) was given up, and an entry says why"],
     )
+
+
+def test_an_end_that_is_cut_off_after_it_does_not_pass_for_what_was_left_behind(
+    place: Place, tmp_path: Path
+) -> None:
+    """The log that goes on comes to the sizes of checkpoints that were given up."""
+    place.serve(3)
+    shutil.copy(place.data.database, tmp_path / "backup")
+    place.serve(5)
+    (tmp_path / "before").write_text(place.run("checkpoint").stdout)
+    shutil.copy(tmp_path / "backup", place.data.database)
+    assert place.run("accept", "--reason", "disk").exit_code == 0
+    shutil.copy(place.data.database, tmp_path / "shorter")
+    place.serve(2)
+    (tmp_path / "after").write_text(place.run("checkpoint").stdout)
+    assert "\n7\n" in (tmp_path / "after").read_text()  # of 9 that were left behind
+    shutil.copy(tmp_path / "shorter", place.data.database)
+    what = "entries then and has 5 now: its end is missing"
+    live = place.run("verify", "--json", "--checkpoint", str(tmp_path / "after"))
+    assert [w["record"] for w in json.loads(live.stdout)["wrong"] if what in w["what"]] == [
+        "checkpoints.jsonl line 4",
+        str(tmp_path / "after"),
+    ]
+    out, source = tmp_path / "out", Source.of(place.config, place.data.root)
+    key = str(source.log_key().vkey)
+    with source.reading() as reader:
+        export(reader, out, Wanted((key,), 1, 5), lambda done, size: None)
+    kept = [tmp_path / "before", tmp_path / "after"]
+    report = verify_export.verify(out, [key], kept)
+    assert [record for record, said in report.wrong if what in said] == [str(tmp_path / "after")]
+    assert [note for note in report.notes if "given up" in note] == [
+        f"{tmp_path / 'before'} (size 9) was given up; an entry says why"
+    ]
 
 
 @pytest.mark.parametrize("what", ["signature = NULL", "signature = zeroblob(68)"])

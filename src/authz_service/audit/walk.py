@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from authz_service.audit.entry import FORMAT
+from authz_service.audit.given_up import GivenUp
 from authz_service.audit.merkle import EMPTY_ROOT, Frontier
 from authz_service.audit.retention import STANDING
 from authz_service.audit.tiles import WIDTH, perfect_root
@@ -62,9 +63,7 @@ class Walk:
     """Feed `page` with the rows of all entries in order, then ask `end`."""
 
     kept: Sequence[Kept] = ()
-    given_up: Sequence[tuple[int, int]] = ()
-    """Sizes, above the first and up to the second, whose checkpoints an entry says are those of a log that
-    was left behind, as when a backup was restored."""
+    given_up: Sequence[GivenUp] = ()
     is_purged: Callable[[int, str | None], bool] | None = None
     """Whether a tombstone tells that the bytes of an entry were taken: its leaf hash stands for it then.
     None where there is no tombstone."""
@@ -205,7 +204,7 @@ class Walk:
         self._is_whole, self.agreed = True, self.size
 
     def _is_given_up(self, kept: Kept) -> bool:
-        if not any(after < kept.size <= last for after, last in self.given_up):
+        if not any(given_up.has(kept.size, kept.root) for given_up in self.given_up):
             return False
         self.notes.append(f"{kept.source} (size {kept.size}) was given up, and an entry says why")
         return True

@@ -9,6 +9,7 @@ from functools import partial
 
 from authz_service.audit.checkpoint import SESSION
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.audit.given_up import LISTED, listing
 from authz_service.audit.kept import KeptCheckpoint
 from authz_service.config.model import Config
 from authz_service.errors import Conflict, Misconfigured
@@ -16,7 +17,7 @@ from authz_service.keys.data_dir import DataDir
 from authz_service.keys.log_key import LogKey
 from authz_service.runtime.checkpoints import Checkpoints
 from authz_service.runtime.record import checkpoints_of, log_key
-from authz_service.store.checkpoint_file import newest
+from authz_service.store.checkpoint_file import newest, read_all
 from authz_service.store.location import store_url
 from authz_service.store.open import open_store
 from authz_service.store.record_keys import open_record_keys
@@ -55,7 +56,8 @@ async def _accept(config: Config, data: DataDir, reason: str) -> Accepted:
         if was_signed and await _agrees(checkpoints):
             raise Conflict("the record is the one that was signed; there is nothing to accept")
         found = await store.signed_head()
-        await store.append(_accepted(found, last, was_signed=was_signed, reason=reason))
+        given_up = _given_up(data, found, last)
+        await store.append(_accepted(found, last, given_up, was_signed=was_signed, reason=reason))
         await checkpoints.take()
         if not checkpoints.size:
             raise Misconfigured(f"the record is accepted, and {data.checkpoints} could not be written")
@@ -83,8 +85,20 @@ async def _agrees(checkpoints: Checkpoints) -> bool:
     return True
 
 
-def _accepted(found: SignedHead, last: KeptCheckpoint | None, *, was_signed: bool, reason: str) -> EntryDraft:
-    """Which checkpoints are given up: those above `after`, up to `kept_size`, that do not agree."""
+def _after(found: SignedHead, last: KeptCheckpoint | None) -> int:
+    return found.size if last is not None and found.size < last.checkpoint.size else 0
+
+
+def _given_up(data: DataDir, found: SignedHead, last: KeptCheckpoint | None) -> bytes:
+    """The checkpoints that were kept and are of another log from here on; those that agree do no harm."""
+    known = [kept.checkpoint for _, kept in read_all(data.checkpoints) if kept is not None] if last else []
+    return listing(checkpoint for checkpoint in known if checkpoint.size > _after(found, last))
+
+
+def _accepted(
+    found: SignedHead, last: KeptCheckpoint | None, given_up: bytes, *, was_signed: bool, reason: str
+) -> EntryDraft:
+    """Which checkpoints are given up: those of `given_up` above `after`, up to `kept_size`."""
     kept_size = 0 if last is None else last.checkpoint.size
     return EntryDraft(
         Kind.RECORD_ACCEPTED,
@@ -93,9 +107,13 @@ def _accepted(found: SignedHead, last: KeptCheckpoint | None, *, was_signed: boo
             "found_size": found.size,
             "found_root": found.root.hex(),
             "was_signed": was_signed,
-            "after": found.size if found.size < kept_size else 0,
+            "after": _after(found, last),
             "kept_size": kept_size,
             "kept_root": None if last is None else last.checkpoint.root.hex(),
         },
-        payloads={"reason": reason.encode(errors="replace"), "person": getpass.getuser().encode()},
+        payloads={
+            "reason": reason.encode(errors="replace"),
+            "person": getpass.getuser().encode(),
+            LISTED: given_up,
+        },
     )

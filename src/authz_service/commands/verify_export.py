@@ -44,6 +44,7 @@ PROOF = "c2sp.org/tlog-proof@v1"
 WIDTH = 256
 MOST_LISTED = 10_000
 PIECE = 1 << 20
+MOST_KEPT = 16 << 20
 TILES_AT_ONCE = 16
 FEW_TILES = 128
 """So many are verified sooner than other processes have started."""
@@ -446,6 +447,7 @@ JUDGED_BY = {
     "hold.responded": ("forward", "detail"),
     "grant.proposed": ("detail",),
     "request.released": ("body",),
+    "record.accepted": ("given_up",),
 }
 
 
@@ -475,7 +477,7 @@ class Walk:
         self.roots: dict[int, bytes] = {}
         self.at = ""
         self.former: list[Key] = []
-        self.given_up: list[tuple[int, int]] = []
+        self.given_up: list[tuple[int, int, set[str] | None]] = []
         self.tombstones = export.tombstones
         is_whole = export.first == 1 and not self.tombstones.emptied()
         self.decisions = Decisions(is_whole)
@@ -561,17 +563,26 @@ class Walk:
     def _follow(self, bundle: Bundle) -> None:
         """What entries say of others, each in its turn."""
         for document in bundle.told:
-            record, kind, data = f"entry {document['seq']}", document["kind"], document["data"]
+            record, kind = f"entry {document['seq']}", document["kind"]
             try:
                 self.tombstones.follow(document)
                 if kind == "log.key_rotated":
                     self._rotated(bundle, document)
                 elif kind == "record.accepted":
-                    self.given_up.append((int(data["after"]), int(data["kept_size"])))
+                    self._accepted(document, bundle)
                 else:
                     self.decisions.follow(document, bundle)
             except (ValueError, KeyError, TypeError, AttributeError, CannotVerify) as error:
                 bundle.add(document["seq"], record, f"does not say what such an entry says ({said(error)})")
+
+    def _accepted(self, document: dict[str, Any], bundle: Bundle) -> None:
+        """Which checkpoints were left behind; where that is not in the export, any of their sizes."""
+        data, listed = document["data"], None
+        reference = document["payloads"].get("given_up")
+        if reference is not None and self.export.has_payloads:
+            _, content = bundle.contents.get(reference["digest"], ("", b""))
+            listed = set(content.decode().splitlines())
+        self.given_up.append((int(data["after"]), int(data["kept_size"]), listed))
 
     def _judge_missing(self, bundle: Bundle) -> None:
         for record, name, document in bundle.missing:
@@ -658,7 +669,11 @@ class Walk:
         root = EMPTY_ROOT if note.size == 0 else self.roots.get(note.size)
         if root == note.root and _origin(note) == _origin(self.head):
             return
-        if any(after < note.size <= last for after, last in self.given_up):
+        name = f"{note.size} {note.root.hex()}"
+        if any(
+            after < note.size <= last and (listed is None or name in listed)
+            for after, last, listed in self.given_up
+        ):
             self.report.notes.append(f"{note.source} (size {note.size}) was given up; an entry says why")
         elif root is None:
             what = f"the log had {note.size} entries then and has {self.head.size} now: its end is missing"
@@ -1114,14 +1129,14 @@ def unbundle(stored: bytes) -> Iterator[bytes]:
 def read_payloads(path: Path, kept: set[int]) -> Iterator[tuple[bytes, int, str, bytes]]:
     """The digest and size of each payload: 32 bytes of salt, 8 of its size, and itself.
 
-    Of one whose size is in `kept` also its SHA-256, and itself where it has at most a MiB.
+    Of one whose size is in `kept` also its SHA-256, and itself where it has at most 16 MiB.
     """
     with path.open("rb") as file:
         while salt := file.read(32):
             told = file.read(8)
             if len(salt) < 32 or len(told) < 8:
                 raise ValueError("it is cut")
-            digest, plain, content = hashlib.sha256(salt), hashlib.sha256(), b""
+            digest, plain, few = hashlib.sha256(salt), hashlib.sha256(), b""
             left = size = int.from_bytes(told, "big")
             while left:
                 content = file.read(min(left, PIECE))
@@ -1130,10 +1145,9 @@ def read_payloads(path: Path, kept: set[int]) -> Iterator[tuple[bytes, int, str,
                 digest.update(content)
                 if size in kept:
                     plain.update(content)
+                    few += content if size <= MOST_KEPT else b""
                 left -= len(content)
-            is_kept = size in kept
-            few = content if is_kept and size <= PIECE else b""
-            yield digest.digest(), size, plain.hexdigest() if is_kept else "", few
+            yield digest.digest(), size, plain.hexdigest() if size in kept else "", few
 
 
 def tile_path(name: str, width: int) -> str:

@@ -14,8 +14,9 @@ from sqlalchemy import func, select
 from authz_service.audit.checkpoint import SESSION as LOG_SESSION
 from authz_service.audit.checkpoint import Checkpoint, VerifierKey, is_signed_by
 from authz_service.audit.draft import Kind
-from authz_service.audit.entry import decode, microseconds
+from authz_service.audit.entry import PayloadRef, decode, microseconds, payload_digest
 from authz_service.audit.forgotten import Forgotten
+from authz_service.audit.given_up import LISTED, GivenUp, read_listing
 from authz_service.audit.merkle import Frontier
 from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Kept, Seen, Walk, Wrong
@@ -113,15 +114,27 @@ def _no_garbage_collected() -> Iterator[None]:
             gc.enable()
 
 
-def _given_up(reader: RecordReader) -> list[tuple[int, int]]:
+def _given_up(reader: RecordReader, *, with_payloads: bool) -> list[GivenUp]:
     """What entries say of checkpoints that were given up; the entries themselves are verified later."""
-    given_up: list[tuple[int, int]] = []
+    given_up: list[GivenUp] = []
     for row in reader.read(select(entries.c.body).where(entries.c.session == LOG_SESSION)):
         with suppress(ValueError, KeyError, TypeError):
             entry = decode(bytes(row.body))
             if entry.kind == Kind.RECORD_ACCEPTED:
-                given_up.append((int(entry.data["after"]), int(entry.data["kept_size"])))
+                listed = _listed(reader, entry.payloads.get(LISTED)) if with_payloads else None
+                given_up.append(GivenUp(int(entry.data["after"]), int(entry.data["kept_size"]), listed))
     return given_up
+
+
+def _listed(reader: RecordReader, reference: PayloadRef | None) -> frozenset[tuple[int, bytes]] | None:
+    """Those that the payload of an entry lists: none where it is not as it was recorded."""
+    if reference is None:
+        return None
+    with suppress(Unavailable, ValueError):
+        for digest, salt, body in reader.payloads([(reference.digest, reference.size)]):
+            if payload_digest(salt, body) == digest:
+                return read_listing(body)
+    return frozenset()
 
 
 def _forgotten(reader: RecordReader, report: Verified) -> Forgotten:
@@ -144,7 +157,7 @@ def _walk(
 ) -> Walk:
     forgotten = _forgotten(reader, report)
     purged = partial(forgotten.purge_of, Retention.ENTRIES)
-    walk = Walk(kept, _given_up(reader))
+    walk = Walk(kept, _given_up(reader, with_payloads=with_payloads))
     if forgotten.purges:
         walk.is_purged = lambda sequence, session: purged(sequence, session) is not None
     payloads = PayloadsCheck(reader, forgotten)
