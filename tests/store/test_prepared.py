@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from authz_service.store.connecting import open_database
 from authz_service.store.prepared import MOST_ROWS, insert_rows, together, update_rows
@@ -104,3 +105,28 @@ def test_of_what_is_written_together_the_first_fault_is_raised_and_nothing_after
     assert connection.execute(select(entries.c.seq)).all() == []
     insert_rows(connection, entries, ("seq", "body"), [(1, b"x")])
     assert connection.execute(select(entries.c.seq)).scalars().all() == [1]
+
+
+@pytest.mark.postgres
+def test_a_connection_that_is_lost_meanwhile_is_one_fault_and_nothing_in_the_log(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = open_database(postgres_url)
+
+    def write(connection: Connection) -> None:
+        with together(connection):
+            insert_rows(connection, entries, ("seq", "body"), [(1, b"x")])
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            with psycopg.connect(postgres_url, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 10000)", (driver.info.backend_pid,))
+            insert_rows(connection, entries, ("seq", "body"), [(2, b"x" * 1000)])
+            insert_rows(connection, entries, ("seq", "body"), [(3, b"x" * 1000)])
+
+    with database.writing.connect() as connection:
+        with pytest.raises(OperationalError) as error:
+            write(connection)
+        assert error.value.connection_invalidated
+        connection.invalidate()
+    database.close()
+    assert caplog.messages == []

@@ -71,11 +71,19 @@ def together(connection: Connection) -> Iterator[None]:
     if not isinstance(driver, psycopg.Connection):
         yield
         return
+    fault: BaseException | None = None
     try:
         with driver.pipeline():
-            yield
+            try:
+                yield
+            except BaseException as error:
+                fault = error
     except psycopg.Error as error:
-        raise as_sqlalchemy(error, connection) from error
+        fault = fault or error
+    if isinstance(fault, psycopg.Error):
+        raise as_sqlalchemy(fault, connection) from fault
+    if fault is not None:
+        raise fault
 
 
 @lru_cache(maxsize=1024)
