@@ -35,7 +35,7 @@ be seen."""
 
 _INSTRUCTIONS = """\
 Thousands of instructions in user space for each answer, counted by `perf stat`: what else the machine does
-hardly changes them."""
+hardly changes them. They are of turns of their own, since to count takes CPU."""
 
 _RATIOS = """\
 Medians over the rounds of what each round gave: requests/s and CPU beside the floor's, times beside those

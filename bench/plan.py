@@ -52,7 +52,7 @@ class Plan:
     """Each round gives every load to every case in turn. `warm_up` and `seconds` are those of one turn.
 
     Then come the micro-benches, by name, with as many seconds for each figure. `has_instructions` has them
-    counted, which needs `perf`.
+    counted, which needs `perf` and a second turn for each.
     """
 
     cases: tuple[Case, ...] = ()

@@ -5,9 +5,13 @@ The cases here have no gateway: their load goes straight to the bench's model se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bench.case import Case, Gateway, Kind, Site
@@ -15,6 +19,7 @@ from bench.page import as_json, is_void, on_terminal, page
 from bench.plan import Load, Plan, Shape
 from bench.processes import NotStarted
 from bench.run import LoadFailed, Outcome, carry_out
+from bench.turn import Measured
 
 from authz_service.proxy.probes import free_port
 
@@ -85,6 +90,53 @@ def test_a_paced_turn_has_the_time_between_tokens_and_what_each_program_takes(tm
         assert all(turn.cpu[name] > 0 and turn.rss[name] > 0 for name in ("model", "service", "load"))
         assert turn.peak_rss["model"] >= turn.rss["model"]
     assert outcome.turns[WHOLE, DIRECT][0].between_p50 == 0
+
+
+def test_times_are_those_of_a_turn_in_which_nothing_was_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To count took as much CPU as the floor does, which then seemed closer than it was."""
+    loads: list[bool] = []
+
+    def load(command: Sequence[str], *, input: str, **_options: object) -> subprocess.CompletedProcess[str]:
+        is_counted = json.loads(input)["has_instructions"]
+        loads.append(is_counted)
+        done = replace(
+            MEASURED,
+            cpu={"service": 9.0 if is_counted else 1.0},
+            instructions={"service": 7.0} if is_counted else {},
+            wrong=2 if is_counted else 1,
+            faults={"failed": 2} if is_counted else {"failed": 1, "altered": 1},
+        )
+        return subprocess.CompletedProcess(command, 0, stdout=json.dumps(asdict(done)), stderr="")
+
+    stand_in = SimpleNamespace(run=load, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr("bench.run.subprocess", stand_in)
+    both = replace(plan(DIRECT), has_instructions=True)
+    (turn,) = carry_out(both, tmp_path, lambda _: None).turns[WHOLE, DIRECT]
+    assert loads == [False, True]
+    assert (turn.cpu, turn.instructions) == ({"service": 1.0}, {"service": 7.0})
+    assert (turn.seen, turn.wrong, turn.faults) == (20, 3, {"failed": 3, "altered": 1})
+
+
+MEASURED = Measured(
+    requests=10,
+    seen=10,
+    wrong=0,
+    seconds=1.0,
+    p50=0.001,
+    p99=0.002,
+    first_event=0.0,
+    first_text=0.0,
+    between_p50=0.0,
+    between_p95=0.0,
+    between_p99=0.0,
+    cpu={},
+    rss={},
+    peak_rss={},
+    instructions={},
+    faults={},
+)
 
 
 def plan(*cases: Case, loads: tuple[Load, ...] = (WHOLE,), rounds: int = 1) -> Plan:
