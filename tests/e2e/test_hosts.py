@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.crew import KEYS
+from tests.e2e.loads import load_on
 from tests.e2e.people import approve, ask, asking, hold_of, received, said, until
 from tests.e2e.stack import CONFIG, free_port
 from tests.e2e.test_workers import resumptions
@@ -63,6 +64,16 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Apart, Apa
                 one.stop()
     finally:
         server.remove()
+
+
+def test_no_request_notices_that_a_host_stops_in_order(hosts: tuple[Apart, Apart]) -> None:
+    one, two = hosts
+    with load_on(one, large=3) as load:
+        two.stop()
+        load.go_on()
+        two.start_service()
+        load.go_on()
+    assert load.failures == []
 
 
 def test_what_waits_on_a_host_that_dies_goes_on_on_the_other(hosts: tuple[Apart, Apart]) -> None:
