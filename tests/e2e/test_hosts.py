@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from tests.e2e.crew import KEYS
 from tests.e2e.loads import load_on
-from tests.e2e.people import approve, ask, asking, hold_of, received, said, until
+from tests.e2e.people import approve, ask, asking, chat, hold_of, in_background, received, said, until
 from tests.e2e.stack import CONFIG, free_port
 from tests.e2e.test_workers import resumptions
+from tests.e2e.upstream_answers import SSE_TYPE, Answer, stream
 from tests.soak.apart import Apart
 from tests.store.conftest import PostgresForTests
 
@@ -68,12 +69,20 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Apart, Apa
 
 def test_no_request_notices_that_a_host_stops_in_order(hosts: tuple[Apart, Apart]) -> None:
     one, two = hosts
+    gate = one.upstream.gate()
+    first, *rest = stream(["Hello there, ", "how are you?"]).steps
+    one.upstream.answer_with(*[Answer(headers=SSE_TYPE, steps=(first, gate, *rest))] * 6)
+    paused = [in_background(lambda: one.post(chat("Hello", stream=True), "staff")) for _ in range(6)]
+    one.upstream.wait_for_requests(6)  # some by each host, which keep it from stopping at once
     with load_on(one, large=3) as load:
-        two.stop()
-        load.go_on()
+        stopping = in_background(two.stop)
+        load.go_on(60)
+        gate.open()
+        stopping.result(60)
         two.start_service()
         load.go_on()
     assert load.failures == []
+    assert [answer.result(30).status_code for answer in paused] == [200] * 6
 
 
 def test_what_waits_on_a_host_that_dies_goes_on_on_the_other(hosts: tuple[Apart, Apart]) -> None:
