@@ -85,6 +85,9 @@ def test_the_request_that_it_was_made_from_is_judged_anew_at_once(place: Any, ma
             gone = await store.hold(hold.id)
             assert (gone.state, gone.superseded_by) == (HoldState.SUPERSEDED, grant.id)
             assert gone.is_under_grant
+            with pytest.raises(Conflict, match=f"was superseded by {grant.id}") as late:
+                await store.vote(make.ballot(hold, "rob"), LIMITS)
+            assert late.value.code == "hold_superseded"
             assert isinstance(await asks(store, make, "first"), Granted)
 
 
@@ -97,6 +100,8 @@ def test_what_another_hold_took_the_place_of_is_under_no_grant(place: Any, make:
             gone, there = found[first.id], found[second.id]
             assert (gone.superseded_by, gone.is_under_grant) == (second.id, False)
             assert (there.superseded_by, there.is_under_grant) == ("", False)
+            with pytest.raises(Conflict, match=f"a newer request of the same caller, hold {second.id}"):
+                await store.vote(make.ballot(first, "rob"), LIMITS)
             rita = ("https://issuer.example", "rita")
             said = ActDraft(first.id, ActKind.COMMENT, rita, rita, "Rita", "too late")
             assert (await store.act(said, LIMITS)).superseded_by == second.id

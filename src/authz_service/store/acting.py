@@ -98,7 +98,7 @@ def _is_repeated(transaction: Transaction, draft: ActDraft) -> bool:
 
 def _refuse_claim(transaction: Transaction, row: Row[Any], draft: ActDraft) -> None:
     refuse_requester(row, draft.person, draft.account, *draft.owners)
-    refuse_decided(row, said_of(transaction, row.id).votes, transaction.now)
+    refuse_decided(transaction, row, said_of(transaction, row.id).votes)
     claim = _claim(transaction, row)
     if claim is not None and not _is_theirs(claim, draft):
         raise Conflict(
@@ -138,7 +138,7 @@ def _moment(claim: Act) -> str:
 def _withdraw(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) -> None:
     cast = said_of(transaction, row.id).votes
     if state_at(row, transaction.now) not in OPEN:
-        refuse_decided(row, cast, transaction.now)
+        refuse_decided(transaction, row, cast)
     own = _votes_of(transaction, row, draft)
     standing_votes = [v for v in cast if v.withdrawn_at is None and not v.is_void]
     mine = tuple(vote.id for vote in standing_votes if vote.id in own)
@@ -169,7 +169,7 @@ def _revise(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) 
     if revision is None:
         raise ValueError("an edit or a response comes with its bytes")
     refuse_requester(row, draft.person, draft.account, *draft.owners)
-    refuse_decided(row, said_of(transaction, row.id).votes, transaction.now)
+    refuse_decided(transaction, row, said_of(transaction, row.id).votes)
     detail = json.loads(row.detail)
     is_edit, is_of_answer = draft.kind is ActKind.EDIT, revision.answer is not None
     if "answer" in detail and not is_of_answer:

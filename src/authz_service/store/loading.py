@@ -109,13 +109,13 @@ def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldS
         said = said_of(reader, row.id) if said is None else said
         found = read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
         if found.state is HoldState.SUPERSEDED:
-            return replace(found, superseded_by=_superseded_by(reader, row))
+            return replace(found, superseded_by=superseded_by(reader, row))
         return found
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(row) from error
 
 
-def _superseded_by(reader: Reader, row: Row[Any]) -> str:
+def superseded_by(reader: Reader, row: Row[Any]) -> str:
     """What the entry says by which a hold was superseded; "" where that has lost its bytes.
 
     It is the last one of the hold's, unless somebody commented on it afterwards.

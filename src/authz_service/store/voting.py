@@ -13,6 +13,7 @@ from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
 from authz_service.core.acts import Act, Review
+from authz_service.core.grants import GRANT_IDS
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
 from authz_service.core.ports import Ballot, HoldLimits, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Conflict, Forbidden
@@ -38,6 +39,7 @@ from authz_service.store.loading import (
     rows_of,
     said_of_all,
     summary_of,
+    superseded_by,
 )
 from authz_service.store.schema import votes
 from authz_service.store.transaction import Transaction
@@ -98,7 +100,7 @@ def _counted(
     known = said[row.id]
     if _is_repeated(known.rows, ballot):
         return summary_of(transaction, row, known)
-    refuse_decided(row, known.votes, transaction.now)
+    refuse_decided(transaction, row, known.votes)
     if ballot.digest != row.digest:
         raise Conflict(
             "the request is not the one that you were shown; look at the hold again", code="digest_changed"
@@ -150,9 +152,9 @@ def _is_repeated(cast: Sequence[Row[Any]], ballot: Ballot) -> bool:
     return True
 
 
-def refuse_decided(row: Row[Any], cast: Sequence[Vote], now: int) -> None:
+def refuse_decided(transaction: Transaction, row: Row[Any], cast: Sequence[Vote]) -> None:
     """Raise `Conflict`, which says who decided what, unless the hold is pending."""
-    state = state_at(row, now)
+    state = state_at(row, transaction.now)
     match state:
         case HoldState.PENDING:
             return
@@ -165,7 +167,9 @@ def refuse_decided(row: Row[Any], cast: Sequence[Vote], now: int) -> None:
             said = f"expired at {rfc3339(row.deadline)}"
             said += f" after its approval by {_names(cast)}" if row.state == HoldState.APPROVED.value else ""
         case HoldState.SUPERSEDED:
-            said = "was superseded by a newer request of the same caller, or by a grant"
+            by = superseded_by(transaction, row)
+            what = "" if by.startswith(GRANT_IDS) else "a newer request of the same caller, hold "
+            said = f"was superseded by {what}{by}" if by else "was superseded"
         case HoldState.KILLED:
             said = "was ended: an operator ended the request that it was for"
         case _ as never:
