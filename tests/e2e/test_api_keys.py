@@ -14,6 +14,8 @@ from tests.e2e.people import approve, ask, chat, hold_of, in_background, state_o
 from tests.e2e.stack import CHAT, Stack
 from tests.e2e.upstream_answers import completion, whole
 
+from authz_service.keys.api_key import new_api_key
+
 WHY = ("--reason", "was in a log")
 
 
@@ -142,6 +144,7 @@ def test_keys_are_known_after_a_restart_and_so_is_their_last_use(stack: Stack) -
 
 BAD = {
     "another key": ("authz_key_" + "0" * 37 + "0zzzzz", "malformed_api_key"),
+    "one that another gateway made": (new_api_key(), "unknown_api_key"),
     "nothing behind the prefix": ("authz_key_", "malformed_api_key"),
     "40 KB": ("authz_key_" + "a" * 40_000, "malformed_api_key"),
 }
