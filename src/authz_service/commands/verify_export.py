@@ -76,6 +76,13 @@ REVISED = {"x-authz-edited", "x-authz-responded"}
 """Headers of an answer that a reviewer edited or wrote."""
 
 
+class Cut(ValueError):
+    """A file ends before what it has is whole."""
+
+    def __str__(self) -> str:
+        return "it is cut"
+
+
 class CannotVerify(Exception):
     """There is nothing that could be verified: no export, no key, a format that is not known."""
 
@@ -1121,7 +1128,7 @@ def unbundle(stored: bytes) -> Iterator[bytes]:
     while place < len(stored):
         end = place + 2 + int.from_bytes(stored[place : place + 2], "big")
         if end > len(stored) or place + 2 > len(stored):
-            raise ValueError("it is cut")
+            raise Cut
         yield stored[place + 2 : end]
         place = end
 
@@ -1135,13 +1142,13 @@ def read_payloads(path: Path, kept: set[int]) -> Iterator[tuple[bytes, int, str,
         while salt := file.read(32):
             told = file.read(8)
             if len(salt) < 32 or len(told) < 8:
-                raise ValueError("it is cut")
+                raise Cut
             digest, plain, few = hashlib.sha256(salt), hashlib.sha256(), b""
             left = size = int.from_bytes(told, "big")
             while left:
                 content = file.read(min(left, PIECE))
                 if not content:
-                    raise ValueError("it is cut")
+                    raise Cut
                 digest.update(content)
                 if size in kept:
                     plain.update(content)
@@ -1248,7 +1255,9 @@ def _lines(content: bytes) -> list[str]:
 
 def said(error: Exception) -> str:
     """An error in a word: never with what a record holds."""
-    return (error.strerror or "error") if isinstance(error, OSError) else type(error).__name__
+    if isinstance(error, OSError):
+        return error.strerror or "error"
+    return str(error) if isinstance(error, Cut) else type(error).__name__
 
 
 # Ed25519, RFC 8032 5.1: verification only, so that nothing secret depends on its timing.

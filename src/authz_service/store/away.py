@@ -33,7 +33,10 @@ def cannot_be_opened(what: str, error: BaseException, *, code: str) -> Unavailab
 def _said(error: BaseException) -> str:
     """What the database said of itself; of a statement only what kind of error it was."""
     driver = error.orig if isinstance(error, DBAPIError) else error
-    if not isinstance(error, OperationalError | InterfaceError) and "not a database" not in str(driver):
+    is_damage = any(
+        part in str(driver) for part in ("not a database", "malformed")
+    )
+    if not isinstance(error, OperationalError | InterfaceError) and not is_damage:
         return type(driver).__name__
     lines = [line.strip() for line in str(driver).splitlines() if line.strip()]
     # Of several addresses that were tried the last says the same.

@@ -22,6 +22,7 @@ class Keys(Protocol):
         ...
 
 
+KEYS_MISSING = "keys_missing"
 _DIGESTS_AT_ONCE = 500  # SQLite bounds the parameters of a statement
 
 
@@ -47,7 +48,7 @@ def open_payload(row: Row[Any], keys: Keys | None) -> Opened | None:
     if row.key is None:
         return Opened(bytes(row.salt), bytes(row.body))
     if keys is None:
-        raise Unavailable("the payloads are sealed, and their keys are not here", code="keys_missing")
+        raise Unavailable("the payloads are sealed, and their keys are not here", code=KEYS_MISSING)
     key = keys.key(row.key)
     if key is None:
         return None

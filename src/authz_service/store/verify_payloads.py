@@ -14,9 +14,9 @@ from authz_service.audit.entry import SALT_BYTES, microseconds, payload_digest
 from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import STANDING, retention_of
 from authz_service.audit.walk import Seen
-from authz_service.errors import Unavailable
+from authz_service.errors import Misconfigured, Unavailable
 from authz_service.store.missing import subject_of
-from authz_service.store.payload_rows import open_payload
+from authz_service.store.payload_rows import KEYS_MISSING, open_payload
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import payloads, sessions
 
@@ -27,6 +27,7 @@ Wanted = tuple[int, str]
 DERIVED_FROM = frozenset({"caller", "detail", "voter", "reason", "comment", "revoked", "operator", "key"})
 """The payloads that columns are derived from."""
 
+OTHER_BYTES = "its bytes are not those that the entry accounts for"
 HASH = " (SHA-256)"
 """After the name of a payload: its bytes' own digest, where only that is compared with others."""
 _HELD = frozenset({Kind.HOLD_OPENED.value, Kind.HOLD_EDITED.value, Kind.HOLD_RESPONDED.value})
@@ -77,15 +78,14 @@ class PayloadsCheck:
     def _judge(
         self,
         row: Any,
-        body: bytes | None,
+        body: bytes | str,
         place: tuple[int, str, int],
         document: Mapping[str, Any],
         checked: CheckedPayloads,
     ) -> None:
         sequence, name, size = place
-        if body is None:
-            what = "its bytes are not those that the entry accounts for"
-            checked.wrong.append((_record(sequence, name), what))
+        if isinstance(body, str):
+            checked.wrong.append((_record(sequence, name), body))
         elif len(body) != size:
             what = f"has {len(body)} bytes, its entry says {size}"
             checked.wrong.append((_record(sequence, name), what))
@@ -130,15 +130,23 @@ class PayloadsCheck:
             return False
         return self._forgotten.purge_of(retention_of(kind, name), sequence, entry["session"]) is not None
 
-    def _opened(self, row: Any, digest: bytes) -> bytes | None:
-        """The bytes that the digest of the row is over; None where they are others."""
+    def _opened(self, row: Any, digest: bytes) -> bytes | str:
+        """The bytes that the digest of the row is over, or why there are none.
+
+        Raises `Misconfigured` where no keys are at hand.
+        """
         try:
             opened = open_payload(row, self._reader.keys)
-        except Unavailable:
-            return None
-        if opened is None or len(opened.salt) != SALT_BYTES:
-            return None
-        return opened.body if payload_digest(opened.salt, opened.body) == digest else None
+        except Unavailable as error:
+            if error.code != KEYS_MISSING:
+                return OTHER_BYTES
+            said = "the payloads are sealed, and their keys are not here"
+            next_step = "restore the store of keys, or verify the rest with --no-payloads"
+            raise Misconfigured(f"{said}; {next_step}") from error
+        if opened is None:
+            return "cannot be opened: its key is gone, and no entry tells that it was destroyed"
+        is_whole = len(opened.salt) == SALT_BYTES and payload_digest(opened.salt, opened.body) == digest
+        return opened.body if is_whole else OTHER_BYTES
 
     def _references(
         self, seen: Sequence[Seen], checked: CheckedPayloads
