@@ -33,9 +33,7 @@ def cannot_be_opened(what: str, error: BaseException, *, code: str) -> Unavailab
 def _said(error: BaseException) -> str:
     """What the database said of itself; of a statement only what kind of error it was."""
     driver = error.orig if isinstance(error, DBAPIError) else error
-    is_damage = any(
-        part in str(driver) for part in ("not a database", "malformed")
-    )
+    is_damage = any(part in str(driver) for part in ("not a database", "malformed"))
     if not isinstance(error, OperationalError | InterfaceError) and not is_damage:
         return type(driver).__name__
     lines = [line.strip() for line in str(driver).splitlines() if line.strip()]
