@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 import subprocess
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from lxml import etree
 from tests.e2e.people import until
 from tests.e2e.stack import free_port
 from tests.identity.saml_idp import signer
@@ -56,6 +59,12 @@ class SamlProvider:
         assert begun.status_code == 303, begun.text
         where = f"{begun.headers['location']}&login={login}&how={how}"
         return submitted(httpx.get(where, timeout=10))
+
+    def know(self, us: bytes) -> None:
+        """Take the key for signatures of requests from our metadata."""
+        der = base64.b64decode(etree.fromstring(us).findtext(".//{*}KeyDescriptor//{*}X509Certificate"))
+        pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+        (self._folder / "cert.us").write_bytes(pem)
 
     def _answers(self) -> bool:
         try:

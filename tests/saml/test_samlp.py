@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tests.e2e.saml import Corp, new_corp, saml_config
 from tests.e2e.stack import CHAT, Stack
+from tests.identity.saml_idp import signer
 from tests.oidc.desk import Desk, Typed
 from tests.saml.provider_process import SamlProvider, submitted
 
@@ -31,7 +32,7 @@ def stack(corp: Corp, provider: SamlProvider, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("gateway")
     config = saml_config(folder, corp)
     config = config.replace("https://idp.example.com/saml", provider.entity_id)
-    config = config.replace("metadata: corp.xml", f'metadata: "{provider.url}/metadata"')
+    config = config.replace("metadata: corp.xml", f'metadata: "{provider.url}/metadata", sign_requests: true')
     with Stack(folder, config=config) as running:
         yield running
 
@@ -55,10 +56,11 @@ def logged_in(
         return code, err
 
 
-@pytest.mark.parametrize("how", ["good", "both"])
+@pytest.mark.parametrize("how", ["good", "both", "insisting"])
 def test_a_caller_logs_in_and_asks_a_model(
-    how: str, desk: Desk, stack: Stack, provider: SamlProvider
+    how: str, desk: Desk, stack: Stack, corp: Corp, provider: SamlProvider
 ) -> None:
+    provider.know(httpx.get(f"{corp.issuer}/metadata", timeout=10).content)
     code, err = logged_in(desk, stack, provider, "alice.staff.leads", "--gateway", how=how)
     assert code == 0, err
     token = desk.type("token").stdout.strip()
@@ -87,6 +89,29 @@ def test_what_is_not_strict_enough_is_refused_with_what_to_change(
 ) -> None:
     ended, err = logged_in(desk, stack, provider, "alice.staff", how=how)
     assert (ended != 0, code in " ".join(err.split())) == (True, True), err
+
+
+def test_a_provider_that_insists_on_signed_requests_takes_no_other(
+    stack: Stack, corp: Corp, provider: SamlProvider
+) -> None:
+    assert stack.url  # it runs
+    other = signer("other").der.join(
+        ("<a><KeyDescriptor><X509Certificate>", "</X509Certificate></KeyDescriptor></a>")
+    )
+    provider.know(other.encode())
+    query = {
+        "client_id": "authz-gateway",
+        "response_type": "code",
+        "redirect_uri": "http://127.0.0.1:9/callback",
+    }
+    proof = {"state": "s", "code_challenge": "A" * 43, "code_challenge_method": "S256"}
+    begun = httpx.get(f"{corp.issuer}/authorize", params=query | proof, timeout=10)
+    where = f"{begun.headers['location']}&login=alice.staff&how=insisting"
+    assert "SAMLResponse" not in httpx.get(where, timeout=10).text
+    provider.know(httpx.get(f"{corp.issuer}/metadata", timeout=10).content)
+    assert "SAMLResponse" in httpx.get(where, timeout=10).text
+    unsigned = where.partition("&SigAlg=")[0] + "&login=alice.staff&how=insisting"
+    assert "SAMLResponse" not in httpx.get(unsigned, timeout=10).text
 
 
 def test_a_login_that_the_provider_begins_is_refused(stack: Stack, provider: SamlProvider) -> None:

@@ -1,6 +1,7 @@
 // A SAML identity provider out of npm's samlp: node server.mjs PORT KEY CERT CONSUMER AUDIENCE
 // Whoever comes with login=NAME is logged in, in the groups that follow the dots of the name.
-// `how` says what to do otherwise than a good provider: sha1, response-only, encrypted.
+// `how` says what to do otherwise than a good provider: sha1, response-only, encrypted; with `insisting` it logs in
+// nobody whose request is not signed by the key in CERT.us.
 import { readFileSync } from "node:fs";
 import express from "express";
 import samlp from "samlp";
@@ -51,6 +52,7 @@ app.get("/sso", (request, response, next) => {
     getPostURL: (_audience, _request, _req, done) => done(null, consumer),
     getUserFromRequest: () => ({ name, groups }),
     ...ways[request.query.how ?? "good"],
+    ...(request.query.how === "insisting" && { signingCert: readFileSync(`${certFile}.us`, "utf8") }),
   })(request, response, next);
 });
 app.listen(Number(port), "127.0.0.1");
