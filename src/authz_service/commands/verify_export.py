@@ -46,7 +46,7 @@ MOST_LISTED = 10_000
 PIECE = 1 << 20
 MOST_KEPT = 16 << 20
 TILES_AT_ONCE = 16
-FEW_TILES = 128
+FEW_TILES = 512
 """So many are verified sooner than other processes have started."""
 MOST_JOBS = 8
 SPARE_SECONDS = 300

@@ -7,7 +7,7 @@ hold, as much as it takes to say how it stands.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,12 @@ from authz_service.store.hold_rows import (
 )
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import hold_acts, holds, votes
+from authz_service.store.verify_decisions import (
+    wrong_with_bytes,
+    wrong_with_end,
+    wrong_with_release,
+    wrong_with_vote,
+)
 from authz_service.store.verify_eyes import Eyes, Person, edited_before, requester_in
 from authz_service.store.verify_payloads import HASH, Say, Wanted
 from authz_service.store.verify_standing import KnownHold
@@ -54,7 +60,6 @@ _ENDS = {
     Kind.HOLD_SUPERSEDED.value: HoldState.SUPERSEDED,
     Kind.HOLD_KILLED.value: HoldState.KILLED,
 }
-_VERDICTS = {Kind.HOLD_APPROVED.value: Verdict.APPROVE, Kind.HOLD_REJECTED.value: Verdict.REJECT}
 _TURNS = {Kind.HOLD_REMINDED.value: Turn.REMINDED, Kind.HOLD_ESCALATED.value: Turn.ESCALATED}
 _ACTS = {
     Kind.HOLD_CLAIMED.value: ActKind.CLAIM,
@@ -206,7 +211,7 @@ class HoldsCheck:
             eyes,
         )
         hold.is_gone = is_gone
-        self._compare_bytes(entry, hold, payloads, "forward")
+        self._say_all(entry, wrong_with_bytes(hold, payloads.get((entry.sequence, "forward" + HASH))))
         stands = hold.stands(at)
         if isinstance(stands, Pending):
             hold.turn_at = next_turn(stands, at)
@@ -248,13 +253,7 @@ class HoldsCheck:
         data, at = entry.document["data"], microseconds(entry.document["at"])
         verdict = Verdict.APPROVE if data["verdict"] == Verdict.APPROVE.value else Verdict.REJECT
         is_break_glass = entry.document["kind"] == Kind.HOLD_BREAK_GLASS
-        name = f"entry {entry.sequence}"
-        if hold.state is not HoldState.PENDING:
-            self._say(name, "is a vote on what was decided before")
-        if hold.eyes.asked(person):
-            self._say(name, "is a vote of whoever sent the request")
-        if verdict is Verdict.APPROVE and not hold.eyes.may_approve(person, stages, hold.approvals):
-            self._say(name, "approves what the same person edited or answered")
+        self._say_all(entry, wrong_with_vote(hold, person, verdict, stages))
         voter = ("", hold.eyes.voter(person))
         vote = Vote(data["vote"], voter, verdict, data["digest"], seconds(at), stages)
         hold.votes.append(replace(vote, is_break_glass=is_break_glass))
@@ -300,7 +299,7 @@ class HoldsCheck:
         hold.eyes.editors.append(person)
         if hold.eyes.asked(person):
             self._say(f"entry {entry.sequence}", "is an edit by whoever sent the request")
-        self._compare_bytes(entry, hold, payloads, "forward")
+        self._say_all(entry, wrong_with_bytes(hold, payloads.get((entry.sequence, "forward" + HASH))))
 
     def _editors_before(self, detail: Mapping[str, Any]) -> list[Person]:
         known = self._holds.get(edited_before(detail) or "")
@@ -333,7 +332,7 @@ class HoldsCheck:
 
     def _ended(self, entry: Seen, hold: KnownHold) -> None:
         kind, data = entry.document["kind"], entry.document["data"]
-        self._judge_end(entry, hold)
+        self._say_all(entry, wrong_with_end(hold, entry.document))
         hold.end(_ENDS[kind])
         hold.changed = entry.sequence
         if kind in (Kind.HOLD_APPROVED, Kind.HOLD_REJECTED):
@@ -341,42 +340,14 @@ class HoldsCheck:
         else:
             hold.version += 1
 
-    def _judge_end(self, entry: Seen, hold: KnownHold) -> None:
-        """What is decided follows from votes, and nothing is decided twice."""
-        document, name = entry.document, f"entry {entry.sequence}"
-        verdict, data = _VERDICTS.get(document["kind"]), document["data"]
-        if verdict is None:
-            if not hold.is_open:
-                self._say(name, "ends a hold that has ended before")
-            return
-        if data["digest"] not in hold.named:
-            raise ValueError("a decision is on the bytes that its hold has")
-        if hold.state is not HoldState.PENDING:
-            self._say(name, "decides on a hold that was decided before")
-        elif not hold.is_decided(verdict, microseconds(document["at"])):
-            said = "approves a hold that has not" if verdict is Verdict.APPROVE else "rejects a hold without"
-            self._say(name, f"{said} the votes for it")
-
-    def _judge_release(self, entry: Seen, hold: KnownHold, payloads: Mapping[Wanted, bytes]) -> None:
-        """What was approved is what runs, at most once."""
-        document = entry.document
-        if not hold.may_go(microseconds(document["at"])):
-            self._say(f"entry {entry.sequence}", "releases what is not approved, or was released before")
-        if document["kind"] == Kind.REQUEST_RELEASED:
-            if document["payloads"]["body"]["size"] != hold.forward_size:
-                self._say(f"entry {entry.sequence}", "has other bytes than its hold")
-            self._compare_bytes(entry, hold, payloads, "body")
-
-    def _compare_bytes(
-        self, entry: Seen, hold: KnownHold, payloads: Mapping[Wanted, bytes], name: str
-    ) -> None:
-        found = payloads.get((entry.sequence, name + HASH))
-        if found is not None and hold.digest is not None and found.hex() != hold.digest:
-            self._say(f"entry {entry.sequence}", "has other bytes than reviewers were shown")
+    def _say_all(self, entry: Seen, wrong: Iterable[str]) -> None:
+        for what in wrong:
+            self._say(f"entry {entry.sequence}", what)
 
     def _released(self, entry: Seen, name: str, payloads: Mapping[Wanted, bytes]) -> None:
         hold = self._holds[name]
-        self._judge_release(entry, hold, payloads)
+        released = payloads.get((entry.sequence, "body" + HASH))
+        self._say_all(entry, wrong_with_release(hold, entry.document, released))
         hold.end(HoldState.RELEASED)
         hold.released_to, hold.changed = entry.document["session"], entry.sequence
         hold.version += 1
