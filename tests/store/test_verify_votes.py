@@ -200,6 +200,13 @@ async def released_unapproved(forger: Forger) -> str:
     return "releases what is not approved, or was released before"
 
 
+async def released_past_its_hold(forger: Forger) -> str:
+    await forger.opened()
+    await forger.store.vote(forger.make.ballot(forger.hold), LIMITS)
+    await forger.record(Kind.REQUEST_RELEASED, {}, {"body": b"the request"})
+    return "releases what was not allowed, and names neither a hold nor a grant"
+
+
 async def released_twice(forger: Forger) -> str:
     await forger.opened()
     await forger.store.vote(forger.make.ballot(forger.hold), LIMITS)
@@ -271,6 +278,7 @@ FORGED = [
     voted_from_the_requesters_account,
     voted_by_the_editor,
     released_unapproved,
+    released_past_its_hold,
     released_twice,
     released_too_late,
     released_with_longer_bytes,
@@ -330,8 +338,14 @@ def said(reader: Any, *, with_payloads: bool) -> set[tuple[str, str]]:
     return {(wrong.record, wrong.what) for wrong in report.wrong}
 
 
-LIVE_ONLY = {with_two_names_of_one_account, with_a_vote_that_came_too_late, voted_from_the_requesters_account}
-"""What an export's own verifier does not derive: accounts of one person, and when votes came."""
+LIVE_ONLY = {
+    with_two_names_of_one_account,
+    with_a_vote_that_came_too_late,
+    voted_from_the_requesters_account,
+    released_past_its_hold,
+}
+"""What an export's own verifier does not derive: who has several accounts, when votes came, and how each
+exchange was decided."""
 
 
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)

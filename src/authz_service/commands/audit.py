@@ -273,6 +273,7 @@ def _verify_live(
     from functools import partial
 
     from authz_service.commands.audit_source import Source, parse_keys, read_kept, view
+    from authz_service.errors import Misconfigured
     from authz_service.store.verify_ahead import Helpers, default_jobs
     from authz_service.store.verify_keys import with_rotated
     from authz_service.store.verify_store import Verified, verify_store
@@ -286,6 +287,10 @@ def _verify_live(
     # Before the view of the store begins: no checkpoint may be ahead of it.
     kept = read_kept([*own, *files], known, report)
     with source.reading() as reader:
+        if with_payloads and reader.lacks_keys():
+            said = "the payloads are sealed, and their keys are not here"
+            next_step = "restore the store of keys, or verify the rest with --no-payloads"
+            raise Misconfigured(f"cannot verify: {said}; {next_step}")
         return verify_store(
             reader,
             keys=known,

@@ -63,6 +63,11 @@ class RecordReader:
             yield page
             after = page[-1].seq
 
+    def lacks_keys(self) -> bool:
+        """Whether there are payloads that no key of this view opens, as it has none."""
+        sealed = select(payloads.c.digest).where(payloads.c.key.is_not(None)).limit(1)
+        return self.keys is None and self.read(sealed).first() is not None
+
     def ranges(self, first: int, last: int) -> Iterator[tuple[int, Sequence[Any]]]:
         """The rows of entries `first` to `last`, in order: so many numbers at once, as `between` has them.
 

@@ -14,7 +14,7 @@ from authz_service.audit.entry import SALT_BYTES, microseconds, payload_digest
 from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import STANDING, retention_of
 from authz_service.audit.walk import Seen
-from authz_service.errors import Misconfigured, Unavailable
+from authz_service.errors import Unavailable
 from authz_service.store.missing import subject_of
 from authz_service.store.payload_rows import KEYS_MISSING, open_payload
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
@@ -131,18 +131,11 @@ class PayloadsCheck:
         return self._forgotten.purge_of(retention_of(kind, name), sequence, entry["session"]) is not None
 
     def _opened(self, row: Any, digest: bytes) -> bytes | str:
-        """The bytes that the digest of the row is over, or why there are none.
-
-        Raises `Misconfigured` where no keys are at hand.
-        """
+        """The bytes that the digest of the row is over, or why there are none."""
         try:
             opened = open_payload(row, self._reader.keys)
         except Unavailable as error:
-            if error.code != KEYS_MISSING:
-                return OTHER_BYTES
-            said = "the payloads are sealed, and their keys are not here"
-            next_step = "restore the store of keys, or verify the rest with --no-payloads"
-            raise Misconfigured(f"{said}; {next_step}") from error
+            return "is sealed, and no keys are here" if error.code == KEYS_MISSING else OTHER_BYTES
         if opened is None:
             return "cannot be opened: its key is gone, and no entry tells that it was destroyed"
         is_whole = len(opened.salt) == SALT_BYTES and payload_digest(opened.salt, opened.body) == digest

@@ -39,6 +39,7 @@ _CHANGING = frozenset(
     }
 )
 _ENDING = frozenset({Kind.EXCHANGE_ENDED.value, Kind.EXCHANGE_RECOVERED.value})
+_NOT_ALLOWED = frozenset({"hold", "deny"})
 _ROWS = select(*(sessions.c[name] for name in COLUMNS))
 _BETWEEN = select(sessions.c.id, sessions.c.seq).where(
     sessions.c.seq >= bindparam("first"), sessions.c.seq <= bindparam("last")
@@ -66,6 +67,8 @@ class SessionsCheck:
                 continue
             if kind == Kind.REQUEST_RECEIVED:
                 begun.add(session)
+            elif kind == Kind.REQUEST_RELEASED:
+                self._judge_release(entry)
             if not _apply(self._open, entry, payloads):
                 self._again.add(session)
             elif kind in _ENDING:
@@ -75,6 +78,13 @@ class SessionsCheck:
             between = {"first": seen[0].sequence, "last": seen[-1].sequence}
             rows = self._reader.read(_BETWEEN, between).all()
             self._again.update(row.id for row in rows if row.id not in begun)
+
+    def _judge_release(self, entry: Seen) -> None:
+        """What the rules did not allow goes to the model by a hold or a grant, or not at all."""
+        data, known = entry.document["data"], self._open.get(entry.document["session"], {})
+        if known.get("decision") in _NOT_ALLOWED and not data.get("hold") and not data.get("grant"):
+            what = "releases what was not allowed, and names neither a hold nor a grant"
+            self._say(f"entry {entry.sequence}", what)
 
     def end(self, size: int) -> None:
         """Compare those that have not ended, and look again at those that did not agree."""
