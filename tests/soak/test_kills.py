@@ -280,7 +280,8 @@ def _compare_session(session: str, entries: Sequence[Entry]) -> int:
     ends = [at for at, kind in enumerate(kinds) if kind in ("exchange.ended", "exchange.recovered")]
     assert ends, f"{session} has no end: {kinds}"
     assert not {"request.released", "answer.released", "hold.attached"} & set(kinds[ends[-1] :]), kinds
-    assert kinds.count("exchange.ended") <= 1 + kinds.count("exchange.resumed"), kinds
+    said = [(entry.kind, entry.at, json.loads(entry.body)["data"]) for entry in entries]
+    assert kinds.count("exchange.ended") <= 1 + kinds.count("exchange.resumed"), said
     for at, entry in enumerate(entries):
         if entry.kind == "exchange.recovered":
             says = json.loads(entry.body)["data"]

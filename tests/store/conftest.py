@@ -7,7 +7,9 @@ import hashlib
 import json
 import shutil
 import signal
+import subprocess
 import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -183,6 +185,9 @@ def pseudonym_of(identity: tuple[str, str]) -> str:
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
 
+START_SECONDS = 60.0
+
+
 class PostgresForTests:
     """A real server on a Unix socket, and databases on it."""
 
@@ -214,8 +219,14 @@ class PostgresForTests:
         server.wait(10)
 
     def start(self) -> None:
-        """Start again, and wait for its recovery."""
-        self._server.ensure_postgres_running()
+        """Start again, and wait for its recovery, which takes longer on a busy machine than pg_ctl waits."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return self._server.ensure_postgres_running()
+            except subprocess.SubprocessError:
+                if time.monotonic() > deadline:
+                    raise
 
     def remove(self) -> None:
         self._server.cleanup()
