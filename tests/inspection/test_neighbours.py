@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import SupportsIndex, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,13 +84,58 @@ def test_parts_of_several_types_are_one_text_in_their_order() -> None:
         TextField((*where, 0, "text"), "a1", Role.USER),
         TextField((*where, 1), "2", Role.USER),
         TextField((*where, 2, "refusal"), "3b", Role.USER),
-        TextField((*where, 3, "text"), "4", Role.USER),
+        TextField((*where, 3, "text"), " 4", Role.USER),
         TextField((*where, 3, "own"), "1", Role.USER),
     ]
+    assert findings_across(texts, scan) == {
+        0: [Share(Finding("THREE", 1, 2), is_tail=False, written="123")],
+        1: [Share(Finding("THREE", 0, 1), is_tail=True, written="123")],
+        2: [Share(Finding("THREE", 0, 1), is_tail=True, written="123")],
+    }
+
+
+def said(*parts: tuple[str, str], at: int = 0) -> list[TextField]:
+    """The texts of parts of these types; "" is a string in the place of a part."""
+    where = ("messages", 0, "content")
+    return [
+        TextField((*where, at + i, *([kind] if kind else [])), text, Role.USER)
+        for i, (kind, text) in enumerate(parts)
+    ]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [("text", "a12"), ("refusal", " x "), ("text", "3b")],
+        [("text", "a12"), ("thinking", " x "), ("", "3b")],
+        [("text", "a12"), ("thinking", " x "), ("refusal", " y "), ("text", "3b")],
+        [("text", "a12"), ("thinking", " x "), ("", ""), ("refusal", "3b")],
+    ],
+)
+def test_parts_of_some_types_are_one_text_past_those_of_others(parts: list[tuple[str, str]]) -> None:
+    assert findings_across(said(*parts), scan) == {
+        0: [Share(Finding("THREE", 1, 3), is_tail=False, written="123")],
+        len(parts) - 1: [Share(Finding("THREE", 0, 1), is_tail=True, written="123")],
+    }
+
+
+def test_what_several_readings_find_in_a_place_is_one_share_with_the_longest_of_them() -> None:
+    assert findings_across(said(("text", "12"), ("thinking", "3"), ("text", "4")), scan) == {
+        0: [Share(Finding("THREE", 0, 2), is_tail=False, written="123")],
+        1: [Share(Finding("THREE", 0, 1), is_tail=True, written="123")],
+        2: [Share(Finding("THREE", 0, 1), is_tail=True, written="124")],
+    }
+
+
+def test_an_item_with_two_texts_does_not_keep_the_others_from_being_one_text() -> None:
+    texts = said(("text", "1"), ("thinking", "2"), ("text", "3"))
     assert set(findings_across(texts, scan)) == {0, 1, 2}
-    # Where one has two of them, nobody could say which of its texts goes on with the next.
-    texts.append(TextField((*where, 2, "text"), "x", Role.USER))
-    assert findings_across(texts, scan) == {}
+    both = [*said(("text", "x"), at=3), *said(("thinking", "y"), at=3)]
+    assert set(findings_across([*texts, *both], scan)) == {0, 1, 2}
+    # Nobody could say which of its texts goes on with the next, but one that is empty does not.
+    assert findings_across([*said(("text", "1")), *said(("thinking", "2"), ("text", "3"))], scan) == {}
+    empty = [*said(("text", "1")), *said(("refusal", "")), *said(("thinking", "23"), at=1)]
+    assert set(findings_across(empty, scan)) == {0, 2}
 
 
 def test_keys_numbers_and_documents_are_nobodys_neighbours() -> None:

@@ -170,6 +170,42 @@ def test_a_value_split_over_parts_of_two_types_is_masked(kit: Any, parts: list[A
     assert b"34" not in inspection.forward
 
 
+@pytest.mark.parametrize("other", ["thinking", "refusal"])
+def test_a_value_split_over_parts_of_one_type_is_masked_past_those_of_another(kit: Any, other: str) -> None:
+    parts = [
+        {"type": "text", "text": "my 12"},
+        {"type": other, other: " so "},
+        {"type": "text", "text": "34"},
+    ]
+    chat = inspect(kit, asking(parts))
+    masked = [chat]
+    if other == "thinking":
+        masked.append(inspect(kit, asking(parts), api=Anthropic(), operation=MESSAGES))
+    for inspection in masked:
+        assert inspection.findings == inspection.masked == {"NUMBER": 1}
+        content = json.loads(inspection.forward)["messages"][0]["content"]
+        assert [part[part["type"]] for part in content] == ["my [NUMBER]", " so ", ""]
+
+
+def test_parts_that_are_left_unread_do_not_stand_between_others(kit: Any) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}, "refusal": ""}
+    inspection = inspect(kit, asking([{"type": "text", "text": "12"}, image, "34"]))
+    assert inspection.findings == inspection.masked == {"NUMBER": 1}
+
+
+def test_a_value_that_several_readings_of_the_parts_have_is_counted_once(kit: Any) -> None:
+    parts = [
+        {"type": "text", "text": "12"},
+        {"type": "text", "text": "34"},
+        {"type": "thinking", "thinking": "56"},
+        {"type": "text", "text": "7"},
+    ]
+    inspection = inspect(kit, asking(parts))
+    assert inspection.findings == inspection.masked == {"NUMBER": 1}
+    content = json.loads(inspection.forward)["messages"][0]["content"]
+    assert [part[part["type"]] for part in content] == ["[NUMBER]", "", "", ""]
+
+
 @pytest.mark.parametrize("other", ["refusal", "thinking"])
 def test_a_part_with_the_text_of_another_type_is_refused(kit: Any, other: str) -> None:
     with pytest.raises(Unreadable, match="has its text elsewhere"):

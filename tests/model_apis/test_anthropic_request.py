@@ -102,6 +102,32 @@ def test_content_that_is_no_text_stops_the_request(block: Any) -> None:
     assert refusal(messages=[user([block])]).status == 400
 
 
+@pytest.mark.parametrize("key", ["text", "thinking"])
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "tool_use", "id": "x", "name": "f", "input": {"text": "a", "thinking": "b"}},
+        {"type": "server_tool_use", "id": "x", "name": "f", "input": {}},
+        {"type": "tool_result", "tool_use_id": "x", "content": [{"type": "text", "text": "a"}]},
+        {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "a"}]},
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}},
+    ],
+)
+def test_a_block_that_is_no_text_has_none_where_texts_have_theirs(block: dict[str, Any], key: str) -> None:
+    for text in (" \n ", "x", ["x"]):
+        error = refusal(messages=[user([block | {key: text}])])
+        assert (error.code, error.status) == ("invalid_field", 400)
+        assert str(error) == f"messages[0].content[0].{key}: a part of this type has no text."
+    for nothing in ("", None):
+        read(messages=[user([block | {key: nothing}])])
+    read(messages=[user([block])])
+
+
+def test_a_block_of_text_may_have_an_empty_one_of_another_type() -> None:
+    view = read(messages=[user([{"type": "text", "text": "hi", "thinking": ""}])])
+    assert [field.text for field in view.texts if field.text] == ["hi"]
+
+
 @pytest.mark.parametrize("key", sorted(REFUSED))
 def test_a_refused_field_stops_the_request_wherever_it_stands(key: str) -> None:
     value: Any = [1]

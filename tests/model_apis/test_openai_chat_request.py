@@ -150,6 +150,12 @@ def test_a_number_in_a_tools_schema_is_seen_since_the_prompt_shows_it() -> None:
     assert [field.text for field in view.texts if field.is_number] == ["4111111111111111"]
 
 
+def test_a_part_may_have_an_empty_text_of_another_type() -> None:
+    part = {"type": "text", "text": "hi", "refusal": "", "thinking": None}
+    view = read(messages=[user([part, {"type": "refusal", "refusal": "no", "text": ""}])])
+    assert [field.text for field in view.texts if field.text] == ["hi", "no"]
+
+
 @pytest.mark.parametrize("key", sorted(CHAT_REFUSED))
 def test_a_field_that_carries_content_unread_stops_the_request_with_its_reason(key: str) -> None:
     for body in ({key: [1, 2]}, {"messages": [user("hi", **{key: "x"})]}, {"chat_template_kwargs": {key: 1}}):

@@ -70,6 +70,22 @@ def test_an_image_is_noted_and_what_surrounds_it_is_text() -> None:
     assert one(view).code == "unsupported_content"
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+
+
+@pytest.mark.parametrize("key", ["text", "refusal", "thinking"])
+def test_a_part_that_is_left_unread_has_no_text_where_others_have_theirs(key: str) -> None:
+    around = [{"type": "text", "text": "alice@exa"}, {"type": "text", "text": "mple.com"}]
+    for text in (" \n ", "x"):
+        with pytest.raises(
+            Unreadable, match=rf"content\[1\]\.{key}: a part of this type has no text"
+        ) as caught:
+            chat([around[0], {**IMAGE, key: text}, around[1]])
+        assert (caught.value.code, caught.value.status) == ("invalid_field", 400)
+    for nothing in ("", None):
+        assert one(chat([around[0], {**IMAGE, key: nothing}, around[1]])).kind is Kind.IMAGE
+
+
 @pytest.mark.parametrize(
     ("part", "kind", "media_type"),
     [

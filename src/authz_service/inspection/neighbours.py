@@ -8,9 +8,10 @@ unless the dialect says that they are parts (see `RequestView.in_parts`).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from itertools import accumulate, combinations
 
 from authz_service.masking.finding import Finding
 from authz_service.view.request import TextField, TextKind
@@ -22,7 +23,7 @@ _Row = tuple[tuple[str | int, ...], tuple[str | int, ...]]
 """The path around the innermost index: what comes before it, and what after."""
 
 _SAID: tuple[tuple[str, ...], ...] = ((), ("text",), ("refusal",), ("thinking",))
-"""Where a part has its text, by its type. Model servers join parts of all these types as they come."""
+"""Where a part has its text, by its type. Which of these types a model server joins is not known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +41,24 @@ class Share:
 def findings_across(
     texts: Sequence[TextField], scan: Scan, in_parts: Collection[str] = ()
 ) -> dict[int, list[Share]]:
-    """What is found in neighbours joined and crosses from one to the next, by index into `texts`."""
-    shares: dict[int, list[Share]] = {}
+    """What is found in neighbours joined and crosses from one to the next, by index into `texts`.
+
+    What several readings of a list find in the same place is one share, as the longest of them has it.
+    """
+    shares: dict[int, dict[tuple[Finding, bool], Share]] = {}
     for row in _rows(texts, in_parts):
         joined = "".join(texts[i].text for i in row)
         starts = list(accumulate((len(texts[i].text) for i in row), initial=0))
         for finding in scan(joined):
             for at, share in _shared(finding, starts, joined):
-                shares.setdefault(row[at], []).append(share)
-    return shares
+                shares.setdefault(row[at], {})[share.finding, share.is_tail] = share
+    return {i: [*different.values()] for i, different in shares.items()}
 
 
 def _rows(texts: Sequence[TextField], in_parts: Collection[str]) -> Iterator[list[int]]:
     rows: dict[_Row, list[int]] = {}
-    for i, (path, _, _, kind, _, is_key, is_number) in enumerate(texts):
-        if is_key or is_number or kind is TextKind.JSON:
+    for i, (path, text, _, kind, _, is_key, is_number) in enumerate(texts):
+        if is_key or is_number or kind is TextKind.JSON or not text:
             continue
         types = [*map(type, path)]
         indexes = types.count(int)
@@ -64,22 +68,34 @@ def _rows(texts: Sequence[TextField], in_parts: Collection[str]) -> Iterator[lis
         while types[at] is not int:
             at -= 1
         rows.setdefault((path[:at], path[at + 1 :]), []).append(i)
-    _join_types(rows, texts)
-    return (row for row in rows.values() if len(row) > 1)
+    for row in (*rows.values(), *_of_several_types(rows, texts)):
+        if len(row) > 1:
+            yield row
 
 
-def _join_types(rows: dict[_Row, list[int]], texts: Sequence[TextField]) -> None:
-    """Make one row of parts of several types, where each has its text in one place alone."""
-    said: dict[tuple[str | int, ...], list[_Row]] = {}
-    for row in rows:
-        if row[1] in _SAID:
-            said.setdefault(row[0], []).append(row)
-    for around, several in said.items():
-        members = sorted(i for row in several for i in rows[row])
-        if len(several) > 1 and len({texts[i].path[len(around)] for i in members}) == len(members):
-            for row in several:
-                del rows[row]
-            rows[several[0]] = members
+def _of_several_types(rows: Mapping[_Row, list[int]], texts: Sequence[TextField]) -> Iterator[list[int]]:
+    """The rows of parts of two types or more, for each choice of types; longer ones come later.
+
+    A server may join parts of all types as they come, or tell thoughts apart and join what is around them.
+    """
+    said: dict[tuple[str | int, ...], list[list[int]]] = {}
+    for (before, after), row in rows.items():
+        if after in _SAID:
+            said.setdefault(before, []).append(row)
+    for before, types in said.items():
+        for count in range(2, len(types) + 1):
+            for chosen in combinations(types, count):
+                yield _in_order(chosen, texts, len(before))
+
+
+def _in_order(chosen: Sequence[list[int]], texts: Sequence[TextField], at: int) -> list[int]:
+    """Several rows as one. `at` is where paths have the index of the item.
+
+    An item with two of the texts is left out: nobody could say which of them goes on with the next.
+    """
+    members = sorted(i for row in chosen for i in row)
+    said_by = Counter(texts[i].path[at] for i in members)
+    return [i for i in members if said_by[texts[i].path[at]] == 1]
 
 
 def _shared(finding: Finding, starts: Sequence[int], joined: str) -> Iterator[tuple[int, Share]]:

@@ -86,9 +86,15 @@ class MessagesReader(RequestReader):
         kind = block.get("type")
         if not isinstance(kind, str):
             self.refuse("unsupported_content", path, f"this block {TEXT_ONLY}")
-        elif kind in _CARRIERS:
-            self._text_block(block, path, speaker, _CARRIERS[kind])
-        elif kind in _TOOL_USES:
+        if kind in _CARRIERS:
+            self.expect_carrier(block, path, _CARRIERS[kind], _CARRIERS)
+            self._members(block, path, speaker)
+        else:
+            self._other_block(kind, block, path, speaker)
+            self.expect_no_text(block, path, _CARRIERS)
+
+    def _other_block(self, kind: str, block: Mapping[str, Any], path: Path, speaker: Speaker) -> None:
+        if kind in _TOOL_USES:
             self._tool_use(block, path, speaker)
         elif kind in _TOOL_RESULTS:
             self._nested(block, path, Speaker(Role.TOOL, speaker.new_turn))
@@ -102,10 +108,6 @@ class MessagesReader(RequestReader):
     def _named(self, kind: str) -> str:
         is_known = kind in self.words.refused or kind == "redacted_thinking"
         return f"a block of type {kind}" if is_known else "this block"
-
-    def _text_block(self, block: Mapping[str, Any], path: Path, speaker: Speaker, carrier: str) -> None:
-        self.expect_carrier(block, path, carrier, _CARRIERS)
-        self._members(block, path, speaker)
 
     def _tool_use(self, block: Mapping[str, Any], path: Path, speaker: Speaker) -> None:
         for key, item in block.items():

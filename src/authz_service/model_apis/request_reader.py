@@ -165,6 +165,7 @@ class RequestReader:
             is_known = isinstance(kind, str) and kind in self.words.refused
             named = f"a part of type {kind}" if is_known else "this part"
             self.leave_part(content, path, f"{named} {TEXT_ONLY}", self.kind_of_part(kind), speaker)
+            self.expect_no_text(content, path, carriers)
             return
         self.expect_carrier(content, path, carrier, carriers)
         for key, value in content.items():
@@ -174,15 +175,23 @@ class RequestReader:
     def expect_carrier(
         self, part: Mapping[str, Any], path: Path, carrier: str, carriers: Mapping[str, str]
     ) -> None:
-        """A typed part has its text under `carrier`, and none where parts of another type have theirs.
-
-        Which of two a model server would join with the next part, nobody could tell.
-        """
+        """A typed part has its text under `carrier`, and none where parts of another type have theirs."""
         if not isinstance(part.get(carrier), str):
             self.refuse("invalid_field", (*path, carrier), "a string was expected")
-        for other in carriers.values():
-            if other != carrier and part.get(other) is not None:
-                self.refuse("invalid_field", (*path, other), "a part of this type has its text elsewhere")
+        self.expect_no_text(part, path, carriers, but=carrier)
+
+    def expect_no_text(
+        self, part: Mapping[str, Any], path: Path, carriers: Mapping[str, str], *, but: str = ""
+    ) -> None:
+        """A typed part has nothing where parts of other types have their text; null and "" are nothing.
+
+        A model server joins the parts around it by their types, or joins whatever has a text: which of
+        the two would be read, nobody could tell.
+        """
+        for key in carriers.values():
+            if key != but and part.get(key) not in (None, ""):
+                has = "its text elsewhere" if but else "no text"
+                self.refuse("invalid_field", (*path, key), f"a part of this type has {has}")
 
     def tool(self, definition: Mapping[str, Any], path: Path, schemas: frozenset[str]) -> None:
         """The definition of a tool by its name; under the keys of `schemas` any key is ordinary."""
