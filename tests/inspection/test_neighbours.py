@@ -134,7 +134,7 @@ def test_an_item_with_two_texts_does_not_keep_the_others_from_being_one_text() -
     assert set(findings_across([*texts, *both], scan)) == {0, 1, 2}
     # Nobody could say which of its texts goes on with the next, but one that is empty does not.
     assert findings_across([*said(("text", "1")), *said(("thinking", "2"), ("text", "3"))], scan) == {}
-    empty = [*said(("text", "1")), *said(("refusal", "")), *said(("thinking", "23"), at=1)]
+    empty = [*said(("text", "1")), *said(("refusal", "")), *said(("refusal", "23"), at=1)]
     assert set(findings_across(empty, scan)) == {0, 2}
 
 
