@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,3 +86,65 @@ def test_more_exchanges_than_there_are_places_are_no_fault(tmp_path: Path) -> No
         with worker(tmp_path, 1) as other:
             one.now(names[-1], Doing.JUDGES)
             assert other.is_poison(names[-1])
+
+
+def test_work_is_judging_only_while_its_own_code_runs(tmp_path: Path) -> None:
+    exchange = new_id("ses")
+
+    async def scenario() -> None:
+        with worker(tmp_path, 0) as one, worker(tmp_path, 1) as other:
+            answer = asyncio.get_running_loop().create_future()
+            seen = []
+
+            async def work() -> str:
+                seen.append(other.is_poison(exchange))
+                found = await answer
+                seen.append(other.is_poison(exchange))
+                return str(found)
+
+            async def judged() -> str:
+                return await one.judging(exchange, work())
+
+            judging = asyncio.create_task(judged())
+            await asyncio.sleep(0)
+            assert not other.is_poison(exchange)
+            answer.set_result("done")
+            assert await judging == "done"
+            assert seen == [True, True]
+            assert not other.is_poison(exchange)
+
+    asyncio.run(scenario())
+
+
+def test_work_that_is_cancelled_or_fails_says_so_and_leaves_no_mark(tmp_path: Path) -> None:
+    exchange = new_id("ses")
+
+    async def scenario() -> None:
+        with worker(tmp_path, 0) as one, worker(tmp_path, 1) as other:
+            never = asyncio.get_running_loop().create_future()
+            seen = []
+
+            async def work() -> None:
+                try:
+                    await never
+                finally:
+                    seen.append(other.is_poison(exchange))
+
+            async def failing() -> None:
+                raise ValueError("no")
+
+            async def judged() -> None:
+                await one.judging(exchange, work())
+
+            judging = asyncio.create_task(judged())
+            await asyncio.sleep(0)
+            judging.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await judging
+            assert seen == [True]
+            with pytest.raises(ValueError, match="no"):
+                await one.judging(exchange, failing())
+            one.begin(exchange)  # in the place that both have left
+            assert one._used == 1
+
+    asyncio.run(scenario())

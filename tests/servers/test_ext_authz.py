@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from authz_service.identity.embedded import GATEWAY_AUDIENCE, EmbeddedIssuer
 from authz_service.identity.trust import trusted_embedded
 from authz_service.identity.verifier import Verifier
 from authz_service.keys.seal import LARGEST_SEAL, Sealer
+from authz_service.runtime.marks import Marks
 from authz_service.servers.ext_authz import ExtAuthz, GatewayVerifier
 from authz_service.servers.wire import ext_authz_pb2 as wire
 from authz_service.servers.wire import methods
@@ -364,3 +365,42 @@ def test_who_calls_is_said_by_the_certificate_or_the_token(
     else:
         seal = response.dynamic_metadata.fields["seal"].string_value
         assert SEALER.open(seal, NOW).caller.subject == who
+
+
+@dataclass
+class Waiting:
+    """A verifier that waits, as for a provider's key set."""
+
+    waits: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def verify_gateway(self, token: str) -> Caller:
+        self.waits.set()
+        await self.answers.wait()
+        raise Unauthenticated("nobody's")
+
+
+def test_a_check_that_only_waits_while_its_worker_dies_of_another_is_answered_by_the_next(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        request, counted = wire.CheckRequest(), Counted()
+        request.attributes.request.http.id = "b1946ac9-2492-4d47-8d3e-3b1f3c0e8a55"
+        request.attributes.request.http.headers["authorization"] = "Bearer a"
+        waiting, asked = Waiting(), Waiting()
+        asked.answers.set()
+        with (
+            closing(Marks(tmp_path, 0, 2, name="checks")) as dead,
+            closing(Marks(tmp_path, 1, 2, name="checks")) as other,
+        ):
+            first = ExtAuthz(verifier=waiting, sealer=SEALER, refusals=counted, marks=dead)
+            second = ExtAuthz(verifier=asked, sealer=SEALER, refusals=counted, marks=other)
+            checking = asyncio.create_task(first.check(request))
+            await waiting.waits.wait()
+            await second.check(request)
+            assert [code for _, code in counted.refusals] == ["invalid_token"]
+            checking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await checking
+
+    asyncio.run(scenario())

@@ -12,8 +12,13 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Callable, Coroutine, Generator
 from enum import Enum
 from pathlib import Path
+from types import coroutine
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 MARKS = 16_384  # exchanges at a time; above it those that come go without a mark
 PAST = 4_096  # marks that dead processes left, the latest of them
@@ -78,6 +83,30 @@ class Marks:
             at = _HEADER + place * _SIZE
             self._file[at : at + _SIZE] = _EMPTY
             self._free.append(place)
+
+    @coroutine
+    def judging(self, exchange: str, work: Coroutine[Any, Any, Result]) -> Generator[Any, Any, Result]:
+        """The result of `work`, marked as judging while its own code runs, and as had while it waits.
+
+        A worker that dies while it waits, for an answer from elsewhere or for its turn, died of another.
+        """
+        self.begin(exchange, Doing.JUDGES)
+        step: Callable[[Any], Any] = work.send
+        value = None
+        try:
+            while True:
+                waited = step(value)
+                self.now(exchange, Doing.HAS)
+                try:
+                    step, value = work.send, (yield waited)
+                except BaseException as error:  # that it is cancelled too is for `work` to handle
+                    step, value = work.throw, error
+                self.now(exchange, Doing.JUDGES)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+        finally:
+            self.end(exchange)
 
     def is_poison(self, exchange: str) -> bool:
         """Whether a worker died while it judged this, or two while they had it."""

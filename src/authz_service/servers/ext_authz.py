@@ -20,7 +20,7 @@ from authz_service.keys.ids import new_id
 from authz_service.keys.seal import Sealed, Sealer
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import error_shape
-from authz_service.runtime.marks import Doing, Marks
+from authz_service.runtime.marks import Marks
 from authz_service.runtime.resuming import POISONED, poisoned
 from authz_service.servers.credentials import Headers, has_credential, request_headers, token_in
 from authz_service.servers.wire import ext_authz_pb2 as wire
@@ -98,11 +98,7 @@ class ExtAuthz:
         http = request.attributes.request.http
         if self._marks.is_poison(http.id):
             return self._refused(request, poisoned())
-        self._marks.begin(http.id, Doing.JUDGES)
-        try:
-            return await self._checked(request)
-        finally:
-            self._marks.end(http.id)
+        return await self._marks.judging(http.id, self._checked(request))
 
     async def _checked(self, request: wire.CheckRequest) -> wire.CheckResponse:
         http, began = request.attributes.request.http, time.perf_counter()
