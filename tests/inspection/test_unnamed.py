@@ -165,3 +165,43 @@ def test_what_the_next_frame_does_not_go_on_with_holds_nothing_back(
     released = pipe.feed(stream(path, [later, later])).release.decode()
     assert "4111" in released
     assert "so " in released
+
+
+@DIALECTS
+@pytest.mark.parametrize("said", [str(10**12), "0", "QUFB"])
+def test_what_could_go_on_to_be_a_value_for_ever_holds_back_a_few_events_at_most(
+    path: str, frames: Any, said: str
+) -> None:
+    pipe = pipe_of(path)
+    events = frames(*[said] * 300)
+    waits = 0
+    for i, event in enumerate(events):
+        waits += 1
+        waits -= pipe.feed(stream(path, [event])).release.count(
+            b"\n" if path.startswith("/api/") else b"data:"
+        )
+        assert waits <= 129 + len(START), i
+
+
+@pytest.mark.parametrize(
+    ("path", "event"),
+    [
+        ("/api/chat", {"message": {"content": "", "own/n": "1", "own": {"n": CARD}}, "done": False}),
+        ("/api/chat", {"message": {"content": "", "own": {"n": CARD}, "own/n": "1"}, "done": False}),
+        ("/generate_stream", {"token": {"id": 5, "text": "", "x": "1"}, "token/x": CARD}),
+        ("/completion", {"content": "", "a/b": "1", "a": {"b": CARD}, "stop": False}),
+    ],
+)
+def test_two_fields_that_nobody_named_are_two_texts_whatever_they_are_called(path: str, event: Any) -> None:
+    released, found = answered(path, [event])
+    assert found == {"CREDIT_CARD": 1}
+    assert CARD not in released
+
+
+def test_a_choice_that_stands_twice_in_an_event_goes_on_in_the_next() -> None:
+    both = {
+        "choices": [{"index": 0, "delta": {"content": "so"}}, {"index": 0, "delta": {"own": "4111 1111 "}}]
+    }
+    released, found = answered("/v1/chat/completions", [*chat("so "), both, *chat("1111 1111")])
+    assert found == {"CREDIT_CARD": 1}
+    assert "1111" not in released

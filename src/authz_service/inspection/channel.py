@@ -195,6 +195,12 @@ class Channel:
         if self._unread:
             self._settle(self._scanner.feed(self._rest()))
 
+    def holds(self, most: int) -> bool:
+        """Whether that many pieces wait, or more, after all of them were looked at."""
+        if len(self._pieces) >= most:
+            self.read()
+        return len(self._pieces) >= most
+
     def pause(self) -> None:
         """The model turned to another text: what this one holds back need not keep that waiting."""
         self.read()

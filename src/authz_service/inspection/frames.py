@@ -28,6 +28,9 @@ MOST_CHANNELS = 10_000
 MOST_OVERTAKEN = 256
 """Frames that may be overtaken at a time; each is looked at again whenever a frame comes."""
 
+MOST_UNNAMED = 128
+"""Events whose text in a key that nobody named waits for what follows: in pieces of two, long values fit."""
+
 
 class Frames(Protocol):
     """What takes the frames of an answer; see `FrameQueue`."""
@@ -201,9 +204,22 @@ class FrameQueue:
                     held.edits |= edits
                 is_known = is_known and self._texts.is_harmless(field.text, field.kind)
             else:
+                if field.is_unnamed:
+                    self._bound(field.channel)
                 self._feed(self._channel(field), field.text, field, held)
                 pieces.append(field)
         return pieces[0] if is_known and len(pieces) == 1 else None
+
+    def _bound(self, name: str) -> None:
+        """Take a text that nobody named to be over where it has held back too many pieces.
+
+        A counter in each event could go on to be a number of any kind for ever.
+        """
+        channel = self._channels.get(name)
+        if channel is not None and channel.holds(MOST_UNNAMED):
+            channel.finish()
+            self._unread.pop(name, None)
+            del self._channels[name]
 
     def _tell_again(self, field: AnswerField, held: HeldFrame) -> None:
         """Take a part that was told before; what is found across parts is known at its release."""

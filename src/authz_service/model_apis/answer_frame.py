@@ -38,6 +38,11 @@ def require_each_once(indexes: Sequence[int], words: Words, path: Path) -> None:
         unreadable(words, path, "two have the same index")
 
 
+def escaped(key: str) -> str:
+    """A key as one step of a channel's name: two that differ in one step never have one name."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
 @dataclass(slots=True)
 class Unnamed:
     """Texts that no dialect names and that are under way, by what they stand in (a choice, a block).
@@ -112,15 +117,16 @@ class FrameTexts:
             return
         if key not in self.words.keys:
             self.say_whole(path, key, is_key=True)
-        below = f"{channel}/{key}"
+        below = f"{channel}/{escaped(key)}"
         if isinstance(value, dict):
             for name, item in value.items():
                 self.say_on(below, (*path, name), item, kind)
-        elif value:
+        elif isinstance(value, str) and value:
             # Nobody knows whether the next frame goes on with it or says another, so it is a part: it is
             # looked at for itself, and joined.
             self.unnamed.add(below)
-            self.say(below, path, value, kind, part=f"{below}/{self.number}")
+            part = f"{below}/{self.number}/{len(self.fields)}"
+            self.fields.append(AnswerField(below, path, value, kind, part=part, is_unnamed=True))
 
     def end_unnamed(self, unnamed: Unnamed, of: str) -> None:
         """All is said that this frame says of `of`: end the texts that nobody named and that it left out."""

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
 from authz_service.masking.grammar import said_by
-from authz_service.model_apis.answer_frame import Unnamed
+from authz_service.model_apis.answer_frame import Unnamed, escaped
 from authz_service.model_apis.logprobs import beside_message
 from authz_service.model_apis.openai_words import KEYS, SELECTING, selects, spoken
 from authz_service.view.answer import AnswerField, AnswerFrame, Usage
@@ -120,13 +120,18 @@ class _Frame:
             self.pieces += 1
             self.fields.append(AnswerField(channel, path, text, kind))
 
-    def say_part(
-        self, channel: str, path: Path, text: str, part: str, kind: TextKind = TextKind.PLAIN
-    ) -> None:
+    def say_part(self, channel: str, path: Path, text: str, part: str) -> None:
         """A piece of a part of a channel."""
         if text:
             self.pieces += 1
-            self.fields.append(AnswerField(channel, path, text, kind, part=part))
+            self.fields.append(AnswerField(channel, path, text, part=part))
+
+    def say_unnamed(self, channel: str, path: Path, text: str, part: str, kind: TextKind) -> None:
+        """A text of a field that the API does not name: a part by itself."""
+        if text:
+            self.pieces += 1
+            self.unnamed.append(channel)
+            self.fields.append(AnswerField(channel, path, text, kind, part=part, is_unnamed=True))
 
     def say_whole(self, path: Path, text: str, *, is_key: bool = False) -> None:
         """A text that is complete in this frame."""
@@ -198,10 +203,13 @@ class ChatAnswerReader:
             return
         if not isinstance(value, list):
             _refuse(("choices",), "a list was expected")
-        for i, item in enumerate(value):
-            self._read_choice(item, ("choices", i), frame)
+        told = {self._read_choice(item, ("choices", i), frame) for i, item in enumerate(value)}
+        for choice in map(self._choices.__getitem__, told):
+            said = [name for name in frame.unnamed if name.startswith(f"{choice.channel}/")]
+            frame.ended.extend(choice.unnamed.over("", said))
 
-    def _read_choice(self, value: object, path: Path, frame: _Frame) -> None:
+    def _read_choice(self, value: object, path: Path, frame: _Frame) -> int:
+        """Read what a frame says of one choice; its index."""
         if not isinstance(value, dict):
             _refuse(path, "an object was expected")
         index = _index(value.get("index"), path)
@@ -221,14 +229,13 @@ class ChatAnswerReader:
             elif key == "logprobs" and item:
                 continue
             elif key != "index" and not (item is None and key in KEYS):
-                self._unknown(item, (*path, key), key, f"{choice.channel}/~/{_escaped(key)}", frame)
-        frame.ended.extend(choice.unnamed.over("", frame.unnamed))
-        frame.unnamed.clear()
+                self._unknown(item, (*path, key), key, f"{choice.channel}/~/{escaped(key)}", frame)
         if value.get("logprobs"):
             beside_message(value["logprobs"], (*path, "logprobs"), (*path, source), frame)
             frame.steady = 0  # they are compared with the text, so that each frame must be read
         if choice.is_complete:
             frame.steady = 0
+        return index
 
     def _read_piece(self, choice: _Choice, value: object, path: Path, frame: _Frame) -> None:
         if value is None:
@@ -257,7 +264,7 @@ class ChatAnswerReader:
                 self._function(choice.call, f"{choice.channel}/{key}", item, (*path, key), frame)
             else:
                 self._unknown(
-                    item, (*path, key), key, f"{choice.channel}/~{choice.source}/{_escaped(key)}", frame
+                    item, (*path, key), key, f"{choice.channel}/~{choice.source}/{escaped(key)}", frame
                 )
         if prose or value.get("tool_calls") or value.get("function_call"):
             frame.paused.extend(choice.turn(prose))
@@ -276,7 +283,7 @@ class ChatAnswerReader:
         frame.say_part(content, (*path, "text"), value["text"], f"{content}/{index}")
         for key, item in value.items():
             if key != "text":
-                self._unknown(item, (*path, key), key, f"{channel}/{_escaped(key)}", frame)
+                self._unknown(item, (*path, key), key, f"{channel}/{escaped(key)}", frame)
 
     def _tool_calls(self, choice: _Choice, value: object, path: Path, frame: _Frame) -> None:
         if not isinstance(value, list):
@@ -300,7 +307,7 @@ class ChatAnswerReader:
                 self._function(call, channel, item, (*path, key), frame)
             else:
                 self._unknown(
-                    item, (*path, key), key, f"{channel}/~/{_escaped(key)}", frame, TextKind.ARGUMENT
+                    item, (*path, key), key, f"{channel}/~/{escaped(key)}", frame, TextKind.ARGUMENT
                 )
 
     def _function(self, call: _Call, channel: str, value: object, path: Path, frame: _Frame) -> None:
@@ -313,7 +320,7 @@ class ChatAnswerReader:
                 continue
             if key not in ("arguments", "input"):
                 self._unknown(
-                    item, (*path, key), key, f"{channel}/~/{_escaped(key)}", frame, TextKind.ARGUMENT
+                    item, (*path, key), key, f"{channel}/~/{escaped(key)}", frame, TextKind.ARGUMENT
                 )
                 continue
             if not isinstance(item, str):
@@ -363,11 +370,10 @@ class ChatAnswerReader:
             frame.cleared.append(path)
         elif isinstance(value, str):
             self._parts += 1
-            frame.unnamed.append(channel)
-            frame.say_part(channel, path, value, f"{channel}/~{self._parts}", kind)
+            frame.say_unnamed(channel, path, value, f"{channel}/~{self._parts}", kind)
         elif isinstance(value, dict):
             for name, item in value.items():
-                self._unknown(item, (*path, name), name, f"{channel}/{_escaped(name)}", frame, kind)
+                self._unknown(item, (*path, name), name, f"{channel}/{escaped(name)}", frame, kind)
         elif isinstance(value, list):
             for i, item in enumerate(value):
                 self._unknown(item, (*path, i), key, f"{channel}/{i}", frame, kind)
@@ -419,7 +425,3 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 def _is_numbers(value: object) -> bool:
     return isinstance(value, list) and any(_is_number(item) for item in value)
-
-
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")

@@ -167,5 +167,5 @@ class _AnswerReader:
                     echoes = (Echo(0, len(value), None, beside),)
                     texts.fields.append(AnswerField("text", (*path, key), value, echoes=echoes))
             elif key not in _SHADOWS:
-                texts.say_on("~/token", (*path, key), value)
+                texts.say_on("~token", (*path, key), value)
         texts.cleared.extend((*path, key) for key in sorted(hinting))

@@ -41,6 +41,9 @@ class AnswerField(NamedTuple):
     Where a channel joins several texts, `part` is the name of one. Where it differs from that of the piece
     before it, another part of the channel begins, which some readers join with those before it, and others
     don't. A part does not go on after another has begun; as a whole text it may be told once more.
+
+    `is_unnamed`: the dialect does not say that this is a text that goes on. It is joined with what came
+    before on its channel, as long as that does not hold back too many frames.
     """
 
     channel: str
@@ -52,6 +55,7 @@ class AnswerField(NamedTuple):
     copy: int = 0
     echoes: tuple[Echo, ...] = ()
     part: str = ""
+    is_unnamed: bool = False
 
 
 class AnswerFrame(NamedTuple):
