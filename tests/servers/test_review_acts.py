@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from tests.servers.review_drafts import DIGEST, draft
-from tests.servers.review_fakes import PEOPLE, LoopThread, person
+from tests.servers.review_fakes import PEOPLE, LoopThread, People, person
 from tests.servers.test_review_with_store import as_, served
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_service.core.ports import HoldLimits
+from authz_service.view.caller import Caller
 
 PEOPLE.setdefault("gus", person("gus", "glass"))
 
@@ -27,9 +29,16 @@ def thread() -> Iterator[LoopThread]:
 
 
 @pytest.fixture
-def api(thread: LoopThread, tmp_path: Path) -> Iterator[HoldServiceStub]:
+def people() -> People:
+    """Whom the API knows."""
+    return People()
+
+
+@pytest.fixture
+def api(thread: LoopThread, tmp_path: Path, people: People) -> Iterator[HoldServiceStub]:
     """Two holds of alice's, hld_0 and hld_1."""
-    with served(thread, tmp_path) as (store, address), grpc.insecure_channel(address) as channel:
+    serving = served(thread, tmp_path, people=people)
+    with serving as (store, address), grpc.insecure_channel(address) as channel:
         for number in range(2):
             thread.run(store.open_hold(draft(number), HoldLimits()))
         yield HoldServiceStub(channel)
@@ -136,3 +145,49 @@ def test_who_may_break_the_glass_sees_all_decides_alone_with_a_reason_and_is_rev
     assert api.ReviewHold(review, metadata=as_("lea")).hold.review == pb.REVIEW_STATE_DONE
     assert not api.ListHolds(due, metadata=as_("rita")).holds
     assert refused(lambda: api.ReviewHold(review, metadata=as_("rita")))[1] == "nothing_to_review"
+
+
+def bot_of(*groups: str, owner: object) -> Caller:
+    return replace(person("bot", *groups), claims={"owner": owner})
+
+
+REVIEWERS = ("reviewers", "security")
+
+
+@pytest.mark.parametrize(
+    ("bot", "may"),
+    [
+        (bot_of("auditors", owner="rita"), False),
+        (bot_of("reviewers", owner="rita"), False),
+        (bot_of("auditors", owner=["rita", "rob"]), False),
+        (bot_of(*REVIEWERS, owner=["rita", "rob"]), False),
+        (bot_of(*REVIEWERS, owner="bob"), False),
+        (bot_of(*REVIEWERS, owner="rita"), True),
+        (bot_of(*REVIEWERS, owner=["Rita", "rita"]), True),
+    ],
+)
+def test_a_service_account_takes_its_owners_vote_back_only_where_it_has_a_vote_itself(
+    api: HoldServiceStub, people: People, bot: Caller, may: bool
+) -> None:
+    people.known["bot"] = bot
+    api.ApproveHold(pb.ApproveHoldRequest(id="hld_0", digest=DIGEST), metadata=as_("rita"))
+    back = pb.WithdrawVoteRequest(id="hld_0", reason="it may not")
+    if may:
+        assert api.WithdrawVote(back, metadata=as_("bot")).hold.votes[0].HasField("withdrawn_at")
+    else:
+        assert refused(lambda: api.WithdrawVote(back, metadata=as_("bot")))[1] in (
+            "no_vote",
+            "hold_not_found",
+        )
+    shown = api.GetHold(pb.GetHoldRequest(id="hld_0"), metadata=as_("rita")).hold
+    assert shown.votes[0].HasField("withdrawn_at") is may
+
+
+def test_a_service_account_without_a_stage_takes_its_own_vote_back(
+    api: HoldServiceStub, people: People
+) -> None:
+    people.known["bot"] = bot_of(*REVIEWERS, owner="bob")
+    api.ApproveHold(pb.ApproveHoldRequest(id="hld_0", digest=DIGEST), metadata=as_("bot"))
+    people.known["bot"] = bot_of("auditors", owner="bob")
+    back = pb.WithdrawVoteRequest(id="hld_0", reason="it has another role now")
+    assert api.WithdrawVote(back, metadata=as_("bot")).hold.votes[0].HasField("withdrawn_at")

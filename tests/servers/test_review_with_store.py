@@ -36,6 +36,7 @@ def served(
     folder: Path,
     scanner: Callable[[], Scanner] | None = None,
     reviser: Reviser = NO_REVISER,
+    people: People | None = None,
 ) -> Iterator[tuple[SqlStore, str]]:
     """A store in a file, and the review API over it."""
 
@@ -51,7 +52,7 @@ def served(
     store = thread.run(opened())
     review = ReviewServer(
         store,
-        People(),
+        people or People(),
         GroupRoles(),
         limits=HoldLimits,
         reviser=reviser,

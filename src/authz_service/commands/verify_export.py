@@ -738,11 +738,12 @@ class Asked:
 def _goes_through(name: str, stages: list[tuple[int, bool]], votes: list[dict[str, Any]]) -> bool:
     left = iter(votes)
     for number, (needed, _) in enumerate(stages):
-        voters: set[str] = set()
+        counted: list[set[str]] = []
         for vote in left:
-            if not {f"{name}/{number}", f"{name}/{number}/escalated"}.isdisjoint(vote["stages"]):
-                voters.add(vote["person"])
-            if len(voters) >= needed:
+            is_in = not {f"{name}/{number}", f"{name}/{number}/escalated"}.isdisjoint(vote["stages"])
+            if is_in and all(vote["names"].isdisjoint(names) for names in counted):
+                counted.append(vote["names"])
+            if len(counted) >= needed:
                 break
         else:
             return False
@@ -944,9 +945,8 @@ def _vote(asked: Asked, data: dict[str, Any], name: str, *, is_alone: bool) -> s
         wrong = "is a vote of whoever sent the request"
     elif data["verdict"] == "approve" and not asked.may_approve(names, data["stages"]):
         wrong = "approves what the same person edited or answered"
-    same = next((vote["person"] for vote in asked.votes.values() if names & vote["names"]), data["voter"])
     told = {part: data[part] for part in ("verdict", "stages")}
-    asked.votes[name] = {**told, "is_alone": is_alone, "names": names, "person": same}
+    asked.votes[name] = {**told, "is_alone": is_alone, "names": names}
     return wrong
 
 

@@ -103,7 +103,8 @@ class ActDraft:
     """What somebody wants to do. The same `idempotency_key` of the same person is one act.
 
     `person` is `Caller.identity`, `account` their (issuer, subject), `owners` who answers for it where it is
-    a service's (see `owners_of`). With an edit or a response comes its `revision`.
+    a service's (see `owners_of`). With an edit or a response comes its `revision`. With `only_own` no vote is
+    taken back but what this account has cast.
     """
 
     hold: str
@@ -115,6 +116,7 @@ class ActDraft:
     idempotency_key: str = ""
     revision: Revision | None = None
     owners: frozenset[tuple[str, str]] = frozenset()
+    only_own: bool = False
 
 
 def claim_of(acts: Sequence[Act], votes: Sequence[Vote], *, now: float) -> Act | None:

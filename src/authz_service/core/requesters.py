@@ -47,6 +47,11 @@ def owners_of(caller: Caller) -> frozenset[Identity]:
     )
 
 
+def number_of_owners(caller: Caller) -> int:
+    """How many people answer for a service account, as far as their names tell; 0 for people."""
+    return len({_typed(name) for name in _owners(caller.claims)})
+
+
 def _typed(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip().casefold()
 

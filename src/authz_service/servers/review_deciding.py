@@ -11,7 +11,7 @@ from authz_api.v1 import holds_pb2 as pb
 from authz_service.core.acts import ActDraft, ActKind, Revision
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldSummary, Store
-from authz_service.core.requesters import owners_of
+from authz_service.core.requesters import number_of_owners, owners_of
 from authz_service.errors import AuthzError, Conflict, Forbidden, Unreadable
 from authz_service.inspection.edited_answer import FoundText
 from authz_service.runtime.revising import Revised
@@ -104,7 +104,7 @@ class Deciding:
         return [next(cast) if isinstance(ballot, Ballot) else ballot for ballot in ballots]
 
     async def withdraw(self, standing: Standing, request: pb.WithdrawVoteRequest) -> HoldSummary:
-        """The hold without their votes."""
+        """The hold without their votes, a service account's owner's among them where it may vote."""
         hold = await self._visible(standing, request.id)
         text = read_text(request.reason, request.idempotency_key)
         return await self._act(standing, hold, ActKind.WITHDRAW, request.idempotency_key, text)
@@ -226,6 +226,7 @@ class Deciding:
             person=person.identity,
             account=(person.issuer, person.subject),
             owners=owners_of(person),
+            only_own=kind is ActKind.WITHDRAW and not _speaks_for_owner(standing, hold),
             name=person.person or person.subject,
             text=text,
             idempotency_key=idempotency_key,
@@ -234,6 +235,16 @@ class Deciding:
         acted = await self.store.act(draft, self.limits())
         self.changed()
         return acted
+
+
+def _speaks_for_owner(standing: Standing, hold: HoldSummary) -> bool:
+    """Whether who withdraws a vote may withdraw one that somebody of the same owner has cast.
+
+    A person may: they answer for their service accounts. A service account may where it has a vote itself,
+    unless it has several owners: of these it is none.
+    """
+    owners = number_of_owners(standing.person)
+    return owners == 0 or (owners == 1 and bool(standing.stages(hold)))
 
 
 def _asked(*parts: str | bytes) -> str:

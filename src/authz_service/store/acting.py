@@ -23,6 +23,7 @@ from authz_service.store.hold_rows import (
     act_row,
     approvals_of,
     bytes_held,
+    identity_text,
     key_text,
     micro,
     next_turn,
@@ -208,9 +209,11 @@ def _without(cast: Sequence[Vote], withdrawn: Sequence[str], row: Row[Any]) -> l
 
 
 def _votes_of(transaction: Transaction, row: Row[Any], draft: ActDraft) -> set[str]:
-    """The ids of a person's votes, by whichever of their identities."""
+    """The ids of a person's votes, by whichever of their identities; of this account's with `only_own`."""
     columns = (votes.c.id, votes.c.voter, votes.c.account, votes.c.detail)
     found = transaction.read(select(*columns).where(votes.c.hold == row.id)).all()
+    if draft.only_own:
+        return {vote.id for vote in found if vote.account == identity_text(draft.account)}
     mine = names_of(transaction, draft.person, draft.account, *draft.owners)
     return {vote.id for vote in found if not mine.isdisjoint(names_on(transaction, vote))}
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from authz_service.core.holds import Approval, StageRef
+from authz_service.core.holds import Approval, Pending, StageRef, Standing, Vote
 from authz_service.core.requesters import Identity, is_requester
 from authz_service.framing.headers import MARKS
 from authz_service.store.hold_rows import read_caller
@@ -56,15 +56,22 @@ class Eyes:
     requester: str
     caller: Caller | None = None
     editors: list[Person] = field(default_factory=list)
-    voters: list[Person] = field(default_factory=list)
+    voters: dict[str, Person] = field(default_factory=dict)
+    """Who cast which vote, by its id."""
 
-    def voter(self, person: Person) -> str:
-        """By which pseudonym the votes of this person count: one for all of their accounts."""
-        for known in self.voters:
-            if person.is_any_of([known]):
-                return known.pseudonym
-        self.voters.append(person)
-        return person.pseudonym
+    def counted(self, vote: Vote, person: Person, votes: Sequence[Vote], stands: Standing | None) -> Vote:
+        """A new vote as it counts: not in a stage in which one of the same person counts already.
+
+        `votes` are those before it, and `stands` is what they make. As the transaction does it, each is held
+        against those that count in its stage now, and no others: two people may own one service account, and
+        are not one person by that.
+        """
+        self.voters[vote.id] = person
+        standing = stands.counted if isinstance(stands, Pending) else ()
+        same = [v for v in votes if v.id in standing and person.is_any_of([self.voters[v.id]])]
+        done = {(ref.approval, ref.stage) for v in same for ref in v.counts_for}
+        left = tuple(ref for ref in vote.counts_for if (ref.approval, ref.stage) not in done)
+        return replace(vote, counts_for=left)
 
     def asked(self, person: Person) -> bool:
         """Whether this is whoever sent the request, or stands behind them."""

@@ -16,7 +16,7 @@ from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen
 from authz_service.core.grants import GrantState
-from authz_service.core.holds import Approved, StageRef, Verdict, Vote
+from authz_service.core.holds import Approved, StageRef, Standing, Verdict, Vote
 from authz_service.store.grant_rows import (
     REVOKE,
     VOTE,
@@ -53,10 +53,16 @@ class _Grant:
 
     def has_votes(self, at: int) -> bool:
         """Whether it has those that it asks for; where nothing says how many, one for each approval."""
-        if "detail" not in self.row:
+        stands = self.stands(at)
+        if stands is None:
             return has_some(self.votes, Verdict.APPROVE, self.asks)
-        stands = stands_by(self.row["detail"], self.votes, created_at=self.row["created_at"], now=at)
         return isinstance(stands, Approved)
+
+    def stands(self, at: int) -> Standing | None:
+        """Where its votes stand; None where nothing says how many it asks for."""
+        if "detail" not in self.row:
+            return None
+        return stands_by(self.row["detail"], self.votes, created_at=self.row["created_at"], now=at)
 
 
 class GrantsCheck:
@@ -152,8 +158,9 @@ class GrantsCheck:
             self._say(f"entry {entry.sequence}", "is a vote for a grant that was decided before")
         if grant.eyes.asked(person):
             self._say(f"entry {entry.sequence}", "is a vote of whoever sent the request")
-        voter = ("", grant.eyes.voter(person))
-        grant.votes.append(Vote(data["act"], voter, Verdict.APPROVE, "", seconds(at), tuple(stages)))
+        voter = ("", person.pseudonym)
+        vote = Vote(data["act"], voter, Verdict.APPROVE, "", seconds(at), tuple(stages))
+        grant.votes.append(grant.eyes.counted(vote, person, grant.votes, grant.stands(at)))
 
     def _acted(self, entry: Seen, grant: _Grant, payloads: Mapping[Wanted, bytes]) -> None:
         document, data = entry.document, entry.document["data"]

@@ -254,8 +254,9 @@ class HoldsCheck:
         verdict = Verdict.APPROVE if data["verdict"] == Verdict.APPROVE.value else Verdict.REJECT
         is_break_glass = entry.document["kind"] == Kind.HOLD_BREAK_GLASS
         self._say_all(entry, wrong_with_vote(hold, person, verdict, stages))
-        voter = ("", hold.eyes.voter(person))
+        voter = ("", person.pseudonym)
         vote = Vote(data["vote"], voter, verdict, data["digest"], seconds(at), stages)
+        vote = hold.eyes.counted(vote, person, hold.votes, hold.stands(at))
         hold.votes.append(replace(vote, is_break_glass=is_break_glass))
         hold.version += 1
         hold.changed = entry.sequence
