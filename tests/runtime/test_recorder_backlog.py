@@ -21,7 +21,7 @@ class Record:
         self.entries: list[EntryDraft] = []
         self.is_away = False
 
-    async def append_own(self, *drafts: EntryDraft) -> None:
+    async def append_own(self, *drafts: EntryDraft, stream: str | None = "") -> None:
         if self.is_away:
             raise Unavailable("away")
         begun = {entry.session for entry in self.entries if entry.kind is Kind.REQUEST_RECEIVED}

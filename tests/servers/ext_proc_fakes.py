@@ -86,9 +86,9 @@ class Faulty:
         """Counted."""
         await self._attempt("append", lambda: self._store.append(*drafts))
 
-    async def append_own(self, *drafts: EntryDraft) -> None:
+    async def append_own(self, *drafts: EntryDraft, stream: str | None = "") -> None:
         """Counted like any other."""
-        await self._attempt("append", lambda: self._store.append_own(*drafts))
+        await self._attempt("append", lambda: self._store.append_own(*drafts, stream=stream))
 
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
         """Counted."""

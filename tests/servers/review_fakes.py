@@ -162,7 +162,7 @@ class MemoryStore:
         self._answer()
         self.recorded.extend(drafts)
 
-    async def append_own(self, *drafts: EntryDraft) -> None:
+    async def append_own(self, *drafts: EntryDraft, stream: str | None = "") -> None:
         await self.append(*drafts)
 
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
@@ -283,7 +283,7 @@ class MemoryStore:
     async def hold_states(self, holds: Collection[str]) -> dict[str, HoldState]:
         return {hold: self._now(self.held[hold]).state for hold in holds if hold in self.held}
 
-    async def take_up(self, session_id: str) -> TakenUp:
+    async def take_up(self, session_id: str, stream: str) -> TakenUp:
         return TakenUp(is_recorded=session_id in {entry.session for entry in self.recorded}, is_ours=False)
 
     async def waiting_for(self, holds: Collection[str]) -> dict[str, int]:

@@ -167,7 +167,7 @@ def test_an_exchange_that_goes_on_after_an_end_that_was_committed_unseen_ends_ag
             with pytest.raises(Unavailable):
                 await store.append(make.ended("s1", "client_left"))
             proxy.come_back()
-            assert (await store.take_up("s1")).is_ours
+            assert (await store.take_up("s1", "again")).is_ours
             await store.append(make.ended("s1", "client_left"))
             kinds = [e.kind for e in await store.entries("s1")]
             assert kinds[-3:] == ["exchange.ended", "exchange.resumed", "exchange.ended"]

@@ -9,6 +9,7 @@ import pytest
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.ports import BEGUN_BEFORE, HoldLimits, Opened, TakenUp
+from authz_service.core.refusals import Refusal
 from authz_service.errors import Conflict
 from authz_service.runtime.recorder import Recorder
 from authz_service.store.sql_store import SqlStore
@@ -32,7 +33,7 @@ def test_an_approval_is_used_only_by_the_process_that_has_the_exchange_now(
         place = make.place(postgres_url)
         async with place.store(instance="one") as one, place.store(instance="two") as two:
             hold = await held(one, make.hold("s1"))
-            assert await two.take_up("s1") == OURS
+            assert await two.take_up("s1", "again") == OURS
             await two.vote(make.ballot(hold), LIMITS)
             use = {"digest": hold.digest, "session": "s1", "entries": [make.released("s1")]}
             with pytest.raises(Conflict) as refused:
@@ -51,12 +52,12 @@ def test_what_was_recovered_is_open_again_once_it_is_taken_up(place: Any, make: 
             await held(before, make.hold("s1"))
         async with place.store() as after:
             assert await after.recover() == 1
-            assert await after.take_up("s1") == OURS
+            assert await after.take_up("s1", "again") == OURS
             session = await after.session("s1")
             assert session is not None
             assert (session.status, session.ended_at) == ("open", None)
             last = (await after.entries("s1"))[-1]
-            assert (last.kind, last.data) == ("exchange.resumed", {"instance": "one"})
+            assert (last.kind, last.data) == ("exchange.resumed", {"instance": "one", "stream": "again"})
 
     run(scenario())
 
@@ -71,8 +72,8 @@ def test_what_was_released_refused_or_never_held_is_not_taken_up(place: Any, mak
             await store.append(make.ended("s3", "pending"))
             await store.append(make.received("s4"))
             for session in ("s1", "s2", "s3", "s4"):
-                assert await store.take_up(session) == REFUSED
-            assert await store.take_up("s5") == TakenUp(is_recorded=False, is_ours=False)
+                assert await store.take_up(session, "again") == REFUSED
+            assert await store.take_up("s5", "again") == TakenUp(is_recorded=False, is_ours=False)
             assert [e.kind for e in await store.entries("s3")][-1] == "exchange.ended"
 
     run(scenario())
@@ -83,7 +84,7 @@ def test_whose_stream_broke_while_it_was_held_is_taken_up(place: Any, make: Any,
         async with place.store() as store:
             await held(store, make.hold("s1"))
             await store.append(make.ended("s1", "client_left"))
-            assert await store.take_up("s1") == OURS
+            assert await store.take_up("s1", "again") == OURS
 
     run(scenario())
 
@@ -145,7 +146,7 @@ def test_of_one_approval_one_release_under_retries_two_replicas_a_taking_up_and_
 
 async def take_up_and_use(store: SqlStore, hold: Any, session: str, used: Any) -> bool:
     """As Envoy has it when it takes the process that holds the exchange for dead."""
-    taken = await store.take_up(session)
+    taken = await store.take_up(session, "again")
     return bool(await used(store, hold, session)) if taken.is_ours else False
 
 
@@ -160,7 +161,7 @@ def test_an_end_that_comes_late_leaves_an_exchange_alone_that_another_process_ha
             await held(one, make.hold("s1"))
             await one.append_own(make.received("s2"), make.ended("s2"))
         async with place.store(instance="two") as two:
-            assert await two.take_up("s1") == OURS
+            assert await two.take_up("s1", "again") == OURS
         async with place.store(instance="one") as one:
             before = await one.last_sequence()
             for late in ((ended,), (make.received("s1"), ended), (make.ended("s2"), ended)):
@@ -175,5 +176,65 @@ def test_an_end_that_comes_late_leaves_an_exchange_alone_that_another_process_ha
             session = await one.session("s1")
             assert session is not None
             assert (session.status, session.ended_at) == ("open", None)
+
+    run(scenario())
+
+
+def test_an_end_that_comes_late_leaves_an_exchange_alone_that_another_stream_of_the_same_process_has(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await held(store, make.hold("s1"))
+            late, second = make.ended("s1", "client_left"), make.ended("s1", "client_left")
+            for stream, before in (("second", ""), ("third", "second")):
+                assert await store.take_up("s1", stream) == OURS
+                for drafts in ((late,), (make.received("s1"), late)):
+                    with pytest.raises(Conflict) as refused:
+                        await store.append_own(*drafts, stream=before)
+                    assert refused.value.code == "taken_up"
+            session = await store.session("s1")
+            assert session is not None
+            assert (session.status, session.ended_at) == ("open", None)
+            await store.append_own(second, stream="third")
+            session = await store.session("s1")
+            assert session is not None
+            assert session.status == "client_left"
+
+    run(scenario())
+
+
+def test_a_stream_that_asked_for_an_exchange_and_did_not_get_it_ends_nothing(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await held(store, make.hold("s1"))
+            with pytest.raises(Conflict) as refused:
+                await store.append_own(make.ended("s1", "client_left"), stream="second")
+            assert refused.value.code == "taken_up"
+            await store.append_own(make.ended("s1", "client_left"))
+            session = await store.session("s1")
+            assert session is not None
+            assert session.status == "client_left"
+
+    run(scenario())
+
+
+def test_how_often_a_refusal_came_again_is_recorded_whichever_stream_has_the_exchange(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await held(store, make.hold("s1"))
+            assert await store.take_up("s1", "second") == OURS
+            await store.append_own(make.ended("s1", "refused"), stream="second")
+            refusal = Refusal("pseudonym", "", "", "llama", "rate_limit_exceeded", "caller.concurrent")
+            counting = Recorder(store)
+            counting.begin(refusal, "s1")
+            assert counting.counted(refusal) == "s1"
+            await counting.drain(with_counts=True)
+            last = (await store.entries("s1"))[-1]
+            assert (last.kind, last.data["count"]) == (Kind.REQUEST_REFUSED_AGAIN.value, 1)
 
     run(scenario())

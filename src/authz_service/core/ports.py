@@ -368,10 +368,13 @@ class Store(Protocol):
         """Record entries, in order, in one transaction; its turn is by when this was called."""
         ...
 
-    async def append_own(self, *drafts: EntryDraft) -> None:
-        """As `append`, of what was not recorded in time: another process may have the session by now.
+    async def append_own(self, *drafts: EntryDraft, stream: str | None = "") -> None:
+        """As `append`, of what was not recorded in time: another process may have the session by now, or
+        another stream of this one.
 
-        Raises `Conflict` (`taken_up`) then, and nothing is recorded: how it ends is for that process to say.
+        `stream` says it: the name that it took the session up by, "" the one that began it, None no matter
+        which. Raises `Conflict` (`taken_up`) where another has it by the record, and nothing is recorded:
+        how it ends is for that one to say.
         """
         ...
 
@@ -501,11 +504,12 @@ class Store(Protocol):
         """
         ...
 
-    async def take_up(self, session_id: str) -> TakenUp:
-        """Make an exchange that waited in another process this one's, with an entry, if it was held.
+    async def take_up(self, session_id: str, stream: str) -> TakenUp:
+        """Make an exchange that waited in another process, or on an earlier stream of this one, that of
+        `stream`, with an entry, if it was held; the name is used once.
 
         Not one of which anything was released, or that was refused. From then on the other process can
-        release nothing of it.
+        release nothing of it, and the other stream say no end.
         """
         ...
 

@@ -50,7 +50,7 @@ from authz_service.core.events import (
 )
 from authz_service.core.exchange import Exchange
 from authz_service.core.limits import LimitReached
-from authz_service.core.ports import BEGUN_BEFORE
+from authz_service.core.ports import BEGUN_BEFORE, TakenUp
 from authz_service.core.refusals import by_error, by_limit
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import RequestInspection
@@ -104,6 +104,7 @@ class Driver:
     _began: float = 0.0
     _has_read: bool = False
     _can_be_sent_again: bool = True
+    _stream: str = ""
 
     async def run(self, first: Event) -> None:
         """Handle `first`, then what comes into the mailbox, until the exchange is closed.
@@ -125,6 +126,21 @@ class Driver:
             del self.gateway.running[session]
             self._leave()
             await self.mailbox.close()
+
+    async def take_up(self) -> TakenUp:
+        """Ask for an exchange that was begun before: see `Store.take_up`, which raises `Unavailable`.
+
+        Whether it was had then is seen when this stream's end is recorded, which it is only where it has it.
+        """
+        self._stream = self.new_id("str")
+        try:
+            found = await self.gateway.store.take_up(self.exchange.request.session, self._stream)
+        except AuthzError as error:
+            self._end(StoreFailed(error, self.transport.answer_begun))
+            raise
+        if not found.is_ours:
+            self._stream = ""
+        return found
 
     def end(self, why: Killed | ServiceStopped) -> None:
         """End the exchange: now while it waits for the stream, else when what it does is done.
@@ -167,7 +183,7 @@ class Driver:
     def _end(self, event: StoreFailed | CallerLeft) -> None:
         for command in self.exchange.handle(event):
             if isinstance(command, Record | RecordLater):
-                self.gateway.recorder.later(command.drafts)
+                self.gateway.recorder.later(command.drafts, stream=self._stream)
 
     async def _handle_mail(self, mail: Mail) -> None:
         if isinstance(mail, ServiceStops):
@@ -243,7 +259,7 @@ class Driver:
             case LeaveHold():
                 self._leave()
             case RecordLater():
-                self.gateway.recorder.later(command.drafts)
+                self.gateway.recorder.later(command.drafts, stream=self._stream)
             case CountRepeats():
                 self.gateway.recorder.begin(command.refusal, self.exchange.request.session)
             case _ as never:

@@ -26,6 +26,14 @@ MOST_SOURCES = 1_000
 """Sources that are counted apart in one interval; what comes from others is counted together."""
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What `stream` has to say of a session, or whoever has it (None); see `Store.append_own`."""
+
+    drafts: tuple[EntryDraft, ...]
+    stream: str | None
+
+
 @dataclass(slots=True)
 class Recorder:
     """A backlog of entries that outlives an outage of the store, but not the process.
@@ -36,7 +44,7 @@ class Recorder:
 
     store: Store
     clock: Callable[[], float] = time.monotonic
-    _backlog: deque[tuple[EntryDraft, ...]] = field(default_factory=deque)
+    _backlog: deque[Late] = field(default_factory=deque)
     _refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     _repeats: Repeats = field(default_factory=Repeats)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -47,11 +55,14 @@ class Recorder:
         """How many ends and counts the record does not have yet."""
         return len(self._backlog)
 
-    def later(self, drafts: tuple[EntryDraft, ...]) -> None:
-        """Record `drafts` soon; the oldest of a full backlog is dropped, and recovery finds it."""
+    def later(self, drafts: tuple[EntryDraft, ...], *, stream: str | None = "") -> None:
+        """Record `drafts` soon; the oldest of a full backlog is dropped, and recovery finds it.
+
+        `stream` is who says so, as in `Store.append_own`.
+        """
         if len(self._backlog) >= LONGEST_BACKLOG:
             self._backlog.popleft()
-        self._backlog.append(drafts)
+        self._backlog.append(Late(drafts, stream))
         self._wake.set()
 
     def count(self, source: str, code: str) -> None:
@@ -99,36 +110,37 @@ class Recorder:
     async def _write_first(self) -> bool:
         """Write the oldest of the backlog, or give it up; false when the store is away.
 
-        Given up is what can never be written, and the end of what another process has taken up meanwhile.
+        Given up is what can never be written, and the end of what another process, or another stream of
+        this one, has taken up meanwhile.
         """
-        drafts = self._backlog[0]
+        late = self._backlog[0]
         try:
-            await self.store.append_own(*drafts)
+            await self.store.append_own(*late.drafts, stream=late.stream)
         except Conflict as error:
-            if error.code == BEGUN_BEFORE and self._has_lost_its_first(drafts):
+            if error.code == BEGUN_BEFORE and self._has_lost_its_first(late):
                 return True
             log.warning("recorder.dropped", code=error.code)
         except AuthzError:
             return False
         except Exception as error:
-            log.error("recorder.refused", error=type(error).__name__, kind=drafts[0].kind)
+            log.error("recorder.refused", error=type(error).__name__, kind=late.drafts[0].kind)
         finally:
             self._writing = None
-        if self._backlog and self._backlog[0] is drafts:
+        if self._backlog and self._backlog[0] is late:
             self._backlog.popleft()
         return True
 
-    def _has_lost_its_first(self, drafts: tuple[EntryDraft, ...]) -> bool:
+    def _has_lost_its_first(self, late: Late) -> bool:
         """Try again without the session's first entry, if more is left: that one was committed, and nobody
         was told."""
-        if len(drafts) == 1 or not self._backlog or self._backlog[0] is not drafts:
+        if len(late.drafts) == 1 or not self._backlog or self._backlog[0] is not late:
             return False
-        self._backlog[0] = drafts[1:]
+        self._backlog[0] = Late(late.drafts[1:], late.stream)
         return True
 
     def _write(self, drafts: Iterable[EntryDraft]) -> None:
         for draft in drafts:
-            self.later((draft,))
+            self.later((draft,), stream=None)
 
     def _take_counts(self) -> None:
         counts, self._refusals = self._refusals, Counter()

@@ -10,14 +10,19 @@ worker may have checked it.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from authz_service.core.ports import TakenUp
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import milliseconds_of
 from authz_service.keys.seal import Sealed
 from authz_service.runtime.gateway import Gateway
 
 POISONED = "poisoned"
+
+TakeUp = Callable[[], Awaitable[TakenUp]]
+"""Takes the exchange up for the stream that asks; raises `Unavailable` with the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Past:
     refusal: Unavailable | None = None
 
 
-async def past_of(gateway: Gateway, sealed: Sealed) -> Past:
+async def past_of(gateway: Gateway, sealed: Sealed, take_up: TakeUp) -> Past:
     """What became of the exchange in a process before this one; raises `Unavailable` with the store.
 
     What was checked by this process began in it, even if the clock went back since it started.
@@ -37,7 +42,7 @@ async def past_of(gateway: Gateway, sealed: Sealed) -> Past:
         return Past(refusal=poisoned())
     if sealed.is_of_this_run or milliseconds_of(sealed.exchange) / 1000 >= gateway.started_at:
         return Past()
-    past = await taken_up(gateway, sealed)
+    past = await taken_up(take_up)
     if gateway.marks is not None and not past.is_recorded:
         # Checked by another worker while this one was being started: by the marks none died judging it, and
         # of what is not on record nothing was released.
@@ -51,9 +56,9 @@ def poisoned() -> Unavailable:
     return Unavailable(message, code=POISONED)
 
 
-async def taken_up(gateway: Gateway, sealed: Sealed) -> Past:
+async def taken_up(take_up: TakeUp) -> Past:
     """Take it up, if it was held; raises `Unavailable` with the store."""
-    found = await gateway.store.take_up(sealed.exchange)
+    found = await take_up()
     if found.is_ours:
         return Past(is_recorded=True)
     message = "The gateway was restarted while it handled this request; send it again."

@@ -95,7 +95,7 @@ class ProcessServer:
         stream = EnvoyStream(context, incoming.names, request, request_has_body=incoming.has_body)
         driver = self._driver(request, route, stream, reservation)
         try:
-            past, first = await self._begin(incoming, stream, reservation)
+            past, first = await self._begin(driver, incoming, stream, reservation)
             if first is None:
                 return
             driver.exchange.is_recorded = past.is_recorded
@@ -103,7 +103,7 @@ class ProcessServer:
                 await driver.run(first)
             except SentAgain:
                 driver = self._driver(request, route, stream, reservation)
-                await self._run_again(driver, past, first, stream, incoming)
+                await self._run_again(driver, past, first, stream)
         except asyncio.CancelledError:
             if not stream.is_done:
                 driver.caller_left()
@@ -126,13 +126,13 @@ class ProcessServer:
         return Driver(self._gateway, exchange, route, stream, new_id, mailbox, reservation.add)
 
     async def _begin(
-        self, incoming: Incoming, stream: EnvoyStream, reservation: Reservation
+        self, driver: Driver, incoming: Incoming, stream: EnvoyStream, reservation: Reservation
     ) -> tuple[Past, BodyRead | RequestFailed | CallerLeft | None]:
         """What is known of it, and its first event; None when it has been answered."""
         try:
             if self._gateway.is_stopping:
                 raise _stopping()
-            past = await past_of(self._gateway, incoming.sealed)
+            past = await past_of(self._gateway, incoming.sealed, driver.take_up)
         except AuthzError as error:
             await stream.refuse(error)
             return Past(), None
@@ -150,12 +150,11 @@ class ProcessServer:
         past: Past,
         first: BodyRead | RequestFailed | CallerLeft,
         stream: EnvoyStream,
-        incoming: Incoming,
     ) -> None:
         """Another process has begun this exchange: go on where it was, or refuse."""
         if past.refusal is None:
             try:
-                past = await taken_up(self._gateway, incoming.sealed)
+                past = await taken_up(driver.take_up)
             except AuthzError as error:
                 await stream.refuse(error)
                 return

@@ -126,9 +126,9 @@ class SqlStore:
 
         return self._writer.start(record, size=_size(drafts))
 
-    async def append_own(self, *drafts: EntryDraft) -> None:
+    async def append_own(self, *drafts: EntryDraft, stream: str | None = "") -> None:
         """See `Store.append_own`."""
-        await self._writer.run(lambda t: taking_up.append_own(t, drafts), size=_size(drafts))
+        await self._writer.run(lambda t: taking_up.append_own(t, drafts, stream), size=_size(drafts))
 
     def admit(self, demand: Demand, draft: EntryDraft) -> asyncio.Future[Admission]:
         """See `Store.admit`."""
@@ -342,9 +342,9 @@ class SqlStore:
             total += ended
         return total
 
-    async def take_up(self, session_id: str) -> TakenUp:
+    async def take_up(self, session_id: str, stream: str) -> TakenUp:
         """See `Store.take_up`."""
-        return await self._writer.run(lambda t: taking_up.take_up(t, session_id))
+        return await self._writer.run(lambda t: taking_up.take_up(t, session_id, stream))
 
     async def now(self) -> float:
         """See `Store.now`."""

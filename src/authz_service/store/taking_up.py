@@ -15,6 +15,7 @@ from authz_service.store.transaction import Transaction
 
 _HELD = frozenset({Kind.HOLD_OPENED.value, Kind.HOLD_ATTACHED.value})
 _RELEASED = frozenset({Kind.REQUEST_RELEASED.value, Kind.ANSWER_RELEASED.value, Kind.REQUEST_REFUSED.value})
+_RESUMED = Kind.EXCHANGE_RESUMED.value.encode()
 KILLING = "killing"
 """The status of an exchange that is to end."""
 LEFT = "client_left"
@@ -25,7 +26,7 @@ LEFT = "client_left"
 _OURS = select(sessions.c.instance, sessions.c.status).where(sessions.c.id == bindparam("session"))
 
 
-def take_up(transaction: Transaction, session: str) -> TakenUp:
+def take_up(transaction: Transaction, session: str, stream: str) -> TakenUp:
     """See `LiveSessions.take_up`: one compare-and-set, as no other transaction interleaves."""
     query = select(entries.c.body).where(entries.c.session == session).order_by(entries.c.seq)
     found = [decode(bytes(body)) for body in transaction.read(query).scalars() if body]
@@ -33,7 +34,8 @@ def take_up(transaction: Transaction, session: str) -> TakenUp:
     ended = {entry.data.get("outcome") for entry in found if entry.kind == Kind.EXCHANGE_ENDED.value}
     if kinds.isdisjoint(_HELD) or not kinds.isdisjoint(_RELEASED) or ended - {LEFT}:
         return TakenUp(is_recorded=bool(found), is_ours=False)
-    transaction.record(EntryDraft(Kind.EXCHANGE_RESUMED, session, {"instance": transaction.instance}))
+    data = {"instance": transaction.instance, "stream": stream}
+    transaction.record(EntryDraft(Kind.EXCHANGE_RESUMED, session, data))
     return TakenUp(is_recorded=True, is_ours=True)
 
 
@@ -54,8 +56,19 @@ def _status_of_ours(transaction: Transaction, session: str) -> str | None:
     return None if row is None else row.status
 
 
-def append_own(transaction: Transaction, drafts: Sequence[EntryDraft]) -> None:
+def append_own(transaction: Transaction, drafts: Sequence[EntryDraft], stream: str | None) -> None:
     """See `Store.append_own`."""
-    for session in {draft.session for draft in drafts} - {None}:
-        _status_of_ours(transaction, str(session))
+    for session in sorted({draft.session for draft in drafts if draft.session is not None}):
+        _status_of_ours(transaction, session)
+        if stream is not None and _stream_of(transaction, session) != stream:
+            raise Conflict("another stream has taken this request up", code="taken_up")
     transaction.record(*drafts)
+
+
+def _stream_of(transaction: Transaction, session: str) -> str:
+    """The stream that took this up last; "" where the one that began it has it still."""
+    query = select(entries.c.body).where(entries.c.session == session).order_by(entries.c.seq.desc())
+    for body in map(bytes, transaction.read(query).scalars()):
+        if _RESUMED in body and (entry := decode(body)).kind == Kind.EXCHANGE_RESUMED.value:
+            return str(entry.data.get("stream", ""))
+    return ""
