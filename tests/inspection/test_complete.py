@@ -39,8 +39,12 @@ class Texts(CompleteTexts):
 
     def masked(self, text: str, kind: TextKind) -> str | None:
         """What goes out in place of a text."""
-        edits = self.edits(AnswerField("", ("t",), text, kind))
+        edits = self.edits(field(text, kind))
         return None if edits is None else edits["t",]
+
+
+def field(text: str, kind: TextKind = TextKind.PLAIN, *, is_number: bool = False) -> AnswerField:
+    return AnswerField("", ("t",), text, kind, is_number=is_number)
 
 
 def pipe(kit: Any, scanner: Scanner, content_type: str, entities: frozenset[str] = MASKED) -> AnswerPipe:
@@ -136,10 +140,10 @@ def test_few_texts_are_remembered_and_short_ones_only(kit: Any) -> None:
     names = [f"t{i}" for i in range(MOST_REMEMBERED + 10)]
     assert texts.masked("x" * 10_000, TextKind.PLAIN) is None
     assert [texts.masked(name, TextKind.PLAIN) for name in names] == [None] * len(names)
-    remembered = [name for name in names if texts.is_harmless(name, TextKind.PLAIN)]
+    remembered = [name for name in names if texts.is_harmless(field(name))]
     assert remembered == names[:MOST_REMEMBERED]
-    assert not texts.is_harmless(names[0], TextKind.JSON)
-    assert not texts.is_harmless("x" * 10_000, TextKind.PLAIN)
+    assert not texts.is_harmless(field(names[0], TextKind.JSON))
+    assert not texts.is_harmless(field("x" * 10_000))
 
 
 def test_what_was_found_is_never_taken_for_harmless(kit: Any) -> None:
@@ -147,7 +151,17 @@ def test_what_was_found_is_never_taken_for_harmless(kit: Any) -> None:
     for _ in range(2):
         texts.masked("a 1234", TextKind.PLAIN)
     assert texts.found.take() == {"NUMBER": 2}
-    assert not texts.is_harmless("a 1234", TextKind.PLAIN)
+    assert not texts.is_harmless(field("a 1234"))
+
+
+def test_readings_of_a_number_are_remembered_for_no_text_that_says_the_same(kit: Any) -> None:
+    texts = Texts(kit.scanner())
+    texts.edits(field("1", is_number=True))
+    texts.edits(field("1\n2", is_number=True))
+    assert texts.is_harmless(field("1"))
+    assert not texts.is_harmless(field("1\n2"))
+    texts.edits(field("1\n2"))
+    assert not texts.is_harmless(field("1\n2", is_number=True))
 
 
 class InPieces:

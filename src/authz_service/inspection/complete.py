@@ -8,6 +8,7 @@ from authz_service.errors import Unreadable
 from authz_service.inspection.echoes import echoed
 from authz_service.inspection.spans import Cut, Span, SpanMerger, cut, cuts_of
 from authz_service.inspection.tally import Tally
+from authz_service.masking.json_numbers import found_in_number
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.view.answer import AnswerField
 from authz_service.view.request import Path, TextKind
@@ -48,30 +49,33 @@ class CompleteTexts:
         return cuts_of(self._spans(field))
 
     def _spans(self, field: AnswerField) -> Sequence[Span]:
-        text = field.text
-        if field.kind is TextKind.JSON:
-            progress = self._arguments.incremental(embedded_json=True).finish(text)
-        elif field.kind is TextKind.ARGUMENT:
-            progress = Progress(self._arguments.scan(text), len(text))
-        elif text in self._harmless:
+        if field.text in self._harmless and self.is_harmless(field):
             return ()
-        else:
-            progress = Progress(self._scanner.scan(text), len(text))
-            if not progress.findings:
-                self._remember(text)
-                return ()
+        progress = self._read(field)
+        if not progress.findings:
+            self._remember(field)
+            return ()
         for i, finding in enumerate(progress.findings):
             if i not in progress.more:
                 self._found.add(finding.entity, field.channel, field.copy)
-        spans = SpanMerger(self._entities).take(progress) if progress.findings else ()
+        spans = SpanMerger(self._entities).take(progress)
         for span in spans:
             if span.is_new:
                 self._masked.add(span.entity, field.channel, field.copy)
         return spans
 
-    def is_harmless(self, text: str, kind: TextKind) -> bool:
+    def _read(self, field: AnswerField) -> Progress:
+        text = field.text
+        scanner = self._scanner if field.kind is TextKind.PLAIN else self._arguments
+        if field.is_number:
+            return Progress(found_in_number(text, scanner.scan), len(text))
+        if field.kind is TextKind.JSON:
+            return scanner.incremental(embedded_json=True).finish(text)
+        return Progress(scanner.scan(text), len(text))
+
+    def is_harmless(self, field: AnswerField) -> bool:
         """Whether a text is remembered to have no finding."""
-        return text in self._harmless and kind is TextKind.PLAIN
+        return _is_one_plain(field) and field.text in self._harmless
 
     def check_key(self, key: str) -> None:
         """Raises `Unreadable` (502, `unmaskable`) for a key that would have to be masked."""
@@ -84,9 +88,15 @@ class CompleteTexts:
                     status=502,
                 )
 
-    def _remember(self, text: str) -> None:
-        if len(self._harmless) < MOST_REMEMBERED and len(text) <= LONGEST_REMEMBERED:
-            self._harmless.add(text)
+    def _remember(self, field: AnswerField) -> None:
+        is_short = len(field.text) <= LONGEST_REMEMBERED
+        if is_short and len(self._harmless) < MOST_REMEMBERED and _is_one_plain(field):
+            self._harmless.add(field.text)
+
+
+def _is_one_plain(field: AnswerField) -> bool:
+    """Whether it is scanned as it stands, and not each reading of a number by itself."""
+    return field.kind is TextKind.PLAIN and not (field.is_number and "\n" in field.text)
 
 
 def edits_of(field: AnswerField, cuts: Sequence[Cut]) -> dict[Path, str | None]:

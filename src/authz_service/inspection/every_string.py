@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authz_service.masking.grammar import said_by
+from authz_service.masking.json_numbers import said_by
 from authz_service.view.answer import AnswerField, AnswerFrame
 from authz_service.view.request import Path
 
@@ -32,6 +32,6 @@ def _collect(value: object, path: Path, fields: list[AnswerField]) -> None:
                 fields.append(AnswerField("", (*path, key), key, is_key=True, is_whole=True))
                 _collect(item, (*path, key), fields)
         case int() | float() if abs(value) >= TELLING:
-            fields.append(AnswerField("", path, said_by(value), is_whole=True))
+            fields.append(AnswerField("", path, said_by(value), is_whole=True, is_number=True))
         case _:
             pass

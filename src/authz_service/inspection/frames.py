@@ -202,7 +202,7 @@ class FrameQueue:
                 edits = self._texts.edits(field)
                 if edits is not None:
                     held.edits |= edits
-                is_known = is_known and self._texts.is_harmless(field.text, field.kind)
+                is_known = is_known and self._texts.is_harmless(field)
             else:
                 if field.is_unnamed:
                     self._bound(field.channel)

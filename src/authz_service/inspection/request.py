@@ -15,6 +15,7 @@ from authz_service.inspection.results import RequestInspection
 from authz_service.inspection.reversible import Reversing, numbering_order
 from authz_service.inspection.spans import SpanMerger, mask
 from authz_service.masking.finding import Finding
+from authz_service.masking.json_numbers import found_in_number
 from authz_service.masking.operators import Masks
 from authz_service.masking.placeholders import TYPED, WithTyped
 from authz_service.masking.seams import Progress, Scanner
@@ -149,6 +150,8 @@ def found_in(view: RequestView, scanner: Scanner | WithTyped) -> list[Scanned]:
     for i, text in enumerate(view.texts):
         if text.kind is TextKind.JSON:
             findings = scanner.scan(text.text, embedded_json=True)
+        elif text.is_number:
+            findings = found_in_number(text.text, scan)
         else:
             findings = scan(text.text)
         if i in across:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from authz_service.errors import Unreadable
 from authz_service.inspection.spans import Span, mask
+from authz_service.masking.json_numbers import readings
 from authz_service.masking.operators import Masks
 from authz_service.masking.placeholders import TYPED, Placeholders, WithTyped
 from authz_service.masking.seams import Scanner
@@ -57,6 +58,8 @@ class Reversing:
         value = joined.get(span.start) if end == len(field.text) else None
         if value is None:
             value = _said(field.text[span.start : end], field.kind, is_bare=span.bare)
+            if field.is_number:
+                value = readings(value)[0]
         name = self.placeholders.name(span.entity, value)
         return span._replace(placeholder=f'"{name}"' if span.bare else name)
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from authz_service.masking import grammar
 from authz_service.masking.finding import Finding
 from authz_service.masking.grammar import Grammar
+from authz_service.masking.json_numbers import found_in_number, written_out
 from authz_service.masking.json_text import DecodedString
 from authz_service.masking.seams import IncrementalScanner, Progress
 from authz_service.masking.stream import check_held
@@ -164,11 +165,10 @@ class EmbeddedJsonStream:
 
     def _found_token(self, start: int) -> None:
         """The whole token is the span: what replaces it is a string, and a part of it could not be."""
-        end = None if self._token_end is None else self._token_end - self._origin
-        text = self._rest[start - self._origin : end]
-        found = {finding.entity: finding.value for finding in self._texts.scan(grammar.written_out(text))}
-        for entity, value in sorted(found.items()):
-            self._findings.append(Finding(entity, start, start + len(text), bare=True, value=value))
+        end = self._origin + len(self._rest) if self._token_end is None else self._token_end
+        said = written_out(self._rest[start - self._origin : end - self._origin])
+        for found in found_in_number(said, self._texts.scan):
+            self._findings.append(Finding(found.entity, start, end, bare=True, value=found.value))
         self._token = self._token_end = None
 
     def _begin_plain(self, at: int) -> None:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from enum import Enum, auto
 
 WHITESPACE = " \t\n\r"
 _NUMBER_START = "-0123456789"
 _LITERALS = frozenset(("true", "false", "null"))
-_SMALL_EXPONENT = 2
-"""Digits of an exponent: beyond, numbers that are written out are longer than anything that is looked for."""
-_EXACT = 17
-"""Characters of a decimal up to which a double has the same digits before the point."""
-_SMALL = 1e40
-_TELLING = 1_000_000
 _DIGITS = frozenset("0123456789")
 
 
@@ -86,36 +79,6 @@ def may_begin_scalar(char: str) -> bool:
 def is_scalar(token: str) -> bool:
     """Whether a token is a number (RFC 8259 6) or a literal."""
     return token in _LITERALS or _is_number(token)
-
-
-def written_out(token: str) -> str:
-    """A number without its exponent, `4.1e3` as `4100`; any other token as it is.
-
-    Where a reader that has doubles could read other digits than one that has decimals, what each reads is
-    in a line of its own.
-    """
-    if token[:1] not in _NUMBER_START:
-        return token
-    mantissa, has_exponent, exponent = token.lower().partition("e")
-    if not has_exponent and (len(token) <= _EXACT or "." not in mantissa):
-        return token
-    is_small = len(exponent.lstrip("+-0")) <= _SMALL_EXPONENT
-    exact = f"{Decimal(token):f}" if has_exponent and is_small else token
-    double = float(token)
-    if len(mantissa) <= _EXACT or not abs(double) < _SMALL:
-        return exact
-    rounded = f"{Decimal(repr(double)):f}"
-    is_same = exact.partition(".")[0] == rounded.partition(".")[0]
-    return exact if is_same else f"{exact}\n{rounded}"
-
-
-def said_by(number: float) -> str:
-    """The digits that somebody may read in a number of a document; see `written_out`.
-
-    A small one is as it is: it has too few digits before its point to tell anything.
-    """
-    token: str = getattr(number, "token", repr(number))
-    return token if abs(number) < _TELLING else written_out(token)
 
 
 def _is_number(token: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
-from authz_service.masking.grammar import said_by
+from authz_service.masking.json_numbers import said_by
 from authz_service.model_apis.words import Words
 from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Usage
 from authz_service.view.request import Path, TextKind
@@ -97,12 +97,20 @@ class FrameTexts:
             self.fields.append(AnswerField(channel, path, text, kind, echoes=echoes, part=part))
 
     def say_whole(
-        self, path: Path, text: str, kind: TextKind = TextKind.PLAIN, *, is_key: bool = False
+        self,
+        path: Path,
+        text: str,
+        kind: TextKind = TextKind.PLAIN,
+        *,
+        is_key: bool = False,
+        is_number: bool = False,
     ) -> None:
         """A text that is complete in this frame, on a channel of its own."""
         if text:
             channel = f"frame/{self.number}/{len(self.fields)}"
-            self.fields.append(AnswerField(channel, path, text, kind, is_key=is_key, is_whole=True))
+            self.fields.append(
+                AnswerField(channel, path, text, kind, is_key=is_key, is_whole=True, is_number=is_number)
+            )
             self.ended.append(channel)
 
     def say_on(self, channel: str, path: Path, value: object, kind: TextKind = TextKind.PLAIN) -> None:
@@ -157,7 +165,7 @@ class FrameTexts:
             for i, item in enumerate(value):
                 self.aside(item, (*path, i), kind)
         elif is_number(value) and (kind is not TextKind.PLAIN or abs(value) >= TELLING):
-            self.say_whole(path, said_by(value), kind)
+            self.say_whole(path, said_by(value), kind, is_number=True)
 
     def frame(self) -> AnswerFrame:
         """All that was collected."""

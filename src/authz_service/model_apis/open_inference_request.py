@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz_service.masking.grammar import said_by
+from authz_service.masking.json_numbers import said_by
 from authz_service.model_apis.open_inference_words import DATATYPES, FLOATS, INFERENCE_WORDS
 from authz_service.model_apis.request_reader import NOBODY, TELLING, RequestReader, Speaker, is_number
 from authz_service.view.request import Path, Role, TextField

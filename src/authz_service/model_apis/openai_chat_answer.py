@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
-from authz_service.masking.grammar import said_by
+from authz_service.masking.json_numbers import said_by
 from authz_service.model_apis.answer_frame import Unnamed, escaped
 from authz_service.model_apis.logprobs import beside_message
 from authz_service.model_apis.openai_words import KEYS, SELECTING, selects, spoken
@@ -137,6 +137,10 @@ class _Frame:
         """A text that is complete in this frame."""
         if text:
             self.fields.append(AnswerField("", path, text, TextKind.PLAIN, is_key, True))
+
+    def say_number(self, path: Path, number: float) -> None:
+        """A number, complete in this frame."""
+        self.fields.append(AnswerField("", path, said_by(number), is_whole=True, is_number=True))
 
     @property
     def repeats(self) -> bool:
@@ -396,7 +400,7 @@ class ChatAnswerReader:
             for i, item in enumerate(value):
                 self._aside(item, (*path, i), key, frame)
         elif isinstance(value, _NUMBER) and abs(value) >= _TELLING:
-            frame.say_whole(path, said_by(value))
+            frame.say_number(path, value)
 
     def _key(self, path: Path, frame: _Frame) -> None:
         key = path[-1]

@@ -161,6 +161,7 @@ class ToldTexts(FrameTexts):
         *,
         goes_on: bool = False,
         logprobs: object = None,
+        is_number: bool = False,
     ) -> None:
         """A text at its place: a piece of it where it `goes_on`, else all of it.
 
@@ -180,7 +181,15 @@ class ToldTexts(FrameTexts):
             part = place
         self.fields.append(
             AnswerField(
-                channel, path, text, kind, is_whole=not goes_on, copy=copy, echoes=echoes or (), part=part
+                channel,
+                path,
+                text,
+                kind,
+                is_whole=not goes_on,
+                copy=copy,
+                echoes=echoes or (),
+                part=part,
+                is_number=is_number,
             )
         )
 
@@ -230,12 +239,24 @@ class ToldTexts(FrameTexts):
         self._root, self._above, self._begins = root, above, begins
 
     def say_whole(
-        self, path: Path, text: str, kind: TextKind = TextKind.PLAIN, *, is_key: bool = False
+        self,
+        path: Path,
+        text: str,
+        kind: TextKind = TextKind.PLAIN,
+        *,
+        is_key: bool = False,
+        is_number: bool = False,
     ) -> None:
         """A text that is complete in this frame; within an item, told at its place."""
         if is_key or not self._root or not text:
-            FrameTexts.say_whole(self, path, text, kind, is_key=is_key)
+            FrameTexts.say_whole(self, path, text, kind, is_key=is_key, is_number=is_number)
             return
         inner = path[self._above :]
         goes_on = self._begins and (inner[0] in _GO_ON or inner[:2] == ("action", "commands"))
-        self.tell("/".join((self._root, *map(str, inner))), path, text, kind_of(inner), goes_on=goes_on)
+        place = "/".join((self._root, *map(str, inner)))
+        if is_number:
+            # Whoever adds strings to a number may read one text, of which no part can be masked.
+            if is_part(place) or (goes_on and (len(inner) == 1 or inner[0] == "action")):
+                unreadable(self.words, path, "a string was expected")
+            goes_on = False
+        self.tell(place, path, text, kind_of(inner), goes_on=goes_on, is_number=is_number)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn, TypeGuard
 
 from authz_service.errors import Unreadable
-from authz_service.masking.grammar import said_by
+from authz_service.masking.json_numbers import said_by
 from authz_service.model_apis.measuring import Measured, measured_bytes, measured_medium, measured_value
 from authz_service.model_apis.words import Words
 from authz_service.view.request import Path, Role, TextField, TextKind

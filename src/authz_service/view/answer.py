@@ -33,7 +33,8 @@ class AnswerField(NamedTuple):
     """A piece of a text channel. Pieces of one `channel` over all frames, joined, are one text.
 
     With `is_key` the text is the last key of `path`, not the value there. With `is_whole` the text is
-    complete as it is: it goes on with no channel, whatever `channel` says.
+    complete as it is: it goes on with no channel, whatever `channel` says. With `is_number` the value is a
+    JSON number and the whole text what its readers have of it, as in `TextField`.
 
     A whole text with a `copy` from 1 on tells once more what `channel` told: what is found in it counts
     only where there is more of it than in any other telling. Each further telling has a number of its own.
@@ -56,6 +57,7 @@ class AnswerField(NamedTuple):
     echoes: tuple[Echo, ...] = ()
     part: str = ""
     is_unnamed: bool = False
+    is_number: bool = False
 
 
 class AnswerFrame(NamedTuple):

@@ -40,8 +40,9 @@ class TextField(NamedTuple):
     """One string of a request body. `new_turn`: it came after the last answer of the model.
 
     With `is_key` the text is the last key of `path`, not the value there: a free-form object's key says
-    as much as a value does. With `is_number` the value is a JSON number and the text its token (a tool's
-    schema may carry one to the model); masked, the value becomes a string.
+    as much as a value does. With `is_number` the value is a JSON number (a tool's schema may carry one to
+    the model) and the text its digits, a line for each way to read it; masked, all of the value becomes a
+    string.
 
     A named tuple, since a request has hundreds: a frozen dataclass takes three times as long to make.
     """
