@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,9 @@ class Authority:
         )
         return made
 
-    def sign(self, file: str, *uris: str, common: str = "client", days: tuple[int, int] = (-1, 1)) -> Path:
+    def sign(
+        self, file: str, *uris: str, common: str = "client", days: tuple[float, float] = (-1, 1)
+    ) -> Path:
         """A certificate with its key, in one PEM file."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(common_name(common), key.public_key(), days=days)
@@ -71,7 +74,7 @@ class Authority:
         return path
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, days: tuple[int, int]
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, days: tuple[float, float]
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key)
@@ -109,11 +112,15 @@ def ask(
     stack: Stack, folder: Path, shown: Path | None, headers: dict[str, str] | None = None
 ) -> httpx.Response:
     """A request over a connection of its own."""
+    url = f"{stack.url}/v1/chat/completions"
+    return httpx.post(url, json=CHAT, headers=headers, verify=trust(folder, shown), timeout=60)
+
+
+def trust(folder: Path, shown: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=folder / "own" / "authority.crt")
     if shown is not None:
         context.load_cert_chain(shown)
-    url = f"{stack.url}/v1/chat/completions"
-    return httpx.post(url, json=CHAT, headers=headers, verify=context, timeout=60)
+    return context
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
@@ -214,3 +221,20 @@ def test_the_owner_cannot_vote_on_what_the_service_asks_and_others_can(
     assert "cannot decide on it" in said, json.dumps(said)
     approve(stack, hold)
     assert asking.result(30).status_code == 200
+
+
+def test_a_certificate_that_ends_under_an_open_connection_is_refused_on_it(
+    stack: Stack, folder: Path, authority: Authority
+) -> None:
+    shown = authority.sign("short", BATCH, days=(-1, 8 / 86400))
+    with httpx.Client(verify=trust(folder, shown), timeout=60) as client:
+        answer = client.post(f"{stack.url}/v1/chat/completions", json=CHAT)
+        assert answer.status_code == 200
+        deadline = time.monotonic() + 60
+        while answer.status_code == 200:
+            assert time.monotonic() < deadline
+            seen = len(stack.upstream.requests)
+            answer = client.post(f"{stack.url}/v1/chat/completions", json=CHAT)
+        # A new connection would have failed before any answer: Envoy takes no certificate that has ended.
+        assert refusal(answer) == (401, "certificate_expired")
+        assert len(stack.upstream.requests) == seen
