@@ -46,6 +46,7 @@ def config(folder: Path, more: str = "") -> Path:
 
 def test_our_metadata_is_printed_for_the_only_provider_or_the_one_that_is_named(folder: Path) -> None:
     path, keys = str(config(folder)), set()
+    DataDir.open(folder / "data").saml_key.touch()  # the service has started there
     for words in ([], ["corp"]):
         done = CliRunner().invoke(
             cli, ["saml", "metadata", *words, *DIR, str(folder / "data"), "--config", path]
@@ -57,6 +58,22 @@ def test_our_metadata_is_printed_for_the_only_provider_or_the_one_that_is_named(
     # The key that the service signs with, and no other at each call.
     assert keys == {request_signer(DataDir.open(folder / "data")).der}
     assert (folder / "data" / "saml_requests.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_where_no_service_has_started_no_key_is_made_but_beside_its_configuration(folder: Path) -> None:
+    path = str(config(folder))
+    done = CliRunner().invoke(cli, ["saml", "metadata", *DIR, str(folder / "elsewhere"), "--config", path])
+    assert (done.exit_code != 0, "CERTIFICATE" in done.output, "--data-dir" in done.output) == (
+        True,
+        False,
+        True,
+    )
+    assert not (folder / "elsewhere").exists()
+    folder.chmod(0o700)
+    for named in ([], ["--config", path]):
+        done = CliRunner().invoke(cli, ["saml", "metadata", *DIR, str(folder), *named])
+        assert done.exit_code == 0, done.output
+    assert (folder / "saml_requests.pem").is_file()
 
 
 def test_a_key_for_requests_that_is_none_is_a_fault_with_the_next_step(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,7 @@ from authz_service.core.limits import (
     estimated_answer,
     quotas_of,
 )
+from authz_service.core.refusals import by_error
 from authz_service.core.request import Request
 from authz_service.errors import Forbidden, Unavailable, Unreadable
 from authz_service.inspection.results import AnswerStep
@@ -205,6 +207,30 @@ def test_what_is_not_in_a_scope_is_counted_with_the_first_and_other_failures_are
     commands = commands_of(request_of_alice, BodyRead(b"{}"), failed)
     assert Kind.REQUEST_REFUSED in drafts_of(commands)
     assert not [command for command in commands if isinstance(command, CountRepeats)]
+
+
+@pytest.mark.parametrize("change", [{"path": "/admin/dump"}, {"method": "POST"}, {"api": "anthropic"}])
+def test_what_is_not_in_a_scope_is_another_refusal_on_another_way(
+    request_of_alice: Request, change: dict[str, Any]
+) -> None:
+    narrow = Forbidden("not in its scope", code="out_of_scope")
+    one = replace(request_of_alice, api="", path="/health", method="GET")
+    assert by_error(one, narrow) == by_error(replace(one, session="ses_2"), narrow)
+    assert by_error(one, narrow) != by_error(replace(one, **change), narrow)
+
+
+def test_the_model_that_is_not_in_a_scope_tells_refusals_apart_and_is_on_record(
+    request_of_alice: Request,
+) -> None:
+    narrow = Forbidden("not in its scope", code="out_of_scope")
+    counted = set()
+    for model in ("llama", "qwen"):
+        failed = RequestFailed(narrow, model=model)
+        *_, record, count, _ = commands_of(request_of_alice, BodyRead(b"{}"), failed)
+        assert isinstance(count, CountRepeats)
+        counted.add(count.refusal)
+        assert drafts_of([record])[Kind.REQUEST_REFUSED].data["model"] == model
+    assert len(counted) == 2
 
 
 def test_without_a_limit_nothing_is_admitted(request_of_alice: Request, judged: Judged) -> None:

@@ -76,6 +76,7 @@ def test_what_is_not_in_the_scope_is_refused(rules: Rules, scope: tuple[str, ...
     refused = judged(rules, scope, size=size)
     assert isinstance(refused, RequestFailed)
     assert (refused.error.status, refused.error.code) == (403, "out_of_scope")
+    assert refused.model == "llama"
 
 
 def test_a_path_that_passes_unread_is_refused_unless_it_is_in_the_scope(rules: Rules) -> None:

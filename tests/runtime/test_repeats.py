@@ -46,6 +46,7 @@ def test_the_first_goes_on_record_and_equal_ones_within_the_window_are_counted_w
         refusal(model="other"),
         refusal(api="anthropic"),
         refusal(code="request_above_limit"),
+        refusal(way="another path"),
     ],
 )
 def test_another_refusal_is_a_first_of_its_own(other: Refusal) -> None:

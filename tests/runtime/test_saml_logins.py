@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -28,13 +29,16 @@ from tests.identity.saml_idp import (
     sign,
     signer,
 )
-from tests.runtime.saml_desk import PROVIDER, SAML2, SamlDesk, claims, config_of, desk_of, landing
+from tests.runtime.saml_desk import PROVIDER, SAML2, SECRET, SamlDesk, claims, config_of, desk_of, landing
 from tests.store.conftest import Place
 
 from authz_service.audit.entry import decode
 from authz_service.errors import AuthzError, Unauthenticated
+from authz_service.identity.saml.box import Box
 from authz_service.identity.saml.own_metadata import Own, metadata_document
+from authz_service.identity.saml.request import Login
 from authz_service.identity.saml.request_signer import RequestSigner, new_signer
+from authz_service.identity.saml.tokens import Door
 from authz_service.runtime.saml_logins import AT_ONCE, SamlLogins, Trusted
 from authz_service.store.schema import entries, payloads, used_once
 
@@ -179,6 +183,41 @@ def test_while_a_provider_says_nothing_others_log_in(run: Run) -> None:
             answered.set()
             found = await asyncio.gather(*waiting, return_exceptions=True)
         assert [type(each) for each in found] == [Unauthenticated] * AT_ONCE
+
+    run(scenario())
+
+
+def test_requests_are_signed_beside_the_event_loop_and_a_few_at_once(run: Run, tmp_path: Path) -> None:
+    nothing = cast("Any", None)
+    started, goes_on = threading.Semaphore(0), threading.Event()
+
+    class Slow:
+        def signed(self, query: str) -> str:
+            started.release()
+            assert goes_on.wait(20)
+            return query + "&Signature=x"
+
+    class Source:
+        async def current(self) -> Any:
+            return SimpleNamespace(sign_on="https://idp.example/sso", wants_signed_requests=True)
+
+    async def scenario() -> None:
+        config = config_of(tmp_path)
+        (settings,), listener = config.identity.saml, config.logins.listener
+        assert listener is not None
+        trusted = Trusted(settings, Own.of(settings, listener), cast("Any", Source()))
+        signer = cast("Any", Slow())
+        logins = SamlLogins(config, {"corp": trusted}, Box(SECRET), nothing, nothing, nothing, signer)
+        login = Login(Door.REVIEW, "127.0.0.1", 4711, "state", bytes(32), time.time() + 60)
+        begun = [asyncio.create_task(logins.begin("corp", login)) for _ in range(AT_ONCE + 1)]
+        try:
+            for _ in range(AT_ONCE):
+                assert await asyncio.to_thread(started.acquire, timeout=20)
+            assert logins.reading.locked()
+            assert not started.acquire(blocking=False)
+        finally:
+            goes_on.set()
+        assert all("Signature=" in url for url in await asyncio.gather(*begun))
 
     run(scenario())
 

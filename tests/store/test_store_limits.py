@@ -23,7 +23,8 @@ from authz_service.core.limits import (
     Quota,
     Rates,
 )
-from authz_service.core.ports import Attached, HoldLimits, Opened, Opening
+from authz_service.core.ports import BEGUN_BEFORE, Attached, HoldLimits, Opened, Opening
+from authz_service.errors import Conflict
 from authz_service.store.sql_store import SqlStore
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -87,6 +88,22 @@ def test_a_refused_request_leaves_nothing_on_record_by_itself_and_counts_for_not
             await store.append(begun(make, "b", "alice", demand()), ended("b", "limited"))
             place.clock.time = START + 60
             assert isinstance(await admit(store, make, wanted, session="c"), Admitted)
+
+    run(go())
+
+
+def test_what_has_begun_is_not_refused_as_one_that_has_not(place: Place, make: Make, run: Run) -> None:
+    async def go() -> None:
+        async with place.store() as store:
+            wanted = demand(requests_per_minute=2)
+            for session in ("a", "b"):
+                assert isinstance(await admit(store, make, wanted, session=session), Admitted)
+            over = demand(requests_per_minute=1)
+            with pytest.raises(Conflict) as begun:
+                await admit(store, make, over, session="a")
+            assert begun.value.code == BEGUN_BEFORE
+            assert isinstance(await admit(store, make, over, session="c"), LimitReached)
+            assert await store.session("c") is None
 
     run(go())
 

@@ -8,12 +8,14 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from authz_service.errors import Conflict, Unavailable
+from authz_service.core.ports import HoldLimits
+from authz_service.errors import Conflict, NotFound, Unavailable
 from authz_service.store.batch import Committer
 from authz_service.store.connecting import open_database
 from authz_service.store.database import HighWater
@@ -149,6 +151,27 @@ def test_a_full_queue_refuses_at_once_by_number_and_by_bytes(sqlite_url: str, ma
             said = await gated(writer, *[lambda t: t.now] * 3, sizes=(60, 60, 40))
             assert [type(s) for s in said] == [int, Unavailable, int]
             assert isinstance(await writer.run(lambda t: t.now, size=1000), int)  # alone it is let in
+
+    run(scenario())
+
+
+def test_votes_of_one_call_count_with_their_reasons(sqlite_url: str, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with make.place(sqlite_url).store() as store:
+            reason = "x" * (WriterLimits().queued_bytes // 100)
+            unknown = [make.hold() for _ in range(60)]
+            ballots = [replace(make.ballot(hold), reason=reason) for hold in unknown]
+            gate = Gate()
+            first = asyncio.create_task(store._writer.run(gate))
+            await asyncio.to_thread(gate.entered.wait, 10)
+            waiting = asyncio.create_task(store.vote_all(ballots, HoldLimits()))
+            while not store._writer.queued:
+                await asyncio.sleep(0)
+            with pytest.raises(Unavailable):
+                await store.vote_all(ballots, HoldLimits())
+            gate.open()
+            await first
+            assert {type(said) for said in await waiting} == {NotFound}
 
     run(scenario())
 

@@ -93,13 +93,18 @@ def released(
 
 
 def refused(
-    request: Request, *, code: str, status: int, body: bytes | None = None, limit: str = ""
+    request: Request, *, code: str, status: int, body: bytes | None = None, limit: str = "", model: str = ""
 ) -> EntryDraft:
-    """The request goes nowhere; the caller is told `code` with `status`. `limit` is the one reached."""
+    """The request goes nowhere; the caller is told `code` with `status`.
+
+    `limit` is the one reached, `model` the one that was asked for where a scope was to have it.
+    """
     payloads = {} if body is None else {"body": body}
     data: dict[str, Scalar] = {"code": code, "status": status}
     if limit:
         data["limit"] = limit
+    if model:
+        data["model"] = model
     return EntryDraft(Kind.REQUEST_REFUSED, request.session, data, payloads, request.pseudonym)
 
 

@@ -56,12 +56,14 @@ class RequestFailed:
     """The request cannot be judged: too large, unreadable, trailers, a body where none belongs.
 
     `judged` is what the rules decided of one that they do not permit for what it carries unread, `first` the
-    session of an equal refusal that is on record, with which this one was counted.
+    session of an equal refusal that is on record, with which this one was counted, `model` the one
+    that was asked for, where a scope was to have it.
     """
 
     error: AuthzError
     judged: RequestJudged | None = None
     first: str | None = None
+    model: str = ""
 
 
 @value

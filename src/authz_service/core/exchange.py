@@ -215,8 +215,8 @@ class Exchange:
         if event.first is not None:
             return self._close(LeaveHold(), reply)
         decided = () if event.judged is None else (self._decided(event.judged),)
-        *record, reply_last = self._refuse(reply, *decided, size=self._size())
-        refusal = by_error(self.request, event.error)
+        *record, reply_last = self._refuse(reply, *decided, size=self._size(), model=event.model)
+        refusal = by_error(self.request, event.error, event.model)
         count = [] if refusal is None else [CountRepeats(refusal)]
         return [LeaveHold(), *record, *count, reply_last]
 
@@ -942,10 +942,16 @@ class Exchange:
         return [LeaveHold(), RecordLater(drafts), ending]
 
     def _refuse(
-        self, reply: Reply, *drafts: EntryDraft, outcome: str = "refused", size: int = 0, limit: str = ""
+        self,
+        reply: Reply,
+        *drafts: EntryDraft,
+        outcome: str = "refused",
+        size: int = 0,
+        limit: str = "",
+        model: str = "",
     ) -> list[Command]:
         code, status = reply.error.code, reply.error.status
-        refused = entries.refused(self.request, code=code, status=status, limit=limit)
+        refused = entries.refused(self.request, code=code, status=status, limit=limit, model=model)
         ended = self._ended(outcome)
         return self._close(self._record(*drafts, refused, ended, size=size), reply)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import NamedTuple
 
 from authz_service.core.limits import LimitReached
@@ -10,11 +11,14 @@ from authz_service.errors import AuthzError
 from authz_service.view.caller import API_KEYS
 
 _COUNTED = frozenset({"out_of_scope"})
-"""Codes of errors, beside those of limits, of which nothing but the caller and the API goes on record."""
+"""Codes of errors, beside those of limits, that say nothing of a body but the model that it asks for."""
 
 
 class Refusal(NamedTuple):
-    """Who was refused what. `caller` is a pseudonym, `key` an API key's id, `limit` the one reached."""
+    """Who was refused what. `caller` is a pseudonym, `key` an API key's id, `limit` the one reached.
+
+    `way` is a digest of method and path, where these may be why; limits do not ask for them.
+    """
 
     caller: str
     key: str
@@ -22,6 +26,7 @@ class Refusal(NamedTuple):
     model: str
     code: str
     limit: str
+    way: str = ""
 
 
 def by_limit(request: Request, reached: LimitReached, model: str) -> Refusal:
@@ -32,9 +37,12 @@ def by_limit(request: Request, reached: LimitReached, model: str) -> Refusal:
     )
 
 
-def by_error(request: Request, error: AuthzError) -> Refusal | None:
-    """An error's; None where each is recorded."""
-    return _refusal(request, "", error.code, "") if error.code in _COUNTED else None
+def by_error(request: Request, error: AuthzError, model: str = "") -> Refusal | None:
+    """An error's; None where each is recorded. `model` is the one that was asked for, where that is known."""
+    if error.code not in _COUNTED:
+        return None
+    way = sha256(f"{request.method} {request.path}".encode()).hexdigest()  # paths may be long
+    return _refusal(request, model, error.code, "")._replace(way=way)
 
 
 def _refusal(request: Request, model: str, code: str, limit: str) -> Refusal:

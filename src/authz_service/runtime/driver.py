@@ -352,7 +352,7 @@ class Driver:
             self.gateway.decisions[_word(judged)] += 1
             self.gateway.took.decide.add(perf_counter() - began)
         if isinstance(judged, RequestFailed):
-            return self._counted(judged) if is_first else judged
+            return await self._counted(judged) if is_first else judged
         self._inspection = judged.inspection
         if is_first and judged.inspection is not None and judged.inspection.masked:
             self._count_masked("request", judged.inspection.masked)
@@ -361,9 +361,18 @@ class Driver:
             self._inspection = replace(judged.inspection, placeholders=original.placeholders)
         return replace(judged, new_hold=self.new_id("hold")) if judged.approvals else judged
 
-    def _counted(self, failed: RequestFailed) -> RequestFailed:
-        refusal = by_error(self.exchange.request, failed.error)
-        return failed if refusal is None else replace(failed, first=self.gateway.recorder.counted(refusal))
+    async def _counted(self, failed: RequestFailed) -> RequestFailed | StoreFailed:
+        """Counted with the first of its kind, if it is not that; one that is on record is to end there."""
+        refusal = by_error(self.exchange.request, failed.error, failed.model)
+        if refusal is None or self.exchange.is_recorded:
+            return failed
+        try:
+            known = await self.gateway.store.session(self.exchange.request.session)
+        except AuthzError as error:
+            return self._failed(error)
+        if known is not None:
+            raise SentAgain
+        return replace(failed, first=self.gateway.recorder.counted(refusal))
 
     async def _judge_answer(self, command: JudgeAnswer) -> Event:
         if self.route is None or self._inspection is None:

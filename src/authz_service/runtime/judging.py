@@ -112,12 +112,15 @@ def _judge_body(
     if masked:
         inspection = replace(inspection, findings=added(inspection.findings, masked))
     asked = inspection.view.model
-    require_scope(
-        caller,
-        _names(rules, asked) if caller.scope is not None else (asked,),
-        api=route.api.name,
-        path=request.path,
-    )
+    try:
+        require_scope(
+            caller,
+            _names(rules, asked) if caller.scope is not None else (asked,),
+            api=route.api.name,
+            path=request.path,
+        )
+    except Forbidden as error:
+        return RequestFailed(error, model=rules.models[asked])
     decision = rules.policy.decide_request(RequestFacts(caller, inspection.view, inspection.findings, now))
     judged = RequestJudged(
         decision=decision,

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
@@ -33,7 +34,7 @@ from authz_service.view.caller import Caller
 CODE_LIFE: Final = 60.0
 """Seconds that a command has to exchange its code."""
 AT_ONCE: Final = 4
-"""Messages that are read at once, in threads; others wait."""
+"""Messages that are read, or signed, at once, in threads; others wait."""
 
 MOST_REFUSED: Final = 10_000
 """Refusals that are told from new ones; of older ones there may be a second entry."""
@@ -99,7 +100,9 @@ class SamlLogins:
         metadata = await trusted.source.current()
         identifier = request_id(self.box, name, login)
         own, settings = trusted.own, trusted.settings
-        return sign_on_url(
+        is_signed = settings.sign_requests or metadata.wants_signed_requests
+        url = partial(
+            sign_on_url,
             metadata.sign_on,
             identifier,
             entity_id=own.entity_id,
@@ -107,8 +110,12 @@ class SamlLogins:
             now=self.clock(),
             name_format=settings.name_format if settings.subject is None else None,
             is_anew=login.door.needs_person,
-            signer=self.signer if settings.sign_requests or metadata.wants_signed_requests else None,
+            signer=self.signer if is_signed else None,
         )
+        if not is_signed:
+            return url()
+        async with self.reading:  # anybody may ask, and a signature takes milliseconds
+            return await asyncio.to_thread(url)
 
     async def answer(self, name: str, response: str, *, peer: str) -> str:
         """Where the browser goes with a code; raises `Refused` once it is known whose login this is.

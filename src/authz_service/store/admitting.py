@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert, select
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.limits import (
@@ -24,10 +24,13 @@ from authz_service.core.limits import (
     Quota,
 )
 from authz_service.core.usage import Used, limits_of
+from authz_service.store.faults import begun_before
 from authz_service.store.hold_rows import seconds
-from authz_service.store.schema import session_budgets
+from authz_service.store.schema import session_budgets, sessions
 from authz_service.store.transaction import Transaction
 from authz_service.store.used import Remembered, Use
+
+_BEGUN = select(sessions.c.id).where(sessions.c.id == bindparam("session"))
 
 
 def admit(
@@ -35,12 +38,14 @@ def admit(
 ) -> Admission:
     """Record `draft`, the entry that the session begins with, unless a limit is reached.
 
-    Of several limits it is the one that has room last.
+    Of several limits it is the one that has room last. Raises `Conflict` (`begun_before`) where the session
+    is on record, whether a limit is reached or not: what waits for people must not be refused as a new one.
     """
     use = Use(transaction, remembered, but=draft.session or "")
     every = [(quota, use.of(quota)) for quota in demand.quotas]
     reached = [one for quota, used in every for one in _reached(use, quota, used, demand, transaction.now)]
     if reached:
+        _require_new(transaction, draft.session or "")
         return max(reached, key=lambda one: inf if one.again is None else one.again)
     recorded = transaction.record(draft)
     if demand.budgets:
@@ -53,6 +58,12 @@ def admit(
         min(requests, key=lambda room: room.left, default=None),
         min(tokens, key=lambda room: room.left, default=None),
     )
+
+
+def _require_new(transaction: Transaction, session: str) -> None:
+    """As the database does where the entry is recorded."""
+    if transaction.read_session(_BEGUN, session).one_or_none() is not None:
+        raise begun_before()
 
 
 def _requests_left(quota: Quota, used: Used) -> Iterator[Allowance]:

@@ -15,11 +15,17 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from authz_service.core.ports import BEGUN_BEFORE
-from authz_service.errors import AuthzError, Conflict
+from authz_service.errors import AuthzError
 from authz_service.store.database import Database, HighWater
 from authz_service.store.doubt import Doubt, RecordedUnseen
-from authz_service.store.faults import is_fault, is_lost, is_second_beginning, unavailable, without_values
+from authz_service.store.faults import (
+    begun_before,
+    is_fault,
+    is_lost,
+    is_second_beginning,
+    unavailable,
+    without_values,
+)
 from authz_service.store.heads import Heads
 from authz_service.store.keyring import Keyring
 from authz_service.store.ledger import Ledger
@@ -272,7 +278,7 @@ def _failed(reason: _Spoiled | _Away) -> Failed:
     """What the waiting unit is told: a database's fault as `Unavailable`, a fault of ours as it is."""
     cause = reason.__cause__
     if is_second_beginning(cause):
-        return Failed(Conflict("this exchange has begun before", code=BEGUN_BEFORE))
+        return Failed(begun_before())
     if isinstance(reason, _Spoiled) and isinstance(cause, Exception) and not is_fault(cause):
         return Failed(without_values(cause) or cause)
     refusal = unavailable()

@@ -6,7 +6,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from authz_service.errors import Unavailable
+from authz_service.core.ports import BEGUN_BEFORE
+from authz_service.errors import Conflict, Unavailable
 
 NOTHING_RELEASED = "the record store is unavailable, so nothing was released; try again shortly"
 
@@ -44,6 +45,11 @@ def is_fault(error: BaseException) -> bool:
     if isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout | OSError):
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def begun_before() -> Conflict:
+    """What is told of a session that was to begin and is on record already."""
+    return Conflict("this exchange has begun before", code=BEGUN_BEFORE)
 
 
 def is_second_beginning(error: BaseException | None) -> bool:

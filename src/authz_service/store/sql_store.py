@@ -202,7 +202,10 @@ class SqlStore:
     ) -> Sequence[HoldSummary | AuthzError]:
         """See `Store.vote_all`."""
         vote_ids = [uuid.uuid4().hex for _ in ballots]
-        return await self._writer.run(lambda t: voting.vote_all(t, ballots, limits, vote_ids=vote_ids))
+        return await self._writer.run(
+            lambda t: voting.vote_all(t, ballots, limits, vote_ids=vote_ids),
+            size=sum(len(ballot.reason) for ballot in ballots),
+        )
 
     async def act(self, draft: ActDraft, limits: HoldLimits) -> HoldSummary:
         """See `Store.act`."""

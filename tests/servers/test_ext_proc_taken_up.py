@@ -1,0 +1,112 @@
+"""A held exchange that Envoy sends again is taken up, also where it, or its equal, would be refused now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.servers.ext_proc_fakes import CAROL, CONFIG, Play, Service, request_body, request_headers, serving
+
+from authz_service.app import rules_of
+from authz_service.cel.load import load_config
+from authz_service.keys.ids import new_id
+from authz_service.keys.seal import Sealer
+from authz_service.view.caller import Caller
+
+ALIAS = CONFIG.replace("{name: llama,", "{name: llama, aliases: [mine],")
+NARROW = replace(CAROL, scope=("model:mine", "api:*"))
+
+
+def asked(text: str) -> bytes:
+    return json.dumps({"model": "llama", "messages": [{"role": "user", "content": text}]}).encode()
+
+
+def limited_to(requests: int) -> str:
+    rates = f"callers: [{{requests_per_minute: {requests}}}]"
+    return CONFIG.replace("depth: 64}", f"depth: 64, {rates}}}")
+
+
+@asynccontextmanager
+async def stream(
+    service: Service, exchange: str, caller: Caller = CAROL, *, seal: str = ""
+) -> AsyncIterator[Play]:
+    """One of a request with the exchange's name as its text."""
+    async with service.play() as play:
+        await play.send(
+            request_headers(seal or service.seal(caller, exchange=exchange)), request_body(asked(exchange))
+        )
+        yield play
+
+
+async def has(service: Service, exchange: str, kind: str, play: Play | None = None) -> list[str]:
+    """The entries of it once `kind` is among them, or the stream has its answer."""
+    reading = None if play is None else asyncio.ensure_future(play.next())
+    try:
+        while True:
+            kinds = [entry.kind for entry in await service.entries(exchange)]
+            if kind in kinds or (reading is not None and reading.done()):
+                return kinds
+            await asyncio.sleep(0.005)
+    finally:
+        if reading is not None:
+            reading.cancel()
+
+
+async def status_of(service: Service, exchange: str, caller: Caller = CAROL, *, seal: str = "") -> int:
+    async with stream(service, exchange, caller, seal=seal) as play:
+        await play.next()
+        return int(play.responses[0].immediate_response.status.code)
+
+
+async def changed(service: Service, folder: Path, config: str) -> None:
+    (folder / "authz.yaml").write_text(config)
+    service.gateway.rules = rules_of(load_config(folder / "authz.yaml"))
+
+
+@pytest.mark.parametrize("is_counted", [False, True])
+def test_it_is_taken_up_over_its_limit(tmp_path: Path, is_counted: bool) -> None:
+    async def scenario() -> None:
+        held, other, refused = (new_id("ses") for _ in range(3))
+        async with asyncio.timeout(20), serving(tmp_path, limited_to(5)) as service:
+            async with stream(service, held):
+                await has(service, held, "hold.opened")
+            await service.is_let_go(held)
+            async with stream(service, other):
+                await has(service, other, "hold.opened")
+                await changed(service, tmp_path, limited_to(1))
+                if is_counted:
+                    assert await status_of(service, refused) == 429
+                async with stream(service, held) as again:
+                    kinds = await has(service, held, "exchange.resumed", again)
+                    assert "exchange.resumed" in kinds, again.responses
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("is_counted", [False, True])
+@pytest.mark.parametrize("is_known", [False, True])
+def test_out_of_scope_by_now_it_ends_on_record(tmp_path: Path, is_counted: bool, is_known: bool) -> None:
+    async def scenario() -> None:
+        held = new_id("ses")
+        async with asyncio.timeout(20), serving(tmp_path, ALIAS) as service:
+            async with stream(service, held, NARROW):
+                await has(service, held, "hold.opened")
+            await service.is_let_go(held)
+            await changed(service, tmp_path, CONFIG)
+            if is_counted:
+                assert await status_of(service, new_id("ses"), NARROW) == 403
+            await service.gateway.recorder.drain()
+            again = service.seal(NARROW, exchange=held)
+            if is_known:  # to have begun before, as in a process that was started since
+                service.gateway.started_at += 3600
+                service.gateway.sealer = Sealer(bytes(range(32)))
+            assert await status_of(service, held, NARROW, seal=again) == 403
+            kinds = await service.kinds(held)
+            assert kinds[-3:] == ["exchange.resumed", "request.refused", "exchange.ended"], kinds
+
+    asyncio.run(scenario())
