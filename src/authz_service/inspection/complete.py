@@ -8,7 +8,7 @@ from authz_service.errors import Unreadable
 from authz_service.inspection.echoes import echoed
 from authz_service.inspection.spans import Cut, Span, SpanMerger, cut, cuts_of
 from authz_service.inspection.tally import Tally
-from authz_service.masking.json_numbers import found_in_number
+from authz_service.masking.json_numbers import found_in_number, readings
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.view.answer import AnswerField
 from authz_service.view.request import Path, TextKind
@@ -49,7 +49,7 @@ class CompleteTexts:
         return cuts_of(self._spans(field))
 
     def _spans(self, field: AnswerField) -> Sequence[Span]:
-        if field.text in self._harmless and self.is_harmless(field):
+        if self.is_harmless(field):
             return ()
         progress = self._read(field)
         if not progress.findings:
@@ -75,7 +75,9 @@ class CompleteTexts:
 
     def is_harmless(self, field: AnswerField) -> bool:
         """Whether a text is remembered to have no finding."""
-        return _is_one_plain(field) and field.text in self._harmless
+        if field.text not in self._harmless or field.kind is not TextKind.PLAIN:
+            return False
+        return not (field.is_number and _is_read_in_two_ways(field.text))
 
     def check_key(self, key: str) -> None:
         """Raises `Unreadable` (502, `unmaskable`) for a key that would have to be masked."""
@@ -90,13 +92,14 @@ class CompleteTexts:
 
     def _remember(self, field: AnswerField) -> None:
         is_short = len(field.text) <= LONGEST_REMEMBERED
-        if is_short and len(self._harmless) < MOST_REMEMBERED and _is_one_plain(field):
+        is_plain = field.kind is TextKind.PLAIN and not (field.is_number and _is_read_in_two_ways(field.text))
+        if is_short and is_plain and len(self._harmless) < MOST_REMEMBERED:
             self._harmless.add(field.text)
 
 
-def _is_one_plain(field: AnswerField) -> bool:
-    """Whether it is scanned as it stands, and not each reading of a number by itself."""
-    return field.kind is TextKind.PLAIN and not (field.is_number and "\n" in field.text)
+def _is_read_in_two_ways(number: str) -> bool:
+    """Whether each reading is scanned by itself, and not the text as it stands."""
+    return len(readings(number)) > 1
 
 
 def edits_of(field: AnswerField, cuts: Sequence[Cut]) -> dict[Path, str | None]:
