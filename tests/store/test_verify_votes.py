@@ -47,7 +47,14 @@ class Forger:
         self.digest = body["payloads"]["forward"]["digest"]
 
     async def vote(
-        self, who: str, *, account: str = "", stage: str = "security/0", vote: str = "", owner: str = ""
+        self,
+        who: str,
+        *,
+        account: str = "",
+        stage: str = "security/0",
+        vote: str = "",
+        owner: str = "",
+        typed: str = "",
     ) -> None:
         voter = {"voter": [ISSUER, who], "account": [ISSUER, account or who], "name": who}
         data: dict[str, Any] = {
@@ -59,6 +66,7 @@ class Forger:
             "stages": [stage],
             "key": None,
             **({"owners": [pseudonym_of((ISSUER, owner))]} if owner else {}),
+            **({"owners": [pseudonym_of(("owner", typed))]} if typed else {}),
         }
         await self.record(Kind.HOLD_VOTED, data, {"voter": json.dumps(voter).encode()})
 
@@ -126,6 +134,21 @@ async def with_a_service_and_its_owner(forger: Forger) -> str:
     await forger.vote("robot", owner="rita", stage="two/0")
     await forger.decide()
     return "approves a hold that has not the votes for it"
+
+
+async def with_a_service_and_its_owner_typed_otherwise(forger: Forger) -> str:
+    await forger.opened(approval=TWO)
+    await forger.store.vote(forger.make.ballot(forger.hold, "RITA"), LIMITS)
+    await forger.vote("robot", typed="rita", stage="two/0")
+    await forger.decide()
+    return "approves a hold that has not the votes for it"
+
+
+async def edited_by_its_owner_typed_otherwise(forger: Forger) -> str:
+    await forger.opened()
+    await forger.edit("EVE")
+    await forger.vote("robot", typed="eve")
+    return "approves what the same person edited or answered"
 
 
 async def with_votes_for_another_stage(forger: Forger) -> str:
@@ -263,6 +286,8 @@ async def granted_by_the_requester(forger: Forger) -> str:
 
 
 FORGED = [
+    with_a_service_and_its_owner_typed_otherwise,
+    edited_by_its_owner_typed_otherwise,
     without_votes,
     with_too_few,
     with_two_of_one_voter,
@@ -305,6 +330,8 @@ def test_what_does_not_follow_from_votes_on_record_is_named(
 
 # Without payloads nothing says how many votes are asked for, who has whose account, or which bytes wait.
 UNKNOWN = {
+    with_a_service_and_its_owner_typed_otherwise,
+    edited_by_its_owner_typed_otherwise,
     with_too_few,
     with_two_of_one_voter,
     with_two_names_of_one_account,

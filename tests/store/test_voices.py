@@ -45,6 +45,11 @@ def ballot(make: Any, hold: Any, who: str, owner: str | list[str] = "", **more: 
     return replace(make.ballot(hold, who, **more), owners=owned_by(owner) if owner else frozenset())
 
 
+ELSEWHERE: dict[str, Any] = {
+    "person": ("https://people.example", "rob"),
+    "account": ("https://people.example", "rob"),
+}
+ACCOUNT = {"account": (ISSUER, "0815")}
 ROB = {"person": ("person", "rob"), "account": (ISSUER, "0815")}
 
 
@@ -55,8 +60,25 @@ ROB = {"person": ("person", "rob"), "account": (ISSUER, "0815")}
         (("bot", "rob", {}), ("rob", "", {})),
         (("bot", "rob", {}), ("other-bot", "rob", {})),
         (("rob", "", ROB), ("bot", "rob", {})),
+        (("rob", "", {}), ("bot", " Rob", {})),
+        (("bot", "ROB", {}), ("rob", "", {})),
+        (("bot", "rob", {}), ("rob", "", ELSEWHERE)),
+        (("rob", "", ELSEWHERE), ("bot", "rob", {})),
+        (("bot", "Rob@Example.com", {}), ("rob", "", {"person": ("person", "rob@example.com"), **ACCOUNT})),
+        (("bot", "O815", {}), ("rob", "", {"person": ("person", "r"), "account": (ISSUER, "o815")})),
     ],
-    ids=["its owner, then it", "it, then its owner", "two of one owner", "an owner by the person claim"],
+    ids=[
+        "its owner, then it",
+        "it, then its owner",
+        "two of one owner",
+        "an owner by the person claim",
+        "an owner who was typed otherwise",
+        "one in capitals",
+        "it, then its owner at another issuer",
+        "its owner at another issuer, then it",
+        "an address",
+        "an account",
+    ],
 )
 def test_together_they_have_one_vote(first: Any, second: Any, place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
@@ -69,6 +91,18 @@ def test_together_they_have_one_vote(first: Any, second: Any, place: Any, make: 
             assert refused.value.code == "already_voted"
             assert (await store.hold(hold.id)).state is HoldState.PENDING
             await store.vote(ballot(make, hold, "third-bot", "carol"), LIMITS)
+            assert (await store.hold(hold.id)).state is HoldState.APPROVED
+        verified(place)
+
+    run(scenario())
+
+
+def test_two_people_of_one_name_at_two_issuers_stay_two(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            hold = await opened(store, make, approvals=(TWO,))
+            await store.vote(ballot(make, hold, "rob"), LIMITS)
+            await store.vote(ballot(make, hold, "rob", **ELSEWHERE), LIMITS)
             assert (await store.hold(hold.id)).state is HoldState.APPROVED
         verified(place)
 
@@ -128,16 +162,17 @@ def test_an_owner_takes_the_vote_of_their_service_account_back(place: Any, make:
     run(scenario())
 
 
+@pytest.mark.parametrize("owner", ["rob", "Rob"])
 @pytest.mark.parametrize("is_editor_the_bot", [True, False])
 def test_neither_approves_what_the_other_edited(
-    is_editor_the_bot: bool, place: Any, make: Any, run: Any
+    is_editor_the_bot: bool, owner: str, place: Any, make: Any, run: Any
 ) -> None:
     async def scenario() -> None:
         async with place.store(signer=KEY) as store:
             hold = await opened(store, make)
             editor, voter = ("bot", "rob") if is_editor_the_bot else ("rob", "bot")
             revision = Revision(hold.digest, b"edited", {}, (StageRef("security", 0),))
-            owners = {"bot": owned_by("rob"), "rob": frozenset[tuple[str, str]]()}
+            owners = {"bot": owned_by(owner), "rob": frozenset[tuple[str, str]]()}
             who = (ISSUER, editor)
             edit = ActDraft(hold.id, ActKind.EDIT, who, who, editor, revision=revision, owners=owners[editor])
             edited = await store.act(edit, LIMITS)
@@ -149,13 +184,14 @@ def test_neither_approves_what_the_other_edited(
     run(scenario())
 
 
+@pytest.mark.parametrize("named", ["rob", "ROB"])
 def test_an_owner_does_not_review_what_their_service_account_decided_alone(
-    place: Any, make: Any, run: Any
+    named: str, place: Any, make: Any, run: Any
 ) -> None:
     async def scenario() -> None:
         async with place.store(signer=KEY) as store:
             hold = await opened(store, make)
-            alone = ballot(make, hold, "bot", "rob", verdict=Verdict.REJECT)
+            alone = ballot(make, hold, "bot", named, verdict=Verdict.REJECT)
             await store.vote(replace(alone, may_vote_in=(), is_break_glass=True), LIMITS)
             for who, owner in (("rob", ""), ("other-bot", "rob")):
                 person = (ISSUER, who)
@@ -186,13 +222,16 @@ def test_no_service_account_decides_on_what_another_of_its_owner_sent(
     run(scenario())
 
 
+@pytest.mark.parametrize("owner", ["rob", "Rob"])
 @pytest.mark.parametrize("is_bot_first", [True, False])
-def test_together_they_have_one_vote_for_a_grant(is_bot_first: bool, place: Any, make: Any, run: Any) -> None:
+def test_together_they_have_one_vote_for_a_grant(
+    owner: str, is_bot_first: bool, place: Any, make: Any, run: Any
+) -> None:
     async def scenario() -> None:
         async with place.store(signer=KEY) as store:
             hold = await opened(store, make, approvals=(TWO,), traits=make.traits)
             terms = make.terms(approvals=(TWO,))
-            bot = replace(make.maker("bot", approvals=(TWO,)), owners=owned_by("rob"))
+            bot = replace(make.maker("bot", approvals=(TWO,)), owners=owned_by(owner))
             rob = make.maker("rob", approvals=(TWO,))
             first, second = (bot, rob) if is_bot_first else (rob, bot)
             grant = await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=first)
@@ -221,18 +260,34 @@ def with_key(owner: str) -> Caller:
     ],
     ids=["its owner", "another of its owner", "a stranger", "a stranger's"],
 )
+@pytest.mark.parametrize("owner", ["rob", "Rob"])
 def test_a_grant_by_a_service_account_is_of_no_use_to_its_owner(
-    who: Any, is_covered: bool, place: Any, make: Any, run: Any
+    owner: str, who: Any, is_covered: bool, place: Any, make: Any, run: Any
 ) -> None:
     async def scenario() -> None:
         async with place.store(signer=KEY) as store:
             hold = await opened(store, make, traits=make.traits)
             terms = make.terms(beneficiary=OneGroup(ISSUER, "staff"))
-            bot = replace(make.maker("bot"), owners=owned_by("rob"))
+            bot = replace(make.maker("bot"), owners=owned_by(owner))
             await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=bot)
             asked = make.hold(request="again", caller=who(make), traits=make.traits)
             assert isinstance(await store.open_hold(asked, LIMITS), Granted) is is_covered
         verified(place)
+
+    run(scenario())
+
+
+def test_a_grant_is_of_no_use_to_a_service_account_whose_owner_voted_and_is_typed_otherwise(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make, traits=make.traits)
+            terms = make.terms(beneficiary=OneGroup(ISSUER, "staff"))
+            await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=make.maker("rob"))
+            for owner, is_covered in (("Rob", False), ("carol", True)):
+                asked = make.hold(request=owner, caller=bots(owner), traits=make.traits)
+                assert isinstance(await store.open_hold(asked, LIMITS), Granted) is is_covered
 
     run(scenario())
 

@@ -690,6 +690,31 @@ class Walk:
             self.report.add(note.source, what)
 
 
+@dataclass(frozen=True)
+class Person:
+    """Who did something, by pseudonyms: `names` are their own and those of whoever owns the account.
+
+    `owners` are these alone; `typed` is what somebody types who names this person as an owner.
+    """
+
+    names: frozenset[str]
+    owners: frozenset[str]
+    typed: frozenset[str]
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Person:
+        """By the data of an entry."""
+        owners = frozenset(data.get("owners", ()))
+        return cls(owners | {data["voter"]}, owners, frozenset(data.get("typed", ())))
+
+    def is_any_of(self, others: Iterable[Person]) -> bool:
+        """Whether this is the same person as one of them."""
+        return any(
+            self.names & other.names or self.typed & other.owners or other.typed & self.owners
+            for other in others
+        )
+
+
 @dataclass
 class Asked:
     """What a hold or a grant asks for, and who has said what of it.
@@ -709,7 +734,7 @@ class Asked:
     until: str = ""
     state: str = "pending"
     votes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    editors: set[str] = field(default_factory=set)
+    editors: list[Person] = field(default_factory=list)
 
     def has_votes(self) -> bool:
         """Whether those that stand are enough, each by somebody else, in the order of the stages."""
@@ -725,9 +750,9 @@ class Asked:
             return bool(votes) and self.approvals <= first
         return bool(self.stages) and all(_goes_through(n, s, votes) for n, s in self.stages.items())
 
-    def may_approve(self, names: set[str], stages: list[str]) -> bool:
+    def may_approve(self, person: Person, stages: list[str]) -> bool:
         """Whether four eyes see it: what somebody edited they approve in stages that say so."""
-        if names.isdisjoint(self.editors):
+        if not person.is_any_of(self.editors):
             return True
         if not stages or self.stages is None:
             return bool(stages)
@@ -738,11 +763,11 @@ class Asked:
 def _goes_through(name: str, stages: list[tuple[int, bool]], votes: list[dict[str, Any]]) -> bool:
     left = iter(votes)
     for number, (needed, _) in enumerate(stages):
-        counted: list[set[str]] = []
+        counted: list[Person] = []
         for vote in left:
             is_in = not {f"{name}/{number}", f"{name}/{number}/escalated"}.isdisjoint(vote["stages"])
-            if is_in and all(vote["names"].isdisjoint(names) for names in counted):
-                counted.append(vote["names"])
+            if is_in and not vote["person"].is_any_of(counted):
+                counted.append(vote["person"])
             if len(counted) >= needed:
                 break
         else:
@@ -818,7 +843,7 @@ class Decisions:
             hold.stages, hold.plain = _stages(told["approvals"]), told["digest"]
             previous = self.holds.get(told.get("previous") or "")
             if previous is not None and REVISED & told.get("answer", {}).get("headers", {}).keys():
-                hold.editors |= previous.editors
+                hold.editors += previous.editors
         self.holds[data["hold"]] = hold
         _compare(document, "forward", hold, bundle)
 
@@ -860,11 +885,11 @@ class Decisions:
         data, forward = document["data"], document["payloads"]["forward"]
         told = _content(document, "detail", bundle)
         wrong = "" if hold.state == "pending" else "edits what was decided before"
-        names = _names(data)
-        if hold.requester in names:
+        person = Person.of(data)
+        if hold.requester in person.names:
             wrong = "is an edit by whoever sent the request"
         hold.votes.clear()
-        hold.editors |= names
+        hold.editors.append(person)
         hold.named, hold.size = {forward["digest"]}, forward["size"]
         hold.plain = "" if told is None else told["digest"]
         _compare(document, "forward", hold, bundle)
@@ -933,20 +958,15 @@ def _compare(document: dict[str, Any], name: str, hold: Asked, bundle: Bundle) -
         bundle.add(sequence, f"entry {sequence}", "has other bytes than reviewers were shown")
 
 
-def _names(data: dict[str, Any]) -> set[str]:
-    """The pseudonyms of whoever did something: their own, and of whoever owns the account of a service."""
-    return {data["voter"], *data.get("owners", ())}
-
-
 def _vote(asked: Asked, data: dict[str, Any], name: str, *, is_alone: bool) -> str:
     wrong = "" if asked.state == "pending" else "is a vote on what was decided before"
-    names = _names(data)
-    if asked.requester in names:
+    person = Person.of(data)
+    if asked.requester in person.names:
         wrong = "is a vote of whoever sent the request"
-    elif data["verdict"] == "approve" and not asked.may_approve(names, data["stages"]):
+    elif data["verdict"] == "approve" and not asked.may_approve(person, data["stages"]):
         wrong = "approves what the same person edited or answered"
     told = {part: data[part] for part in ("verdict", "stages")}
-    asked.votes[name] = {**told, "is_alone": is_alone, "names": names}
+    asked.votes[name] = {**told, "is_alone": is_alone, "person": person}
     return wrong
 
 

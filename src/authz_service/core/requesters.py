@@ -47,6 +47,11 @@ def owners_of(caller: Caller) -> frozenset[Identity]:
     )
 
 
+def as_typed(*identities: Identity) -> frozenset[Identity]:
+    """What somebody types who names one of these as an owner; see `owners_of`, which has the same."""
+    return frozenset((_OWNER, _typed(name)) for _, name in identities if name)
+
+
 def number_of_owners(caller: Caller) -> int:
     """How many people answer for a service account, as far as their names tell; 0 for people."""
     return len({_typed(name) for name in _owners(caller.claims)})

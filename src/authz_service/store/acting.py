@@ -38,7 +38,7 @@ from authz_service.store.loading import find_act, hold_with_id, said_of, standin
 from authz_service.store.schema import hold_acts, votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
-from authz_service.store.voices import names_of, names_on, owners_said
+from authz_service.store.voices import owners_said, typed_said, voice_of, voice_on
 from authz_service.store.voting import refuse_decided
 
 _ACT = insert(hold_acts)
@@ -214,8 +214,8 @@ def _votes_of(transaction: Transaction, row: Row[Any], draft: ActDraft) -> set[s
     found = transaction.read(select(*columns).where(votes.c.hold == row.id)).all()
     if draft.only_own:
         return {vote.id for vote in found if vote.account == identity_text(draft.account)}
-    mine = names_of(transaction, draft.person, draft.account, *draft.owners)
-    return {vote.id for vote in found if not mine.isdisjoint(names_on(transaction, vote))}
+    mine = voice_of(transaction, draft.person, draft.account, draft.owners)
+    return {vote.id for vote in found if mine.is_one_with(voice_on(transaction, vote))}
 
 
 def _act(
@@ -261,5 +261,6 @@ def _entry(
         data["deadline"] = rfc3339(changes.get("deadline", row.deadline))
     if new.revised is not None:
         data["deadline"] = rfc3339(changes["deadline"])
+        data["typed"] = [*typed_said(transaction, new.person, new.account)]
     subjects: dict[str, Subject] = {"voter": new.person}
     return EntryDraft(_KINDS[new.kind], row.session, {**data}, payloads, requester_of(row), subjects)

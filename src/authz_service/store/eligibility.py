@@ -15,7 +15,7 @@ from authz_service.core.requesters import is_requester
 from authz_service.errors import Forbidden
 from authz_service.store.hold_rows import approvals_of, caller_of, requester_of
 from authz_service.store.transaction import Transaction
-from authz_service.store.voices import names_of
+from authz_service.store.voices import voice_of, voice_said
 
 
 def refuse_requester(row: Row[Any], *identities: tuple[str, str]) -> None:
@@ -33,9 +33,9 @@ def without_own_edits(transaction: Transaction, row: Row[Any], acts: Sequence[Ac
     Whoever made something of a request is no second pair of eyes on it, unless the stage says so. They may
     reject it.
     """
-    mine = names_of(transaction, ballot.voter, ballot.account or ballot.voter, *ballot.owners)
+    mine = voice_of(transaction, ballot.voter, ballot.account or ballot.voter, ballot.owners)
     is_editor = any(
-        not mine.isdisjoint(names_of(transaction, act.person, act.account).union(act.owners))
+        mine.is_one_with(voice_said(transaction, (act.person, act.account), act.owners))
         for act in acts
         if act.revised is not None
     )

@@ -18,7 +18,7 @@ from authz_service.store.grant_rows import REVOKE, VOTE, Said, act_detail, diges
 from authz_service.store.hold_rows import identity_text, key_text, micro, requester_of
 from authz_service.store.schema import grant_acts
 from authz_service.store.transaction import Transaction
-from authz_service.store.voices import owners_said
+from authz_service.store.voices import owners_said, typed_said
 
 _KINDS = {"vote": Kind.GRANT_VOTED, REVOKE: Kind.GRANT_REVOKED}
 Data = Mapping[str, Scalar | list[Scalar]]
@@ -53,6 +53,7 @@ def keep_act(transaction: Transaction, grant: Row[Any], hold: Row[Any], act: Act
     }
     owners = owners_said(transaction, by.owners) if act.kind == VOTE else ()
     said |= {"owners": list(owners)} if owners else {}
+    said |= {"typed": [*typed_said(transaction, by.person, by.account)]} if act.kind == VOTE else {}
     subjects: dict[str, Subject] = {"voter": by.person}
     draft = EntryDraft(_KINDS[act.kind], hold.session, {**said}, payloads, requester_of(hold), subjects)
     seq = transaction.record(draft).last

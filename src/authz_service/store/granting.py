@@ -46,7 +46,7 @@ from authz_service.store.loading import hold_with_id, is_revised
 from authz_service.store.schema import grants
 from authz_service.store.spending import change_grant, grant_for
 from authz_service.store.transaction import Transaction
-from authz_service.store.voices import names_of
+from authz_service.store.voices import voice_of, voice_said
 from authz_service.store.voting import already_voted
 
 NewId = Callable[[str], str]
@@ -183,11 +183,11 @@ def _counted(transaction: Transaction, row: Row[Any], said: Said, by: Maker) -> 
     mine = _open_to(stands, by)
     if not mine or not isinstance(stands, Pending):
         raise _no_part()
-    names = names_of(transaction, by.person, by.account, *by.owners)
+    voice = voice_of(transaction, by.person, by.account, by.owners)
     own = {
         vote
         for vote, theirs in said.voters.items()
-        if not names.isdisjoint(names_of(transaction, *theirs) | said.owners[vote])
+        if voice.is_one_with(voice_said(transaction, theirs, said.owners[vote]))
     }
     # By name and position: an escalation opens no second vote to those who have voted before it.
     done = {

@@ -15,9 +15,10 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.grants import GrantState, Held, OneCaller, OneGroup, covers
 from authz_service.core.holds import Approved
 from authz_service.core.ports import Granted, HoldDraft
-from authz_service.core.requesters import identities_of
+from authz_service.core.requesters import owners_of
 from authz_service.store.grant_rows import (
     DAMAGE,
+    Said,
     beneficiary_text,
     read_terms,
     said_of,
@@ -28,7 +29,8 @@ from authz_service.store.hold_rows import seconds
 from authz_service.store.schema import grant_uses, grants, holds
 from authz_service.store.taking_up import require_ours
 from authz_service.store.transaction import Reader, Transaction
-from authz_service.store.voices import names_of
+from authz_service.store.voices import voice_of_caller, voice_said
+from authz_service.view.caller import Caller
 
 log = structlog.get_logger(__name__)
 
@@ -124,5 +126,16 @@ def _covers(transaction: Transaction, row: Row[Any], held: Held) -> bool:
     return (
         is_agreed
         and covers(terms, held, said.makers, now=now)
-        and (not said.owning or said.owning.isdisjoint(names_of(transaction, *identities_of(held.caller))))
+        and not _is_of_maker(transaction, said, held.caller)
+    )
+
+
+def _is_of_maker(transaction: Transaction, said: Said, caller: Caller) -> bool:
+    """Whether an owner makes the caller and one who voted one person; the same identity `covers` finds."""
+    if not said.owning and not owners_of(caller):
+        return False
+    asks = voice_of_caller(transaction, caller)
+    return any(
+        asks.is_one_with(voice_said(transaction, theirs, said.owners[vote]))
+        for vote, theirs in said.voters.items()
     )

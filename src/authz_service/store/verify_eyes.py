@@ -20,21 +20,25 @@ from authz_service.view.caller import Caller
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whoever said something: the pseudonym, those of whoever owns the account, and what its payload has."""
+    """Whoever said something: the pseudonym, those of whoever owns the account, and what its payload has.
+
+    `typed` are pseudonyms too, of what somebody types who names this person as an owner.
+    """
 
     pseudonym: str
     owners: frozenset[str] = frozenset()
     identities: frozenset[Identity] = frozenset()
+    typed: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, data: Mapping[str, Any], voter: bytes | None) -> Person:
         """By an entry's data and its payload `voter`, if that is there."""
-        owners = frozenset(data.get("owners", ()))
+        owners, typed = frozenset(data.get("owners", ())), frozenset(data.get("typed", ()))
         if voter is None:
-            return cls(data["voter"], owners)
+            return cls(data["voter"], owners, typed=typed)
         told = json.loads(voter)
         (issuer, subject), (account_issuer, account) = told["voter"], told["account"]
-        return cls(data["voter"], owners, frozenset({(issuer, subject), (account_issuer, account)}))
+        return cls(data["voter"], owners, frozenset({(issuer, subject), (account_issuer, account)}), typed)
 
     @property
     def names(self) -> frozenset[str]:
@@ -43,9 +47,14 @@ class Person:
 
     def is_any_of(self, others: Collection[Person]) -> bool:
         """Whether this is the same person as one of them."""
-        return any(
-            not self.names.isdisjoint(other.names) or not self.identities.isdisjoint(other.identities)
-            for other in others
+        return any(self._is(other) for other in others)
+
+    def _is(self, other: Person) -> bool:
+        return not (
+            self.names.isdisjoint(other.names)
+            and self.identities.isdisjoint(other.identities)
+            and self.typed.isdisjoint(other.owners)
+            and other.typed.isdisjoint(self.owners)
         )
 
 

@@ -44,7 +44,7 @@ from authz_service.store.loading import (
 from authz_service.store.schema import votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
-from authz_service.store.voices import names_of, names_on, owners_said
+from authz_service.store.voices import owners_said, typed_said, voice_of, voice_on
 
 _VOTE = insert(votes)
 
@@ -192,8 +192,8 @@ def _counted_stages(
     mine = tuple(stage for stage in opened if stage in ballot.may_vote_in)
     if not mine:
         raise Forbidden("you are not among the reviewers whose vote is open here", code="not_a_reviewer")
-    mine_too = names_of(transaction, ballot.voter, ballot.account or ballot.voter, *ballot.owners)
-    own = {found.id for found in said.rows if not mine_too.isdisjoint(names_on(transaction, found))}
+    voice = voice_of(transaction, ballot.voter, ballot.account or ballot.voter, ballot.owners)
+    own = {found.id for found in said.rows if voice.is_one_with(voice_on(transaction, found))}
     counted = own.intersection(stands.counted if isinstance(stands, Pending) else ())
     # By name and position: an escalation opens no second vote to those who have voted before it.
     done = {(ref.approval, ref.stage) for vote in cast if vote.id in counted for ref in vote.counts_for}
@@ -228,6 +228,7 @@ def _voted(
         "verdict": ballot.verdict.value,
         "digest": bytes_held(row),
         "voter": transaction.pseudonym(ballot.voter),
+        "typed": [*typed_said(transaction, ballot.voter, account)],
         "stages": [stage_text(stage) for stage in counts_for],
         "key": key_text(ballot.idempotency_key) if ballot.idempotency_key else None,
     }
