@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -147,3 +149,18 @@ def test_reviewers_read_nothing_of_what_others_use(stack: Stack) -> None:
 
 def test_the_record_verifies_with_all_of_it(stack: Stack) -> None:
     stack.cli("audit", "verify", "--config", str(stack.config_file))
+
+
+def test_who_asks_again_before_the_answer_is_there_is_told_to_wait(stack: Stack) -> None:
+    mona, deadline = stack.token("mona", "staff"), time.monotonic() + 60
+    with ThreadPoolExecutor(16) as crowd:
+        while True:
+            answers = list(crowd.map(lambda _: own(stack, mona), range(32)))
+            refused = [answer for answer in answers if answer.status_code == 429]
+            if refused:
+                break
+            assert time.monotonic() < deadline
+    assert {answer.status_code for answer in answers} <= {200, 429}
+    assert {answer.json()["error"]["code"] for answer in refused} == {"already_asked"}
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert own(stack, mona).status_code == 200
