@@ -130,7 +130,10 @@ def test_keys_from_before_an_upgrade_are_what_they_were(place: Any, run: Any) ->
     with engine.begin() as connection:
         for change in ("DROP COLUMN made", "DROP COLUMN ended", "ADD COLUMN detail TEXT"):
             connection.execute(text(f"ALTER TABLE api_keys {change}"))
-        connection.execute(text("DROP INDEX session_budgets_session"))
+        for index in ("session_budgets_session", "sessions_prefix", "holds_prefix"):
+            connection.execute(text(f"DROP INDEX IF EXISTS {index}"))
+        connection.execute(text("ALTER TABLE outbox DROP COLUMN grant_id"))
+        connection.execute(text("ALTER TABLE sessions DROP COLUMN repeated"))
         connection.execute(text("UPDATE api_keys SET name = 'in clear', detail = '{}'"))
         connection.execute(text("UPDATE authz_schema SET version_num = '0014'"))
     engine.dispose()
