@@ -175,6 +175,9 @@ class MemoryStore:
     async def admit(self, demand: Demand, draft: EntryDraft) -> Admission:
         raise NotImplementedError("nothing of the review API asks this")
 
+    async def owned(self, names: Collection[str], owner: str) -> bool:
+        raise NotImplementedError("nothing of the review API asks this")
+
     async def attach_answer(self, wanted: AnswerWanted) -> None:
         raise NotImplementedError("nothing of the review API asks this")
 

@@ -47,6 +47,7 @@ class Kind(StrEnum):
     GRANT_REVOKED = "grant.revoked"
     ANSWER_STARTED = "answer.started"
     ANSWER_DECIDED = "answer.decided"
+    ANSWER_KEPT = "answer.kept"
     ANSWER_RELEASED = "answer.released"
     ANSWER_REFUSED = "answer.refused"
     EXCHANGE_ENDED = "exchange.ended"

@@ -11,6 +11,7 @@ from authz_service.config.conditions import ConditionReader
 from authz_service.config.faults import Place
 from authz_service.config.model import Model, PathRule
 from authz_service.config.section import Section, shortened
+from authz_service.model_apis.unsupported import has_results
 from authz_service.policy.conditions import Condition, Phase
 from authz_service.policy.decision import Effect
 from authz_service.policy.rules import DEFAULT, Rule
@@ -123,6 +124,11 @@ def _path_problem(owned: Collection[str]) -> Callable[[str], str | None]:
             return f"must be an exact path, found {shortened(path)}"
         if path.rstrip("/").lower() in owned or path.lower().startswith(_OWN_PREFIX):
             return f"{path} is read and judged; it cannot pass unread"
+        if has_results(path):
+            return (
+                f"{path} leads to what the model server keeps of exchanges, and nobody here would see whose "
+                "that is; it cannot pass unread"
+            )
         return None
 
     return problem

@@ -9,6 +9,7 @@ import orjson
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.retention import ORIGINAL
+from authz_service.core.kept import NAMES, OWNER
 from authz_service.core.refusals import Refusal
 from authz_service.core.request import Request
 from authz_service.policy.decision import Decision, Effect
@@ -132,6 +133,12 @@ def answer_decided(
     payloads = {} if original is None else {ORIGINAL: original}
     data = _decision(decision, findings)
     return EntryDraft(Kind.ANSWER_DECIDED, request.session, data, payloads, request.pseudonym)
+
+
+def answer_kept(request: Request, names: Sequence[str]) -> EntryDraft:
+    """The model server keeps what has these names, and it is the caller's; both are pseudonyms."""
+    data: dict[str, Scalar | list[Scalar]] = {OWNER: request.pseudonym, NAMES: [*names]}
+    return EntryDraft(Kind.ANSWER_KEPT, request.session, data)
 
 
 def answer_released(

@@ -12,6 +12,7 @@ from authz_service.errors import AuthzError
 from authz_service.inspection.results import AnswerStep, RequestInspection
 from authz_service.policy.decision import Decision
 from authz_service.values import value
+from authz_service.view.kept import Kept
 
 
 @value
@@ -28,6 +29,7 @@ class RequestJudged:
     `approvals` are the definitions that the decision names, `new_hold` an id for a hold that may be
     opened, `now` seconds since the epoch; `model` is the name of the model that would be asked.
     With `holds_answers` a rule may have the answer wait. `demand` is there where limits count the request.
+    `names` are the results of other exchanges that the bytes for the model refer to.
     """
 
     decision: Decision
@@ -38,6 +40,7 @@ class RequestJudged:
     approvals: tuple[Approval, ...] = ()
     holds_answers: bool = False
     demand: Demand | None = None
+    names: tuple[Kept, ...] = ()
 
 
 @value
@@ -126,7 +129,7 @@ class AnswerRead:
     `approvals`, `new_hold` and `now` are as in RequestJudged, for a decision to hold. `found` counts all
     findings up to here. `original` is what the model sent since the last piece that could go on: with one
     that can, with the last, and with a decision to deny; None where that is not kept, or is what `step`
-    releases.
+    releases. `kept` are pseudonyms of what the model server keeps, as far as this piece names it first.
     """
 
     step: AnswerStep
@@ -136,6 +139,7 @@ class AnswerRead:
     now: float = 0.0
     found: Mapping[str, int] = field(default_factory=dict)
     original: bytes | None = None
+    kept: tuple[str, ...] = ()
 
 
 @value

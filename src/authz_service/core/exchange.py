@@ -156,6 +156,8 @@ class Exchange:
         self._size_on_record = 0
         """Bytes of the request and of its answer."""
         self._room: Mapping[str, str] = {}
+        self._kept: tuple[str, ...] = ()
+        """What the answer says that the model server keeps, and is not on record yet."""
 
     @property
     def is_closed(self) -> bool:
@@ -566,6 +568,8 @@ class Exchange:
         self._size_on_record += len(event.step.release)
         if event.original is not None:
             self._size_on_record += len(event.original)
+        if event.kept:
+            self._kept += event.kept
         decision = event.decision
         if decision is not None and decision.effect is Effect.DENY:
             return self._deny_answer(state, event, decision)
@@ -588,7 +592,7 @@ class Exchange:
                 state.status, state.headers, state.is_started, usage=usage, masked=masked, restored=restored
             )
             return []
-        drafts = self._answer_drafts(state, event)
+        drafts = [*self._answer_drafts(state, event), *self._whose()]
         if step.release or event.original:
             drafts.append(
                 entries.answer_released(
@@ -614,6 +618,11 @@ class Exchange:
             found = event.found or event.step.found
             drafts.append(entries.answer_decided(self.request, event.decision, found))
         return drafts
+
+    def _whose(self) -> tuple[EntryDraft, ...]:
+        """That the caller has what the model server keeps, before they can know what it is called."""
+        names, self._kept = self._kept, ()
+        return (entries.answer_kept(self.request, names),) if names else ()
 
     def _deny_answer(self, state: Answering, event: AnswerRead, decision: Decision) -> list[Command]:
         error = replies.answer_denied(decision, session=self.request.session)
@@ -675,7 +684,7 @@ class Exchange:
             judged.approvals,
             id=judged.new_hold,
             found=judged.found,
-            drafts=(started, decided),
+            drafts=(started, decided, *self._whose()),
         )
         return [OpenHold(draft)]
 

@@ -12,6 +12,7 @@ from authz_service.core.acts import Act, ActDraft, ActKind, AnswerHead, Review
 from authz_service.core.business_hours import Zones
 from authz_service.core.grants import GRANT_IDS, Traits
 from authz_service.core.holds import Approval, StageRef, Timed, Verdict, Vote
+from authz_service.core.kept import KeptStore
 from authz_service.core.limits import Admission, Demand, LimitReached, Quota
 from authz_service.errors import AuthzError
 from authz_service.view.caller import Caller
@@ -357,7 +358,7 @@ class TakenUp:
     is_ours: bool
 
 
-class Store(Protocol):
+class Store(KeptStore, Protocol):
     """Durable state. Every method returns after its transaction is committed.
 
     Raises `Unavailable` when the database is full, locked or away: nothing was committed then, or it

@@ -20,6 +20,7 @@ from authz_service.inspection.tally import Tally
 from authz_service.masking.seams import Scanner
 from authz_service.model_apis.base import AnswerReader
 from authz_service.view.answer import AnswerField, AnswerFrame, Usage
+from authz_service.view.kept import Kept
 from authz_service.view.request import TextKind
 
 MOST_CHANNELS = 10_000
@@ -98,6 +99,7 @@ class FrameQueue:
         self._found = Tally()
         self._masked = Tally()
         self._usage: Usage | None = None
+        self._kept: tuple[Kept, ...] = ()
         self._across = Across()
         self._texts = CompleteTexts(
             scanner, masked_entities, found=self._found, masked=self._masked, arguments=self._arguments
@@ -130,6 +132,8 @@ class FrameQueue:
                 channel.pause()
                 self._is_overtaking = True
         self._usage = frame.usage or self._usage
+        if frame.kept:
+            self._kept += frame.kept
         if frame.repeats and piece is not None and not (held.edits or piece.echoes):
             self._last.learn(held.raw, json, wrap, piece)
         else:
@@ -179,7 +183,8 @@ class FrameQueue:
         self._read_on()
         released = b"".join(self._released)
         self._released.clear()
-        return AnswerStep(released, self._found.take(), self._masked.take(), self._usage, is_last)
+        kept, self._kept = self._kept, ()
+        return AnswerStep(released, self._found.take(), self._masked.take(), self._usage, is_last, kept=kept)
 
     def _read(self, json: bytes) -> object:
         try:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from authz_service.masking.placeholders import Placeholders
 from authz_service.model_apis.base import Operation
 from authz_service.view.answer import Usage
+from authz_service.view.kept import Kept
 from authz_service.view.request import Path, RequestView
 
 Made = bytes | Callable[[], bytes]
@@ -115,6 +116,8 @@ class AnswerStep(NamedTuple):
     `restored` counts the values of the request that stand in `release` where the model said their
     placeholders; `said` is what became `release` so, and None where nothing is restored. What is held
     for people is `said`.
+
+    `kept` is what the model server keeps, of which frames up to here have told the names.
     """
 
     release: bytes
@@ -124,3 +127,4 @@ class AnswerStep(NamedTuple):
     is_last: bool = False
     restored: Mapping[str, int] | None = None
     said: bytes | None = None
+    kept: tuple[Kept, ...] = ()

@@ -9,6 +9,8 @@ from authz_service.view.unread import Kind
 _TOKENS = "it holds tokens or vectors, which this gateway cannot read"
 _MEDIA = "it holds media, and this gateway judges text only"
 _ELSEWHERE = "it names content that is kept elsewhere, which this gateway has not seen"
+_KEPT = "the model server would keep the answer, where this gateway does not see who reads it"
+_STATE = "it names a state of the model server's, and nobody here knows whose that is"
 _CODE = "it runs code on the model server"
 _TEMPLATE = "it changes what the model reads behind this gateway"
 _AS_TOKENS = "the answer would repeat its text as tokens, which this gateway cannot mask"
@@ -21,13 +23,14 @@ _BY_KIND: tuple[tuple[Kind, str, tuple[str, ...]], ...] = (
     (Kind.VIDEO, _MEDIA, ("video_url", "videos", "video_data")),
     (Kind.FILE, _MEDIA, ("file", "file_data")),
     (Kind.REFERENCE, _ELSEWHERE, ("file_id", "previous_response_id", "conversation", "prompt")),
-    (Kind.REFERENCE, _ELSEWHERE, ("kv_transfer_params", "session_params")),
+    (Kind.STORE, _KEPT, ("store",)),
     (Kind.CODE, _CODE, ("custom_logit_processor", "logits_processors")),
     (Kind.TEMPLATE, _TEMPLATE, ("chat_template", "truncate_prompt_tokens")),
 )
 
 REFUSED: Mapping[str, str] = {
     **{key: reason for _, reason, keys in _BY_KIND for key in keys},
+    **dict.fromkeys(("kv_transfer_params", "session_params"), _STATE),
     **dict.fromkeys(("multi_modal_data", "mm_processor_kwargs"), _MEDIA),
     **dict.fromkeys(("logprobs", "top_logprobs", "prompt_logprobs", "n_probs"), _AS_TOKENS),
     **dict.fromkeys(("return_logprob", "top_logprobs_num", "return_tokens"), _AS_TOKENS),

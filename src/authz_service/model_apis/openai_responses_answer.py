@@ -9,6 +9,7 @@ from authz_service.model_apis.answer_frame import LARGEST_INDEX, YEAR_5000, unre
 from authz_service.model_apis.openai_responses_told import UNREAD, Places, ToldTexts, is_media, kind_of
 from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
+from authz_service.view.kept import Kept, Result
 from authz_service.view.request import Path, TextKind
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
@@ -35,6 +36,8 @@ _WHOLE = frozenset(
     f"response.{state}" for state in ("created", "queued", "in_progress", "completed", "incomplete", "failed")
 )
 _LAST = frozenset(("response.completed", "response.incomplete", "response.failed", "error"))
+MOST_KEPT = 1000
+"""Results of one answer whose names are told; whatever has a name beyond them is nobody's."""
 _TIMES = frozenset(("created_at", "completed_at", "failed_at"))
 
 
@@ -49,6 +52,9 @@ class ResponsesAnswerReader:
     def __init__(self) -> None:
         self._frames = 0
         self._places = Places()
+        self._kept: dict[Kept, bool] = {}
+        """What the server keeps by the names that were told, and whether a frame has told it before this."""
+        self._is_new = False
         self._is_over = False
 
     def read(self, document: object) -> AnswerFrame:
@@ -70,7 +76,20 @@ class ResponsesAnswerReader:
             unreadable(RESPONSES_WORDS, (), "a response was expected, or an event of one")
         if texts.closes:
             self._places.end_all(texts)
-        return texts.frame()
+        frame = texts.frame()
+        return frame._replace(kept=self._new()) if self._is_new else frame
+
+    def _keep(self, result: Result, value: object) -> None:
+        """The server keeps what it names so: by an id, or by an object that has one."""
+        said = value.get("id") if isinstance(value, dict) else value
+        if isinstance(said, str) and said and len(self._kept) < MOST_KEPT:
+            self._is_new = not self._kept.setdefault(Kept(result, said), False) or self._is_new
+
+    def _new(self) -> tuple[Kept, ...]:
+        new = tuple(kept for kept, is_told in self._kept.items() if not is_told)
+        self._kept = dict.fromkeys(self._kept, True)
+        self._is_new = False
+        return new
 
     def _event(self, kind: str, event: Mapping[str, Any], texts: ToldTexts) -> None:
         name, _, what = kind.rpartition(".")
@@ -85,6 +104,7 @@ class ResponsesAnswerReader:
                 item.get("id"), event.get("output_index"), texts, kind=item.get("type"), begins=begins
             )
             texts.item(item, ("item",), number, begins=begins)
+            self._keep(Result.ITEM, item.get("id"))
             if what == "done":
                 self._places.end_item(number, texts)
             self._aside(event, texts, "item")
@@ -98,6 +118,8 @@ class ResponsesAnswerReader:
             self._aside(event, texts)
 
     def _response(self, response: Mapping[str, Any], path: Path, texts: ToldTexts) -> None:
+        self._keep(Result.RESPONSE, response.get("id"))
+        self._keep(Result.CONVERSATION, response.get("conversation"))
         for key, value in response.items():
             if key == "output" and isinstance(value, list):
                 for i, item in enumerate(value):
@@ -105,6 +127,7 @@ class ResponsesAnswerReader:
                         unreadable(RESPONSES_WORDS, (*path, key, i), "an object was expected")
                     number = self._places.item(item.get("id"), i, texts, kind=item.get("type"), is_list=True)
                     texts.item(item, (*path, key, i), number)
+                    self._keep(Result.ITEM, item.get("id"))
                     if texts.closes or not path:
                         self._places.end(f"items/{number}/", texts)
             elif not (key in _TIMES and isinstance(value, int | float) and 0 <= value < YEAR_5000):

@@ -23,7 +23,7 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("input_image_mask", "input_file"), "it holds media, and this gateway judges text only"),
     "encrypted_content": _SEALED,
     "context_management": "the model server would rewrite the conversation into what nobody can read",
-    **dict.fromkeys(("store", "background"), _KEPT),
+    "background": _KEPT,
 }
 """Fields that stop a request, each with its reason (see `Words.refused`)."""
 

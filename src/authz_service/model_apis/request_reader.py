@@ -10,6 +10,7 @@ from authz_service.errors import Unreadable
 from authz_service.masking.json_numbers import said_by
 from authz_service.model_apis.measuring import Measured, measured_bytes, measured_medium, measured_value
 from authz_service.model_apis.words import Words
+from authz_service.view.kept import NAMED_BY, Kept, Result
 from authz_service.view.request import Path, Role, TextField, TextKind
 from authz_service.view.unread import MEDIA, Kind, Unread
 
@@ -264,7 +265,10 @@ class RequestReader:
     ) -> None:
         """Note what is not read in a typed part; its type is none of a caller's own words."""
         content = {key: value for key, value in part.items() if key != "type"}
+        before, name = len(self.unread), part.get("type")
         self.leave(kind, _Part(content), path, why, speaker)
+        if isinstance(name, str) and (result := NAMED_BY.get(name)) is not None:
+            self._name(result, content, path, before)
 
     def leave_within(self, kind: Kind, contents: Sequence[str], path: Path, why: str) -> None:
         """Note media, or URLs of media, that stand within the text at `path`, which is read besides."""
@@ -363,8 +367,24 @@ class RequestReader:
         if key != stopping:
             self.refuse("ambiguous_field", path[:-1], _DISGUISED)
         why = f"this field is not supported, since {self.words.refused[key]}"
+        before = len(self.unread)
         self.leave(self.words.kinds.get(key), value, path, why, speaker, code="unsupported_field")
+        if (result := NAMED_BY.get(key)) is not None:
+            self._name(result, value, path, before)
         return True
+
+    def _name(self, result: Result, value: object, path: Path, before: int) -> None:
+        """Note of what was left since `before` that it names the result of another exchange, and which.
+
+        By a string, or by an object with nothing but an `id`; another form, or one within another value
+        that is not read, would name what nobody here knows of.
+        """
+        said = value.get("id") if isinstance(value, dict) and value.keys() == {"id"} else value
+        if not isinstance(said, str) or not said:
+            self.refuse("invalid_field", path, "the id of what the model server keeps was expected")
+        if len(self.unread) != before + 1:
+            self.refuse("unsupported_field", path, "what the model server keeps cannot be named here")
+        self.unread[before] = replace(self.unread[before], kept=Kept(result, said))
 
     def _expect_prose(self, value: object, path: Path) -> None:
         if value is not None and not isinstance(value, str):

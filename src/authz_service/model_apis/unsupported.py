@@ -69,6 +69,19 @@ _PATHS: dict[str, str] = {
 """By the beginning of a path, in whole segments and lower case. The longest that fits is meant."""
 
 
+_RESULTS = (
+    *("/v1/responses", "/v1/conversations", "/v1/chat/completions", "/v1/threads"),
+    *("/v1/batches", "/v1/messages/batches"),
+)
+"""Below these a model server has what it keeps of callers' exchanges."""
+
+
+def has_results(path: str) -> bool:
+    """Whether a path leads to what a model server keeps of somebody's exchange."""
+    wanted = path.lower()
+    return any(wanted == root or wanted.startswith(f"{root}/") for root in _RESULTS)
+
+
 def why_unsupported(path: str) -> str:
     """A sentence on what a path is and why it is not carried; empty for one that nobody knows."""
     wanted = path.lower()

@@ -11,6 +11,7 @@ from authz_service.policy.conditions import Answer, Conditions, Failed, PathFact
 from authz_service.policy.decision import AnswerFacts, Decision, Effect, RequestFacts
 from authz_service.policy.rules import Rule, decide, outcome_of
 from authz_service.view.caller import Caller
+from authz_service.view.unread import Kind
 
 Facts = TypeVar("Facts")
 
@@ -67,10 +68,14 @@ class CompiledPolicy:
     paths: Mapping[tuple[str, str], RuleSet[PathFacts]]
     holds_answers: bool = field(init=False)
     """Whether a rule may have an answer wait for people; asked for each piece of an answer."""
+    permits_references: bool = field(init=False)
+    """Whether a rule may let through what names content that is kept elsewhere; asked for each answer."""
 
     def __post_init__(self) -> None:
         holds = any(rule.effect is Effect.HOLD and not rule.shadow for rule in self.answer_rules.rules)
         object.__setattr__(self, "holds_answers", holds)  # frozen
+        refers = any(Kind.REFERENCE in rule.permits and not rule.shadow for rule in self.request_rules.rules)
+        object.__setattr__(self, "permits_references", refers)
 
     @property
     def reads_answers(self) -> bool:

@@ -96,6 +96,11 @@ class Policy(Protocol):
         """Whether a rule may have an answer wait: then the whole of it is kept back until it has ended."""
         ...
 
+    @property
+    def permits_references(self) -> bool:
+        """Whether a rule may let through what names content that is kept elsewhere."""
+        ...
+
     def decide_request(self, facts: RequestFacts) -> Decision:
         """Judge a request that was read."""
         ...

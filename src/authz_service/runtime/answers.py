@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from authz_service.core.acts import AnswerHead
 from authz_service.core.events import AnswerFailed, AnswerJudged, AnswerRead
+from authz_service.core.kept import secret_of
 from authz_service.core.ports import Hold
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Unreadable
@@ -20,6 +21,7 @@ from authz_service.runtime.judging import LARGEST_INLINE, Route
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
 from authz_service.view.caller import Caller
+from authz_service.view.kept import Kept
 
 Result = TypeVar("Result")
 
@@ -52,6 +54,8 @@ class Answer:
     _is_judged: bool = False
     _unread: int = 0
     _kept: int = 0
+    pseudonym: Callable[[tuple[str, str]], str] | None = None
+    """Makes the names of what the model server keeps, where that is remembered."""
     _sent: bytearray | None = None
     """What the model sent since the last piece that could go on, where that is kept."""
 
@@ -70,13 +74,21 @@ class Answer:
         except AuthzError as error:
             return AnswerFailed(error)
         self._unread = 0 if step.release else self._unread
+        kept = self._names(step.kept) if step.kept else ()
         if self.inspection is None or not self._asks_rules(step):
-            return AnswerRead(step) if self._sent is None else self._with_original(AnswerRead(step))
-        work = partial(self._judged, step, self.inspection)
+            read = AnswerRead(step, kept=kept) if kept else AnswerRead(step)
+            return read if self._sent is None else self._with_original(read)
+        work = partial(self._judged, step, self.inspection, kept)
         # Rules for answers may read the request's texts.
         size = self.inspection.view.token_estimate * 4
         read = await self._in_turn(work, size) if size > LARGEST_INLINE else work()
         return read if self._sent is None else self._with_original(read)
+
+    def _names(self, kept: tuple[Kept, ...]) -> tuple[str, ...]:
+        if self.pseudonym is None or self.inspection is None:
+            return ()
+        model = self.rules.models[self.inspection.view.model]
+        return tuple(self.pseudonym(secret_of(each, model=model)) for each in kept)
 
     async def _in_turn(self, work: Callable[[], Result], size: int) -> Result:
         return await self.threads.run(work, size=size, caller=self.request.caller.identity)
@@ -114,13 +126,13 @@ class Answer:
         self._is_judged = True
         return self.rules.policy.reads_answers
 
-    def _judged(self, step: AnswerStep, inspection: RequestInspection) -> AnswerRead:
+    def _judged(self, step: AnswerStep, inspection: RequestInspection, kept: tuple[str, ...]) -> AnswerRead:
         now, found = self.clock(), dict(self._found)
         decision = _decide(self.rules, self.request.caller, inspection, found, now)
         approvals = self.rules.approvals_of(decision.approvals)
         new_hold = self.new_id("hold") if approvals else ""
         total = found if self.rules.policy.holds_answers else {}
-        return AnswerRead(step, decision, approvals, new_hold, now, total)
+        return AnswerRead(step, decision, approvals, new_hold, now, total, kept=kept)
 
 
 def _decide(
@@ -148,13 +160,29 @@ def start_answer(
     new_id: Callable[[str], str],
     threads: Threads,
     reserve: Callable[[int], None],
+    pseudonym: Callable[[tuple[str, str]], str],
 ) -> Answer:
-    """A reader for the answer with these headers; raises `Unreadable` for what cannot be read."""
+    """A reader for the answer with these headers; raises `Unreadable` for what cannot be read.
+
+    What the model server keeps is remembered where a rule may let a later request name it.
+    """
     if route is None or inspection is None:
         return Answer(rules, request, inspection, UnreadPipe(), clock, new_id, threads, reserve)
     pipe = _pipe(rules, route, inspection, status=status, headers=headers, restores=True)
     sent = bytearray() if rules.keeps_originals else None
-    return Answer(rules, request, inspection, pipe, clock, new_id, threads, reserve, _sent=sent)
+    is_kept = rules.policy.permits_references and inspection.view.parameters.get("store") is not False
+    return Answer(
+        rules,
+        request,
+        inspection,
+        pipe,
+        clock,
+        new_id,
+        threads,
+        reserve,
+        pseudonym=pseudonym if is_kept else None,
+        _sent=sent,
+    )
 
 
 def _pipe(
@@ -271,6 +299,7 @@ def _merged(first: AnswerStep, last: AnswerStep) -> AnswerStep:
         is_last=True,
         restored=added(first.restored or {}, last.restored or {}) or None,
         said=None if last.said is None else (first.said or b"") + last.said,
+        kept=first.kept + last.kept,
     )
 
 

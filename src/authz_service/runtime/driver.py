@@ -49,11 +49,13 @@ from authz_service.core.events import (
     WaitElapsed,
 )
 from authz_service.core.exchange import Exchange
+from authz_service.core.kept import secret_of
 from authz_service.core.limits import LimitReached
 from authz_service.core.ports import BEGUN_BEFORE, TakenUp
 from authz_service.core.refusals import by_error, by_limit
-from authz_service.errors import AuthzError
+from authz_service.errors import AuthzError, NotFound
 from authz_service.inspection.results import RequestInspection
+from authz_service.policy.decision import Effect
 from authz_service.runtime.answers import Answer, judge_held, start_answer
 from authz_service.runtime.gateway import Ending, Gateway
 from authz_service.runtime.judging import Route, judge
@@ -62,6 +64,7 @@ from authz_service.runtime.marks import Doing
 from authz_service.runtime.transport import Transport
 from authz_service.runtime.waiting import Watch
 from authz_service.view.caller import Caller
+from authz_service.view.kept import Kept
 
 Result = TypeVar("Result")
 
@@ -69,6 +72,12 @@ Result = TypeVar("Result")
 def _unlimited(_size: int) -> None:
     """Where nobody counts what is kept in memory."""
 
+
+NOT_YOURS = (
+    "What this request refers to (previous_response_id, conversation or item_reference) is not known to be "
+    "yours: only what this gateway gave you in an answer of the same model can be referred to. "
+    "Send the whole conversation instead."
+)
 
 SENT_AGAIN_BY_ENVOY = 60 * 1024
 """Bytes of a request's body that Envoy can send to another process; it keeps 64 KiB of what it has sent."""
@@ -347,6 +356,11 @@ class Driver:
             masked=None if original is None else original.masked,
             is_first=is_first,
         )
+        if isinstance(judged, RequestJudged) and judged.names:
+            try:
+                judged = await self._if_own(judged, judged.names)
+            except AuthzError as error:
+                return self._failed(error)
         self._mark(Doing.HAS)
         if is_first:
             self.gateway.decisions[_word(judged)] += 1
@@ -360,6 +374,15 @@ class Driver:
             # What the placeholders in it stand for is in what the caller sent.
             self._inspection = replace(judged.inspection, placeholders=original.placeholders)
         return replace(judged, new_hold=self.new_id("hold")) if judged.approvals else judged
+
+    async def _if_own(self, judged: RequestJudged, kept: tuple[Kept, ...]) -> RequestJudged | RequestFailed:
+        """The same, unless it may go on and names what a model server keeps that is not this caller's."""
+        if judged.decision.effect is Effect.DENY:
+            return judged
+        names = {self.gateway.pseudonym(secret_of(each, model=judged.model)) for each in kept}
+        if await self.gateway.store.owned(names, self.exchange.request.pseudonym):
+            return judged
+        return RequestFailed(NotFound(NOT_YOURS, code="reference_not_yours"), judged)
 
     async def _counted(self, failed: RequestFailed) -> RequestFailed | StoreFailed:
         """Counted with the first of its kind, if it is not that; one that is on record is to end there."""
@@ -415,6 +438,7 @@ class Driver:
                 new_id=self.new_id,
                 threads=self.gateway.answer_threads,
                 reserve=self.reserve,
+                pseudonym=self.gateway.pseudonym,
             )
         except AuthzError as error:
             return AnswerFailed(error)

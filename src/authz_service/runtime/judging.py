@@ -10,6 +10,7 @@ from authz_service.core.events import RequestFailed, RequestJudged
 from authz_service.core.limits import demand_of
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Forbidden, NotFound, Unreadable
+from authz_service.inspection.bodies import read_body
 from authz_service.inspection.request import inspect_request
 from authz_service.inspection.restored import added
 from authz_service.inspection.results import RequestInspection
@@ -19,6 +20,7 @@ from authz_service.policy.decision import Effect, RequestFacts
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import MOST_WAITING, Threads
 from authz_service.view.caller import Caller
+from authz_service.view.kept import Kept
 from authz_service.view.scope import Scope
 from authz_service.view.unread import require_permitted
 
@@ -109,6 +111,9 @@ def _judge_body(
     inspection = inspect(
         rules, route, body, partial(_head, request), content_type=request.headers.get("content-type")
     )
+    names: tuple[Kept, ...] = ()
+    if any(unread.kept is not None for unread in inspection.view.unread):
+        names = _named(route, inspection.forward, rules.config.limits.depth, request)
     if masked:
         inspection = replace(inspection, findings=added(inspection.findings, masked))
     asked = inspection.view.model
@@ -138,12 +143,21 @@ def _judge_body(
             inspection.view,
             size=len(body),
         ),
+        names=names,
     )
     try:
         require_permitted(inspection.view.unread, decision.permits)
     except Unreadable as error:
         return RequestFailed(error, judged)
     return judged
+
+
+def _named(route: Route, forward: bytes, max_depth: int, request: Request) -> tuple[Kept, ...]:
+    """The results of other exchanges that the model would read of in these bytes: masks may change an id."""
+    content_type = request.headers.get("content-type")
+    read = read_body(forward, route.operation.takes, content_type=content_type, max_depth=max_depth)
+    view = route.api.read_request(route.operation, read.document)
+    return tuple(unread.kept for unread in view.unread if unread.kept is not None)
 
 
 def _in_full(

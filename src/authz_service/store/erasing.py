@@ -21,6 +21,7 @@ from authz_service.store.erased_names import names_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.grant_queries import in_force
 from authz_service.store.hold_rows import OPEN, identity_text, requester_of
+from authz_service.store.kept_rows import take_person
 from authz_service.store.loading import edited_before
 from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, ordered
 from authz_service.store.schema import (
@@ -200,7 +201,8 @@ def _take_voter(transaction: Transaction, sequence: int) -> int:
 
 
 def finish(transaction: Transaction, erasure: Erasure, erased: Erased) -> None:
-    """The tombstone."""
+    """What model servers keep is theirs no more; and the tombstone."""
+    take_person(transaction, erasure)
     keys: list[Scalar] = [*erased.keys]
     data: Data = {
         "subject": erasure.subject,

@@ -12,11 +12,13 @@ from authz_service.audit.columns import NEW_SESSION, Change, Value, applied, cha
 from authz_service.audit.draft import Data, EntryDraft, Kind
 from authz_service.audit.entry import PayloadRef, encode
 from authz_service.audit.merkle import Frontier, leaf_hash
+from authz_service.core.kept import Row as KeptRow
+from authz_service.core.kept import rows_of
 from authz_service.store.database import HeadRow
 from authz_service.store.doubt import Doubt
 from authz_service.store.heads import Head, Heads
 from authz_service.store.prepared import insert_rows, together, update_rows
-from authz_service.store.schema import entries, head, payloads, sessions
+from authz_service.store.schema import entries, head, kept_results, payloads, sessions
 from authz_service.store.sealing import PAYLOAD_COLUMNS, PayloadRow, Payloads, Sealing
 
 Names = tuple[str, ...]
@@ -53,6 +55,7 @@ class Ledger:
         """What was recorded, in order."""
         self._entries: list[Row] = []
         self._payloads: list[PayloadRow] = []
+        self._kept: list[KeptRow] = []
         self._begun: dict[str, dict[str, Value]] = {}
         self._changed: dict[str, Change] = {}
 
@@ -77,6 +80,7 @@ class Ledger:
         new_payloads = Payloads(self._sealing, at=now)
         changes: list[tuple[int, str, Change]] = []
         digests: dict[str, bytes] = {}
+        kept: list[KeptRow] = []
         for sequence, draft in enumerate(map(self._completed, drafts), first):
             refs: dict[str, PayloadRef] = {}
             for name, payload in draft.payloads.items():
@@ -87,12 +91,15 @@ class Ledger:
             new_entries.append((sequence, session, body, leaf_hash(body)))
             if session is not None and (what := change(draft, at=now)) is not None:
                 changes.append((sequence, session, what))
+            elif draft.kind is Kind.ANSWER_KEPT:
+                kept += rows_of(draft.data, sequence)
         for _, _, _, leaf in new_entries:
             self._frontier.append(leaf)
         for sequence, session, what in changes:
             self._change(sequence, session, what)
         self._entries += new_entries
         self._payloads += new_payloads.rows
+        self._kept += kept
         self._recorded += len(new_entries)
         self.drafts += drafts
         if new_entries:
@@ -126,6 +133,9 @@ class Ledger:
             insert_rows(connection, payloads, PAYLOAD_COLUMNS, self._payloads)
         if self._entries:
             insert_rows(connection, entries, _ENTRY_COLUMNS, self._entries)
+        if self._kept:
+            insert_rows(connection, kept_results, _KEPT_COLUMNS, self._kept)
+            self._kept = []
         if self._begun:
             _insert_sessions(connection, self._begun)
         if self._changed:
@@ -181,4 +191,5 @@ def _update_sessions(connection: Connection, changed: Mapping[str, Change]) -> N
 
 
 _ENTRY_COLUMNS = ("seq", "session", "body", "leaf")
+_KEPT_COLUMNS = ("name", "seq", "owner")
 _HEAD_COLUMNS = ("size", "root", "frontier", "last_at", "signature")

@@ -22,6 +22,7 @@ from authz_service.store.first_since import first_since, time_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.grant_queries import in_force
 from authz_service.store.hold_rows import OPEN
+from authz_service.store.kept_rows import take_entries
 from authz_service.store.schema import (
     entries,
     grant_acts,
@@ -72,6 +73,7 @@ def purge(transaction: Transaction, request: PurgeRequest, known: Forgotten | No
         case Retention.ENTRIES:
             _forget_holds(transaction, batch.taken)
             _empty(transaction, [entry.sequence for entry in batch.taken])
+            take_entries(transaction, [e.sequence for e in batch.taken if e.kind == Kind.ANSWER_KEPT.value])
             _delete_sessions(transaction, gone)
         case Retention.PAYLOADS:
             _forget_holds(transaction, batch.taken)

@@ -41,6 +41,7 @@ REVISIONS = (
     "0017",
     "0018",
     "0019",
+    "0020",
 )
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""
 
@@ -315,6 +316,18 @@ used_once = Table(
     # The entry that says for what.
     Column("seq", BigInteger, nullable=False),
     Index("used_once_until", "until"),
+)
+
+kept_results = Table(
+    "kept_results",
+    metadata,
+    # A pseudonym of what the model server calls it; the entry that says so; and of whose it is.
+    Column("name", String, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("owner", String, nullable=False),
+    # Purges and verification go by the entry.
+    Index("kept_results_seq", "seq"),
+    sqlite_with_rowid=False,
 )
 
 api_keys = Table(

@@ -51,6 +51,7 @@ from authz_service.store import (
     grant_ending,
     grant_queries,
     granting,
+    kept_rows,
     live_sessions,
     once_rows,
     opening,
@@ -385,6 +386,10 @@ class SqlStore:
     async def use_once(self, entry: EntryDraft) -> None:
         """See `OnceStore.use_once`."""
         await self._writer.run(lambda t: once_rows.use_once(t, entry))
+
+    async def owned(self, names: Collection[str], owner: str) -> bool:
+        """See `KeptStore.owned`."""
+        return await self._read(lambda reader: kept_rows.owned(reader, names, owner))
 
     async def revocations(self, known: str = "") -> RevocationsRead | None:
         """See `RevocationStore.revocations`."""

@@ -30,6 +30,7 @@ from authz_service.store.verify_api_keys import ApiKeysCheck
 from authz_service.store.verify_budgets import BudgetsCheck
 from authz_service.store.verify_grants import GrantsCheck
 from authz_service.store.verify_holds import HoldsCheck
+from authz_service.store.verify_kept import KeptCheck
 from authz_service.store.verify_once import OnceCheck
 from authz_service.store.verify_outbox import check_outbox
 from authz_service.store.verify_payloads import CheckedPayloads, PayloadsCheck, judge_count
@@ -168,6 +169,7 @@ def _walk(
     api_keys = ApiKeysCheck(reader, report.say)
     budgets = BudgetsCheck(reader, report.say)
     used = OnceCheck(reader, report.say)
+    kept_results = KeptCheck(reader, report.say, forgotten)
     for seen, checked in _pages(reader, walk, last, payloads if with_payloads else None, helpers, forgotten):
         _take(walk, report)
         for record, what in checked.wrong:
@@ -180,6 +182,7 @@ def _walk(
         holds.page(seen, derived_from)
         grants.page(seen, derived_from)
         used.page(seen)
+        kept_results.page(seen)
         if with_payloads:
             revocations.page(seen, derived_from)
         progress(walk.size, last)
@@ -189,6 +192,7 @@ def _walk(
     holds.end()
     grants.end()
     used.end(_time(walk))
+    kept_results.end(last)
     check_outbox(reader, report.say)
     if with_payloads:
         judge_count(reader, report.say, report.payloads)

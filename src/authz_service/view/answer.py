@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from authz_service.view.kept import Kept
 from authz_service.view.request import Path, TextKind
 
 
@@ -75,6 +76,8 @@ class AnswerFrame(NamedTuple):
     `repeats`: besides whole texts it says one thing, a value. A next frame that is the same document but
     for that string, not empty, need not be read: it says the same but for that, and nothing that comes
     later would be read otherwise. A reader that cannot promise this leaves it False.
+
+    `kept` is what the model server keeps, as far as this frame is the first to name it.
     """
 
     fields: tuple[AnswerField, ...]
@@ -84,3 +87,4 @@ class AnswerFrame(NamedTuple):
     paused: tuple[str, ...] = ()
     closes: bool = False
     repeats: bool = False
+    kept: tuple[Kept, ...] = ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from authz_service.errors import Unreadable
+from authz_service.view.kept import Kept
 
 
 class Kind(StrEnum):
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     VIDEO = "video"
     FILE = "file"
     REFERENCE = "reference"
+    STORE = "store"
     TEMPLATE = "template"
     CODE = "code"
     ENCRYPTED = "encrypted"
@@ -59,7 +61,8 @@ class Unread:
     (hex) is over them: those that were decoded of media, those of the canonical JSON of anything else.
     `type` is the media type that the content itself shows, "" where it shows none; `declared` the one that
     the request gives. `scheme` is that of a URL ("https"). `code` and `message` are what the caller reads
-    when no rule permits it.
+    when no rule permits it. `kept` is the result of another exchange that it names, where it names one: that
+    a rule permits it is not enough then.
     """
 
     kind: Kind
@@ -72,6 +75,7 @@ class Unread:
     scheme: str = ""
     code: str = "unsupported_content"
     message: str = ""
+    kept: Kept | None = None
 
     @property
     def mismatch(self) -> bool:
