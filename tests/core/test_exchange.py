@@ -324,6 +324,26 @@ def test_each_piece_of_the_answer_is_recorded_before_it_is_released(
     assert exchange.is_closed
 
 
+def test_what_the_model_server_keeps_is_recorded_once_with_the_first_piece_that_goes_on(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    exchange, _ = play(request_of_alice, BodyRead(b"body"), judged(Effect.ALLOW), ANSWER)
+    assert exchange.handle(AnswerRead(step(), kept=("one",))) == []
+    (record, _) = exchange.handle(AnswerRead(step(b"id"), kept=("two", "one")))
+    assert kinds(record) == [Kind.ANSWER_STARTED, Kind.ANSWER_KEPT, Kind.ANSWER_RELEASED]
+    assert isinstance(record, Record)
+    assert record.drafts[1].data == {"caller": request_of_alice.pseudonym, "names": ["one", "two"]}
+    assert not record.drafts[1].payloads
+    last = exchange.handle(AnswerRead(step(b"two", is_last=True)))
+    assert kinds(last[0]) == [Kind.ANSWER_RELEASED, Kind.EXCHANGE_ENDED]
+
+
+def test_of_an_answer_that_is_denied_nothing_is_anybodys(request_of_alice: Request, judged: Judged) -> None:
+    denied = replace(denied_answer(), kept=("one",))
+    _, commands = play(request_of_alice, BodyRead(b"body"), judged(Effect.ALLOW), ANSWER, denied)
+    assert Kind.ANSWER_KEPT not in kinds(commands[0])
+
+
 def denied_answer() -> AnswerRead:
     return AnswerRead(step(b"secret"), Decision(Effect.DENY, "no-keys", "No keys.", "digest"))
 

@@ -144,6 +144,20 @@ def test_nothing_of_an_answer_that_may_be_held_goes_on_before_it_has_ended(
     assert forward == ForwardAnswer(b"onetwothree", is_last=True)
 
 
+def test_what_the_model_server_keeps_of_a_held_answer_is_recorded_with_the_hold(
+    request_of_alice: Request, judged: Judged
+) -> None:
+    exchange, _ = play(request_of_alice, *asked(judged), STARTED, replace(piece(b"for"), kept=("one",)))
+    (open_hold,) = exchange.handle(piece(b"ward", HOLD, is_last=True))
+    assert isinstance(open_hold, OpenHold)
+    recorded = [d.kind for d in open_hold.draft.entries]
+    assert recorded == [Kind.ANSWER_STARTED, Kind.ANSWER_DECIDED, Kind.ANSWER_KEPT]
+    whole, _ = play(request_of_alice, *asked(judged), STARTED, replace(piece(b"for"), kept=("one",)))
+    (record, _) = whole.handle(piece(b"ward", ALLOW, is_last=True))
+    assert isinstance(record, Record)
+    assert Kind.ANSWER_KEPT in [d.kind for d in record.drafts]
+
+
 def test_an_answer_waits_whole_is_judged_again_and_goes_out_as_it_was_approved(
     request_of_alice: Request, judged: Judged, waiting: Hold, approved: Hold
 ) -> None:

@@ -14,8 +14,10 @@ from openai.types.responses import ResponseStreamEvent
 from authz_service.errors import Unreadable
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.openai_responses import OpenAiResponses
+from authz_service.model_apis.openai_responses_answer import MOST_KEPT
 from authz_service.model_apis.openai_responses_words import EVENT_NAMES
 from authz_service.view.answer import AnswerFrame, Usage
+from authz_service.view.kept import Kept, Result
 from authz_service.view.request import RequestView, TextKind
 
 WIRE = File(__file__).parent / "wire"
@@ -261,3 +263,35 @@ def test_an_error_is_raised_by_the_sdk_and_has_the_shape_of_the_reference() -> N
         None,
     )
     assert said["error"]["session"] == "ses_1"
+
+
+def test_each_result_that_the_server_keeps_is_named_once_by_the_first_frame_that_tells_of_it() -> None:
+    head = {"id": "resp_1", "object": "response", "conversation": {"id": "conv_1"}}
+    item = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
+    read = frames(
+        [
+            {"type": "response.created", "response": head | {"output": []}},
+            {"type": "response.in_progress", "response": head | {"output": []}},
+            {"type": "response.output_item.added", "output_index": 0, "item": item},
+            delta(item_id="msg_1", output_index=0),
+            {"type": "response.output_item.done", "output_index": 0, "item": item},
+            {"type": "response.completed", "response": head | {"output": [item, {"type": "x", "id": "y"}]}},
+        ]
+    )
+    response, conversation = Kept(Result.RESPONSE, "resp_1"), Kept(Result.CONVERSATION, "conv_1")
+    message, other = Kept(Result.ITEM, "msg_1"), Kept(Result.ITEM, "y")
+    assert [frame.kept for frame in read] == [(response, conversation), (), (message,), (), (), (other,)]
+    (whole,) = frames([head | {"output": [item]}])
+    assert whole.kept == (response, conversation, message)
+
+
+@pytest.mark.parametrize("value", [None, "", 1, ["a"], {"id": None}, {"name": "a"}])
+def test_what_has_no_name_is_not_kept(value: Any) -> None:
+    (whole,) = frames([{"id": value, "object": "response", "conversation": value, "output": []}])
+    assert whole.kept == ()
+
+
+def test_of_an_answer_with_ever_more_items_the_first_thousand_names_are_told() -> None:
+    items = [{"type": "message", "id": f"msg_{number}", "content": []} for number in range(MOST_KEPT)]
+    (whole,) = frames([{"id": "resp_1", "object": "response", "output": items}])
+    assert len(whole.kept) == MOST_KEPT

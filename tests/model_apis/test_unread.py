@@ -22,6 +22,7 @@ from authz_service.model_apis.registry import ADAPTERS
 from authz_service.model_apis.request_reader import MOST_UNREAD
 from authz_service.model_apis.tgi import GENERATE as TGI_GENERATE
 from authz_service.model_apis.tgi import Tgi
+from authz_service.view.kept import Kept, Result
 from authz_service.view.request import RequestView
 from authz_service.view.unread import PERMITTABLE, Kind, Unread, require_permitted
 
@@ -263,3 +264,23 @@ def test_neither_error_nor_place_repeats_a_word_of_the_callers() -> None:
     view = chat(secret={"token_ids": [1]})
     assert one(view).place == "*.token_ids"
     assert "secret" not in one(view).message
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ({"previous_response_id": "resp_1"}, [Kept(Result.RESPONSE, "resp_1")]),
+        ({"conversation": "c"}, [Kept(Result.CONVERSATION, "c")]),
+        ({"conversation": {"id": "c"}}, [Kept(Result.CONVERSATION, "c")]),
+        ({"conversation": {"id": "c", "x": 1}}, [Kept(Result.CONVERSATION, "")]),
+        ({"conversation": {"id": 1}}, [Kept(Result.CONVERSATION, "")]),
+        ({"previous_response_id": ["resp_1"]}, [Kept(Result.RESPONSE, "")]),
+        ({"new": {"previous_response_id": "resp_1"}}, [Kept(Result.RESPONSE, "resp_1")]),
+        ({"file_id": {"previous_response_id": "resp_1"}}, [Kept(Result.RESPONSE, "")]),
+        ({"file_id": "file_1"}, []),
+        ({"previous_response_id": None}, []),
+    ],
+)
+def test_what_names_the_result_of_another_exchange_says_which(more: Any, kept: list[Kept]) -> None:
+    unread = chat(**more).unread
+    assert [value.kept for value in unread if value.kept is not None] == kept

@@ -69,6 +69,7 @@ def read(rules: Rules, pieces: list[bytes], content_type: str) -> list[AnswerRea
             new_id=str,
             threads=threads,
             reserve=lambda size: None,
+            pseudonym="/".join,
         )
         return [await answer.read(p, is_last=n == len(pieces) - 1) for n, p in enumerate(pieces)]
 

@@ -137,7 +137,7 @@ def answer_decided(
 
 def answer_kept(request: Request, names: Sequence[str]) -> EntryDraft:
     """The model server keeps what has these names, and it is the caller's; both are pseudonyms."""
-    data: dict[str, Scalar | list[Scalar]] = {OWNER: request.pseudonym, NAMES: [*names]}
+    data: dict[str, Scalar | list[Scalar]] = {OWNER: request.pseudonym, NAMES: [*dict.fromkeys(names)]}
     return EntryDraft(Kind.ANSWER_KEPT, request.session, data)
 
 

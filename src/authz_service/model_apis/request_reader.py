@@ -268,7 +268,7 @@ class RequestReader:
         before, name = len(self.unread), part.get("type")
         self.leave(kind, _Part(content), path, why, speaker)
         if isinstance(name, str) and (result := NAMED_BY.get(name)) is not None:
-            self._name(result, content, path, before)
+            self._name(result, content, before)
 
     def leave_within(self, kind: Kind, contents: Sequence[str], path: Path, why: str) -> None:
         """Note media, or URLs of media, that stand within the text at `path`, which is read besides."""
@@ -370,21 +370,18 @@ class RequestReader:
         before = len(self.unread)
         self.leave(self.words.kinds.get(key), value, path, why, speaker, code="unsupported_field")
         if (result := NAMED_BY.get(key)) is not None:
-            self._name(result, value, path, before)
+            self._name(result, value, before)
         return True
 
-    def _name(self, result: Result, value: object, path: Path, before: int) -> None:
-        """Note of what was left since `before` that it names the result of another exchange, and which.
+    def _name(self, result: Result, value: object, before: int) -> None:
+        """Say of what was left since `before` that it names the result of another exchange, and which.
 
-        By a string, or by an object with nothing but an `id`; another form, or one within another value
-        that is not read, would name what nobody here knows of.
+        By a string, or by an object with nothing but an `id`. Of another form, or within another value that
+        is not read, it names what nobody can own.
         """
         said = value.get("id") if isinstance(value, dict) and value.keys() == {"id"} else value
-        if not isinstance(said, str) or not said:
-            self.refuse("invalid_field", path, "the id of what the model server keeps was expected")
-        if len(self.unread) != before + 1:
-            self.refuse("unsupported_field", path, "what the model server keeps cannot be named here")
-        self.unread[before] = replace(self.unread[before], kept=Kept(result, said))
+        name = said if isinstance(said, str) and len(self.unread) == before + 1 else ""
+        self.unread[-1] = replace(self.unread[-1], kept=Kept(result, name))
 
     def _expect_prose(self, value: object, path: Path) -> None:
         if value is not None and not isinstance(value, str):

@@ -16,7 +16,7 @@ class Result(StrEnum):
 
 
 class Kept(NamedTuple):
-    """One result. `id` is the model server's, exactly as it stands in a body."""
+    """One result. `id` is the model server's, exactly as it stands in a body; "" is nobody's ever."""
 
     result: Result
     id: str
