@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from authz_service.policy.compiled import CompiledPolicy, RuleSet
 from authz_service.policy.conditions import Answer, Failed
 from authz_service.policy.decision import AnswerFacts, Effect, Policy
 from authz_service.policy.digest import policy_digest
+from authz_service.policy.rules import Rule
 from authz_service.view.caller import Caller
+from authz_service.view.unread import Kind
 
 Make = Callable[..., Any]
 
@@ -94,6 +97,16 @@ def test_answers_are_kept_back_only_where_a_rule_in_force_may_hold_them(policy: 
     assert policy(answer_rules=[rule("review", Effect.HOLD)]).holds_answers
     assert not policy(answer_rules=[rule("trial", Effect.HOLD, shadow=True)]).holds_answers
     assert not policy(answer_rules=[rule("never", Effect.DENY)]).holds_answers
+
+
+def test_references_are_permitted_where_a_rule_in_force_names_them(policy: Make, rule: Make) -> None:
+    def naming(kind: Kind, effect: Effect = Effect.ALLOW, *, shadow: bool = False) -> Rule:
+        return replace(rule("one", effect, shadow=shadow), permits=frozenset({kind}))
+
+    assert policy(naming(Kind.REFERENCE)).permits_references
+    assert policy(naming(Kind.REFERENCE, Effect.HOLD)).permits_references
+    assert not policy(naming(Kind.REFERENCE, shadow=True)).permits_references
+    assert not policy(naming(Kind.IMAGE)).permits_references
 
 
 def test_answers_are_judged_by_their_own_rules(policy: Make, rule: Make, answer_facts: AnswerFacts) -> None:
