@@ -52,6 +52,7 @@ def test_nothing_that_a_model_server_kept_is_had_or_changed(alice: Plain, asked:
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "store": ("/v1/responses", HI | {"store": True}),
+    "store, in a chat": ("/v1/chat/completions", CHAT | {"store": True}),
     "background": ("/v1/responses", HI | {"background": True}),
     "a response": ("/v1/responses", HI | {"previous_response_id": "resp_of_another"}),
     "a conversation": ("/v1/responses", HI | {"conversation": "conv_of_another"}),

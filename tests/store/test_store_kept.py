@@ -165,6 +165,6 @@ def test_names_of_different_things_have_different_pseudonyms() -> None:
     made = {
         of_key(secret_of(Kept(result, name), model=model))
         for result in Result
-        for name, model in (("a", "bc"), ("ca", "b"), ("1", "1"), ("", "11"), ("x", "llama"))
+        for name, model in (("a", "bc"), ("ca", "b"), ("1", "1"), ("", "11"), ("x", "llama"), ("x", "qwen"))
     }
-    assert len(made) == 5 * len(Result)
+    assert len(made) == 6 * len(Result)

@@ -592,7 +592,9 @@ class Exchange:
                 state.status, state.headers, state.is_started, usage=usage, masked=masked, restored=restored
             )
             return []
-        drafts = [*self._answer_drafts(state, event), *self._whose()]
+        drafts = self._answer_drafts(state, event)
+        if self._kept:
+            drafts.append(self._whose())
         if step.release or event.original:
             drafts.append(
                 entries.answer_released(
@@ -619,10 +621,10 @@ class Exchange:
             drafts.append(entries.answer_decided(self.request, event.decision, found))
         return drafts
 
-    def _whose(self) -> tuple[EntryDraft, ...]:
-        """That the caller has what the model server keeps, before they can know what it is called."""
+    def _whose(self) -> EntryDraft:
+        """That what the model server keeps is the caller's, before they can know what it is called."""
         names, self._kept = self._kept, ()
-        return (entries.answer_kept(self.request, names),) if names else ()
+        return entries.answer_kept(self.request, names)
 
     def _deny_answer(self, state: Answering, event: AnswerRead, decision: Decision) -> list[Command]:
         error = replies.answer_denied(decision, session=self.request.session)
@@ -684,7 +686,7 @@ class Exchange:
             judged.approvals,
             id=judged.new_hold,
             found=judged.found,
-            drafts=(started, decided, *self._whose()),
+            drafts=(started, decided, self._whose()) if self._kept else (started, decided),
         )
         return [OpenHold(draft)]
 

@@ -183,8 +183,11 @@ class FrameQueue:
         self._read_on()
         released = b"".join(self._released)
         self._released.clear()
+        step = AnswerStep(released, self._found.take(), self._masked.take(), self._usage, is_last)
+        if not self._kept:
+            return step
         kept, self._kept = self._kept, ()
-        return AnswerStep(released, self._found.take(), self._masked.take(), self._usage, is_last, kept=kept)
+        return step._replace(kept=kept)
 
     def _read(self, json: bytes) -> object:
         try:

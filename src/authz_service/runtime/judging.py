@@ -112,7 +112,8 @@ def _judge_body(
         rules, route, body, partial(_head, request), content_type=request.headers.get("content-type")
     )
     names: tuple[Kept, ...] = ()
-    if any(unread.kept is not None for unread in inspection.view.unread):
+    unread = inspection.view.unread
+    if unread and any(value.kept is not None for value in unread):
         names = _named(route, inspection.forward, rules.config.limits.depth, request)
     if masked:
         inspection = replace(inspection, findings=added(inspection.findings, masked))
