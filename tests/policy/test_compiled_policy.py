@@ -101,7 +101,8 @@ def test_answers_are_kept_back_only_where_a_rule_in_force_may_hold_them(policy: 
 
 def test_references_are_permitted_where_a_rule_in_force_names_them(policy: Make, rule: Make) -> None:
     def naming(kind: Kind, effect: Effect = Effect.ALLOW, *, shadow: bool = False) -> Rule:
-        return replace(rule("one", effect, shadow=shadow), permits=frozenset({kind}))
+        plain: Rule = rule("one", effect, shadow=shadow)
+        return replace(plain, permits=frozenset({kind}))
 
     assert policy(naming(Kind.REFERENCE)).permits_references
     assert policy(naming(Kind.REFERENCE, Effect.HOLD)).permits_references
