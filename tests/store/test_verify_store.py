@@ -50,6 +50,7 @@ from authz_service.store.schema import (
     head,
     hold_acts,
     holds,
+    kept_results,
     metadata,
     outbox,
     payloads,
@@ -64,7 +65,18 @@ from authz_service.view.caller import Caller
 
 KEY = LogKey.create("example.com/log")
 HELD = (holds, votes, hold_acts, grants, grant_acts, grant_uses)
-TABLES = (entries, payloads, head, sessions, *HELD, revocations, api_keys, session_budgets, used_once)
+TABLES = (
+    entries,
+    payloads,
+    head,
+    sessions,
+    *HELD,
+    revocations,
+    api_keys,
+    session_budgets,
+    used_once,
+    kept_results,
+)
 COLUMNS = [(t.name, c.name) for t in TABLES for c in t.c if (t.name, c.name) != ("head", "id")]
 LIMITS = HoldLimits()
 
@@ -132,6 +144,8 @@ async def fill(place: Any, make: Any) -> None:
         digests: list[Scalar] = [once("assertion", name) for name in ("one", "two")]
         used: Data = {"used": digests, "until": int(place.clock.time) + 86_400}
         await store.use_once(EntryDraft(Kind.LOGIN_ACCEPTED, data=used))
+        names: list[Scalar] = ["one", "two"]
+        await store.append(EntryDraft(Kind.ANSWER_KEPT, "s41", {"caller": "p-alice", "names": names}))
 
 
 async def grant(place: Any, make: Any, store: Any) -> None:
