@@ -356,12 +356,12 @@ class Driver:
             masked=None if original is None else original.masked,
             is_first=is_first,
         )
+        self._mark(Doing.HAS)
         if isinstance(judged, RequestJudged) and judged.names:
             try:
                 judged = await self._if_own(judged, judged.names)
             except AuthzError as error:
                 return self._failed(error)
-        self._mark(Doing.HAS)
         if is_first:
             self.gateway.decisions[_word(judged)] += 1
             self.gateway.took.decide.add(perf_counter() - began)
