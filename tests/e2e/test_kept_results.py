@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai.types.responses import Response
 from sqlalchemy import create_engine, text
-from tests.e2e.people import in_background
+from tests.e2e.people import approve, hold_of, in_background, reviewer
 from tests.e2e.plain import Plain, data_of, kinds, on_record, staff
 from tests.e2e.stack import CONFIG, Stack
 from tests.e2e.test_sdk_responses import message, response, streamed
@@ -184,6 +184,21 @@ def test_whoever_is_held_is_asked_at_once_and_others_see_no_hold(stack: Stack) -
     stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", "--reason", "fine")
     assert waiting.result(20).status == 200
     assert stack.upstream.requests[-1].json()["previous_response_id"] == "resp_held"
+
+
+def test_what_a_reviewer_edits_into_a_request_is_asked_about_at_its_release(stack: Stack) -> None:
+    make(keeper(stack, "bob"), "resp_bobs")
+    make(keeper(stack, "ann"), "resp_anns")
+    body = json.dumps(HI | {"previous_response_id": "resp_anns"}).encode()
+    waiting = in_background(lambda: keeper(stack, "ann", "asking").ask(body, target="/v1/responses"))
+    hold = hold_of(stack, "ann")
+    seen = len(stack.upstream.requests)
+    file = stack.folder / "edited.json"
+    file.write_bytes(body.replace(b"resp_anns", b"resp_bobs"))
+    stack.cli("hold", "edit", hold["id"], "--file", str(file), "--yes")
+    approve(stack, hold_of(stack, "ann"), token=reviewer(stack, "rita"))
+    assert waiting.result(20).refusal == NOT_YOURS
+    assert len(stack.upstream.requests) == seen
 
 
 def test_what_would_be_kept_goes_on_where_a_rule_permits_it_by_name_in_both_apis(stack: Stack) -> None:

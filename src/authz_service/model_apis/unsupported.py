@@ -72,6 +72,7 @@ _PATHS: dict[str, str] = {
 _RESULTS = (
     *("/v1/responses", "/v1/conversations", "/v1/chat/completions", "/v1/threads"),
     *("/v1/batches", "/v1/messages/batches"),
+    *("/responses", "/conversations", "/chat/completions"),  # as some servers have them besides
 )
 """Below these a model server has what it keeps of callers' exchanges."""
 
