@@ -8,13 +8,12 @@ from typing import Any
 
 import openai
 import pytest
-from openai.types.responses import Response
 from sqlalchemy import create_engine, text
 from tests.e2e.people import approve, hold_of, in_background, reviewer
 from tests.e2e.plain import Plain, data_of, kinds, on_record, staff
 from tests.e2e.stack import CONFIG, Stack
-from tests.e2e.test_sdk_responses import message, response, streamed
-from tests.e2e.upstream_answers import Answer, whole
+from tests.e2e.test_sdk_responses import message, streamed
+from tests.e2e.upstream_answers import SSE_TYPE, Answer, whole
 
 HI: dict[str, Any] = {"model": "llama", "input": "Hi"}
 RULES = """\
@@ -133,17 +132,18 @@ def test_a_state_of_the_server_that_no_answer_tells_of_is_refused_whatever_rules
 
 def test_a_streamed_response_is_the_callers_before_the_stream_has_ended(stack: Stack) -> None:
     alice, bob = stack.sdk("alice", "keepers", max_retries=0), keeper(stack, "bob")
-    stack.upstream.answer_with(streamed("A rather long answer.", 4))
-    with alice.responses.stream(model="llama", input="Hi") as stream:
-        made: Any = stream.get_final_response()
-    refused(bob, {"previous_response_id": made.id})
-    stack.upstream.answer_with(response(message("More.")))
-    more = alice.responses.create(model="llama", input="And?", previous_response_id=made.id)
-    assert isinstance(more, Response)
-    assert more.output_text == "More."
+    gate, (first, *others) = stack.upstream.gate(), streamed("A rather long answer.", 4).steps
+    stack.upstream.answer_with(Answer(headers=SSE_TYPE, steps=(first, gate, *others)))
+    with alice.responses.create(model="llama", input="Hi", stream=True) as stream:
+        made: Any = next(iter(stream))
+        name = made.response.id
+        refused(bob, {"previous_response_id": name})
+        goes_on(keeper(stack, "alice"), {"previous_response_id": name})
+        gate.open()
+        assert [event.type for event in stream][-1] == "response.completed"
     with pytest.raises(openai.NotFoundError, match="not known to be yours") as error:
         stack.sdk("bob", "keepers", max_retries=0).responses.create(
-            model="llama", input="And?", previous_response_id=made.id
+            model="llama", input="And?", previous_response_id=name
         )
     assert error.value.code == "reference_not_yours"
 
