@@ -134,6 +134,7 @@ def test_keys_from_before_an_upgrade_are_what_they_were(place: Any, run: Any) ->
             connection.execute(text(f"DROP INDEX IF EXISTS {index}"))
         connection.execute(text("ALTER TABLE outbox DROP COLUMN grant_id"))
         connection.execute(text("ALTER TABLE sessions DROP COLUMN repeated"))
+        connection.execute(text("DROP TABLE kept_results"))
         connection.execute(text("UPDATE api_keys SET name = 'in clear', detail = '{}'"))
         connection.execute(text("UPDATE authz_schema SET version_num = '0014'"))
     engine.dispose()
