@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
-from authz_service.view.caller import API_KEYS, CERTIFICATES, Caller
+from authz_service.view.caller import Caller
 
 Identity = tuple[str, str]
 
@@ -16,12 +16,10 @@ _OWNER: Final = "owner"
 
 def is_requester(caller: Caller, *identities: Identity) -> bool:
     """Whether any of these is the caller's person, account or owner."""
-    # Keys and certificates say no issuer of their owner's: whoever has the name at any of them is taken for
-    # the owner. It was typed by hand: what differs in case, or in the spaces around it, is the same name.
+    # An owner is named without an issuer: whoever has the name at any is taken for the owner. It was typed by
+    # hand: what differs in case, or in the spaces around it, is the same name.
     typed = {_typed(owner) for owner in _owners(caller.claims)}
-    if caller.issuer in (API_KEYS, CERTIFICATES) and not typed.isdisjoint(
-        _typed(name) for _, name in identities
-    ):
+    if not typed.isdisjoint(_typed(name) for _, name in identities):
         return True
     own = {caller.identity, (caller.issuer, caller.subject), *owners_of(caller)}
     return not own.isdisjoint(identities)
