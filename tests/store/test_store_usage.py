@@ -15,7 +15,7 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.limits import CountedBy, Quota, Rates
 from authz_service.core.usage import Dimension, Left, Usage, UsageQuery
 from authz_service.errors import Unreadable
-from authz_service.store import sql_store, usage_report
+from authz_service.store import usage_report
 from authz_service.store.sql_store import SqlStore
 from authz_service.store.usage_report import Report, days
 
@@ -181,7 +181,7 @@ def test_a_report_that_takes_too_long_says_how_far_it_came_and_what_to_do(
     async def go() -> None:
         async with place.store() as store:
             await fill(place, make, store)
-            monkeypatch.setattr(sql_store, "REPORT_SECONDS", 0.0)
+            monkeypatch.setattr("authz_service.store.parts.usage.REPORT_SECONDS", 0.0)
             with pytest.raises(Unreadable, match=r"the newest 0 of 2 days .* fewer days at once") as refused:
                 await store.usage(UsageQuery((Dimension.MODEL,), START))
             assert refused.value.code == "report_too_large"

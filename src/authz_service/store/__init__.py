@@ -1,6 +1,6 @@
 """Durable state: the entries with their Merkle root, sessions, holds and votes. SQLite or PostgreSQL.
 
-- `open`: opens a store by URL; `sql_store`: the `Store` of core/ports
+- `open`: opens a store by URL; `sql_store`: the `Store` of core/ports, joined of its `parts/`
 - `schema`, `migrate`, `migrations/`: the tables, and how a database gets them
 - `crew`: whether several processes can share what is configured
 - `connecting`, `database`, `sqlite`, `postgres`: connections as durable as we promise, and their clock
