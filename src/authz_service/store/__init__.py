@@ -19,7 +19,9 @@
 - `news`: which holds have changed, told at once
 - `admitting`: requests under limits; `used`: what was used of these; `usage_rows`: reports of it
 - `api_key_rows`, `revocation_rows`: API keys, and tokens that were withdrawn
-- `hold_rows`, `loading`: a hold and its votes as rows; `queries`, `paging`: reading
+- `hold_rows`, `vote_rows`: holds, votes and acts as rows, made of `hold_documents` and `column_texts`
+- `hold_standing`: how a hold's row stands at a moment; `loading`: a hold with all that belongs to it
+- `queries`, `paging`: reading
 - `session_queries`, `search_index`, `search_texts`, `search_schema`: lists of sessions, and their index
 - `live_sessions`, `policies`: what is new, what is to end; the configurations that were in force
 - `faults`: what a database error means to whoever waits

@@ -16,29 +16,17 @@ from authz_service.core.acts import Act, ActDraft, ActKind, Review, Revised, cla
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, Vote, standing
 from authz_service.core.ports import HoldLimits, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
+from authz_service.store.column_texts import identity_text, key_text, micro, seconds
 from authz_service.store.eligibility import refuse_requester
 from authz_service.store.ending import expire, move
-from authz_service.store.hold_rows import (
-    OPEN,
-    act_row,
-    approvals_of,
-    bytes_held,
-    identity_text,
-    key_text,
-    micro,
-    next_turn,
-    read_act,
-    requester_of,
-    revised_document,
-    seconds,
-    stands_at,
-    state_at,
-)
+from authz_service.store.hold_rows import approvals_of, bytes_held, requester_of
+from authz_service.store.hold_standing import OPEN, next_turn, stands_at, state_at
 from authz_service.store.loading import find_act, hold_with_id, said_of, standing_of, summary_of
 from authz_service.store.schema import hold_acts, votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
 from authz_service.store.voices import owners_said, typed_said, voice_of, voice_on
+from authz_service.store.vote_rows import act_row, read_act, revised_document
 from authz_service.store.voting import refuse_decided
 
 _ACT = insert(hold_acts)

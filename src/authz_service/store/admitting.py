@@ -24,8 +24,8 @@ from authz_service.core.limits import (
     Quota,
 )
 from authz_service.core.usage import Used, limits_of
+from authz_service.store.column_texts import seconds
 from authz_service.store.faults import begun_before
-from authz_service.store.hold_rows import seconds
 from authz_service.store.schema import session_budgets, sessions
 from authz_service.store.transaction import Transaction
 from authz_service.store.used import Remembered, Use

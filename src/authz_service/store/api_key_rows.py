@@ -18,7 +18,7 @@ from authz_service.audit.draft import EntryDraft
 from authz_service.audit.entry import ReadEntry, decode
 from authz_service.core.api_keys import ApiKey, KeysRead
 from authz_service.errors import Conflict, NotFound, Unavailable
-from authz_service.store.hold_rows import seconds
+from authz_service.store.column_texts import seconds
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import api_keys, entries, sessions
 from authz_service.store.transaction import Reader, Transaction

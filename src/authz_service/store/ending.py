@@ -12,7 +12,8 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Approved
 from authz_service.core.ports import HoldState
-from authz_service.store.hold_rows import OPEN, bytes_held, state_at
+from authz_service.store.hold_rows import bytes_held
+from authz_service.store.hold_standing import OPEN, state_at
 from authz_service.store.loading import find_hold, standing_of
 from authz_service.store.schema import holds, sessions
 from authz_service.store.taking_up import require_ours

@@ -17,10 +17,12 @@ from authz_service.audit.forgotten import SESSION, Erasure, Keep, is_about_anoth
 from authz_service.core.acts import Review
 from authz_service.core.forgetting import Erased, Order
 from authz_service.errors import Conflict
+from authz_service.store.column_texts import identity_text
 from authz_service.store.erased_names import names_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.grant_queries import in_force
-from authz_service.store.hold_rows import OPEN, identity_text, requester_of
+from authz_service.store.hold_rows import requester_of
+from authz_service.store.hold_standing import OPEN
 from authz_service.store.kept_rows import take_person
 from authz_service.store.loading import edited_before
 from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, ordered

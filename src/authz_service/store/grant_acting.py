@@ -14,8 +14,9 @@ from authz_service.audit.entry import rfc3339
 from authz_service.core.grants import GrantState, Maker
 from authz_service.core.holds import StageRef
 from authz_service.errors import Conflict
+from authz_service.store.column_texts import identity_text, key_text, micro
 from authz_service.store.grant_rows import REVOKE, VOTE, Said, act_detail, digest_of, grant_with_id
-from authz_service.store.hold_rows import identity_text, key_text, micro, requester_of
+from authz_service.store.hold_rows import requester_of
 from authz_service.store.schema import grant_acts
 from authz_service.store.transaction import Transaction
 from authz_service.store.voices import owners_said, typed_said

@@ -25,9 +25,11 @@ from authz_service.core.holds import Pending, StageRef, Standing, Verdict, Vote,
 from authz_service.core.ports import DAMAGED
 from authz_service.core.requesters import Identity
 from authz_service.errors import NotFound, Unavailable
-from authz_service.store.hold_rows import approvals_document, read_approvals, seconds, vote_detail
+from authz_service.store.column_texts import seconds
+from authz_service.store.hold_documents import approvals_document, read_approvals
 from authz_service.store.schema import grant_acts, grant_uses, grants, holds
 from authz_service.store.transaction import Reader
+from authz_service.store.vote_rows import vote_detail
 from authz_service.store.zone_rules import zones_of
 
 VOTE = "vote"

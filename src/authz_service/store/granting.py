@@ -14,6 +14,7 @@ from authz_service.core.grants import LONGEST, Grant, GrantState, Held, Maker, T
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
 from authz_service.core.ports import HoldState
 from authz_service.errors import Conflict, Forbidden
+from authz_service.store.column_texts import micro, seconds, stage_text
 from authz_service.store.eligibility import refuse_requester
 from authz_service.store.ending import supersede
 from authz_service.store.grant_acting import Act, done_before, keep_act, refuse_ended
@@ -31,17 +32,9 @@ from authz_service.store.grant_rows import (
     terms_of,
     terms_text,
 )
-from authz_service.store.hold_rows import (
-    approvals_of,
-    bytes_held,
-    caller_of,
-    micro,
-    read_traits,
-    requester_of,
-    seconds,
-    stage_text,
-)
-from authz_service.store.hold_rows import state_at as hold_state_at
+from authz_service.store.hold_documents import read_traits
+from authz_service.store.hold_rows import approvals_of, bytes_held, caller_of, requester_of
+from authz_service.store.hold_standing import state_at as hold_state_at
 from authz_service.store.loading import hold_with_id, is_revised
 from authz_service.store.schema import grants
 from authz_service.store.spending import change_grant, grant_for

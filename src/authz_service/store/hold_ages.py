@@ -9,7 +9,7 @@ from itertools import pairwise
 from sqlalchemy import case, func, select
 
 from authz_service.core.ports import HoldState
-from authz_service.store.hold_rows import micro, seconds
+from authz_service.store.column_texts import micro, seconds
 from authz_service.store.queries import reads_as
 from authz_service.store.schema import holds
 from authz_service.store.transaction import Reader

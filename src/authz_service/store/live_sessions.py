@@ -12,8 +12,8 @@ from authz_service.audit.entry import decode
 from authz_service.core.live_sessions import ToEnd
 from authz_service.core.ports import Entry, Session
 from authz_service.errors import Conflict, NotFound
+from authz_service.store.column_texts import seconds
 from authz_service.store.ending import kill_hold
-from authz_service.store.hold_rows import seconds
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.queries import list_entries
 from authz_service.store.schema import entries, sessions

@@ -17,18 +17,13 @@ from authz_service.core.holds import Standing, Vote
 from authz_service.core.ports import DAMAGED, Hold, HoldState, HoldSummary
 from authz_service.errors import NotFound, Unavailable
 from authz_service.framing.headers import MARKS
-from authz_service.store.hold_rows import (
-    identity_text,
-    key_text,
-    read_act,
-    read_summary,
-    read_vote,
-    stands_at,
-    with_bytes,
-)
+from authz_service.store.column_texts import identity_text, key_text
+from authz_service.store.hold_rows import read_summary, with_bytes
+from authz_service.store.hold_standing import stands_at
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, hold_acts, holds, votes
 from authz_service.store.transaction import Reader
+from authz_service.store.vote_rows import read_act, read_vote
 
 NAMES_AT_ONCE = 400  # SQLite bounds the parameters of a statement
 

@@ -26,17 +26,11 @@ from authz_service.core.ports import (
     Opening,
     TooManyHolds,
 )
+from authz_service.store.column_texts import identity_text, seconds
 from authz_service.store.ending import expire, supersede
-from authz_service.store.hold_rows import (
-    OPEN,
-    approvals_of,
-    bytes_held,
-    hold_row,
-    identity_text,
-    seconds,
-    state_at,
-)
-from authz_service.store.hold_rows import approvals_document as document
+from authz_service.store.hold_documents import approvals_document as document
+from authz_service.store.hold_rows import approvals_of, bytes_held, hold_row
+from authz_service.store.hold_standing import OPEN, state_at
 from authz_service.store.loading import is_revised, summary_of
 from authz_service.store.schema import IS_OPEN, holds
 from authz_service.store.spending import grant_for, held_by, spend

@@ -24,7 +24,7 @@ from authz_service.core.notifications import (
 )
 from authz_service.errors import Conflict, NotFound
 from authz_service.store import paging
-from authz_service.store.hold_rows import micro, seconds
+from authz_service.store.column_texts import micro, seconds
 from authz_service.store.schema import holds, outbox
 from authz_service.store.transaction import Reader, Transaction
 

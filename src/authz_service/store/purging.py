@@ -21,7 +21,7 @@ from authz_service.core.forgetting import Order, Purged, PurgeRequest
 from authz_service.store.first_since import first_since, time_of
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.grant_queries import in_force
-from authz_service.store.hold_rows import OPEN
+from authz_service.store.hold_standing import OPEN
 from authz_service.store.kept_rows import take_entries
 from authz_service.store.schema import (
     entries,

@@ -21,7 +21,9 @@ from authz_service.core.ports import (
     Page,
 )
 from authz_service.store import paging
-from authz_service.store.hold_rows import OPEN, identity_text, read_act, require_digest, seconds, state_at
+from authz_service.store.column_texts import identity_text, seconds
+from authz_service.store.hold_rows import require_digest
+from authz_service.store.hold_standing import OPEN, state_at
 from authz_service.store.keyring import Keyring
 from authz_service.store.loading import (
     NAMES_AT_ONCE,
@@ -36,6 +38,7 @@ from authz_service.store.payload_rows import read_payloads
 from authz_service.store.prefixes import begins_with
 from authz_service.store.schema import entries, head, holds
 from authz_service.store.transaction import Parameters, Reader
+from authz_service.store.vote_rows import read_act
 
 CHANGES_AT_ONCE = 1000
 

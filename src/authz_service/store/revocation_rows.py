@@ -19,7 +19,7 @@ from authz_service.audit.entry import ReadEntry, decode
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked, RevokedBy, in_order
 from authz_service.errors import Unavailable
 from authz_service.store.api_key_rows import by_whom
-from authz_service.store.hold_rows import seconds
+from authz_service.store.column_texts import seconds
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, revocations
 from authz_service.store.transaction import Reader, Transaction

@@ -30,7 +30,8 @@ from sqlalchemy import (
 from authz_service.audit.columns import clean
 from authz_service.core.ports import Page, Session, SessionQuery
 from authz_service.store import paging
-from authz_service.store.hold_rows import micro, read_caller, seconds
+from authz_service.store.column_texts import micro, seconds
+from authz_service.store.hold_documents import read_caller
 from authz_service.store.prefixes import begins_with
 from authz_service.store.schema import sessions
 from authz_service.store.search_schema import marks

@@ -16,6 +16,7 @@ from authz_service.core.grants import GrantState, Held, OneCaller, OneGroup, cov
 from authz_service.core.holds import Approved
 from authz_service.core.ports import Granted, HoldDraft
 from authz_service.core.requesters import owners_of
+from authz_service.store.column_texts import seconds
 from authz_service.store.grant_rows import (
     DAMAGE,
     Said,
@@ -25,7 +26,6 @@ from authz_service.store.grant_rows import (
     stands_by,
     state_at,
 )
-from authz_service.store.hold_rows import seconds
 from authz_service.store.schema import grant_uses, grants, holds
 from authz_service.store.taking_up import require_ours
 from authz_service.store.transaction import Reader, Transaction

@@ -13,8 +13,9 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Pending, Timed, Turn
 from authz_service.core.ports import HoldState
+from authz_service.store.column_texts import micro, stage_text
 from authz_service.store.ending import move
-from authz_service.store.hold_rows import bytes_held, micro, stage_text
+from authz_service.store.hold_rows import bytes_held
 from authz_service.store.loading import hold_with_id, standing_of
 from authz_service.store.schema import holds
 from authz_service.store.transaction import Transaction

@@ -25,7 +25,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from authz_service.audit.columns import clean
 from authz_service.core.limits import Quota
 from authz_service.core.usage import ActiveCaller, Dimension, Left, Usage, UsageQuery, limits_of
-from authz_service.store.hold_rows import micro, read_caller
+from authz_service.store.column_texts import micro
+from authz_service.store.hold_documents import read_caller
 from authz_service.store.schema import sessions
 from authz_service.store.transaction import Reader
 from authz_service.store.usage_report import MOST_TOLD_APART

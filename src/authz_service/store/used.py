@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_co
 from authz_service.core.limits import DAY, LONGEST_OPEN, MINUTE, CountedBy, Quota, QuotaKey
 from authz_service.core.ports import HoldState
 from authz_service.core.usage import Used
-from authz_service.store.hold_rows import micro
+from authz_service.store.column_texts import micro
 from authz_service.store.schema import IS_OPEN, holds, session_budgets, sessions
 from authz_service.store.transaction import Reader
 

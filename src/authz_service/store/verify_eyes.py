@@ -14,7 +14,7 @@ from typing import Any
 from authz_service.core.holds import Approval, Pending, StageRef, Standing, Vote
 from authz_service.core.requesters import Identity, is_requester
 from authz_service.framing.headers import MARKS
-from authz_service.store.hold_rows import read_caller
+from authz_service.store.hold_documents import read_caller
 from authz_service.view.caller import Caller
 
 

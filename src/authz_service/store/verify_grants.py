@@ -17,6 +17,7 @@ from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen
 from authz_service.core.grants import GrantState
 from authz_service.core.holds import Approved, StageRef, Standing, Verdict, Vote
+from authz_service.store.column_texts import read_stage, seconds
 from authz_service.store.grant_rows import (
     REVOKE,
     VOTE,
@@ -25,7 +26,6 @@ from authz_service.store.grant_rows import (
     read_terms,
     stands_by,
 )
-from authz_service.store.hold_rows import read_stage, seconds
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import grant_acts, grant_uses, grants
 from authz_service.store.verify_eyes import Eyes, Person

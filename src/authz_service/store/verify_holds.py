@@ -22,17 +22,9 @@ from authz_service.audit.walk import Seen
 from authz_service.core.acts import ActKind, Review
 from authz_service.core.holds import Approved, Pending, StageRef, Turn, Verdict, Vote
 from authz_service.core.ports import HoldState
-from authz_service.store.hold_rows import (
-    OPEN,
-    act_detail,
-    identity_text,
-    micro,
-    next_turn,
-    read_approvals,
-    read_stage,
-    seconds,
-    vote_detail,
-)
+from authz_service.store.column_texts import identity_text, micro, read_stage, seconds
+from authz_service.store.hold_documents import read_approvals
+from authz_service.store.hold_standing import OPEN, next_turn
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import hold_acts, holds, votes
 from authz_service.store.verify_decisions import (
@@ -44,6 +36,7 @@ from authz_service.store.verify_decisions import (
 from authz_service.store.verify_eyes import Eyes, Person, edited_before, requester_in
 from authz_service.store.verify_payloads import HASH, Say, Wanted
 from authz_service.store.verify_standing import KnownHold
+from authz_service.store.vote_rows import act_detail, vote_detail
 
 _CHANGING = (
     *("version", "changed", "state", "deadline", "released_to", "turn_at", "review"),

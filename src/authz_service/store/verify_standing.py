@@ -16,7 +16,8 @@ from authz_service.core.holds import (
     standing,
 )
 from authz_service.core.ports import HoldState
-from authz_service.store.hold_rows import OPEN, micro, next_turn, seconds
+from authz_service.store.column_texts import micro, seconds
+from authz_service.store.hold_standing import OPEN, next_turn
 from authz_service.store.verify_eyes import Eyes
 
 

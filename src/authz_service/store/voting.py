@@ -17,20 +17,11 @@ from authz_service.core.grants import GRANT_IDS
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
 from authz_service.core.ports import Ballot, HoldLimits, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Conflict, Forbidden
+from authz_service.store.column_texts import identity_text, key_text, micro, stage_text
 from authz_service.store.eligibility import refuse_requester, without_own_edits
 from authz_service.store.ending import Move, move_all
-from authz_service.store.hold_rows import (
-    bytes_held,
-    identity_text,
-    key_text,
-    micro,
-    next_turn,
-    requester_of,
-    stage_text,
-    stands_at,
-    state_at,
-    vote_row,
-)
+from authz_service.store.hold_rows import bytes_held, requester_of
+from authz_service.store.hold_standing import next_turn, stands_at, state_at
 from authz_service.store.loading import (
     Said,
     edited_before,
@@ -45,6 +36,7 @@ from authz_service.store.schema import votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
 from authz_service.store.voices import owners_said, typed_said, voice_of, voice_on
+from authz_service.store.vote_rows import vote_row
 
 _VOTE = insert(votes)
 
