@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.model_apis.by_default import read_by_default
 
@@ -377,6 +377,7 @@ bodies = st.builds(
 
 @settings(max_examples=400, deadline=None)
 @given(bodies)
+@example({"model": "m", "messages": [{"role": "user", "content": None, "own": 2**53 + 1}]})
 def test_every_string_key_and_inner_number_of_any_body_is_a_text_or_on_the_selecting_list(body: Any) -> None:
     try:
         view = read_by_default(CHAT, CHAT_COMPLETIONS, body)
@@ -390,7 +391,10 @@ def test_every_string_key_and_inner_number_of_any_body_is_a_text_or_on_the_selec
         elif field.is_number and "e+" in str(at(body, field.path)):
             assert float(field.text) == at(body, field.path)
         else:
-            assert str(at(body, field.path)) == field.text
+            exact = (
+                field.text.partition("\n")[0] if field.is_number else field.text
+            )  # a double's reading follows
+            assert str(at(body, field.path)) == exact
 
 
 @settings(max_examples=150, deadline=None)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from authz_service.errors import Unreadable
-from authz_service.model_apis.request_reader import RequestReader, Speaker
+from authz_service.model_apis.request_reader import RequestReader
+from authz_service.model_apis.request_texts import Speaker
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words
 from authz_service.view.request import Role
 

@@ -10,7 +10,7 @@ from tests.model_apis.by_default import read_by_default
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.base import ApiError
-from authz_service.model_apis.request_reader import MOST_UNREAD
+from authz_service.model_apis.request_unread import MOST_UNREAD
 from authz_service.model_apis.tgi import GENERATE, GENERATE_STREAM, Tgi
 from authz_service.model_apis.tgi_errors import tgi_error, tgi_error_event
 from authz_service.view.answer import AnswerFrame, Usage

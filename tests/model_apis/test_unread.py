@@ -19,7 +19,7 @@ from authz_service.model_apis.openai_embeddings import EMBEDDINGS, OpenAiEmbeddi
 from authz_service.model_apis.openai_refused import KINDS
 from authz_service.model_apis.openai_words import CHAT_REFUSED
 from authz_service.model_apis.registry import ADAPTERS
-from authz_service.model_apis.request_reader import MOST_UNREAD
+from authz_service.model_apis.request_unread import MOST_UNREAD
 from authz_service.model_apis.tgi import GENERATE as TGI_GENERATE
 from authz_service.model_apis.tgi import Tgi
 from authz_service.view.kept import Kept, Result

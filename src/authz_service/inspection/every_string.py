@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from authz_service.masking.json_numbers import said_by
+from authz_service.model_apis.numbers import TELLING
 from authz_service.view.answer import AnswerField, AnswerFrame
 from authz_service.view.request import Path
-
-TELLING = 1_000_000
-"""Numbers from which on one is a text too: below are counts and codes."""
 
 
 class EveryString:

@@ -1,7 +1,10 @@
 """One dialect beside another: where its text is and how it says things.
 
 - `base`: the seam; `registry`: which adapter owns a method and path
-- `words`, `request_reader`: what the request readers of all dialects share
+- `words`, `request_reader`: what the request readers of all dialects share; `request_texts` are the texts as
+  they are collected, `request_members` is what nobody named, `request_unread` what is no text, which
+  `measuring` measures; `numbers`: which numbers may tell something
+- `answer_frame`: what the answer readers of all dialects share; `logprobs`: log probabilities beside a text
 - `openai_chat`: POST /v1/chat/completions; its two sides are `openai_chat_request` and `openai_chat_answer`
 - `openai_words`, `openai_refused`: the words of OpenAI's bodies that say nothing of a caller's own, and
   the fields that stop a request; `openai_errors`: its errors

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeGuard
+from typing import NoReturn
 
 from authz_service.errors import Unreadable
 from authz_service.masking.json_numbers import said_by
+from authz_service.model_apis.numbers import TELLING, is_number, is_numbers
 from authz_service.model_apis.words import Words
 from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Usage
 from authz_service.view.request import Path, TextKind
-
-TELLING = 1_000_000
-"""Numbers beside the text from which on one is looked at: below are counts of tokens, and timings."""
-
-YEAR_5000 = 95_617_584_000
-"""In seconds since the epoch, as times of creation are: they tell nothing."""
 
 LARGEST_INDEX = 1023
 """The highest index of a text; each has a state of its own."""
@@ -176,16 +171,6 @@ class FrameTexts:
             ended=tuple(self.ended),
             closes=self.closes,
         )
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value of a JSON document is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def is_numbers(value: object) -> bool:
-    """Whether it is a list with numbers in it, which may be tokens or bytes."""
-    return isinstance(value, list) and any(is_number(item) for item in value)
 
 
 def openai_usage(value: object) -> Usage | None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.model_apis.anthropic_words import MESSAGES_WORDS
-from authz_service.model_apis.request_reader import NOBODY, TEXT_ONLY, RequestReader, Speaker
+from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader
+from authz_service.model_apis.request_texts import NOBODY, Speaker
 from authz_service.view.request import Path, Role
 from authz_service.view.unread import Kind
 

@@ -18,7 +18,8 @@ from authz_service.model_apis.llamacpp_words import NATIVE_WORDS
 from authz_service.model_apis.logprobs import beside, is_small
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
 from authz_service.model_apis.own_answer import events, whole
-from authz_service.model_apis.request_reader import RequestReader, Speaker
+from authz_service.model_apis.request_reader import RequestReader
+from authz_service.model_apis.request_texts import Speaker
 from authz_service.view.answer import AnswerFrame, Echo, Usage
 from authz_service.view.request import Path, RequestView, Role
 

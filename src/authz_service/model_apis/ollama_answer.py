@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, is_number, is_numbers, unreadable
+from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, unreadable
 from authz_service.model_apis.logprobs import beside
+from authz_service.model_apis.numbers import is_number, is_numbers
 from authz_service.model_apis.ollama_words import OLLAMA_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import Path, TextKind

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from authz_service.model_apis.answer_frame import TELLING, FrameTexts, Unnamed, is_number, unreadable
+from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, unreadable
+from authz_service.model_apis.numbers import TELLING, is_number
 from authz_service.model_apis.open_inference_words import FLOATS, INFERENCE_WORDS
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.masking.json_numbers import said_by
+from authz_service.model_apis.numbers import TELLING, is_number
 from authz_service.model_apis.open_inference_words import DATATYPES, FLOATS, INFERENCE_WORDS
-from authz_service.model_apis.request_reader import NOBODY, TELLING, RequestReader, Speaker, is_number
+from authz_service.model_apis.request_reader import RequestReader
+from authz_service.model_apis.request_texts import NOBODY, Speaker
 from authz_service.view.request import Path, Role, TextField
 from authz_service.view.unread import Kind
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from authz_service.framing.multipart import Form, FormPart
 from authz_service.model_apis.openai_audio_words import AUDIO_WORDS
-from authz_service.model_apis.request_reader import RequestReader, Speaker
+from authz_service.model_apis.request_reader import RequestReader
+from authz_service.model_apis.request_texts import Speaker
 from authz_service.view.request import Role
 from authz_service.view.unread import Kind
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.model_apis.openai_words import CHAT_WORDS
-from authz_service.model_apis.request_reader import NOBODY, RequestReader, Speaker
+from authz_service.model_apis.request_reader import RequestReader
+from authz_service.model_apis.request_texts import NOBODY, Speaker
 from authz_service.view.request import Path, Role, TextKind
 
 ROLES = {

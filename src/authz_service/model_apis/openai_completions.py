@@ -8,7 +8,6 @@ from typing import Any
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.answer_frame import (
     LARGEST_INDEX,
-    YEAR_5000,
     FrameTexts,
     Unnamed,
     openai_usage,
@@ -17,11 +16,13 @@ from authz_service.model_apis.answer_frame import (
 )
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.logprobs import beside
+from authz_service.model_apis.numbers import YEAR_5000
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
 from authz_service.model_apis.openai_refused import KINDS, LOG_PROBABILITIES
 from authz_service.model_apis.openai_said import said_in_completions
 from authz_service.model_apis.openai_words import KEYS, SELECTING, without_refusing
-from authz_service.model_apis.request_reader import RequestReader, Speaker
+from authz_service.model_apis.request_reader import RequestReader
+from authz_service.model_apis.request_texts import Speaker
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path, RequestView, Role
 

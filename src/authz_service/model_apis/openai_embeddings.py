@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
-from authz_service.model_apis.answer_frame import FrameTexts, is_number, openai_usage, unreadable
+from authz_service.model_apis.answer_frame import FrameTexts, openai_usage, unreadable
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
+from authz_service.model_apis.numbers import is_number
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
 from authz_service.model_apis.openai_refused import KINDS
 from authz_service.model_apis.openai_words import KEYS, SELECTING, without_refusing
-from authz_service.model_apis.request_reader import RequestReader, Speaker
+from authz_service.model_apis.request_reader import RequestReader
+from authz_service.model_apis.request_texts import Speaker
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path, RequestView, Role
 

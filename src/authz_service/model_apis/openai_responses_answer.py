@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, YEAR_5000, unreadable
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, unreadable
+from authz_service.model_apis.numbers import YEAR_5000
 from authz_service.model_apis.openai_responses_told import UNREAD, Places, ToldTexts, is_media, kind_of
 from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
 from authz_service.view.answer import AnswerFrame, Usage

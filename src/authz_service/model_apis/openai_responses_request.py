@@ -7,7 +7,8 @@ from typing import Any
 
 from authz_service.model_apis.openai_chat_request import ROLES
 from authz_service.model_apis.openai_responses_words import ITEMS, NOT_INCLUDED, RESPONSES_WORDS
-from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader, Speaker
+from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader
+from authz_service.model_apis.request_texts import Speaker
 from authz_service.view.request import Path, Role, TextKind
 from authz_service.view.unread import Kind
 

@@ -12,7 +12,8 @@ from authz_service.model_apis.base import AnswerReader, ApiError, Operation, Own
 from authz_service.model_apis.logprobs import is_small
 from authz_service.model_apis.openai_refused import KINDS, REFUSED
 from authz_service.model_apis.own_answer import events, whole
-from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader, Speaker
+from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader
+from authz_service.model_apis.request_texts import Speaker
 from authz_service.model_apis.tgi_errors import tgi_error, tgi_error_event
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
 from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Usage
