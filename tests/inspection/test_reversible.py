@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, SupportsIndex, cast
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from authz_service.errors import Unreadable
 from authz_service.inspection.request import inspect_request
 from authz_service.inspection.results import RequestInspection
+from authz_service.inspection.reversible import Reversing
+from authz_service.inspection.spans import Span
 from authz_service.masking.detectors import build_scanner
 from authz_service.masking.operators import Masks, by_type, drop
 from authz_service.masking.placeholders import EVERYWHERE, Place
 from authz_service.model_apis.anthropic import Anthropic
 from authz_service.model_apis.openai_chat import CHAT_COMPLETIONS, OpenAiChat
+from authz_service.view.request import Role, TextField
 
 SCANNER = build_scanner()
 MASKS = Masks(
@@ -213,3 +216,22 @@ def test_what_surrounds_the_conversation_is_numbered_first_wherever_it_stands() 
 def test_no_value_shows_in_what_is_printed_of_an_inspection() -> None:
     inspection = inspect({**user("jane@example.com")})
     assert "jane" not in repr(inspection.placeholders)
+
+
+class Counting(list[Span]):
+    """Counts how many of its items are handed out, in slices too."""
+
+    taken = 0
+
+    def __getitem__(self, at: SupportsIndex | slice) -> Any:
+        found = super().__getitem__(at)
+        self.taken += len(cast(list[Span], found)) if isinstance(at, slice) else 1
+        return found
+
+
+def test_many_values_in_a_text_are_not_each_looked_for_among_all_others() -> None:
+    text = "a@b.cc " * 2000
+    spans = Counting(Span(7 * i, 7 * i + 6, "EMAIL_ADDRESS", "[EMAIL_ADDRESS]") for i in range(2000))
+    field = TextField(("messages", 0, "content"), text, Role.USER)
+    Reversing(MASKS, SCANNER, lambda path: False).masked(field, spans, {})
+    assert spans.taken < 10 * len(spans)

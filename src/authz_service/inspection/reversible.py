@@ -51,10 +51,9 @@ class Reversing:
         if not span.is_new or span.entity not in self._entities:
             return span
         end = span.end
-        for more in spans[at + 1 :]:
-            if more.is_new or more.start != end:
-                break
-            end = more.end
+        following = at + 1
+        while following < len(spans) and not spans[following].is_new and spans[following].start == end:
+            end, following = spans[following].end, following + 1
         value = joined.get(span.start) if end == len(field.text) else None
         if value is None:
             value = _said(field.text[span.start : end], field.kind, is_bare=span.bare)
