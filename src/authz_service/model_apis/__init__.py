@@ -5,7 +5,9 @@
   they are collected, `request_members` is what nobody named, `request_unread` what is no text, which
   `measuring` measures; `numbers`: which numbers may tell something
 - `answer_frame`: what the answer readers of all dialects share; `logprobs`: log probabilities beside a text
-- `openai_chat`: POST /v1/chat/completions; its two sides are `openai_chat_request` and `openai_chat_answer`
+- `openai_chat`: POST /v1/chat/completions; its two sides are `openai_chat_request` and `openai_chat_answer`,
+  which collects each `openai_chat_frame`, follows each `openai_chat_choice`, and leaves tools to
+  `openai_chat_calls` and what the API does not name to `openai_chat_unnamed`
 - `openai_words`, `openai_refused`: the words of OpenAI's bodies that say nothing of a caller's own, and
   the fields that stop a request; `openai_errors`: its errors
 """

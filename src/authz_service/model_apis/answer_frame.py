@@ -24,6 +24,13 @@ def unreadable(words: Words, path: Path, why: str) -> NoReturn:
     )
 
 
+def stated_index(value: object, words: Words, path: Path, key: str = "index") -> int:
+    """`value`, under `key` of what stands at `path`, as the index of a text."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_INDEX:
+        unreadable(words, (*path, key), f"a whole number from 0 to {LARGEST_INDEX} was expected")
+    return value
+
+
 def require_each_once(indexes: Sequence[int], words: Words, path: Path) -> None:
     """End the answer where two texts of one frame have the same index.
 
