@@ -25,4 +25,6 @@
 - `session_queries`, `search_index`, `search_texts`, `search_schema`: lists of sessions, and their index
 - `live_sessions`, `policies`: what is new, what is to end; the configurations that were in force
 - `faults`: what a database error means to whoever waits
+- `verify_store`: rows held against entries, with a `verify_` file for each kind; `verify_holds` follows the
+  entries of holds (`verify_hold_course`, `verify_hold_acts`) and has their rows compared (`verify_hold_rows`)
 """

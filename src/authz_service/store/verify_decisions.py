@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from authz_service.audit.draft import Kind
 from authz_service.audit.entry import microseconds
+from authz_service.audit.walk import Seen
 from authz_service.core.holds import StageRef, Verdict
 from authz_service.core.ports import HoldState
 from authz_service.store.verify_eyes import Person
+from authz_service.store.verify_payloads import Say
 from authz_service.store.verify_standing import KnownHold
 
 VERDICTS = {Kind.HOLD_APPROVED.value: Verdict.APPROVE, Kind.HOLD_REJECTED.value: Verdict.REJECT}
@@ -60,3 +62,9 @@ def wrong_with_bytes(hold: KnownHold, found: bytes | None) -> Iterator[str]:
     """`found` is their SHA-256, by which reviewers approve them; None where they are not there."""
     if found is not None and hold.digest is not None and found.hex() != hold.digest:
         yield "has other bytes than reviewers were shown"
+
+
+def say_wrong(say: Say, entry: Seen, wrong: Iterable[str]) -> None:
+    """Say each of these of an entry."""
+    for what in wrong:
+        say(f"entry {entry.sequence}", what)
