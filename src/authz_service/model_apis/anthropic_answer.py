@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, FrameTexts, Unnamed, unreadable
+from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, stated_index, unreadable
 from authz_service.model_apis.anthropic_words import MESSAGES_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import Path, TextKind
@@ -97,7 +97,7 @@ class MessagesAnswerReader:
         _beside(event, "message", texts)
 
     def _block_start(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
-        index, block = _index(event), event.get("content_block")
+        index, block = stated_index(event.get("index"), MESSAGES_WORDS, ()), event.get("content_block")
         if not isinstance(block, dict) or index in self._seen:
             unreadable(MESSAGES_WORDS, ("content_block",), "a block that begins was expected")
         self._seen.add(index)
@@ -122,7 +122,7 @@ class MessagesAnswerReader:
         self._open[index] = {self._text} if is_text else set()
 
     def _block_delta(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
-        index, delta = _index(event), event.get("delta")
+        index, delta = stated_index(event.get("index"), MESSAGES_WORDS, ()), event.get("delta")
         if not isinstance(delta, dict) or index not in self._open:
             unreadable(MESSAGES_WORDS, ("delta",), "a piece of a block that is under way was expected")
         carrier, kind = _DELTAS.get(str(delta.get("type")), ("", TextKind.PLAIN))
@@ -148,7 +148,7 @@ class MessagesAnswerReader:
         texts.say(channel, path, value, kind, part=f"blocks/{index}/text" if key == "text" else "")
 
     def _block_stop(self, event: Mapping[str, Any], texts: FrameTexts) -> None:
-        index = _index(event)
+        index = stated_index(event.get("index"), MESSAGES_WORDS, ())
         channels = self._open.pop(index, None)
         if channels is None:
             unreadable(MESSAGES_WORDS, ("index",), "a block that is under way was expected")
@@ -210,10 +210,3 @@ def _beside(event: Mapping[str, Any], read: str, texts: FrameTexts) -> None:
     for key, value in event.items():
         if key != read:
             texts.aside(value, (key,))
-
-
-def _index(event: Mapping[str, Any]) -> int:
-    index = event.get("index")
-    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= LARGEST_INDEX:
-        unreadable(MESSAGES_WORDS, ("index",), f"a whole number from 0 to {LARGEST_INDEX} was expected")
-    return index

@@ -7,10 +7,10 @@ from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.answer_frame import (
-    LARGEST_INDEX,
     FrameTexts,
     Unnamed,
     require_each_once,
+    stated_index,
     unreadable,
 )
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
@@ -122,11 +122,7 @@ class _AnswerReader:
         """Read the answer to one prompt; its index."""
         if not isinstance(item, dict) or not ("content" in item or "error" in item):
             unreadable(NATIVE_WORDS, path, "an object with content or an error was expected")
-        index = item.get("index", 0)
-        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= LARGEST_INDEX:
-            unreadable(
-                NATIVE_WORDS, (*path, "index"), f"a whole number from 0 to {LARGEST_INDEX} was expected"
-            )
+        index = stated_index(item.get("index", 0), NATIVE_WORDS, path)
         texts.closes = texts.closes or item.get("stop") is True or "error" in item
         echoes = _of_tokens(item, (*path, "tokens"))
         read = {"completion_probabilities", "tokens"} if echoes else {"completion_probabilities"}

@@ -7,11 +7,11 @@ from typing import Any
 
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.answer_frame import (
-    LARGEST_INDEX,
     FrameTexts,
     Unnamed,
     openai_usage,
     require_each_once,
+    stated_index,
     unreadable,
 )
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
@@ -135,10 +135,7 @@ class _AnswerReader:
         """Read a choice; its index."""
         if not isinstance(choice, dict):
             unreadable(_WORDS, path, "an object was expected")
-        index = choice.get("index", 0)
-        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= LARGEST_INDEX:
-            why = f"a whole number from 0 to {LARGEST_INDEX} was expected"
-            unreadable(_WORDS, (*path, "index"), why)
+        index = stated_index(choice.get("index", 0), _WORDS, path)
         texts.closes = texts.closes or choice.get("finish_reason") is not None
         for key, value in choice.items():
             if key == "text" and value is not None:

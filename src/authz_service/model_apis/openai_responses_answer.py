@@ -7,7 +7,8 @@ from typing import Any
 
 from authz_service.model_apis.answer_frame import LARGEST_INDEX, unreadable
 from authz_service.model_apis.numbers import YEAR_5000
-from authz_service.model_apis.openai_responses_told import UNREAD, Places, ToldTexts, is_media, kind_of
+from authz_service.model_apis.openai_responses_places import Places
+from authz_service.model_apis.openai_responses_told import UNREAD, ToldTexts, is_media, kind_of
 from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.kept import Kept, Result
