@@ -10,6 +10,8 @@ import pytest
 from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.results import AnswerPipe
 from authz_service.masking.detectors import build_scanner
+from authz_service.masking.placeholders import EVERYWHERE, Placeholders
+from authz_service.masking.seams import Scanner
 from authz_service.model_apis.registry import find_operation
 from authz_service.view.request import RequestView
 
@@ -117,7 +119,7 @@ def stream(path: str, frames: list[Any]) -> bytes:
     return "".join(frame.format(json.dumps(document)) for document in frames).encode()
 
 
-def pipe_of(path: str) -> AnswerPipe:
+def pipe_of(path: str, scanner: Scanner = SCANNER, placeholders: Placeholders | None = None) -> AnswerPipe:
     found = find_operation("POST", path)
     assert found is not None
     api, operation = found
@@ -126,10 +128,11 @@ def pipe_of(path: str) -> AnswerPipe:
         api=api,
         request=RequestView(api.name, operation.name, "m", True, ()),
         content_type="application/x-ndjson" if is_lines else "text/event-stream",
-        scanner=SCANNER,
-        masked_entities=SCANNER.entities,
+        scanner=scanner,
+        masked_entities=scanner.entities,
         max_body=1 << 20,
         max_depth=64,
+        placeholders=placeholders,
     )
 
 
@@ -181,6 +184,41 @@ def test_what_could_go_on_to_be_a_value_for_ever_holds_back_a_few_events_at_most
             b"\n" if path.startswith("/api/") else b"data:"
         )
         assert waits <= 129 + len(START), i
+
+
+@pytest.mark.parametrize(("characters", "most"), [(600, 15), (8000, 3), (60_000, 1)])
+def test_a_long_word_that_could_go_on_to_be_a_value_holds_back_a_few_events_at_most(
+    characters: int, most: int
+) -> None:
+    path = "/v1/chat/completions"
+    pipe = pipe_of(path, build_scanner(["JWT"]))
+    waits = 0
+    for i, event in enumerate(chat(*["eyJ" + "a" * characters] * 200)):
+        waits += 1 - pipe.feed(stream(path, [event])).release.count(b"data:")
+        assert waits <= most, i
+
+
+def test_a_word_that_is_longer_than_what_a_text_may_hold_back_is_looked_at_for_itself() -> None:
+    released, found = answered("/v1/chat/completions", chat(CARD + " " + "A" * 70_000, "so "))
+    assert found == {"CREDIT_CARD": 1}
+    assert CARD not in released
+    assert "so " in released
+    jwt = build_scanner(["JWT"])
+    pipe = pipe_of("/v1/chat/completions", jwt)
+    said = stream("/v1/chat/completions", chat("eyJ", "eyJ" + "a" * 70_000, "so "))
+    assert pipe.feed(said).release + pipe.finish().release == said
+
+
+@DIALECTS
+def test_a_placeholder_that_goes_on_in_the_next_frame_comes_back(path: str, frames: Any) -> None:
+    placeholders = Placeholders({"EMAIL_ADDRESS": EVERYWHERE})
+    placeholders.name("EMAIL_ADDRESS", "jane@example.com")
+    pipe = pipe_of(path, placeholders=placeholders)
+    said = stream(path, frames("to <EMAIL_", "ADDRESS_1>, <EMAIL_", "ADDRESS_2>"))
+    released = (pipe.feed(said).release + pipe.finish().release).decode()
+    assert "jane@example.com" in released
+    assert "ADDRESS_1" not in released
+    assert "ADDRESS_2>" in released
 
 
 @pytest.mark.parametrize(

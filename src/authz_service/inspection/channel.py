@@ -195,11 +195,15 @@ class Channel:
         if self._unread:
             self._settle(self._scanner.feed(self._rest()))
 
-    def holds(self, most: int) -> bool:
-        """Whether that many pieces wait, or more, after all of them were looked at."""
-        if len(self._pieces) >= most:
-            self.read()
-        return len(self._pieces) >= most
+    def holds(self, pieces: int, characters: int) -> bool:
+        """Whether that many pieces wait, or more characters than that, after all of them were looked at."""
+        if not self._exceeds(pieces, characters):
+            return False
+        self.read()
+        return self._exceeds(pieces, characters)
+
+    def _exceeds(self, pieces: int, characters: int) -> bool:
+        return len(self._pieces) >= pieces or self._length - self._settled > characters
 
     def pause(self) -> None:
         """The model turned to another text: what this one holds back need not keep that waiting."""

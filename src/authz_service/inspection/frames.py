@@ -18,6 +18,7 @@ from authz_service.inspection.repetition import Likeness, Repetition
 from authz_service.inspection.results import AnswerStep
 from authz_service.inspection.tally import Tally
 from authz_service.masking.seams import Scanner
+from authz_service.masking.stream import MOST_HELD
 from authz_service.model_apis.base import AnswerReader
 from authz_service.view.answer import AnswerField, AnswerFrame, Usage
 from authz_service.view.kept import Kept
@@ -31,6 +32,9 @@ MOST_OVERTAKEN = 256
 
 MOST_UNNAMED = 128
 """Events whose text in a key that nobody named waits for what follows: in pieces of two, long values fit."""
+
+LONGEST_UNNAMED = 8192
+"""Characters of such a text that wait, in any number of events."""
 
 
 class Frames(Protocol):
@@ -206,28 +210,29 @@ class FrameQueue:
             elif field.part and field.is_whole:
                 self._tell_again(field, held)
                 is_known = False
-            elif is_complete or field.is_whole:
+            elif is_complete or field.is_whole or (field.is_unnamed and self._is_alone(field)):
                 edits = self._texts.edits(field)
                 if edits is not None:
                     held.edits |= edits
                 is_known = is_known and self._texts.is_harmless(field)
             else:
-                if field.is_unnamed:
-                    self._bound(field.channel)
                 self._feed(self._channel(field), field.text, field, held)
                 pieces.append(field)
         return pieces[0] if is_known and len(pieces) == 1 else None
 
-    def _bound(self, name: str) -> None:
-        """Take a text that nobody named to be over where it has held back too many pieces.
+    def _is_alone(self, field: AnswerField) -> bool:
+        """Whether a text that nobody named is so long that its channel could not hold it back.
 
-        A counter in each event could go on to be a number of any kind for ever.
+        The text before it is over where it has held back too much: a counter or a word in each event could
+        go on to be a value for ever.
         """
-        channel = self._channels.get(name)
-        if channel is not None and channel.holds(MOST_UNNAMED):
+        is_alone = len(field.text) > MOST_HELD - LONGEST_UNNAMED
+        channel = self._channels.get(field.channel)
+        if channel is not None and (is_alone or channel.holds(MOST_UNNAMED, LONGEST_UNNAMED)):
             channel.finish()
-            self._unread.pop(name, None)
-            del self._channels[name]
+            self._unread.pop(field.channel, None)
+            del self._channels[field.channel]
+        return is_alone
 
     def _tell_again(self, field: AnswerField, held: HeldFrame) -> None:
         """Take a part that was told before; what is found across parts is known at its release."""

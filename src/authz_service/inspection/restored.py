@@ -69,6 +69,7 @@ def restoring_queue(
 class _EachPart:
     """Reads each part of a channel as a channel: a placeholder is never made of two parts.
 
+    But a text that nobody named, each piece of which is a part, goes on as one text.
     The names of fields are left out, and stay as the model said them; what is unread is gone already.
     """
 
@@ -88,6 +89,8 @@ class _EachPart:
     def _field(self, field: AnswerField, over: list[str]) -> AnswerField:
         if not field.part:
             return field
+        if field.is_unnamed:
+            return field._replace(part="")
         before = self._parts.get(field.channel)
         if not field.is_whole:
             if before is not None and before != field.part:
