@@ -1,7 +1,8 @@
 """A body to what was found in it and what may go on.
 
 - `results`: what inspecting yields
-- `request`: a whole request; `neighbours` finds what is split over the items of an array
+- `request`: a whole request; `found` is what was found in each of its texts, where `neighbours` finds what is
+  split over the items of an array, and `request_edits` what that changes in its body
 - `edited`: a request that a reviewer has edited; `edited_answer`: a model's answer
 - `answer`: the answer pipe, for streams and whole bodies
 - `frames`: the queue of frames that are released once all their text is settled

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from authz_service.errors import Unreadable
+from authz_service.inspection.found import found_in
 from authz_service.inspection.reading import view_again
-from authz_service.inspection.request import found_in
 from authz_service.masking.seams import Scanner
 from authz_service.view.request import Path
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from operator import eq
 
 from authz_service.errors import Unreadable
-from authz_service.framing.json_canonical import fingerprint_json
 from authz_service.inspection.bodies import Body, read_body
-from authz_service.inspection.neighbours import findings_across
+from authz_service.inspection.found import findings_count, found_in
+from authz_service.inspection.request_edits import is_below, mask_found, redacted
 from authz_service.inspection.results import RequestInspection
 from authz_service.inspection.reversible import Reversing, numbering_order
-from authz_service.inspection.spans import SpanMerger, mask
-from authz_service.masking.finding import Finding
-from authz_service.masking.json_numbers import found_in_number
 from authz_service.masking.operators import Masks
-from authz_service.masking.placeholders import TYPED, WithTyped
-from authz_service.masking.seams import Progress, Scanner
+from authz_service.masking.seams import Scanner
 from authz_service.model_apis.base import ModelApi, Operation
-from authz_service.view.request import Path, RequestView, TextField, TextKind
-
-_SHORT = 100
-"""Characters."""
+from authz_service.view.request import Path, RequestView
 
 
 def inspect_request(
@@ -57,16 +50,16 @@ def inspect_request(
     ]
     reversing: Reversing | None = None
     if isinstance(masked_entities, Masks) and masked_entities.reversible:
-        reversing = Reversing(masked_entities, scanner, partial(_is_below, ignored))
+        reversing = Reversing(masked_entities, scanner, partial(is_below, ignored))
         found = found_in(view, reversing.scanner)
         is_later = numbering_order(view)
-        forward = _masked(sorted(found, key=lambda s: is_later(s.field.path)), reversing.masks, reversing)
+        forward = mask_found(sorted(found, key=lambda s: is_later(s.field.path)), reversing.masks, reversing)
     else:
         found = found_in(view, scanner)
-        forward = _masked(found, masked_entities)
+        forward = mask_found(found, masked_entities)
     named = forward
     if not (forward.keys or read.can_rename):
-        named = _masked(found, scanner.entities)  # the record masks them all
+        named = mask_found(found, scanner.entities)  # the record masks them all
     if named.keys:
         raise Unreadable(
             f"{named.unmaskable} was found in the name of a field, where it cannot be masked",
@@ -79,12 +72,12 @@ def inspect_request(
     return RequestInspection(
         operation,
         view,
-        _count(found),
+        findings_count(found),
         forward.counts,
-        _edited(read, forward),
-        partial(_redacted, read, found, scanner.entities) if found else body,
+        forward.applied_to(read),
+        partial(redacted, read, found, scanner.entities) if found else body,
         partial(_fingerprint, read, ignored, head, model),
-        partial(_changes, forward, ignored) if forward.edits else b"",
+        partial(forward.canonical, ignored) if forward.edits else b"",
         reversing.placeholders if reversing is not None and reversing.placeholders.by_name else None,
     )
 
@@ -92,10 +85,6 @@ def inspect_request(
 def _holds_unread(path: tuple[str, ...], view: RequestView) -> bool:
     """Whether something unread stands there, or around it: nobody has looked at it, so it is never noise."""
     return any(all(map(eq, unread.path, path)) for unread in view.unread)
-
-
-def _is_below(noise: Collection[tuple[str, ...]], path: Path) -> bool:
-    return any(path[: len(ignored)] == ignored for ignored in noise)
 
 
 def _model(named: str, models: Mapping[str, str]) -> str:
@@ -129,108 +118,6 @@ def _place_of_model(api: ModelApi, operation: Operation) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """What was found in one text; indexes in `tails` go on with what began in a neighbour.
-
-    `joined` are the values that go on in a neighbour, by their start.
-    """
-
-    field: TextField
-    findings: tuple[Finding, ...]
-    tails: frozenset[int] = frozenset()
-    joined: Mapping[int, str] | None = None
-
-
-def found_in(view: RequestView, scanner: Scanner | WithTyped) -> list[Scanned]:
-    """The texts in which something was found."""
-    scan = _once(scanner)
-    across = findings_across(view.texts, scan, view.in_parts)
-    scanned: list[Scanned] = []
-    for i, text in enumerate(view.texts):
-        if text.kind is TextKind.JSON:
-            findings = scanner.scan(text.text, embedded_json=True)
-        elif text.is_number:
-            findings = found_in_number(text.text, scan)
-        else:
-            findings = scan(text.text)
-        if i in across:
-            extra = [f for f in across[i] if f.finding not in findings or f.is_tail]
-            tails = frozenset(len(findings) + n for n, f in enumerate(extra) if f.is_tail)
-            joined = {f.finding.start: f.written for f in across[i] if not f.is_tail}
-            scanned.append(Scanned(text, (*findings, *(f.finding for f in extra)), tails, joined))
-        elif findings:
-            scanned.append(Scanned(text, findings))
-    return scanned
-
-
-def _once(scanner: Scanner | WithTyped) -> Callable[[str], tuple[Finding, ...]]:
-    """Scans of plain texts; short ones come again within a request (the words of schemas), and are kept."""
-    known: dict[str, tuple[Finding, ...]] = {}
-
-    def scan(text: str) -> tuple[Finding, ...]:
-        if len(text) > _SHORT:
-            return scanner.scan(text)
-        found = known.get(text)
-        if found is None:
-            found = known[text] = scanner.scan(text)
-        return found
-
-    return scan
-
-
-def _count(scanned: Sequence[Scanned]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for s in scanned:
-        _add(counts, (f.entity for i, f in enumerate(s.findings) if i not in s.tails))
-    counts.pop(TYPED, None)
-    return counts
-
-
-def _add(counts: dict[str, int], entities: Iterable[str]) -> None:
-    for entity in entities:
-        counts[entity] = counts.get(entity, 0) + 1
-
-
-@dataclass(slots=True)
-class _Edits:
-    """What is to be changed in a body. `unmaskable` is an entity that stands in a key."""
-
-    edits: dict[Path, str | None] = field(default_factory=dict)
-    keys: dict[Path, str] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    unmaskable: str = ""
-
-
-def _edited(body: Body, made: _Edits) -> bytes:
-    return body.edited(made.edits, made.keys)
-
-
-def _masked(
-    scanned: Sequence[Scanned], entities: frozenset[str], reversing: Reversing | None = None
-) -> _Edits:
-    made = _Edits()
-    for s in scanned:
-        text = s.field.text
-        spans = SpanMerger(entities).take(Progress(s.findings, len(text), s.tails))
-        if not spans:
-            continue
-        _add(made.counts, (span.entity for span in spans if span.is_new))
-        if s.field.is_key:
-            made.keys[s.field.path] = mask(text, spans)
-            made.unmaskable = spans[0].entity
-        elif reversing is not None:
-            made.edits[s.field.path] = reversing.masked(s.field, spans, s.joined or {})
-        else:
-            made.edits[s.field.path] = mask(text, spans)
-    made.counts.pop(TYPED, None)
-    return made
-
-
-def _redacted(body: Body, found: Sequence[Scanned], entities: frozenset[str]) -> bytes:
-    return _edited(body, _masked(found, entities))
-
-
 def _fingerprint(
     read: Body,
     noise: Collection[tuple[str, ...]],
@@ -240,14 +127,3 @@ def _fingerprint(
 ) -> bytes:
     body = read.canonical(noise, cleared)
     return body if head is None else head(model) + body
-
-
-def _changes(made: _Edits, noise: Collection[tuple[str, ...]]) -> bytes:
-    """What was edited, in one order, without what is noise."""
-    kept = [[list(path), text] for path, text in made.edits.items() if not _is_below(noise, path)]
-    return fingerprint_json(sorted(kept, key=_place)) if kept else b""
-
-
-def _place(edit: Sequence[object]) -> str:
-    """No two edits have one."""
-    return repr(edit[0])
