@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from authz_service.errors import Unreadable
+from authz_service.framing.json_document import read_json
 from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.request import inspect_request
 from authz_service.inspection.results import RequestInspection
@@ -175,6 +176,24 @@ def test_a_number_that_is_read_in_one_way_is_said_once() -> None:
     assert said_by(1.5e-300) == "1.5e-300"
     assert said_by(12) == "12"
     assert said_by(2.5e21) == "2500000000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("number", "read"),
+    [
+        ("0.12345600000000000000000001e6", ["123456.00000000000000000001", "123456.0"]),
+        ("1.23456e5", ["123456.0"]),
+        ("52520008.40495400000000000001", ["52520008.40495400000000000001", "52520008.404954"]),
+        ("13.40495400000000000001", ["13.40495400000000000001", "13.404954"]),
+    ],
+)
+def test_a_number_is_read_as_a_decimal_and_as_a_double(number: str, read: list[str]) -> None:
+    assert said_by(cast(float, read_json(number.encode(), max_depth=1))).split("\n") == read
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_as_a_double_is_printed_is_read_in_one_way(number: float) -> None:
+    assert "\n" not in written_out(f"{Decimal(repr(number)):f}" if 1e-40 < abs(number) < 1e40 else "0")
 
 
 @given(st.integers(-(10**15) + 1, 10**15 - 1), st.integers(-30, 30))

@@ -12,37 +12,32 @@ _SMALL_EXPONENT = 2
 _EXACT = 15
 """Digits of a decimal up to which a double, written out, is that decimal."""
 _SMALL = 1e40
-_TELLING = 1_000_000
 
 
 def written_out(token: str) -> str:
     """A number without its exponent, `4.1e3` as `4100`; any other token as it is.
 
-    Where a reader that has doubles could read other digits before the point than one that has decimals,
-    what each reads is in a line of its own, the decimal first.
+    Where a reader that has doubles reads another number than one that has decimals, what each reads is in a
+    line of its own, the decimal first.
     """
     if token[:1] not in "-0123456789":
         return token
     mantissa, has_exponent, exponent = token.lower().partition("e")
-    is_small = has_exponent and len(exponent.lstrip("+-0")) <= _SMALL_EXPONENT
-    exact = f"{Decimal(token):f}" if is_small else token
+    is_small = len(exponent.lstrip("+-0")) <= _SMALL_EXPONENT
+    exact = f"{Decimal(token):f}" if has_exponent and is_small else token
     if len(mantissa) <= _EXACT:
         return exact
     double = float(token)
     if not abs(double) < _SMALL:
         return exact
-    rounded = f"{Decimal(repr(double)):f}"
-    is_same = exact.partition(".")[0] == rounded.partition(".")[0]
-    return exact if is_same else f"{exact}\n{rounded}"
+    rounded = Decimal(repr(double))
+    is_same = is_small and Decimal(token) == rounded
+    return exact if is_same else f"{exact}\n{rounded:f}"
 
 
 def said_by(number: float) -> str:
-    """The digits that somebody may read in a number of a document; see `written_out`.
-
-    A small one is as it is: it has too few digits before its point to tell anything.
-    """
-    token: str = getattr(number, "token", repr(number))
-    return token if abs(number) < _TELLING else written_out(token)
+    """The digits that somebody may read in a number of a document; see `written_out`."""
+    return written_out(getattr(number, "token", repr(number)))
 
 
 def readings(said: str) -> list[str]:
