@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from authz_service.inspection.across import Across
-from authz_service.inspection.channel import Channel, HeldFrame
+from authz_service.inspection.channel import Channel
+from authz_service.inspection.pieces import HeldFrame
 from authz_service.inspection.tally import Tally
 from authz_service.masking.finding import Finding
 from authz_service.masking.seams import Progress

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from authz_service.errors import Unreadable
 from authz_service.inspection import frames
 from authz_service.inspection.answer import answer_pipe
-from authz_service.inspection.channel import HeldFrame
+from authz_service.inspection.pieces import HeldFrame
 from authz_service.inspection.repetition import Likeness, Repetition
 from authz_service.inspection.results import AnswerPipe
 from authz_service.model_apis.openai_chat import OpenAiChat

@@ -6,7 +6,7 @@
 - `edited`: a request that a reviewer has edited; `edited_answer`: a model's answer
 - `answer`: the answer pipe, for streams and whole bodies
 - `frames`: the queue of frames that are released once all their text is settled
-- `channel`: one text channel, scanned as it comes
+- `channel`: one text channel, scanned as it comes; its `pieces`, which keep their frames waiting
 - `complete`: texts that are complete when they come
 - `echoes`: what says a text once more beside it; `tally`: counts a text that is told again once
 - `repetition`: recognises an event that differs from the one before it in its text only

@@ -11,9 +11,10 @@ from authz_service.errors import Unreadable
 from authz_service.framing.json_document import read_json
 from authz_service.framing.json_edit import edit_json, replace_string
 from authz_service.inspection.across import Across
-from authz_service.inspection.channel import Channel, HeldFrame, Run
+from authz_service.inspection.channel import Channel
 from authz_service.inspection.complete import CompleteTexts, edits_of
 from authz_service.inspection.echoes import outermost
+from authz_service.inspection.pieces import HeldFrame, Run
 from authz_service.inspection.repetition import Likeness, Repetition
 from authz_service.inspection.results import AnswerStep
 from authz_service.inspection.tally import Tally
