@@ -73,8 +73,12 @@ def told(draw: st.DrawFn) -> tuple[dict[tuple[int, str], str], list[tuple[int, s
 
 
 def stream_of(kit: Any, deltas: list[tuple[int, str, str]], together: int = 1) -> bytes:
-    choices = [kit.delta(index, **{key: text}) for index, key, text in deltas]
-    return bytes(kit.sse([kit.chunk(*choices[i : i + together]) for i in range(0, len(choices), together)]))
+    chunks: list[dict[int, Any]] = [{}]  # of choices by their index, each of which an event has once
+    for index, key, text in deltas:
+        if index in chunks[-1] or len(chunks[-1]) == together:
+            chunks.append({})
+        chunks[-1][index] = kit.delta(index, **{key: text})
+    return bytes(kit.sse([kit.chunk(*choices.values()) for choices in chunks if choices]))
 
 
 def masks_like_the_whole(kit: Any, story: Any, together: int, scanner: Any) -> None:

@@ -173,12 +173,12 @@ def test_a_text_that_was_never_told_before_is_told_first_by_the_whole_response()
 def test_an_unknown_delta_goes_on_at_a_place_of_its_own() -> None:
     event = {"type": "response.new_thing.delta", "item_id": "i", "thing_index": 3}
     texts = told(frames([event | {"delta": {"words": "a"}}, event | {"delta": {"words": "b"}}]))
-    assert texts == {("items/0/response.new_thing/3/words", 0): "ab"}
+    assert texts == {("items/0/~/response.new_thing/thing_index=3/words", 0): "ab"}
     shell = {"type": "response.shell_call_output_content.delta", "item_id": "i", "command_index": 0}
     texts = told(
         frames([shell | {"delta": {"stdout": "a"}}, shell | {"delta": {"stdout": "b", "stderr": "c"}}])
     )
-    place = "items/0/response.shell_call_output_content/0"
+    place = "items/0/~/response.shell_call_output_content/command_index=0"
     assert texts == {(f"{place}/stdout", 0): "ab", (f"{place}/stderr", 0): "c"}
 
 

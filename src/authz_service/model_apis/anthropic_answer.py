@@ -104,7 +104,7 @@ class MessagesAnswerReader:
         self._begin(index, is_text=isinstance(block.get("text"), str), texts=texts)
         for key, value in block.items():
             path: Path = ("content_block", key)
-            if key in _GOES_ON and isinstance(value, str):
+            if key in _GOES_ON and value is not None:  # joined with a string even a number makes a text
                 self._say(index, key, path, value, TextKind.PLAIN, texts)
             else:
                 texts.aside(value, path, _kind(key))
@@ -192,7 +192,7 @@ def _whole_blocks(blocks: Sequence[object], path: Path, texts: FrameTexts) -> No
         here = (*path, i)
         if not isinstance(block, dict):
             unreadable(MESSAGES_WORDS, here, "an object was expected")
-        is_text = isinstance(block.get("text"), str)
+        is_text = block.get("text") is not None  # joined with a string even a number makes a text
         channel = (channel or f"blocks/{i}/text") if is_text else ""
         for key, value in block.items():
             if key == "text" and is_text:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, unreadable
-from authz_service.model_apis.numbers import TELLING, is_number
+from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, escaped, unreadable
+from authz_service.model_apis.numbers import TELLING, is_number, is_numbers
 from authz_service.model_apis.open_inference_words import FLOATS, INFERENCE_WORDS
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path
@@ -46,7 +46,7 @@ def _tensors(tensors: Sequence[object], path: Path, texts: FrameTexts) -> None:
             unreadable(INFERENCE_WORDS, (*path, i), "an object was expected")
         name = tensor.get("name")
         name = name if isinstance(name, str) else ""
-        _tensor(tensor, (*path, i), texts, channel=f"tensor/{names[name]}/{name}")
+        _tensor(tensor, (*path, i), texts, channel=f"tensor/{names[name]}/{escaped(name)}")
         names[name] += 1
 
 
@@ -80,6 +80,29 @@ def _is_shape(value: object) -> bool:
     return isinstance(value, list) and all(is_number(size) and abs(size) < TELLING for size in value)
 
 
+def _output(value: object, path: Path, texts: FrameTexts) -> None:
+    """Triton's text: a string, or a list where the model has several, each of which goes on by its number.
+
+    A list with numbers becomes null, as tokens do. One alone is refused: added to a string it makes a text.
+    """
+    for number, (here, item) in enumerate(_elements(value, path)):
+        if isinstance(item, list):
+            texts.cleared.append(here)
+        elif isinstance(item, dict):
+            for key, member in item.items():
+                texts.say_on(f"text_output/{number}", (*here, key), member)
+        elif item is not None:
+            texts.say(f"text_output/{number}", here, item)
+
+
+def _elements(value: object, path: Path) -> Iterator[tuple[Path, object]]:
+    if isinstance(value, list) and not is_numbers(value):
+        for i, item in enumerate(value):
+            yield from _elements(item, (*path, i))
+    else:
+        yield path, value
+
+
 class GenerateAnswerReader:
     """Triton's text goes on from event to event, and so do tensors, which MLServer has in its place."""
 
@@ -100,8 +123,8 @@ class GenerateAnswerReader:
         return texts.frame()
 
     def _member(self, key: str, value: object, document: Mapping[str, Any], texts: FrameTexts) -> None:
-        if key == "text_output" and isinstance(value, str):
-            texts.say(key, (key,), value)
+        if key == "text_output":
+            _output(value, (key,), texts)
         elif key == "outputs" and isinstance(value, list) and value and isinstance(value[0], dict):
             _tensors(value, (key,), texts)
         elif key == "triton_final_response":

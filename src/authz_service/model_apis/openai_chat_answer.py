@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authz_service.model_apis.answer_frame import escaped, stated_index
+from authz_service.model_apis.answer_frame import escaped, require_each_once, stated_index
 from authz_service.model_apis.logprobs import beside_message
 from authz_service.model_apis.numbers import YEAR_5000, is_numbers
 from authz_service.model_apis.openai_chat_calls import CallReader
@@ -71,10 +71,13 @@ class ChatAnswerReader:
             return
         if not isinstance(value, list):
             refuse(("choices",), "a list was expected")
-        told = {self._read_choice(item, ("choices", i), frame) for i, item in enumerate(value)}
-        for choice in map(self._choices.__getitem__, told):
-            said = [name for name in frame.unnamed if name.startswith(f"{choice.channel}/")]
-            frame.ended.extend(choice.unnamed.over("", said))
+        told: list[int] = []
+        for i, item in enumerate(value):
+            before = len(frame.unnamed)
+            index = self._read_choice(item, ("choices", i), frame)
+            told.append(index)
+            frame.ended.extend(self._choices[index].unnamed.over("", frame.unnamed[before:]))
+        require_each_once(told, CHAT_WORDS, ("choices",))
 
     def _read_choice(self, value: object, path: Path, frame: ChatFrame) -> int:
         """Read what a frame says of one choice; its index."""

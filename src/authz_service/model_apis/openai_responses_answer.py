@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, unreadable
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, escaped, unreadable
 from authz_service.model_apis.numbers import YEAR_5000
 from authz_service.model_apis.openai_responses_places import Places
 from authz_service.model_apis.openai_responses_told import UNREAD, ToldTexts, is_media, kind_of
@@ -170,13 +170,14 @@ class ResponsesAnswerReader:
     def _delta(self, name: str, event: Mapping[str, Any], texts: ToldTexts) -> None:
         """Of a kind that nobody named, or of several texts: each goes on by its place in the event."""
         number = self._places.item(event.get("item_id"), event.get("output_index"), texts)
-        indexes = [str(value) for key, value in sorted(event.items()) if _is_index(key, value)]
+        indexes = [f"{escaped(key)}={value}" for key, value in sorted(event.items()) if _is_index(key, value)]
         value = event.get("delta")
         if is_media(name) and value is not None:
             texts.cleared.append(("delta",))
         else:
             kind = TextKind.ARGUMENT if "_call" in name else TextKind.PLAIN
-            texts.go_on(value, ("delta",), "/".join(("items", str(number), name, *indexes)), kind)
+            place = "/".join((f"items/{number}/~", escaped(name), *indexes))
+            texts.go_on(value, ("delta",), place, kind)
         self._aside(event, texts, "delta")
 
     def _aside(self, event: Mapping[str, Any], texts: ToldTexts, *read: str) -> None:

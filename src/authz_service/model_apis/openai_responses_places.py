@@ -92,7 +92,7 @@ class Places:
 
     def join(self, place: str, texts: FrameTexts) -> str:
         """The channel that a part's text goes on with."""
-        channel = self.runs.join(place, self._open - {place})
+        channel = self.runs.join(place, self._open)
         if channel is None:
             unreadable(texts.words, ("delta",), "a part goes on after another has begun")
         return channel

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from authz_service.model_apis.answer_frame import FrameTexts, unreadable
+from authz_service.model_apis.answer_frame import FrameTexts, escaped, unreadable
 from authz_service.model_apis.logprobs import echoes_of
 from authz_service.model_apis.openai_responses_places import Places
 from authz_service.model_apis.openai_responses_runs import is_part
@@ -99,7 +99,7 @@ class ToldTexts(FrameTexts):
             for key, item in value.items():
                 if key not in self.words.keys:
                     self.say_whole((*path, key), key, is_key=True)
-                self.go_on(item, (*path, key), f"{place}/{key}", kind)
+                self.go_on(item, (*path, key), f"{place}/{escaped(key)}", kind)
         else:
             self.aside(value, path, kind)
 
@@ -151,10 +151,13 @@ class ToldTexts(FrameTexts):
             return
         inner = path[self._above :]
         goes_on = self._begins and (inner[0] in _GO_ON or inner[:2] == ("action", "commands"))
-        place = "/".join((self._root, *map(str, inner)))
+        place = "/".join((self._root, *(escaped(str(step)) for step in inner)))
+        is_joined = is_part(place)
         if is_number:
             # Whoever adds strings to a number may read one text, of which no part can be masked.
-            if is_part(place) or (goes_on and (len(inner) == 1 or inner[0] == "action")):
+            if is_joined or (goes_on and (len(inner) == 1 or inner[0] == "action")):
                 unreadable(self.words, path, "a string was expected")
             goes_on = False
+        elif is_joined:  # under a key that looks like the index of a part
+            unreadable(self.words, path, "a list of parts was expected")
         self.tell(place, path, text, kind_of(inner), goes_on=goes_on, is_number=is_number)
