@@ -80,6 +80,11 @@ def test_texts_say_whose_they_are(wire: Wire) -> None:
     assert view.tools == ("TEXT tool-name",)
 
 
+def test_an_answer_that_the_caller_began_belongs_to_the_new_turn() -> None:
+    said, begun = ({"role": "assistant", "content": text} for text in ("said", "begun"))
+    assert read(messages=[user("old"), said, user("asked"), begun]).new_turn == "asked\nbegun"
+
+
 @pytest.mark.parametrize(
     "block",
     [

@@ -61,6 +61,12 @@ def test_every_text_of_a_chat_is_seen_and_says_whose_it_is() -> None:
     assert view.parameters["temperature"] == 0.5
 
 
+def test_an_answer_that_the_caller_began_belongs_to_the_new_turn() -> None:
+    said, begun = ({"role": "assistant", "content": text} for text in ("said", "begun"))
+    old, asked = ({"role": "user", "content": text} for text in ("old", "asked"))
+    assert chat(old, said, asked, begun).new_turn == "asked\nbegun"
+
+
 def test_tools_are_named() -> None:
     function = {"name": "send", "description": "sends", "parameters": {"type": "object", "properties": {}}}
     view = chat({"role": "user", "content": "x"}, tools=[{"type": "function", "function": function}])

@@ -116,6 +116,20 @@ def test_without_an_answer_everything_is_the_new_turn() -> None:
     assert read(messages=[{"role": "system", "content": "a"}, user("b")]).new_turn == "a\nb"
 
 
+@pytest.mark.parametrize("begun", ["Sure: ", ""])
+def test_an_answer_that_the_caller_began_belongs_to_the_new_turn(begun: str) -> None:
+    assistant = {"role": "assistant", "content": begun}
+    old = [user("old"), {"role": "assistant", "content": "said"}]
+    view = read(messages=[*old, user("asked"), assistant])
+    assert view.new_turn == f"asked\n{begun}"
+    assert read(messages=[*old, user("asked"), assistant, assistant]).new_turn.startswith("asked")
+
+
+def test_answers_alone_are_all_the_new_turn() -> None:
+    said = [{"role": "assistant", "content": text} for text in ("a", "b")]
+    assert read(messages=said).new_turn == "a\nb"
+
+
 def test_arguments_are_json_texts() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     view = read(messages=[{"role": "assistant", "tool_calls": [call]}])

@@ -77,6 +77,21 @@ def test_texts_say_whose_they_are(wire: Wire) -> None:
     assert kinds["TEXT arguments"] is TextKind.JSON
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"role": "assistant", "content": "begun"},
+        {"type": "function_call", "call_id": "begun", "name": "f", "arguments": "{}"},
+        {"type": "item_reference", "id": "begun"},
+    ],
+)
+def test_what_the_model_is_said_to_have_said_at_the_end_belongs_to_the_new_turn(last: dict[str, Any]) -> None:
+    messages = [{"role": role, "content": role} for role in ("user", "assistant")]
+    items = [*messages, {"role": "user", "content": "asked"}, {"role": "assistant", "content": ""}, last]
+    view = OpenAiResponses().read_request(RESPONSES, {"model": "m", "input": items})
+    assert view.new_turn.startswith("asked")
+
+
 def test_rules_see_each_tool_by_its_name_and_those_of_the_server_by_their_type(wire: Wire) -> None:
     names = ["inner-name", "namespace", "tool-name", "custom-name"]
     view = read(**wire("responses_request_everything.json"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from authz_service.model_apis.anthropic_words import MESSAGES_WORDS
 from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader
-from authz_service.model_apis.request_texts import NOBODY, Speaker
+from authz_service.model_apis.request_texts import NOBODY, Speaker, newest_turn
 from authz_service.view.request import Path, Role
 from authz_service.view.unread import Kind
 
@@ -59,9 +59,9 @@ class MessagesReader(RequestReader):
         if not messages:
             self.refuse("invalid_field", ("messages",), "at least one message was expected")
         roles = [self._role(message, ("messages", i)) for i, message in enumerate(messages)]
-        last_answer = max((i for i, role in enumerate(roles) if role is Role.ASSISTANT), default=-1)
+        newest = newest_turn(roles)
         for i, (message, role) in enumerate(zip(messages, roles, strict=True)):
-            speaker = Speaker(role, new_turn=i > last_answer)
+            speaker = Speaker(role, new_turn=i >= newest)
             for key, item in message.items():
                 if key == "content":
                     self._content(item, ("messages", i, key), speaker)

@@ -8,7 +8,7 @@ from typing import Any
 from authz_service.model_apis.openai_chat_request import ROLES
 from authz_service.model_apis.openai_responses_words import ITEMS, NOT_INCLUDED, RESPONSES_WORDS
 from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader
-from authz_service.model_apis.request_texts import Speaker
+from authz_service.model_apis.request_texts import Speaker, newest_turn
 from authz_service.view.request import Path, Role, TextKind
 from authz_service.view.unread import Kind
 
@@ -61,9 +61,9 @@ class ResponsesReader(RequestReader):
 
     def _items(self, items: list[Any]) -> None:
         roles = [self._role(item, ("input", i)) for i, item in enumerate(items)]
-        last_answer = max((i for i, role in enumerate(roles) if role is Role.ASSISTANT), default=-1)
+        newest = newest_turn(roles)
         for i, (item, role) in enumerate(zip(items, roles, strict=True)):
-            self._item(item, ("input", i), Speaker(role, new_turn=i > last_answer))
+            self._item(item, ("input", i), Speaker(role, new_turn=i >= newest))
 
     def _role(self, value: object, path: Path) -> Role:
         item = self.expect_object(value, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from authz_service.errors import Unreadable
@@ -18,8 +19,21 @@ class Speaker(NamedTuple):
     new_turn: bool = False
 
 
+_ANSWERS = (Role.ASSISTANT, Role.OTHER)
+"""Whose messages at the end ask for nothing; OTHER is a reference to one that is kept elsewhere."""
+
 NOBODY = Speaker()
 """What surrounds the words of a conversation: parameters, schemas, names, metadata."""
+
+
+def newest_turn(roles: Sequence[Role]) -> int:
+    """The index of the message with which the newest turn begins, of messages by whose they are.
+
+    It begins after the model's last answer. Answers at the end belong to it, since the caller wrote them for
+    the model to go on with: otherwise an empty one there would leave nothing to judge.
+    """
+    asked = max((i for i, role in enumerate(roles) if role not in _ANSWERS), default=0)
+    return max((i + 1 for i, role in enumerate(roles[:asked]) if role is Role.ASSISTANT), default=0)
 
 
 class RequestTexts:

@@ -37,7 +37,8 @@ class TextKind(StrEnum):
 
 
 class TextField(NamedTuple):
-    """One string of a request body. `new_turn`: it came after the last answer of the model.
+    """One string of a request body. `new_turn`: it came after the last answer of the model, or is one that
+    the caller began for the model to go on with.
 
     With `is_key` the text is the last key of `path`, not the value there: a free-form object's key says
     as much as a value does. With `is_number` the value is a JSON number (a tool's schema may carry one to
