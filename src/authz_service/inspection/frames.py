@@ -212,6 +212,8 @@ class FrameQueue:
                 self._tell_again(field, held)
                 is_known = False
             elif is_complete or field.is_whole or (field.is_unnamed and self._is_alone(field)):
+                if self._texts.is_harmless(field):
+                    continue
                 edits = self._texts.edits(field)
                 if edits is not None:
                     held.edits |= edits

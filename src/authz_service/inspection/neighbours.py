@@ -68,9 +68,9 @@ def _rows(texts: Sequence[TextField], in_parts: Collection[str]) -> Iterator[lis
         while types[at] is not int:
             at -= 1
         rows.setdefault((path[:at], path[at + 1 :]), []).append(i)
-    for row in (*rows.values(), *_of_several_types(rows, texts)):
-        if len(row) > 1:
-            yield row
+    yield from (row for row in rows.values() if len(row) > 1)
+    if len(rows) > 1:
+        yield from (row for row in _of_several_types(rows, texts) if len(row) > 1)
 
 
 def _of_several_types(rows: Mapping[_Row, list[int]], texts: Sequence[TextField]) -> Iterator[list[int]]:

@@ -53,15 +53,15 @@ class Unnamed:
     it: what nobody knows to be a text must not hold back what follows until the answer ends.
     """
 
-    _under_way: dict[str, frozenset[str]] = field(default_factory=dict)
+    under_way: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Their channels. Where there are none, and a frame says none, there is nothing to ask `over`."""
 
     def over(self, of: str, said: Collection[str]) -> list[str]:
         """The channels that a frame about `of`, which says more on those of `said`, has ended."""
-        before = self._under_way.get(of)
-        if not (before or said):
-            return []
-        now = self._under_way[of] = frozenset(said)
-        return sorted(before - now) if before else []
+        before = self.under_way.pop(of, None)
+        if said:
+            self.under_way[of] = frozenset(said)
+        return sorted(before.difference(said)) if before else []
 
 
 @dataclass(slots=True)

@@ -71,16 +71,16 @@ class ChatAnswerReader:
             return
         if not isinstance(value, list):
             refuse(("choices",), "a list was expected")
-        told: list[int] = []
         for i, item in enumerate(value):
             before = len(frame.unnamed)
-            index = self._read_choice(item, ("choices", i), frame)
-            told.append(index)
-            frame.ended.extend(self._choices[index].unnamed.over("", frame.unnamed[before:]))
-        require_each_once(told, CHAT_WORDS, ("choices",))
+            choice = self._read_choice(item, ("choices", i), frame)
+            if frame.unnamed or choice.unnamed.under_way:
+                frame.ended.extend(choice.unnamed.over("", frame.unnamed[before:]))
+        if len(value) > 1:
+            require_each_once([item["index"] for item in value], CHAT_WORDS, ("choices",))
 
-    def _read_choice(self, value: object, path: Path, frame: ChatFrame) -> int:
-        """Read what a frame says of one choice; its index."""
+    def _read_choice(self, value: object, path: Path, frame: ChatFrame) -> Choice:
+        """Read what a frame says of one choice."""
         if not isinstance(value, dict):
             refuse(path, "an object was expected")
         index = stated_index(value.get("index"), CHAT_WORDS, path)
@@ -106,7 +106,7 @@ class ChatAnswerReader:
             frame.steady = 0  # they are compared with the text, so that each frame must be read
         if choice.is_complete:
             frame.steady = 0
-        return index
+        return choice
 
     def _read_piece(self, choice: Choice, value: object, path: Path, frame: ChatFrame) -> None:
         if value is None:
