@@ -350,6 +350,7 @@ def test_a_key_that_nobody_honours_is_refused_at_every_level(
         ("paths: [{method: POST, path: /v1/Responses/compact, when: 'true'}]", 30, "cannot pass unread"),
         ("paths: [{method: GET, path: /responses/resp_1, when: 'true'}]", 29, "cannot pass unread"),
         ("paths: [{method: DELETE, path: /v1/conversations/c, when: 'true'}]", 32, "cannot pass unread"),
+        ("paths: [{method: GET, path: /slots, when: 'true'}]", 29, "cannot pass unread"),
         ("paths: [{method: GET, path: '/a/../b', when: 'true'}]", 29, "exact path"),
         ("paths: [{method: GET, path: '/a%2fb', when: 'true'}]", 29, "exact path"),
         ("paths: [{method: GET, path: '/a?x=1', when: 'true'}]", 29, "exact path"),

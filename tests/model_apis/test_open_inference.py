@@ -130,6 +130,15 @@ def test_a_refused_field_stops_generating_too(key: str) -> None:
         read("/v2/models/llama/generate", text_input="hi", **{key: [1]})
 
 
+@pytest.mark.parametrize("more", [{"sequence_id": 42}, {"parameters": {"sequence_id": 42}}])
+@pytest.mark.parametrize("path", ["generate", "infer"])
+def test_no_rule_permits_to_go_on_with_a_sequence_which_anybody_could_guess(path: str, more: Any) -> None:
+    found = find_operation("POST", f"/v2/models/llama/{path}")
+    assert found is not None
+    with pytest.raises(Unreadable, match="sequence_id: this field is not supported"):
+        found[0].read_request(found[1], {"inputs": [tensor("x")], "text_input": "x"} | more)
+
+
 def test_what_is_generated_from_is_text() -> None:
     view = read("/v2/models/llama/generate", text_input="hi", max_tokens=5, stop_words=["one"], new="two")
     assert said(view) == ["hi", "one", "new", "two"]

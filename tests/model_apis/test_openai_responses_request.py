@@ -12,6 +12,7 @@ from tests.model_apis.by_default import read_by_default
 from authz_service.errors import Unreadable
 from authz_service.model_apis.openai_responses import RESPONSES, OpenAiResponses
 from authz_service.model_apis.openai_responses_words import KEYS, NOT_INCLUDED, REFUSED, RESPONSES_WORDS
+from authz_service.view.kept import Kept, Result
 from authz_service.view.request import Path, RequestView, Role, TextKind
 from authz_service.view.unread import Kind
 
@@ -215,3 +216,81 @@ def test_odd_shapes_are_refused() -> None:
     )
     for body in odd:
         refusal(**body)
+
+
+def kept(*items: dict[str, Any]) -> list[Kept]:
+    """What a request with these items names of other exchanges."""
+    body = {"model": "m", "input": [*items, {"role": "user", "content": "Go on."}]}
+    view = OpenAiResponses().read_request(RESPONSES, body)
+    assert all(unread.kind in (Kind.REFERENCE, Kind.ENCRYPTED) for unread in view.unread)
+    return [unread.kept for unread in view.unread if unread.kept is not None]
+
+
+SUMMARY = [{"type": "summary_text", "text": "I thought."}]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "reasoning", "summary": []},
+        {"type": "reasoning", "summary": SUMMARY, "content": [], "encrypted_content": None},
+        {"type": "reasoning", "summary": [], "encrypted_content": ""},
+        {"role": "user"},  # an item_reference, whose type may be left out
+        {"role": "assistant", "content": []},
+        {"type": "message", "role": "assistant", "content": None, "status": "completed"},
+        {"type": "function_call", "call_id": "call_1", "name": "send"},
+        {"type": "mcp_list_tools", "server_label": "mail", "tools": []},
+        {"type": "mcp_call", "server_label": "mail", "name": "send", "arguments": "{}"},
+        {"type": "mcp_approval_request", "server_label": "mail", "name": "send"},
+        {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "x"}},
+        {"type": "file_search_call", "queries": ["x"], "results": None},
+        {"type": "compaction"},
+    ],
+)
+def test_an_item_without_a_content_of_its_own_names_what_is_kept(item: dict[str, Any]) -> None:
+    assert kept(item | {"id": "x_1"}) == [Kept(Result.ITEM, "x_1")]
+    assert kept(item | {"id": ["x_1"]}) == [Kept(Result.ITEM, "")]
+    assert kept(item) == []
+    assert kept(item | {"id": None}) == []
+    assert "names by its id what is kept elsewhere" in str(refusal(input=[{"id": "x_1"} | item]))
+
+
+def test_what_an_item_says_beside_the_name_of_what_is_kept_is_text() -> None:
+    item = {"type": "reasoning", "id": "rs_1", "summary": SUMMARY, "new": "more"}
+    view = OpenAiResponses().read_request(RESPONSES, {"model": "m", "input": [item]})
+    assert [(field.text, field.role) for field in view.texts] == [
+        (text, Role.ASSISTANT) for text in ("rs_1", "I thought.", "new", "more")
+    ]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "I think."}]},
+        {"type": "reasoning", "summary": SUMMARY, "encrypted_content": "sealed"},
+        {"role": "assistant", "content": "Hello."},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello."}]},
+        {"type": "function_call", "call_id": "call_1", "name": "now", "arguments": ""},
+        {"type": "function_call_output", "call_id": "call_1", "output": ""},
+        {"type": "custom_tool_call", "call_id": "call_1", "name": "now", "input": ""},
+        {"type": "local_shell_call", "call_id": "call_1", "action": {"type": "exec", "command": ["ls"]}},
+        {"type": "mcp_list_tools", "server_label": "mail", "tools": [{"name": "send", "input_schema": {}}]},
+        {"type": "mcp_call", "server_label": "mail", "name": "send", "arguments": "{}", "output": ""},
+        {"type": "file_search_call", "queries": ["x"], "results": [{"text": "found"}]},
+    ],
+)
+def test_what_sdks_send_back_of_an_answer_needs_no_permission_where_it_is_all_there(item: Any) -> None:
+    assert kept(item | {"id": "x_1"}) == []
+
+
+def test_an_approval_is_of_a_request_in_the_same_input_or_of_one_that_is_kept() -> None:
+    answer = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+    request = {"type": "mcp_approval_request", "id": "mcpr_1", "server_label": "mail", "name": "send"}
+    whole = request | {"arguments": "{}"}
+    named = Kept(Result.ITEM, "mcpr_1")
+    assert kept(whole, answer) == []
+    assert kept(answer, whole | {"id": "mcpr_2"}) == [named]
+    assert kept(request, answer) == [named, named]
+    assert kept(answer | {"approval_request_id": 1}) == [Kept(Result.ITEM, "")]
+    assert kept(answer | {"approval_request_id": None}) == []
+    assert "not in the input" in str(refusal(input=[answer]))

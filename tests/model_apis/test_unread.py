@@ -213,6 +213,18 @@ def test_a_field_of_no_kind_stops_the_request_whatever_is_permitted(key: str) ->
         chat(**{key: [1]})
 
 
+@pytest.mark.parametrize(
+    "key", ["rid", "bootstrap_host", "bootstrap_port", "bootstrap_room", "kv_transfer_params"]
+)
+def test_no_rule_permits_to_name_a_state_that_servers_have_of_requests(key: str) -> None:
+    for value in (7, "alice-1", ["alice-1"], {"id": 7}):
+        with pytest.raises(Unreadable, match="names a state of the model server's"):
+            chat(**{key: value})
+        with pytest.raises(Unreadable, match="names a state of the model server's"):
+            OpenAiCompletions().read_request(COMPLETIONS, {"model": "m", "prompt": "x", key: value})
+    assert said(chat(**{key: None})) == ["hi"]
+
+
 def test_a_request_may_not_have_more_than_so_much_that_is_not_read() -> None:
     part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
     assert len(chat([part] * MOST_UNREAD).unread) == MOST_UNREAD
@@ -284,3 +296,19 @@ def test_neither_error_nor_place_repeats_a_word_of_the_callers() -> None:
 def test_what_names_the_result_of_another_exchange_says_which(more: Any, kept: list[Kept]) -> None:
     unread = chat(**more).unread
     assert [value.kept for value in unread if value.kept is not None] == kept
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "audio": {"id": "audio_1"}},
+        {"role": "user", "content": [{"type": "image_url", "image_url": None, "uuid": "image-1"}]},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": None, "uuid": "image-1"}}]},
+        {"role": "user", "content": [{**IMAGE, "uuid": "image-1"}]},
+    ],
+)
+def test_media_that_earlier_requests_left_at_the_server_are_nobodys(message: dict[str, Any]) -> None:
+    body = {"model": "m", "messages": [message, {"role": "user", "content": "hi"}]}
+    unread = OpenAiChat().read_request(CHAT_COMPLETIONS, body).unread
+    assert [value.kept for value in unread if value.kept is not None] == [Kept(Result.ITEM, "")]
+    assert [value.kind for value in unread if value.kept is not None] == [Kind.REFERENCE]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from authz_service.model_apis.registry import ADAPTERS, find_operation
-from authz_service.model_apis.unsupported import why_unsupported
+from authz_service.model_apis.unsupported import has_results, why_unsupported
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,32 @@ def test_no_path_that_is_carried_is_said_not_to_be() -> None:
     carried = {operation.path for adapter in ADAPTERS for operation in adapter.operations}
     said = {path for path in carried if why_unsupported(path)}
     assert said <= {path for path in carried if path.startswith(("/v1/responses", "/v1/chat", "/v1/audio"))}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/v1/responses", "/v1/responses/resp_1", "/responses", "/openai/responses", "/V1/Responses/"),
+        *(
+            "/v1/openai/v1/responses",
+            "/v1/openai/v1/conversations/c/items",
+            "/api/projects/p/openai/responses",
+        ),
+        *("/v1/chat/completions", "/openai/v1/chat/completions", "/v1/threads/t/messages", "/v1/assistants"),
+        *("/v1/files", "/v1/files/f/content", "/openai/v1/files", "/v1/uploads", "/v1/vector_stores/v/files"),
+        *("/v1/containers/c/files", "/v1/batches", "/v1/messages/batches", "/slots", "/slots/0"),
+    ],
+)
+def test_a_path_to_what_a_server_keeps_of_callers_is_known_under_any_prefix(path: str) -> None:
+    assert has_results(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/v1/models", "/v1/realtime", "/v1/images/generations", "/health", "/metrics", "/", "/v1"),
+        *("/docs/files", "/v1/files2", "/tokenize", "/api/tags", "/api/ps", "/v1/messages/count", "/chat"),
+    ],
+)
+def test_other_paths_may_pass_unread(path: str) -> None:
+    assert not has_results(path)

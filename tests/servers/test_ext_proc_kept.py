@@ -167,3 +167,24 @@ def test_a_name_that_a_mask_would_change_is_nobodys_for_the_model_would_read_of_
                 assert not (await ask(service, previous_response_id=given))[0].is_released
 
     asyncio.run(scenario())
+
+
+def test_a_caller_who_asks_for_the_id_of_anothers_response_does_not_take_it_away(tmp_path: Path) -> None:
+    """vLLM and SGLang make `request_id` the id of the response."""
+
+    async def scenario() -> None:
+        async with serving(tmp_path, PERMITTING) as service:
+            await ask(service)
+            assert not (await ask(service, BOB, request_id="resp_1"))[0].is_released
+            assert (await ask(service, previous_response_id="resp_1"))[0].is_released
+
+    asyncio.run(scenario())
+
+
+def test_nobody_claims_what_nobody_owns_by_asking_for_its_id(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path, PERMITTING) as service:
+            await ask(service, BOB, name="resp_old", request_id="resp_old")
+            assert not (await ask(service, BOB, previous_response_id="resp_old"))[0].is_released
+
+    asyncio.run(scenario())

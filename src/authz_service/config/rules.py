@@ -126,8 +126,8 @@ def _path_problem(owned: Collection[str]) -> Callable[[str], str | None]:
             return f"{path} is read and judged; it cannot pass unread"
         if has_results(path):
             return (
-                f"{path} leads to what the model server keeps of exchanges, and nobody here would see whose "
-                "that is; it cannot pass unread"
+                f"{path} leads to what the model server keeps of its callers, and nobody here would see "
+                "whose that is; it cannot pass unread"
             )
         return None
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from authz_service.model_apis import openai_refused
 from authz_service.model_apis.words import Words, word_set
-from authz_service.view.unread import Kind
 
 _BINARY = "its content would follow the document as bytes, which this gateway cannot read"
 _MEMORY = "it names memory of the model server, which this gateway has not seen"
@@ -39,8 +38,5 @@ INFERENCE_WORDS = Words(
     selecting={"datatype": DATATYPES},
     refused=REFUSED,
     zero_is_off=openai_refused.ZERO_IS_OFF,
-    kinds={
-        **openai_refused.KINDS,
-        **dict.fromkeys(("sequence_id", "sequence_start", "sequence_end"), Kind.REFERENCE),
-    },
+    kinds=openai_refused.KINDS,
 )

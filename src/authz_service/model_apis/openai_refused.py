@@ -28,9 +28,15 @@ _BY_KIND: tuple[tuple[Kind, str, tuple[str, ...]], ...] = (
     (Kind.TEMPLATE, _TEMPLATE, ("chat_template", "truncate_prompt_tokens")),
 )
 
+_OF_SERVERS = (
+    *("kv_transfer_params", "session_params", "rid"),
+    *("bootstrap_host", "bootstrap_port", "bootstrap_room", "disaggregated_params"),
+)
+"""What names a running request, a session, or a cache that is elsewhere (vLLM, SGLang, TensorRT-LLM)."""
+
 REFUSED: Mapping[str, str] = {
     **{key: reason for _, reason, keys in _BY_KIND for key in keys},
-    **dict.fromkeys(("kv_transfer_params", "session_params"), _STATE),
+    **dict.fromkeys(_OF_SERVERS, _STATE),
     **dict.fromkeys(("multi_modal_data", "mm_processor_kwargs"), _MEDIA),
     **dict.fromkeys(("logprobs", "top_logprobs", "prompt_logprobs", "n_probs"), _AS_TOKENS),
     **dict.fromkeys(("return_logprob", "top_logprobs_num", "return_tokens"), _AS_TOKENS),

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.model_apis.openai_chat_request import ROLES
-from authz_service.model_apis.openai_responses_words import ITEMS, NOT_INCLUDED, RESPONSES_WORDS
+from authz_service.model_apis.openai_responses_items import ITEMS, approval_requests, names_what_is_kept
+from authz_service.model_apis.openai_responses_words import NOT_INCLUDED, RESPONSES_WORDS
 from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader
 from authz_service.model_apis.request_texts import Speaker, newest_turn
+from authz_service.view.kept import Result
 from authz_service.view.request import Path, Role, TextKind
 from authz_service.view.unread import Kind
 
@@ -37,6 +39,8 @@ class ResponsesReader(RequestReader):
 
     def __init__(self) -> None:
         super().__init__(RESPONSES_WORDS)
+        self._requests: frozenset[str] = frozenset()
+        """Ids of the requests for approval that stand in the input."""
 
     def read(self, body: Mapping[str, Any]) -> None:
         """Everything but `model`, which is looked up and not text."""
@@ -62,6 +66,7 @@ class ResponsesReader(RequestReader):
     def _items(self, items: list[Any]) -> None:
         roles = [self._role(item, ("input", i)) for i, item in enumerate(items)]
         newest = newest_turn(roles)
+        self._requests = approval_requests(items)
         for i, (item, role) in enumerate(zip(items, roles, strict=True)):
             self._item(item, ("input", i), Speaker(role, new_turn=i >= newest))
 
@@ -87,12 +92,18 @@ class ResponsesReader(RequestReader):
             self.leave_part(item, path, why, self.kind_of_part("item_reference"), speaker)
             return
         is_message = item.get("type", "message") == "message"
+        names_kept = names_what_is_kept(item)
         for key, value in item.items():
             match key:
                 case "type":
                     continue
                 case "role" if is_message:
                     continue
+                case "id" if names_kept:
+                    why = "an item without a content of its own names by its id what is kept elsewhere"
+                    self.leave_name(Result.ITEM, value, (*path, key), why, speaker)
+                case "approval_request_id" if item.get("type") == "mcp_approval_response":
+                    self._approved(value, (*path, key), speaker)
                 case "content" | "summary":
                     self.parts(value, (*path, key), speaker, _CARRIERS)
                 case "output" if isinstance(value, list) and item["type"] in _PARTED:
@@ -103,6 +114,14 @@ class ResponsesReader(RequestReader):
                     self._tools(value, (*path, key))
                 case _:
                     self.member(key, value, path, speaker)
+
+    def _approved(self, value: object, path: Path, speaker: Speaker) -> None:
+        """What an approval is of: it says so by an id, and is read where it stands in the same input."""
+        if value is None or (isinstance(value, str) and value in self._requests):
+            self.member("approval_request_id", value, path[:-1], speaker)
+            return
+        why = "this approves what is kept elsewhere, since the request for it is not in the input"
+        self.leave_name(Result.ITEM, value, path, why, speaker)
 
     def _tools(self, value: object, path: Path) -> None:
         for i, item in enumerate(self.expect_list(value, path)):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from authz_service.model_apis import openai_refused, openai_words
+from authz_service.model_apis.openai_responses_items import ITEMS
 from authz_service.model_apis.words import Words, word_set
 from authz_service.view.unread import Kind
 
 _ELSEWHERE = "it names content that is kept elsewhere, which this gateway has not seen"
 _SEALED = "its content is encrypted, so that this gateway cannot read what the model would"
 _KEPT = "the model server would keep the answer, where this gateway does not see who reads it"
+_CHOSEN = "it would choose the id of the answer, under which another caller's may be kept already"
 _AS_TOKENS = frozenset(("logprobs", "top_logprobs"))
 _NAMES = (
     *("vector_store_ids", "file_ids", "file_url", "container_id", "skill_id"),
@@ -24,6 +26,7 @@ REFUSED: Mapping[str, str] = {
     "encrypted_content": _SEALED,
     "context_management": "the model server would rewrite the conversation into what nobody can read",
     "background": _KEPT,
+    "request_id": _CHOSEN,
 }
 """Fields that stop a request, each with its reason (see `Words.refused`)."""
 
@@ -87,15 +90,6 @@ EVENT_NAMES = frozenset({"error"}) | frozenset(
     """)
 )
 """The names of a stream's events, which are the types in their data too."""
-
-ITEMS = word_set("""
-    message reasoning function_call function_call_output custom_tool_call custom_tool_call_output
-    local_shell_call local_shell_call_output shell_call shell_call_output apply_patch_call
-    apply_patch_call_output web_search_call file_search_call code_interpreter_call computer_call
-    computer_call_output tool_search_call mcp_list_tools mcp_approval_request mcp_approval_response
-    mcp_call compaction
-    """)
-"""The types of items whose words all stand in the item itself."""
 
 SERVER_TOOLS = word_set("""
     web_search web_search_preview web_search_2025_08_26 web_search_preview_2025_03_11 file_search

@@ -10,10 +10,11 @@ from authz_service.view.unread import Kind
 
 API_KEYS = word_set("""
     allowed_token_ids allowed_tools annotations approximate arguments audio audio_data audio_tokens
-    audio_url accepted_prediction_tokens bad_words best_of cache_prompt cache_salt cached_tokens
-    cache_write_tokens chat_template chat_template_kwargs choices city code completion_tokens
-    completion_tokens_details content conversation country created custom custom_logit_processor
-    data definition delta detail developer documents echo enable_thinking end_index error file file_data
+    audio_url accepted_prediction_tokens bad_words best_of bootstrap_host bootstrap_port bootstrap_room
+    cache_prompt cache_salt cached_tokens cache_write_tokens chat_template chat_template_kwargs choices
+    city code completion_tokens completion_tokens_details content conversation country created custom
+    custom_logit_processor data definition delta detail developer disaggregated_params documents echo
+    enable_thinking end_index error file file_data
     file_id filename finish_reason frequency_penalty function function_call functions grammar
     guided_choice guided_decoding_backend guided_grammar guided_json guided_regex id ignore_eos image
     image_data image_embeds image_pil image_tokens image_url images include_obfuscation include_usage
@@ -26,7 +27,7 @@ API_KEYS = word_set("""
     prompt_token_ids prompt_tokens prompt_tokens_details reasoning reasoning_content reasoning_effort
     reasoning_tokens refusal region rejected_prediction_tokens repeat_penalty repetition_penalty
     request_id response_format return_hidden_states return_logprob return_meta_info return_progress
-    return_token_ids return_tokens return_tokens_as_token_ids role safety_identifier schema
+    return_token_ids return_tokens return_tokens_as_token_ids rid role safety_identifier schema
     search_context_size seed service_tier session_params skip_special_tokens start_index
     stop stop_reason stop_token_ids store stream stream_options strict structured_outputs suffix syntax
     system_fingerprint temperature text text_tokens thinking timezone token_ids tokens tool_call_id

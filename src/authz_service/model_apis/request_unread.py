@@ -87,6 +87,12 @@ class UnreadValues(RequestTexts, ABC):
         if isinstance(name, str) and (result := NAMED_BY.get(name)) is not None:
             self.name_kept(result, content, before)
 
+    def leave_name(self, result: Result, value: object, path: Path, why: str, speaker: Speaker) -> None:
+        """Note a name of what the model server keeps of another exchange."""
+        before = len(self.unread)
+        self.leave(Kind.REFERENCE, value, path, why, speaker)
+        self.name_kept(result, value, before)
+
     def leave_within(self, kind: Kind, contents: Sequence[str], path: Path, why: str) -> None:
         """Note media, or URLs of media, that stand within the text at `path`, which is read besides."""
         before = len(self.unread)
@@ -153,6 +159,8 @@ class UnreadValues(RequestTexts, ABC):
                 self._leave(kind, item, here, speaker, declared)
             elif key in _NAMING and isinstance(item, str):
                 self._leave(Kind.REFERENCE, item, here, speaker)
+                # Nobody can be its owner: a caller chose the name, or no answer that is read tells it.
+                self.unread[-1] = replace(self.unread[-1], kept=Kept(Result.ITEM, ""))
             else:
                 self.member(key, item, path, speaker)
 

@@ -69,18 +69,26 @@ _PATHS: dict[str, str] = {
 """By the beginning of a path, in whole segments and lower case. The longest that fits is meant."""
 
 
-_RESULTS = (
-    *("/v1/responses", "/v1/conversations", "/v1/chat/completions", "/v1/threads"),
-    *("/v1/batches", "/v1/messages/batches"),
-    *("/responses", "/conversations", "/chat/completions"),  # as some servers have them besides
+_ANYWHERE = frozenset(("responses", "conversations"))
+_AT_THE_ROOT = (
+    *(("chat", "completions"), ("messages", "batches"), ("batches",), ("slots",)),
+    *(("files",), ("uploads",), ("vector_stores",), ("containers",), ("assistants",), ("threads",)),
 )
-"""Below these a model server has what it keeps of callers' exchanges."""
+_BEFORE_THE_ROOT = frozenset(("api", "beta", "openai", "v1", "v1beta"))
+"""Segments that servers have before the paths of OpenAI's API, in any number (`/openai/v1`)."""
 
 
 def has_results(path: str) -> bool:
-    """Whether a path leads to what a model server keeps of somebody's exchange."""
-    wanted = path.lower()
-    return any(wanted == root or wanted.startswith(f"{root}/") for root in _RESULTS)
+    """Whether a path leads to what a model server keeps of callers: their exchanges, their files.
+
+    Servers have these paths with prefixes of their own (`/v1/openai/v1/responses`), and without any.
+    """
+    segments = tuple(path.lower().strip("/").split("/"))
+    if not _ANYWHERE.isdisjoint(segments):
+        return True
+    while segments and segments[0] in _BEFORE_THE_ROOT:
+        segments = segments[1:]
+    return any(segments[: len(root)] == root for root in _AT_THE_ROOT)
 
 
 def why_unsupported(path: str) -> str:
