@@ -59,6 +59,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "a conversation's object": ("/v1/responses", HI | {"conversation": {"id": "conv_of_another"}}),
     "a stored prompt": ("/v1/responses", HI | {"prompt": {"id": "pmpt_1"}}),
     "an item": ("/v1/responses", HI | {"input": [{"type": "item_reference", "id": "msg_1"}]}),
+    "an item by nothing but its id": (
+        "/v1/responses",
+        HI | {"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]},
+    ),
+    "a response under an id of the caller's": ("/v1/responses", HI | {"request_id": "resp_of_another"}),
+    "a request that runs": ("/v1/chat/completions", CHAT | {"rid": "of-another"}),
     "a file": (
         "/v1/responses",
         HI | {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file_1"}]}]},

@@ -84,6 +84,7 @@ def test_only_who_was_given_a_response_goes_on_with_it_and_a_restart_forgets_not
         {"conversation": "conv_alice"},
         {"conversation": {"id": "conv_alice"}},
         {"input": [{"type": "item_reference", "id": "msg_resp_alice"}]},
+        {"input": [{"role": "assistant", "id": "msg_resp_alice"}]},
     )
     for more in named:
         goes_on(alice, more)

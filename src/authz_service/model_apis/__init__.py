@@ -9,7 +9,8 @@
   which collects each `openai_chat_frame`, follows each `openai_chat_choice`, and leaves tools to
   `openai_chat_calls` and what the API does not name to `openai_chat_unnamed`
 - `openai_responses`: likewise; its answers' texts are told (`openai_responses_told`) at their places
-  (`openai_responses_places`), of which several may run on as one text (`openai_responses_runs`)
+  (`openai_responses_places`), of which several may run on as one text (`openai_responses_runs`);
+  `openai_responses_items`: which items of a request name what the model server keeps
 - `openai_words`, `openai_refused`: the words of OpenAI's bodies that say nothing of a caller's own, and
   the fields that stop a request; `openai_errors`: its errors
 """
