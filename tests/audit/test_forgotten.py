@@ -81,7 +81,7 @@ def test_an_erasure_takes_what_came_before_it_and_ends_with_its_tombstone() -> N
     )
     assert [erasure.done for erasure in known.erasures] == [20, None]
     assert known.erasure_of("p", 9) is known.erasures[0]
-    assert known.erasure_of("p", 11) is known.erasures[1]
+    assert known.erasure_of("p", 21) is known.erasures[1]
     assert known.erasure_of("p", 31) is None
     assert known.erasure_of("q", 9) is None
     assert known.destroyed("k1")
@@ -89,6 +89,34 @@ def test_an_erasure_takes_what_came_before_it_and_ends_with_its_tombstone() -> N
     assert not known.destroyed(None)
     assert known.took_payloads(9, "s", "p")
     assert not known.took_payloads(9, "s", "")
+
+
+def test_payloads_may_be_gone_up_to_the_end_of_an_erasure_and_rows_up_to_its_order() -> None:
+    ordered = (10, Kind.RECORD_ERASURE_ORDERED, {"subject": "p", "also": ["o"], "keys": ["k1"]})
+    known = of(ordered, (20, Kind.RECORD_ERASED, {"ordered": 10, "keys": ["k1"]}))
+    for subject in ("p", "o"):
+        assert [known.erasure_of(subject, number) is not None for number in (9, 10, 20, 21)] == [1, 1, 1, 0]
+        assert [known.erased_rows(subject, number) is not None for number in (9, 10, 20)] == [1, 0, 0]
+        assert [known.lost_with("k1", subject, number) for number in (9, 20, 21)] == [True, True, False]
+    assert not known.lost_with("k1", "q", 9)
+    assert not known.lost_with("k2", "p", 9)
+    begun = of(ordered)
+    assert begun.destroyed("k1")
+    assert begun.lost_with("k1", "p", 99)
+    assert [begun.erasure_of("p", number) is not None for number in (10, 11)] == [True, False]
+
+
+def test_a_later_erasure_that_is_done_ends_those_that_were_ordered_before_of_the_same_person() -> None:
+    orders = [
+        (10, Kind.RECORD_ERASURE_ORDERED, {"subject": "p", "keys": ["k1"]}),
+        (11, Kind.RECORD_ERASURE_ORDERED, {"subject": "q", "keys": ["k2"]}),
+        (12, Kind.RECORD_ERASURE_ORDERED, {"subject": "p", "also": ["o"], "keys": ["k1", "k3"]}),
+        (13, Kind.RECORD_ERASURE_ORDERED, {"subject": "p", "keys": ["k4"]}),
+    ]
+    known = of(*orders, (20, Kind.RECORD_ERASED, {"ordered": 12, "keys": ["k1", "k3"]}))
+    assert [erasure.done for erasure in known.erasures] == [20, None, 20, None]
+    again = known.followed_by([(30, 300, Kind.RECORD_ERASED.value, {"ordered": 12, "keys": []})])
+    assert [erasure.done for erasure in again.erasures] == [20, None, 20, None]
 
 
 def test_what_is_known_already_stays_as_it_was_when_more_is_read() -> None:

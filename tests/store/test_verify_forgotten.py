@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import random
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, text, update
+from tests.store.test_verify_store import change as change_of
+from tests.store.test_verify_store import identified, mutated, rows_of
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import decode
 from authz_service.audit.retention import Retention
+from authz_service.core.entries import exported
 from authz_service.core.forgetting import Order, PurgeRequest
 from authz_service.core.holds import Verdict
 from authz_service.core.limits import CountedBy, Demand, Quota, Rates
 from authz_service.core.ports import HoldLimits, SessionQuery
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
+from authz_service.store.schema import payloads
 from authz_service.store.verify_store import verify_store
 
 KEY = LogKey.create("example.com/log")
@@ -273,3 +278,61 @@ def test_the_first_entry_since_a_time_is_found_over_those_that_were_purged(
         assert first <= young
         entries = [row.seq for page in reader.pages(first, young) for row in page if row.body]
         assert young in entries
+
+
+async def erase_alice(place: Any, store: Any) -> str:
+    """Alice is erased, who has exported once; the id of the key that was hers."""
+    alice = place.pseudonym(("https://issuer.example", "alice"))
+    await store.append(exported(1, None, payloads=0, reader=alice, name=b"alice"))
+    (person,) = await store.forgetting.people("alice")
+    (key,) = (await store.forgetting.erase(person.pseudonym, ORDER)).keys
+    return str(key)
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_no_payload_is_taken_for_erased_that_is_about_somebody_else(
+    sealed: Any, make: Any, run: Any, is_renamed: bool
+) -> None:
+    async def scenario() -> str:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            await fill(sealed, make, store)
+            return await erase_alice(sealed, store)
+
+    gone = run(scenario())
+    assert verify(sealed) == []
+    keyring = sealed.keyring()
+    bobs = keyring.live_id(sealed.pseudonym(("https://issuer.example", "bob")))
+    keyring.close()
+    change(sealed, f"UPDATE payloads SET key = '{gone}' WHERE key = '{bobs}'")
+    if is_renamed:
+        change(sealed, "UPDATE sessions SET subject = 'mallory', caller_detail = '{}' WHERE subject = 'bob'")
+    said = verify(sealed)
+    kinds = {re.sub(r"payload (\w+) of entry \d+: ", r"\1: ", line) for line in said}
+    what = "cannot be opened: its key was destroyed, and was that of somebody else"
+    assert {f"{name}: {what}" for name in ("caller", "voter", "body", "forward")} <= kinds
+
+
+@pytest.mark.parametrize("column", [column.name for column in payloads.c])
+def test_a_changed_byte_of_any_payload_is_found_after_an_erasure(
+    sealed: Any, make: Any, run: Any, column: str
+) -> None:
+    async def scenario() -> str:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            await fill(sealed, make, store)
+            return await erase_alice(sealed, store)
+
+    gone = run(scenario())
+    assert gone in {row.key for row in rows_of(sealed, payloads)}
+    chance = random.Random(column)
+    for row in rows_of(sealed, payloads):
+        if row.key == gone and column in ("salt", "body"):
+            continue  # nobody can open it any more
+        old = getattr(row, column)
+        others = [gone] if column == "key" and row.key != gone else []
+        for new in (mutated(payloads.c[column], old, chance), *others):
+            changed = {column: new}
+            change_of(sealed, update(payloads).where(identified(payloads, row)).values(changed))
+            assert verify(sealed), (column, row.digest.hex(), new)
+            undo = update(payloads).where(identified(payloads, row, **changed)).values({column: old})
+            change_of(sealed, undo)
+    assert verify(sealed) == []

@@ -54,7 +54,9 @@ class Purge:
 class Erasure:
     """Of everything about a subject in entries before `ordered`; `done` is the entry that ended it.
 
-    `also` are the other pseudonyms of the same person, `keys` the ids of the keys that were destroyed.
+    `also` are the other pseudonyms of the same person, `keys` the ids of the keys that are destroyed.
+    Payloads from `ordered` to `done` may be lost with it: what was on its way into the record, or came by
+    another replica, was sealed under these keys still.
     """
 
     ordered: int
@@ -68,6 +70,10 @@ class Erasure:
     def subjects(self) -> frozenset[str]:
         """All pseudonyms of the person."""
         return self.also | {self.subject}
+
+    def reaches(self, sequence: int) -> bool:
+        """Whether payloads of an entry are gone with these keys, or may be."""
+        return sequence <= (self.done or self.ordered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,8 @@ class Forgotten:
     last: int = 0
     _ranges: dict[Retention, list[Purge]] = field(default_factory=dict)
     _of_sessions: dict[tuple[Retention, str], list[Purge]] = field(default_factory=dict)
+    _of_subjects: dict[str, list[Erasure]] = field(default_factory=dict)
+    _destroyed: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, entries: Iterable[tuple[int, int, str, Mapping[str, Any]]]) -> Forgotten:
@@ -101,12 +109,14 @@ class Forgotten:
         """With entries that came after these, as in `of`; this one stays as it is."""
         new = Forgotten(
             list(self.purges),
-            [replace(erasure) for erasure in self.erasures],
+            [],
             dict(self.keeps),
             self.last,
             {of: list(purges) for of, purges in self._ranges.items()},
             {of: list(purges) for of, purges in self._of_sessions.items()},
         )
+        for erasure in self.erasures:
+            new._begin(replace(erasure))
         try:
             for sequence, at, kind, data in entries:
                 new._take(sequence, at, kind, data)
@@ -146,16 +156,35 @@ class Forgotten:
 
     def took_payloads(self, sequence: int, session: str | None, caller: str) -> bool:
         """Whether what an entry has of its caller, in payloads and columns, was purged or erased."""
-        is_erased = bool(caller) and self.erasure_of(caller, sequence) is not None
+        is_erased = self.erased_rows(caller, sequence) is not None
         return is_erased or self.purge_of(Retention.PAYLOADS, sequence, session) is not None
 
     def destroyed(self, key_id: str | None) -> bool:
-        """Whether a tombstone says that this key was destroyed."""
-        return any(key_id in erasure.keys for erasure in self.erasures)
+        """Whether an entry says that this key is destroyed, whoever's it was."""
+        return key_id in self._destroyed
+
+    def lost_with(self, key_id: str, subject: str, sequence: int) -> bool:
+        """Whether what the entry has about this subject is lost with this very key of theirs.
+
+        An erasure that is under way has no end yet, and its keys may be gone already.
+        """
+        return any(
+            key_id in erasure.keys and (erasure.done is None or erasure.reaches(sequence))
+            for erasure in self._of_subjects.get(subject, ())
+        )
 
     def erasure_of(self, subject: str, sequence: int) -> Erasure | None:
-        """The erasure that took what the entry has about this subject."""
-        return next((e for e in self.erasures if subject in e.subjects and sequence < e.ordered), None)
+        """The erasure with which payloads of the entry about this subject are gone, or may be.
+
+        That is up to and with the entry that ended it; see `Erasure`.
+        """
+        erasures = self._of_subjects.get(subject, ())
+        return next((erasure for erasure in erasures if erasure.reaches(sequence)), None)
+
+    def erased_rows(self, subject: str, sequence: int) -> Erasure | None:
+        """The erasure that took rows and columns made from the entry: only what came before its order."""
+        erasures = self._of_subjects.get(subject, ())
+        return next((erasure for erasure in erasures if sequence < erasure.ordered), None)
 
     def is_kept(self, session: str | None, subject: str | None) -> bool:
         """Whether nothing may be taken from this session of this subject."""
@@ -173,18 +202,33 @@ class Forgotten:
         if not purge.only and (not ranges or ranges[-1].last < purge.first):  # in order, as they are made
             ranges.append(purge)
 
+    def _begin(self, erasure: Erasure) -> None:
+        self.erasures.append(erasure)
+        for subject in erasure.subjects - {""}:
+            self._of_subjects.setdefault(subject, []).append(erasure)
+        self._destroyed |= erasure.keys
+
+    def _end(self, sequence: int, ordered: int, keys: frozenset[str]) -> None:
+        """An erasure is done, and with it those that were ordered before of nobody else."""
+        self._destroyed |= keys
+        ended = next((erasure for erasure in self.erasures if erasure.ordered == ordered), None)
+        if ended is None:
+            return
+        ended.keys |= keys
+        for erasure in self.erasures:
+            is_part = erasure.ordered <= ordered and erasure.subjects <= ended.subjects
+            if is_part and erasure.done is None:  # one whose keys came back is ended again
+                erasure.done = sequence
+
     def _take(self, sequence: int, at: int, kind: str, data: Mapping[str, Any]) -> None:
         match kind:
             case Kind.RECORD_PURGED:
                 self._add(_purge(sequence, at, data))
             case Kind.RECORD_ERASURE_ORDERED:
-                also = frozenset(data.get("also", ()))
-                self.erasures.append(Erasure(sequence, at, str(data["subject"]), also))
+                also, keys = frozenset(data.get("also", ())), frozenset(data.get("keys", ()))
+                self._begin(Erasure(sequence, at, str(data["subject"]), also, keys=keys))
             case Kind.RECORD_ERASED:
-                for erasure in self.erasures:
-                    if erasure.ordered == data["ordered"]:
-                        erasure.done = sequence
-                        erasure.keys |= frozenset(data["keys"])
+                self._end(sequence, int(data["ordered"]), frozenset(data["keys"]))
             case Kind.RECORD_KEPT:
                 keep = Keep(data["keep"], sequence, at, data["session"], data["subject"])
                 self.keeps[keep.id] = keep

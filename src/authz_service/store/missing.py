@@ -14,6 +14,8 @@ from authz_service.store.transaction import Reader
 
 OF_STANDING = {"revoked": "subject", "key": "subject", "operator": "operator", "order": "orderer"}
 """Where entries that stay for ever say by pseudonym whom a payload of theirs is about."""
+OF_NOBODY_NAMED = frozenset({Kind.SESSION_READ.value, Kind.SESSION_SEARCHED.value, Kind.SESSION_KILLED.value})
+"""What somebody did whom only its payloads name: all are about them, and no column is made from these."""
 UNEXPLAINED = "missing, and no entry says why; run: authz audit verify"
 
 

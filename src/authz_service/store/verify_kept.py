@@ -48,11 +48,11 @@ class KeptCheck:
         except (KeyError, TypeError, ValueError):
             self._say(f"entry {entry.sequence}", "does not say what is kept, or for whom")
             return []
-        return [row for row in rows if self._forgotten.erasure_of(row[2], row[1]) is None]
+        return [row for row in rows if self._forgotten.erased_rows(row[2], row[1]) is None]
 
     def _is_being_erased(self, row: Row) -> bool:
         """Whether it is still there since an erasure was ordered, and has not ended."""
-        erasure = self._forgotten.erasure_of(row[2], row[1])
+        erasure = self._forgotten.erased_rows(row[2], row[1])
         return erasure is not None and erasure.done is None
 
     def _differs(self, sequence: int, *, has_row: bool) -> None:

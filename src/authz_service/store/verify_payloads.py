@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -15,7 +15,7 @@ from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import STANDING, retention_of
 from authz_service.audit.walk import Seen
 from authz_service.errors import Unavailable
-from authz_service.store.missing import subject_of
+from authz_service.store.missing import OF_NOBODY_NAMED, subject_of
 from authz_service.store.payload_rows import KEYS_MISSING, open_payload
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import payloads, sessions
@@ -23,6 +23,8 @@ from authz_service.store.schema import payloads, sessions
 Say = Callable[[str, str], None]
 Wanted = tuple[int, str]
 """The number of an entry, and the name of one of its payloads."""
+Place = tuple[int, str, int]
+"""The same, and how large it is by that entry."""
 
 DERIVED_FROM = frozenset({"caller", "detail", "voter", "reason", "comment", "revoked", "operator", "key"})
 """The payloads that columns are derived from."""
@@ -56,6 +58,7 @@ class PayloadsCheck:
         checked = CheckedPayloads()
         references = self._references(seen, checked)
         missing = set(references)
+        lost: list[tuple[str, Place]] = []
         sizes = [(digest, places[0][2]) for digest, places in references.items()]
         by_sequence = {entry.sequence: entry.document for entry in seen}
         for row in self._reader.payload_rows(sizes):
@@ -67,19 +70,26 @@ class PayloadsCheck:
                 if self._is_purged(sequence, name, by_sequence[sequence]):
                     what = "is there, and a tombstone says that it was taken"
                     checked.wrong.append((_record(sequence, name), what))
-            if self._forgotten.erasures and self._forgotten.destroyed(row.key):
+            for sequence, name, _ in places:
+                if (row.at, row.retention) != _kept(by_sequence[sequence], name):
+                    what = "is not filed under the time and the kind of its entry"
+                    checked.wrong.append((_record(sequence, name), what))
+            if self._forgotten.destroyed(row.key):
+                lost += [(row.key, place) for place in places]
                 continue
             body = self._opened(row, digest)
             for place in places:
-                self._judge(row, body, place, by_sequence[place[0]], checked)
-        self._judge_missing([p for digest in missing for p in references[digest]], by_sequence, checked)
+                self._judge(body, place, by_sequence[place[0]], checked)
+        gone = [place for digest in missing for place in references[digest]]
+        callers = self._callers(by_sequence[place[0]] for place in (*gone, *(place for _, place in lost)))
+        self._judge_missing(gone, by_sequence, callers, checked)
+        self._judge_lost(lost, by_sequence, callers, checked)
         return checked
 
     def _judge(
         self,
-        row: Any,
         body: bytes | str,
-        place: tuple[int, str, int],
+        place: Place,
         document: Mapping[str, Any],
         checked: CheckedPayloads,
     ) -> None:
@@ -93,36 +103,56 @@ class PayloadsCheck:
             checked.found[sequence, name] = body
         elif _is_held(document, name):
             checked.found[sequence, name + HASH] = sha256(body).digest()
-        if (row.at, row.retention) != _kept(document, name):
-            what = "is not filed under the time and the kind of its entry"
-            checked.wrong.append((_record(sequence, name), what))
 
-    def _judge_missing(
-        self,
-        places: Sequence[tuple[int, str, int]],
-        entries: Mapping[int, Mapping[str, Any]],
-        checked: CheckedPayloads,
-    ) -> None:
-        """What is not there must have been let go of."""
-        names = {entries[sequence]["session"] for sequence, _, _ in places} - {None}
+    def _callers(self, entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+        """Whose the sessions of these entries are; the rows are verified as such."""
+        wanted = sorted({entry["session"] for entry in entries} - {None})
         callers: dict[str, str] = {}
-        wanted = sorted(names)
         for start in range(0, len(wanted), DIGESTS_AT_ONCE):
             some = wanted[start : start + DIGESTS_AT_ONCE]
             query = select(sessions.c.id, sessions.c.caller).where(sessions.c.id.in_(some))
             callers |= {row.id: row.caller for row in self._reader.read(query)}
+        return callers
+
+    def _judge_missing(
+        self,
+        places: Sequence[Place],
+        entries: Mapping[int, Mapping[str, Any]],
+        callers: Mapping[str, str],
+        checked: CheckedPayloads,
+    ) -> None:
+        """What is not there must have been let go of."""
         for sequence, name, _ in places:
             if not self._is_gone(sequence, name, entries[sequence], callers):
                 checked.wrong.append((_record(sequence, name), "is not there"))
 
+    def _judge_lost(
+        self,
+        places: Sequence[tuple[str, Place]],
+        entries: Mapping[int, Mapping[str, Any]],
+        callers: Mapping[str, str],
+        checked: CheckedPayloads,
+    ) -> None:
+        """What is sealed under a destroyed key must be about whose key that was.
+
+        Or whoever can write to the database could have anything pass for erased: the ids of such keys stand
+        in entries. Of what only names its person in payloads, nothing can tell.
+        """
+        for key, (sequence, name, _) in places:
+            entry = entries[sequence]
+            if entry["kind"] in OF_NOBODY_NAMED:
+                continue
+            subject = _subject(entry, name, callers)
+            if not self._forgotten.lost_with(key, subject, sequence):
+                what = "cannot be opened: its key was destroyed, and was that of somebody else"
+                checked.wrong.append((_record(sequence, name), what))
+
     def _is_gone(
         self, sequence: int, name: str, entry: Mapping[str, Any], callers: Mapping[str, str]
     ) -> bool:
-        kind, session = entry["kind"], entry["session"]
         if self._is_purged(sequence, name, entry):
             return True
-        subject = subject_of(kind, entry["data"], name, callers.get(session or "", ""))
-        return bool(subject) and self._forgotten.erasure_of(subject, sequence) is not None
+        return self._forgotten.erased_rows(_subject(entry, name, callers), sequence) is not None
 
     def _is_purged(self, sequence: int, name: str, entry: Mapping[str, Any]) -> bool:
         kind = entry["kind"]
@@ -141,10 +171,8 @@ class PayloadsCheck:
         is_whole = len(opened.salt) == SALT_BYTES and payload_digest(opened.salt, opened.body) == digest
         return opened.body if is_whole else OTHER_BYTES
 
-    def _references(
-        self, seen: Sequence[Seen], checked: CheckedPayloads
-    ) -> dict[bytes, list[tuple[int, str, int]]]:
-        references: dict[bytes, list[tuple[int, str, int]]] = {}
+    def _references(self, seen: Sequence[Seen], checked: CheckedPayloads) -> dict[bytes, list[Place]]:
+        references: dict[bytes, list[Place]] = {}
         for entry in seen:
             for name, reference in entry.document["payloads"].items():
                 try:
@@ -162,6 +190,10 @@ def judge_count(reader: RecordReader, say: Say, accounted_for: int) -> None:
     there = reader.read(select(func.count()).select_from(payloads)).scalar_one()
     if there > accounted_for:
         say("payloads", f"{there - accounted_for} are there that no entry accounts for")
+
+
+def _subject(entry: Mapping[str, Any], name: str, callers: Mapping[str, str]) -> str:
+    return subject_of(entry["kind"], entry["data"], name, callers.get(entry["session"] or "", ""))
 
 
 def _is_held(document: Mapping[str, Any], name: str) -> bool:
