@@ -11,7 +11,8 @@ from functools import partial
 
 from bench.sessions.filling import name_of
 
-from authz_service.core.ports import Page, Session, SessionQuery
+from authz_service.core.pages import Page
+from authz_service.core.sessions import Session, SessionQuery
 from authz_service.store.sql_store import SqlStore
 
 AIM = 0.200  # seconds at the 95th percentile

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Iterator
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
-from authz_service.core.ports import SessionQuery
+from authz_service.core.sessions import SessionQuery
 from authz_service.store.sql_store import SqlStore
 
 AT_ONCE = 512  # exchanges in one transaction

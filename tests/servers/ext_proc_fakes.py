@@ -16,7 +16,8 @@ import grpc
 from authz_service.app import rules_of
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
-from authz_service.core.ports import Entry, HoldDraft, HoldLimits, Opening, Store
+from authz_service.core.ports import HoldDraft, HoldLimits, Opening, Store
+from authz_service.core.sessions import Entry
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import new_id
 from authz_service.keys.seal import Sealed, Sealer

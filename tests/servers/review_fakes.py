@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import Act, ActDraft, ActKind, claim_of
+from authz_service.core.ballots import Ballot
 from authz_service.core.holds import (
     Approval,
     Approved,
@@ -26,11 +27,10 @@ from authz_service.core.holds import (
 )
 from authz_service.core.limits import Admission, Demand
 from authz_service.core.live_sessions import ToEnd
+from authz_service.core.pages import Item, Page
 from authz_service.core.ports import (
     AnswerWanted,
     Attached,
-    Ballot,
-    Entry,
     Hold,
     HoldChange,
     HoldDraft,
@@ -39,14 +39,10 @@ from authz_service.core.ports import (
     HoldsNow,
     HoldState,
     HoldSummary,
-    Item,
     Opened,
     Opening,
-    Page,
-    Session,
-    SessionQuery,
-    TakenUp,
 )
+from authz_service.core.sessions import Entry, Session, SessionQuery, TakenUp
 from authz_service.errors import (
     AuthzError,
     Conflict,

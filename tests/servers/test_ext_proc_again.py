@@ -20,7 +20,7 @@ from tests.servers.ext_proc_fakes import (
 )
 
 from authz_service.audit.draft import Kind
-from authz_service.core.ports import TakenUp
+from authz_service.core.sessions import TakenUp
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import new_id
 

@@ -26,8 +26,9 @@ from tests.servers.ext_proc_fakes import (
 )
 
 from authz_service.audit.draft import Kind
+from authz_service.core.ballots import Ballot
 from authz_service.core.holds import StageRef, Verdict
-from authz_service.core.ports import Ballot, HoldLimits, HoldQuery, HoldState, Store
+from authz_service.core.ports import HoldLimits, HoldQuery, HoldState, Store
 from authz_service.errors import AuthzError, Unavailable
 from authz_service.keys.ids import new_id
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from tests.servers.ext_proc_fakes import CAROL, CONFIG, Play, Service, request_body, request_headers, serving
 
+from authz_service.core.ballots import Ballot
 from authz_service.core.holds import StageRef, Verdict
-from authz_service.core.ports import Ballot, HoldLimits, HoldQuery, HoldState, HoldSummary
+from authz_service.core.ports import HoldLimits, HoldQuery, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Unauthenticated, Unavailable
 from authz_service.keys.ids import new_id
 from authz_service.servers.ext_proc import FRESH_SECONDS

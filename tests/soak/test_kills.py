@@ -31,7 +31,8 @@ from authz_cli.client import connect
 from authz_cli.exits import Failure
 from authz_cli.hold_json import hold_object
 from authz_cli.options import Target
-from authz_service.core.ports import Entry, HoldQuery, HoldState, SessionQuery
+from authz_service.core.ports import HoldQuery, HoldState
+from authz_service.core.sessions import Entry, SessionQuery
 from authz_service.keys.master_key import master_key_from_file
 from authz_service.store.open import open_store
 from authz_service.store.open_keys import open_keyring

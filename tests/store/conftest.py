@@ -23,9 +23,10 @@ import psycopg
 import pytest
 
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.ballots import Ballot
 from authz_service.core.grants import Maker, OneCaller, Terms, Traits
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
-from authz_service.core.ports import Ballot, Hold, HoldDraft, HoldLimits
+from authz_service.core.ports import Hold, HoldDraft, HoldLimits
 from authz_service.keys.master_key import master_key_from_file
 from authz_service.store.keyring import Keyring
 from authz_service.store.migrate import migrate

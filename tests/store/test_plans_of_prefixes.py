@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
-from authz_service.core.ports import HoldLimits, HoldQuery, SessionQuery
+from authz_service.core.ports import HoldLimits, HoldQuery
+from authz_service.core.sessions import SessionQuery
 
 LIMITS = HoldLimits()
 MANY = 20_000

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine, delete, text
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.ports import SessionQuery
+from authz_service.core.sessions import SessionQuery
 from authz_service.errors import Unreadable
 from authz_service.store import search_index, search_texts, session_queries
 from authz_service.store.schema import payloads

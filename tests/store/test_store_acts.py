@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from authz_service.core.acts import ActDraft, ActKind, Review
+from authz_service.core.ballots import Ballot
 from authz_service.core.business_hours import Hours
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verdict
-from authz_service.core.ports import Ballot, HoldDraft, HoldLimits, HoldQuery, HoldState, HoldSummary
+from authz_service.core.ports import HoldDraft, HoldLimits, HoldQuery, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
 
 TWO = Approval("two", (Stage("true", 2, 60.0), Stage("true", 1, 600.0)))

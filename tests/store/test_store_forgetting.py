@@ -18,7 +18,8 @@ from authz_service.audit.retention import Retention
 from authz_service.core.acts import ActDraft, ActKind
 from authz_service.core.forgetting import Order, Purged, PurgeRequest
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import HoldLimits, SessionQuery
+from authz_service.core.ports import HoldLimits
+from authz_service.core.sessions import SessionQuery
 from authz_service.errors import Conflict, NotFound, Unavailable
 from authz_service.store import erasing
 

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import decode, payload_digest
 from authz_service.audit.merkle import Frontier, leaf_hash
-from authz_service.core.ports import SessionQuery
+from authz_service.core.sessions import SessionQuery
 from authz_service.errors import Unavailable, Unreadable
 from authz_service.view.caller import Caller
 

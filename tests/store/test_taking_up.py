@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.ports import BEGUN_BEFORE, HoldLimits, Opened, TakenUp
+from authz_service.core.ports import BEGUN_BEFORE, HoldLimits, Opened
 from authz_service.core.refusals import Refusal
+from authz_service.core.sessions import TakenUp
 from authz_service.errors import Conflict
 from authz_service.runtime.recorder import Recorder
 from authz_service.store.sql_store import SqlStore

@@ -20,7 +20,8 @@ from authz_service.core.entries import exported
 from authz_service.core.forgetting import Order, PurgeRequest
 from authz_service.core.holds import Verdict
 from authz_service.core.limits import CountedBy, Demand, Quota, Rates
-from authz_service.core.ports import HoldLimits, SessionQuery
+from authz_service.core.ports import HoldLimits
+from authz_service.core.sessions import SessionQuery
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
 from authz_service.store.schema import payloads

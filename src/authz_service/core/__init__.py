@@ -8,5 +8,7 @@
 - `api_keys`, `revocations`: keys of our own, and tokens that count no longer
 - `limits`, `limit_headers`: how much each may have, and what callers are told; `usage`: what was used
 - `notifications`: who is told of holds, and what is asked of the outbox
-- `ports`: what is asked of the store; `live_sessions`: the same about exchanges that still run
+- `ports`: holds as the store has them, and what is asked of it; `ballots`: votes as they are cast
+- `pages`: lists in parts
+- `sessions`: exchanges as the record has them; `live_sessions`: what is asked about those that still run
 """

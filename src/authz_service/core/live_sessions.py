@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from authz_service.audit.draft import EntryDraft
-from authz_service.core.ports import Entry, Session
+from authz_service.core.sessions import Entry, Session
 
 
 @dataclass(frozen=True, slots=True)

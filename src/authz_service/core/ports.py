@@ -1,23 +1,24 @@
-"""What the core asks of the outside: the store. Times are seconds since the epoch, by its clock."""
+"""Holds as the store has them, and what is asked of it. Times are seconds since the epoch, by its clock."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import Act, ActDraft, ActKind, AnswerHead, Review
+from authz_service.core.ballots import Ballot
 from authz_service.core.business_hours import Zones
 from authz_service.core.grants import GRANT_IDS, Traits
-from authz_service.core.holds import Approval, StageRef, Timed, Verdict, Vote
+from authz_service.core.holds import Approval, StageRef, Timed, Vote
 from authz_service.core.kept import KeptStore
 from authz_service.core.limits import Admission, Demand, LimitReached, Quota
+from authz_service.core.pages import Page
+from authz_service.core.sessions import SessionStore
 from authz_service.errors import AuthzError
 from authz_service.view.caller import Caller
-
-Item = TypeVar("Item")
 
 DAMAGED = "record_damaged"
 """The code of the `Unavailable` for what is stored and is not what was stored."""
@@ -233,45 +234,12 @@ class HoldLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
-    """A vote to be cast. `may_vote_in` are the stages whose condition the reviewer satisfies.
-
-    `digest` is that of the bytes the reviewer was shown. The same `idempotency_key` of the same
-    voter is one vote: sent again, it yields the hold as it stands. `account` is the reviewer's
-    (issuer, subject) where `voter` is a person's: one account never counts as two people, nor as
-    another than the requester, because one of its tokens lacked the person claim. `owners` are who answers
-    for it, where it is a service's (see `owners_of`): with these it is one person. One with
-    `is_break_glass` decides alone, in no stage, and has to be reviewed afterwards.
-    """
-
-    hold: str
-    voter: tuple[str, str]
-    name: str
-    verdict: Verdict
-    digest: str
-    may_vote_in: tuple[StageRef, ...]
-    reason: str = ""
-    idempotency_key: str = ""
-    account: tuple[str, str] | None = None
-    is_break_glass: bool = False
-    owners: frozenset[tuple[str, str]] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class HoldChange:
     """A hold changed; `cursor` orders changes and is what to ask on from."""
 
     cursor: int
     hold: str
     state: HoldState
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
-    """One page of a list, and the token of the next one ("" on the last)."""
-
-    items: tuple[Item, ...]
-    next_page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,96 +256,12 @@ class HoldQuery:
     page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """The query columns of one exchange's record, all derived from its entries."""
-
-    id: str
-    caller: Caller | None
-    api: str
-    method: str
-    path: str
-    model: str
-    decision: str
-    rule: str
-    hold: str | None
-    status: str
-    started_at: float
-    ended_at: float | None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A committed entry with its payloads; `body` is its canonical bytes, the record itself.
-
-    `missing` says of each payload that cannot be read any more why that is.
-    """
-
-    sequence: int
-    kind: str
-    at: float
-    session: str | None
-    data: Mapping[str, object]
-    payloads: Mapping[str, bytes]
-    body: bytes
-    missing: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionQuery:
-    """Filters of a list of sessions, newest first; empty means any. `caller` is a subject.
-
-    `group` is one of the caller's, `entity` a type that was found, `reviewer` the subject or name of who
-    voted; it began at `since` or later and before `until` (seconds since the epoch); `text` are words and
-    "phrases in quotes" that all occur in what was asked, or in what was answered, as it crossed.
-    """
-
-    id_prefix: str = ""
-    caller: str = ""
-    model: str = ""
-    decision: str = ""
-    status: str = ""
-    rule: str = ""
-    group: str = ""
-    entity: str = ""
-    reviewer: str = ""
-    since: float | None = None
-    until: float | None = None
-    text: str = ""
-    page_size: int = 50
-    page_token: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TakenUp:
-    """An exchange that came again: is anything of it on record, and does this process have it now?"""
-
-    is_recorded: bool
-    is_ours: bool
-
-
-class Store(KeptStore, Protocol):
+class Store(SessionStore, KeptStore, Protocol):
     """Durable state. Every method returns after its transaction is committed.
 
     Raises `Unavailable` when the database is full, locked or away: nothing was committed then, or it
     is not known whether it was, and the caller must release nothing.
     """
-
-    def append(self, *drafts: EntryDraft) -> Awaitable[None]:
-        """Record entries, in order, in one transaction; its turn is by when this was called."""
-        ...
-
-    async def append_own(self, *drafts: EntryDraft, stream: str | None = "") -> None:
-        """As `append`, of what was not recorded in time: another process may have the session by now, or
-        another stream of this one.
-
-        `stream` says it: the name that it took the session up by, "" the one that began it, None no matter
-        which. Raises `Conflict` (`taken_up`) where another has it by the record, and nothing is recorded:
-        how it ends is for that one to say.
-        """
-        ...
 
     def admit(self, demand: Demand, draft: EntryDraft) -> Awaitable[Admission]:
         """Count a request, recording the entry it begins with, unless one of its limits is reached.
@@ -414,10 +298,6 @@ class Store(KeptStore, Protocol):
 
     async def holds_now(self, holds: Collection[str]) -> HoldsNow:
         """These holds with their bytes, of one moment; raises `Unavailable` where one's were altered."""
-        ...
-
-    async def last_sequence(self) -> int:
-        """The number of the last entry: no change of a hold that is there to be seen has a cursor above."""
         ...
 
     async def held_bytes(self, holds: Collection[str]) -> Mapping[str, bytes]:
@@ -484,36 +364,4 @@ class Store(KeptStore, Protocol):
 
     async def holds(self, query: HoldQuery) -> Page[HoldSummary]:
         """Holds by filter, newest first; raises `Unreadable` for a foreign page token."""
-        ...
-
-    async def sessions(self, query: SessionQuery) -> Page[Session]:
-        """Sessions by filter, newest first."""
-        ...
-
-    async def session(self, session_id: str) -> Session | None:
-        """One session's columns."""
-        ...
-
-    async def entries(self, session_id: str) -> Sequence[Entry]:
-        """A session's entries in order, with their payloads."""
-        ...
-
-    async def recover(self) -> int:
-        """After a crash: an entry for every session of this instance that never ended; how many.
-
-        The entry says what is known (released or not) and that the rest is not.
-        """
-        ...
-
-    async def take_up(self, session_id: str, stream: str) -> TakenUp:
-        """Make an exchange that waited in another process, or on an earlier stream of this one, that of
-        `stream`, with an entry, if it was held; the name is used once.
-
-        Not one of which anything was released, or that was refused. From then on the other process can
-        release nothing of it, and the other stream say no end.
-        """
-        ...
-
-    async def now(self) -> float:
-        """The database's clock, never behind the last committed entry."""
         ...

@@ -51,8 +51,9 @@ from authz_service.core.events import (
 from authz_service.core.exchange import Exchange
 from authz_service.core.kept import secret_of
 from authz_service.core.limits import LimitReached
-from authz_service.core.ports import BEGUN_BEFORE, TakenUp
+from authz_service.core.ports import BEGUN_BEFORE
 from authz_service.core.refusals import by_error, by_limit
+from authz_service.core.sessions import TakenUp
 from authz_service.errors import AuthzError, NotFound
 from authz_service.inspection.results import RequestInspection
 from authz_service.policy.decision import Effect

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from authz_service.core.ports import TakenUp
+from authz_service.core.sessions import TakenUp
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import milliseconds_of
 from authz_service.keys.seal import Sealed

@@ -9,7 +9,8 @@ from functools import partial
 
 from authz_service.audit.draft import Kind
 from authz_service.core.acts import AnswerHead
-from authz_service.core.ports import Entry, Hold
+from authz_service.core.ports import Hold
+from authz_service.core.sessions import Entry
 from authz_service.errors import Conflict, Forbidden, Unreadable
 from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.edited import differences, edited_request

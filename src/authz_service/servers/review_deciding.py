@@ -9,8 +9,9 @@ from typing import Protocol
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_service.core.acts import ActDraft, ActKind, Revision
+from authz_service.core.ballots import Ballot
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import Ballot, Hold, HoldLimits, HoldSummary, Store
+from authz_service.core.ports import Hold, HoldLimits, HoldSummary, Store
 from authz_service.core.requesters import number_of_owners, owners_of
 from authz_service.errors import AuthzError, Conflict, Forbidden, Unreadable
 from authz_service.inspection.edited_answer import FoundText

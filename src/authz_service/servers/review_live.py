@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from authz_service.core.live_sessions import LiveSessions
-from authz_service.core.ports import Entry
+from authz_service.core.sessions import Entry
 from authz_service.errors import Unauthenticated, Unreadable
 from authz_service.servers.review_calls import Calls
 from authz_service.view.caller import Caller

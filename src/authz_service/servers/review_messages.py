@@ -14,7 +14,8 @@ from authz_service.audit.retention import ORIGINAL
 from authz_service.core.acts import Act, ActKind, AnswerHead, Review
 from authz_service.core.business_hours import Hours
 from authz_service.core.holds import Stage, StageRef, Turn, Verdict, Vote
-from authz_service.core.ports import Entry, HoldState, HoldSummary, Session
+from authz_service.core.ports import HoldState, HoldSummary
+from authz_service.core.sessions import Entry, Session
 from authz_service.view.caller import Caller
 from authz_service.view.unread import Unread
 

@@ -11,7 +11,8 @@ from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1 import sessions_pb2
 from authz_service.core.acts import Review
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import HoldQuery, HoldState, SessionQuery
+from authz_service.core.ports import HoldQuery, HoldState
+from authz_service.core.sessions import SessionQuery
 from authz_service.errors import Unreadable
 from authz_service.servers.review_messages import STATES
 

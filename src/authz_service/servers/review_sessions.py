@@ -11,7 +11,8 @@ from authz_api.v1.sessions_pb2_grpc import SessionServiceServicer
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
 from authz_service.core.live_sessions import LiveSessions
-from authz_service.core.ports import SessionQuery, Store
+from authz_service.core.ports import Store
+from authz_service.core.sessions import SessionQuery
 from authz_service.errors import Conflict, NotFound, Unavailable
 from authz_service.servers.review_calls import Calls, Context, answering
 from authz_service.servers.review_live import follow

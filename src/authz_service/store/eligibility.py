@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from authz_service.core.acts import Act
+from authz_service.core.ballots import Ballot
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import Ballot
 from authz_service.core.requesters import is_requester
 from authz_service.errors import Forbidden
 from authz_service.store.hold_rows import approvals_of, caller_of, requester_of

@@ -10,7 +10,7 @@ from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import decode
 from authz_service.core.live_sessions import ToEnd
-from authz_service.core.ports import Entry, Session
+from authz_service.core.sessions import Entry, Session
 from authz_service.errors import Conflict, NotFound
 from authz_service.store.column_texts import seconds
 from authz_service.store.ending import kill_hold

@@ -10,16 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Executable, Result, Row, Selec
 from authz_service.audit.columns import clean
 from authz_service.audit.entry import decode
 from authz_service.core.acts import Act
-from authz_service.core.ports import (
-    Entry,
-    Hold,
-    HoldChange,
-    HoldQuery,
-    HoldsNow,
-    HoldState,
-    HoldSummary,
-    Page,
-)
+from authz_service.core.pages import Page
+from authz_service.core.ports import Hold, HoldChange, HoldQuery, HoldsNow, HoldState, HoldSummary
+from authz_service.core.sessions import Entry
 from authz_service.store import paging
 from authz_service.store.column_texts import identity_text, seconds
 from authz_service.store.hold_rows import require_digest

@@ -28,7 +28,8 @@ from sqlalchemy import (
 )
 
 from authz_service.audit.columns import clean
-from authz_service.core.ports import Page, Session, SessionQuery
+from authz_service.core.pages import Page
+from authz_service.core.sessions import Session, SessionQuery
 from authz_service.store import paging
 from authz_service.store.column_texts import micro, seconds
 from authz_service.store.hold_documents import read_caller

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import decode
-from authz_service.core.ports import TakenUp
+from authz_service.core.sessions import TakenUp
 from authz_service.errors import Conflict
 from authz_service.store.schema import entries, sessions
 from authz_service.store.transaction import Transaction

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from authz_service.core.acts import Act, ActDraft, ActKind, Revised
+from authz_service.core.ballots import Ballot
 from authz_service.core.holds import StageRef, Verdict, Vote
-from authz_service.core.ports import Ballot
 from authz_service.store.column_texts import identity_text, key_text, micro, seconds
 from authz_service.store.hold_documents import answer_document, read_answer
 

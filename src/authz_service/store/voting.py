@@ -13,9 +13,10 @@ from authz_service.audit.columns import clean
 from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
 from authz_service.core.acts import Act, Review
+from authz_service.core.ballots import Ballot
 from authz_service.core.grants import GRANT_IDS
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
-from authz_service.core.ports import Ballot, HoldLimits, HoldState, HoldSummary
+from authz_service.core.ports import HoldLimits, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Conflict, Forbidden
 from authz_service.store.column_texts import identity_text, key_text, micro, stage_text
 from authz_service.store.eligibility import refuse_requester, without_own_edits

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import Act, ActDraft
+from authz_service.core.ballots import Ballot
+from authz_service.core.pages import Page
 from authz_service.core.ports import (
     AlreadyRejected,
     AnswerWanted,
     Attached,
-    Ballot,
     Hold,
     HoldChange,
     HoldDraft,
@@ -21,7 +22,6 @@ from authz_service.core.ports import (
     HoldState,
     HoldSummary,
     Opening,
-    Page,
 )
 from authz_service.errors import AuthzError
 from authz_service.store import acting, ending, live_sessions, opening, queries, turning, voting

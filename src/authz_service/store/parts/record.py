@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.audit.merkle import Frontier
-from authz_service.core.ports import Entry
+from authz_service.core.sessions import Entry
 from authz_service.store import exporting, live_sessions, policies, queries, taking_up
 from authz_service.store.parts.units import SqlUnits, payload_bytes
 from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head

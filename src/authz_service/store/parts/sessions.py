@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.live_sessions import ToEnd
-from authz_service.core.ports import Page, Session, SessionQuery, TakenUp
+from authz_service.core.pages import Page
+from authz_service.core.sessions import Session, SessionQuery, TakenUp
 from authz_service.store import kept_rows, live_sessions, recovery, search_index, session_queries, taking_up
 from authz_service.store.parts.units import SqlUnits
 from authz_service.store.recovery import Heritage

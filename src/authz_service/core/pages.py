@@ -1,0 +1,16 @@
+"""Lists, a page at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """One page of a list, and the token of the next one ("" on the last)."""
+
+    items: tuple[Item, ...]
+    next_page_token: str = ""
