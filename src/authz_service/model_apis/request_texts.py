@@ -32,8 +32,12 @@ def newest_turn(roles: Sequence[Role]) -> int:
     It begins after the model's last answer. Answers at the end belong to it, since the caller wrote them for
     the model to go on with: otherwise an empty one there would leave nothing to judge.
     """
-    asked = max((i for i, role in enumerate(roles) if role not in _ANSWERS), default=0)
-    return max((i + 1 for i, role in enumerate(roles[:asked]) if role is Role.ASSISTANT), default=0)
+    begin = len(roles)
+    while begin and roles[begin - 1] in _ANSWERS:
+        begin -= 1
+    while begin and roles[begin - 1] is not Role.ASSISTANT:
+        begin -= 1
+    return begin
 
 
 class RequestTexts:
