@@ -145,6 +145,50 @@ def test_a_value_that_goes_on_in_the_next_frame_is_masked(path: str, frames: Any
 
 
 @DIALECTS
+@pytest.mark.parametrize("nothing", ["", None, {}])
+def test_a_value_that_goes_on_after_a_frame_with_nothing_in_its_place_is_masked(
+    path: str, frames: Any, nothing: Any
+) -> None:
+    released, found = answered(path, frames("4111 1111 ", nothing, nothing, "1111 1111"))
+    assert found == {"CREDIT_CARD": 1}
+    assert "1111" not in released
+
+
+@DIALECTS
+def test_frames_with_nothing_in_the_place_of_a_text_hold_back_a_few_frames(path: str, frames: Any) -> None:
+    pipe = pipe_of(path)
+    events = frames("4111", *[None] * 20)
+    released = b"".join(pipe.feed(stream(path, [event])).release for event in events[: len(START) + 11])
+    assert b"4111" in released
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        [{"index": 0, "delta": {"content": "so ", "annotations": []}}],
+        [{"index": 0, "delta": {"annotations": []}}, {"index": 1, "delta": {"content": "so "}}],
+    ],
+)
+def test_frames_that_repeat_but_for_their_text_hold_back_a_few_frames(choices: Any) -> None:
+    path = "/v1/chat/completions"
+    pipe = pipe_of(path)
+    later = {"choices": choices}
+    events = [*chat_lists("4111"), *[later] * 11]
+    released = b"".join(pipe.feed(stream(path, [event])).release for event in events)
+    assert b"4111" in released
+
+
+@pytest.mark.parametrize("block", [{"content": "4111 1111 "}, {"content": {"text": "4111 1111 "}}])
+def test_what_a_block_of_an_unknown_kind_begins_with_goes_on_in_its_deltas(block: dict[str, Any]) -> None:
+    begins = {"type": "content_block_start", "index": 0, "content_block": {"type": "compaction", **block}}
+    more = json.loads(json.dumps(block).replace("4111 ", "1111 "))
+    goes_on = {"type": "content_block_delta", "index": 0, "delta": {"type": "compaction_delta", **more}}
+    released, found = answered("/v1/messages", [START[0], begins, goes_on, *STOP])
+    assert found == {"CREDIT_CARD": 1}
+    assert "1111" not in released
+
+
+@DIALECTS
 def test_a_whole_value_is_masked_whatever_the_next_frame_says(path: str, frames: Any) -> None:
     released, found = answered(path, frames(CARD, "1 more"))
     assert found == {"CREDIT_CARD": 1}

@@ -16,6 +16,9 @@ from authz_service.view.request import Path, TextKind
 LARGEST_INDEX = 1023
 """The highest index of a text; each has a state of its own."""
 
+MOST_EMPTY = 8
+"""Frames in a row with nothing in the place of a text that nobody named, which may go on after them."""
+
 
 def unreadable(words: Words, path: Path, why: str) -> NoReturn:
     """End the answer: `why` completes a sentence that begins with where it stands."""
@@ -50,18 +53,46 @@ class Unnamed:
     """Texts that no dialect names and that are under way, by what they stand in (a choice, a block).
 
     Such a text goes on as long as each frame about the same thing says more of it. A frame without it ends
-    it: what nobody knows to be a text must not hold back what follows until the answer ends.
+    it, and so do more than `MOST_EMPTY` in a row with nothing in its place: what nobody knows to be a text
+    must not hold back what follows until the answer ends.
     """
 
-    under_way: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Their channels. Where there are none, and a frame says none, there is nothing to ask `over`."""
+    under_way: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Their channels, and how many frames had nothing in the place of each since it said something.
 
-    def over(self, of: str, said: Collection[str]) -> list[str]:
-        """The channels that a frame about `of`, which says more on those of `said`, has ended."""
+    Where there are none, and a frame says none, there is nothing to ask `over`.
+    """
+
+    def over(self, of: str, said: Collection[str], empty: Collection[str] = ()) -> list[str]:
+        """The channels that a frame about `of` has ended. It says more on those of `said`.
+
+        It has nothing on those of `empty` and below them.
+        """
         before = self.under_way.pop(of, None)
-        if said:
-            self.under_way[of] = frozenset(said)
-        return sorted(before.difference(said)) if before else []
+        now = dict.fromkeys(said, 0)
+        if before and empty:
+            places = frozenset(empty)
+            for channel, frames in before.items():
+                if channel not in now and frames < MOST_EMPTY and _is_below(channel, places):
+                    now[channel] = frames + 1
+        if now:
+            self.under_way[of] = now
+        return sorted(before.keys() - now.keys()) if before else []
+
+    def waits(self, of: str) -> bool:
+        """Whether the last frame about `of` had nothing in the place of a text that may go on yet."""
+        return any(self.under_way.get(of, {}).values())
+
+
+def is_empty(value: object) -> bool:
+    """Whether there is nothing in the place of a text: null, no character, no member."""
+    return value is None or (not value and isinstance(value, str | list | dict))
+
+
+def _is_below(channel: str, places: Collection[str]) -> bool:
+    while channel and channel not in places:
+        channel = channel.rpartition("/")[0]
+    return bool(channel)
 
 
 @dataclass(slots=True)
@@ -79,6 +110,7 @@ class FrameTexts:
     cleared: list[Path] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     unnamed: set[str] = field(default_factory=set)
+    empty: set[str] = field(default_factory=set)
     closes: bool = False
     usage: Usage | None = None
 
@@ -121,13 +153,15 @@ class FrameTexts:
         Each does on a channel below `channel`, by its keys, until `end_unnamed` ends it.
         """
         key = str(path[-1])
+        below = f"{channel}/{escaped(key)}"
+        if is_empty(value):
+            self.empty.add(below)
         goes_on = isinstance(value, dict) or (isinstance(value, str) and not self.words.selects(key, value))
         if key in self.unread or not goes_on:
             self.aside(value, path, kind)
             return
         if key not in self.words.keys:
             self.say_whole(path, key, is_key=True)
-        below = f"{channel}/{escaped(key)}"
         if isinstance(value, dict):
             for name, item in value.items():
                 self.say_on(below, (*path, name), item, kind)
@@ -140,8 +174,9 @@ class FrameTexts:
 
     def end_unnamed(self, unnamed: Unnamed, of: str) -> None:
         """All is said that this frame says of `of`: end the texts that nobody named and that it left out."""
-        self.ended.extend(unnamed.over(of, self.unnamed))
+        self.ended.extend(unnamed.over(of, self.unnamed, self.empty))
         self.unnamed.clear()
+        self.empty.clear()
 
     def end(self, channel: str) -> None:
         """Nothing more is said on a channel."""

@@ -23,6 +23,9 @@ _DELTAS = {
 _GOES_ON = frozenset(("text", "thinking", "signature"))
 """Strings of a block's start that its deltas go on with."""
 
+_KNOWN = frozenset(("text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "mcp_tool_use"))
+"""Kinds of blocks in whose start nothing else goes on."""
+
 _PROMPT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 """What the tokens of a prompt are the sum of."""
 
@@ -106,8 +109,11 @@ class MessagesAnswerReader:
             path: Path = ("content_block", key)
             if key in _GOES_ON and value is not None:  # joined with a string even a number makes a text
                 self._say(index, key, path, value, TextKind.PLAIN, texts)
-            else:
+            elif key == "type" or str(block.get("type")) in _KNOWN:
                 texts.aside(value, path, _kind(key))
+            else:
+                texts.say_on(f"blocks/{index}/~", path, value, _kind(key))
+        texts.end_unnamed(self._unnamed, f"blocks/{index}")
         _beside(event, "content_block", texts)
 
     def _begin(self, index: int, *, is_text: bool, texts: FrameTexts) -> None:

@@ -71,13 +71,18 @@ class ChatAnswerReader:
             return
         if not isinstance(value, list):
             refuse(("choices",), "a list was expected")
+        waits = False
         for i, item in enumerate(value):
-            before = len(frame.unnamed)
             choice = self._read_choice(item, ("choices", i), frame)
             if frame.unnamed or choice.unnamed.under_way:
-                frame.ended.extend(choice.unnamed.over("", frame.unnamed[before:]))
+                frame.ended.extend(choice.unnamed.over("", frame.unnamed, frame.empty))
+                waits = waits or choice.unnamed.waits("")
+                frame.unnamed.clear()
+                frame.empty.clear()
         if len(value) > 1:
             require_each_once([item["index"] for item in value], CHAT_WORDS, ("choices",))
+        if waits:
+            frame.steady = 0  # how many frames it waits is to be counted
 
     def _read_choice(self, value: object, path: Path, frame: ChatFrame) -> Choice:
         """Read what a frame says of one choice."""

@@ -29,6 +29,7 @@ class ChatFrame:
     cleared: list[Path] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
     paused: list[str] = field(default_factory=list)
     closes: bool = False
     usage: Usage | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authz_service.model_apis.answer_frame import escaped
+from authz_service.model_apis.answer_frame import escaped, is_empty
 from authz_service.model_apis.numbers import TELLING, is_number, is_numbers
 from authz_service.model_apis.openai_chat_frame import ChatFrame
 from authz_service.model_apis.openai_words import KEYS, SELECTING, selects
@@ -46,6 +46,8 @@ class UnnamedTexts:
         if isinstance(value, str) and value in SELECTING.get(key, ()):
             return
         _key(path, frame)
+        if is_empty(value):
+            frame.empty.append(channel)
         if value is not None and (key in _CLEARED or is_numbers(value)):
             frame.cleared.append(path)
         elif isinstance(value, str):
