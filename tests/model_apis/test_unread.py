@@ -214,7 +214,7 @@ def test_a_field_of_no_kind_stops_the_request_whatever_is_permitted(key: str) ->
 
 
 @pytest.mark.parametrize(
-    "key", ["rid", "bootstrap_host", "bootstrap_port", "bootstrap_room", "kv_transfer_params"]
+    "key", ["rid", "bootstrap_host", "bootstrap_port", "bootstrap_room", "disaggregated_params"]
 )
 def test_no_rule_permits_to_name_a_state_that_servers_have_of_requests(key: str) -> None:
     for value in (7, "alice-1", ["alice-1"], {"id": 7}):
