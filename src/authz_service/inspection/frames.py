@@ -139,7 +139,7 @@ class FrameQueue:
         self._usage = frame.usage or self._usage
         if frame.kept:
             self._kept += frame.kept
-        if frame.repeats and piece is not None and not (held.edits or piece.echoes):
+        if piece is not None and not (held.edits or piece.echoes):
             self._last.learn(held.raw, json, wrap, piece)
         else:
             self._last.forget()
@@ -201,27 +201,27 @@ class FrameQueue:
             raise Unreadable(f"the answer: {e}", code=e.code, status=502) from e
 
     def _take(self, frame: AnswerFrame, held: HeldFrame, *, is_complete: bool) -> AnswerField | None:
-        """Take a frame's texts; its only piece, where all other texts are known to have no finding."""
+        """Take a frame's texts; the only piece of one that repeats, where no other text has a finding."""
         pieces: list[AnswerField] = []
-        is_known = True
+        repeats = frame.repeats
         for field in frame.fields:
             if field.is_key:
                 self._texts.check_key(field.text)
-                is_known = False
+                repeats = False
             elif field.part and field.is_whole:
                 self._tell_again(field, held)
-                is_known = False
+                repeats = False
             elif is_complete or field.is_whole or (field.is_unnamed and self._is_alone(field)):
                 if self._texts.is_harmless(field):
                     continue
                 edits = self._texts.edits(field)
                 if edits is not None:
                     held.edits |= edits
-                is_known = is_known and self._texts.is_harmless(field)
+                repeats = repeats and self._texts.is_harmless(field)
             else:
                 self._feed(self._channel(field), field.text, field, held)
                 pieces.append(field)
-        return pieces[0] if is_known and len(pieces) == 1 else None
+        return pieces[0] if repeats and len(pieces) == 1 else None
 
     def _is_alone(self, field: AnswerField) -> bool:
         """Whether a text that nobody named is so long that its channel could not hold it back.
