@@ -39,17 +39,8 @@ class Anthropic:
         body = reader.expect_object(document, ())
         model = reader.model_name(body)
         reader.read(body)
-        return RequestView(
-            api=self.name,
-            operation=operation.name,
-            model=model,
-            stream=reader.flag(body, "stream"),
-            texts=tuple(reader.texts),
-            tools=tuple(reader.tools),
-            parameters=reader.parameters(body),
-            token_estimate=reader.token_estimate(),
-            unread=tuple(reader.unread),
-            in_parts=frozenset({"system"}),
+        return reader.view(
+            operation, body, model=model, stream=reader.flag(body, "stream"), in_parts=frozenset({"system"})
         )
 
     def model_path(self, operation: Operation) -> Path | None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from authz_service.model_apis.anthropic_words import MESSAGES_WORDS
-from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader
-from authz_service.model_apis.request_texts import NOBODY, Speaker, newest_turn
+from authz_service.model_apis.request_messages import TEXT_ONLY
+from authz_service.model_apis.request_reader import RequestReader
+from authz_service.model_apis.request_texts import NOBODY, Speaker
 from authz_service.view.request import Path, Role
 from authz_service.view.unread import Kind
 
@@ -58,21 +59,12 @@ class MessagesReader(RequestReader):
         messages = self.expect_list(value, ("messages",))
         if not messages:
             self.refuse("invalid_field", ("messages",), "at least one message was expected")
-        roles = [self._role(message, ("messages", i)) for i, message in enumerate(messages)]
-        newest = newest_turn(roles)
-        for i, (message, role) in enumerate(zip(messages, roles, strict=True)):
-            speaker = Speaker(role, new_turn=i >= newest)
+        for message, path, speaker in self.turns(messages, ROLES):
             for key, item in message.items():
                 if key == "content":
-                    self._content(item, ("messages", i, key), speaker)
+                    self._content(item, (*path, key), speaker)
                 elif key != "role":
-                    self.member(key, item, ("messages", i), speaker)
-
-    def _role(self, message: object, path: Path) -> Role:
-        role = self.expect_object(message, path).get("role")
-        if not isinstance(role, str) or role not in ROLES:
-            self.refuse("unsupported_role", (*path, "role"), f"one of {', '.join(ROLES)} was expected")
-        return ROLES[role]
+                    self.member(key, item, path, speaker)
 
     def _content(self, value: object, path: Path, speaker: Speaker) -> None:
         if isinstance(value, str):

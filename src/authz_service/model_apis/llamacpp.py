@@ -48,15 +48,11 @@ class LlamaCpp:
         reader = _Reader(NATIVE_WORDS)
         body = reader.expect_object(document, ())
         reader.read(body, is_infill=operation.name == INFILL.name)
-        return RequestView(
-            api=self.name,
-            operation=operation.name,
+        return reader.view(
+            operation,
+            body,
             model=reader.model_name(body) if "model" in body else "",
             stream=reader.flag(body, "stream"),
-            texts=tuple(reader.texts),
-            parameters=reader.parameters(body),
-            token_estimate=reader.token_estimate(),
-            unread=tuple(reader.unread),
         )
 
     def model_path(self, operation: Operation) -> Path | None:

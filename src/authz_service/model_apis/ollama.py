@@ -46,16 +46,12 @@ class Ollama:
             reader.embed(body, _CARRIERS[operation.name])
         options = body.get("options")
         parameters = reader.parameters(options) if isinstance(options, dict) else {}
-        return RequestView(
-            api=self.name,
-            operation=operation.name,
+        return reader.view(
+            operation,
+            body,
             model=model,
             stream=is_generating and reader.flag(body, "stream", default=True),
-            texts=tuple(reader.texts),
-            tools=tuple(reader.tools),
             parameters=parameters | reader.parameters(body),
-            token_estimate=reader.token_estimate(),
-            unread=tuple(reader.unread),
         )
 
     def model_path(self, operation: Operation) -> Path | None:

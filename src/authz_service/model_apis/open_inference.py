@@ -51,16 +51,7 @@ class OpenInference:
             reader.infer(body)
         else:
             reader.generate(body)
-        return RequestView(
-            api=self.name,
-            operation=operation.name,
-            model=operation.model,
-            stream=operation.name.endswith("_stream"),
-            texts=tuple(reader.texts),
-            parameters=reader.parameters(body),
-            token_estimate=reader.token_estimate(),
-            unread=tuple(reader.unread),
-        )
+        return reader.view(operation, body, model=operation.model, stream=operation.name.endswith("_stream"))
 
     def model_path(self, operation: Operation) -> Path | None:
         """Nowhere: the path names the model."""

@@ -36,16 +36,7 @@ class OpenAiAudio:
         """The form as it is; every field that is not one of the API's words is a text."""
         reader = AudioReader()
         fields = reader.read(document)
-        return RequestView(
-            api=self.name,
-            operation=operation.name,
-            model=reader.model_name(fields),
-            stream=False,
-            texts=tuple(reader.texts),
-            parameters=reader.parameters(fields),
-            token_estimate=reader.token_estimate(),
-            unread=tuple(reader.unread),
-        )
+        return reader.view(operation, fields, model=reader.model_name(fields), stream=False)
 
     def model_path(self, operation: Operation) -> Path | None:
         """The field `model`."""

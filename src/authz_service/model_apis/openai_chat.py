@@ -35,16 +35,11 @@ class OpenAiChat:
         body = reader.expect_object(document, ())
         model = reader.model_name(body)
         reader.read(body)
-        return RequestView(
-            api=self.name,
-            operation=operation.name,
+        return reader.view(
+            operation,
+            body,
             model=model,
             stream=reader.flag(body, "stream"),
-            texts=tuple(reader.texts),
-            tools=tuple(reader.tools),
-            parameters=reader.parameters(body),
-            token_estimate=reader.token_estimate(),
-            unread=tuple(reader.unread),
             choices=reader.count(body, "n", highest=MAX_CHOICES),
             in_parts=frozenset({"prediction"}),
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from authz_service.model_apis.openai_words import CHAT_WORDS
 from authz_service.model_apis.request_reader import RequestReader
-from authz_service.model_apis.request_texts import NOBODY, Speaker, newest_turn
+from authz_service.model_apis.request_texts import NOBODY, Speaker
 from authz_service.view.request import Path, Role, TextKind
 
 ROLES = {
@@ -75,16 +75,8 @@ class ChatRequestReader(RequestReader):
         messages = self.expect_list(value, ("messages",))
         if not messages:
             self.refuse("invalid_field", ("messages",), "at least one message was expected")
-        roles = [self._role(message, ("messages", i)) for i, message in enumerate(messages)]
-        newest = newest_turn(roles)
-        for i, (message, role) in enumerate(zip(messages, roles, strict=True)):
-            self._message(message, ("messages", i), Speaker(role, new_turn=i >= newest))
-
-    def _role(self, message: object, path: Path) -> Role:
-        role = self.expect_object(message, path).get("role")
-        if not isinstance(role, str) or role not in ROLES:
-            self.refuse("unsupported_role", (*path, "role"), f"one of {', '.join(ROLES)} was expected")
-        return ROLES[role]
+        for message, path, speaker in self.turns(messages, ROLES):
+            self._message(message, path, speaker)
 
     def _message(self, message: Mapping[str, Any], path: Path, speaker: Speaker) -> None:
         for key, value in message.items():

@@ -51,16 +51,7 @@ class OpenAiEmbeddings:
         body = reader.expect_object(document, ())
         model = reader.model_name(body)
         reader.read(body)
-        return RequestView(
-            api=self.name,
-            operation=operation.name,
-            model=model,
-            stream=False,
-            texts=tuple(reader.texts),
-            parameters=reader.parameters(body),
-            token_estimate=reader.token_estimate(),
-            unread=tuple(reader.unread),
-        )
+        return reader.view(operation, body, model=model, stream=False)
 
     def model_path(self, operation: Operation) -> Path | None:
         """`model`, at the root."""

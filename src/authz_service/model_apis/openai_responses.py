@@ -34,17 +34,7 @@ class OpenAiResponses:
         body = reader.expect_object(document, ())
         model = reader.model_name(body)
         reader.read(body)
-        return RequestView(
-            api=self.name,
-            operation=operation.name,
-            model=model,
-            stream=reader.flag(body, "stream"),
-            texts=tuple(reader.texts),
-            tools=tuple(reader.tools),
-            parameters=reader.parameters(body),
-            token_estimate=reader.token_estimate(),
-            unread=tuple(reader.unread),
-        )
+        return reader.view(operation, body, model=model, stream=reader.flag(body, "stream"))
 
     def model_path(self, operation: Operation) -> Path | None:
         """`model`, at the root."""

@@ -8,7 +8,8 @@ from typing import Any
 from authz_service.model_apis.openai_chat_request import ROLES
 from authz_service.model_apis.openai_responses_items import ITEMS, approval_requests, names_what_is_kept
 from authz_service.model_apis.openai_responses_words import NOT_INCLUDED, RESPONSES_WORDS
-from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader
+from authz_service.model_apis.request_messages import TEXT_ONLY
+from authz_service.model_apis.request_reader import RequestReader
 from authz_service.model_apis.request_texts import Speaker, newest_turn
 from authz_service.view.kept import Result
 from authz_service.view.request import Path, Role, TextKind

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from authz_service.model_apis.request_members import MemberReader
+from authz_service.model_apis.base import Operation
+from authz_service.model_apis.request_messages import MessageReader
 from authz_service.model_apis.request_texts import Speaker
 from authz_service.model_apis.words import Words
-from authz_service.view.request import Path
+from authz_service.view.request import Path, RequestView
 from authz_service.view.unread import Kind
 
-TEXT_ONLY = "is not text, and this gateway judges text only"
 _NUMBER = (int, float)
 
 
-class RequestReader(MemberReader):
+class RequestReader(MessageReader):
     """Collects the texts of one request, in document order.
 
     A dialect's reader extends it with the members that it names, and gives every other to `member`, by
@@ -26,6 +26,32 @@ class RequestReader(MemberReader):
     def __init__(self, words: Words) -> None:
         super().__init__(words)
         self.tools: list[str] = []
+
+    def view(
+        self,
+        operation: Operation,
+        body: Mapping[str, Any],
+        *,
+        model: str,
+        stream: bool,
+        parameters: Mapping[str, object] | None = None,
+        choices: int = 1,
+        in_parts: frozenset[str] = frozenset(),
+    ) -> RequestView:
+        """What was read of `body`; its `parameters` are those of the body itself where none are given."""
+        return RequestView(
+            api=operation.api,
+            operation=operation.name,
+            model=model,
+            stream=stream,
+            texts=tuple(self.texts),
+            tools=tuple(self.tools),
+            parameters=self.parameters(body) if parameters is None else parameters,
+            token_estimate=self.token_estimate(),
+            choices=choices,
+            in_parts=in_parts,
+            unread=tuple(self.unread),
+        )
 
     def model_name(self, body: Mapping[str, Any]) -> str:
         """`model` at the root."""
@@ -63,61 +89,6 @@ class RequestReader(MemberReader):
         """A quarter of the characters that were read, rounded up."""
         return -(-sum(len(text.text) for text in self.texts) // 4)
 
-    def parts(self, value: object, path: Path, speaker: Speaker, carriers: Mapping[str, str]) -> None:
-        """The content of a message: a string, null, or a list of strings and typed parts.
-
-        `carriers` are the types of parts that are read, each with the key under which its text stands;
-        a part of another type is not read, and what else a part says is read as by `member`.
-        """
-        if value is None:
-            return
-        if isinstance(value, str):
-            self.add(value, path, speaker)
-            return
-        if not isinstance(value, list):
-            self.refuse("invalid_field", path, "a string, a list of parts or null was expected")
-        for i, part in enumerate(value):
-            if isinstance(part, str):
-                self.add(part, (*path, i), speaker)
-            else:
-                self._part(part, (*path, i), speaker, carriers)
-
-    def _part(self, part: object, path: Path, speaker: Speaker, carriers: Mapping[str, str]) -> None:
-        content = self.expect_object(part, path)
-        kind = content.get("type")
-        carrier = carriers.get(kind) if isinstance(kind, str) else None
-        if carrier is None:
-            is_known = isinstance(kind, str) and kind in self.words.refused
-            named = f"a part of type {kind}" if is_known else "this part"
-            self.leave_part(content, path, f"{named} {TEXT_ONLY}", self.kind_of_part(kind), speaker)
-            self.expect_no_text(content, path, carriers)
-            return
-        self.expect_carrier(content, path, carrier, carriers)
-        for key, value in content.items():
-            if key != "type":
-                self.member(key, value, path, speaker)
-
-    def expect_carrier(
-        self, part: Mapping[str, Any], path: Path, carrier: str, carriers: Mapping[str, str]
-    ) -> None:
-        """A typed part has its text under `carrier`, and none where parts of another type have theirs."""
-        if not isinstance(part.get(carrier), str):
-            self.refuse("invalid_field", (*path, carrier), "a string was expected")
-        self.expect_no_text(part, path, carriers, but=carrier)
-
-    def expect_no_text(
-        self, part: Mapping[str, Any], path: Path, carriers: Mapping[str, str], *, but: str = ""
-    ) -> None:
-        """A typed part has nothing where parts of other types have their text; null and "" are nothing.
-
-        A model server joins the parts around it by their types, or joins whatever has a text: which of
-        the two would be read, nobody could tell.
-        """
-        for key in carriers.values():
-            if key != but and part.get(key) not in (None, ""):
-                has = "its text elsewhere" if but else "no text"
-                self.refuse("invalid_field", (*path, key), f"a part of this type has {has}")
-
     def tool(self, definition: Mapping[str, Any], path: Path, schemas: frozenset[str]) -> None:
         """The definition of a tool by its name; under the keys of `schemas` any key is ordinary."""
         self.tool_name(definition.get("name"), (*path, "name"))
@@ -145,10 +116,6 @@ class RequestReader(MemberReader):
             return
         why = "a string or a list of strings was expected; tokens cannot be read by this gateway"
         self.leave(Kind.TOKENS if items and _is_tokens(items) else None, value, path, why, speaker)
-
-    def kind_of_part(self, name: object) -> Kind | None:
-        """What a part of this type holds; None where no rule may permit it."""
-        return self.words.kinds.get(name) if isinstance(name, str) else None
 
 
 def _is_tokens(items: Sequence[object]) -> bool:

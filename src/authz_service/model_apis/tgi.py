@@ -12,7 +12,8 @@ from authz_service.model_apis.base import AnswerReader, ApiError, Operation, Own
 from authz_service.model_apis.logprobs import is_small
 from authz_service.model_apis.openai_refused import KINDS, REFUSED
 from authz_service.model_apis.own_answer import events, whole
-from authz_service.model_apis.request_reader import TEXT_ONLY, RequestReader
+from authz_service.model_apis.request_messages import TEXT_ONLY
+from authz_service.model_apis.request_reader import RequestReader
 from authz_service.model_apis.request_texts import Speaker
 from authz_service.model_apis.tgi_errors import tgi_error, tgi_error_event
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
@@ -69,15 +70,12 @@ class Tgi:
         body = reader.expect_object(document, ())
         reader.read(body)
         parameters = body.get("parameters")
-        return RequestView(
-            api=self.name,
-            operation=operation.name,
+        return reader.view(
+            operation,
+            body,
             model="",
             stream=operation.name == GENERATE_STREAM.name,
-            texts=tuple(reader.texts),
             parameters=reader.parameters(parameters) if isinstance(parameters, dict) else {},
-            token_estimate=reader.token_estimate(),
-            unread=tuple(reader.unread),
         )
 
     def model_path(self, operation: Operation) -> Path | None:
