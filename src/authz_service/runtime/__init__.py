@@ -1,7 +1,8 @@
 """Drives exchanges: the shell around the core, and the only other place that knows its events.
 
 - `gateway`: what all exchanges of a process share; `rules`: what a reload replaces as a whole
-- `driver`: runs one exchange's commands; `mailbox`: what waits to be handled by it
+- `driver`: runs one exchange's commands, `store_commands` and `judge_commands` those that the store and
+  the rules answer; `mailbox`: what waits to be handled by it
 - `revising`: what reviewers make of a request
 - `judging`, `answers`: a request, and an answer, by the rules of this moment
 - `threads`: large bodies, off the event loop

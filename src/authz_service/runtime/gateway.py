@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,7 +19,7 @@ from authz_service.core.ports import HoldLimits, Store
 from authz_service.core.usage import UsageStore
 from authz_service.errors import Unavailable
 from authz_service.keys.seal import Sealer
-from authz_service.runtime.marks import Marks
+from authz_service.runtime.marks import Doing, Marks
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
@@ -114,6 +114,16 @@ class Gateway:
     def hold_limits(self) -> HoldLimits:
         """The limits of holds by the configuration in force."""
         return limits_of(self.rules.config)
+
+    def count_masked(self, side: str, masked: Mapping[str, int]) -> None:
+        """Count the values that were masked on this side, by entity type."""
+        for entity, number in masked.items():
+            self.masked[side, entity] += number
+
+    def mark(self, session: str, doing: Doing) -> None:
+        """Let the other workers know what this one does for an exchange, where there are any."""
+        if self.marks is not None:
+            self.marks.now(session, doing)
 
     async def drain(self, *, seconds: float) -> None:
         """Take no new exchange, let go who waits for people, and give the others `seconds` to end.

@@ -23,11 +23,12 @@ from authz_service.inspection.spans import SpanMerger, mask
 from authz_service.keys.ids import new_id
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.model_apis.registry import find_operation
-from authz_service.runtime.driver import Driver, LetGo, SentAgain
+from authz_service.runtime.driver import Driver, LetGo
 from authz_service.runtime.gateway import Ending, Gateway, Reservation
 from authz_service.runtime.judging import Route
 from authz_service.runtime.mailbox import Mailbox
 from authz_service.runtime.resuming import Past, past_of, taken_up
+from authz_service.runtime.store_commands import SentAgain
 from authz_service.servers.crossing import Crossing
 from authz_service.servers.envoy_mail import EnvoyMail
 from authz_service.servers.ext_proc_stream import EnvoyStream
