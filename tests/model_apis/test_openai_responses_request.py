@@ -294,3 +294,10 @@ def test_an_approval_is_of_a_request_in_the_same_input_or_of_one_that_is_kept() 
     assert kept(answer | {"approval_request_id": 1}) == [Kept(Result.ITEM, "")]
     assert kept(answer | {"approval_request_id": None}) == []
     assert "not in the input" in str(refusal(input=[answer]))
+
+
+def test_what_llama_server_thought_goes_back_to_it_with_its_empty_seal() -> None:
+    thought = [{"type": "reasoning_text", "text": "I think."}]
+    item = {"type": "reasoning", "id": "rs_1", "summary": [], "content": thought, "encrypted_content": ""}
+    assert [field.text for field in read(input=[item]).texts] == ["rs_1", "I think.", ""]
+    assert refusal(input=[item | {"encrypted_content": " "}]).code == "unsupported_field"

@@ -105,6 +105,8 @@ class ResponsesReader(RequestReader):
                     self.leave_name(Result.ITEM, value, (*path, key), why, speaker)
                 case "approval_request_id" if item.get("type") == "mcp_approval_response":
                     self._approved(value, (*path, key), speaker)
+                case "encrypted_content" if value == "":
+                    self.add(value, (*path, key), speaker)  # as llama-server has it: nothing is sealed
                 case "content" | "summary":
                     self.parts(value, (*path, key), speaker, _CARRIERS)
                 case "output" if isinstance(value, list) and item["type"] in _PARTED:
