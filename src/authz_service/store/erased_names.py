@@ -52,6 +52,7 @@ def names_of(transaction: Transaction, subject: str) -> Names:
         if subject in (transaction.pseudonym(voter), transaction.pseudonym(account)):
             names.others |= {transaction.pseudonym(voter), transaction.pseudonym(account)}
             names.texts |= {voter[1], account[1]}
+    names.others |= _persons(transaction, subject, names.texts - {""})
     for row in _owned(transaction, subject, names.texts - {""}):
         if row.revoked_at is None and row.expires_at > transaction.now:
             raise Conflict(
@@ -61,6 +62,18 @@ def names_of(transaction: Transaction, subject: str) -> Names:
             names.others.add(row.name)
     names.others.discard(subject)
     return names
+
+
+def _persons(transaction: Transaction, account: str, texts: set[str]) -> set[str]:
+    """The callers whom the sessions of this account name: a person, since the issuer tells of persons."""
+    found: set[str] = set()
+    columns = (sessions.c.caller, sessions.c.caller_detail)
+    named = sessions.c.subject.in_(sorted({clean(text) for text in texts}))
+    for row in transaction.read(select(*columns).where(named).distinct()):
+        told = json.loads(row.caller_detail) if row.caller_detail else None
+        if told is not None and transaction.pseudonym((told["issuer"], told["subject"])) == account:
+            found.add(row.caller)
+    return found
 
 
 def _owned(transaction: Transaction, subject: str, texts: set[str]) -> Iterator[Row[Any]]:

@@ -45,17 +45,10 @@ SAID = (votes, hold_acts, grant_acts)
 
 def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasure:
     """Put on record what is to go; raises `Conflict` while some of it is kept or in use."""
-    forgotten = read_forgotten(transaction)
-    kept = [
-        keep.id
-        for keep in forgotten.keeps.values()
-        if _is_of(transaction, keep.session, keep.subject, subject)
-        or _has_a_part_in(transaction, keep, subject)
-    ]
-    if kept:
-        raise Conflict(f"a legal hold is on this: lift {', '.join(kept)} first", code="kept")
-    _refuse_open(transaction, subject)
     others = names_of(transaction, subject).others
+    subjects = frozenset({subject, *others})
+    require_not_kept(transaction, subjects)
+    _refuse_open(transaction, subjects)
     also: list[Scalar] = [*sorted(others)]
     data: Data = {"subject": subject, "also": also}
     draft = EntryDraft(Kind.RECORD_ERASURE_ORDERED, SESSION, data)
@@ -63,41 +56,52 @@ def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasu
     return Erasure(recorded.last, transaction.now, subject, frozenset(others))
 
 
-def _is_of(reader: Reader, session: str | None, kept: str | None, subject: str) -> bool:
-    if session is None:
-        return kept == subject
-    return reader.read(select(sessions.c.caller).where(sessions.c.id == session)).scalar() == subject
+def require_not_kept(transaction: Transaction, subjects: frozenset[str]) -> None:
+    """Raise `Conflict` while a legal hold is on anything that these have a part in."""
+    kept = [
+        keep.id
+        for keep in read_forgotten(transaction).keeps.values()
+        if _is_of(transaction, keep, subjects) or _has_a_part_in(transaction, keep, subjects)
+    ]
+    if kept:
+        raise Conflict(f"a legal hold is on this: lift {', '.join(kept)} first", code="kept")
 
 
-def _has_a_part_in(transaction: Transaction, keep: Keep, subject: str) -> bool:
+def _is_of(reader: Reader, keep: Keep, subjects: frozenset[str]) -> bool:
+    if keep.session is None:
+        return keep.subject in subjects
+    return reader.read(select(sessions.c.caller).where(sessions.c.id == keep.session)).scalar() in subjects
+
+
+def _has_a_part_in(transaction: Transaction, keep: Keep, subjects: frozenset[str]) -> bool:
     """Whether a vote of theirs, or their reading of it, is on what somebody else asked for and is kept."""
     kept = select(sessions.c.id).where(
         sessions.c.id == keep.session if keep.session is not None else sessions.c.caller == keep.subject
     )
     there = select(holds.c.id).where(holds.c.session.in_(kept))
     voted = union(*(select(t.c.voter, t.c.account).where(t.c.hold.in_(there)) for t in SAID))
-    return subject in _pseudonyms(transaction, transaction.read(voted).all()) or _is_sealed_for(
-        transaction, kept, subject
-    )
+    said = _pseudonyms(transaction, transaction.read(voted).all())
+    return not subjects.isdisjoint(said) or _is_sealed_for(transaction, kept, subjects)
 
 
-def _is_sealed_for(transaction: Transaction, kept: Select[Any], subject: str) -> bool:
-    """Whether anything in these sessions could not be opened any more once the subject's key is gone."""
-    key_id = None if transaction.keyring is None else transaction.keyring.live_id(subject)
-    if key_id is None:
+def _is_sealed_for(transaction: Transaction, kept: Select[Any], subjects: frozenset[str]) -> bool:
+    """Whether anything in these sessions could not be opened any more once the subjects' keys are gone."""
+    keyring = transaction.keyring
+    key_ids = [] if keyring is None else [key for s in sorted(subjects) if (key := keyring.live_id(s))]
+    if not key_ids:
         return False
     bodies = transaction.read(select(entries.c.body).where(entries.c.session.in_(kept))).scalars().all()
     digests = [ref.digest for body in bodies if body for ref in decode(bytes(body)).payloads.values()]
     for start in range(0, len(digests), AT_ONCE):
         some = payloads.c.digest.in_(digests[start : start + AT_ONCE])
-        query = select(payloads.c.digest).where(some, payloads.c.key == key_id).limit(1)
+        query = select(payloads.c.digest).where(some, payloads.c.key.in_(key_ids)).limit(1)
         if transaction.read(query).first() is not None:
             return True
     return False
 
 
-def _refuse_open(transaction: Transaction, subject: str) -> None:
-    mine = (sessions.c.caller == subject) & sessions.c.ended_at.is_(None)
+def _refuse_open(transaction: Transaction, subjects: frozenset[str]) -> None:
+    mine = sessions.c.caller.in_(sorted(subjects)) & sessions.c.ended_at.is_(None)
     if transaction.read(select(sessions.c.id).where(mine).limit(1)).first() is not None:
         raise Conflict("an exchange of theirs is still open; wait for its end", code="still_open")
     # Without their name a second vote, or a review of what they decided alone, would pass for another's.
@@ -107,7 +111,7 @@ def _refuse_open(transaction: Transaction, subject: str) -> None:
         names = [row.id, *edited_before(transaction, row)]
         there = (select(t.c.voter, t.c.account).where(t.c.hold.in_(names)) for t in (votes, hold_acts))
         voted = transaction.read(union(*there)).all()
-        if subject in {transaction.pseudonym(requester_of(row)), *_pseudonyms(transaction, voted)}:
+        if subjects & {transaction.pseudonym(requester_of(row)), *_pseudonyms(transaction, voted)}:
             why = "waits with their request or vote; let it end"
             if row.review == Review.DUE.value:
                 why = "was decided alone, with their request or vote, and has to be reviewed first"
@@ -116,7 +120,7 @@ def _refuse_open(transaction: Transaction, subject: str) -> None:
         query = select(grant_acts.c.voter, grant_acts.c.account).where(grant_acts.c.grant_id == grant.id)
         made_from = transaction.read(select(holds).where(holds.c.id == grant.hold)).one()
         requester = transaction.pseudonym(requester_of(made_from))
-        if subject in {requester, *_pseudonyms(transaction, transaction.read(query).all())}:
+        if subjects & {requester, *_pseudonyms(transaction, transaction.read(query).all())}:
             message = f"grant {grant.id} is in force with their request or vote; revoke it first"
             raise Conflict(message, code="grant_in_force")
 
@@ -133,10 +137,14 @@ def _identity(stored: str) -> tuple[str, str]:
 
 def take_sessions(transaction: Transaction, erasure: Erasure, *, after: int) -> tuple[int, int, int]:
     """Take what is left in the next sessions: the number of the last one (0: none), how many, payloads."""
-    mine = (
-        (sessions.c.caller == erasure.subject) & (sessions.c.seq > after) & (sessions.c.seq < erasure.ordered)
+    mine = sessions.c.caller.in_(sorted(erasure.subjects)) & (sessions.c.seq > after)
+    old = sessions.c.seq < erasure.ordered
+    query = (
+        select(sessions.c.id, sessions.c.seq)
+        .where(mine & old)
+        .order_by(sessions.c.seq)
+        .limit(SESSIONS_AT_ONCE)
     )
-    query = select(sessions.c.id, sessions.c.seq).where(mine).order_by(sessions.c.seq).limit(SESSIONS_AT_ONCE)
     rows = transaction.read(query).all()
     if not rows:
         return 0, 0, 0
