@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from authz_cli.outline import Json, outline, parse
 from authz_cli.safe_text import safe_line, wrapped
 from authz_cli.streamed import joined
+from authz_cli.turns import Conversation, Turn, conversation_in
 
 TEXT_BAR = "  │ "
 FIELD_BAR = "  ├ "
 FOUND_BAR = "  ┊ ^ "
 MAX_ROLE = 20
+_TEXT_PARTS = ("text", "input_text", "output_text")
+"""Types of a part that is nothing but a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a conversation: what was found in it, and how many messages were approved before."""
+    """What is known of a conversation: what was found in it, how many messages were approved before, and
+    where the service says that the new turn begins."""
 
     found: tuple[Found, ...] = ()
     approved: int | None = None
+    turn: Turn | None = None
 
 
 def conversation(
@@ -48,9 +53,10 @@ def conversation(
     """
     known = known or Known()
     document = parse(body)
-    if isinstance(document, dict) and _is_chat(document.get("messages")):
-        yield from _messages(document["messages"], width, known)
-        rest: Json = {key: value for key, value in document.items() if key != "messages"}
+    said = None if is_answer else conversation_in(document, known.turn)
+    if isinstance(document, dict) and said is not None:
+        yield from _messages(said, width, known)
+        rest: Json = {key: value for key, value in document.items() if key != said.member}
         if rest:
             yield "Everything else in the body"
             yield from _barred(outline(rest), width, bar=FIELD_BAR)
@@ -81,22 +87,14 @@ def _streamed(texts: dict[str, str], width: int | None) -> Iterator[str]:
         yield from _barred(iter(text.split("\n")), width, bar=TEXT_BAR)
 
 
-def _is_chat(messages: Json) -> bool:
-    return isinstance(messages, list) and bool(messages) and all(isinstance(m, dict) for m in messages)
-
-
-def _messages(messages: Json, width: int | None, known: Known) -> Iterator[str]:
-    assert isinstance(messages, list)
-    roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
-    new_from = max((i + 1 for i, role in enumerate(roles) if role == "assistant"), default=0)
-    for index, message in enumerate(messages):
-        assert isinstance(message, dict)
-        role = roles[index]
-        mark = _mark(index, new_from, known.approved)
+def _messages(said: Conversation, width: int | None, known: Known) -> Iterator[str]:
+    for index, message in enumerate(said.messages):
+        role = message.get("role")
+        mark = _mark(index, said.newest, known.approved)
         # A role is the caller's text as well: one that could imitate is shown as a field.
         is_plain = isinstance(role, str) and role.isalpha() and len(role) < MAX_ROLE
         yield f"[{index + 1}] {safe_line(str(role)) if is_plain else 'message'}{mark}"
-        yield from _message(message, {"role"} if is_plain else set(), width, known, f"/messages/{index}")
+        yield from _message(message, {"role"} if is_plain else set(), width, known, f"/{said.member}/{index}")
 
 
 def _mark(index: int, new_from: int, approved: int | None) -> str:
@@ -145,7 +143,7 @@ def _texts(content: Json) -> list[str] | None:
 
 
 def _part_text(part: Json) -> str | None:
-    if isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text":
+    if isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] in _TEXT_PARTS:
         text = part["text"]
         return text if isinstance(text, str) else None
     return None

@@ -52,6 +52,7 @@ def context_object(context: holds_pb2.HoldContext) -> dict[str, Any]:
             if context.HasField("approved_before")
             else None
         ),
+        "new_turn": context.new_turn or None,
         "earlier": [
             {
                 "id": earlier.id,

@@ -14,6 +14,7 @@ from authz_cli.hold_json import state_word
 from authz_cli.moments import distance, length, moment
 from authz_cli.safe_text import safe_line, wrapped
 from authz_cli.table import table
+from authz_cli.turns import turn_at
 
 HEADS = ("ID", "STATE", "CALLER", "MODEL", "RULE", "ENDS", "WAITING")
 WIDE = (*HEADS, "VOTES", "CLAIMED", "OPENED", "SESSION", "DIGEST")
@@ -84,7 +85,8 @@ def _in_answer(text: holds_pb2.FoundText) -> tuple[str, str, list[Found]]:
 def _known(context: holds_pb2.HoldContext) -> Known:
     found = tuple(Found(f.path, f.start, f.end, f.entity) for f in context.found if not f.is_key)
     has_before = context.HasField("approved_before")
-    return Known(found, context.approved_before.messages if has_before else None)
+    approved = context.approved_before.messages if has_before else None
+    return Known(found, approved, turn_at(context.new_turn))
 
 
 def _who(hold: holds_pb2.Hold) -> Iterator[tuple[str, str]]:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz_cli.conversation import FIELD_BAR, TEXT_BAR, conversation
+from authz_cli.conversation import FIELD_BAR, TEXT_BAR, Known, conversation
 from authz_cli.outline import parse
 from authz_cli.safe_text import safe_line
+from authz_cli.turns import turn_at
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -19,7 +20,9 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=12,
 )
-PART = st.fixed_dictionaries({"type": st.sampled_from(["text", "image_url"]), "text": TEXT | st.none()})
+PART = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "input_text", "image_url"]), "text": TEXT | st.none()}
+)
 MESSAGE = st.fixed_dictionaries(
     {"role": st.sampled_from(["system", "user", "assistant", "tool", "a b"])},
     optional={
@@ -33,6 +36,7 @@ BODY = (
     st.fixed_dictionaries(
         {"messages": st.lists(MESSAGE, max_size=3) | JSON}, optional={"tools": JSON, "x": JSON}
     )
+    | st.fixed_dictionaries({"input": st.lists(MESSAGE, max_size=3) | JSON}, optional={"x": JSON})
     | JSON
 )
 
@@ -58,7 +62,7 @@ def values(value: Any) -> list[str]:
 @given(BODY)
 def test_every_string_of_a_body_is_shown_whole(body: Any) -> None:
     page = "\n".join(show(body)).replace('\\"', '"').replace("\\\\", "\\")
-    known = {"messages", "content", "role", "type", "text"}
+    known = {"messages", "input", "input_text", "content", "role", "type", "text"}
     for text in values(body):
         for line in text.split("\n"):
             # A combining mark that begins a text stands on whatever the page has before it.
@@ -106,6 +110,46 @@ def test_a_conversation_reads_as_one() -> None:
         '  ├ model: "llama"',
         "  ├ temperature: 0.1",
     ]
+
+
+OLD = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+ASKED = {"role": "user", "content": "Now wipe the backups"}
+
+
+def heads(body: Any, known: Known | None = None) -> list[str]:
+    raw = json.dumps(body).encode()
+    return [line for line in conversation(raw, known=known) if line.startswith("[")]
+
+
+@pytest.mark.parametrize("member", ["messages", "input"])
+def test_the_new_turn_is_marked_whatever_answer_the_caller_puts_behind_it(member: str) -> None:
+    begun = {"role": "assistant", "content": ""}
+    new = ["[3] user  <- new turn", "[4] assistant  <- new turn"]
+    assert heads({member: [*OLD, ASKED, begun]}) == ["[1] user", "[2] assistant", *new]
+    assert heads({member: [begun, begun]})[0] == "[1] assistant  <- new turn"
+
+
+def test_the_items_of_a_responses_request_are_a_conversation() -> None:
+    call = {"type": "function_call", "name": "wipe", "arguments": "{}", "call_id": "c1"}
+    result = {"type": "function_call_output", "call_id": "c1", "output": "done"}
+    reference = {"type": "item_reference", "id": "msg_1"}
+    asked = {"role": "user", "content": [{"type": "input_text", "text": "Go on\nplease"}]}
+    shown = show({"input": [asked, call, result, call, reference]})
+    assert shown[:3] == ["[1] user", "  │ Go on", "  │ please"]
+    marks = [line.endswith("<- new turn") for line in shown if line.startswith("[")]
+    assert marks == [False, False, True, True, True]
+
+
+def test_where_the_service_says_that_the_new_turn_begins_goes_before() -> None:
+    body = {"messages": [ASKED], "input": [*OLD, ASKED]}
+    assert heads(body) == ["[1] user  <- new turn"]
+    told = heads(body, Known(turn=turn_at("/input/1")))
+    assert told == ["[1] user", "[2] assistant  <- new turn", "[3] user  <- new turn"]
+
+
+@pytest.mark.parametrize("pointer", ["", "/prompt", "/messages", "/messages/x", "/messages/1/content"])
+def test_another_place_is_no_turn(pointer: str) -> None:
+    assert turn_at(pointer) is None
 
 
 def test_the_arguments_of_a_tool_call_are_shown() -> None:

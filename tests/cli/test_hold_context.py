@@ -60,6 +60,7 @@ def test_earlier_decisions_are_told_for_people_and_for_programs() -> None:
         approved_before=pb.ApprovedBefore(hold="hld_9", messages=2),
         earlier=[earlier],
         is_partial=True,
+        new_turn="/messages/2",
     )
     told = [f"{name}: {text}" for name, text in context_facts(context, local(earlier.created_at))]
     assert told[0] == "Found at: /messages/0/content: EMPLOYEE_ID, characters 6 to 13"
@@ -70,6 +71,7 @@ def test_earlier_decisions_are_told_for_people_and_for_programs() -> None:
     made = context_object(context)
     assert made["approved_before"] == {"hold": "hld_9", "messages": 2}
     assert made["earlier"][0]["votes"][0]["reason"] == "not those"
+    assert made["new_turn"] == "/messages/2"
     assert context_object(pb.HoldContext())["approved_before"] is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from authz_service.inspection.marks import Mark, marks_in
+from authz_service.inspection.reading import view_if_readable
 from authz_service.masking.detectors import build_scanner
 
 SCANNER = build_scanner(custom=[("EMPLOYEE_ID", r"E-\d{6}")], options={})
@@ -18,7 +19,9 @@ def test_every_finding_is_named_with_its_text_and_characters() -> None:
             {"role": "user", "content": [{"type": "text", "text": "I am E-123456, not E-654321."}]},
         ],
     }
-    found = marks_in("openai_chat", "chat_completions", json.dumps(body).encode(), SCANNER)
+    view = view_if_readable("openai_chat", "chat_completions", json.dumps(body).encode())
+    assert view is not None
+    found = marks_in(view, SCANNER)
     path = ("messages", 1, "content", 0, "text")
     assert [mark for mark in found if mark.entity == "EMPLOYEE_ID"] == [
         Mark(path, 5, 13, "EMPLOYEE_ID"),
@@ -26,6 +29,6 @@ def test_every_finding_is_named_with_its_text_and_characters() -> None:
     ]
 
 
-def test_a_body_that_nobody_reads_has_no_marks() -> None:
-    assert marks_in("openai_chat", "chat_completions", b"E-123456", SCANNER) == ()
-    assert marks_in("unknown", "x", b"E-123456", SCANNER) == ()
+def test_a_body_that_nobody_reads_has_no_view() -> None:
+    assert view_if_readable("openai_chat", "chat_completions", b"E-123456") is None
+    assert view_if_readable("unknown", "x", b"E-123456") is None

@@ -82,7 +82,8 @@ def test_texts_say_whose_they_are(wire: Wire) -> None:
 
 def test_an_answer_that_the_caller_began_belongs_to_the_new_turn() -> None:
     said, begun = ({"role": "assistant", "content": text} for text in ("said", "begun"))
-    assert read(messages=[user("old"), said, user("asked"), begun]).new_turn == "asked\nbegun"
+    view = read(messages=[user("old"), said, user("asked"), begun])
+    assert (view.new_turn, view.turn) == ("asked\nbegun", ("messages", 2))
 
 
 @pytest.mark.parametrize(

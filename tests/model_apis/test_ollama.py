@@ -64,7 +64,8 @@ def test_every_text_of_a_chat_is_seen_and_says_whose_it_is() -> None:
 def test_an_answer_that_the_caller_began_belongs_to_the_new_turn() -> None:
     said, begun = ({"role": "assistant", "content": text} for text in ("said", "begun"))
     old, asked = ({"role": "user", "content": text} for text in ("old", "asked"))
-    assert chat(old, said, asked, begun).new_turn == "asked\nbegun"
+    view = chat(old, said, asked, begun)
+    assert (view.new_turn, view.turn) == ("asked\nbegun", ("messages", 2))
 
 
 def test_tools_are_named() -> None:

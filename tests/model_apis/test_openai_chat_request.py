@@ -121,7 +121,7 @@ def test_an_answer_that_the_caller_began_belongs_to_the_new_turn(begun: str) -> 
     assistant = {"role": "assistant", "content": begun}
     old = [user("old"), {"role": "assistant", "content": "said"}]
     view = read(messages=[*old, user("asked"), assistant])
-    assert view.new_turn == f"asked\n{begun}"
+    assert (view.new_turn, view.turn) == (f"asked\n{begun}", ("messages", 2))
     assert read(messages=[*old, user("asked"), assistant, assistant]).new_turn.startswith("asked")
 
 

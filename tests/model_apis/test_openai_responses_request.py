@@ -91,6 +91,7 @@ def test_what_the_model_is_said_to_have_said_at_the_end_belongs_to_the_new_turn(
     items = [*messages, {"role": "user", "content": "asked"}, {"role": "assistant", "content": ""}, last]
     view = OpenAiResponses().read_request(RESPONSES, {"model": "m", "input": items})
     assert view.new_turn.startswith("asked")
+    assert view.turn == ("input", 2)
 
 
 def test_rules_see_each_tool_by_its_name_and_those_of_the_server_by_their_type(wire: Wire) -> None:
@@ -100,6 +101,7 @@ def test_rules_see_each_tool_by_its_name_and_those_of_the_server_by_their_type(w
 
 
 def test_a_single_text_is_the_users() -> None:
+    assert read().turn == ()
     (field,) = read().texts
     assert (field.path, field.role, field.new_turn) == (("input",), Role.USER, True)
 

@@ -43,6 +43,7 @@ class Desk:
         self.count += 1
         messages = [{"role": "user", "content": text} for text in texts]
         body = json.dumps({"model": "llama", "messages": messages, "seed": self.count}).encode()
+        body = changes.pop("forward", body)
         digest = hashlib.sha256(body).hexdigest()
         made = replace(
             draft(self.count),
@@ -116,3 +117,11 @@ def test_what_others_asked_what_other_rules_held_and_what_one_may_not_see_is_not
     context = desk.shown(desk.asks(*FIRST)).context
     assert not context.earlier
     assert not context.HasField("approved_before")
+
+
+def test_it_says_where_the_new_turn_begins_as_rules_read_it(desk: Desk) -> None:
+    assert desk.shown(desk.asks(*FIRST)).context.new_turn == "/messages/0"
+    said, begun = ({"role": "assistant", "content": text} for text in ("Done.", ""))
+    messages = [{"role": "user", "content": "Hi"}, said, {"role": "user", "content": "And those?"}, begun]
+    body = json.dumps({"model": "llama", "messages": messages}).encode()
+    assert desk.shown(desk.asks(forward=body)).context.new_turn == "/messages/2"

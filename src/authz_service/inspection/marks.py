@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from authz_service.errors import Unreadable
 from authz_service.inspection.found import found_in
-from authz_service.inspection.reading import view_again
 from authz_service.masking.seams import Scanner
-from authz_service.view.request import Path
+from authz_service.view.request import Path, RequestView
 
 
 class Mark(NamedTuple):
@@ -24,14 +22,8 @@ class Mark(NamedTuple):
     is_key: bool = False
 
 
-def marks_in(api: str, operation: str, body: bytes, scanner: Scanner) -> tuple[Mark, ...]:
-    """What `scanner` finds in a body, in the order of the texts; nothing where no adapter reads it."""
-    try:
-        view = view_again(api, operation, body)
-    except Unreadable:
-        return ()
-    if view is None:
-        return ()
+def marks_in(view: RequestView, scanner: Scanner) -> tuple[Mark, ...]:
+    """What `scanner` finds in a request, in the order of the texts."""
     return tuple(
         Mark(found.field.path, finding.start, finding.end, finding.entity, found.field.is_key)
         for found in found_in(view, scanner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from authz_service.errors import Unreadable
 from authz_service.framing.encoding import RequestFormat
 from authz_service.framing.multipart import boundary_in
 from authz_service.inspection.bodies import read_body
@@ -26,3 +27,11 @@ def view_again(api: str, operation: str, body: bytes) -> RequestView | None:
     content_type = f"{RequestFormat.FORM}; boundary={boundary_in(body)}"  # JSON needs none
     read = read_body(body, of.takes, content_type=content_type, max_depth=_DEPTH)
     return adapter.read_request(of, read.document)
+
+
+def view_if_readable(api: str, operation: str, body: bytes) -> RequestView | None:
+    """The same; None also for a body that the adapter no longer reads."""
+    try:
+        return view_again(api, operation, body)
+    except Unreadable:
+        return None

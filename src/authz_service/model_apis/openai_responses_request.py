@@ -10,7 +10,7 @@ from authz_service.model_apis.openai_responses_items import ITEMS, approval_requ
 from authz_service.model_apis.openai_responses_words import NOT_INCLUDED, RESPONSES_WORDS
 from authz_service.model_apis.request_messages import TEXT_ONLY
 from authz_service.model_apis.request_reader import RequestReader
-from authz_service.model_apis.request_texts import Speaker, newest_turn
+from authz_service.model_apis.request_texts import Speaker
 from authz_service.view.kept import Result
 from authz_service.view.request import Path, Role, TextKind
 from authz_service.view.unread import Kind
@@ -66,7 +66,7 @@ class ResponsesReader(RequestReader):
 
     def _items(self, items: list[Any]) -> None:
         roles = [self._role(item, ("input", i)) for i, item in enumerate(items)]
-        newest = newest_turn(roles)
+        newest = self.newest_turn(roles, ("input",))
         self._requests = approval_requests(items)
         for i, (item, role) in enumerate(zip(items, roles, strict=True)):
             self._item(item, ("input", i), Speaker(role, new_turn=i >= newest))

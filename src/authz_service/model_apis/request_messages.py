@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from authz_service.model_apis.request_members import MemberReader
-from authz_service.model_apis.request_texts import Speaker, newest_turn
+from authz_service.model_apis.request_texts import Speaker
 from authz_service.view.request import Path, Role
 from authz_service.view.unread import Kind
 
@@ -24,7 +24,7 @@ class MessageReader(MemberReader):
         Those from `newest_turn` on are the new turn.
         """
         said = [self._said(message, ("messages", i), roles) for i, message in enumerate(messages)]
-        newest = newest_turn([role for _, role in said])
+        newest = self.newest_turn([role for _, role in said], ("messages",))
         for i, (message, role) in enumerate(said):
             yield message, ("messages", i), Speaker(role, new_turn=i >= newest)
 

@@ -51,6 +51,7 @@ class RequestReader(MessageReader):
             choices=choices,
             in_parts=in_parts,
             unread=tuple(self.unread),
+            turn=self.turn,
         )
 
     def model_name(self, body: Mapping[str, Any]) -> str:

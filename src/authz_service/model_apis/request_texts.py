@@ -26,20 +26,6 @@ NOBODY = Speaker()
 """What surrounds the words of a conversation: parameters, schemas, names, metadata."""
 
 
-def newest_turn(roles: Sequence[Role]) -> int:
-    """The index of the message with which the newest turn begins, of messages by whose they are.
-
-    It begins after the model's last answer. Answers at the end belong to it, since the caller wrote them for
-    the model to go on with: otherwise an empty one there would leave nothing to judge.
-    """
-    begin = len(roles)
-    while begin and roles[begin - 1] in _ANSWERS:
-        begin -= 1
-    while begin and roles[begin - 1] is not Role.ASSISTANT:
-        begin -= 1
-    return begin
-
-
 class RequestTexts:
     """Collects the texts of one request, in document order.
 
@@ -49,6 +35,7 @@ class RequestTexts:
     def __init__(self, words: Words) -> None:
         self.words = words
         self.texts: list[TextField] = []
+        self.turn: Path = ()
 
     def refuse(self, code: str, path: Path, why: str) -> NoReturn:
         """Stop the request: `why` completes a sentence that begins with where it stands."""
@@ -77,6 +64,20 @@ class RequestTexts:
         if not isinstance(value, str):
             self.refuse("invalid_field", path, "a string was expected")
         self.add(value, path, speaker, kind)
+
+    def newest_turn(self, roles: Sequence[Role], path: Path) -> int:
+        """The index of the message with which the new turn begins, of the messages at `path` by their roles.
+
+        It begins after the model's last answer. Answers at the end belong to it, since the caller wrote them
+        for the model to go on with: otherwise an empty one there would leave nothing to judge.
+        """
+        begin = len(roles)
+        while begin and roles[begin - 1] in _ANSWERS:
+            begin -= 1
+        while begin and roles[begin - 1] is not Role.ASSISTANT:
+            begin -= 1
+        self.turn = (*path, begin)
+        return begin
 
     def add(self, text: str, path: Path, speaker: Speaker = NOBODY, kind: TextKind = TextKind.PLAIN) -> None:
         """A text that stands at `path`."""

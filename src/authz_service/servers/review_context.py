@@ -13,9 +13,11 @@ from authz_service.core.ports import Hold, HoldQuery, HoldState, HoldSummary, St
 from authz_service.errors import AuthzError
 from authz_service.inspection.edited_answer import FoundText
 from authz_service.inspection.marks import Mark, marks_in
+from authz_service.inspection.reading import view_if_readable
 from authz_service.masking.seams import Scanner
 from authz_service.servers.review_messages import STATES, safe_text, timestamp, vote_message
 from authz_service.servers.roles import Standing
+from authz_service.view.request import Path
 
 LOOKED_AT = 50
 """How many of the caller's latest holds are compared."""
@@ -73,11 +75,11 @@ class Contexts:
         return before, len(before) < len(theirs) or bool(page.next_page_token)
 
     def _made(self, hold: Hold, before: Sequence[Before], *, is_partial: bool) -> pb.HoldContext:
-        marks: tuple[Mark, ...] = ()
-        if self.scanner is not None and hold.answer is None:
-            marks = marks_in(hold.api, hold.operation, hold.forward, self.scanner())
+        view = None if hold.answer is not None else view_if_readable(hold.api, hold.operation, hold.forward)
+        marks = marks_in(view, self.scanner()) if view is not None and self.scanner is not None else ()
         context = pb.HoldContext(
             found=[_found(mark) for mark in marks],
+            new_turn=_pointer(view.turn) if view is not None else "",
             earlier=[_earlier(other, alike) for other, alike in _alike(hold, before)],
             is_partial=is_partial,
         )
@@ -114,7 +116,10 @@ def found_text(text: FoundText) -> pb.FoundText:
 
 
 def _found(mark: Mark) -> pb.Found:
-    path = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in mark.path)
     return pb.Found(
-        path=safe_text(path), start=mark.start, end=mark.end, entity=mark.entity, is_key=mark.is_key
+        path=_pointer(mark.path), start=mark.start, end=mark.end, entity=mark.entity, is_key=mark.is_key
     )
+
+
+def _pointer(path: Path) -> str:
+    return safe_text("".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path))

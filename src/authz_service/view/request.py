@@ -68,7 +68,8 @@ class RequestView:
 
     `unread` has what is no text, in document order; it may go on only where a rule permits its kind.
     `model` is empty where the dialect names none (see `ModelApi.read_request`). `in_parts` are top-level
-    keys whose list is one text in parts, as a model server joins them (a system prompt in blocks).
+    keys whose list is one text in parts, as a model server joins them (a system prompt in blocks). `turn` is
+    where the first message of the new turn stands; empty for a request without messages, which is all new.
     """
 
     api: str
@@ -82,6 +83,7 @@ class RequestView:
     choices: int = 1
     in_parts: frozenset[str] = frozenset()
     unread: tuple[Unread, ...] = ()
+    turn: Path = ()
 
     def text(self, role: Role) -> str:
         """All texts of one role, one after another, separated by newlines."""
