@@ -174,8 +174,9 @@ class FrameTexts:
 
     def end_unnamed(self, unnamed: Unnamed, of: str) -> None:
         """All is said that this frame says of `of`: end the texts that nobody named and that it left out."""
-        self.ended.extend(unnamed.over(of, self.unnamed, self.empty))
-        self.unnamed.clear()
+        if self.unnamed or unnamed.under_way:
+            self.ended.extend(unnamed.over(of, self.unnamed, self.empty))
+            self.unnamed.clear()
         self.empty.clear()
 
     def end(self, channel: str) -> None:
