@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path as File
 from typing import Any
 
 import pytest
+from tests.model_apis.recorded import recorded
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.anthropic import Anthropic
@@ -17,7 +17,6 @@ from authz_service.model_apis.base import ApiError
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import RequestView, TextKind
 
-WIRE = File(__file__).parent / "wire"
 REQUEST = RequestView("anthropic", "messages", "m", True, (), tools=("send_mail",))
 
 
@@ -38,13 +37,6 @@ def spoken(read: Iterable[AnswerFrame]) -> dict[str, str]:
         ended.update(frame.ended)
     assert texts.keys() <= ended
     return dict(texts)
-
-
-def recorded(name: str) -> list[Any]:
-    text = (WIRE / name).read_text()
-    if name.endswith(".json"):
-        return [json.loads(text)]
-    return [json.loads(line[6:]) for line in text.split("\n") if line.startswith("data: ")]
 
 
 def start(index: int = 0, **block: Any) -> dict[str, Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.model_apis.by_default import read_by_default
+from tests.model_apis.unseen import unseen
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.anthropic import COUNT_TOKENS, MESSAGES, Anthropic
-from authz_service.model_apis.anthropic_words import KEYS, MESSAGES_WORDS, REFUSED
-from authz_service.view.request import Path, RequestView, Role
+from authz_service.model_apis.anthropic_words import MESSAGES_WORDS, REFUSED
+from authz_service.view.request import RequestView, Role
 
 Wire = Callable[[str], Any]
 ANTHROPIC = Anthropic()
@@ -34,33 +35,10 @@ def refusal(**body: Any) -> Unreadable:
     return caught.value
 
 
-def unseen(body: Any, view: RequestView) -> list[Path]:
-    """Paths of strings, foreign keys and inner numbers that the view does not show."""
-    values = {field.path: field for field in view.texts if not field.is_key}
-    named = {field.path for field in view.texts if field.is_key}
-
-    def walk(value: Any, path: Path, key: str) -> Iterator[Path]:
-        if isinstance(value, dict):
-            for name, item in value.items():
-                if name not in KEYS and (*path, name) not in named:
-                    yield (*path, name)
-                yield from walk(item, (*path, name), name)
-        elif isinstance(value, list):
-            for i, item in enumerate(value):
-                yield from walk(item, (*path, i), key)
-        elif isinstance(value, str):
-            if not (path == ("model",) or MESSAGES_WORDS.selects(key, value) or path in values):
-                yield path
-        elif not isinstance(value, bool) and value is not None and len(path) > 1 and path not in values:
-            yield path
-
-    return list(walk(body, (), ""))
-
-
 def test_every_field_of_the_reference_that_carries_text_is_seen(wire: Wire) -> None:
     body = wire("anthropic_request_everything.json")
     view = read_by_default(ANTHROPIC, MESSAGES, body)
-    assert unseen(body, view) == []
+    assert unseen(body, view, MESSAGES_WORDS) == []
     said = [field.text for field in view.texts if not field.is_number and field.text != "future_field"]
     assert all(text.startswith("TEXT") for text in said)
     assert len(said) == json.dumps(body).count("TEXT")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path as File
 from typing import Any, get_args
 
 import pytest
 from openai.types.responses import ResponseStreamEvent
+from tests.model_apis.recorded import recorded
 
 from authz_service.errors import Unreadable
 from authz_service.model_apis.base import ApiError
@@ -20,7 +20,6 @@ from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.kept import Kept, Result
 from authz_service.view.request import RequestView, TextKind
 
-WIRE = File(__file__).parent / "wire"
 REQUEST = RequestView("openai_responses", "responses", "m", True, ())
 Told = dict[tuple[str, int], str]
 
@@ -41,13 +40,6 @@ def told(read: Iterable[AnswerFrame]) -> Told:
                 texts[field.part or field.channel, field.copy] += field.text
         ended.update(frame.ended)
     return dict(texts)
-
-
-def recorded(name: str) -> list[Any]:
-    text = (WIRE / name).read_text()
-    if name.endswith(".json"):
-        return [json.loads(text)]
-    return [json.loads(line[6:]) for line in text.split("\n") if line.startswith("data: ")]
 
 
 def delta(kind: str = "output_text", text: Any = "x", **where: Any) -> dict[str, Any]:
