@@ -86,6 +86,13 @@ def test_a_delta_of_a_kind_that_looks_like_the_place_of_a_part_does_not_tell_it(
     assert "1111" not in answered("/v1/responses", own_delta(**delta), last)
 
 
+def test_a_delta_of_several_texts_goes_on_whatever_stands_beside_them() -> None:
+    events = [own_delta(delta={"n": half, "tokens": [5], "logprobs": None}) for half in HALVES]
+    released = answered("/v1/responses", *events)
+    assert "1111" not in released
+    assert released.count('"tokens": null') == 2
+
+
 def test_a_part_that_stands_under_a_key_instead_of_in_a_list_is_refused() -> None:
     with pytest.raises(Unreadable, match="a list of parts was expected"):
         answered("/v1/responses", response(content={"0": {"text": "x"}}), is_streamed=False)

@@ -22,6 +22,7 @@ START = [
     {"type": "message_start", "message": {"type": "message", "role": "assistant", "content": []}},
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
 ]
+SO = {"type": "response.output_text.delta", "item_id": "i", "content_index": 0, "delta": "so "}
 STOP = [{"type": "content_block_stop", "index": 0}, {"type": "message_stop"}]
 
 
@@ -72,6 +73,43 @@ def generated_lines(*said: Any) -> list[Any]:
     return [*({"response": "", "own": text} for text in said), {"response": "", "done": True}]
 
 
+def own_pieces(*said: Any) -> list[Any]:
+    return [{"content": "", "text": text, "stop": False} for text in said]
+
+
+def pieces_within(*said: Any) -> list[Any]:
+    return [{"content": "", "message": {"content": text}, "stop": False} for text in said]
+
+
+def beside_tokens(*said: Any) -> list[Any]:
+    return [{"token": {"id": 5, "text": "", "special": False}, "text": text} for text in said]
+
+
+def inputs(*said: Any) -> list[Any]:
+    return [*({"response": "", "input": text} for text in said), {"response": "", "done": True}]
+
+
+def contents(*said: Any) -> list[Any]:
+    return [{"model_name": "m", "text_output": "", "contents": text} for text in said]
+
+
+def beside_tensors(*said: Any) -> list[Any]:
+    return [{"model_name": "m", "outputs": [], "contents": text} for text in said]
+
+
+def in_tensors(*said: Any) -> list[Any]:
+    tensors = [{"name": "o", "datatype": "BYTES", "shape": [1], "data": ["so "], "own": own} for own in said]
+    return [{"model_name": "m", "outputs": [tensor]} for tensor in tensors]
+
+
+def events(*said: Any) -> list[Any]:
+    return [{**SO, "text": text} for text in said]
+
+
+def own_events(*said: Any) -> list[Any]:
+    return [{"type": "response.own.delta", "item_id": "i", "delta": {"n": "so "}, "own": s} for s in said]
+
+
 DIALECTS = pytest.mark.parametrize(
     ("path", "frames"),
     [
@@ -86,6 +124,15 @@ DIALECTS = pytest.mark.parametrize(
         ("/generate_stream", tokens),
         ("/generate_stream", in_tokens),
         ("/v2/models/m/generate_stream", generated),
+        ("/completion", own_pieces),
+        ("/completion", pieces_within),
+        ("/generate_stream", beside_tokens),
+        ("/api/generate", inputs),
+        ("/v2/models/m/generate_stream", contents),
+        ("/v2/models/m/infer_stream", beside_tensors),
+        ("/v2/models/m/infer_stream", in_tensors),
+        ("/v1/responses", events),
+        ("/v1/responses", own_events),
     ],
 )
 
@@ -104,6 +151,12 @@ SAID_ONCE = pytest.mark.parametrize(
         ("/completion", pieces("4111")[:-1], {"content": "so ", "stop": False}),
         ("/generate_stream", tokens("4111"), {"token": {"id": 5, "text": "so ", "special": False}}),
         ("/v2/models/m/generate_stream", generated("4111"), {"text_output": "so "}),
+        (
+            "/v2/models/m/infer_stream",
+            in_tensors("4111"),
+            {"outputs": [{"name": "o", "data": "so "}]},
+        ),
+        ("/v1/responses", events("4111"), SO),
     ],
 )
 

@@ -14,7 +14,7 @@ from authz_service.model_apis.answer_frame import (
     unreadable,
 )
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
-from authz_service.model_apis.llamacpp_words import NATIVE_WORDS
+from authz_service.model_apis.llamacpp_words import ANSWER_KEYS, NATIVE_WORDS
 from authz_service.model_apis.logprobs import beside, is_small
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
 from authz_service.model_apis.own_answer import events, whole
@@ -127,7 +127,7 @@ class _AnswerReader:
                 texts.say(f"content/{index}", (*path, key), value, echoes=echoes)
             elif key in read:
                 continue
-            elif key in NATIVE_WORDS.keys:
+            elif key in ANSWER_KEYS:
                 texts.aside(value, (*path, key))
             else:
                 texts.say_on(f"content/{index}/~", (*path, key), value)

@@ -40,6 +40,13 @@ _API_KEYS = word_set("""
     xtc_threshold
     """)
 
+ANSWER_KEYS = word_set("""
+    completion_probabilities content error generation_settings has_new_line id id_slot index model prompt
+    prompt_progress stop stop_type stopped_eos stopped_limit stopped_word stopping_word timings tokens
+    tokens_cached tokens_evaluated tokens_predicted truncated
+    """)
+"""Those of an answer: what stands there under another key may go on from event to event."""
+
 KEYS = JSON_SCHEMA_KEYS | _API_KEYS | frozenset(REFUSED)
 """Object keys that say nothing of a caller's own; every other key is a text."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, unreadable
 from authz_service.model_apis.logprobs import beside
 from authz_service.model_apis.numbers import is_number, is_numbers
-from authz_service.model_apis.ollama_words import OLLAMA_WORDS
+from authz_service.model_apis.ollama_words import ANSWER_KEYS, OLLAMA_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.request import Path, TextKind
 
@@ -59,7 +59,7 @@ class OllamaAnswerReader:
             texts.say(key if len(path) == self._depth else f"~/{key}", path, value)
         elif key == "tool_calls":
             texts.aside(value, path, TextKind.ARGUMENT)
-        elif len(path) == 1 and key in OLLAMA_WORDS.keys:
+        elif len(path) == 1 and key in ANSWER_KEYS:
             if not (key in _DURATIONS and is_number(value)):
                 texts.aside(value, path)
         else:

@@ -35,6 +35,13 @@ _API_KEYS = word_set("""
     typical_p use_mlock use_mmap vocab_only id
     """)
 
+ANSWER_KEYS = word_set("""
+    context created_at done done_reason error eval_count eval_duration id image images load_duration logprobs
+    message model prompt_eval_count prompt_eval_duration remote_host remote_model response thinking tool_calls
+    total_duration
+    """)
+"""Those of an answer: what stands there under another key may go on from line to line."""
+
 KEYS = JSON_SCHEMA_KEYS | _API_KEYS | frozenset(REFUSED)
 """Object keys that say nothing of a caller's own; every other key is a text."""
 

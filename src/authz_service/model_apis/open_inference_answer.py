@@ -8,7 +8,7 @@ from typing import Any
 
 from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, escaped, unreadable
 from authz_service.model_apis.numbers import TELLING, is_number, is_numbers
-from authz_service.model_apis.open_inference_words import FLOATS, INFERENCE_WORDS
+from authz_service.model_apis.open_inference_words import ANSWER_KEYS, FLOATS, INFERENCE_WORDS
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path
 
@@ -23,6 +23,7 @@ class InferAnswerReader:
 
     def __init__(self) -> None:
         self._frames = 0
+        self._unnamed = Unnamed()
 
     def read(self, document: object) -> AnswerFrame:
         """The texts of all tensors."""
@@ -34,7 +35,8 @@ class InferAnswerReader:
             if key == "outputs" and isinstance(value, list):
                 _tensors(value, (key,), texts)
             else:
-                texts.aside(value, (key,))
+                _beside(value, (key,), "~", texts)
+        texts.end_unnamed(self._unnamed, "")
         texts.closes = "error" in document
         return texts.frame()
 
@@ -59,7 +61,15 @@ def _tensor(tensor: Mapping[str, Any], path: Path, texts: FrameTexts, channel: s
         if key == "data":
             _data(value, (*path, key), texts, channel, passes=passes)
         else:
-            texts.aside(value, (*path, key))
+            _beside(value, (*path, key), f"{channel}/~", texts)
+
+
+def _beside(value: object, path: Path, channel: str, texts: FrameTexts) -> None:
+    """What stands beside tensors and texts."""
+    if path[-1] in ANSWER_KEYS:
+        texts.aside(value, path)
+    else:
+        texts.say_on(channel, path, value)
 
 
 def _data(value: object, path: Path, texts: FrameTexts, channel: str, *, passes: bool) -> None:
@@ -129,7 +139,5 @@ class GenerateAnswerReader:
             _tensors(value, (key,), texts)
         elif key == "triton_final_response":
             texts.closes = texts.closes or value is True
-        elif key in INFERENCE_WORDS.keys:
-            texts.aside(value, (key,))
         else:
-            texts.say_on("~", (key,), value)
+            _beside(value, (key,), "~", texts)

@@ -27,6 +27,12 @@ _KEYS = word_set("""
     triton_enable_empty_final_response triton_final_response
     """)
 
+ANSWER_KEYS = word_set("""
+    datatype error id model_name model_version name outputs parameters sequence_end sequence_id
+    sequence_start shape text_output triton_final_response
+    """)
+"""Those of an answer and its tensors: what stands there under another key may go on in the next."""
+
 DATATYPES = word_set("""
     BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 FP32 FP64 BF16 BYTES
     """)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, escaped, unreadable
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, Unnamed, escaped, unreadable
 from authz_service.model_apis.numbers import YEAR_5000
 from authz_service.model_apis.openai_responses_places import Places
 from authz_service.model_apis.openai_responses_told import UNREAD, ToldTexts, is_media, kind_of
-from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
+from authz_service.model_apis.openai_responses_words import EVENT_KEYS, RESPONSES_WORDS
 from authz_service.view.answer import AnswerFrame, Usage
 from authz_service.view.kept import Kept, Result
 from authz_service.view.request import Path, TextKind
@@ -54,6 +54,7 @@ class ResponsesAnswerReader:
     def __init__(self) -> None:
         self._frames = 0
         self._places = Places()
+        self._unnamed = Unnamed()
         self._kept: dict[Kept, bool] = {}
         """What the server keeps by the names that were told, and whether a frame has told it before this."""
         self._is_new = False
@@ -109,7 +110,9 @@ class ResponsesAnswerReader:
             self._keep(Result.ITEM, item.get("id"))
             if what == "done":
                 self._places.end_item(number, texts)
-            self._aside(event, texts, "item")
+            self._beside(event, texts, number, "item")
+            if what == "done":
+                texts.end_unnamed(self._unnamed, f"items/{number}")
         elif name in _PARTS and isinstance(event.get("part"), dict):
             self._part(_PARTS[name], what, event, texts)
         elif name in _TEXTS:
@@ -144,7 +147,7 @@ class ResponsesAnswerReader:
         texts.part(event["part"], ("part",), place, begins=what == "added")
         if what == "done":
             self._places.end(f"{place}/", texts)
-        self._aside(event, texts, "part")
+        self._beside(event, texts, number, "part")
 
     def _text(self, where: str, key: str, what: str, event: Mapping[str, Any], texts: ToldTexts) -> None:
         number = self._places.item(event.get("item_id"), event.get("output_index"), texts)
@@ -165,7 +168,7 @@ class ResponsesAnswerReader:
             texts.tell(place, (said,), value, kind, goes_on=begins, logprobs=event.get("logprobs"))
         elif event.get("logprobs"):
             texts.cleared.append(("logprobs",))
-        self._aside(event, texts, said, "logprobs")
+        self._beside(event, texts, number, said, "logprobs")
 
     def _delta(self, name: str, event: Mapping[str, Any], texts: ToldTexts) -> None:
         """Of a kind that nobody named, or of several texts: each goes on by its place in the event."""
@@ -178,7 +181,15 @@ class ResponsesAnswerReader:
             kind = TextKind.ARGUMENT if "_call" in name else TextKind.PLAIN
             place = "/".join((f"items/{number}/~", escaped(name), *indexes))
             texts.go_on(value, ("delta",), place, kind)
-        self._aside(event, texts, "delta")
+        self._beside(event, texts, number, "delta")
+
+    def _beside(self, event: Mapping[str, Any], texts: ToldTexts, number: int, *read: str) -> None:
+        """What an event says beside a text or an item: the next event about the item may go on with it."""
+        self._aside({key: value for key, value in event.items() if key in EVENT_KEYS}, texts, *read)
+        for key, value in event.items():
+            if key not in EVENT_KEYS and key not in read:
+                texts.say_on(f"items/{number}/~~", (key,), value)
+        texts.end_unnamed(self._unnamed, f"items/{number}")
 
     def _aside(self, event: Mapping[str, Any], texts: ToldTexts, *read: str) -> None:
         for key, value in event.items():

@@ -95,8 +95,11 @@ class ToldTexts(FrameTexts):
         """All strings of a value go on, each at its own place."""
         if isinstance(value, str) and value:
             self.tell(place, path, value, kind, goes_on=True)
-        elif isinstance(value, dict) and not value.keys() & UNREAD:
+        elif isinstance(value, dict):
             for key, item in value.items():
+                if key in UNREAD:
+                    self.aside(item, (*path, key), kind)
+                    continue
                 if key not in self.words.keys:
                     self.say_whole((*path, key), key, is_key=True)
                 self.go_on(item, (*path, key), f"{place}/{escaped(key)}", kind)

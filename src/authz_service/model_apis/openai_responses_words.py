@@ -91,6 +91,12 @@ EVENT_NAMES = frozenset({"error"}) | frozenset(
 )
 """The names of a stream's events, which are the types in their data too."""
 
+EVENT_KEYS = word_set("""
+    command_index content_index created_at delta event_id id item item_id logprobs model object obfuscation
+    output_index part response_id sequence_number status summary_index type
+    """)
+"""Those of an event about an item: what stands there under another key may go on in the next."""
+
 SERVER_TOOLS = word_set("""
     web_search web_search_preview web_search_2025_08_26 web_search_preview_2025_03_11 file_search
     code_interpreter computer computer_use computer_use_preview mcp image_generation local_shell shell

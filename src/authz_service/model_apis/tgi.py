@@ -48,6 +48,8 @@ _WORDS = Words(
     kinds=KINDS,
 )
 _UNREAD = frozenset(("prefill", "tokens", "top_tokens"))
+_ANSWER_KEYS = word_set("details error error_type generated_text id index token top_tokens")
+"""What stands in an answer under another key may go on from event to event."""
 _SHADOWS = ("id", "logprob")
 _INPUT = Speaker(Role.USER, new_turn=True)
 _IMAGE = re.compile(r"!\[\]\(\s*([a-z][a-z0-9+.-]{0,31}:[^)]*)\)", re.IGNORECASE | re.ASCII)
@@ -138,7 +140,7 @@ class _AnswerReader:
             elif key == "generated_text" and isinstance(value, str) and value:
                 copy = int(self._is_streamed)
                 texts.fields.append(AnswerField("text", (key,), value, is_whole=True, copy=copy))
-            elif key in _WORDS.keys:
+            elif key in _ANSWER_KEYS:
                 texts.aside(value, (key,))
             else:
                 texts.say_on("~", (key,), value)
