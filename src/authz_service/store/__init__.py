@@ -1,7 +1,7 @@
 """Durable state: the entries with their Merkle root, sessions, holds and votes. SQLite or PostgreSQL.
 
 - `open`: opens a store by URL; `sql_store`: the `Store` of core/ports, joined of its `parts/`
-- `schema`, `migrate`, `migrations/`: the tables, and how a database gets them
+- `schema/`, `migrate`, `migrations/`: the tables, and how a database gets them
 - `crew`: whether several processes can share what is configured
 - `connecting`, `database`, `sqlite`, `postgres`: connections as durable as we promise, and their clock
 - `open_keys`, `keyring`, `key_store`, `key_schema`: the keys of subjects, in a database of their own

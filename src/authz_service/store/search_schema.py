@@ -9,12 +9,12 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
+from authz_service.store.schema.base import NUMBER
+
 PREFIX = "search_"
 """Of every table here; those that SQLite keeps for its full-text index have it too."""
 
 search_metadata = MetaData()
-
-_Number = BigInteger().with_variant(Integer(), "sqlite")
 
 state = Table(
     "search_state",
@@ -30,7 +30,7 @@ marks = Table(
     search_metadata,
     Column("mark", String, primary_key=True),
     # The session's number: `sessions.seq`.
-    Column("session", _Number, primary_key=True, autoincrement=False),
+    Column("session", NUMBER, primary_key=True, autoincrement=False),
     Index("search_marks_session", "session"),
     sqlite_with_rowid=False,
 )
