@@ -176,6 +176,19 @@ def test_a_text_that_a_dropped_value_would_make_a_placeholder_is_refused() -> No
     assert refused.value.code == "unmaskable"
 
 
+def test_parts_that_a_dropped_value_would_make_a_placeholder_are_refused() -> None:
+    def asked(*texts: str) -> RequestInspection:
+        return inspect(user("jane@example.com", [{"type": "text", "text": text} for text in texts]))
+
+    token = "ghp_" + "a1B2" * 9
+    for parts in (("<EMAIL_ADDRESS_1", token, ">"), ("x <PLACEHOLDER_12", "", token, "> y")):
+        with pytest.raises(Unreadable, match="would read as a placeholder") as refused:
+            asked(*parts)
+        assert refused.value.code == "unmaskable"
+    for others in (("<EMAIL_ADDRESS_1 ", token, ">"), ("C:\\", "jane@example.com")):
+        assert asked(*others).placeholders
+
+
 def test_a_placeholder_as_the_name_of_a_field_is_refused() -> None:
     tools = [
         {"type": "function", "function": {"name": "f", "parameters": {"properties": {"<CREDIT_CARD_1>": {}}}}}

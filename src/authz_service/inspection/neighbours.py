@@ -46,7 +46,7 @@ def findings_across(
     What several readings of a list find in the same place is one share, as the longest of them has it.
     """
     shares: dict[int, dict[tuple[Finding, bool], Share]] = {}
-    for row in _rows(texts, in_parts):
+    for row in rows(texts, in_parts):
         joined = "".join(texts[i].text for i in row)
         starts = list(accumulate((len(texts[i].text) for i in row), initial=0))
         for finding in scan(joined):
@@ -55,8 +55,9 @@ def findings_across(
     return {i: [*different.values()] for i, different in shares.items()}
 
 
-def _rows(texts: Sequence[TextField], in_parts: Collection[str]) -> Iterator[list[int]]:
-    rows: dict[_Row, list[int]] = {}
+def rows(texts: Sequence[TextField], in_parts: Collection[str] = ()) -> Iterator[list[int]]:
+    """Which texts are read joined, in their order, by index into `texts`; one may be in several rows."""
+    by_place: dict[_Row, list[int]] = {}
     for i, (path, text, _, kind, _, is_key, is_number) in enumerate(texts):
         if is_key or is_number or kind is TextKind.JSON or not text:
             continue
@@ -67,19 +68,19 @@ def _rows(texts: Sequence[TextField], in_parts: Collection[str]) -> Iterator[lis
         at = len(path) - 1
         while types[at] is not int:
             at -= 1
-        rows.setdefault((path[:at], path[at + 1 :]), []).append(i)
-    yield from (row for row in rows.values() if len(row) > 1)
-    if len(rows) > 1:
-        yield from (row for row in _of_several_types(rows, texts) if len(row) > 1)
+        by_place.setdefault((path[:at], path[at + 1 :]), []).append(i)
+    yield from (row for row in by_place.values() if len(row) > 1)
+    if len(by_place) > 1:
+        yield from (row for row in _of_several_types(by_place, texts) if len(row) > 1)
 
 
-def _of_several_types(rows: Mapping[_Row, list[int]], texts: Sequence[TextField]) -> Iterator[list[int]]:
+def _of_several_types(by_place: Mapping[_Row, list[int]], texts: Sequence[TextField]) -> Iterator[list[int]]:
     """The rows of parts of two types or more, for each choice of types; longer ones come later.
 
     A server may join parts of all types as they come, or tell thoughts apart and join what is around them.
     """
     said: dict[tuple[str | int, ...], list[list[int]]] = {}
-    for (before, after), row in rows.items():
+    for (before, after), row in by_place.items():
         if after in _SAID:
             said.setdefault(before, []).append(row)
     for before, types in said.items():

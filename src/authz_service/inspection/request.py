@@ -54,6 +54,7 @@ def inspect_request(
         found = found_in(view, reversing.scanner)
         is_later = numbering_order(view)
         forward = mask_found(sorted(found, key=lambda s: is_later(s.field.path)), reversing.masks, reversing)
+        reversing.check_joined(view, forward.edits)
     else:
         found = found_in(view, scanner)
         forward = mask_found(found, masked_entities)

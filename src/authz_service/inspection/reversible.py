@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from authz_service.errors import Unreadable
+from authz_service.inspection.neighbours import rows
 from authz_service.inspection.spans import Span, mask
 from authz_service.masking.json_numbers import readings
 from authz_service.masking.operators import Masks
@@ -14,6 +15,9 @@ from authz_service.masking.seams import Scanner
 from authz_service.view.request import Path, RequestView, Role, TextField, TextKind
 
 _CONVERSATION = frozenset((Role.USER, Role.ASSISTANT, Role.TOOL))
+
+
+_MADE = "Without the values that are masked in it, a text would read as a placeholder."
 
 
 class Reversing:
@@ -42,9 +46,19 @@ class Reversing:
         made = mask(text, spans)
         placed = sum(span.placeholder.strip('"') in self.placeholders.by_name for span in spans)
         if len(self.scanner.typed(made, embedded_json=is_json)) != placed:
-            message = "Without the values that are masked in it, a text would read as a placeholder."
-            raise Unreadable(message, code="unmaskable")
+            raise Unreadable(_MADE, code="unmaskable")
         return made
+
+    def check_joined(self, view: RequestView, masked: Mapping[Path, str | None]) -> None:
+        """Look at the parts of a message as `masked` leaves them, joined. Raises what `masked` does."""
+        if not masked:
+            return
+        texts = [masked.get(text.path) if text.path in masked else text.text for text in view.texts]
+        for row in rows(view.texts, view.in_parts):
+            if any(view.texts[i].path in masked for i in row):
+                said = [texts[i] or "" for i in row]
+                if len(self.scanner.typed("".join(said))) > sum(len(self.scanner.typed(s)) for s in said):
+                    raise Unreadable(_MADE, code="unmaskable")
 
     def _named(self, field: TextField, spans: Sequence[Span], at: int, joined: Mapping[int, str]) -> Span:
         span = spans[at]
