@@ -7,13 +7,12 @@ import re
 import pytest
 from tests.coverage import cells as table
 from tests.coverage.cells import Cell, cells
-from tests.coverage.events import UNNAMED
 
 from authz_service.masking.operators import Masks, by_type
 from authz_service.masking.placeholders import EVERYWHERE, Place, Placeholders
 
 CELLS = list(cells())
-ANSWERS = [cell for cell in CELLS if cell.mode != "request" and cell.field != UNNAMED]
+ANSWERS = [cell for cell in CELLS if cell.mode != "request"]
 MASKS = Masks({"EMAIL_ADDRESS": by_type}, {"EMAIL_ADDRESS": EVERYWHERE})
 VALUE = 'jane@example.com "J" \\ é'
 SAID, GIVEN = "To <EMAIL_ADDRESS_1>, not <EMAIL_ADDRESS_2>.", f"To {VALUE}, not <EMAIL_ADDRESS_2>."
@@ -37,15 +36,6 @@ def test_the_model_sees_placeholders_in_every_field(cell: Cell, monkeypatch: pyt
 def test_the_caller_gets_the_values_in_every_field(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(table.LIMITS, "placeholders", restoring(*Place))
     assert cell.through(SAID) == GIVEN
-
-
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell.field == UNNAMED], ids=repr)
-def test_a_placeholder_in_pieces_of_what_nobody_knows_stays(
-    cell: Cell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether the events are one text is not known, and a placeholder is never made of two."""
-    monkeypatch.setitem(table.LIMITS, "placeholders", restoring(*Place))
-    assert cell.through(SAID) == SAID
 
 
 def test_what_tools_are_called_with_is_a_place_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,9 +185,12 @@ class ResponsesAnswerReader:
 
     def _beside(self, event: Mapping[str, Any], texts: ToldTexts, number: int, *read: str) -> None:
         """What an event says beside a text or an item: the next event about the item may go on with it."""
-        self._aside({key: value for key, value in event.items() if key in EVENT_KEYS}, texts, *read)
         for key, value in event.items():
-            if key not in EVENT_KEYS and key not in read:
+            if key in read or (key == "type" and isinstance(value, str) and _is_known(value)):
+                continue
+            if key in EVENT_KEYS:
+                texts.aside(value, (key,))
+            else:
                 texts.say_on(f"items/{number}/~~", (key,), value)
         texts.end_unnamed(self._unnamed, f"items/{number}")
 
