@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from authz_service.inspection.neighbours import Share, findings_across
 from authz_service.masking.finding import Finding
-from authz_service.view.request import Role, TextField, TextKind
+from authz_service.view.request import Path, Role, TextField, TextKind
 
 
 def scan(text: str) -> list[Finding]:
@@ -149,3 +149,17 @@ def test_keys_numbers_and_documents_are_nobodys_neighbours() -> None:
         TextField(("tools", 0, "x"), "3", Role.OTHER),
     ):
         assert findings_across([whole, other], scan) == {}
+
+
+@pytest.mark.parametrize(("types", "times"), [(1, 1), (2, 2), (4, 8)])
+def test_joined_parts_are_looked_at_a_few_times_however_many_there_are(types: int, times: int) -> None:
+    kinds: list[tuple[str, ...]] = [("text",), ("thinking",), ("refusal",), ()]
+    paths: list[Path] = [("messages", 0, "content", i, *kinds[i % types]) for i in range(400)]
+    looked_at: list[int] = []
+
+    def counting(text: str) -> list[Finding]:
+        looked_at.append(len(text))
+        return []
+
+    findings_across([TextField(path, "x" * 100, Role.USER) for path in paths], counting)
+    assert sum(looked_at) == times * 400 * 100
