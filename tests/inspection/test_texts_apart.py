@@ -11,6 +11,7 @@ from authz_service.errors import Unreadable
 from authz_service.inspection.answer import answer_pipe
 from authz_service.masking.detectors import build_scanner
 from authz_service.model_apis.openai_responses_answer import ResponsesAnswerReader
+from authz_service.model_apis.openai_responses_places import Places
 from authz_service.model_apis.openai_responses_runs import Runs
 from authz_service.model_apis.registry import find_operation
 from authz_service.view.request import RequestView
@@ -180,3 +181,25 @@ def test_many_parts_of_a_response_are_not_each_compared_with_all(monkeypatch: py
     ResponsesAnswerReader().read(response(content=parts))
     assert len(under_way) == len(parts)
     assert all(texts is under_way[0] for texts in under_way), "a copy for each part"
+
+
+def test_the_end_of_an_item_is_not_looked_for_among_all_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+
+    class Place(str):
+        __slots__ = ()
+
+        def startswith(self, *begins: Any) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.startswith(self, *begins)
+
+    go_on = Places.go_on
+    monkeypatch.setattr(Places, "go_on", lambda self, place, texts: go_on(self, Place(place), texts))
+    reader = ResponsesAnswerReader()
+    names = [f"i{n}" for n in range(100)]
+    for what in ("added", "done"):
+        for name in names:
+            item = {"type": "function_call", "id": name, "arguments": "so"}
+            reader.read({"type": f"response.output_item.{what}", "item": item})
+    assert compared == len(names)

@@ -15,6 +15,8 @@ class Places:
         self._parts: dict[str, int] = {}
         self._items = 0
         self._open: set[str] = set()
+        self._open_in: dict[str, set[str]] = {}
+        """The same by item."""
         self._ended: set[str] = set()
         self._told: dict[str, int] = {}
         self.runs = Runs()
@@ -64,7 +66,9 @@ class Places:
         """A text goes on: it must not have ended."""
         if place in self._ended:
             unreadable(texts.words, ("delta",), "a text goes on after its end")
-        self._open.add(place)
+        if place not in self._open:
+            self._open.add(place)
+            self._open_in.setdefault(_item_of(place), set()).add(place)
         self._told.setdefault(place, 1)
 
     def copy(self, place: str) -> int:
@@ -75,7 +79,12 @@ class Places:
 
     def end(self, place: str, texts: FrameTexts) -> None:
         """Nothing more is said at a place; or below it, where it ends in a slash."""
-        ended = {open_ for open_ in self._open if open_ == place or open_.startswith(_below(place))}
+        is_open = self._open_in.get(_item_of(place), set())
+        self._over({open_ for open_ in is_open if open_ == place or open_.startswith(_below(place))}, texts)
+
+    def _over(self, ended: set[str], texts: FrameTexts) -> None:
+        for place in ended:
+            self._open_in[_item_of(place)].remove(place)
         self._open -= ended
         self._ended |= ended
         texts.ended.extend(sorted(place for place in ended if place not in self.runs))
@@ -87,7 +96,7 @@ class Places:
 
     def end_all(self, texts: FrameTexts) -> None:
         """Nothing more is said anywhere."""
-        self.end("items/", texts)
+        self._over(set(self._open), texts)
         texts.ended += self.runs.end_all()
 
     def join(self, place: str, texts: FrameTexts) -> str:
@@ -96,6 +105,10 @@ class Places:
         if channel is None:
             unreadable(texts.words, ("delta",), "a part goes on after another has begun")
         return channel
+
+
+def _item_of(place: str) -> str:
+    return place.split("/", 2)[1]
 
 
 def _below(place: str) -> str:

@@ -6,6 +6,7 @@ SDKs join them all (`output_text`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 
 
@@ -20,7 +21,10 @@ class Runs:
 
     def __init__(self) -> None:
         self._by_part: dict[str, str] = {}
-        self._by_item: dict[tuple[int, str], str] = {}
+        self._by_item: dict[int, dict[str, str]] = {}
+        """Of each item its runs that are not over, by where they stand in it."""
+        self._items: dict[str, list[tuple[int, str]]] = {}
+        """The same the other way round: the items of each run."""
         self._last: dict[str, str] = {}
         """Of each run that is not over, the part that was told last."""
         self._messages: set[int] = set()
@@ -40,12 +44,15 @@ class Runs:
         if known is not None:
             return known if self._last.get(known, place) == place else None
         number, where = _item_of(place)
-        run = self._by_item.get((number, where), "")
+        run = self._by_item.get(number, {}).get(where, "")
         if not run and number in self._messages and where == "content":
             run = "" if self._last.get(self._message) in under_way else self._message
             self._message = run = run or place
         run = run or place
-        self._by_part[place] = self._by_item[number, where] = run
+        self._by_part[place] = run
+        if where not in self._by_item.setdefault(number, {}):
+            self._by_item[number][where] = run
+            self._items.setdefault(run, []).append((number, where))
         self._last[run] = place
         return run
 
@@ -53,7 +60,7 @@ class Runs:
         """An item is told; the run that it ends, if it is no message and comes after those."""
         if is_message:
             self._messages.add(number)
-            self._message = self._by_item.get((number, "content"), self._message)
+            self._message = self._by_item.get(number, {}).get("content", self._message)
             return []
         last = self._last.get(self._message)
         if last is None or last in under_way or number < _item_of(last)[0]:
@@ -62,8 +69,7 @@ class Runs:
 
     def end_item(self, number: int) -> list[str]:
         """An item is over; the runs that end with it."""
-        ended = {run for (item, _), run in self._by_item.items() if item == number and run != self._message}
-        return self._end(ended)
+        return self._end({run for run in self._by_item.get(number, {}).values() if run != self._message})
 
     def end_all(self) -> list[str]:
         """Nothing more is told; the runs that were not over."""
@@ -71,7 +77,8 @@ class Runs:
 
     def _end(self, runs: Collection[str]) -> list[str]:
         over = sorted(run for run in runs if self._last.pop(run, None) is not None)
-        self._by_item = {item: run for item, run in self._by_item.items() if run not in over}
+        for number, where in itertools.chain.from_iterable(self._items.pop(run, ()) for run in over):
+            self._by_item[number].pop(where)
         if self._message in over:
             self._message = ""
         return over
