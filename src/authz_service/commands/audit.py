@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from authz_cli.options import Target, target_options
 from authz_service.commands.options import data_dir_option
-
-if TYPE_CHECKING:
-    from authz_service.store.verify_store import Verified
+from authz_service.commands.progress import progress
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 DATA_DIR = "Of the service whose record it is."
@@ -64,12 +60,12 @@ def checkpoint(data_dir: Path, config: Path | None, as_json: bool) -> None:
     Whoever keeps it elsewhere can find later what was cut off or rewritten since.
     """
     from authz_service.audit.checkpoint import Checkpoint, note
-    from authz_service.commands.audit_source import Source
+    from authz_service.commands.audit_source import Source, signed_head
 
     source = Source.of(config, data_dir)
     name = source.log_key().vkey.name
     with source.reading() as reader:
-        head = _signed_head(reader)
+        head = signed_head(reader)
         found = Checkpoint(name, head.size, bytes(head.root))
     text = note(found, name, bytes(head.signature))
     shown = json.dumps({"size": found.size, "root": found.root.hex(), "checkpoint": text})
@@ -105,13 +101,13 @@ def export(
     from authz_service.commands.audit_export import export as write
     from authz_service.commands.audit_range import entry_range
     from authz_service.commands.audit_reading import record_export
-    from authz_service.commands.audit_source import Source
+    from authz_service.commands.audit_source import Source, signed_head
 
     source = Source.of(config, target.data_dir)
     vkey = source.log_key().vkey
     require_empty(folder)
     with source.reading() as reader:
-        start, end = entry_range(first, last, reader, _signed_head(reader).size)
+        start, end = entry_range(first, last, reader, signed_head(reader).size)
     if not no_payloads:
         size = record_export(config, target, start, None if last is None else end)
         end = size if last is None else end
@@ -144,12 +140,12 @@ def prove(sequence: int, data_dir: Path, config: Path | None) -> None:
     Whoever has the public key verifies it with `verify.py --proof FILE --key VKEY`.
     """
     from authz_service.commands.audit_prove import prove as proof_of
-    from authz_service.commands.audit_source import Source
+    from authz_service.commands.audit_source import Source, signed_head
 
     source = Source.of(config, data_dir)
     name = source.log_key().vkey.name
     with source.reading() as reader:
-        _signed_head(reader)
+        signed_head(reader)
         click.echo(proof_of(reader, sequence, name=name), nl=False)
 
 
@@ -194,8 +190,10 @@ def verify(
         raise click.UsageError("name DIR or --live, not both")
     if folder is not None:
         ctx.exit(_verify_export(folder, keys, files, jobs, as_json=as_json))
-    report = _verify_live(config, data_dir, keys, files, jobs, with_payloads=not no_payloads)
-    _show(report, as_json=as_json)
+    from authz_service.commands.audit_verify import show, verify_live
+
+    report = verify_live(config, data_dir, keys, files, jobs, with_payloads=not no_payloads)
+    show(report, as_json=as_json)
     ctx.exit(1 if report.count else 0)
 
 
@@ -259,88 +257,3 @@ def _verify_export(
         raise Misconfigured(f"cannot verify: {error}") from error
     verify_export.show(report, as_json=as_json)
     return 1 if report.count else 0
-
-
-def _verify_live(
-    config: Path | None,
-    data_dir: Path,
-    keys: Sequence[str],
-    files: Sequence[Path],
-    jobs: int | None,
-    *,
-    with_payloads: bool,
-) -> Verified:
-    from functools import partial
-
-    from authz_service.commands.audit_source import Source, parse_keys, read_kept, view
-    from authz_service.errors import Misconfigured
-    from authz_service.store.verify_ahead import Helpers, default_jobs
-    from authz_service.store.verify_keys import with_rotated
-    from authz_service.store.verify_store import Verified, verify_store
-
-    source = Source.of(config, data_dir)
-    known = parse_keys(keys) or [source.log_key().vkey]
-    with source.reading() as reader:
-        known = with_rotated(reader, known)
-    own = [source.data.checkpoints] if source.data.checkpoints.is_file() else []
-    report = Verified()
-    # Before the view of the store begins: no checkpoint may be ahead of it.
-    kept = read_kept([*own, *files], known, report)
-    with source.reading() as reader:
-        if with_payloads and reader.lacks_keys():
-            said = "the payloads are sealed, and their keys are not here"
-            next_step = "restore the store of keys, or verify the rest with --no-payloads"
-            raise Misconfigured(f"cannot verify: {said}; {next_step}")
-        return verify_store(
-            reader,
-            keys=known,
-            kept=kept,
-            with_payloads=with_payloads,
-            helpers=Helpers(partial(view, config, data_dir.absolute()), jobs or default_jobs()),
-            progress=progress("verified"),
-            report=report,
-        )
-
-
-def _show(report: Verified, *, as_json: bool) -> None:
-    if as_json:
-        shown: dict[str, Any] = {
-            "ok": not report.count,
-            "origin": report.origin,
-            "size": report.size,
-            "root": report.root.hex(),
-            "key": report.signed_by,
-            "payloads": report.payloads,
-            "count": report.count,
-            "wrong": [{"record": wrong.record, "what": wrong.what} for wrong in report.wrong],
-            "notes": report.notes,
-        }
-        click.echo(json.dumps(shown, indent=2))
-        return
-    for said in report.notes:
-        click.echo(f"note: {said}")
-    for wrong in report.wrong:
-        click.echo(f"WRONG  {wrong.record}: {wrong.what}")
-    click.echo(f"log {report.origin}, {report.size} entries, root {report.root.hex()}")
-    click.echo(f"signed by {report.signed_by or 'no key that is known'}")
-    click.echo("everything fits" if not report.count else f"{report.count} things are wrong")
-
-
-def _signed_head(reader: Any) -> Any:
-    from authz_service.errors import Misconfigured
-
-    head = reader.head()
-    if head is None or not head.signature:
-        raise Misconfigured("the record is not signed yet; start the service once with this data directory")
-    return head
-
-
-def progress(word: str) -> Callable[[int, int], None]:
-    """How far it is, on standard error where that is a terminal."""
-    if not sys.stderr.isatty():
-        return lambda done, size: None
-
-    def say(done: int, size: int) -> None:
-        click.echo(f"\r{word} {done} of {size} entries", nl=done == size, err=True)
-
-    return say

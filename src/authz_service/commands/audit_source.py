@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from authz_service.audit.checkpoint import BadNote, VerifierKey, verified
 from authz_service.audit.walk import Kept
@@ -52,6 +53,14 @@ class Source:
                 " --data-dir, or the public key with --key"
             )
         return LogKey.load_or_create(self.data.log_key, "")
+
+
+def signed_head(reader: RecordReader) -> Any:
+    """The row of the record's head; raises `Misconfigured` where that is not signed yet."""
+    head = reader.head()
+    if head is None or not head.signature:
+        raise Misconfigured("the record is not signed yet; start the service once with this data directory")
+    return head
 
 
 @contextmanager
