@@ -23,7 +23,7 @@ from tests.servers.ext_proc_fakes import (
 )
 
 from authz_service.audit.draft import Kind
-from authz_service.core.kept import secret_of
+from authz_service.core.kept import secret_of, server_of
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import new_id
 from authz_service.view.caller import Caller
@@ -34,8 +34,14 @@ PATH = "/v1/responses"
 HEAD = {"id": "resp_1", "object": "response", "created_at": 1, "model": "llama"}
 CREATED = {"type": "response.created", "response": HEAD | {"status": "in_progress", "output": []}}
 COMPLETED = {"type": "response.completed", "response": HEAD | {"status": "completed", "output": []}}
-NAME = "/".join(secret_of(Kept(Result.RESPONSE, "resp_1"), model="llama"))
+NAME = "/".join(secret_of(Kept(Result.RESPONSE, "resp_1"), server=server_of("http://127.0.0.1:8000")))
 BOB = Caller("https://id", "bob", 4e9, ("staff",))
+
+
+TWO_MODELS = PERMITTING.replace("models: [", 'models: [{name: lora, url: "URL"}, ').replace(
+    'when: "true"}]', 'when: "true", model: llama}]', 1
+)
+SAME = TWO_MODELS.replace("URL", "http://127.0.0.1:8000/")
 
 
 def event(document: dict[str, Any]) -> bytes:
@@ -186,5 +192,33 @@ def test_nobody_claims_what_nobody_owns_by_asking_for_its_id(tmp_path: Path) -> 
         async with serving(tmp_path, PERMITTING) as service:
             await ask(service, BOB, name="resp_old", request_id="resp_old")
             assert not (await ask(service, BOB, previous_response_id="resp_old"))[0].is_released
+
+    asyncio.run(scenario())
+
+
+def test_models_of_one_server_share_what_it_keeps_so_that_an_id_which_both_gave_is_nobodys(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path, SAME) as service:
+            await ask(service)
+            assert (await ask(service, model="lora", previous_response_id="resp_1"))[0].is_released
+            await ask(service, BOB, model="lora")
+            for caller, model in ((BOB, "lora"), (BOB, "llama"), (ALICE, "llama")):
+                play, _ = await ask(service, caller, model=model, previous_response_id="resp_1")
+                assert not play.is_released
+
+    asyncio.run(scenario())
+
+
+def test_what_one_server_keeps_says_nothing_of_what_another_does(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(tmp_path, TWO_MODELS.replace("URL", "http://127.0.0.1:8001")) as service:
+            await ask(service)
+            assert not (await ask(service, model="lora", previous_response_id="resp_1"))[0].is_released
+            await ask(service, BOB, model="lora")
+            for caller, model in ((BOB, "lora"), (ALICE, "llama")):
+                play, _ = await ask(service, caller, model=model, previous_response_id="resp_1")
+                assert play.is_released
 
     asyncio.run(scenario())

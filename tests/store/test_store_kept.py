@@ -163,8 +163,8 @@ def test_nothing_is_owned_where_the_store_cannot_be_asked(place: Any, run: Any) 
 def test_names_of_different_things_have_different_pseudonyms() -> None:
     of_key = Pseudonyms(b"k" * 32).of
     made = {
-        of_key(secret_of(Kept(result, name), model=model))
+        of_key(secret_of(Kept(result, name), server=server))
         for result in Result
-        for name, model in (("a", "bc"), ("ca", "b"), ("1", "1"), ("", "11"), ("x", "llama"), ("x", "qwen"))
+        for name, server in (("a", "bc"), ("ca", "b"), ("1", "1"), ("", "11"), ("x", "llama"), ("x", "qwen"))
     }
     assert len(made) == 6 * len(Result)

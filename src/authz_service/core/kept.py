@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from authz_service.audit.draft import Data
 from authz_service.view.kept import Kept
@@ -13,12 +14,23 @@ OWNER: Final = "caller"
 """The members of an `answer.kept` entry's data by which its rows are made."""
 
 
-def secret_of(kept: Kept, *, model: str) -> tuple[str, str]:
+def server_of(url: str) -> str:
+    """Which server a model's `url` leads to: models of one server share what it keeps.
+
+    Two spellings of one host and port are the same; two names of one host are not.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    return f"{host}|{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def secret_of(kept: Kept, *, server: str) -> tuple[str, str]:
     """What a pseudonym is made of to stand for the name of a result; no identity is ever like it.
 
-    `model` is the model's own name: two model servers may give the same id.
+    `server` is that of `server_of`: two model servers may give the same id, and the same server gives it
+    whichever of its models was asked.
     """
-    return f"urn:authz:kept:{kept.result.value}", f"{len(model)}:{model}{kept.id}"
+    return f"urn:authz:kept:{kept.result.value}", f"{len(server)}:{server}{kept.id}"
 
 
 Row = tuple[str, int, str]

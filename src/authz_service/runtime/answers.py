@@ -87,8 +87,8 @@ class Answer:
     def _names(self, kept: tuple[Kept, ...]) -> tuple[str, ...]:
         if self.pseudonym is None or self.inspection is None:
             return ()
-        model = self.rules.models[self.inspection.view.model]
-        return tuple(self.pseudonym(secret_of(each, model=model)) for each in kept)
+        server = self.rules.servers[self.rules.models[self.inspection.view.model]]
+        return tuple(self.pseudonym(secret_of(each, server=server)) for each in kept)
 
     async def _in_turn(self, work: Callable[[], Result], size: int) -> Result:
         return await self.threads.run(work, size=size, caller=self.request.caller.identity)

@@ -19,12 +19,11 @@ from authz_service.runtime.judging import Route, judge
 from authz_service.runtime.marks import Doing
 from authz_service.runtime.store_commands import StoreCommands
 from authz_service.view.caller import Caller
-from authz_service.view.kept import Kept
 
 NOT_YOURS = (
     "What this request refers to (previous_response_id, conversation or item_reference) is not known to be "
-    "yours: only what this gateway gave you in an answer of the same model can be referred to. "
-    "Send the whole conversation instead."
+    "yours: only what this gateway gave you in an answer of the same model server can be referred to. Send "
+    "the whole conversation instead."
 )
 
 
@@ -67,7 +66,7 @@ class JudgeCommands:
         self.gateway.mark(self.exchange.request.session, Doing.HAS)
         if isinstance(judged, RequestJudged) and judged.names:
             try:
-                judged = await self._if_own(judged, judged.names)
+                judged = await self._if_own(judged, server=rules.servers[judged.model])
             except AuthzError as error:
                 return self.store.failed(error)
         if is_first:
@@ -83,11 +82,11 @@ class JudgeCommands:
             self.inspection = replace(judged.inspection, placeholders=original.placeholders)
         return replace(judged, new_hold=self.new_id("hold")) if judged.approvals else judged
 
-    async def _if_own(self, judged: RequestJudged, kept: tuple[Kept, ...]) -> RequestJudged | RequestFailed:
+    async def _if_own(self, judged: RequestJudged, *, server: str) -> RequestJudged | RequestFailed:
         """The same, unless it may go on and names what a model server keeps that is not this caller's."""
         if judged.decision.effect is Effect.DENY:
             return judged
-        names = {self.gateway.pseudonym(secret_of(each, model=judged.model)) for each in kept}
+        names = {self.gateway.pseudonym(secret_of(each, server=server)) for each in judged.names}
         if await self.gateway.store.owned(names, self.exchange.request.pseudonym):
             return judged
         return RequestFailed(NotFound(NOT_YOURS, code="reference_not_yours"), judged)

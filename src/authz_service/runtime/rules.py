@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from authz_service.config.model import Config, Mask
 from authz_service.core.holds import Approval
+from authz_service.core.kept import server_of
 from authz_service.masking.detectors import build_scanner
 from authz_service.masking.operators import Masks, Operator, by_type, drop, keyed_hash, partial
 from authz_service.masking.seams import Scanner
@@ -41,6 +42,7 @@ def request_scanner_of(config: Config, scanner: Scanner) -> Scanner:
 class Rules:
     """Everything that judging needs. `models` maps each name and alias to the model's name.
 
+    `servers` maps the model's name to the server that it is asked at, as `server_of` has it.
     `request_scanner` is `scanner`, unless requests are read by Presidio as well.
     """
 
@@ -49,6 +51,7 @@ class Rules:
     scanner: Scanner
     request_scanner: Scanner
     models: Mapping[str, str]
+    servers: Mapping[str, str]
     request_masks: Masks
     answer_masks: Masks
     approvals: Mapping[str, Approval]
@@ -80,6 +83,7 @@ class Rules:
             scanner=scanner,
             request_scanner=request_scanner_of(config, scanner),
             models={name: m.name for m in config.models for name in (m.name, *m.aliases)},
+            servers={m.name: server_of(m.url) for m in config.models},
             request_masks=_masks((mask for mask in config.masks if mask.in_requests), mask_key),
             answer_masks=_masks((mask for mask in config.masks if mask.in_answers), mask_key),
             approvals={approval.name: approval for approval in config.approvals},
