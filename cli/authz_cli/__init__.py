@@ -5,7 +5,8 @@
 - `hold`, `session`, `token`, `key`, `completion`: more nouns; what runs on this machine is in
   `authz_service.commands`
 - `log_in`, `auth`, `token_helper`: logins at an OpenID provider, which `oauth` keeps and renews
-- `client`, `login`: calls of the review API; who calls it from which address
+- `calls`, `hold_client`, `session_client`, `grant_client`: calls of the review API; `refusals` of it
+- `login`, `channel`: who calls it, and the way to it; `listed`: the one thing that was meant
 - `hold_options`, `hold_actions`, `hold_bulk`, `hold_acts`, `hold_wait`, `hold_watch`: what `hold` does
 - `hold_text`, `hold_json`, `hold_context`, `session_text`, `session_json`: how things are shown
 - `session_story`, `session_facts`: what a session's entries tell; `session_filters`, `when`: choosing them

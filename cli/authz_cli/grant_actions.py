@@ -10,13 +10,13 @@ import click
 
 from authz_api.v1 import grants_pb2 as pb
 from authz_api.v1 import holds_pb2
-from authz_cli.client import first_of
 from authz_cli.exits import Exit, Failure
 from authz_cli.grant_client import GrantClient, connect
 from authz_cli.grant_options import Filters, Wanted
 from authz_cli.grant_text import grant_object, grant_page, grants_table, state_word, whom
 from authz_cli.hold_actions import print_page, require_shown_bytes, require_terminal
 from authz_cli.hold_text import local
+from authz_cli.listed import first_of
 from authz_cli.moments import moment
 from authz_cli.options import Target
 from authz_cli.safe_text import safe_line

@@ -1,4 +1,4 @@
-"""Calls of the GrantService, as those of `client`."""
+"""Calls of the GrantService, and of the HoldService for the holds that grants are made from."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from authz_api.v1 import grants_pb2 as pb
 from authz_api.v1.grants_pb2_grpc import GrantServiceStub
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
-from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
-from authz_cli.client import PATIENCE, Client, channel_to, new_key, only_one
+from authz_cli.calls import PATIENCE, new_key
+from authz_cli.channel import channel_to
+from authz_cli.hold_client import HoldClient
+from authz_cli.listed import only_one
 from authz_cli.options import Target
 
 
 @dataclass(frozen=True, slots=True)
-class GrantClient(Client):
+class GrantClient(HoldClient):
     """One connection. Every method raises `Failure`."""
 
     grants_api: GrantServiceStub
@@ -59,6 +61,4 @@ class GrantClient(Client):
 def connect(target: Target) -> Iterator[GrantClient]:
     """A client for the server that `target` leads to; the connection is made by the first call."""
     with channel_to(target) as (login, channel):
-        yield GrantClient(
-            login, HoldServiceStub(channel), SessionServiceStub(channel), GrantServiceStub(channel)
-        )
+        yield GrantClient(login, HoldServiceStub(channel), GrantServiceStub(channel))

@@ -10,12 +10,13 @@ import click
 
 from authz_api.v1 import holds_pb2
 from authz_cli import terminal
-from authz_cli.client import Client, connect, first_of
 from authz_cli.exits import Exit, Failure
+from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_context import context_object
 from authz_cli.hold_json import hold_object, hold_with_body, state_word
 from authz_cli.hold_options import Decision, Filters
 from authz_cli.hold_text import hold_page, holds_table, local
+from authz_cli.listed import first_of
 from authz_cli.moments import moment
 from authz_cli.options import Target
 from authz_cli.safe_text import safe_line
@@ -150,7 +151,7 @@ def require_terminal(*, as_json: bool) -> None:
 
 
 def _vote(
-    client: Client, hold: holds_pb2.Hold, decision: Decision, *, break_glass: bool
+    client: HoldClient, hold: holds_pb2.Hold, decision: Decision, *, break_glass: bool
 ) -> holds_pb2.ApproveHoldResponse | holds_pb2.RejectHoldResponse:
     if decision.verdict == "approve":
         return client.approve(hold.id, digest=hold.digest, reason=decision.reason, break_glass=break_glass)

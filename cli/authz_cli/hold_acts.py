@@ -9,7 +9,7 @@ from typing import Literal, assert_never
 import click
 
 from authz_api.v1 import holds_pb2
-from authz_cli.client import Client, connect
+from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_json import hold_object, state_word
 from authz_cli.hold_text import local
 from authz_cli.moments import moment
@@ -37,7 +37,7 @@ def act(target: Target, name: str, verb: Verb, text: str = "", *, as_json: bool)
         click.echo(_told(answer.hold, verb, now=local(answer.as_of)))
 
 
-def _done(client: Client, hold: str, verb: Verb, text: str) -> Answer:
+def _done(client: HoldClient, hold: str, verb: Verb, text: str) -> Answer:
     match verb:
         case "claim":
             return client.claim(hold)

@@ -7,7 +7,6 @@ import json
 import click
 
 from authz_api.v1 import holds_pb2
-from authz_cli.client import Client, connect
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_actions import (
     is_chosen,
@@ -17,6 +16,7 @@ from authz_cli.hold_actions import (
     require_shown_bytes,
     require_terminal,
 )
+from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_json import hold_object, state_word
 from authz_cli.hold_options import Decision, Filters
 from authz_cli.hold_text import holds_table, local
@@ -49,7 +49,7 @@ def decide_many(
         raise SystemExit(int(Exit.CONFLICT))
 
 
-def _ids(client: Client, names: tuple[str, ...], filters: Filters) -> list[str]:
+def _ids(client: HoldClient, names: tuple[str, ...], filters: Filters) -> list[str]:
     if names:
         found = list(dict.fromkeys(client.hold_id(name) for name in names))
     else:

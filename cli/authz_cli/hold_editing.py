@@ -13,10 +13,10 @@ import click
 
 from authz_api.v1 import holds_pb2
 from authz_cli import terminal
-from authz_cli.client import Client, connect
 from authz_cli.conversation import conversation
 from authz_cli.edit_form import Conversation, json_text
 from authz_cli.exits import Exit, Failure
+from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_json import hold_with_body, state_word
 from authz_cli.hold_text import hold_page, local
 from authz_cli.options import Target
@@ -90,7 +90,7 @@ def respond(
     click.echo(_outcome(answer.hold, "answered"))
 
 
-def _edit_answer(client: Client, found: holds_pb2.GetHoldResponse, how: Edit, *, as_json: bool) -> None:
+def _edit_answer(client: HoldClient, found: holds_pb2.GetHoldResponse, how: Edit, *, as_json: bool) -> None:
     """The same of the texts of a model's answer."""
     hold = found.hold
     _require_pending(hold)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import click
 
 from authz_api.v1 import holds_pb2
-from authz_cli.client import Client, connect
 from authz_cli.exits import Exit, Failure
+from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_json import hold_object, state_word
 from authz_cli.options import Target
 
@@ -30,7 +30,7 @@ def wait_for(target: Target, name: str, *, timeout: float | None, as_json: bool)
 
 
 def decided(
-    client: Client,
+    client: HoldClient,
     hold_id: str,
     *,
     timeout: float | None,

@@ -11,12 +11,13 @@ import click
 import grpc
 
 from authz_api.v1 import holds_pb2
-from authz_cli.client import AWAY, Client, code_of, connect, failure, status_of
 from authz_cli.hold_actions import is_chosen
+from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_json import hold_object
 from authz_cli.hold_options import OPEN, Filters
 from authz_cli.hold_text import hold_line, local
 from authz_cli.options import Target
+from authz_cli.refusals import AWAY, code_of, failure, status_of
 
 FIRST_PAUSE = 0.5  # seconds before calling again; doubled each time
 LONGEST_PAUSE = 15.0
@@ -45,7 +46,7 @@ def show_changes(target: Target, filters: Filters, *, count: int | None, as_json
 
 
 def follow(
-    client: Client, *, pause: Callable[[float], None], tell: Callable[[str], None]
+    client: HoldClient, *, pause: Callable[[float], None], tell: Callable[[str], None]
 ) -> Iterator[holds_pb2.WatchHoldsResponse]:
     """Every message that has a hold. A hold told twice in the same version is told once here.
 

@@ -14,11 +14,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import keys_pb2 as pb
 from authz_api.v1.keys_pb2_grpc import KeyServiceStub
-from authz_cli.client import PATIENCE, channel_to, failure, status_of
+from authz_cli.calls import PATIENCE
+from authz_cli.channel import channel_to
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import Object, time_text
 from authz_cli.moments import distance, moment
 from authz_cli.options import Target
+from authz_cli.refusals import failure, status_of
 from authz_cli.safe_text import safe_line
 from authz_cli.table import table
 

@@ -14,7 +14,8 @@ import grpc
 
 from authz_api.v1.logins_pb2 import GetLoginOptionsRequest, GetLoginOptionsResponse, LoginOptions
 from authz_api.v1.logins_pb2_grpc import LoginServiceStub
-from authz_cli.client import PATIENCE, failure, open_channel, status_of
+from authz_cli.calls import PATIENCE
+from authz_cli.channel import open_channel
 from authz_cli.exits import Exit, Failure
 from authz_cli.login import Login, address_of
 from authz_cli.moments import moment
@@ -26,6 +27,7 @@ from authz_cli.oauth.provider import Provider, discover
 from authz_cli.oauth.saved import SavedLogin, alone, find_login, keep
 from authz_cli.oauth.secrets import Secrets, keyring_here
 from authz_cli.options import Target
+from authz_cli.refusals import failure, status_of
 from authz_cli.safe_text import safe_line
 
 WITHIN = 300.0  # seconds for a person to log in

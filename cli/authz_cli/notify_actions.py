@@ -13,11 +13,14 @@ import grpc
 
 from authz_api.v1 import notifications_pb2 as pb
 from authz_api.v1.notifications_pb2_grpc import NotificationServiceStub
-from authz_cli.client import PATIENCE, channel_to, failure, first_of
+from authz_cli.calls import PATIENCE
+from authz_cli.channel import channel_to
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import Object, time_text
+from authz_cli.listed import first_of
 from authz_cli.moments import distance
 from authz_cli.options import Target
+from authz_cli.refusals import failure
 from authz_cli.safe_text import safe_line
 from authz_cli.table import table
 

@@ -10,11 +10,12 @@ from typing import Literal
 import click
 
 from authz_cli import terminal
-from authz_cli.client import connect, first_of
 from authz_cli.exits import Exit, Failure
+from authz_cli.listed import first_of
 from authz_cli.options import Target
 from authz_cli.safe_text import safe_line
 from authz_cli.session_before import shown_before_masking
+from authz_cli.session_client import connect
 from authz_cli.session_filters import Filters
 from authz_cli.session_json import (
     ANSWER_RELEASED,

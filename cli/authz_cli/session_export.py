@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import click
 
 from authz_api.v1 import sessions_pb2
-from authz_cli.client import Client, connect
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import Object
 from authz_cli.options import Target
 from authz_cli.session_before import shown_before_masking
+from authz_cli.session_client import SessionClient, connect
 from authz_cli.session_filters import Filters
 from authz_cli.session_har import HEAD, TAIL, har_entry
 from authz_cli.session_json import session_with_bodies
@@ -68,7 +68,7 @@ def export_sessions(
                 write(piece)
 
 
-def _read(client: Client, name: str, filters: Filters, why: str | None) -> Iterator[Read]:
+def _read(client: SessionClient, name: str, filters: Filters, why: str | None) -> Iterator[Read]:
     names = [name] if name else (session.id for session in client.sessions(filters.request()))
     for each in names:
         session, entries = client.session(each, why=why)

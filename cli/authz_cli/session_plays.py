@@ -13,10 +13,10 @@ import click
 from authz_api.v1 import sessions_pb2
 from authz_cli import terminal
 from authz_cli.asciicast import asciicast
-from authz_cli.client import Client, connect
 from authz_cli.exits import Exit, Failure
 from authz_cli.options import Target
 from authz_cli.session_before import shown_before_masking
+from authz_cli.session_client import SessionClient, connect
 from authz_cli.session_replay import Shown, frames, paced, started
 from authz_cli.session_story import Story
 
@@ -67,7 +67,7 @@ def record(
         _write(output, lines)
 
 
-def _read(client: Client, name: str, why: str | None) -> tuple[sessions_pb2.Session, Story]:
+def _read(client: SessionClient, name: str, why: str | None) -> tuple[sessions_pb2.Session, Story]:
     session, entries = client.session(name, why=why)
     if why is None:
         return session, Story.of(entries)

@@ -11,10 +11,11 @@ import grpc
 
 from authz_api.v1 import sessions_pb2
 from authz_cli import terminal
-from authz_cli.client import AWAY, Client, code_of, connect, failure, status_of
 from authz_cli.hold_text import local
 from authz_cli.options import Target
+from authz_cli.refusals import AWAY, code_of, failure, status_of
 from authz_cli.safe_text import safe_line
+from authz_cli.session_client import SessionClient, connect
 from authz_cli.session_json import entry_object
 from authz_cli.session_text import entry_lines
 
@@ -36,7 +37,7 @@ def show_tail(target: Target, session: str, *, limit: int | None, as_json: bool)
 
 
 def follow(
-    client: Client, session: str, *, pause: Callable[[float], None], tell: Callable[[str], None]
+    client: SessionClient, session: str, *, pause: Callable[[float], None], tell: Callable[[str], None]
 ) -> Iterator[sessions_pb2.Entry]:
     """Every entry from now on. A server that is away is called again from the last cursor.
 

@@ -15,9 +15,11 @@ import grpc
 
 from authz_api.v1 import usage_pb2 as pb
 from authz_api.v1.usage_pb2_grpc import UsageServiceStub
-from authz_cli.client import PATIENCE, channel_to, failure
+from authz_cli.calls import PATIENCE
+from authz_cli.channel import channel_to
 from authz_cli.hold_json import Object
 from authz_cli.options import Target
+from authz_cli.refusals import failure
 from authz_cli.table import table
 
 Answer = TypeVar("Answer")

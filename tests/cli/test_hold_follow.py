@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.servers.review_fakes import LoopThread, MemoryStore, Review, make_hold, running
 
-from authz_cli.client import Client, connect
 from authz_cli.exits import Exit, Failure
+from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_watch import FIRST_PAUSE, LONGEST_PAUSE, follow
 from authz_cli.options import Target
 from authz_service.core.ports import HoldState
@@ -41,7 +41,7 @@ def server(review_thread: LoopThread, tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[Client]:
+def client(server: Server) -> Iterator[HoldClient]:
     target = Target(server.review.address, None, "token-rita", Path("data"), is_data_dir_named=False)
     with connect(target) as client:
         yield client
@@ -51,7 +51,9 @@ def no_pause(seconds: float) -> None:
     """Come again at once."""
 
 
-def test_changes_while_the_server_was_away_are_told_when_it_is_back(server: Server, client: Client) -> None:
+def test_changes_while_the_server_was_away_are_told_when_it_is_back(
+    server: Server, client: HoldClient
+) -> None:
     server.review.put(make_hold("hld_1"))
     pauses: list[float] = []
 
@@ -72,7 +74,7 @@ def test_changes_while_the_server_was_away_are_told_when_it_is_back(server: Serv
     assert max(pauses) <= LONGEST_PAUSE
 
 
-def test_an_expired_token_is_renewed_without_a_word(server: Server, client: Client) -> None:
+def test_an_expired_token_is_renewed_without_a_word(server: Server, client: HoldClient) -> None:
     server.review.put(make_hold("hld_1"))
     said: list[str] = []
 
@@ -92,14 +94,14 @@ def test_an_expired_token_is_renewed_without_a_word(server: Server, client: Clie
     assert len(server.review.people.seen) >= 2
 
 
-def test_a_refusal_ends_the_watch(server: Server, client: Client) -> None:
+def test_a_refusal_ends_the_watch(server: Server, client: HoldClient) -> None:
     server.review.people.known.clear()
     with pytest.raises(Failure) as failure:
         next(follow(client, pause=no_pause, tell=lambda text: None))
     assert failure.value.exit_code == Exit.NOT_PERMITTED
 
 
-def test_a_server_that_never_answered_is_an_error_and_no_patience(server: Server, client: Client) -> None:
+def test_a_server_that_never_answered_is_an_error_and_no_patience(server: Server, client: HoldClient) -> None:
     server.stop()
     with pytest.raises(Failure) as failure:
         next(follow(client, pause=no_pause, tell=lambda text: None))

@@ -19,7 +19,7 @@ from openai.types.chat import ChatCompletion
 from tests.e2e.stack import Stack
 
 from authz_api.v1.holds_pb2 import HOLD_STATE_PENDING, ListHoldsRequest
-from authz_cli.client import Client, connect
+from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_json import hold_object
 from authz_cli.options import Target
 
@@ -108,7 +108,7 @@ def left_waiting(stack: Stack, subject: str, text: str, **more: Any) -> dict[str
 def hold_of(stack: Stack, subject: str, *, waiting: int = 1, but: str = "") -> dict[str, Any]:
     """The one pending hold of `subject`, other than `but`, once as many connections wait for it."""
 
-    def look(client: Client) -> list[dict[str, Any]]:
+    def look(client: HoldClient) -> list[dict[str, Any]]:
         request = ListHoldsRequest(caller=subject, states=[HOLD_STATE_PENDING])
         found = [hold_object(hold) for hold, _ in client.holds(request)]
         return [h for h in found if h["waiting"] == waiting and h["id"] != but]

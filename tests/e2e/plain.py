@@ -13,9 +13,9 @@ from tests.e2e.people import until
 from tests.e2e.raw_client import RawClient, Reply, head
 from tests.e2e.stack import CHAT, Stack
 
-from authz_cli.client import connect
 from authz_cli.exits import Failure
 from authz_cli.options import Target
+from authz_cli.session_client import connect
 from authz_cli.session_json import session_with_bodies
 
 PATH = "/v1/chat/completions"

@@ -18,7 +18,7 @@ from tests.servers.review_fakes import BODY, NO_REVISER, NOW, PEOPLE, SECURITY, 
 
 from authz_api.v1 import grants_pb2 as pb
 from authz_api.v1.grants_pb2_grpc import GrantServiceStub
-from authz_cli.client import code_of
+from authz_cli.refusals import code_of
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.grant_terms import Wanted, terms_from
 from authz_service.core.grants import Maker, Traits

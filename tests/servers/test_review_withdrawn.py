@@ -11,7 +11,7 @@ from tests.servers.review_fakes import LoopThread, make_hold, running
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
-from authz_cli.client import code_of
+from authz_cli.refusals import code_of
 from authz_service.errors import Unauthenticated
 from authz_service.view.caller import Caller
 

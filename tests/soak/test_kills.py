@@ -27,8 +27,8 @@ from tests.soak.load import Call, Load, slow_answer
 from tests.store.conftest import PostgresForTests
 
 from authz_api.v1.holds_pb2 import HOLD_STATE_PENDING, ListHoldsRequest
-from authz_cli.client import connect
 from authz_cli.exits import Failure
+from authz_cli.hold_client import connect
 from authz_cli.hold_json import hold_object
 from authz_cli.options import Target
 from authz_service.core.ports import HoldQuery, HoldState

@@ -9,10 +9,10 @@ from typing import Any
 import click
 import orjson
 
-from authz_cli.client import connect
 from authz_cli.exits import Exit, Failure
 from authz_cli.options import Target
 from authz_cli.safe_text import safe_line
+from authz_cli.session_client import connect
 from authz_cli.session_story import Event, Story
 from authz_service.commands.policy_explain import Recorded, explain
 

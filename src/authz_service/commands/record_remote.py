@@ -9,8 +9,10 @@ import grpc
 
 from authz_api.v1 import record_pb2 as pb
 from authz_api.v1.record_pb2_grpc import RecordServiceStub
-from authz_cli.client import LONG_PATIENCE, channel_to, failure
+from authz_cli.calls import LONG_PATIENCE
+from authz_cli.channel import channel_to
 from authz_cli.options import Target
+from authz_cli.refusals import failure
 from authz_service.audit.forgotten import Keep
 from authz_service.audit.retention import Retention
 from authz_service.commands.record_work import only

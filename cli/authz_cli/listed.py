@@ -1,0 +1,38 @@
+"""Of what the server lists: the one thing that was meant, or no more than was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TypeVar
+
+import click
+
+from authz_cli.exits import Exit, Failure
+
+Item = TypeVar("Item")
+
+
+def first_of(items: Iterator[Item], limit: int) -> list[Item]:
+    """At most `limit` of them; when there are more, that is said, not passed over."""
+    found = list(islice(items, limit + 1))
+    if len(found) > limit:
+        click.echo(f"there are more than {limit}: say --limit, or filter", err=True)
+    return found[:limit]
+
+
+def only_one(noun: str, name: str, ids: Iterator[str], *, whole: bool = False) -> str:
+    """The one id that begins with `name`; with `whole`, one that is `name` itself comes first."""
+    # The server filters; what it names must still begin with what was typed, or another thing is decided.
+    matches = [i for i in ids if i.startswith(name)] if whole and name else _two(name, ids)
+    if whole and name in matches:
+        return name
+    if not matches:
+        raise Failure(f"there is no {noun} {name} that you may see; try: authz {noun} list", Exit.NOT_FOUND)
+    if len(matches) > 1:
+        raise Failure(f"several {noun}s begin with {name}: say more of the id", Exit.USAGE)
+    return matches[0]
+
+
+def _two(name: str, ids: Iterator[str]) -> list[str]:
+    return list(islice((i for i in ids if name and i.startswith(name)), 2))
