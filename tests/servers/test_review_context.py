@@ -8,18 +8,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import pytest
 from tests.servers.review_drafts import draft
-from tests.servers.review_fakes import PEOPLE, LoopThread, person
+from tests.servers.review_fakes import PEOPLE, LoopThread, make_hold, person
 from tests.servers.test_review_with_store import as_, served
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import HoldLimits
+from authz_service.core.likeness import compared
+from authz_service.core.ports import HoldLimits, HoldState
 from authz_service.masking.detectors import build_scanner
+from authz_service.servers import review_context
+from authz_service.servers.review_context import Before, Contexts
 
 LEGAL = Approval("legal", (Stage("legal", 1, 1800.0),))
 FIRST = ["Delete the backups of last week, please."]
@@ -117,6 +121,18 @@ def test_what_others_asked_what_other_rules_held_and_what_one_may_not_see_is_not
     context = desk.shown(desk.asks(*FIRST)).context
     assert not context.earlier
     assert not context.HasField("approved_before")
+
+
+def test_each_body_is_read_once_however_many_holds_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = Mock(side_effect=compared)
+    monkeypatch.setattr(review_context, "compared", reading)
+    states = (HoldState.RELEASED, HoldState.REJECTED, HoldState.EXPIRED)
+    bodies = [json.dumps({"messages": [*FIRST, n]}).encode() for n in range(10)]
+    earlier = [make_hold(f"hld_{n}", body=body, state=states[n % 3]) for n, body in enumerate(bodies)]
+    hold = make_hold("hld_x", body=b'{"messages": []}')
+    store: Any = None
+    Contexts(store)._made(hold, [Before(one, one.forward) for one in earlier], is_partial=False)
+    assert sorted(call.args[0] for call in reading.call_args_list) == sorted([hold.forward, *bodies])
 
 
 def test_it_says_where_the_new_turn_begins_as_rules_read_it(desk: Desk) -> None:

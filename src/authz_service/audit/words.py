@@ -24,11 +24,11 @@ _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])"
 )
 _PHRASE = re.compile(r'"([^"]*)"?|([^\s"]+)')
-# Members that say what a body is, not what somebody said.
-_STRUCTURE = frozenset(
+STRUCTURE = frozenset(
     {"model", "role", "type", "id", "object", "index", "created", "created_at", "finish_reason"}
     | {"stop_reason", "done_reason", "system_fingerprint", "service_tier", "done", "tool_call_id"}
 )
+"""Members that say what a body is, not what somebody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _strings(value: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
         return
     elif isinstance(value, dict):
         for key, item in value.items():
-            if key not in _STRUCTURE or not isinstance(item, str):
+            if key not in STRUCTURE or not isinstance(item, str):
                 yield from _strings(item, (*place, key))
     elif isinstance(value, list):
         for position, item in enumerate(value):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 
 from authz_api.v1 import holds_pb2 as pb
-from authz_service.core.likeness import common_messages, likeness
+from authz_service.core.likeness import common_messages, compared, likeness
 from authz_service.core.ports import Hold, HoldQuery, HoldState, HoldSummary, Store
 from authz_service.errors import AuthzError
 from authz_service.inspection.edited_answer import FoundText
@@ -77,26 +77,36 @@ class Contexts:
     def _made(self, hold: Hold, before: Sequence[Before], *, is_partial: bool) -> pb.HoldContext:
         view = None if hold.answer is not None else view_if_readable(hold.api, hold.operation, hold.forward)
         marks = marks_in(view, self.scanner()) if view is not None and self.scanner is not None else ()
+        likest, approved = _compared(hold, before)
         context = pb.HoldContext(
             found=[_found(mark) for mark in marks],
             new_turn=_pointer(view.turn) if view is not None else "",
-            earlier=[_earlier(other, alike) for other, alike in _alike(hold, before)],
+            earlier=[_earlier(other, alike) for other, alike in likest],
             is_partial=is_partial,
         )
-        passed = [other for other in before if other.hold.state in _PASSED]
-        most = max(passed, key=lambda other: common_messages(hold.forward, other.forward), default=None)
-        if most is not None and (messages := common_messages(hold.forward, most.forward)):
-            context.approved_before.hold = most.hold.id
-            context.approved_before.messages = messages
+        if approved is not None:
+            context.approved_before.hold, context.approved_before.messages = approved
         return context
 
 
-def _alike(hold: Hold, before: Sequence[Before]) -> list[tuple[HoldSummary, float]]:
-    """Earlier holds of the same rule, the most alike first and of these the latest."""
-    same = [other for other in before if other.hold.rule == hold.rule]
-    scored = [(other.hold, likeness(hold.forward, other.forward)) for other in same]
-    near = [(other, alike) for other, alike in scored if alike >= ALIKE]
-    return sorted(near, key=lambda pair: -pair[1])[:SHOWN]
+def _compared(
+    hold: Hold, before: Sequence[Before]
+) -> tuple[list[tuple[HoldSummary, float]], tuple[str, int] | None]:
+    """Earlier holds of the same rule that are alike, the most alike first and of these the latest; and the
+    one that was approved with the most messages in common, with how many these are."""
+    own = compared(hold.forward)
+    near: list[tuple[HoldSummary, float]] = []
+    approved: tuple[str, int] | None = None
+    for other in before:
+        is_passed, is_same_rule = other.hold.state in _PASSED, other.hold.rule == hold.rule
+        if not (is_passed or is_same_rule):
+            continue
+        theirs = compared(other.forward)
+        if is_same_rule and (alike := likeness(own, theirs)) >= ALIKE:
+            near.append((other.hold, alike))
+        if is_passed and (common := common_messages(own, theirs)) > (approved[1] if approved else 0):
+            approved = other.hold.id, common
+    return sorted(near, key=lambda pair: -pair[1])[:SHOWN], approved
 
 
 def _earlier(hold: HoldSummary, alike: float) -> pb.EarlierDecision:
