@@ -127,7 +127,8 @@ def _require_decidable(hold: holds_pb2.Hold, decision: Decision) -> None:
 
 
 def _decided_by(hold: holds_pb2.Hold) -> str:
-    voters = ", ".join(vote.name or vote.voter_subject for vote in hold.votes)
+    counted = [vote for vote in hold.votes if not (vote.HasField("withdrawn_at") or vote.is_void)]
+    voters = ", ".join(vote.name or vote.voter_subject for vote in counted)
     return f"votes by {voters}" if voters else "there is nothing to decide"
 
 

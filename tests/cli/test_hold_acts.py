@@ -79,6 +79,14 @@ def test_a_vote_is_taken_back_and_nothing_is_read_to_do_it(desk: Desk) -> None:
     assert "taken back since" in desk.type("hold", "show", "hld_1").stdout
 
 
+def test_a_conflict_names_nobody_whose_vote_was_taken_back(desk: Desk) -> None:
+    desk.type("hold", "approve", "hld_1", "--yes")
+    desk.type("hold", "withdraw", "hld_1")
+    desk.type("hold", "approve", "hld_1", "--yes", person="rob")
+    late = desk.type("hold", "approve", "hld_1", "--yes")
+    assert (late.exit_code, "is approved: votes by rob\n" in late.stderr) == (4, True)
+
+
 def test_whoever_breaks_the_glass_gives_a_reason_and_is_on_the_list_until_reviewed(desk: Desk) -> None:
     assert desk.type("hold", "approve", "hld_2", "--break-glass", "--yes", person="gus").exit_code == 2
     refused = desk.type("hold", "approve", "hld_2", "--break-glass", "--reason", "x", "--yes")

@@ -200,6 +200,34 @@ def test_an_approval_that_another_exchange_used_leads_to_a_fresh_judgement(
     assert opened.draft.previous == "hold_1"
 
 
+def lost(request: Request, judged: Judged, hold: Hold) -> Exchange:
+    """An exchange that could not use the approval of `hold`, and asks for a hold anew."""
+    events = [*held(judged, hold), HoldApproved(hold, NOW), judged(Effect.HOLD), HoldConsumed(is_ours=False)]
+    exchange, _ = play(request, *events, judged(Effect.HOLD))
+    return exchange
+
+
+def test_an_approval_that_could_not_be_used_and_has_not_changed_is_not_tried_again(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    approved = hold_in(HoldState.APPROVED)
+    exchange = lost(request_of_alice, judged, approved)
+    commands = exchange.handle(HoldAnswered(Attached(approved)))
+    assert names(commands) == ["Record", "Reply"]
+    reply = reply_of(commands)
+    assert (reply.error.status, reply.error.code) == (503, "record_damaged")
+    assert reply.headers == {"x-should-retry": "false"}
+
+
+def test_an_approval_that_was_taken_back_and_given_again_meanwhile_is_used(
+    request_of_alice: Request, judged: Judged, hold_in: HoldIn
+) -> None:
+    approved = hold_in(HoldState.APPROVED)
+    exchange = lost(request_of_alice, judged, approved)
+    again = replace(approved, version=approved.version + 2)
+    assert names(exchange.handle(HoldAnswered(Attached(again)))) == ["WatchHold"]
+
+
 @pytest.mark.parametrize(
     ("state", "code"), [(HoldState.REJECTED, "request_rejected"), (HoldState.EXPIRED, "approval_expired")]
 )

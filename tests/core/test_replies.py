@@ -14,6 +14,7 @@ from authz_service.errors import AuthzError, Forbidden, TooMany, Unavailable
         (TooMany("wait", code="too_many_waiting"), {"x-should-retry": "true", "retry-after": "1"}),
         (Unavailable("full", code="overloaded"), {"x-should-retry": "true"}),
         (Unavailable("died", code="poisoned"), {"x-should-retry": "false"}),
+        (Unavailable("altered", code="record_damaged"), {"x-should-retry": "false"}),
         (Forbidden("no"), {"x-should-retry": "false"}),
     ],
 )

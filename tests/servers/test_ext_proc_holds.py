@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from sqlalchemy import create_engine, text
 from tests.servers.ext_proc_fakes import CAROL, CONFIG, request_body, request_headers, serving
 
 from authz_service.core.ports import HoldQuery, HoldState
@@ -44,5 +45,27 @@ def test_two_identities_of_one_person_do_not_take_each_others_place_for_ever(tmp
             assert len(holds) <= 4
             for task in still_waiting:
                 task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_state_that_no_vote_bears_out_releases_nothing_and_is_not_tried_for_ever(tmp_path: Path) -> None:
+    """Each try is on record: a row that somebody altered wrote a thousand entries in a second."""
+
+    async def scenario() -> None:
+        async with asyncio.timeout(30), serving(tmp_path) as service, service.play() as play:
+            await play.send(request_headers(service.seal(CAROL)), request_body(ASKED))
+            while not service.gateway.waiting.total:
+                await asyncio.sleep(0.01)
+            before = await service.gateway.store.last_sequence()
+            (file,) = tmp_path.rglob("*.db")
+            engine = create_engine(f"sqlite:///{file}")
+            with engine.begin() as connection:
+                connection.execute(text("UPDATE holds SET state = 'approved'"))
+            engine.dispose()
+            (refusal,) = await play.to_end()
+            assert refusal.immediate_response.status.code == 503
+            assert b"record_damaged" in refusal.immediate_response.body
+            assert await service.gateway.store.last_sequence() - before < 10
 
     asyncio.run(scenario())

@@ -68,6 +68,20 @@ def test_an_edited_hold_has_the_new_bytes_and_goes_out_as_those(place: Any, make
     run(scenario())
 
 
+def test_a_conflict_names_who_decided_and_nobody_whose_vote_is_void(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make, TWO)
+            await store.vote(make.ballot(hold, "rita"), LIMITS)
+            now = await store.act(edit(hold), LIMITS)
+            for name in ("sam", "tom"):
+                now = await store.vote(make.ballot(now, name), LIMITS)
+            with pytest.raises(Conflict, match=r"was approved by Sam, Tom$"):
+                await store.vote(make.ballot(now, "ula"), LIMITS)
+
+    run(scenario())
+
+
 def test_votes_before_an_edit_are_void_even_when_it_is_edited_back(place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:

@@ -150,6 +150,8 @@ class Exchange:
         self._is_record_in_flight = False
         self._is_answered = False
         self._was_superseded = False
+        self._not_used: tuple[str, int] | None = None
+        """The hold, and its version, whose approval could not be used last."""
         self._demand: Demand | None = None
         """What limits count it for; None where none does, and for an exchange that another process began."""
         self._answer_tokens = 0
@@ -388,6 +390,8 @@ class Exchange:
     def _opening(self, state: Opening, event: Event) -> list[Command]:
         match event:
             case HoldAnswered(Opened(hold) | Attached(hold)):
+                if self._is_not_borne_out(hold):
+                    return self._refuse(replies.not_borne_out(hold, session=self.request.session))
                 if self._goes_at_once(hold):
                     return self._wait_elapsed(hold)
                 self.state = Waiting(state.body, hold)
@@ -399,6 +403,10 @@ class Exchange:
                 return self._refuse(self._not_held(opening), limit=_limit_of(opening))
             case _:
                 raise self._illegal(event)
+
+    def _is_not_borne_out(self, hold: HoldSummary) -> bool:
+        """Whether this is the approval that could not be used, as it was: it would be tried for ever."""
+        return hold.state is HoldState.APPROVED and (hold.id, hold.version) == self._not_used
 
     def _not_held(self, opening: OpenedHold) -> Reply:
         session = self.request.session
@@ -468,6 +476,11 @@ class Exchange:
     def _judge_anew(self, body: bytes, hold: HoldSummary) -> list[Command]:
         self.state = Judging(body, previous=hold.id)
         return [LeaveHold(), Judge(body, self.request.caller)]
+
+    def _approval_lost(self, body: bytes, hold: Hold) -> list[Command]:
+        """Another exchange has used it, it was taken back, or the votes do not say what the hold does."""
+        self._not_used = hold.id, hold.version
+        return self._judge_anew(body, hold)
 
     def _wait_elapsed(self, hold: HoldSummary) -> list[Command]:
         ended = self._ended("pending")
@@ -540,7 +553,7 @@ class Exchange:
                 forward = Forward(state.hold.forward, state.hold.model, {**self._room, **_marks(state.hold)})
                 return [LeaveHold(), forward]
             case HoldConsumed(is_ours=False):
-                return self._judge_anew(state.body, state.hold)
+                return self._approval_lost(state.body, state.hold)
             case _:
                 raise self._illegal(event)
 
@@ -868,7 +881,7 @@ class Exchange:
                 mark = [MarkAnswer(marks)] if marks else []
                 return self._close(LeaveHold(), *mark, ForwardAnswer(state.body, is_last=True))
             case HoldConsumed(is_ours=False) if state.held.request is not None:
-                return self._judge_anew(state.held.request[0], hold)
+                return self._approval_lost(state.held.request[0], hold)
             case HoldConsumed(is_ours=False):
                 reply = replies.answer_given(hold, session=self.request.session)
                 return self._withhold(state.held, reply, "approval_lost")

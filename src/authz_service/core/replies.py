@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from authz_service.core.commands import Reply
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import HoldState, HoldSummary
-from authz_service.errors import AuthzError, TooMany
+from authz_service.core.ports import DAMAGED, HoldState, HoldSummary
+from authz_service.errors import AuthzError, TooMany, Unavailable
 from authz_service.framing.prefer import NOTHING_PREFERRED, Prefer
 from authz_service.model_apis.base import ApiError
 from authz_service.policy.decision import Decision
@@ -17,12 +17,12 @@ RETRY_AFTER_SECONDS = 1
 def refused(error: AuthzError, *, session: str) -> Reply:
     """The reply for an error of ours; only what passes by itself is worth the same request again.
 
-    Not where workers died of it: SDKs would have it tried on each of the others.
+    Not where workers died of it: SDKs would have it tried on each of the others. Nor what is damaged.
     """
     reply = ApiError(error.status, error.code, str(error), session)
     if isinstance(error, TooMany):
         return Reply(reply, {**retry(True), "retry-after": str(RETRY_AFTER_SECONDS)})
-    is_passing = error.status == 503 and error.code != "poisoned"
+    is_passing = error.status == 503 and error.code not in ("poisoned", DAMAGED)
     return Reply(reply, retry(is_passing))
 
 
@@ -69,6 +69,12 @@ def token_expired(hold: HoldSummary, *, session: str) -> Reply:
         "Send the same request with a fresh token: it uses this approval."
     )
     return Reply(ApiError(409, "token_expired", message, session, {"hold": hold.id}), retry(False))
+
+
+def not_borne_out(hold: HoldSummary, *, session: str) -> Reply:
+    """The hold says that it is approved, and the votes on record do not."""
+    message = f"the approval on record (hold {hold.id}) is not borne out by its votes; nothing was released"
+    return refused(Unavailable(message, code=DAMAGED), session=session)
 
 
 def ended(hold: HoldSummary, *, session: str) -> Reply:

@@ -171,7 +171,7 @@ def refuse_decided(transaction: Transaction, row: Row[Any], cast: Sequence[Vote]
 
 
 def _names(cast: Sequence[Vote]) -> str:
-    counted = [vote for vote in cast if vote.withdrawn_at is None]
+    counted = [vote for vote in cast if vote.withdrawn_at is None and not vote.is_void]
     return ", ".join(vote.name or vote.voter[1] for vote in counted)
 
 
