@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from click.testing import CliRunner, Result
 from tests.commands.test_record_command import Stopped, said, verify
 from tests.servers.review_fakes import NO_REVISER, PEOPLE, GroupRoles, LoopThread, People
 
+from authz_api.v1 import record_pb2 as pb
+from authz_api.v1.record_pb2_grpc import RecordServiceStub
 from authz_cli.main import cli
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
@@ -24,6 +29,7 @@ from authz_service.runtime.record import Record, open_record
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_tokens import _entry as revocation_entry
+from authz_service.store.forgetting import Forgetting
 from authz_service.store.record_reader import reading
 from authz_service.view.caller import Caller
 
@@ -239,3 +245,37 @@ def test_an_export_verifies_by_itself_after_whose_tokens_were_withdrawn_was_eras
     kept = tombstones.read_bytes().splitlines(keepends=True)
     tombstones.write_bytes(b"".join(line for line in kept if b"record.erasure_ordered" not in line))
     assert f"payload revoked of entry {revoked['seq']}" in verify(out).stdout
+
+
+def test_an_erasure_goes_on_when_who_ordered_it_leaves(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destroy, has_left = Forgetting._destroy, asyncio.Event()
+
+    async def late(self: Forgetting, erasure: Any) -> None:
+        await has_left.wait()
+        await destroy(self, erasure)
+
+    monkeypatch.setattr(Forgetting, "_destroy", late)
+    request = pb.ErasePersonRequest(
+        pseudonym=served.place.pseudonym(("https://issuer.example", "alice")), reason="asked"
+    )
+    with grpc.insecure_channel(f"unix:{served.place.data.review_socket}") as channel:
+        call = RecordServiceStub(channel).ErasePerson.future(
+            request, metadata=(("authorization", "Bearer token-oda"),)
+        )
+        until(lambda: served.entries("record.erasure_ordered"))
+        call.cancel()  # type: ignore[no-untyped-call]  # of grpc
+    served.thread.run(_set(has_left))
+    until(lambda: served.entries("record.erased"))
+
+
+async def _set(event: asyncio.Event) -> None:
+    event.set()
+
+
+def until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30.0
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from authz_service.audit.retention import Retention
 from authz_service.config.keeping_values import Keep
@@ -81,3 +82,43 @@ def test_what_fails_is_tried_again_and_never_ends_the_service(
 
 def test_times_are_said_as_the_file_writes_them() -> None:
     assert [duration(seconds) for seconds in (DAY, 90 * DAY, 36 * 3600.0)] == ["1d", "90d", "36h"]
+
+
+@dataclass
+class CutOff:
+    """A store with erasures that were cut off: so many are completed in turn, or an error is raised."""
+
+    outcomes: list[int | Exception]
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def complete_erasures(self) -> int:
+        if not self.outcomes:
+            self.done.set()
+            return 0
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+def test_erasures_that_were_cut_off_are_completed_while_the_service_runs_however_often_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retention, "COMPLETE_SECONDS", 0.001)
+    quoted = "what is on record"
+
+    async def until_done() -> None:
+        store = CutOff([Unavailable("the keys are away"), ValueError(quoted), 2])
+        task = asyncio.create_task(retaining(store).complete())
+        async with asyncio.timeout(30):
+            await store.done.wait()
+        task.cancel()
+
+    with capture_logs() as logs:
+        asyncio.run(until_done())
+    assert [line["event"] for line in logs] == [
+        "record.erasure_failed",
+        "record.erasure_failed",
+        "record.erasures_completed",
+    ]
+    assert quoted not in str(logs)

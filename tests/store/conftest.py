@@ -28,6 +28,7 @@ from authz_service.core.grants import Maker, OneCaller, Terms, Traits
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
 from authz_service.core.ports import Hold, HoldDraft, HoldLimits
 from authz_service.keys.master_key import master_key_from_file
+from authz_service.store import forgetting
 from authz_service.store.keyring import Keyring
 from authz_service.store.migrate import migrate
 from authz_service.store.open import open_store
@@ -322,6 +323,12 @@ def place(request: pytest.FixtureRequest) -> Place:
     """The same test on both databases."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return Place(url)
+
+
+@pytest.fixture(autouse=True)
+def no_other_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has to be waited for at the end of an erasure, unless a test says so."""
+    monkeypatch.setattr(forgetting, "SETTLE_SECONDS", 0.0)
 
 
 @pytest.fixture

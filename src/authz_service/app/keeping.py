@@ -43,10 +43,12 @@ async def keep(base: Base, record: Record, service: Service) -> str:
     store, config, settings, notifying = base.store, base.loaded.config, base.settings, base.notifying
     store.news.subscribe(notifying.heard)
     indexing = Indexing(store, has_texts=config.record.search_texts)
+    retaining = Retaining(store.forgetting, config.record.keeping.keep, now=store.now)
     base.run(
         indexing.run(),
         record.checkpoints.run(),
-        Retaining(store.forgetting, config.record.keeping.keep, now=store.now).run(),
+        retaining.run(),
+        retaining.complete(),
         _sweep(store),
         notifying.run(),
     )

@@ -65,6 +65,8 @@ class Erasure:
     also: frozenset[str] = frozenset()
     done: int | None = None
     keys: frozenset[str] = frozenset()
+    has_named_keys: bool = True
+    """False for an order of an earlier version: which keys it meant was not said before it was done."""
 
     @property
     def subjects(self) -> frozenset[str]:
@@ -226,7 +228,8 @@ class Forgotten:
                 self._add(_purge(sequence, at, data))
             case Kind.RECORD_ERASURE_ORDERED:
                 also, keys = frozenset(data.get("also", ())), frozenset(data.get("keys", ()))
-                self._begin(Erasure(sequence, at, str(data["subject"]), also, keys=keys))
+                subject, has_named = str(data["subject"]), "keys" in data
+                self._begin(Erasure(sequence, at, subject, also, keys=keys, has_named_keys=has_named))
             case Kind.RECORD_ERASED:
                 self._end(sequence, int(data["ordered"]), frozenset(data["keys"]))
             case Kind.RECORD_KEPT:

@@ -100,13 +100,20 @@ class ForgettingStore(Protocol):
     async def erase(self, pseudonym: str, order: Order) -> Erased:
         """Destroy the keys of one person, then take what is left of them.
 
-        Raises `Conflict` while something of theirs is kept, open or held. What a crash interrupts is
-        completed by `resume_erasures`.
+        Raises `Conflict` while something of theirs is kept, open or held. It goes on when whoever awaits it
+        leaves; what a crash or a fault interrupts is completed by the two methods below.
         """
         ...
 
     async def resume_erasures(self) -> int:
-        """Complete erasures that were ordered, and repeat those whose keys came back; how many."""
+        """At a start: complete erasures that were ordered, and repeat those whose keys came back; how many.
+
+        What a legal hold is on since the order waits until that is lifted.
+        """
+        ...
+
+    async def complete_erasures(self) -> int:
+        """While the service runs: complete those that were ordered minutes ago and are not done; how many."""
         ...
 
     async def keep(self, *, session: str | None, subject: str | None, order: Order) -> Keep:

@@ -15,6 +15,7 @@ from authz_service.errors import AuthzError
 log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 3600.0
+COMPLETE_SECONDS = 60.0
 PAUSE_SECONDS = 0.1
 """Between two batches, so that those who wait for a commit have their turn."""
 
@@ -32,10 +33,20 @@ class Retaining:
             try:
                 await self.purge()
             except (AuthzError, ValueError) as error:
-                # Not what a ValueError says: it could quote what is on record.
-                said = str(error) if isinstance(error, AuthzError) else type(error).__name__
-                log.error("record.purge_failed", error=said, next="authz audit verify")
+                log.error("record.purge_failed", error=_said(error), next="authz audit verify")
             await asyncio.sleep(EVERY_SECONDS)
+
+    async def complete(self) -> None:
+        """Every minute, until cancelled: complete the erasures that were cut off, by whatever it was."""
+        while True:
+            await asyncio.sleep(COMPLETE_SECONDS)
+            try:
+                completed = await self._store.complete_erasures()
+            except (AuthzError, ValueError) as error:
+                log.error("record.erasure_failed", error=_said(error), next="it is tried again in a minute")
+                continue
+            if completed:
+                log.warning("record.erasures_completed", number=completed)
 
     async def purge(self) -> None:
         """Take everything whose time is over; each batch is committed with its tombstone."""
@@ -66,6 +77,11 @@ async def purge_all(
         if not total.has_more:
             return total
         await asyncio.sleep(pause)
+
+
+def _said(error: Exception) -> str:
+    """Not what a ValueError says: it could quote what is on record."""
+    return str(error) if isinstance(error, AuthzError) else type(error).__name__
 
 
 def times(keep: Keep) -> tuple[tuple[Retention, float], ...]:

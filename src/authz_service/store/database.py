@@ -63,6 +63,8 @@ class Database(ABC):
 
     writing: Engine
     reading: Engine
+    is_shared: bool
+    """Whether other processes may write to it too."""
 
     @abstractmethod
     def begin(self, connection: Connection) -> HeadRow:

@@ -106,7 +106,7 @@ def _with_keys(transaction: Transaction, wanted: str) -> Iterator[tuple[str, str
         return
     persons = {transaction.pseudonym(("person", text)) for text in (wanted, wanted.casefold())}
     for pseudonym in {wanted, *persons}:
-        if transaction.keyring.live_id(pseudonym) is not None:
+        if transaction.keyring.held(pseudonym):
             yield pseudonym, "", "", {wanted}
 
 

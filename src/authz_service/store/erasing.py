@@ -1,6 +1,7 @@
 """Erasing one person: the order on record, then their keys, then what is left of them, then the tombstone.
 
-What a crash interrupts stays ordered, and is completed at the next start. Each step may be done again.
+The order names the keys, and none of them seals anything new once it is on record. What is cut off stays
+ordered, and is completed later. Each step may be done again.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from authz_service.store.grant_queries import in_force
 from authz_service.store.hold_rows import requester_of
 from authz_service.store.hold_standing import OPEN
 from authz_service.store.kept_rows import take_person
+from authz_service.store.keyring import Keyring
 from authz_service.store.loading import edited_before
 from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, ordered
 from authz_service.store.schema import (
@@ -49,11 +51,21 @@ def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasu
     subjects = frozenset({subject, *others})
     require_not_kept(transaction, subjects)
     _refuse_open(transaction, subjects)
-    also: list[Scalar] = [*sorted(others)]
-    data: Data = {"subject": subject, "also": also}
+    keyring = transaction.keyring
+    keys = _held(keyring, subjects)
+    also, named = list[Scalar](sorted(others)), list[Scalar](keys)
+    data: Data = {"subject": subject, "also": also, "keys": named}
     draft = EntryDraft(Kind.RECORD_ERASURE_ORDERED, SESSION, data)
     recorded = transaction.record(ordered(transaction, draft, order))
-    return Erasure(recorded.last, transaction.now, subject, frozenset(others))
+    if keyring is not None:
+        # What they say from now on is no part of it, however late these keys are destroyed.
+        for name in sorted(subjects):
+            keyring.retire(name)
+    return Erasure(recorded.last, transaction.now, subject, frozenset(others), keys=frozenset(keys))
+
+
+def _held(keyring: Keyring | None, subjects: frozenset[str]) -> list[str]:
+    return [] if keyring is None else sorted(key for name in subjects for key in keyring.held(name))
 
 
 def require_not_kept(transaction: Transaction, subjects: frozenset[str]) -> None:
@@ -86,8 +98,7 @@ def _has_a_part_in(transaction: Transaction, keep: Keep, subjects: frozenset[str
 
 def _is_sealed_for(transaction: Transaction, kept: Select[Any], subjects: frozenset[str]) -> bool:
     """Whether anything in these sessions could not be opened any more once the subjects' keys are gone."""
-    keyring = transaction.keyring
-    key_ids = [] if keyring is None else [key for s in sorted(subjects) if (key := keyring.live_id(s))]
+    key_ids = _held(transaction.keyring, subjects)
     if not key_ids:
         return False
     bodies = transaction.read(select(entries.c.body).where(entries.c.session.in_(kept))).scalars().all()
@@ -210,9 +221,16 @@ def _take_voter(transaction: Transaction, sequence: int) -> int:
     return transaction.change(delete(payloads).where(payloads.c.digest == ref.digest))
 
 
+def _is_under_way(reader: Reader, erasure: Erasure) -> bool:
+    known = read_forgotten(reader).erasures
+    return any(one.ordered == erasure.ordered and one.done is None for one in known)
+
+
 def finish(transaction: Transaction, erasure: Erasure, erased: Erased) -> None:
-    """What model servers keep is theirs no more; and the tombstone."""
+    """What model servers keep is theirs no more; and the tombstone, unless another process was first."""
     take_person(transaction, erasure)
+    if erasure.done is None and not _is_under_way(transaction, erasure):
+        return
     keys: list[Scalar] = [*erased.keys]
     data: Data = {
         "subject": erasure.subject,

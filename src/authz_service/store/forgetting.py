@@ -7,11 +7,14 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+import structlog
+
 from authz_service.audit.forgotten import Erasure, Forgotten, Keep
 from authz_service.core.forgetting import Erased, Kept, Order, Person, Purged, PurgeRequest
+from authz_service.errors import Conflict
 from authz_service.store import erased_names, erasing, keeping, purging
 from authz_service.store.forgotten_rows import read_forgotten
-from authz_service.store.keyring import Keyring
+from authz_service.store.keyring import REMEMBERED_SECONDS, Keyring
 from authz_service.store.transaction import Reader, Transaction
 
 Result = TypeVar("Result")
@@ -28,24 +31,35 @@ class Units(Protocol):
         """Raises `Unavailable`, also after `patience` seconds."""
         ...
 
+    async def now(self) -> float:
+        """The database's clock, in seconds; raises `Unavailable`."""
+        ...
+
+
+log = structlog.get_logger(__name__)
 
 PREVIEW_SECONDS = 600.0
+SETTLE_SECONDS = REMEMBERED_SECONDS + 5.0
+"""After an order: for so long another replica knows the key, and may wait for a commit."""
+LATE_SECONDS = 300.0
+"""An erasure that is not done then was cut off: no process is about it any more."""
 
 
 class Forgetting:
     """Made by the store that it works on. `keyring` is None where payloads lie in clear."""
 
-    def __init__(self, units: Units, keyring: Keyring | None) -> None:
+    def __init__(self, units: Units, keyring: Keyring | None, *, is_shared: bool) -> None:
+        """With `is_shared` other processes may write the same record."""
         self._units = units
         self._keyring = keyring
+        self._is_shared = is_shared
+        self._tasks: set[asyncio.Task[Erased]] = set()
         self._known = Forgotten()
 
     async def purge(self, request: PurgeRequest) -> Purged:
         """See `ForgettingStore.purge`."""
         # Read before the transaction, which others wait for: there may be many tombstones.
-        self._known = known = await self._units.ask(
-            lambda reader: read_forgotten(reader, self._known), patience=PREVIEW_SECONDS
-        )
+        known = await self._read()
         return await self._units.change(lambda t: purging.purge(t, request, known))
 
     async def purge_preview(self, request: PurgeRequest) -> Purged:
@@ -60,19 +74,32 @@ class Forgetting:
 
     async def erase(self, pseudonym: str, order: Order) -> Erased:
         """See `ForgettingStore.erase`."""
-        erasure = await self._units.change(lambda t: erasing.order_erasure(t, pseudonym, order))
-        await self._destroy(erasure)
-        return await self._carry_out(erasure)
+        task = asyncio.create_task(self._erase(pseudonym, order))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        # Whoever ordered it may leave; half of it done would be neither.
+        return await asyncio.shield(task)
 
     async def resume_erasures(self) -> int:
         """See `ForgettingStore.resume_erasures`."""
-        known = await self._units.ask(read_forgotten, patience=PREVIEW_SECONDS)
-        count = 0
-        for erasure in known.erasures:
-            if await self._is_to_do(erasure):
-                await self._carry_out(erasure)
-                count += 1
-        return count
+        known = await self._read()
+        return sum([await self._resume(erasure) for erasure in known.erasures])
+
+    async def complete_erasures(self) -> int:
+        """See `ForgettingStore.complete_erasures`."""
+        known = await self._read()
+        open_ones = [erasure for erasure in known.erasures if erasure.done is None]
+        if not open_ones:
+            return 0
+        now = await self._units.now()
+        late = [erasure for erasure in open_ones if erasure.at / 1_000_000 < now - LATE_SECONDS]
+        return sum([await self._resume(erasure) for erasure in late])
+
+    async def close(self) -> None:
+        """Leave erasures that are under way to the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def keep(self, *, session: str | None, subject: str | None, order: Order) -> Keep:
         """See `ForgettingStore.keep`."""
@@ -89,20 +116,49 @@ class Forgetting:
         """See `ForgettingStore.keeps`."""
         return await self._units.ask(keeping.in_force, patience=PREVIEW_SECONDS)
 
-    async def _is_to_do(self, erasure: Erasure) -> bool:
-        """Whether it was not ended, or keys that it destroyed came back with a backup; they are gone now."""
-        if self._keyring is None:
-            return erasure.done is None
+    async def _read(self) -> Forgotten:
+        self._known = await self._units.ask(
+            lambda reader: read_forgotten(reader, self._known), patience=PREVIEW_SECONDS
+        )
+        return self._known
+
+    async def _erase(self, pseudonym: str, order: Order) -> Erased:
+        erasure = await self._units.change(lambda t: erasing.order_erasure(t, pseudonym, order))
+        await self._destroy(erasure)
+        return await self._carry_out(erasure)
+
+    def _ended(self, task: asyncio.Task[Erased]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever ordered it was told, or left; it is completed later
+
+    async def _resume(self, erasure: Erasure) -> bool:
+        """Whether there was anything to do, and it is done now."""
+        if erasure.done is not None and not await self._came_back(erasure):
+            return False
         if erasure.done is None:
+            try:
+                await self._units.change(lambda t: erasing.require_not_kept(t, erasure.subjects))
+            except Conflict as kept:
+                log.warning("record.erasure_waits", entry=erasure.ordered, error=str(kept))
+                return False
             await self._destroy(erasure)
-            return True
-        return await asyncio.to_thread(self._keyring.destroy_again, erasure.keys) > 0
+        await self._carry_out(erasure)
+        return True
+
+    async def _came_back(self, erasure: Erasure) -> bool:
+        """Whether keys that it destroyed were there again, as from a backup; they are gone now."""
+        if self._keyring is None:
+            return False
+        return await asyncio.to_thread(self._keyring.destroy_keys, erasure.keys) > 0
 
     async def _destroy(self, erasure: Erasure) -> None:
         if self._keyring is None:
             return
-        for subject in sorted(erasure.subjects):
-            await asyncio.to_thread(self._keyring.destroy, subject)
+        await asyncio.to_thread(self._keyring.destroy_keys, erasure.keys)
+        if not erasure.has_named_keys:
+            for subject in sorted(erasure.subjects):
+                await asyncio.to_thread(self._keyring.destroy, subject)
 
     async def _carry_out(self, erasure: Erasure) -> Erased:
         taken = gone = after = 0
@@ -115,10 +171,20 @@ class Forgetting:
                 break
             taken, gone, after = taken + some, gone + payloads, last
         votes, theirs = await self._units.change(lambda t: erasing.take_votes(t, erasure))
-        destroyed: list[str] = []
-        if self._keyring is not None:
-            for subject in sorted(erasure.subjects):
-                destroyed += await asyncio.to_thread(self._keyring.destroyed, subject)
-        erased = Erased(taken, gone + theirs, votes, tuple(destroyed))
+        erased = Erased(taken, gone + theirs, votes, tuple(sorted(await self._keys(erasure))))
+        await self._settled(erasure)
         await self._units.change(lambda t: erasing.finish(t, erasure, erased))
         return erased
+
+    async def _keys(self, erasure: Erasure) -> frozenset[str]:
+        keys = set(erasure.keys)
+        if self._keyring is not None and not erasure.has_named_keys:
+            for subject in sorted(erasure.subjects):
+                keys |= set(await asyncio.to_thread(self._keyring.destroyed, subject))
+        return frozenset(keys)
+
+    async def _settled(self, erasure: Erasure) -> None:
+        """Wait until no replica seals anything under the old keys: the tombstone accounts for all of it."""
+        if self._is_shared and self._keyring is not None:
+            passed = await self._units.now() - erasure.at / 1_000_000
+            await asyncio.sleep(min(SETTLE_SECONDS, max(0.0, SETTLE_SECONDS - passed)))

@@ -33,6 +33,7 @@ subject_keys = Table(
     "authz_subject_keys",
     key_metadata,
     Column("id", String, primary_key=True),
+    # A pseudonym; of a key that is to seal nothing new, and waits for its end, with its own id behind it.
     Column("subject", String, nullable=False),
     # NULL once it was destroyed.
     Column("wrapped", LargeBinary),

@@ -65,6 +65,27 @@ class KeyStore:
                 raise
             return other
 
+    def held(self, subject: str) -> Sequence[str]:
+        """The ids of all keys of the subject that were not destroyed: the live one, and retired ones."""
+        is_theirs = (subject_keys.c.subject == subject) | subject_keys.c.subject.startswith(
+            f"{subject} ", autoescape=True
+        )
+        query = select(subject_keys.c.id).where(is_theirs, subject_keys.c.wrapped.is_not(None))
+        return self._run(
+            lambda connection: connection.execute(query.order_by(subject_keys.c.id)).scalars().all()
+        )
+
+    def retire(self, subject: str) -> None:
+        """Have the next key of the subject be another one; the old one opens what it sealed until its end."""
+        is_live = (subject_keys.c.subject == subject) & subject_keys.c.wrapped.is_not(None)
+        name = subject_keys.c.subject + " " + subject_keys.c.id
+
+        def retire(connection: Connection) -> None:
+            with changing(connection):
+                connection.execute(update(subject_keys).where(is_live).values(subject=name))
+
+        self._run(retire)
+
     def destroyed(self, subject: str) -> Sequence[str]:
         """The ids of the subject's keys that were destroyed."""
         is_gone = (subject_keys.c.subject == subject) & subject_keys.c.wrapped.is_(None)

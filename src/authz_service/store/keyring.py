@@ -80,6 +80,20 @@ class Keyring:
             row = self._store.live(subject)
         return None if row is None else row.id
 
+    def held(self, subject: str) -> Sequence[str]:
+        """The ids of all keys that open what is on record of `subject`."""
+        with self._lock:
+            return self._store.held(subject)
+
+    def retire(self, subject: str) -> None:
+        """Seal what is new of `subject` under another key from now on; another replica within half a minute.
+
+        May be done again, and costs nothing but a key where no erasure follows.
+        """
+        with self._lock:
+            self._store.retire(subject)
+            self._current.pop(subject, None)
+
     def knows(self, key_id: str) -> bool:
         """Whether the key of that id was made in this key store, destroyed since or not."""
         with self._lock:
@@ -95,8 +109,8 @@ class Keyring:
             self._current.pop(subject, None)
             return self._gone(self._store.destroy(subject_keys.c.subject == subject))
 
-    def destroy_again(self, key_ids: Collection[str]) -> int:
-        """Destroy those of the keys that are there, as when the key store was restored; how many."""
+    def destroy_keys(self, key_ids: Collection[str]) -> int:
+        """Destroy those of the keys that are there, and only these; how many."""
         with self._lock:
             self._current.clear()
             return self._gone(self._store.destroy(subject_keys.c.id.in_(key_ids))) if key_ids else 0

@@ -23,6 +23,8 @@ _HEAD = f"SELECT size, frontier, root, last_at, {_CLOCK}, signature FROM head WH
 class Postgres(Database):
     """One database, shared by all replicas; they take turns by the lock on the head row."""
 
+    is_shared = True
+
     def __init__(self, url: URL, *, clock: HostClock | None, patience: float) -> None:
         """`patience` is how many seconds a statement, a lock or a connection may take."""
         self._host_clock = clock

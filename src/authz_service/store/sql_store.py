@@ -39,6 +39,8 @@ class SqlStore(SqlRecord, SqlSessions, SqlHolds, SqlGrants, SqlUsage, SqlCredent
         self._heritage = heritage
         self._size_at_start = size_at_start
         self._past_use = Remembered()
+        self.forgetting = Forgetting(self, keyring, is_shared=database.is_shared)
+        """Lets go of what is on record, and keeps what must be."""
         self.news = news or HoldNews()
         """Which holds have changed, as soon as that is committed."""
         self.outbox = outbox or Outbox()
@@ -48,7 +50,7 @@ class SqlStore(SqlRecord, SqlSessions, SqlHolds, SqlGrants, SqlUsage, SqlCredent
         """Pass on into `news` what other processes say, until cancelled; returns where none can be."""
         await self._database.listen(self.news)
 
-    @property
-    def forgetting(self) -> Forgetting:
-        """Lets go of what is on record, and keeps what must be."""
-        return Forgetting(self, self._keyring)
+    async def close(self) -> None:
+        """Leave what takes long to the next start, and close as `SqlUnits.close`."""
+        await self.forgetting.close()
+        await super().close()

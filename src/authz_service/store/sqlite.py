@@ -21,6 +21,8 @@ _HEAD = "SELECT size, frontier, root, last_at, signature FROM head WHERE id = 1"
 class Sqlite(Database):
     """One file. Made by `open_sqlite`, which holds the file's lock for it."""
 
+    is_shared = False
+
     def __init__(self, path: Path, *, lock: int, clock: HostClock | None, patience: float) -> None:
         self._lock = lock
         self._clock = clock
