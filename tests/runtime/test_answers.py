@@ -12,7 +12,8 @@ import pytest
 from authz_service.core.events import AnswerFailed, AnswerRead
 from authz_service.errors import Unreadable
 from authz_service.inspection.results import AnswerStep
-from authz_service.runtime.answers import Answer, UnreadPipe
+from authz_service.runtime.answer_pipes import UnreadPipe
+from authz_service.runtime.answers import Answer
 from authz_service.view.answer import Usage
 
 

@@ -17,7 +17,7 @@ from authz_service.core.acts import Act, ActKind, AnswerHead, Revised
 from authz_service.core.holds import Approval, Stage
 from authz_service.core.ports import Hold, HoldState
 from authz_service.model_apis.registry import find_operation
-from authz_service.runtime.answers import judge_held
+from authz_service.runtime.held_answers import judge_held
 from authz_service.runtime.judging import Route, inspect
 from authz_service.runtime.threads import Threads
 

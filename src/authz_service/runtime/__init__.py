@@ -4,7 +4,8 @@
 - `driver`: runs one exchange's commands, `store_commands` and `judge_commands` those that the store and
   the rules answer; `mailbox`: what waits to be handled by it
 - `revising`: what reviewers make of a request
-- `judging`, `answers`: a request, and an answer, by the rules of this moment
+- `judging`: a request by the rules of this moment; `answers`: an answer as it comes; `held_answers`: one that
+  people have approved; `answer_pipes`: how the bytes of both are read
 - `threads`: large bodies, off the event loop
 - `waiting`: the lines in front of holds; `resuming`: exchanges that an earlier process was holding
 - `killing`: exchanges that an operator has ended; `indexing`: the search index follows the record

@@ -7,16 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from authz_service.core.acts import AnswerHead
-from authz_service.core.events import AnswerFailed, AnswerJudged, AnswerRead
+from authz_service.core.events import AnswerFailed, AnswerRead
 from authz_service.core.kept import secret_of
-from authz_service.core.ports import Hold
 from authz_service.core.request import Request
 from authz_service.errors import AuthzError, Unreadable
-from authz_service.inspection.answer import answer_pipe, restoring_pipe
-from authz_service.inspection.restored import added
 from authz_service.inspection.results import AnswerPipe, AnswerStep, RequestInspection
 from authz_service.policy.decision import AnswerFacts, Decision, Effect
+from authz_service.runtime.answer_pipes import UnreadPipe, added_up, merged, pipe_for
 from authz_service.runtime.judging import LARGEST_INLINE, Route
 from authz_service.runtime.rules import Rules
 from authz_service.runtime.threads import Threads
@@ -24,18 +21,6 @@ from authz_service.view.caller import Caller
 from authz_service.view.kept import Kept
 
 Result = TypeVar("Result")
-
-
-class UnreadPipe:
-    """The answer of a path that passes unread: as it comes."""
-
-    def feed(self, data: bytes) -> AnswerStep:
-        """What came goes on."""
-        return AnswerStep(release=data, found={}, masked={})
-
-    def finish(self) -> AnswerStep:
-        """The end."""
-        return AnswerStep(release=b"", found={}, masked={}, is_last=True)
 
 
 @dataclass(slots=True)
@@ -115,12 +100,12 @@ class Answer:
 
     def _step(self, data: bytes, *, is_last: bool) -> AnswerStep:
         step = self.pipe.feed(data)
-        return _merged(step, self.pipe.finish()) if is_last else step
+        return merged(step, self.pipe.finish()) if is_last else step
 
     def _asks_rules(self, step: AnswerStep) -> bool:
         """Whether there is something new to judge: the first piece that could go on, or a finding."""
         if step.found:
-            self._found = _sum(self._found, step.found)
+            self._found = added_up(self._found, step.found)
         elif self._is_judged or not (step.release or step.is_last):
             return step.is_last and self.rules.policy.holds_answers
         self._is_judged = True
@@ -128,16 +113,17 @@ class Answer:
 
     def _judged(self, step: AnswerStep, inspection: RequestInspection, kept: tuple[str, ...]) -> AnswerRead:
         now, found = self.clock(), dict(self._found)
-        decision = _decide(self.rules, self.request.caller, inspection, found, now)
+        decision = decide_answer(self.rules, self.request.caller, inspection, found, now)
         approvals = self.rules.approvals_of(decision.approvals)
         new_hold = self.new_id("hold") if approvals else ""
         total = found if self.rules.policy.holds_answers else {}
         return AnswerRead(step, decision, approvals, new_hold, now, total, kept=kept)
 
 
-def _decide(
+def decide_answer(
     rules: Rules, caller: Caller, inspection: RequestInspection, found: Mapping[str, int], now: float
 ) -> Decision:
+    """What the rules for answers say of an answer in which this was found."""
     facts = AnswerFacts(
         caller=caller,
         request=inspection.view,
@@ -168,7 +154,7 @@ def start_answer(
     """
     if route is None or inspection is None:
         return Answer(rules, request, inspection, UnreadPipe(), clock, new_id, threads, reserve)
-    pipe = _pipe(rules, route, inspection, status=status, headers=headers, restores=True)
+    pipe = pipe_for(rules, route, inspection, status=status, headers=headers, restores=True)
     sent = bytearray() if rules.keeps_originals else None
     is_kept = rules.policy.permits_references and inspection.view.parameters.get("store") is not False
     return Answer(
@@ -183,128 +169,3 @@ def start_answer(
         pseudonym=pseudonym if is_kept else None,
         _sent=sent,
     )
-
-
-def _pipe(
-    rules: Rules,
-    route: Route,
-    inspection: RequestInspection,
-    *,
-    status: int,
-    headers: Mapping[str, str],
-    restores: bool,
-) -> AnswerPipe:
-    return answer_pipe(
-        api=route.api,
-        request=inspection.view,
-        content_type=_content_type(headers, status),
-        scanner=rules.scanner,
-        masked_entities=rules.answer_masks,
-        max_body=rules.config.limits.body,
-        max_depth=rules.config.limits.depth,
-        is_error=status >= 400,
-        placeholders=inspection.placeholders if restores else None,
-    )
-
-
-async def judge_held(
-    rules: Rules,
-    route: Route,
-    inspection: RequestInspection,
-    hold: Hold,
-    *,
-    caller: Caller,
-    now: float,
-    new_hold: str,
-    threads: Threads,
-) -> AnswerJudged:
-    """What the rules of `now` say to an answer that was approved; raises what the pipe does.
-
-    Under other rules than those that it was held by it is read and masked again, and so is what a reviewer
-    made of it or wrote in its place, whatever rules that was written under. Only then are the values restored
-    that `inspection`, of the request that came with this exchange, has placeholders for.
-    """
-    head = hold.answer
-    if head is None:
-        raise ValueError("a hold of a request has no answer to judge")
-    step = AnswerStep(release=hold.forward, found=hold.findings, masked={}, is_last=True)
-    if hold.revisions or hold.policy != rules.policy.digest:
-        pipe = _pipe(rules, route, inspection, status=head.status, headers=head.headers, restores=False)
-        step = await threads.run(
-            lambda: _merged(pipe.feed(hold.forward), pipe.finish()),
-            size=len(hold.forward),
-            caller=caller.identity,
-        )
-        step = step._replace(found=_most(step.found, hold.findings))
-    decision = _decide(rules, caller, inspection, step.found, now)
-    approvals = rules.approvals_of(decision.approvals)
-    given = await _restored(rules, route, inspection, head, step.release, caller, threads)
-    return AnswerJudged(
-        step.release,
-        decision,
-        step.found,
-        step.masked,
-        new_hold,
-        given.release,
-        approvals,
-        given.masked,
-    )
-
-
-async def _restored(
-    rules: Rules,
-    route: Route,
-    inspection: RequestInspection,
-    head: AnswerHead,
-    body: bytes,
-    caller: Caller,
-    threads: Threads,
-) -> AnswerStep:
-    """A whole answer with the values of its request; its `masked` counts them."""
-    if inspection.placeholders is None:
-        return AnswerStep(body, {}, {})
-    pipe = restoring_pipe(
-        api=route.api,
-        request=inspection.view,
-        content_type=_content_type(head.headers, head.status),
-        placeholders=inspection.placeholders,
-        max_body=rules.config.limits.body,
-        max_depth=rules.config.limits.depth,
-        is_error=head.status >= 400,
-    )
-    return await threads.run(
-        lambda: _merged(pipe.feed(body), pipe.finish()), size=len(body), caller=caller.identity
-    )
-
-
-def _most(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
-    """What was masked before is found no more, and was found all the same."""
-    return {name: max(left.get(name, 0), right.get(name, 0)) for name in left.keys() | right.keys()}
-
-
-def _content_type(headers: Mapping[str, str], status: int) -> str:
-    content_type = headers.get("content-type", "")
-    if not content_type:
-        message = f"The model server answered with status {status} and no content type."
-        raise Unreadable(message, code="unreadable_answer", status=502)
-    return content_type
-
-
-def _merged(first: AnswerStep, last: AnswerStep) -> AnswerStep:
-    return AnswerStep(
-        release=first.release + last.release,
-        found=_sum(first.found, last.found),
-        masked=_sum(first.masked, last.masked),
-        usage=last.usage or first.usage,
-        is_last=True,
-        restored=added(first.restored or {}, last.restored or {}) or None,
-        said=None if last.said is None else (first.said or b"") + last.said,
-        kept=first.kept + last.kept,
-    )
-
-
-def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
-    total = dict(left)
-    for entity, n in right.items():
-        total[entity] = total.get(entity, 0) + n
-    return total

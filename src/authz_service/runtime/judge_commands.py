@@ -13,8 +13,8 @@ from authz_service.core.kept import secret_of
 from authz_service.errors import AuthzError, NotFound
 from authz_service.inspection.results import RequestInspection
 from authz_service.policy.decision import Effect
-from authz_service.runtime.answers import judge_held
 from authz_service.runtime.gateway import Gateway
+from authz_service.runtime.held_answers import judge_held
 from authz_service.runtime.judging import Route, judge
 from authz_service.runtime.marks import Doing
 from authz_service.runtime.store_commands import StoreCommands

@@ -9,7 +9,7 @@ if "serve" in sys.orig_argv:
     from authz_service.identity.verifier import Verifier
     from authz_service.inspection.answer import answer_pipe
     from authz_service.inspection.request import inspect_request
-    from authz_service.runtime import answers, judging
+    from authz_service.runtime import answer_pipes, judging
     from authz_service.servers import review_holds
     from authz_service.store.transaction import Transaction
 
@@ -48,7 +48,7 @@ if "serve" in sys.orig_argv:
 
     _recorded, _verified, _shown = Transaction.record, Verifier.verify_gateway, review_holds._message
     vars(judging)["inspect_request"] = _inspect
-    vars(answers)["answer_pipe"] = lambda *a, **n: _Pipe(answer_pipe(*a, **n))
+    vars(answer_pipes)["answer_pipe"] = lambda *a, **n: _Pipe(answer_pipe(*a, **n))
     vars(review_holds)["_message"] = _message
     Transaction.record = _record  # type: ignore[method-assign]  # that is what this module is for
     Verifier.verify_gateway = _verify  # type: ignore[method-assign]  # as above
