@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.crew import WORKERS, crew_of, kill, owner_of, until_back
+from tests.e2e.crew import WORKERS, crew_of, kill, owner_of, processes, until_all_serve, until_back
 from tests.e2e.people import approve, chat, hold_of, in_background, received, reviewer, until
 from tests.e2e.stack import Stack
 from tests.e2e.test_edited_answers import CONTENT, EDITED, edit, texts_of
@@ -28,7 +28,11 @@ MOST_ASKED = 16
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     server = PostgresForTests(Path(tempfile.mkdtemp(prefix="authz-postgres-")))
     try:
-        with crew_of(server, tmp_path_factory.mktemp("answers"), config=HELD_ANSWERS) as running:
+        folder, poison = (
+            tmp_path_factory.mktemp("answers"),
+            {"PYTHONPATH": str(Path(__file__).parent / "poison")},
+        )
+        with crew_of(server, folder, config=HELD_ANSWERS, environment=poison) as running:
             yield running
     finally:
         server.remove()
@@ -105,6 +109,22 @@ def test_a_retry_gets_the_answer_after_the_worker_that_had_it_was_killed(stack: 
     assert words(given) == MASKED
     until_back(stack, part, killed)
     assert len(received(stack, "about cats")) == 1
+
+
+def test_an_approved_answer_that_kills_its_worker_is_not_tried_on_the_next(stack: Stack) -> None:
+    stack.upstream.answer_with(saying(SECRET))
+    body = chat("Who knows about VENOM?")
+    told = stack.post(body, "staff", subject="dan", headers={"prefer": "respond-async"})
+    assert told.status_code == 409
+    approve(stack, hold_of(stack, "dan", waiting=0))
+    before = processes(stack)
+    answer = stack.post(body, "staff", subject="dan")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "poisoned")
+    until_all_serve(stack)
+    changed = [part for part, pid in processes(stack).items() if pid != before[part]]
+    assert len(changed) == 1
+    kinds = [event["kind"] for event in stack.session(answer.headers["x-authz-session"])["events"]]
+    assert "answer.released" not in kinds
 
 
 def test_the_record_of_both_workers_verifies(stack: Stack) -> None:

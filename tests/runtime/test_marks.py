@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from authz_service.keys.ids import new_id
-from authz_service.runtime.marks import MARKS, Doing, Marks
+from authz_service.runtime.marks import MARKS, PAST, Doing, Judging, Marks
+from authz_service.runtime.threads import Threads
 
 
 @contextmanager
@@ -58,6 +59,48 @@ def test_one_worker_that_dies_twice_of_the_same_counts_twice(tmp_path: Path) -> 
     with worker(tmp_path, 0) as third, worker(tmp_path, 1) as other:
         assert third.is_poison(exchange)
         assert other.is_poison(exchange)
+
+
+@pytest.mark.parametrize("doing", [Doing.WAITS, Doing.HAS])
+def test_poison_is_known_beside_thousands_of_others_in_the_worker_that_died_of_it(
+    tmp_path: Path, doing: Doing
+) -> None:
+    poison, had = new_id("ses"), new_id("ses")
+    with worker(tmp_path, 0) as dead:
+        dead.begin(poison, Doing.JUDGES)
+        for _ in range(PAST):
+            dead.begin(new_id("ses"), doing)
+        dead.begin(had)
+    with worker(tmp_path, 1) as other:
+        assert other.is_poison(poison)
+        with worker(tmp_path, 0) as again:
+            assert other.is_poison(poison)
+            assert not other.is_poison(had)
+            again.begin(had)
+            assert other.is_poison(had)  # it counts beside what is kept of it
+
+
+def test_what_waits_for_a_thread_is_not_being_judged_until_its_turn_comes(tmp_path: Path) -> None:
+    names = [new_id("ses") for _ in range(3)]
+
+    async def scenario() -> None:
+        with worker(tmp_path, 0) as one, worker(tmp_path, 1) as other:
+            threads = Threads()
+
+            def seen() -> list[bool]:
+                return [other.is_poison(name) for name in names]
+
+            for name in names:
+                one.begin(name)
+            work = [threads.run(seen, within=Judging(one, name)) for name in names]
+            assert await asyncio.gather(*work) == [
+                [True, False, False],
+                [False, True, False],
+                [False, False, True],
+            ]
+            assert seen() == [False] * 3
+
+    asyncio.run(scenario())
 
 
 def test_what_has_ended_leaves_nothing_and_its_place_is_used_again(tmp_path: Path) -> None:

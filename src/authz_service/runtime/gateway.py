@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -19,10 +19,10 @@ from authz_service.core.ports import HoldLimits, Store
 from authz_service.core.usage import UsageStore
 from authz_service.errors import Unavailable
 from authz_service.keys.seal import Sealer
-from authz_service.runtime.marks import Doing, Marks
+from authz_service.runtime.marks import Doing, Judging, Marks
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.rules import Rules
-from authz_service.runtime.threads import Threads
+from authz_service.runtime.threads import NOT_MARKED, Threads
 from authz_service.runtime.waiting import Waiting
 from authz_service.view.caller import Caller
 
@@ -124,6 +124,10 @@ class Gateway:
         """Let the other workers know what this one does for an exchange, where there are any."""
         if self.marks is not None:
             self.marks.now(session, doing)
+
+    def judging(self, session: str) -> AbstractContextManager[None]:
+        """Within this an exchange is being judged here, for the other workers, where there are any."""
+        return NOT_MARKED if self.marks is None else Judging(self.marks, session)
 
     async def drain(self, *, seconds: float) -> None:
         """Take no new exchange, let go who waits for people, and give the others `seconds` to end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from authz_service.core.acts import AnswerHead
 from authz_service.core.events import AnswerJudged
@@ -13,7 +14,7 @@ from authz_service.runtime.answer_pipes import content_type_of, merged, pipe_for
 from authz_service.runtime.answers import decide_answer
 from authz_service.runtime.judging import Route
 from authz_service.runtime.rules import Rules
-from authz_service.runtime.threads import Threads
+from authz_service.runtime.threads import NOT_MARKED, Threads
 from authz_service.view.caller import Caller
 
 
@@ -27,12 +28,14 @@ async def judge_held(
     now: float,
     new_hold: str,
     threads: Threads,
+    within: AbstractContextManager[None] = NOT_MARKED,
 ) -> AnswerJudged:
     """What the rules of `now` say to an answer that was approved; raises what the pipe does.
 
     Under other rules than those that it was held by it is read and masked again, and so is what a reviewer
     made of it or wrote in its place, whatever rules that was written under. Only then are the values restored
-    that `inspection`, of the request that came with this exchange, has placeholders for.
+    that `inspection`, of the request that came with this exchange, has placeholders for. All this is done
+    `within` that context, and not the waiting for a turn.
     """
     head = hold.answer
     if head is None:
@@ -44,11 +47,13 @@ async def judge_held(
             lambda: merged(pipe.feed(hold.forward), pipe.finish()),
             size=len(hold.forward),
             caller=caller.identity,
+            within=within,
         )
         step = step._replace(found=_most(step.found, hold.findings))
-    decision = decide_answer(rules, caller, inspection, step.found, now)
+    with within:
+        decision = decide_answer(rules, caller, inspection, step.found, now)
     approvals = rules.approvals_of(decision.approvals)
-    given = await _restored(rules, route, inspection, head, step.release, caller, threads)
+    given = await _restored(rules, route, inspection, head, step.release, caller, threads, within)
     return AnswerJudged(
         step.release,
         decision,
@@ -69,6 +74,7 @@ async def _restored(
     body: bytes,
     caller: Caller,
     threads: Threads,
+    within: AbstractContextManager[None],
 ) -> AnswerStep:
     """A whole answer with the values of its request; its `masked` counts them."""
     if inspection.placeholders is None:
@@ -83,7 +89,10 @@ async def _restored(
         is_error=head.status >= 400,
     )
     return await threads.run(
-        lambda: merged(pipe.feed(body), pipe.finish()), size=len(body), caller=caller.identity
+        lambda: merged(pipe.feed(body), pipe.finish()),
+        size=len(body),
+        caller=caller.identity,
+        within=within,
     )
 
 

@@ -16,7 +16,6 @@ from authz_service.policy.decision import Effect
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.held_answers import judge_held
 from authz_service.runtime.judging import Route, judge
-from authz_service.runtime.marks import Doing
 from authz_service.runtime.store_commands import StoreCommands
 from authz_service.view.caller import Caller
 
@@ -46,7 +45,6 @@ class JudgeCommands:
                 await self._recheck(command.caller)
             except AuthzError as error:
                 return RequestFailed(error)
-        self.gateway.mark(self.exchange.request.session, Doing.JUDGES)
         rules = self.gateway.rules
         original = self.inspection if command.is_edited else None
         is_first = not self.has_waited and not command.is_edited
@@ -62,8 +60,8 @@ class JudgeCommands:
             threads=self.gateway.request_threads,
             masked=None if original is None else original.masked,
             is_first=is_first,
+            within=self.gateway.judging(self.exchange.request.session),
         )
-        self.gateway.mark(self.exchange.request.session, Doing.HAS)
         if isinstance(judged, RequestJudged) and judged.names:
             try:
                 judged = await self._if_own(judged, server=rules.servers[judged.model])
@@ -106,6 +104,7 @@ class JudgeCommands:
                 now=self.gateway.clock(),
                 new_hold=self.new_id("hold"),
                 threads=self.gateway.answer_threads,
+                within=self.gateway.judging(self.exchange.request.session),
             )
         except AuthzError as error:
             return AnswerFailed(error)

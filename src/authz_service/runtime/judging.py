@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,7 +19,7 @@ from authz_service.model_apis.base import ModelApi, Operation
 from authz_service.model_apis.unsupported import why_unsupported
 from authz_service.policy.decision import Effect, RequestFacts
 from authz_service.runtime.rules import Rules
-from authz_service.runtime.threads import MOST_WAITING, Threads
+from authz_service.runtime.threads import MOST_WAITING, NOT_MARKED, Threads
 from authz_service.view.caller import Caller
 from authz_service.view.kept import Kept
 from authz_service.view.scope import Scope
@@ -48,27 +49,32 @@ async def judge(
     threads: Threads,
     masked: Mapping[str, int] | None = None,
     is_first: bool = False,
+    within: AbstractContextManager[None] = NOT_MARKED,
 ) -> RequestJudged | RequestFailed:
     """What the rules say to `body` as sent by `caller` at `now` (seconds since the epoch).
 
     `masked` counts what was found in it before it was masked, and is found in it no more. With `is_first`
     no approval waits for what comes of it, and it fails where too many of the caller's wait to be read.
+    It is read `within` that context, and not while it waits for its turn.
     """
     try:
         if route is None:
-            return _judge_path(rules, request, body, caller=caller, now=now, new_hold=new_hold)
+            with within:
+                return _judge_path(rules, request, body, caller=caller, now=now, new_hold=new_hold)
         work = partial(
             _judge_body, rules, request, route, body, caller=caller, now=now, new_hold=new_hold, masked=masked
         )
         is_large = len(body) > LARGEST_INLINE
         if not (is_large or rules.asks_presidio):
-            return work()
+            with within:
+                return work()
         return await threads.run(
             partial(_in_full, work, is_first) if is_large else work,
             size=len(body),
             caller=caller.identity,
             by_presidio=rules.asks_presidio,
             most=MOST_WAITING if is_first else None,
+            within=within,
         )
     except AuthzError as error:
         return RequestFailed(error)

@@ -13,9 +13,10 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from types import coroutine
+from types import TracebackType, coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -132,18 +133,38 @@ class Marks:
         return found
 
     def _bury(self) -> None:
-        """Take what an earlier process had into the past, and begin with nothing."""
-        past = _number(self._file, 4)
-        for place in range(min(_number(self._file, 0), MARKS)):
-            at = _HEADER + place * _SIZE
-            mark = self._file[at : at + _SIZE]
-            if mark != _EMPTY:
-                to = _PAST_AT + (past % PAST) * _SIZE
-                self._file[to : to + _SIZE] = mark
-                past += 1
-                self._file[4:8] = past.to_bytes(4, "little")
-                self._file[at : at + _SIZE] = _EMPTY
+        """Take what an earlier process had into the past, and begin with nothing.
+
+        Not who waited, for whom nobody asks. What was being judged comes last: that is kept longest, and
+        more exchanges than the past has room for may have been under way.
+        """
+        used = min(_number(self._file, 0), MARKS)
+        for doing in (Doing.HAS, Doing.JUDGES):
+            for at in range(_HEADER, _HEADER + used * _SIZE, _SIZE):
+                if self._file[at + _ID : at + _SIZE] == doing.value:
+                    past = _number(self._file, 4)
+                    to = _PAST_AT + (past % PAST) * _SIZE
+                    self._file[to : to + _SIZE] = self._file[at : at + _SIZE]
+                    self._file[4:8] = (past + 1).to_bytes(4, "little")
+                    self._file[at : at + _SIZE] = _EMPTY
+        self._file[_HEADER : _HEADER + used * _SIZE] = bytes(used * _SIZE)
         self._file[0:4] = bytes(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Within this context an exchange that `marks` has is being judged; after it, it is only had."""
+
+    marks: Marks
+    exchange: str
+
+    def __enter__(self) -> None:
+        self.marks.now(self.exchange, Doing.JUDGES)
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self.marks.now(self.exchange, Doing.HAS)
 
 
 def _token(exchange: str) -> bytes:

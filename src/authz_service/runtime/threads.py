@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
@@ -27,6 +28,9 @@ MOST_WAITING: Final = 128
 """New requests of one caller that may wait in one line."""
 
 _NOBODY = ""
+
+NOT_MARKED: Final = nullcontext()
+"""Where nobody else is to know when the work is under way."""
 
 
 class Line:
@@ -109,17 +113,20 @@ class Threads:
         caller: Hashable = _NOBODY,
         by_presidio: bool = False,
         most: int | None = None,
+        within: AbstractContextManager[None] = NOT_MARKED,
     ) -> Result:
         """What `work` on so many bytes returns or raises, once it is the caller's turn.
 
+        `within` is entered then, not before.
         Raises `TooMany` where `most` of the caller's wait in its line.
         """
         is_large = size > (LARGE_FOR_PRESIDIO if by_presidio else LARGE)
         line = self._lines.setdefault((by_presidio, is_large), Line())
         await line.turn(caller, most=most)
-        running = asyncio.ensure_future(asyncio.to_thread(work))
-        running.add_done_callback(partial(_end, line))
-        return await asyncio.shield(running)
+        with within:
+            running = asyncio.ensure_future(asyncio.to_thread(work))
+            running.add_done_callback(partial(_end, line))
+            return await asyncio.shield(running)
 
 
 def _end(line: Line, running: asyncio.Future[Result]) -> None:
