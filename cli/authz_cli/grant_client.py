@@ -25,7 +25,7 @@ class GrantClient(HoldClient):
     def grants(self, request: pb.ListGrantsRequest) -> Iterator[tuple[pb.Grant, pb.ListGrantsResponse]]:
         """All pages, newest first: each grant with the page that it came on."""
         while True:
-            page = self._call(lambda m: self.grants_api.ListGrants(request, timeout=PATIENCE, metadata=m))
+            page = self.call(lambda m: self.grants_api.ListGrants(request, timeout=PATIENCE, metadata=m))
             yield from ((grant, page) for grant in page.grants)
             if not page.next_page_token:
                 return
@@ -39,7 +39,7 @@ class GrantClient(HoldClient):
             return found
         listed = self.grants(pb.ListGrantsRequest(id_prefix=name))
         request.id = only_one("grant", name, (grant.id for grant, _ in listed))
-        return self._call(lambda m: self.grants_api.GetGrant(request, timeout=PATIENCE, metadata=m))
+        return self.call(lambda m: self.grants_api.GetGrant(request, timeout=PATIENCE, metadata=m))
 
     def create(self, request: pb.CreateGrantRequest) -> pb.CreateGrantResponse:
         """Vote for terms; sent again when the server does not answer."""

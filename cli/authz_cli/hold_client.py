@@ -25,7 +25,7 @@ class HoldClient(Calls):
     ) -> Iterator[tuple[holds_pb2.Hold, holds_pb2.ListHoldsResponse]]:
         """All pages, newest first: each hold with the page that it came on."""
         while True:
-            page = self._call(lambda m: self.holds_api.ListHolds(request, timeout=PATIENCE, metadata=m))
+            page = self.call(lambda m: self.holds_api.ListHolds(request, timeout=PATIENCE, metadata=m))
             yield from ((hold, page) for hold in page.holds)
             if not page.next_page_token:
                 return
@@ -39,7 +39,7 @@ class HoldClient(Calls):
             return found
         listed = self.holds(holds_pb2.ListHoldsRequest(id_prefix=name))
         request.id = only_one("hold", name, (hold.id for hold, _ in listed))
-        return self._call(lambda m: self.holds_api.GetHold(request, timeout=PATIENCE, metadata=m))
+        return self.call(lambda m: self.holds_api.GetHold(request, timeout=PATIENCE, metadata=m))
 
     def hold_id(self, name: str) -> str:
         """The id of the hold that `name` is, or is a beginning of, without reading what it holds."""

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import click
-import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import keys_pb2 as pb
 from authz_api.v1.keys_pb2_grpc import KeyServiceStub
-from authz_cli.calls import PATIENCE
-from authz_cli.channel import channel_to
-from authz_cli.exits import Exit, Failure
+from authz_cli.calls import PATIENCE, calling
 from authz_cli.hold_json import Object, time_text
 from authz_cli.moments import distance, moment
 from authz_cli.options import Target
-from authz_cli.refusals import failure, status_of
 from authz_cli.safe_text import safe_line
 from authz_cli.table import table
 
-Answer = TypeVar("Answer")
-Metadata = tuple[tuple[str, str], ...]
+_NO_KEYS = "this server takes no API keys; see identity.api_keys in its authz.yaml"
 
 
 def create_key(target: Target, request: pb.CreateKeyRequest, *, as_json: bool) -> None:
     """Make one; the key alone goes to standard output, so that a script can catch it."""
-    with _calling(target) as (api, call):
+    with calling(target, KeyServiceStub, unimplemented=_NO_KEYS) as (api, call):
         answer = call(lambda m: api.CreateKey(request, timeout=PATIENCE, metadata=m))
     _show_secret(answer.key, answer.secret, {}, as_json=as_json)
 
 
 def rotate_key(target: Target, request: pb.RotateKeyRequest, *, as_json: bool) -> None:
     """Make one in another's place, and say until when that one counts."""
-    with _calling(target) as (api, call):
+    with calling(target, KeyServiceStub, unimplemented=_NO_KEYS) as (api, call):
         answer = call(lambda m: api.RotateKey(request, timeout=PATIENCE, metadata=m))
     more: Object = {"replaced_until": time_text(answer.replaced_until)}
     _show_secret(answer.key, answer.secret, more, as_json=as_json)
@@ -49,7 +41,7 @@ def rotate_key(target: Target, request: pb.RotateKeyRequest, *, as_json: bool) -
 def revoke_key(target: Target, key: str, *, reason: str, as_json: bool) -> None:
     """End one."""
     request = pb.RevokeKeyRequest(key=key, reason=reason)
-    with _calling(target) as (api, call):
+    with calling(target, KeyServiceStub, unimplemented=_NO_KEYS) as (api, call):
         answer = call(lambda m: api.RevokeKey(request, timeout=PATIENCE, metadata=m))
     if as_json:
         click.echo(json.dumps(_object(answer.key), indent=2))
@@ -60,7 +52,7 @@ def revoke_key(target: Target, key: str, *, reason: str, as_json: bool) -> None:
 def show_keys(target: Target, *, owner: str, has_ended: bool, as_json: bool) -> None:
     """Print what is known of keys."""
     request = pb.ListKeysRequest(owner=owner, include_ended=has_ended)
-    with _calling(target) as (api, call):
+    with calling(target, KeyServiceStub, unimplemented=_NO_KEYS) as (api, call):
         found = call(lambda m: api.ListKeys(request, timeout=PATIENCE, metadata=m)).keys
     if as_json:
         click.echo(json.dumps([_object(key) for key in found], indent=2))
@@ -78,24 +70,6 @@ def _show_secret(key: pb.Key, secret: str, more: Object, *, as_json: bool) -> No
     click.echo(secret)
     until = moment(key.expires_at.ToDatetime(UTC), now=datetime.now(UTC))
     click.echo(f"{_named(key)}, until {until}; it is not shown again", err=True)
-
-
-@contextmanager
-def _calling(
-    target: Target,
-) -> Iterator[tuple[KeyServiceStub, Callable[[Callable[[Metadata], Answer]], Answer]]]:
-    with channel_to(target) as (login, channel):
-
-        def call(work: Callable[[Metadata], Answer]) -> Answer:
-            try:
-                return work((("authorization", f"Bearer {login.token()}"),))
-            except grpc.RpcError as error:
-                if status_of(error) is grpc.StatusCode.UNIMPLEMENTED:
-                    message = "this server takes no API keys; see identity.api_keys in its authz.yaml"
-                    raise Failure(message, Exit.REFUSED) from error
-                raise failure(error, login) from error
-
-        yield KeyServiceStub(channel), call
 
 
 def _named(key: pb.Key) -> str:

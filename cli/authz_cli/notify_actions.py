@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import click
-import grpc
 
 from authz_api.v1 import notifications_pb2 as pb
 from authz_api.v1.notifications_pb2_grpc import NotificationServiceStub
-from authz_cli.calls import PATIENCE
-from authz_cli.channel import channel_to
+from authz_cli.calls import PATIENCE, Call, calling
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import Object, time_text
 from authz_cli.listed import first_of
 from authz_cli.moments import distance
 from authz_cli.options import Target
-from authz_cli.refusals import failure
 from authz_cli.safe_text import safe_line
 from authz_cli.table import table
-
-Answer = TypeVar("Answer")
-Metadata = tuple[tuple[str, str], ...]
-Call = Callable[[Callable[[Metadata], Answer]], Answer]
 
 PAGE = 200
 TEST_PATIENCE = 60.0  # seconds, longer than the server waits for a receiver
@@ -48,7 +39,7 @@ def show_notifications(
         state=pb.NOTIFICATION_STATE_UNSPECIFIED if state is None else _ASKED[state],
         page_size=min(limit + 1, PAGE),
     )
-    with _calling(target) as (api, call):
+    with calling(target, NotificationServiceStub) as (api, call):
         found = first_of(_pages(api, call, request), limit)
     if as_json:
         click.echo(json.dumps([_object(notification) for notification in found], indent=2))
@@ -62,7 +53,7 @@ def show_notifications(
 def retry_notification(target: Target, notification: str, *, as_json: bool) -> None:
     """Have one sent at once."""
     request = pb.RetryNotificationRequest(id=notification)
-    with _calling(target) as (api, call):
+    with calling(target, NotificationServiceStub) as (api, call):
         found = call(lambda m: api.RetryNotification(request, timeout=PATIENCE, metadata=m)).notification
     if as_json:
         click.echo(json.dumps(_object(found), indent=2))
@@ -73,7 +64,7 @@ def retry_notification(target: Target, notification: str, *, as_json: bool) -> N
 def test_receiver(target: Target, receiver: str, *, as_json: bool) -> None:
     """Send a test; ends with exit code 1 when the receiver did not take it."""
     request = pb.TestReceiverRequest(receiver=receiver)
-    with _calling(target) as (api, call):
+    with calling(target, NotificationServiceStub) as (api, call):
         error = call(lambda m: api.TestReceiver(request, timeout=TEST_PATIENCE, metadata=m)).error
     if as_json:
         click.echo(
@@ -96,21 +87,6 @@ def _pages(
         if not page.next_page_token:
             return
         request.page_token = page.next_page_token
-
-
-@contextmanager
-def _calling(
-    target: Target,
-) -> Iterator[tuple[NotificationServiceStub, Callable[[Callable[[Metadata], Answer]], Answer]]]:
-    with channel_to(target) as (login, channel):
-
-        def call(work: Callable[[Metadata], Answer]) -> Answer:
-            try:
-                return work((("authorization", f"Bearer {login.token()}"),))
-            except grpc.RpcError as error:
-                raise failure(error, login) from error
-
-        yield NotificationServiceStub(channel), call
 
 
 def _row(found: pb.Notification) -> list[str]:

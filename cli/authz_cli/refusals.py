@@ -18,9 +18,14 @@ _EXITS = {
 }
 
 
-def failure(error: grpc.RpcError, login: Login) -> Failure:
-    """What a refused call means to who typed the command."""
+def failure(error: grpc.RpcError, login: Login, *, unimplemented: str = "") -> Failure:
+    """What a refused call means to who typed the command.
+
+    `unimplemented` is what to say where the server does not have the service.
+    """
     status = status_of(error)
+    if unimplemented and status is grpc.StatusCode.UNIMPLEMENTED:
+        return Failure(unimplemented, Exit.REFUSED)
     call = _call_of(error)
     details = (call.details() or "") if call else ""
     if status in AWAY and not code_of(error):

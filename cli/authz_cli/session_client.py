@@ -25,7 +25,7 @@ class SessionClient(Calls):
     def sessions(self, request: sessions_pb2.ListSessionsRequest) -> Iterator[sessions_pb2.Session]:
         """All pages, newest first."""
         while True:
-            page = self._call(lambda m: self.sessions_api.ListSessions(request, timeout=PATIENCE, metadata=m))
+            page = self.call(lambda m: self.sessions_api.ListSessions(request, timeout=PATIENCE, metadata=m))
             yield from page.sessions
             if not page.next_page_token:
                 if page.is_behind:
@@ -45,7 +45,7 @@ class SessionClient(Calls):
             return found
         listed = self.sessions(sessions_pb2.ListSessionsRequest(id_prefix=name))
         only = only_one("session", name, (session.id for session in listed))
-        return self._call(lambda m: self._read_session(only, why, m))
+        return self.call(lambda m: self._read_session(only, why, m))
 
     def policy(self, digest: str) -> bytes | None:
         """The configuration file that a decision names; None when it is not kept."""
@@ -61,7 +61,7 @@ class SessionClient(Calls):
     def kill(self, session: str, *, reason: str) -> sessions_pb2.Session:
         """End a running exchange, named by its whole id."""
         request = sessions_pb2.KillSessionRequest(id=session, reason=reason)
-        return self._call(
+        return self.call(
             lambda m: self.sessions_api.KillSession(request, timeout=PATIENCE, metadata=m)
         ).session
 

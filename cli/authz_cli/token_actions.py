@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import click
-import grpc
 
 from authz_api.v1 import tokens_pb2 as pb
 from authz_api.v1.tokens_pb2_grpc import TokenServiceStub
-from authz_cli.calls import PATIENCE
-from authz_cli.channel import channel_to
+from authz_cli.calls import PATIENCE, calling
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import Object, time_text
 from authz_cli.moments import moment
 from authz_cli.options import Target
-from authz_cli.refusals import failure
 from authz_cli.safe_text import safe_line
 from authz_cli.table import table
-
-Answer = TypeVar("Answer")
-Metadata = tuple[tuple[str, str], ...]
 
 
 def which(issuer: str, jti: str, subject: str) -> pb.Revoked:
@@ -55,7 +46,7 @@ def revoke_tokens(
     request = pb.RevokeTokensRequest(revoked=revoked, reason=reason)
     if until is not None:
         request.until.FromDatetime(until)
-    with _calling(target) as (api, call):
+    with calling(target, TokenServiceStub) as (api, call):
         answer = call(lambda m: api.RevokeTokens(request, timeout=PATIENCE, metadata=m))
     if as_json:
         click.echo(json.dumps(_object(answer.revocation), indent=2))
@@ -66,14 +57,14 @@ def revoke_tokens(
 def restore_tokens(target: Target, revoked: pb.Revoked, *, reason: str) -> None:
     """Take them again."""
     request = pb.RestoreTokensRequest(revoked=revoked, reason=reason)
-    with _calling(target) as (api, call):
+    with calling(target, TokenServiceStub) as (api, call):
         call(lambda m: api.RestoreTokens(request, timeout=PATIENCE, metadata=m))
     click.echo(f"restored: {_named(revoked)}")
 
 
 def show_revoked(target: Target, *, as_json: bool) -> None:
     """Print what is withdrawn."""
-    with _calling(target) as (api, call):
+    with calling(target, TokenServiceStub) as (api, call):
         request = pb.ListRevocationsRequest()
         found = call(lambda m: api.ListRevocations(request, timeout=PATIENCE, metadata=m)).revocations
     if as_json:
@@ -83,21 +74,6 @@ def show_revoked(target: Target, *, as_json: bool) -> None:
     else:
         rows = [[_named(r.revoked), r.revoked.issuer, _end(r), r.name, r.reason] for r in found]
         click.echo(table(["TOKENS", "ISSUER", "UNTIL", "BY", "REASON"], rows))
-
-
-@contextmanager
-def _calling(
-    target: Target,
-) -> Iterator[tuple[TokenServiceStub, Callable[[Callable[[Metadata], Answer]], Answer]]]:
-    with channel_to(target) as (login, channel):
-
-        def call(work: Callable[[Metadata], Answer]) -> Answer:
-            try:
-                return work((("authorization", f"Bearer {login.token()}"),))
-            except grpc.RpcError as error:
-                raise failure(error, login) from error
-
-        yield TokenServiceStub(channel), call
 
 
 def _named(revoked: pb.Revoked) -> str:

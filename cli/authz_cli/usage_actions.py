@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 import click
-import grpc
 
 from authz_api.v1 import usage_pb2 as pb
 from authz_api.v1.usage_pb2_grpc import UsageServiceStub
-from authz_cli.calls import PATIENCE
-from authz_cli.channel import channel_to
+from authz_cli.calls import PATIENCE, calling
 from authz_cli.hold_json import Object
 from authz_cli.options import Target
-from authz_cli.refusals import failure
 from authz_cli.table import table
-
-Answer = TypeVar("Answer")
-Metadata = tuple[tuple[str, str], ...]
-Call = Callable[[Callable[[Metadata], Answer]], Answer]
 
 _BY = {
     "day": pb.USAGE_DIMENSION_DAY,
@@ -68,7 +58,7 @@ class Asked:
 
 def show_usage(target: Target, asked: Asked, *, as_json: bool) -> None:
     """Print a report."""
-    with _calling(target) as (api, call):
+    with calling(target, UsageServiceStub) as (api, call):
         found = call(lambda m: api.ListUsage(asked.request(), timeout=PATIENCE, metadata=m))
     if as_json:
         click.echo(json.dumps([_object(usage, asked.by) for usage in found.usage], indent=2))
@@ -86,7 +76,7 @@ def show_usage(target: Target, asked: Asked, *, as_json: bool) -> None:
 def show_left(target: Target, *, caller: str, key: str, as_json: bool) -> None:
     """Print each limit, and what is left of it."""
     request = pb.ListLimitsRequest(caller=caller, key=key)
-    with _calling(target) as (api, call):
+    with calling(target, UsageServiceStub) as (api, call):
         found = call(lambda m: api.ListLimits(request, timeout=PATIENCE, metadata=m))
     if as_json:
         click.echo(json.dumps([_limit_object(limit) for limit in found.limits], indent=2))
@@ -97,21 +87,6 @@ def show_left(target: Target, *, caller: str, key: str, as_json: bool) -> None:
         click.echo(table(heads, [_limit_row(limit) for limit in found.limits]))
     if found.is_cut:
         click.echo("there are more callers or keys: say --caller or --key", err=True)
-
-
-@contextmanager
-def _calling(
-    target: Target,
-) -> Iterator[tuple[UsageServiceStub, Callable[[Callable[[Metadata], Answer]], Answer]]]:
-    with channel_to(target) as (login, channel):
-
-        def call(work: Callable[[Metadata], Answer]) -> Answer:
-            try:
-                return work((("authorization", f"Bearer {login.token()}"),))
-            except grpc.RpcError as error:
-                raise failure(error, login) from error
-
-        yield UsageServiceStub(channel), call
 
 
 def _row(usage: pb.Usage, words: list[str]) -> list[str]:

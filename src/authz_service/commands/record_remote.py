@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-import grpc
+from collections.abc import Sequence
 
 from authz_api.v1 import record_pb2 as pb
 from authz_api.v1.record_pb2_grpc import RecordServiceStub
-from authz_cli.calls import LONG_PATIENCE
-from authz_cli.channel import channel_to
+from authz_cli.calls import LONG_PATIENCE, calling
 from authz_cli.options import Target
-from authz_cli.refusals import failure
 from authz_service.audit.forgotten import Keep
 from authz_service.audit.retention import Retention
 from authz_service.commands.record_work import only
 from authz_service.core.forgetting import Erased, Kept, Order, Person, Purged
-
-Metadata = tuple[tuple[str, str], ...]
 
 
 class Remote:
@@ -38,44 +31,46 @@ class Remote:
         setattr(request, "class", retention.value)
         if older_than is not None:
             request.older_than.FromSeconds(round(older_than))
-        with self._calling() as (api, metadata):
-            said = api.PurgeRecord(request, timeout=LONG_PATIENCE, metadata=metadata)
+        with calling(self._target, RecordServiceStub) as (api, call):
+            said = call(lambda m: api.PurgeRecord(request, timeout=LONG_PATIENCE, metadata=m))
         return Purged(said.entries, said.payloads, said.bytes)
 
     def person(self, name: str) -> Person:
         """See `Place.person`."""
-        with self._calling() as (api, metadata):
+        with calling(self._target, RecordServiceStub) as (api, call):
             request = pb.FindPeopleRequest(name=name)
-            found = api.FindPeople(request, timeout=LONG_PATIENCE, metadata=metadata).people
+            found = call(lambda m: api.FindPeople(request, timeout=LONG_PATIENCE, metadata=m)).people
         return only([Person(p.pseudonym, p.issuer, p.subject) for p in found])
 
     def erase(self, pseudonym: str, by: Order) -> Erased:
         """See `Place.erase`."""
-        with self._calling() as (api, metadata):
+        with calling(self._target, RecordServiceStub) as (api, call):
             request = pb.ErasePersonRequest(pseudonym=pseudonym, reason=by.reason)
-            said = api.ErasePerson(request, timeout=LONG_PATIENCE, metadata=metadata)
+            said = call(lambda m: api.ErasePerson(request, timeout=LONG_PATIENCE, metadata=m))
         return Erased(said.sessions, said.payloads, said.votes, tuple(said.keys))
 
     def keep(self, *, session: str | None, subject: str | None, by: Order) -> str:
         """See `Place.keep`."""
-        with self._calling() as (api, metadata):
+        with calling(self._target, RecordServiceStub) as (api, call):
             request = pb.KeepRecordRequest(reason=by.reason)
             if session is not None:
                 request.session = session
             if subject is not None:
                 request.subject = subject
-            return api.KeepRecord(request, timeout=LONG_PATIENCE, metadata=metadata).id
+            return call(lambda m: api.KeepRecord(request, timeout=LONG_PATIENCE, metadata=m)).id
 
     def lift(self, keep_id: str, by: Order) -> None:
         """See `Place.lift`."""
-        with self._calling() as (api, metadata):
+        with calling(self._target, RecordServiceStub) as (api, call):
             request = pb.LiftKeepRequest(id=keep_id, reason=by.reason)
-            api.LiftKeep(request, timeout=LONG_PATIENCE, metadata=metadata)
+            call(lambda m: api.LiftKeep(request, timeout=LONG_PATIENCE, metadata=m))
 
     def keeps(self) -> Sequence[Kept]:
         """See `Place.keeps`."""
-        with self._calling() as (api, metadata):
-            found = api.ListKeeps(pb.ListKeepsRequest(), timeout=LONG_PATIENCE, metadata=metadata).keeps
+        with calling(self._target, RecordServiceStub) as (api, call):
+            found = call(
+                lambda m: api.ListKeeps(pb.ListKeepsRequest(), timeout=LONG_PATIENCE, metadata=m)
+            ).keeps
         return [
             Kept(
                 Keep(k.id, 0, k.at.ToMicroseconds(), k.session or None, k.subject or None),
@@ -86,14 +81,6 @@ class Remote:
 
     def record_export(self, first: int, last: int | None) -> int:
         """Have it recorded that payloads of these entries leave; how many entries there are then."""
-        with self._calling() as (api, metadata):
+        with calling(self._target, RecordServiceStub) as (api, call):
             request = pb.RecordExportRequest(first=first, last=last or 0)
-            return api.RecordExport(request, timeout=LONG_PATIENCE, metadata=metadata).size
-
-    @contextmanager
-    def _calling(self) -> Iterator[tuple[RecordServiceStub, Metadata]]:
-        with channel_to(self._target) as (login, channel):
-            try:
-                yield RecordServiceStub(channel), (("authorization", f"Bearer {login.token()}"),)
-            except grpc.RpcError as error:
-                raise failure(error, login) from error
+            return call(lambda m: api.RecordExport(request, timeout=LONG_PATIENCE, metadata=m)).size
