@@ -270,6 +270,29 @@ def test_an_erasure_goes_on_when_who_ordered_it_leaves(
     until(lambda: served.entries("record.erased"))
 
 
+@pytest.mark.parametrize(
+    ("pseudonym", "code"),
+    [
+        ("alice@example.com", grpc.StatusCode.INVALID_ARGUMENT),
+        ("", grpc.StatusCode.INVALID_ARGUMENT),
+        ("0" * 32, grpc.StatusCode.NOT_FOUND),
+    ],
+)
+def test_only_the_pseudonym_of_somebody_on_record_is_erased_or_kept(
+    served: Served, pseudonym: str, code: grpc.StatusCode
+) -> None:
+    metadata = (("authorization", "Bearer token-oda"),)
+    with grpc.insecure_channel(f"unix:{served.place.data.review_socket}") as channel:
+        api = RecordServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as erase:
+            api.ErasePerson(pb.ErasePersonRequest(pseudonym=pseudonym, reason="r"), metadata=metadata)
+        with pytest.raises(grpc.RpcError) as keep:
+            api.KeepRecord(pb.KeepRecordRequest(subject=pseudonym, reason="r"), metadata=metadata)
+    assert (erase.value.code(), keep.value.code()) == (code, code)
+    assert not served.entries("record.erasure_ordered")
+    assert not served.entries("record.kept")
+
+
 async def _set(event: asyncio.Event) -> None:
     event.set()
 

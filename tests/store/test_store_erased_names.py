@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import MetaData, create_engine, select
 from tests.servers.key_fakes import api_key
 from tests.store.test_store_forgetting import ORDER
+from tests.store.test_store_outbox import ALL
 from tests.store.test_store_revocations import restore, revocation
-from tests.store.test_verify_forgotten import KEY, verify
+from tests.store.test_verify_forgotten import KEY, of, verify
 
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.commands import verify_export
+from authz_service.commands.audit_export import Wanted, export
 from authz_service.core.acts import ActDraft, ActKind
 from authz_service.core.api_keys import ApiKey
 from authz_service.core.entries import caller_payload
@@ -24,6 +28,7 @@ from authz_service.errors import Conflict, Unauthenticated
 from authz_service.identity.revoked import RevokedTokens
 from authz_service.servers.review_keys import _made
 from authz_service.servers.review_tokens import _entry
+from authz_service.store.record_reader import reading
 from authz_service.view.caller import Caller
 
 ISSUER = "https://issuer.example"
@@ -182,3 +187,44 @@ def test_whoever_only_logged_in_can_be_named_by_person_or_pseudonym_and_erased(
     run(scenario())
     assert in_clear(sealed, "zelda-q7") == []
     assert verify(sealed) == []
+
+
+@pytest.mark.parametrize("who", ["olga", "alice"])
+def test_who_had_a_notification_tried_again_is_gone_with_themselves_only(
+    sealed: Any, make: Any, run: Any, tmp_path: Path, who: str
+) -> None:
+    async def scenario() -> None:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            store.outbox.wanted = ALL
+            draft = make.hold("s1")
+            entries = tuple(of(sealed, entry, "alice") for entry in draft.entries)
+            hold = (await store.open_hold(replace(draft, entries=entries), make.limits)).hold
+            (first,) = await store.claim_notifications("chat", most=1, lease=60.0)
+            entry = EntryDraft(
+                Kind.NOTIFICATION_RETRIED,
+                payloads={"operator": caller_payload(OLGA)},
+                subjects={"operator": OLGA.identity},
+            )
+            await store.retry_notification(first.id, entry, tries=60.0)
+            await store.vote(make.ballot(hold, verdict=Verdict.REJECT), make.limits)
+            await store.append(make.ended("s1"))
+            await store.forgetting.erase(sealed.pseudonym((ISSUER, who)), ORDER)
+            (retried,) = [e for e in await store.entries("s1") if e.kind == Kind.NOTIFICATION_RETRIED]
+            assert retried.data["operator"] == sealed.pseudonym(OLGA.identity)
+            assert ("operator" in retried.payloads) == (who == "alice")
+            assert ("operator" in retried.missing) == (who == "olga")
+
+    run(scenario())
+    assert verify(sealed) == []
+    assert exported(sealed, tmp_path / "out") == []
+
+
+def exported(place: Any, folder: Path) -> list[tuple[str, str]]:
+    """What an export says by itself that is wrong."""
+    keyring = place.keyring()
+    try:
+        with reading(place.url, keyring) as reader:
+            export(reader, folder, Wanted([str(KEY.vkey)], 1, reader.largest()), lambda done, size: None)
+    finally:
+        keyring.close()
+    return verify_export.verify(folder).wrong

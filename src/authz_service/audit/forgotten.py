@@ -24,6 +24,7 @@ _OF_OTHERS = frozenset(
         (Kind.SESSION_READ.value, "reason"),
         (Kind.SESSION_KILLED.value, "operator"),
         (Kind.SESSION_KILLED.value, "reason"),
+        (Kind.NOTIFICATION_RETRIED.value, "operator"),
     }
 )
 

@@ -230,6 +230,8 @@ class Tombstones:
             subject = document["data"].get("voter")
         elif kind == "record.exported":
             subject = document["data"].get("reader")
+        elif kind == "notification.retried":
+            subject = document["data"].get("operator", self.callers.get(session))
         elif kind.startswith("login."):
             subject = document["data"].get("caller")
         elif kind in ("session.read", "session.searched", "session.killed"):

@@ -77,7 +77,11 @@ class NotificationReview(NotificationServiceServicer):
         """Have one tried at once."""
         async with answering(context):
             person = await self._operator(context)
-            entry = EntryDraft(Kind.NOTIFICATION_RETRIED, payloads={"operator": caller_payload(person)})
+            entry = EntryDraft(
+                Kind.NOTIFICATION_RETRIED,
+                payloads={"operator": caller_payload(person)},
+                subjects={"operator": person.identity},
+            )
             tries = self.deliverer.give_up_after
             await self.store.retry_notification(request.id, entry, tries=tries)
             found = await self.store.notification(request.id)

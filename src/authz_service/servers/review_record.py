@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +14,7 @@ from authz_service.audit.retention import Retention
 from authz_service.config.keeping_values import Keep
 from authz_service.core.entries import caller_payload, exported
 from authz_service.core.forgetting import ForgettingStore, Kept, Order, Purged, PurgeRequest
-from authz_service.errors import Unreadable
+from authz_service.errors import NotFound, Unreadable
 from authz_service.runtime.retention import duration, purge_all, times
 from authz_service.servers.review_calls import Calls, Context, answering
 from authz_service.servers.review_messages import timestamp
@@ -21,6 +22,7 @@ from authz_service.servers.review_requests import order_reason
 from authz_service.store.signed_head import SignedHead
 from authz_service.view.caller import Caller
 
+_PSEUDONYM = re.compile("[0-9a-f]{32}")
 LARGEST_NUMBER = 1 << 62  # of an entry
 LONGEST_AGE = 36_500 * 86_400  # seconds, as record.keep has it
 
@@ -98,8 +100,7 @@ class RecordReview(RecordServiceServicer):
         """Their keys, and what is left."""
         async with answering(context):
             order = _order(await self._officer(context), request.reason)
-            if not request.pseudonym:
-                raise Unreadable("name a person by pseudonym, as FindPeople does", code="person_required")
+            await self._require_known(request.pseudonym)
             erased = await self.store.forgetting.erase(request.pseudonym, order)
             return pb.ErasePersonResponse(
                 sessions=erased.sessions,
@@ -114,6 +115,8 @@ class RecordReview(RecordServiceServicer):
             order = _order(await self._officer(context), request.reason)
             if not (request.session or request.subject):
                 raise Unreadable("name a session, or a person by pseudonym", code="keep_required")
+            if request.subject:
+                await self._require_known(request.subject)
             made = await self.store.forgetting.keep(
                 session=request.session or None, subject=request.subject or None, order=order
             )
@@ -136,6 +139,16 @@ class RecordReview(RecordServiceServicer):
         standing = await self.calls.standing(context)
         standing.require_record_officer()
         return standing.person
+
+    async def _require_known(self, pseudonym: str) -> None:
+        """Anything else would stand in entries for ever, and may be a name; or do nothing, and say it did."""
+        if _PSEUDONYM.fullmatch(pseudonym) is None:
+            message = "name a person by pseudonym (32 hexadecimal digits), as FindPeople does"
+            raise Unreadable(message, code="person_required")
+        found = await self.store.forgetting.people(pseudonym)
+        if all(person.pseudonym != pseudonym for person in found):
+            message = "nobody on record has this pseudonym; see whom a name means: FindPeople"
+            raise NotFound(message, code="person_not_found")
 
     def _asked(self, request: pb.PurgeRecordRequest) -> tuple[Retention, float]:
         classes = {retention.value: retention for retention in Retention}

@@ -58,6 +58,8 @@ def subject_of(kind: str, data: Mapping[str, object], name: str, caller: str) ->
         return str(data.get(OF_STANDING.get(name, ""), ""))
     if kind == Kind.RECORD_EXPORTED:
         return str(data.get("reader", ""))
+    if kind == Kind.NOTIFICATION_RETRIED:
+        return str(data.get("operator", caller))  # not said in a first version, and taken with the session
     if kind in OF_LOGINS:
         return str(data.get("caller", ""))
     return "" if is_about_another(kind, name) else caller

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, func, select, update
@@ -24,6 +25,7 @@ from authz_service.core.notifications import (
 )
 from authz_service.errors import Conflict, NotFound
 from authz_service.store import paging
+from authz_service.store.api_key_rows import by_whom
 from authz_service.store.column_texts import micro, seconds
 from authz_service.store.schema import holds, outbox
 from authz_service.store.transaction import Reader, Transaction
@@ -132,9 +134,8 @@ def retry(transaction: Transaction, notification_id: str, entry: EntryDraft, *, 
     if row.state == DeliveryState.DELIVERED.value:
         raise Conflict("it has been delivered already", code="notification_delivered")
     data = {"notification": row.id, "hold": row.hold, "event": row.event, "receiver": row.receiver}
-    recorded = transaction.record(
-        EntryDraft(Kind.NOTIFICATION_RETRIED, row.session, {**data, **entry.data}, entry.payloads)
-    )
+    told = by_whom(transaction, entry)
+    recorded = transaction.record(replace(told, session=row.session, data={**data, **told.data}))
     values = {
         "state": DeliveryState.QUEUED.value,
         "next_at": transaction.now,
