@@ -69,6 +69,8 @@ def _terms(grant: pb.Grant, now: datetime) -> Iterator[tuple[str, str]]:
     terms = json.loads(grant.terms)
     kind, (issuer, name) = next(iter(terms["for"].items()))
     yield "For", f"{'group ' if kind == 'group' else ''}{name} of {issuer}"
+    if terms.get("unchanged"):
+        yield "As long as", f"the caller's {', '.join(terms['unchanged'])} stay as they are"
     yield "Asking", f"{terms['model']} by {terms['api']} {terms['operation']}"
     yield "Held by", ", ".join(terms["rules"])
     yield "Tools", f"at most {', '.join(terms['tools'])}" if terms["tools"] else "none"
@@ -120,6 +122,7 @@ def grant_object(grant: pb.Grant) -> Object:
         "api": grant.api,
         "operation": grant.operation,
         "template": grant.template or None,
+        "unchanged": list(grant.unchanged),
         "approvals": list(grant.approvals),
         "uses": grant.uses,
         "used": grant.used,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.servers.test_review_grants import draft, serving
 
 from authz_cli import terminal as terminal_module
 from authz_cli.grant_text import WIDE
+from authz_service.core.holds import Approval, Stage
 from authz_service.core.ports import HoldLimits
 from authz_service.store.sql_store import SqlStore
 
@@ -60,6 +62,17 @@ def test_a_yes_makes_it_and_the_page_shows_what_was_agreed_to(terminal: Terminal
     assert "Vote:       for, by rita" in page
     table = terminal.type("grant", "list", "-o", "wide").stdout
     assert tuple(table.splitlines()[0].split()) == WIDE
+
+
+def test_the_page_says_what_of_the_caller_has_to_stay(
+    terminal: Terminal, store: SqlStore, review_thread: LoopThread
+) -> None:
+    approval = Approval("security", (Stage("security caller.groups caller.claims.dept", 1, 1800.0),))
+    review_thread.run(store.open_hold(replace(draft(1), approvals=(approval,)), HoldLimits()))
+    made = terminal.json("grant", "create", "--from-hold", "hld_1", *CREATE[4:], "--yes")
+    assert made["unchanged"] == ["claims.dept", "groups"]
+    page = terminal.type("grant", "show", made["id"]).stdout
+    assert "As long as: the caller's claims.dept, groups stay as they are" in page
 
 
 def test_revoking_asks_first_and_says_what_ended(terminal: Terminal) -> None:

@@ -205,6 +205,8 @@ def test_a_stage_that_cannot_be_read_any_more_makes_no_grant(loaded: Loaded) -> 
         held(Approval("old", (Stage("findings.GONE.count > 0", 1, 60.0),))),
         traits=Traits(("contractors",), (), (), "a" * 64),
     )
+    reads = loaded.roles.stage_reads(hold)
+    terms = terms_from(hold, wanted, reads=reads)
     with pytest.raises(Conflict) as refused:
-        require_same_voters(terms_from(hold, wanted), hold, loaded.roles.stage_reads(hold))
+        require_same_voters(terms, hold, reads)
     assert refused.value.code == "voters_differ"

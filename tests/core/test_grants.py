@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authz_service.core.caller_facts import are_still_true, caller_facts
 from authz_service.core.grants import Held, OneCaller, OneGroup, Terms, Traits, covers
 from authz_service.core.holds import Approval, Stage
 from authz_service.view.caller import API_KEYS, Caller
@@ -94,6 +95,39 @@ def test_a_group_is_that_of_one_issuer() -> None:
     assert is_covered(staff, replace(HELD, caller=bob))
     assert not is_covered(staff, replace(HELD, caller=replace(bob, issuer="https://other")))
     assert not is_covered(staff, replace(HELD, caller=replace(bob, groups=("dev",))))
+
+
+READS = ("caller.groups", "caller.claims", "caller.claims.dept", "person.groups", "findings.JWT")
+KNOWN = replace(ALICE, claims={"dept": "it", "iat": 1})
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_the_same"),
+    [
+        ({"groups": ("dev", "staff"), "claims": {"iat": 2, "dept": "it"}}, True),
+        ({"groups": ("staff",)}, False),
+        ({"groups_complete": False}, False),
+        ({"claims": {"dept": "sales"}}, False),
+        ({"claims": {"dept": None}}, False),
+        ({"claims": {}}, False),
+    ],
+)
+def test_what_says_who_votes_stays_as_it_was_or_the_request_is_not_covered(
+    changed: dict[str, Any], is_the_same: bool
+) -> None:
+    bound = replace(TERMS, unchanged=caller_facts(KNOWN, READS))
+    assert [name for name, _ in bound.unchanged] == ["claims.dept", "groups"]
+    assert is_covered(bound, replace(HELD, caller=KNOWN))
+    assert is_covered(bound, replace(HELD, caller=replace(KNOWN, **changed))) is is_the_same
+    assert is_covered(TERMS, replace(HELD, caller=replace(KNOWN, **changed)))
+
+
+@pytest.mark.parametrize("name", ["subject", "issuer", "person", "groups_complete"])
+def test_every_field_of_a_caller_can_be_told_from_another(name: str) -> None:
+    (fact,) = caller_facts(KNOWN, [f"caller.{name}"])
+    other: dict[str, Any] = {"subject": "x", "issuer": "x", "person": "x", "groups_complete": False}
+    assert are_still_true([fact], KNOWN)
+    assert not are_still_true([fact], replace(KNOWN, **{name: other[name]}))
 
 
 ROBOT = Caller(ISSUER, "robot", NOW + 60, ("staff",), claims={"owner": "rita"})

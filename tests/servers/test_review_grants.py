@@ -23,7 +23,7 @@ from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.grant_terms import Wanted, terms_from
 from authz_service.core.grants import Maker, Traits
 from authz_service.core.holds import Approval, Stage, StageRef
-from authz_service.core.ports import Granted, HoldDraft, HoldLimits
+from authz_service.core.ports import Granted, HoldDraft, HoldLimits, Opened
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_grants import GrantReview
 from authz_service.store.open import open_store
@@ -253,6 +253,43 @@ def test_there_is_no_grant_for_requests_on_which_others_would_vote(
     wanted = Wanted(more.get("group", ""), tuple(more.get("rules", ())), (), "", False, 2, until)
     rita = (PEOPLE["rita"].issuer, "rita")
     by = Maker(rita, rita, "Rita", (StageRef("security", 0),))
-    made = thread.run(store.propose_grant("hld_0", terms=terms_from(hold, wanted), shown=DIGEST, by=by))
+    made = thread.run(
+        store.propose_grant("hld_0", terms=terms_from(hold, wanted, reads=()), shown=DIGEST, by=by)
+    )
     vote = pb.ApproveGrantRequest(id=made.id, digest=made.digest)
     assert refused(api.ApproveGrant, vote, "rob") == differ
+
+
+def test_whose_groups_are_others_now_waits_for_those_who_vote_then(
+    thread: LoopThread, served: tuple[SqlStore, GrantServiceStub]
+) -> None:
+    store, api = served
+    approval = Approval("security", (Stage("security caller.groups", 1, 1800.0),))
+
+    def asks(number: int, **changed: Any) -> Any:
+        asked = replace(draft(number), approvals=(approval,), caller=replace(PEOPLE["alice"], **changed))
+        return thread.run(store.open_hold(asked, HoldLimits()))
+
+    asks(0)
+    made = api.CreateGrant(wish(), metadata=as_("rita")).grant
+    assert list(made.unchanged) == list(json.loads(made.terms)["unchanged"]) == ["groups"]
+    assert isinstance(asks(1, groups=("finance",)), Opened)  # others may vote on what finance asks
+    assert isinstance(asks(2), Granted)
+
+
+def test_no_grant_is_made_where_any_claim_may_say_who_votes_and_no_vote_is_for_one_that_keeps_less(
+    thread: LoopThread, served: tuple[SqlStore, GrantServiceStub]
+) -> None:
+    store, api = served
+    differ = (grpc.StatusCode.FAILED_PRECONDITION, "voters_differ")
+    for number, reads in enumerate(("caller.claims caller.claims.*", "caller.groups")):
+        approval = Approval("security", (Stage(f"security {reads}", 2, 1800.0),))
+        thread.run(store.open_hold(replace(draft(number), approvals=(approval,)), HoldLimits()))
+    assert refused(api.CreateGrant, wish(), "rita") == differ
+    hold = thread.run(store.summaries(["hld_1"]))["hld_1"]
+    rita = (PEOPLE["rita"].issuer, "rita")
+    by = Maker(rita, rita, "Rita", (StageRef("security", 0),))
+    wanted = Wanted("", (), (), "", False, 2, int(NOW) + 3600)
+    terms = terms_from(hold, wanted, reads=())
+    made = thread.run(store.propose_grant("hld_1", terms=terms, shown=DIGEST, by=by))
+    assert refused(api.ApproveGrant, pb.ApproveGrantRequest(id=made.id, digest=made.digest), "rob") == differ

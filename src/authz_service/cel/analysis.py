@@ -75,7 +75,10 @@ class Analysis:
             self._fault(node, f"name a field of '{'.'.join(chain)}'; it cannot be used as a whole")
             return
         self.reads.add(".".join(chain[:depth]))
-        if chain[1:2] == ("claims",) and (len(chain) == 2 or chain[2] in self.group_claims):
+        if chain[1:2] != ("claims",):
+            return
+        self.reads.add(f"{chain[0]}.claims.{chain[2] if len(chain) > 2 else '*'}")
+        if len(chain) == 2 or chain[2] in self.group_claims:
             self.reads.add(f"{chain[0]}.groups")
 
     def _refuse_shadowing(self, node: Any) -> None:

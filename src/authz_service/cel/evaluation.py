@@ -18,7 +18,11 @@ MOST_TOGETHER: Final = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CelCondition:
-    """A checked expression of one phase, and what it reads."""
+    """A checked expression of one phase, and what it reads: `caller.groups`, `findings.EMAIL_ADDRESS`.
+
+    Of claims it reads `caller.claims` and each by its name, `caller.claims.dept`; `caller.claims.*` where it
+    does not say which.
+    """
 
     text: str
     reads: frozenset[str]

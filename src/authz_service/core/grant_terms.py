@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from authz_service.core.caller_facts import ANY_CLAIM, caller_facts
 from authz_service.core.grants import MOST_USES, Beneficiary, OneCaller, OneGroup, Terms
 from authz_service.core.ports import HoldSummary
 from authz_service.errors import Conflict, Unreadable
@@ -27,8 +28,12 @@ class Wanted:
     until: int
 
 
-def terms_from(hold: HoldSummary, wanted: Wanted) -> Terms:
-    """Raises `Unreadable` for what the hold has not, `Conflict` for a hold whose kind is not on record."""
+def terms_from(hold: HoldSummary, wanted: Wanted, *, reads: Collection[str]) -> Terms:
+    """Raises `Unreadable` for what the hold has not, `Conflict` for a hold whose kind is not on record.
+
+    `reads` is what the conditions of the hold's stages look at, as `Condition.reads` has it: what they read
+    of the caller has to stay as it is.
+    """
     if hold.answer is not None and not hold.is_response:
         raise Conflict("a grant lets requests through; here an answer waits", code="answer_waits")
     if hold.traits is None:
@@ -51,6 +56,7 @@ def terms_from(hold: HoldSummary, wanted: Wanted) -> Terms:
         approvals=hold.approvals,
         uses=wanted.uses,
         until=wanted.until,
+        unchanged=caller_facts(hold.caller, reads),
     )
 
 
@@ -70,6 +76,15 @@ def require_same_voters(terms: Terms, hold: HoldSummary, reads: Collection[str])
             "who votes on this hold depends on its caller (`caller` in a stage's condition): a grant that is"
             " made from it is for that caller, not for a group"
         )
+        raise Conflict(message, code="voters_differ")
+    if ANY_CLAIM in reads:
+        message = (
+            "who votes on this hold depends on claims that a stage's condition does not name (`caller.claims`"
+            " as a whole), and each token has others: no grant can be made from it; vote on each hold"
+        )
+        raise Conflict(message, code="voters_differ")
+    if terms.unchanged != caller_facts(hold.caller, reads):
+        message = "who votes on this hold is known by more than these terms keep: propose the grant anew"
         raise Conflict(message, code="voters_differ")
     if "request.rule" in reads and terms.rules != (hold.rule,):
         message = (

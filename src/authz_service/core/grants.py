@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol, assert_never
 
 from authz_service.audit.draft import EntryDraft
+from authz_service.core.caller_facts import CallerFacts, are_still_true
 from authz_service.core.holds import Approval, StageRef, Vote
 from authz_service.core.requesters import Identity, is_requester
 from authz_service.view.caller import Caller
@@ -62,7 +63,8 @@ Beneficiary = OneCaller | OneGroup
 class Terms:
     """What people agree to: whose requests, of which kind, how many times, until when.
 
-    `template` is "" where any text goes. `until` is in whole seconds since the epoch.
+    `template` is "" where any text goes. `until` is in whole seconds since the epoch. `unchanged` is what
+    the caller must be as when people were asked: by that it was known who votes.
     """
 
     beneficiary: Beneficiary
@@ -76,6 +78,7 @@ class Terms:
     approvals: tuple[Approval, ...]
     uses: int
     until: int
+    unchanged: CallerFacts = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.uses <= MOST_USES:
@@ -105,6 +108,7 @@ def covers(terms: Terms, held: Held, makers: Collection[Identity], *, now: float
     return (
         now < min(terms.until, held.caller.expires_at)
         and is_for(terms.beneficiary, held.caller)
+        and are_still_true(terms.unchanged, held.caller)
         and (terms.api, terms.operation, terms.model) == (held.api, held.operation, held.model)
         and _is_among(held.approvals, terms.approvals)
         and _is_among(traits.rules, terms.rules)

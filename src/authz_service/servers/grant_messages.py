@@ -42,6 +42,7 @@ def grant_message(grant: Grant, *, may_vote_in: tuple[StageRef, ...], is_void: b
         operation=safe_text(terms.operation),
         model=safe_text(terms.model),
         template=terms.template,
+        unchanged=[safe_text(name) for name, _ in terms.unchanged],
         approvals=[safe_text(approval.name) for approval in terms.approvals],
         uses=terms.uses,
         used=grant.used,

@@ -46,8 +46,9 @@ class GrantReview(GrantServiceServicer):
             asked = wanted(request)
             hold = standing.visible((await self.store.summaries([request.hold])).get(request.hold))
             by = _voter(standing, hold, request.reason, request.idempotency_key)
-            terms = terms_from(hold, asked)
-            require_same_voters(terms, hold, standing.roles.stage_reads(hold))
+            reads = standing.roles.stage_reads(hold)
+            terms = terms_from(hold, asked, reads=reads)
+            require_same_voters(terms, hold, reads)
             made = await self.store.propose_grant(hold.id, terms=terms, shown=request.digest, by=by)
             return pb.CreateGrantResponse(grant=self._message(made, standing, hold), as_of=await self._now())
 

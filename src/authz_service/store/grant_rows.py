@@ -83,6 +83,8 @@ def terms_text(terms: Terms) -> str:
         "uses": terms.uses,
         "until": terms.until,
     }
+    if terms.unchanged:
+        document["unchanged"] = dict(terms.unchanged)
     return json.dumps(document, sort_keys=True)
 
 
@@ -101,6 +103,7 @@ def read_terms(text: str) -> Terms:
         approvals=read_approvals(found["approvals"]),
         uses=found["uses"],
         until=found["until"],
+        unchanged=tuple(sorted(found.get("unchanged", {}).items())),
     )
 
 
