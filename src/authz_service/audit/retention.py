@@ -20,6 +20,7 @@ ORIGINAL = "original"
 
 STANDING = frozenset(
     {
+        Kind.POLICY_ACTIVATED,
         Kind.LOG_KEY_CREATED,
         Kind.LOG_KEY_ROTATED,
         Kind.TOKEN_REVOKED,
@@ -36,10 +37,10 @@ STANDING = frozenset(
         Kind.RECORD_ERASED,
     }
 )
-"""What stays for ever: without it the rest could not be verified."""
+"""What stays for ever: without it the rest could not be verified, or nobody could tell why it was decided.
 
-_OF_THE_SERVICE = STANDING | {Kind.POLICY_ACTIVATED}
-
+A policy is in force for longer than the entry that says so: who decided today may name one of years ago.
+"""
 
 TAKEN_WITH = {
     Retention.ORIGINALS: (Retention.ORIGINALS, Retention.PAYLOADS, Retention.ENTRIES),
@@ -53,8 +54,8 @@ def retention_of(kind: str, name: str) -> Retention:
     """The class of the payload `name` of an entry of `kind`.
 
     What the service says of itself (its policy, what was purged and on whose order, which tokens were
-    withdrawn) explains entries and is kept as long as they are.
+    withdrawn) explains entries and stays with them.
     """
     if name == ORIGINAL:
         return Retention.ORIGINALS
-    return Retention.ENTRIES if kind in _OF_THE_SERVICE else Retention.PAYLOADS
+    return Retention.ENTRIES if kind in STANDING else Retention.PAYLOADS

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from authz_service.audit.checkpoint import Checkpoint, note
+from authz_service.audit.draft import Kind
 from authz_service.audit.entry import PayloadRef, decode
 from authz_service.audit.forgotten import SESSION
 from authz_service.audit.merkle import leaf_hash
@@ -21,8 +22,8 @@ from authz_service.audit.retention import ORIGINAL
 from authz_service.audit.tiles import WIDTH, TileWriter, bundle, bundle_path, payloads_path
 from authz_service.commands import verify_export
 from authz_service.errors import AuthzError, Misconfigured
-from authz_service.store.record_reader import RecordReader
-from authz_service.store.schema import entries
+from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
+from authz_service.store.schema import entries, sessions
 
 Progress = Callable[[int, int], None]
 Leaf = tuple[bytes, bytes]
@@ -153,10 +154,33 @@ class _Writer:
 
     def _write_tombstones(self) -> None:
         """What accounts for what is not there any more, whatever the range of the export."""
+        subjects: set[str] = set()
+        file: BinaryIO | None = None
+        try:
+            for body in self._tombstones(subjects):
+                file = file or self._create("tombstones.jsonl")
+                file.write(body + b"\n")
+        finally:
+            if file is not None:
+                file.close()
+
+    def _tombstones(self, subjects: set[str]) -> Iterator[bytes]:
+        """One after the other, `subjects` gets whom they say was erased; then whose sessions go on here."""
         query = select(entries.c.body).where(entries.c.session == SESSION).order_by(entries.c.seq)
-        bodies = [bytes(body) for body in self._reader.read(query).scalars()]
-        if bodies:
-            self._put("tombstones.jsonl", b"".join(body + b"\n" for body in bodies))
+        for body in self._reader.read(query).scalars():
+            yield bytes(body)
+            subjects |= _erased(bytes(body))
+        # Where a session begins says whose it is, and that may lie before the range.
+        begun = self._wanted.first - 1 - (self._wanted.first - 1) % WIDTH
+        later = entries.alias()
+        goes_on = exists().where(later.c.session == sessions.c.id, later.c.seq > begun)
+        names = sorted(subjects) if begun else []
+        for start in range(0, len(names), DIGESTS_AT_ONCE):
+            theirs = sessions.c.caller.in_(names[start : start + DIGESTS_AT_ONCE])
+            query = select(entries.c.body).join(sessions, sessions.c.seq == entries.c.seq)
+            for body in self._reader.read(query.where(theirs, sessions.c.seq <= begun, goes_on)).scalars():
+                if body:
+                    yield bytes(body)
 
     def _manifest(self, done: Exported) -> bytes:
         manifest = {
@@ -182,6 +206,17 @@ class _Writer:
 def _leaf(body: bytes, stored: bytes) -> Leaf:
     """The bytes of an entry that was purged are gone, and its stored hash stands for them."""
     return body, (leaf_hash(body) if body else stored)
+
+
+def _erased(body: bytes) -> set[str]:
+    """The pseudonyms of whom this entry orders the erasure of."""
+    try:
+        entry = decode(body)
+    except ValueError:
+        return set()  # as in `_references`
+    if entry.kind != Kind.RECORD_ERASURE_ORDERED:
+        return set()
+    return {str(name) for name in (entry.data.get("subject"), *entry.data.get("also", ()))}
 
 
 def _references(body: bytes) -> list[tuple[str, PayloadRef]]:

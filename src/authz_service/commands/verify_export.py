@@ -26,10 +26,12 @@ import argparse
 import base64
 import hashlib
 import json
+import math
 import multiprocessing
 import os
 import signal
 import sys
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -52,6 +54,7 @@ MOST_JOBS = 8
 SPARE_SECONDS = 300
 """How much longer than its time what may be used once is remembered."""
 STANDING = {
+    "policy.activated",
     "log.key_created",
     "log.key_rotated",
     "token.revoked",
@@ -163,6 +166,53 @@ def verify(
     return report
 
 
+class Taken:
+    """What purges of one class took; to ask it takes no look at each of them, and there may be many.
+
+    A batch is a range of entries but for some sessions, or some sessions that others had passed over.
+    """
+
+    def __init__(self) -> None:
+        self.lasts: list[int] = []
+        self.ranges: list[tuple[int, set[str]]] = []
+        self.of_sessions: dict[str, int] = {}
+        self.latest = 0
+
+    def add(self, sequence: int, data: dict[str, Any]) -> None:
+        """One batch; ranges come in order, as they were made."""
+        for session in data["only"]:
+            self.of_sessions[session] = self.latest = sequence
+        first, last = int(data["first"]), int(data["last"])
+        if not data["only"] and (not self.lasts or self.lasts[-1] < first):
+            self.lasts.append(last)
+            self.ranges.append((first, set(data["but"])))
+
+    def has(self, sequence: int, session: str | None) -> bool:
+        """Whether one of them took what this entry has of the class."""
+        if session is not None and sequence < self.of_sessions.get(session, 0):
+            return True
+        index = bisect_left(self.lasts, sequence)
+        if index == len(self.ranges):
+            return False
+        first, but = self.ranges[index]
+        return first <= sequence and session not in but
+
+    def may_have(self, sequence: int) -> bool:
+        """The same of an entry of which the session is not known."""
+        index = bisect_left(self.lasts, sequence)
+        return sequence < self.latest or (index < len(self.ranges) and self.ranges[index][0] <= sequence)
+
+
+@dataclass
+class Erasure:
+    """Of the person with these pseudonyms: the entries that ordered and ended it."""
+
+    ordered: int
+    subjects: set[str]
+    done: float = math.inf
+    """Until it is, what is said since the order may be lost with the keys as well."""
+
+
 class Tombstones:
     """What entries about retention say was let go of; each is held against the tree like any other.
 
@@ -171,15 +221,27 @@ class Tombstones:
 
     def __init__(self, folder: Path) -> None:
         self.leaves: dict[int, bytes] = {}
-        self.purges: list[dict[str, Any]] = []
-        self.erased: dict[str, int] = {}
+        self.purges = 0
+        self.erased: dict[str, float] = {}
+        """Up to which entry their payloads may be gone, of whom was erased."""
         self.callers: dict[str, str] = {}
+        self._taken = {"entries": Taken(), "payloads": Taken(), "originals": Taken()}
+        self._emptied = 0
+        self._erasures: list[Erasure] = []
+        others: list[dict[str, Any]] = []
         try:
-            lines = (folder / "tombstones.jsonl").read_bytes().splitlines()
-            for line in lines:
-                document = json.loads(line)
-                self.leaves[document["seq"]] = leaf_hash(line)
-                self._take(document["seq"], document["kind"], document["data"])
+            with (folder / "tombstones.jsonl").open("rb") as lines:
+                for line in lines:
+                    document = json.loads(line)
+                    self.leaves[document["seq"]] = leaf_hash(line.removesuffix(b"\n"))
+                    self._take(document["seq"], document["kind"], document["data"])
+                    if document["kind"] == "request.received":
+                        others.append(document)
+            for erasure in self._erasures:
+                for subject in erasure.subjects:
+                    self.erased[subject] = max(self.erased.get(subject, 0), erasure.done)
+            for document in others:
+                self.follow(document)
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -192,29 +254,20 @@ class Tombstones:
 
     def took_entry(self, sequence: int) -> bool:
         """Whether a purge of entries may have taken this one; its session is not known any more."""
-        return any(
-            p["class"] == "entries"
-            and (sequence < p["seq"] if p["only"] else p["first"] <= sequence <= p["last"])
-            for p in self.purges
-        )
+        return self._taken["entries"].may_have(sequence)
 
     def says_taken(self, sequence: int, document: dict[str, Any]) -> bool:
         """Whether a purge of entries took this one, whose bytes are there."""
-        session = document["session"]
-        return document["kind"] not in STANDING and any(
-            p["class"] == "entries"
-            and session not in p["but"]
-            and (
-                session in p["only"] and sequence < p["seq"]
-                if p["only"]
-                else p["first"] <= sequence <= p["last"]
-            )
-            for p in self.purges
-        )
+        is_standing = document["kind"] in STANDING
+        return not is_standing and self._taken["entries"].has(sequence, document["session"])
 
     def emptied(self) -> int:
         """How many entries have lost their bytes: what covers one says nothing of its session."""
-        return sum(p["entries"] for p in self.purges if p["class"] == "entries")
+        return self._emptied
+
+    def under_way(self) -> list[int]:
+        """The entries that ordered erasures which have not ended."""
+        return [erasure.ordered for erasure in self._erasures if erasure.done == math.inf]
 
     def took_payload(self, sequence: int, name: str, document: dict[str, Any]) -> str:
         """Why a payload of this entry is not there: `purged`, `left out`, `erased` as far as can be known."""
@@ -226,7 +279,7 @@ class Tombstones:
             return "purged"
         if name == ORIGINAL:
             return "left out"
-        if kind.startswith("hold.") and name == "voter":
+        if kind.startswith(OF_REVIEW) and name == "voter":
             subject = document["data"].get("voter")
         elif kind == "record.exported":
             subject = document["data"].get("reader")
@@ -242,35 +295,35 @@ class Tombstones:
         return self._erased(sequence, subject)
 
     def _erased(self, sequence: int, subject: str | None) -> str:
-        return "erased" if subject and sequence < self.erased.get(subject, 0) else ""
+        return "erased" if subject and sequence <= self.erased.get(subject, 0) else ""
 
     def concerns(self, kind: str, data: dict[str, Any]) -> bool:
         """Whether an entry begins a session of whom was erased."""
         return bool(self.erased) and kind == "request.received" and data.get("caller") in self.erased
 
     def purged_payload(self, sequence: int, name: str, document: dict[str, Any]) -> bool:
-        """Whether a purge took this payload."""
-        session = document["session"]
+        """Whether a purge took this payload; those of entries take all that these account for."""
         if document["kind"] in STANDING:
             return False
-        taken_with = ["payloads", "entries", "originals" if name == ORIGINAL else ""]
-        if document["kind"] == "policy.activated":
-            taken_with = ["entries"]
-        return any(
-            sequence < p["seq"]
-            and p["class"] in taken_with
-            and (session in p["only"] if p["only"] else p["first"] <= sequence <= p["last"])
-            and session not in p["but"]
-            for p in self.purges
-        )
+        classes = ("payloads", "entries", "originals") if name == ORIGINAL else ("payloads", "entries")
+        return any(self._taken[of].has(sequence, document["session"]) for of in classes)
 
     def _take(self, sequence: int, kind: str, data: dict[str, Any]) -> None:
         if kind == "record.purged":
-            told = {"seq": sequence, "entries": int(data["entries"])}
-            self.purges.append({**data, **told, "only": set(data["only"]), "but": set(data["but"])})
+            self.purges += 1
+            self._taken[data["class"]].add(sequence, data)
+            self._emptied += int(data["entries"]) if data["class"] == "entries" else 0
         elif kind == "record.erasure_ordered":
-            for subject in (data["subject"], *data.get("also", ())):
-                self.erased[subject] = sequence
+            self._erasures.append(Erasure(sequence, {data["subject"], *data.get("also", ())}))
+        elif kind == "record.erased":
+            self._end(sequence, int(data["ordered"]))
+
+    def _end(self, sequence: int, ordered: int) -> None:
+        """An erasure is done, and with it those that were ordered before of nobody else."""
+        subjects = {name for e in self._erasures if e.ordered == ordered for name in e.subjects}
+        for erasure in self._erasures:
+            if erasure.ordered <= ordered and erasure.subjects <= subjects:
+                erasure.done = min(erasure.done, sequence)
 
 
 @dataclass
@@ -530,6 +583,9 @@ class Walk:
         if self.gone:
             what = "entries and payloads were purged or erased, as entries about retention say"
             self.report.notes.append(f"{self.gone} {what}")
+        for ordered in self.tombstones.under_way():
+            what = "until it ends, whatever is missing of this person passes for erased"
+            self.report.notes.append(f"an erasure is under way (entry {ordered}): {what}")
         if self.left_out:
             self.report.notes.append(f"{self.left_out} values before masking are not part of an export")
         for sequence in self.tombstones.leaves:
