@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from authz_cli.options import Target, target_options
-from authz_service.commands.options import data_dir_option
+from authz_cli.options import Target, json_option, target_options
+from authz_service.commands.options import config_option, data_dir_option
 from authz_service.commands.progress import progress
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -20,14 +20,6 @@ Exit codes:
   1  something does not, and is named
   2  it could not be verified: no key, no whole export, another version
   6  the store is away"""
-
-config_option = click.option(
-    "--config",
-    envvar="AUTHZ_CONFIG",
-    type=FILE,
-    help="The configuration; by default that of the data directory.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
 
 
 @click.group()

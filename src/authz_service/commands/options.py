@@ -35,6 +35,13 @@ def drain_option(seconds: float) -> Callable[[Command], Command]:
     )
 
 
+config_option = click.option(
+    "--config",
+    envvar="AUTHZ_CONFIG",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The configuration; else authz.yaml here or in the data directory.",
+)
+
 workers_option = click.option(
     "--workers",
     type=click.IntRange(1, 64),

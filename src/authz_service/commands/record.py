@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from authz_cli.options import Target, target_options
-from authz_service.commands.options import data_dir_option
+from authz_cli.options import Target, json_option, target_options
+from authz_service.commands.options import config_option, data_dir_option
 
 if TYPE_CHECKING:
     from authz_service.commands.record_remote import Remote
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 DATA_DIR = "The service's data directory."
 UNITS = {"h": 3600.0, "d": 86_400.0}
 
-config_option = click.option(
-    "--config",
-    envvar="AUTHZ_CONFIG",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The configuration; else authz.yaml here or in the data directory.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
 reason_option = click.option("--reason", default="", help="Why; it goes on record with your name.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import click
 
+from authz_cli.options import json_option
 from authz_service.commands.options import data_dir_option
+
+config_option = click.option(
+    "--config",
+    envvar="AUTHZ_CONFIG",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("authz.yaml"),
+    show_default=True,
+    help="The configuration that names the store.",
+)
+store_dir_option = data_dir_option("Where an embedded database lies.")
 
 
 @click.group()
@@ -16,16 +27,9 @@ def command() -> None:
 
 
 @command.command()
-@click.option(
-    "--config",
-    envvar="AUTHZ_CONFIG",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("authz.yaml"),
-    show_default=True,
-    help="The configuration that names the store.",
-)
-@data_dir_option("Where an embedded database lies.")
-@click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+@config_option
+@store_dir_option
+@json_option
 def migrate(config: Path, data_dir: Path, as_json: bool) -> None:
     """Bring the store's schema up to date; what is current already stays as it is.
 
@@ -49,15 +53,8 @@ def migrate(config: Path, data_dir: Path, as_json: bool) -> None:
 
 
 @command.command()
-@click.option(
-    "--config",
-    envvar="AUTHZ_CONFIG",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("authz.yaml"),
-    show_default=True,
-    help="The configuration that names the store.",
-)
-@data_dir_option("Where an embedded database lies.")
+@config_option
+@store_dir_option
 @click.option(
     "-o",
     "output",
@@ -66,7 +63,7 @@ def migrate(config: Path, data_dir: Path, as_json: bool) -> None:
     help="The new file. A PostgreSQL is dumped for pg_restore.",
 )
 @click.option("--keys", is_flag=True, help="The keys of people instead of the record; keep the two apart.")
-@click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+@json_option
 def backup(config: Path, data_dir: Path, output: Path, keys: bool, as_json: bool) -> None:
     """Copy the record, or with --keys what opens it, as it is at one moment, while the service runs.
 
