@@ -18,7 +18,9 @@ from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.config.model import Config
 from authz_service.config.notify_values import Notify
 from authz_service.config.read import Loaded
+from authz_service.core.api_keys import ApiKey
 from authz_service.core.ports import Store
+from authz_service.core.revocations import Revocation
 from authz_service.errors import AuthzError
 from authz_service.identity.api_keys import ApiKeys
 from authz_service.identity.embedded import EmbeddedIssuer
@@ -30,10 +32,9 @@ from authz_service.keys.crew import Duty, Part
 from authz_service.keys.data_dir import DataDir
 from authz_service.keys.files import load_or_create, load_or_create_key
 from authz_service.keys.pseudonym import Pseudonyms
-from authz_service.runtime.following_keys import FollowingKeys
+from authz_service.runtime.following import Following
 from authz_service.runtime.notifying import Notifying
 from authz_service.runtime.record import Record, open_kept_record, open_record
-from authz_service.runtime.revoking import Revoking
 from authz_service.store.recovery import Heritage
 from authz_service.store.sql_store import SqlStore
 
@@ -52,9 +53,9 @@ class Base:
     store: SqlStore
     record: Record | None
     verifier: Verifier
-    revoking: Revoking
+    revoking: Following[str, Revocation]
     hashes: ApiKeyHashes
-    following: FollowingKeys | None
+    following: Following[int, ApiKey] | None
     pseudonym: Callable[[tuple[str, str]], str]
     stack: AsyncExitStack
     notifying: Notifying
@@ -105,8 +106,8 @@ async def opened(settings: ServeSettings, loaded: Loaded, stack: AsyncExitStack)
         record.begun()
         stack.push_async_callback(record.checkpoints.take)
     stack.push_async_callback(_end, store, part)
-    revoking = Revoking(store, verifier.revoked.replace)
-    following = None if api_keys is None else FollowingKeys(store, api_keys.take)
+    revoking = Following(store.revocations, verifier.revoked.replace, version="")
+    following = None if api_keys is None else Following(store.changed_keys, api_keys.take, version=0)
     store.outbox.wanted = config.notify.wanted
     notifying = Notifying(store, config.notify, pseudonym)
     return Base(

@@ -9,6 +9,6 @@
 - `threads`: large bodies, off the event loop
 - `waiting`: the lines in front of holds; `resuming`: exchanges that an earlier process was holding
 - `killing`: exchanges that an operator has ended; `indexing`: the search index follows the record
-- `revoking`, `following_keys`: withdrawn tokens and API keys, as the store has them
+- `following`: withdrawn tokens and API keys, as the store has them
 - `recorder`: entries that nothing waits for
 """
