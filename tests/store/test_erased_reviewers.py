@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from tests.store.test_store_forgetting import ORDER, commented
 from authz_service.core.acts import ActKind, AnswerHead, Revision
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
 from authz_service.core.ports import HoldState
+from authz_service.core.sessions import SessionQuery
 from authz_service.errors import Conflict, Forbidden
 from authz_service.framing.headers import EDITED_HEADER
 from authz_service.store.forgetting import Forgetting
@@ -117,5 +119,34 @@ def test_who_edited_what_an_open_hold_came_from_is_not_erased(sealed: Any, make:
             await store.append(make.ended("s1"))
             with pytest.raises(Conflict, match=hold.id):
                 await store.forgetting.erase(sealed.pseudonym(RITA), ORDER)
+
+    run(scenario())
+
+
+def test_what_others_asked_is_still_found_once_who_voted_on_it_was_erased(
+    sealed: Any, make: Any, run: Any
+) -> None:
+    said = json.dumps({"messages": [{"role": "user", "content": "the merger"}]}).encode()
+
+    async def found(store: Any, **query: Any) -> list[str]:
+        while await store.index_step(has_texts=True):
+            pass
+        return [session.id for session in (await store.sessions(SessionQuery(**query))).items]
+
+    async def scenario() -> None:
+        async with sealed.store() as store:
+            hold = (await store.open_hold(make.hold("s1", forward=said, approvals=(TWO,)), make.limits)).hold
+            await store.vote(make.ballot(hold, "rob"), make.limits)
+            await store.vote(make.ballot(hold, "rita", Verdict.REJECT), make.limits)
+            await store.append(make.ended("s1"))
+            assert await found(store, reviewer="Rita") == ["s1"]
+            await store.forgetting.erase(sealed.pseudonym(RITA), ORDER)
+            for name in ("rita", "Rita"):
+                assert await found(store, reviewer=name) == []
+            for query in ({"reviewer": "rob"}, {"text": "merger"}, {"group": "staff"}):
+                assert await found(store, **query) == ["s1"]
+            await store.append(make.ended("s1"))
+            assert await found(store, reviewer="rita") == []
+            assert await found(store, text="merger") == ["s1"]
 
     run(scenario())

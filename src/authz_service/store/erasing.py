@@ -38,6 +38,7 @@ from authz_service.store.schema import (
     sessions,
     votes,
 )
+from authz_service.store.search_index import forget_reviewer
 from authz_service.store.transaction import Reader, Transaction
 
 SESSIONS_AT_ONCE = 50
@@ -199,11 +200,13 @@ def _take_from(transaction: Transaction, erasure: Erasure, table: Table) -> tupl
     for pair in theirs:
         is_theirs = said & (table.c.voter == pair.voter) & (table.c.account == pair.account)
         for row in transaction.read(select(table.c.seq, table.c.detail).where(is_theirs)).all():
-            detail = json.dumps({**json.loads(row.detail), "name": ""})
+            told = json.loads(row.detail)
+            detail = json.dumps({**told, "name": ""})
             nobody = _nobody(row.seq)
             wiped = {"voter": nobody, "account": nobody, "detail": detail}
             count += transaction.change(update(table).where(table.c.seq == row.seq).values(wiped))
-            gone += _take_voter(transaction, row.seq)
+            names = {_identity(pair.voter)[1], _identity(pair.account)[1], told["name"]}
+            gone += _take_voter(transaction, row.seq, names)
     return count, gone
 
 
@@ -213,11 +216,12 @@ def _nobody(sequence: int) -> str:
     return identity_text((f"erased:{sequence}", ""))
 
 
-def _take_voter(transaction: Transaction, sequence: int) -> int:
+def _take_voter(transaction: Transaction, sequence: int, names: set[str]) -> int:
     body = transaction.read(select(entries.c.body).where(entries.c.seq == sequence)).scalar()
     ref = decode(bytes(body)).payloads.get("voter") if body else None
     if ref is None:
         return 0
+    forget_reviewer(transaction, ref.digest, names)
     return transaction.change(delete(payloads).where(payloads.c.digest == ref.digest))
 
 

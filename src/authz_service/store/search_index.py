@@ -6,15 +6,16 @@ the payloads that it was made from are still there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import orjson
 from sqlalchemy import delete, func, insert, select, update
 
+from authz_service.audit.columns import clean
 from authz_service.audit.draft import Kind
 from authz_service.store.schema import entries, payloads
-from authz_service.store.search_schema import PERSONAL, marks, sources, state
+from authz_service.store.search_schema import PERSONAL, REVIEWER, marks, sources, state
 from authz_service.store.search_sessions import Indexed, look_at
 from authz_service.store.search_texts import indexed, table_of
 from authz_service.store.transaction import Reader, Transaction
@@ -77,6 +78,18 @@ def take(transaction: Transaction, step: Step) -> None:
         _replace(transaction, step.items)
     moved = update(state).where(state.c.id == 1)
     transaction.change(moved.values(seq=step.through, has_texts=step.has_texts))
+
+
+def forget_reviewer(transaction: Transaction, digest: bytes, names: Collection[str]) -> None:
+    """No session is found any more by the names in the payload of a vote, which is about to be deleted.
+
+    All that is in the index of a session goes with any of its payloads; but these sessions are another's.
+    """
+    of_vote = sources.c.digest == digest
+    gone = [f"{REVIEWER}{clean(name)}" for name in names if name]
+    voted = select(sources.c.session).where(of_vote)
+    transaction.change(delete(marks).where(marks.c.mark.in_(gone), marks.c.session.in_(voted)))
+    transaction.change(delete(sources).where(of_vote))
 
 
 def _replace(transaction: Transaction, items: Sequence[Indexed]) -> None:

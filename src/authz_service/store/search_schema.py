@@ -62,5 +62,6 @@ texts_in_sqlite = Table(
 )
 """An FTS5 table; its rowid is the session's number."""
 
-PERSONAL = ("group:", "reviewer:")
+REVIEWER = "reviewer:"
+PERSONAL = ("group:", REVIEWER)
 """What marks that came from payloads begin with."""

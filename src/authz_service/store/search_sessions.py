@@ -16,6 +16,7 @@ from authz_service.errors import Unavailable
 from authz_service.keys.payload_cipher import Opened
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, sessions
+from authz_service.store.search_schema import REVIEWER
 from authz_service.store.transaction import Reader
 
 BYTES_AT_ONCE = 8 * 1024 * 1024  # of payloads
@@ -155,4 +156,4 @@ def _reviewers(voters: Sequence[bytes]) -> Iterator[str]:
     for body in voters:
         voter = orjson.loads(body)
         names = (voter["voter"][-1], voter.get("account", [""])[-1], voter.get("name"))
-        yield from (f"reviewer:{clean(name)}" for name in names if name)
+        yield from (f"{REVIEWER}{clean(name)}" for name in names if name)
