@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.e2e.faults import RESTART, assert_goes_on, stop_service, until_gone
-from tests.e2e.people import approve, chat, hold_of, until
+from tests.e2e.faults import RESTART, assert_goes_on, held_again, stop_service, until_gone
+from tests.e2e.people import approve, chat, hold_of, in_background, until
 from tests.e2e.plain import HELLO, contractor, data_of, kinds, live, on_record, staff
 from tests.e2e.raw_client import RawClient
 from tests.e2e.stack import Stack
@@ -41,6 +41,24 @@ def test_a_stream_that_outlasts_the_drain_ends_with_an_error_that_says_so(stack:
     assert data_of(session, "answer.refused")["code"] == "stopping"
     assert kinds(session).count("exchange.ended") == 1
     assert "exchange.recovered" not in kinds(session)
+
+
+def test_who_waits_outlives_a_stream_that_outlasts_the_drain(stack: Stack) -> None:
+    gate = stack.upstream.gate()
+    first, *rest = stream(["Hello there, ", "how are you?"]).steps
+    stack.upstream.answer_with(Answer(headers=SSE_TYPE, steps=(first, gate, *rest)))
+    body = json.dumps(chat("Outlive a stream")).encode()
+    with staff(stack).asking() as listener, RawClient(stack.url, timeout=RESTART) as waiter:
+        listener.read_until(b"there, ")
+        waiter.send(contractor(stack, "kay").head(size=len(body)) + body)
+        hold = hold_of(stack, "kay")
+        told = in_background(waiter.reply)
+        stopped = stop_service(stack)
+        assert b'"stopping"' in listener.read_until(b"\r\n0\r\n\r\n")
+        gate.open()
+        until_gone(stopped)
+        approve(stack, held_again(stack, hold))
+        assert told.result(RESTART).status == 200
 
 
 def test_a_caller_whom_the_model_keeps_waiting_is_told_to_come_again(stack: Stack) -> None:

@@ -103,6 +103,20 @@ def test_what_waits_for_a_thread_is_not_being_judged_until_its_turn_comes(tmp_pa
     asyncio.run(scenario())
 
 
+def test_others_are_busy_with_what_does_not_wait_for_people(tmp_path: Path) -> None:
+    waits, had = new_id("ses"), new_id("ses")
+    with worker(tmp_path, 0) as one, worker(tmp_path, 1) as other:
+        assert not one.others_are_busy()
+        other.begin(waits, Doing.WAITS)
+        assert not one.others_are_busy()
+        for doing in (Doing.HAS, Doing.JUDGES):
+            other.begin(had, doing)
+            assert one.others_are_busy()
+            assert not other.others_are_busy()
+            other.end(had)
+        assert not one.others_are_busy()
+
+
 def test_what_has_ended_leaves_nothing_and_its_place_is_used_again(tmp_path: Path) -> None:
     with worker(tmp_path, 0) as one, worker(tmp_path, 1) as other:
         for _ in range(2 * MARKS):

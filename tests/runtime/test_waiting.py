@@ -194,6 +194,7 @@ def test_who_was_told_of_an_approval_before_the_service_stops_goes_on_with_it() 
         second, _ = join(waiting)
         holds.become(HoldState.APPROVED)
         assert isinstance(await first, HoldApproved)
+        assert (waiting.total, waiting.untold) == (2, 1)
         waiting.stop()
         assert await second == ServiceStops()
 

@@ -21,6 +21,7 @@ from authz_service.core.sessions import Entry
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import new_id
 from authz_service.keys.seal import Sealed, Sealer
+from authz_service.runtime.draining import drain
 from authz_service.runtime.gateway import Gateway
 from authz_service.runtime.pacing import Pace
 from authz_service.runtime.recorder import Recorder
@@ -274,10 +275,10 @@ async def serving(
         started_at=time.time() - 1,  # what a test begins at once did not begin before
     )
     following = asyncio.create_task(gateway.waiting.run())
-    drain = partial(gateway.drain, seconds=0.0)
+    draining = partial(drain, gateway, seconds=0.0)
     try:
         async with (
-            serve_gateway(folder / "s", [ProcessServer(gateway).handler()], drain=drain),
+            serve_gateway(folder / "s", [ProcessServer(gateway).handler()], drain=draining),
             grpc.aio.insecure_channel(f"unix:{folder}/s") as channel,
         ):
             yield Service(gateway, faulty, folder / "s", channel)

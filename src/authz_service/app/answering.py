@@ -11,6 +11,7 @@ from authz_service.framing.prefer import LONGEST_WAIT
 from authz_service.keys.files import load_or_create_key
 from authz_service.keys.seal import Sealer
 from authz_service.proxy.leaving import left_out_within
+from authz_service.runtime.draining import drain
 from authz_service.runtime.gateway import Ending, Gateway
 from authz_service.runtime.marks import Marks
 from authz_service.runtime.pacing import Pace
@@ -64,7 +65,7 @@ async def answer(base: Base, gateway: Gateway) -> None:
         marks=_marks_of(base, "checks"),
     )
     handlers = (check.handler(), ProcessServer(gateway).handler())
-    drain = partial(gateway.drain, seconds=settings.drain)
+    draining = partial(drain, gateway, seconds=settings.drain)
     has_others = settings.part.workers > 1 or has_other_hosts(base.loaded.config, settings.part)
     left_out = left_out_within(settings.data) if has_others else 0.0
 
@@ -75,4 +76,6 @@ async def answer(base: Base, gateway: Gateway) -> None:
         host, port = link.listen
         link = replace(link, listen=(host, settings.part.port(port)))
     socket = settings.part.socket(settings.data)
-    await base.stack.enter_async_context(serve_gateway(socket, handlers, drain=drain, leave=leave, link=link))
+    await base.stack.enter_async_context(
+        serve_gateway(socket, handlers, drain=draining, leave=leave, link=link)
+    )

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -26,9 +26,6 @@ from authz_service.runtime.threads import NOT_MARKED, Threads
 from authz_service.runtime.waiting import Waiting
 from authz_service.view.caller import Caller
 
-DRAIN_POLL_SECONDS = 0.05
-CUT_SECONDS = 2.0
-"""What exchanges that a drain has ended get to record that and tell their callers."""
 LARGEST_BUFFER = 512 * 1024 * 1024
 """Bytes of request bodies that a process keeps at a time; above it new requests get 503."""
 
@@ -128,27 +125,6 @@ class Gateway:
     def judging(self, session: str) -> AbstractContextManager[None]:
         """Within this an exchange is being judged here, for the other workers, where there are any."""
         return NOT_MARKED if self.marks is None else Judging(self.marks, session)
-
-    async def drain(self, *, seconds: float) -> None:
-        """Take no new exchange, let go who waits for people, and give the others `seconds` to end.
-
-        Those that have not ended then are ended, and their callers told so, also who is still sending.
-        """
-        self.is_stopping = True
-        self.waiting.stop()
-        if not await self._is_idle_within(seconds):
-            for end in tuple(self.running.values()):
-                end(ServiceStopped())
-            while self.reading:
-                self.reading.popitem()[1].cancel()
-            await self._is_idle_within(CUT_SECONDS)
-
-    async def _is_idle_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self.live:  # noqa: ASYNC110 - an event would cost every exchange, for the last
-                    await asyncio.sleep(DRAIN_POLL_SECONDS)
-        return not self.live
 
 
 def limits_of(config: Config) -> HoldLimits:

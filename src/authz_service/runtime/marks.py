@@ -115,6 +115,17 @@ class Marks:
         left = [doing for worker in range(len(self._paths)) for doing in self._left(worker, token)]
         return Doing.JUDGES.value in left or left.count(Doing.HAS.value) > 1
 
+    def others_are_busy(self) -> bool:
+        """Whether any other worker has an exchange that does not wait for people."""
+        for worker in range(len(self._paths)):
+            mapped = None if worker == self._own else self._of(worker)
+            if mapped is not None:
+                used = min(_number(mapped, 0), MARKS)
+                doing = mapped[_HEADER + _ID : _HEADER + used * _SIZE : _SIZE]
+                if Doing.HAS.value in doing or Doing.JUDGES.value in doing:
+                    return True
+        return False
+
     def close(self) -> None:
         """Unmap all; the files stay."""
         for mapped in self._maps.values():
@@ -122,15 +133,20 @@ class Marks:
 
     def _left(self, worker: int, token: bytes) -> list[bytes]:
         """What a worker's marks say of one exchange: those of its past, and of now unless it is this one."""
-        mapped = self._maps.get(worker)
+        mapped = self._of(worker)
         if mapped is None:
-            if not self._paths[worker].exists():  # it has not started yet
-                return []
-            mapped = self._maps[worker] = _mapped(self._paths[worker], create=False)
+            return []
         found = _all(mapped, token, _PAST_AT, _PAST_AT + min(_number(mapped, 4), PAST) * _SIZE)
         if worker != self._own:
             found += _all(mapped, token, _HEADER, _HEADER + min(_number(mapped, 0), MARKS) * _SIZE)
         return found
+
+    def _of(self, worker: int) -> mmap.mmap | None:
+        """A worker's file; None where it has not started yet."""
+        mapped = self._maps.get(worker)
+        if mapped is None and self._paths[worker].exists():
+            mapped = self._maps[worker] = _mapped(self._paths[worker], create=False)
+        return mapped
 
     def _bury(self) -> None:
         """Take what an earlier process had into the past, and begin with nothing.

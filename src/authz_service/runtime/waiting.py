@@ -91,6 +91,11 @@ class Waiting:
         return sum(len(line) for line in self._lines.values())
 
     @property
+    def untold(self) -> int:
+        """How many of them have nothing else to do: no decision has been passed on to them yet."""
+        return sum(not watch.is_told for line in self._lines.values() for watch in line)
+
+    @property
     def approved(self) -> int:
         """How many approved holds wait for their turn by the pace."""
         return len(self._approved)
