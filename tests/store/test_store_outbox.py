@@ -14,10 +14,11 @@ from tests.store.test_store_revocations import kinds
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.retention import Retention
 from authz_service.config.notify_values import NotifiedWebhook, Notify, Secret
+from authz_service.core.acts import ActDraft, ActKind
 from authz_service.core.forgetting import PurgeRequest
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verdict
 from authz_service.core.notifications import DeliveryState, Notification, NotificationQuery
-from authz_service.core.ports import HoldLimits, Opened
+from authz_service.core.ports import HoldLimits, HoldState, Opened
 from authz_service.errors import Conflict, NotFound, Unreadable
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
@@ -95,6 +96,25 @@ def test_each_event_of_a_hold_is_queued_with_its_entry(place: Any, make: Any, ru
             )
             assert first.deadline == hold.deadline
             assert await claimed(store, "pager") == []
+
+    run(scenario())
+
+
+def test_whoever_was_told_that_a_hold_is_approved_is_told_that_it_pends_again(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            store.outbox.wanted = ALL
+            hold = await opened(store, make)
+            await store.vote(make.ballot(hold), HoldLimits())
+            rita = ("https://issuer.example", "rita")
+            back = await store.act(ActDraft(hold.id, ActKind.WITHDRAW, rita, rita, "Rita"), HoldLimits())
+            assert back.state is HoldState.PENDING
+            found = await claimed(store, most=100)
+            assert events(found) == ["hold.opened", "hold.approved", "hold.withdrawn"]
+            assert found[-1].deadline == back.deadline
+        assert wrong(place) == []
 
     run(scenario())
 

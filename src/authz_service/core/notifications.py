@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.ports import HoldState
 
 EVENTS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
@@ -18,6 +19,7 @@ EVENTS: Final[Mapping[str, Kind]] = MappingProxyType(
         "edited": Kind.HOLD_EDITED,
         "responded": Kind.HOLD_RESPONDED,
         "approved": Kind.HOLD_APPROVED,
+        "withdrawn": Kind.HOLD_WITHDRAWN,
         "rejected": Kind.HOLD_REJECTED,
         "expired": Kind.HOLD_EXPIRED,
         "superseded": Kind.HOLD_SUPERSEDED,
@@ -37,11 +39,15 @@ USED_UP: Final = "grant.used_up"
 def event_of(kind: str, data: Mapping[str, object]) -> str:
     """The type of the notification that an entry makes, of a kind that `EVENTS` has; "" where it makes none.
 
-    Of a grant's uses only the last is told.
+    Of a grant's uses only the last is told, and that a vote was taken back only where the hold pends then.
     """
-    if kind != Kind.GRANT_USED:
-        return str(kind)
-    return USED_UP if data["number"] == data["uses"] else ""
+    match kind:
+        case Kind.GRANT_USED:
+            return USED_UP if data["number"] == data["uses"] else ""
+        case Kind.HOLD_WITHDRAWN:
+            return str(kind) if data["state"] == HoldState.PENDING else ""
+        case _:
+            return str(kind)
 
 
 class DeliveryState(StrEnum):
