@@ -56,6 +56,8 @@ def test_each_caller_has_what_they_alone_were_given_on_every_replica(place: Any,
                 for who in ("alice", "bob", ""):
                     assert not await store.owned(["both"], who)
                     assert not await store.owned(["d"], who)
+            await one.append(kept("s2", "", "nobodys"))
+            assert not await one.owned(["nobodys"], "")
             many = [f"n{number}" for number in range(1000)]
             await other.append(kept("s2", "bob", *many))
             assert await one.owned(many, "bob")

@@ -24,7 +24,6 @@ from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.grant_queries import in_force
 from authz_service.store.hold_rows import requester_of
 from authz_service.store.hold_standing import OPEN
-from authz_service.store.kept_rows import take_person
 from authz_service.store.keyring import Keyring
 from authz_service.store.loading import edited_before
 from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, ordered
@@ -231,8 +230,7 @@ def _is_under_way(reader: Reader, erasure: Erasure) -> bool:
 
 
 def finish(transaction: Transaction, erasure: Erasure, erased: Erased) -> None:
-    """What model servers keep is theirs no more; and the tombstone, unless another process was first."""
-    take_person(transaction, erasure)
+    """The tombstone, unless another process was first."""
     if erasure.done is None and not _is_under_way(transaction, erasure):
         return
     keys: list[Scalar] = [*erased.keys]

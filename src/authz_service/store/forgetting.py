@@ -12,7 +12,7 @@ import structlog
 from authz_service.audit.forgotten import Erasure, Forgotten, Keep
 from authz_service.core.forgetting import Erased, Kept, Order, Person, Purged, PurgeRequest
 from authz_service.errors import Conflict
-from authz_service.store import erased_names, erasing, keeping, purging
+from authz_service.store import erased_names, erasing, keeping, kept_rows, purging
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.keyring import REMEMBERED_SECONDS, Keyring
 from authz_service.store.transaction import Reader, Transaction
@@ -171,6 +171,8 @@ class Forgetting:
                 break
             taken, gone, after = taken + some, gone + payloads, last
         votes, theirs = await self._units.change(lambda t: erasing.take_votes(t, erasure))
+        while await self._units.change(lambda t: kept_rows.take_person(t, erasure)):
+            pass
         erased = Erased(taken, gone + theirs, votes, tuple(sorted(await self._keys(erasure))))
         await self._settled(erasure)
         await self._units.change(lambda t: erasing.finish(t, erasure, erased))

@@ -192,7 +192,7 @@ def _walk(
     holds.end()
     grants.end()
     used.end(_time(walk))
-    kept_results.end(last)
+    kept_results.end()
     check_outbox(reader, report.say)
     if with_payloads:
         judge_count(reader, report.say, report.payloads)

@@ -58,5 +58,6 @@ REVISIONS = (
     "0018",
     "0019",
     "0020",
+    "0021",
 )
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""

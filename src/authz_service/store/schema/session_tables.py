@@ -88,7 +88,8 @@ kept_results = Table(
     Column("name", String, primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("owner", String, nullable=False),
-    # Purges and verification go by the entry.
+    # Purges and verification go by the entry, erasures by the person.
     Index("kept_results_seq", "seq"),
+    Index("kept_results_owner", "owner", "seq"),
     sqlite_with_rowid=False,
 )
