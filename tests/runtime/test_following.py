@@ -10,7 +10,7 @@ from tests.servers.key_fakes import MemoryKeys, api_key, revoked
 from tests.servers.revocation_fakes import ISSUER, MemoryRevocations
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.revocations import Revocation, Revoked, RevokedBy
+from authz_service.core.revocations import Revocation, RevocationsRead, Revoked, RevokedBy
 from authz_service.errors import Unavailable
 from authz_service.runtime import following as module
 from authz_service.runtime.following import Following
@@ -85,5 +85,29 @@ def test_tokens_that_other_replicas_withdrew_are_known_within_a_second_and_told_
         await asyncio.gather(running, return_exceptions=True)
         await following.refresh()
         assert len(known) == 3  # nothing is told twice
+
+    asyncio.run(scenario())
+
+
+def test_it_goes_on_asking_while_the_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
+
+    async def scenario() -> None:
+        store, known, asked = MemoryRevocations(lambda: 0.0), list[list[str]](), list[str]()
+
+        async def ask(version: str) -> RevocationsRead | None:
+            asked.append(version)
+            return await store.revocations(version)
+
+        following = Following(ask, lambda items: known.append([i.what.value for i in items]), version="")
+        await store.revoke(revocation("alice"), TOKEN_ENTRY)
+        store.is_away = True
+        running = asyncio.create_task(following.run())
+        await until(lambda: len(asked) > 2)
+        assert known == []
+        store.is_away = False
+        await until(lambda: known == [["alice"]])
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(scenario())
