@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 
 from authz_cli.main import LazyGroup
 from authz_service.cel.load import load_config
+from authz_service.commands.serve import command as serve
 from authz_service.keys.certificates import make_certificates
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.certificate import write_certificates
@@ -27,6 +28,7 @@ from authz_service.proxy.render import render
 from authz_service.proxy.settings import envoy_settings
 from authz_service.proxy.template import template_text
 from authz_service.proxy.validate import validate
+from authz_service.servers.certificate_dates import certificates_of
 from authz_service.store.crew import require_possible
 
 ROOT = Path(__file__).parents[1]
@@ -101,10 +103,10 @@ def test_named_volumes_networks_and_dependencies_exist() -> None:
         assert all(other in SERVICES for other in service.get("depends_on", {}))
 
 
-def test_nothing_of_ours_runs_as_root_writes_outside_of_its_volumes_or_can_gain_rights() -> None:
+def test_nothing_runs_as_root_writes_outside_of_its_volumes_or_can_gain_rights() -> None:
     assert DOCKERFILE.rindex("\nUSER authz") > DOCKERFILE.rindex("\nRUN ")
-    for name, service in OURS.items():
-        assert "user" not in service, name
+    for name, service in SERVICES.items():
+        assert service.get("user") == (None if name in OURS else "postgres"), name
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
@@ -124,9 +126,40 @@ def test_only_envoy_is_reached_from_outside_and_only_from_this_machine() -> None
     assert to_databases == {"database", "keys", "migrate", "authz"}
 
 
+def test_an_edited_configuration_is_the_one_that_a_reload_reads() -> None:
+    """A mounted file is its inode: what an editor puts in its place is never seen inside."""
+    sources = {v.split(":")[0] for service in SERVICES.values() for v in service.get("volumes", [])}
+    assert all((ROOT / source).is_dir() for source in sources if source.startswith("./"))
+
+
+def test_every_certificate_that_metrics_and_doctor_judge_lies_where_they_look() -> None:
+    mounted = [volume.split(":")[1] for volume in SERVICES["authz"]["volumes"]]
+    shown = certificates_of(load_config(ROOT / "compose" / "authz.yaml").config)
+    assert shown
+    assert all(any(str(each.file).startswith(f"{target}/") for target in mounted) for each in shown)
+
+
+def test_the_service_is_stopped_before_envoy_so_that_what_is_under_way_gets_its_answer() -> None:
+    """Dependents are stopped first."""
+    assert "envoy" in SERVICES["authz"]["depends_on"]
+    assert "authz" not in SERVICES["envoy"]["depends_on"]
+    grace = int(SERVICES["authz"]["stop_grace_period"].removesuffix("s"))
+    drain = serve.make_context("serve", []).params["drain"]
+    assert grace > 2 * drain, "the workers, then the keeper"
+
+
+def test_certificates_are_made_anew_before_they_end() -> None:
+    for name in ("certificates", "gateway-certificate"):
+        words = SERVICES[name]["command"]
+        assert int(words[words.index("--renew") + 1]) >= 14, "doctor warns from two weeks before"
+
+
 def test_whatever_goes_on_running_is_looked_after() -> None:
-    for name in ("database", "keys", "authz", "envoy"):
+    for name in ("database", "keys", "authz", "envoy", "model"):
         assert "healthcheck" in SERVICES[name], name
+    for name in ("database", "keys"):  # while the database is made, a server answers on the socket alone
+        words = SERVICES[name]["healthcheck"]["test"]
+        assert words[words.index("-h") + 1] == "127.0.0.1"
     for name, service in OURS.items():
         for words in [service.get("healthcheck", {}).get("test", [])]:
             if words:

@@ -80,6 +80,19 @@ def test_a_machine_without_anything_yet_is_fine(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_an_installation_whose_file_is_elsewhere_and_was_not_named_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path
+) -> None:
+    served = tmp_path / "served"
+    served.mkdir(mode=0o700)
+    (served / "log.key").touch(mode=0o600)
+    code, found = run(served)
+    assert code == 1
+    assert found["configuration"][0]["next"] == "authz doctor --config FILE"
+    monkeypatch.setenv("AUTHZ_CONFIG", str(data / "authz.yaml"))
+    assert run(served)[1]["configuration"][0]["message"] == str(data / "authz.yaml")
+
+
 @pytest.mark.e2e
 def test_an_installation_that_works_has_no_failure(data: Path) -> None:
     code, found = run(data)

@@ -52,3 +52,24 @@ def test_what_is_there_stays_and_half_of_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "envoy.key").unlink()
     with pytest.raises(Misconfigured, match="delete it to begin anew"):
         make_certificates(tmp_path, ["authz"], days=30)
+
+
+def test_those_that_end_soon_are_made_anew_with_their_authority_and_others_stay(tmp_path: Path) -> None:
+    make_certificates(tmp_path, ["authz"], days=30)
+    before = {name: (tmp_path / name).read_bytes() for name in NAMES}
+    assert not make_certificates(tmp_path, ["authz"], days=30, renew=29)
+    assert {name: (tmp_path / name).read_bytes() for name in NAMES} == before
+    (tmp_path / "service.key.new").write_bytes(b"left by a run that was ended in the middle")
+    assert make_certificates(tmp_path, ["authz"], days=60, renew=30)
+    assert not {(tmp_path / name).read_bytes() for name in NAMES} & set(before.values())
+    loaded(tmp_path / "service.crt").verify_directly_issued_by(loaded(tmp_path / "authority.crt"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(NAMES)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_what_might_be_renewed_and_is_no_certificate_is_left_alone(tmp_path: Path) -> None:
+    make_certificates(tmp_path, ["authz"], days=30)
+    (tmp_path / "envoy.crt").write_bytes(b"no certificate")
+    with pytest.raises(Misconfigured, match="cannot be read"):
+        make_certificates(tmp_path, ["authz"], days=30, renew=60)
+    assert (tmp_path / "envoy.crt").read_bytes() == b"no certificate"

@@ -19,16 +19,22 @@ import click
 @click.option(
     "--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="How long they are good."
 )
-def command(folder: Path, hosts: tuple[str, ...], days: int) -> None:
+@click.option(
+    "--renew",
+    type=click.IntRange(1, 3650),
+    metavar="DAYS",
+    help="Make them anew where one that is there ends within DAYS; restart Envoy and the service after that.",
+)
+def command(folder: Path, hosts: tuple[str, ...], days: int, renew: int | None) -> None:
     """Make an authority of your own in FOLDER, and certificates for the service and for Envoy.
 
     Whoever has a certificate of this authority can speak to the service, so it signs nothing else: its key
-    is not kept. Files that are there already are left alone, and nothing is made: delete the folder to
-    begin anew. Prints the `service` section for authz.yaml.
+    is not kept. Files that are there already are left alone, and nothing is made: `--renew` replaces
+    those that end soon, and who deletes the folder begins anew. Prints the `service` section for authz.yaml.
     """
     from authz_service.keys.certificates import NAMES, make_certificates
 
-    made = make_certificates(folder.absolute(), hosts, days=days)
+    made = make_certificates(folder.absolute(), hosts, days=days, renew=renew or 0)
     click.echo(f"{'made' if made else 'found'} {', '.join(NAMES)} in {folder}", err=True)
     addresses = ", ".join(f'"{_shown(host)}:9443"' for host in hosts)
     lines = [

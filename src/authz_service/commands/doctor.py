@@ -19,7 +19,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--config", type=FILE, help="An authz.yaml; without one, that of the data directory.")
+@click.option(
+    "--config",
+    envvar="AUTHZ_CONFIG",
+    type=FILE,
+    help="An authz.yaml; without one, that of the data directory.",
+)
 @data_dir_option("Of the installation to look at.")
 @click.option("--envoy-file", type=FILE, help="An envoy.yaml that you tuned.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs: a list of findings.")
@@ -64,6 +69,10 @@ def _findings(path: Path | None, data: DataDir, envoy_file: Path | None) -> Iter
     yield from checks.check_data_dir(data)
     source = path or data.root / "authz.yaml"
     if path is None and not source.is_file():
+        if (data.root / "log.key").exists():
+            message = f"{data.root} has been served, and the file it is served with was not named"
+            yield checks.Finding("configuration", checks.Status.FAIL, message, "authz doctor --config FILE")
+            return
         step = "authz up"
         yield checks.Finding("configuration", checks.Status.OK, "none yet; `authz up` writes a starter", step)
         return

@@ -18,7 +18,12 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--config", type=FILE, help="An authz.yaml; without one, that of the data directory.")
+@click.option(
+    "--config",
+    envvar="AUTHZ_CONFIG",
+    type=FILE,
+    help="An authz.yaml; without one, that of the data directory.",
+)
 @data_dir_option("Where the service's socket lies.")
 @click.option("--envoy-file", type=FILE, help="An envoy.yaml that you tuned, to fill in.")
 @workers_option

@@ -20,19 +20,23 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from authz_service.errors import Misconfigured
 
 NAMES = ("authority.crt", "service.crt", "service.key", "envoy.crt", "envoy.key")
+_NEW = ".new"
 _CLOCKS_APART = datetime.timedelta(minutes=5)
 
 
-def make_certificates(folder: Path, hosts: Sequence[str], *, days: int) -> bool:
+def make_certificates(folder: Path, hosts: Sequence[str], *, days: int, renew: int = 0) -> bool:
     """Write `NAMES` into `folder` (0700, files 0600); False, and nothing is written, where all are there.
 
     The service's certificate is for `hosts`. The authority's key is forgotten: it signs these two and
-    nothing else. Raises `Misconfigured` where only some of the files are there, or none can be written.
+    nothing else. Those that are there are replaced, authority and all, where one of them ends within
+    `renew` days (0: never). Raises `Misconfigured` where only some of the files are there, one that might
+    be renewed is no certificate, or none can be written.
     """
     present = [name for name in NAMES if (folder / name).exists()]
     if len(present) == len(NAMES):
-        return False
-    if present:
+        if not renew or _days_left(folder) > renew:
+            return False
+    elif present:
         message = f"{folder} has some of the certificates ({', '.join(present)}); delete it to begin anew"
         raise Misconfigured(message)
     authority, service, envoy = (generate_private_key(SECP256R1()) for _ in range(3))
@@ -52,6 +56,8 @@ def make_certificates(folder: Path, hosts: Sequence[str], *, days: int) -> bool:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in sorted(files):
             _write(folder / name, files[name])
+        for name in NAMES:
+            (folder / f"{name}{_NEW}").replace(folder / name)
     except OSError as error:
         raise Misconfigured(f"cannot write {error.filename}: {error.strerror}") from error
     return True
@@ -119,7 +125,21 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
+def _days_left(folder: Path) -> float:
+    """Until the first of the certificates ends; below 0 when one has."""
+    try:
+        pems = [(folder / name).read_bytes() for name in NAMES if name.endswith(".crt")]
+        ends = min(x509.load_pem_x509_certificate(pem).not_valid_after_utc for pem in pems)
+    except (OSError, ValueError) as error:
+        message = f"{folder} has a certificate that cannot be read ({error}); delete it to begin anew"
+        raise Misconfigured(message) from error
+    return (ends - datetime.datetime.now(datetime.UTC)) / datetime.timedelta(days=1)
+
+
 def _write(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    """Beside `path`, so that all of them are whole before the first is replaced."""
+    new = path.with_name(f"{path.name}{_NEW}")
+    new.unlink(missing_ok=True)  # of a run that was ended in the middle
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
