@@ -7,9 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.e2e.stack import CONFIG
+from tests.servers.review_fakes import MemoryStore
 
-from authz_service.app import ServeSettings, base, running
+from authz_service.app import ServeSettings, base, keeping, running
+from authz_service.errors import Unavailable
 from authz_service.keys.data_dir import DataDir
 from authz_service.runtime.waiting import Waiting
 
@@ -22,6 +25,33 @@ FILLED = CONFIG.format(
     votes=1,
     store="sqlite:///authz.db",
 )
+
+
+def test_a_sweep_that_fails_is_said_once_and_ends_no_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever it is that a row has: the service would end with it, and again after each start."""
+
+    class Holds(MemoryStore):
+        sweeps = 0
+
+        async def expire_overdue(self) -> int:
+            self.sweeps += 1
+            raise Unavailable("away") if self.sweeps == 2 else KeyError("the body of a request")
+
+    async def sweep() -> None:
+        store = Holds()
+        sweeping = asyncio.create_task(keeping._sweep(store))
+        async with asyncio.timeout(30):
+            while store.sweeps < 5:
+                await asyncio.sleep(0.001)
+        assert not sweeping.done()
+        sweeping.cancel()
+
+    monkeypatch.setattr(keeping, "SWEEP_SECONDS", 0.0)
+    with capture_logs() as logs:
+        asyncio.run(sweep())
+    assert logs == [{"event": "holds.sweep_failed", "error": "KeyError", "log_level": "error"}]
 
 
 def test_a_service_whose_background_work_fails_ends_to_be_started_again(

@@ -12,7 +12,7 @@ from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_cli.calls import PATIENCE, new_key
 from authz_cli.channel import channel_to
 from authz_cli.hold_client import HoldClient
-from authz_cli.listed import only_one
+from authz_cli.listed import only_one, tell_damaged
 from authz_cli.options import Target
 
 
@@ -26,6 +26,7 @@ class GrantClient(HoldClient):
         """All pages, newest first: each grant with the page that it came on."""
         while True:
             page = self.call(lambda m: self.grants_api.ListGrants(request, timeout=PATIENCE, metadata=m))
+            tell_damaged("grant", page.damaged)
             yield from ((grant, page) for grant in page.grants)
             if not page.next_page_token:
                 return

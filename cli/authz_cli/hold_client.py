@@ -10,7 +10,7 @@ from authz_api.v1 import holds_pb2
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_cli.calls import LONG_PATIENCE, PATIENCE, Calls, new_key
 from authz_cli.channel import channel_to
-from authz_cli.listed import only_one
+from authz_cli.listed import only_one, tell_damaged
 from authz_cli.options import Target
 
 
@@ -23,9 +23,10 @@ class HoldClient(Calls):
     def holds(
         self, request: holds_pb2.ListHoldsRequest
     ) -> Iterator[tuple[holds_pb2.Hold, holds_pb2.ListHoldsResponse]]:
-        """All pages, newest first: each hold with the page that it came on."""
+        """All pages, newest first: each hold with the page that it came on. What is damaged is named."""
         while True:
             page = self.call(lambda m: self.holds_api.ListHolds(request, timeout=PATIENCE, metadata=m))
+            tell_damaged("hold", page.damaged)
             yield from ((hold, page) for hold in page.holds)
             if not page.next_page_token:
                 return

@@ -16,6 +16,7 @@ from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_json import hold_object
 from authz_cli.hold_options import OPEN, Filters
 from authz_cli.hold_text import hold_line, local
+from authz_cli.listed import damaged_line
 from authz_cli.options import Target
 from authz_cli.refusals import AWAY, code_of, failure, status_of
 
@@ -55,6 +56,7 @@ def follow(
     """
     cursor = ""
     told: dict[str, tuple[int, int]] = {}
+    named: set[str] = set()
     has_begun = False
     seconds = FIRST_PAUSE
     while True:
@@ -62,6 +64,9 @@ def follow(
             for answer in client.watch(cursor):
                 has_begun, seconds = True, FIRST_PAUSE
                 cursor = answer.cursor or cursor
+                for name in set(answer.damaged) - named:
+                    named.add(name)
+                    tell(damaged_line("hold", name))
                 hold = answer.hold
                 if answer.HasField("hold") and told.get(hold.id) != (hold.version, hold.state):
                     told[hold.id] = (hold.version, hold.state)

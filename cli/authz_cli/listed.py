@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
 import click
 
 from authz_cli.exits import Exit, Failure
+from authz_cli.safe_text import safe_line
 
 Item = TypeVar("Item")
 
@@ -19,6 +20,17 @@ def first_of(items: Iterator[Item], limit: int) -> list[Item]:
     if len(found) > limit:
         click.echo(f"there are more than {limit}: say --limit, or filter", err=True)
     return found[:limit]
+
+
+def tell_damaged(noun: str, ids: Iterable[str]) -> None:
+    """Name what belongs into a list and cannot be read: it must not be taken for what is not there."""
+    for name in ids:
+        click.echo(damaged_line(noun, name), err=True)
+
+
+def damaged_line(noun: str, name: str) -> str:
+    """What is said of one."""
+    return safe_line(f"{noun} {name} is damaged: what is stored of it cannot be read; tell the operators")
 
 
 def only_one(noun: str, name: str, ids: Iterator[str], *, whole: bool = False) -> str:

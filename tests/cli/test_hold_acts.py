@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,12 @@ from tests.servers.review_fakes import PEOPLE, LoopThread, person
 from tests.servers.test_review_with_store import served
 
 from authz_cli import terminal as terminal_module
+from authz_cli.hold_client import connect
+from authz_cli.hold_watch import follow
+from authz_cli.options import Target
 from authz_service.core.ports import Hold, HoldLimits
 
+DAMAGED = "hold hld_2 is damaged: what is stored of it cannot be read; tell the operators"
 PEOPLE.setdefault("gus", person("gus", "glass"))
 
 
@@ -77,6 +82,32 @@ def test_a_vote_is_taken_back_and_nothing_is_read_to_do_it(desk: Desk) -> None:
     )
     assert len(desk.thread.run(desk.store.entries("ses_1"))) == before + 1
     assert "taken back since" in desk.type("hold", "show", "hld_1").stdout
+
+
+def test_a_damaged_hold_is_named_beside_a_list_of_the_others(desk: Desk, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "authz.db", timeout=10) as database:
+        database.execute("UPDATE holds SET detail = '{' WHERE id = 'hld_2'")
+    for more in ((), ("--json",)):
+        listed = desk.type("hold", "list", *more)
+        assert ("hld_1" in listed.stdout, "hld_2" in listed.stdout) == (True, False)
+        assert listed.stderr == f"{DAMAGED}\n"
+    assert desk.type("hold", "approve", "--all", "--yes").exit_code == 0
+    assert "hld_2 is damaged" in desk.type("hold", "show", "hld_2").stderr
+
+
+def test_a_watch_names_it_once(desk: Desk, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "authz.db", timeout=10) as database:
+        database.execute("UPDATE holds SET detail = '{' WHERE id = 'hld_2'")
+    target = Target(desk.environment["AUTHZ_SERVER"], None, "token-rita", tmp_path, is_data_dir_named=False)
+    said: list[str] = []
+    with connect(target) as client:
+        messages = follow(client, pause=lambda seconds: None, tell=said.append)
+        assert [next(messages).hold.id for _ in range(2)] == ["hld_3", "hld_1"]
+        with sqlite3.connect(tmp_path / "authz.db", timeout=10) as database:
+            database.execute("UPDATE holds SET changed = changed + 1 WHERE id = 'hld_2'")
+        desk.type("hold", "approve", "hld_1", "--yes")
+        assert next(messages).hold.id == "hld_1"
+    assert said == [DAMAGED]
 
 
 def test_a_conflict_names_nobody_whose_vote_was_taken_back(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 
 import pytest
@@ -71,11 +71,14 @@ class Holds:
             raise Unavailable("away")
         return len(self.changes)
 
-    async def summaries(self, holds: Collection[str]) -> dict[str, Hold]:
-        return {name: replace(self.current, id=name) for name in holds}
+    async def summaries(self, holds: Collection[str]) -> Mapping[str, Hold | Unavailable]:
+        return self._found(holds)
 
     async def holds_now(self, holds: Collection[str]) -> HoldsNow:
-        return HoldsNow(await self.summaries(holds), 1.0)
+        return HoldsNow(self._found(holds), 1.0)
+
+    def _found(self, holds: Collection[str]) -> dict[str, Hold]:
+        return {name: replace(self.current, id=name) for name in holds}
 
 
 def run(scenario: Callable[[Holds, Waiting], Awaitable[None]]) -> None:
@@ -256,14 +259,19 @@ class Spoilt(Holds):
     code = DAMAGED
     asked = 0
 
-    def _require_readable(self, holds: Collection[str]) -> None:
-        if "hold_0" in holds:
-            self.asked += 1
-            raise Unavailable("cannot be opened", code=self.code)
+    async def summaries(self, holds: Collection[str]) -> Mapping[str, Hold | Unavailable]:
+        return {
+            name: self._why_not() if name == "hold_0" else hold for name, hold in self._found(holds).items()
+        }
 
-    async def summaries(self, holds: Collection[str]) -> dict[str, Hold]:
-        self._require_readable(holds)
-        return await super().summaries(holds)
+    async def holds_now(self, holds: Collection[str]) -> HoldsNow:
+        if "hold_0" in holds:
+            raise self._why_not()
+        return await super().holds_now(holds)
+
+    def _why_not(self) -> Unavailable:
+        self.asked += 1
+        return Unavailable("cannot be opened", code=self.code)
 
 
 @pytest.mark.parametrize("state", [HoldState.APPROVED, HoldState.REJECTED])
@@ -352,7 +360,7 @@ def test_before_that_the_order_with_its_reason_has_its_time(monkeypatch: pytest.
     class Reads(Holds):
         killed_was_read = False
 
-        async def summaries(self, holds: Collection[str]) -> dict[str, Hold]:
+        async def summaries(self, holds: Collection[str]) -> Mapping[str, Hold | Unavailable]:
             self.killed_was_read |= self.current.state is HoldState.KILLED
             return await super().summaries(holds)
 

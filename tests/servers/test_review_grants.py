@@ -248,7 +248,8 @@ def test_there_is_no_grant_for_requests_on_which_others_would_vote(
     if instead is not None:
         assert api.CreateGrant(wish(**instead), metadata=as_("rita")).grant.id
 
-    hold = thread.run(store.summaries(["hld_0"]))["hld_0"]
+    hold = thread.run(store.hold("hld_0"))
+    assert hold is not None
     until = int(NOW) + 3600
     wanted = Wanted(more.get("group", ""), tuple(more.get("rules", ())), (), "", False, 2, until)
     rita = (PEOPLE["rita"].issuer, "rita")
@@ -286,7 +287,8 @@ def test_no_grant_is_made_where_any_claim_may_say_who_votes_and_no_vote_is_for_o
         approval = Approval("security", (Stage(f"security {reads}", 2, 1800.0),))
         thread.run(store.open_hold(replace(draft(number), approvals=(approval,)), HoldLimits()))
     assert refused(api.CreateGrant, wish(), "rita") == differ
-    hold = thread.run(store.summaries(["hld_1"]))["hld_1"]
+    hold = thread.run(store.hold("hld_1"))
+    assert hold is not None
     rita = (PEOPLE["rita"].issuer, "rita")
     by = Maker(rita, rita, "Rita", (StageRef("security", 0),))
     wanted = Wanted("", (), (), "", False, 2, int(NOW) + 3600)

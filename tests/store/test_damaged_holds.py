@@ -1,41 +1,242 @@
-"""A hold whose row cannot be read is said to be damaged, and is no fault of the service's."""
+"""A hold whose row cannot be read is said to be damaged: it is no fault of the service's, and no other's."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
+from structlog.testing import capture_logs
+from tests.store.test_store_acts import alone
+from tests.store.test_store_revised import edit
 
-from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import DAMAGED, HoldLimits
-from authz_service.errors import Unavailable
+from authz_service.core.acts import ActDraft, ActKind
+from authz_service.core.holds import Approval, Escalation, Stage
+from authz_service.core.ports import DAMAGED, HoldLimits, HoldQuery, HoldState, HoldSummary, Opened
+from authz_service.errors import AuthzError, Unavailable
+from authz_service.store import turning
+from authz_service.store.sql_store import SqlStore
 
+LIMITS = HoldLimits()
 ONE = Approval("one", (Stage("true", 1, 600.0),))
+TURNS = Approval("turns", (Stage("true", 1, 60.0, Escalation("true", 600.0)),))
+NESTED = "[" * 100_000
 
 
-@pytest.mark.parametrize("detail", ["{", "{}", "[]"])
+@pytest.mark.parametrize("detail", ["{", "{}", "[]", "5", NESTED], ids=["{", "{}", "[]", "5", "nested"])
 def test_a_row_that_cannot_be_read_is_damaged(detail: str, place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
-            names = []
-            for request in ("one", "another"):
-                draft = make.hold(request=request, approvals=(ONE,))
-                names.append((await store.open_hold(draft, HoldLimits())).hold.id)
-            spoil(place.url, names[0], detail)
+            names = [(await opened(store, make, request)).id for request in ("one", "another")]
+            spoil(place, names[0], detail)
             for wanted in (names, names[:1]):
-                for read in (store.holds_now, store.summaries):
-                    with pytest.raises(Unavailable) as caught:
-                        await read(wanted)
-                    assert caught.value.code == DAMAGED
-            assert list(await store.summaries(names[1:])) == names[1:]
+                assert await code_of(store.holds_now(wanted)) == DAMAGED
+                found = (await store.summaries(wanted))[names[0]]
+                assert isinstance(found, Unavailable)
+                assert found.code == DAMAGED
+            assert await code_of(store.hold(names[0])) == DAMAGED
+            assert [one.id for one in (await store.holds_now(names[1:])).holds.values()] == names[1:]
+            assert isinstance((await store.summaries(names))[names[1]], HoldSummary)
 
     run(scenario())
 
 
-def spoil(url: str, hold: str, detail: str) -> None:
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+@pytest.mark.parametrize("terms", [{"hours": ["x"]}, {"escalate": ["x"]}], ids=str)
+def test_so_is_one_whose_stages_have_other_terms(
+    terms: dict[str, Any], place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            detail = json.loads(read(place, hold.id))
+            detail["approvals"][0]["stages"][0] = ["true", 1, 600.0, terms]
+            spoil(place, hold.id, json.dumps(detail))
+            assert await code_of(store.holds_now([hold.id])) == DAMAGED
+            assert isinstance((await store.summaries([hold.id]))[hold.id], Unavailable)
+
+    run(scenario())
+
+
+def test_a_list_has_the_others_and_names_it(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            damaged, other = [await opened(store, make, request) for request in ("one", "another")]
+            spoil(place, damaged.id, "{")
+            page = await store.holds(HoldQuery())
+            assert ([hold.id for hold in page.items], page.damaged) == ([other.id], (damaged.id,))
+
+    run(scenario())
+
+
+def test_a_sweep_takes_the_turns_of_the_others_and_names_it_once(
+    place: Any, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended the service, and again after each start."""
+    monkeypatch.setattr(turning, "TURNED_AT_ONCE", 2)
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            damaged = [await opened(store, make, f"damaged {number}", TURNS) for number in range(3)]
+            good = await opened(store, make, "good", TURNS)
+            for hold, detail in zip(damaged, ("{", "{}", NESTED), strict=True):
+                spoil(place, hold.id, detail)
+            place.clock.time += 61
+            with capture_logs() as logs:
+                assert await store.expire_overdue() == 1
+                assert await store.expire_overdue() == 0
+            assert "hold.escalated" in [entry.kind for entry in await store.entries(good.session)]
+            named = sorted(log["hold"] for log in logs if log["event"] == "hold.damaged")
+            assert named == sorted(hold.id for hold in damaged)
+            place.clock.time += 1200
+            assert await store.expire_overdue() == 4
+            assert set((await store.hold_states([hold.id for hold in damaged])).values()) == {
+                HoldState.EXPIRED
+            }
+
+    run(scenario())
+
+
+def test_so_it_does_beside_one_whose_turn_is_none_of_its_stages(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            altered, good = [await opened(store, make, request, TURNS) for request in ("one", "another")]
+            change(place, "UPDATE holds SET turn_at = turn_at + 5 WHERE id = :id", id=altered.id)
+            place.clock.time += 70
+            with capture_logs() as logs:
+                assert await store.expire_overdue() == 1
+            assert [(log["event"], log["hold"]) for log in logs] == [("hold.damaged", altered.id)]
+            assert "hold.escalated" in [entry.kind for entry in await store.entries(good.session)]
+            assert await code_of(store.vote(alone(make.ballot(altered)), LIMITS)) == DAMAGED
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("spoilt", ["holds", "votes", "hold_acts"])
+@pytest.mark.parametrize("is_alone", [False, True], ids=["vote", "break glass"])
+def test_votes_count_beside_one_that_is_refused(
+    is_alone: bool, spoilt: str, place: Any, make: Any, run: Any
+) -> None:
+    """Of many that are decided at once, a refused one keeps no other from counting."""
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            two = Approval("two", (Stage("true", 2, 600.0),))
+            bad, good = [await opened(store, make, request, two) for request in ("one", "another")]
+            await store.vote(make.ballot(bad, "sam"), LIMITS)
+            await store.act(comment(bad), LIMITS)
+            key = "id" if spoilt == "holds" else "hold"
+            change(place, f"UPDATE {spoilt} SET detail = '{{}}' WHERE {key} = :id", id=bad.id)
+            before = await store.last_sequence()
+            ballots = [make.ballot(hold, "rita") for hold in (bad, good)]
+            if is_alone:
+                ballots = [alone(ballot) for ballot in ballots]
+            refused, counted = await store.vote_all(ballots, LIMITS)
+            assert isinstance(refused, AuthzError)
+            assert refused.code == DAMAGED
+            assert isinstance(counted, HoldSummary)
+            assert len(counted.votes) == 1
+            assert {entry.session for entry in await store.entries_after(before, "")} == {good.session}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("kind", [ActKind.CLAIM, ActKind.COMMENT, ActKind.WITHDRAW, ActKind.EDIT])
+def test_nothing_is_done_to_it(kind: ActKind, place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            await store.vote(make.ballot(hold, "sam"), LIMITS)
+            spoil(place, hold.id, "{}")
+            before = await store.last_sequence()
+            draft = edit(hold) if kind is ActKind.EDIT else comment(hold, kind)
+            assert await code_of(store.act(draft, LIMITS)) == DAMAGED
+            assert await store.last_sequence() == before
+
+    run(scenario())
+
+
+def test_it_is_released_to_nobody(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            await store.vote(make.ballot(hold), LIMITS)
+            spoil(place, hold.id, "{}")
+            entries = [make.released(hold.session, b"the request")]
+            used = store.consume(hold.id, digest=hold.digest, session=hold.session, entries=entries)
+            assert await code_of(used) == DAMAGED
+            assert (await store.hold_states([hold.id]))[hold.id] is HoldState.APPROVED
+
+    run(scenario())
+
+
+def test_the_same_request_is_refused_while_it_is_open_and_waits_anew_afterwards(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            spoil(place, hold.id, "{}")
+            again = make.hold(approvals=(ONE,))
+            assert await code_of(store.open_hold(again, LIMITS)) == DAMAGED
+            place.clock.time += 601
+            assert isinstance(await store.open_hold(again, LIMITS), Opened)
+
+    run(scenario())
+
+
+def test_a_state_that_there_is_not_keeps_no_change_of_another_from_being_told(
+    place: Any, make: Any, run: Any
+) -> None:
+    """Whoever waits in this process follows the changes; what they could not read ended it."""
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            bad, good = [await opened(store, make, request) for request in ("one", "another")]
+            change(place, "UPDATE holds SET state = 'forgotten' WHERE id = :id", id=bad.id)
+            assert [told.hold for told in await store.hold_changes(0)] == [good.id]
+            assert await store.hold_states([bad.id, good.id]) == {good.id: HoldState.PENDING}
+            assert (await store.holds(HoldQuery())).damaged == (bad.id,)
+
+    run(scenario())
+
+
+async def opened(
+    store: SqlStore, make: Any, request: str = "the request", *approvals: Approval
+) -> HoldSummary:
+    opening = await store.open_hold(make.hold(request=request, approvals=approvals or (ONE,)), LIMITS)
+    assert isinstance(opening, Opened)
+    return opening.hold
+
+
+def comment(hold: HoldSummary, kind: ActKind = ActKind.COMMENT) -> ActDraft:
+    sam = ("https://issuer.example", "sam")
+    return ActDraft(hold.id, kind, sam, sam, "Sam", "why")
+
+
+async def code_of(asked: Awaitable[object]) -> str:
+    with pytest.raises(Unavailable) as refused:
+        await asked
+    return refused.value.code
+
+
+def spoil(place: Any, hold: str, detail: str) -> None:
+    change(place, "UPDATE holds SET detail = :detail WHERE id = :id", detail=detail, id=hold)
+
+
+def read(place: Any, hold: str) -> str:
+    found: list[str] = []
+    change(place, "SELECT detail FROM holds WHERE id = :id", found.append, id=hold)
+    return found[0]
+
+
+def change(place: Any, statement: str, take: Callable[[str], None] | None = None, **values: str) -> None:
+    """What somebody does to the database behind our back."""
+    engine = create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
-        statement = text("UPDATE holds SET detail = :detail WHERE id = :id")
-        connection.execute(statement, {"detail": detail, "id": hold})
+        result = connection.execute(text(statement), values)
+        assert result.rowcount != 0
+        if take is not None:
+            take(result.scalar_one())
     engine.dispose()

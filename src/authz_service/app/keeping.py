@@ -123,9 +123,17 @@ async def _serve_saml(base: Base, listener: LoginListener) -> None:
 
 
 async def _sweep(store: Store) -> None:
+    said = ""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             await store.expire_overdue()
+            said = ""
         except AuthzError:
             continue  # the store is away; those who need it say so
+        except (
+            Exception
+        ) as error:  # whatever one row has, the service must not end with it, at each start anew
+            if said != type(error).__name__:
+                said = type(error).__name__
+                log.error("holds.sweep_failed", error=said)

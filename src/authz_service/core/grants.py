@@ -225,10 +225,14 @@ class GrantQuery:
 
 @dataclass(frozen=True, slots=True)
 class GrantPage:
-    """One page of a list, and the token of the next one ("" on the last)."""
+    """One page of a list, and the token of the next one ("" on the last).
+
+    `damaged` are the ids of those that may belong there and cannot be read any more.
+    """
 
     items: tuple[Grant, ...]
     next_page_token: str = ""
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """One page of a list, and the token of the next one ("" on the last)."""
+    """One page of a list, and the token of the next one ("" on the last).
+
+    `damaged` are the ids of what belongs there and cannot be read any more.
+    """
 
     items: tuple[Item, ...]
     next_page_token: str = ""
+    damaged: tuple[str, ...] = ()

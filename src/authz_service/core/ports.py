@@ -17,7 +17,7 @@ from authz_service.core.kept import KeptStore
 from authz_service.core.limits import Admission, Demand, LimitReached, Quota
 from authz_service.core.pages import Page
 from authz_service.core.sessions import SessionStore
-from authz_service.errors import AuthzError
+from authz_service.errors import AuthzError, Unavailable
 from authz_service.view.caller import Caller
 
 DAMAGED = "record_damaged"
@@ -292,8 +292,11 @@ class Store(SessionStore, KeptStore, Protocol):
         """A hold as it stands now, with its bytes; an overdue one reads as expired, swept or not."""
         ...
 
-    async def summaries(self, holds: Collection[str]) -> Mapping[str, HoldSummary]:
-        """These holds as they stand now, by id; absent where there is no such hold."""
+    async def summaries(self, holds: Collection[str]) -> Mapping[str, HoldSummary | Unavailable]:
+        """These holds as they stand now, by id; absent where there is no such hold.
+
+        In the place of one that cannot be read any more there is why (`record_damaged`).
+        """
         ...
 
     async def holds_now(self, holds: Collection[str]) -> HoldsNow:

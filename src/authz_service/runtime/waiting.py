@@ -13,7 +13,7 @@ import structlog
 
 from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
 from authz_service.core.ports import HoldChange, HoldsNow, HoldState, HoldSummary
-from authz_service.errors import AuthzError
+from authz_service.errors import AuthzError, Unavailable
 from authz_service.runtime.mailbox import ServiceStops
 from authz_service.runtime.pacing import Pace
 
@@ -45,7 +45,7 @@ class HoldStore(Protocol):
 
     async def hold_states(self, holds: Collection[str]) -> Mapping[str, HoldState]: ...
 
-    async def summaries(self, holds: Collection[str]) -> Mapping[str, HoldSummary]: ...
+    async def summaries(self, holds: Collection[str]) -> Mapping[str, HoldSummary | Unavailable]: ...
 
     async def holds_now(self, holds: Collection[str]) -> HoldsNow: ...
 
@@ -192,19 +192,11 @@ class Waiting:
 
     async def _tell_ended(self, holds: Sequence[str]) -> None:
         """Tell who waits for these; one that cannot be read is looked at again, and keeps no other back."""
-        try:
-            found = await self.store.summaries(holds) if holds else {}
-        except AuthzError as error:
-            if error.code == AWAY:
-                raise
-            if len(holds) == 1:
-                self._dirty |= self._lines.keys() & holds
-                return
-            for one in holds:
-                await self._tell_ended([one])
-            return
-        for hold in found.values():
-            self._end(hold)
+        for name, hold in (await self.store.summaries(holds) if holds else {}).items():
+            if isinstance(hold, HoldSummary):
+                self._end(hold)
+            elif name in self._lines:
+                self._dirty.add(name)
 
     async def _release_on(self) -> None:
         loop = asyncio.get_running_loop()

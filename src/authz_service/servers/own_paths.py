@@ -58,8 +58,10 @@ def _models(gateway: Gateway, caller: Caller) -> list[str]:
     return [name for name in names if scope.has_model(name, models[name])]
 
 
-def _own(hold: HoldSummary | None, caller: Caller) -> HoldSummary:
+def _own(hold: HoldSummary | AuthzError | None, caller: Caller) -> HoldSummary:
     """The hold, if it is the caller's; another's is not told apart from one that does not exist."""
+    if isinstance(hold, AuthzError):
+        raise hold
     if hold is None or hold.caller.identity != caller.identity:
         raise NotFound("There is no such hold of yours.", code="hold_not_found")
     return hold

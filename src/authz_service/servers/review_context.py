@@ -72,7 +72,7 @@ class Contexts:
         except AuthzError:  # what one of them holds was altered: the rest cannot be told from it
             return [], True
         before = [Before(other, held[other.id]) for other in kept if other.id in held]
-        return before, len(before) < len(theirs) or bool(page.next_page_token)
+        return before, len(before) < len(theirs) or bool(page.next_page_token or page.damaged)
 
     def _made(self, hold: Hold, before: Sequence[Before], *, is_partial: bool) -> pb.HoldContext:
         view = None if hold.answer is not None else view_if_readable(hold.api, hold.operation, hold.forward)

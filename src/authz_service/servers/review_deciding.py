@@ -81,10 +81,11 @@ class Deciding:
     async def vote_on_all(
         self,
         standing: Standing,
-        asked: Sequence[tuple[HoldSummary | None, VoteRequest]],
+        asked: Sequence[tuple[HoldSummary | AuthzError | None, VoteRequest]],
         verdict: Verdict,
     ) -> list[HoldSummary | AuthzError]:
-        """The same of several holds, None where there is none: each as it stands then, or why not.
+        """The same of several holds, None where there is none, and why where one cannot be read: each as it
+        stands then, or why not.
 
         Where the store is away nothing more is asked of it, and the rest is told so.
         """
@@ -258,7 +259,7 @@ def _asked(*parts: str | bytes) -> str:
 
 
 def _ballot_or_refusal(
-    standing: Standing, hold: HoldSummary | None, request: VoteRequest, verdict: Verdict
+    standing: Standing, hold: HoldSummary | AuthzError | None, request: VoteRequest, verdict: Verdict
 ) -> Ballot | AuthzError:
     try:
         return _ballot(standing, standing.visible(hold), read_vote(request, verdict), verdict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,10 +15,10 @@ from authz_service.core.grants import Grant, GrantStore, Maker
 from authz_service.core.holds import Approval
 from authz_service.core.ports import HoldSummary, Store
 from authz_service.core.requesters import owners_of
-from authz_service.errors import Forbidden, NotFound
+from authz_service.errors import AuthzError, Forbidden, NotFound
 from authz_service.servers.grant_messages import grant_message, grant_query, wanted
 from authz_service.servers.review_calls import Calls, Context, answering
-from authz_service.servers.review_messages import timestamp
+from authz_service.servers.review_messages import safe_text, timestamp
 from authz_service.servers.review_requests import kill_reason, read_digest, read_text
 from authz_service.servers.review_sessions import killing
 from authz_service.servers.roles import Standing
@@ -77,17 +77,22 @@ class GrantReview(GrantServiceServicer):
         async with answering(context):
             standing = await self.calls.standing(context)
             query = grant_query(request)
+            damaged: list[str] = []
             for _ in range(MAX_PAGES_FOR_ONE):
                 page = await self.store.grants(query)
                 holds = await self.store.summaries({grant.hold for grant in page.items})
-                seen = [grant for grant in page.items if _sees(standing, holds, grant)]
+                damaged += page.damaged
+                damaged += [g.id for g in page.items if isinstance(holds.get(g.hold), AuthzError)]
+                found = ((grant, holds.get(grant.hold)) for grant in page.items)
+                seen = [(g, h) for g, h in found if isinstance(h, HoldSummary) and _sees(standing, h)]
                 if seen or not page.next_page_token:
                     break
                 query = grant_query(request, page_token=page.next_page_token)
             return pb.ListGrantsResponse(
-                grants=[self._message(grant, standing, holds[grant.hold]) for grant in seen],
+                grants=[self._message(grant, standing, hold) for grant, hold in seen],
                 next_page_token=page.next_page_token,
                 as_of=await self._now(),
+                damaged=map(safe_text, damaged),
             )
 
     async def RevokeGrant(self, request: pb.RevokeGrantRequest, context: Context) -> pb.RevokeGrantResponse:
@@ -114,10 +119,12 @@ class GrantReview(GrantServiceServicer):
     async def _visible(self, standing: Standing, grant_id: str) -> tuple[Grant, HoldSummary]:
         """The grant with its hold, or `NotFound`: the same words whether it is missing or not for them."""
         grant = await self.store.grant(grant_id)
-        holds = {} if grant is None else await self.store.summaries([grant.hold])
-        if grant is None or not _sees(standing, holds, grant):
+        hold = None if grant is None else (await self.store.summaries([grant.hold])).get(grant.hold)
+        if isinstance(hold, AuthzError):
+            raise hold
+        if grant is None or hold is None or not _sees(standing, hold):
             raise NotFound("there is no such grant that you may see", code="grant_not_found")
-        return grant, holds[grant.hold]
+        return grant, hold
 
     def _message(self, grant: Grant, standing: Standing, hold: HoldSummary) -> pb.Grant:
         is_void = set(grant.terms.approvals).isdisjoint(self.approvals())
@@ -127,9 +134,8 @@ class GrantReview(GrantServiceServicer):
         return timestamp(await self.store.now())
 
 
-def _sees(standing: Standing, holds: Mapping[str, HoldSummary], grant: Grant) -> bool:
-    hold = holds.get(grant.hold)
-    return hold is not None and (standing.is_operator or standing.sees(hold))
+def _sees(standing: Standing, hold: HoldSummary) -> bool:
+    return standing.is_operator or standing.sees(hold)
 
 
 def _voter(standing: Standing, hold: HoldSummary, reason: str, idempotency_key: str) -> Maker:

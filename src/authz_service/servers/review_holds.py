@@ -46,8 +46,10 @@ class HoldReview(HoldServiceServicer):
         async with answering(context):
             standing = await self.calls.standing(context)
             query = hold_query(request)
+            damaged: list[str] = []
             for _ in range(MAX_PAGES_FOR_ONE):
                 page = await self.store.holds(query)
+                damaged += page.damaged
                 holds = [hold for hold in page.items if standing.sees(hold)]
                 if holds or not page.next_page_token:
                     break
@@ -57,6 +59,7 @@ class HoldReview(HoldServiceServicer):
                 holds=[_message(hold, standing, waiting.get(hold.id, 0)) for hold in holds],
                 next_page_token=page.next_page_token,
                 as_of=timestamp(await self.store.now()),
+                damaged=map(safe_text, damaged),
             )
 
     async def GetHold(self, request: pb.GetHoldRequest, context: Context) -> pb.GetHoldResponse:
@@ -97,7 +100,12 @@ class HoldReview(HoldServiceServicer):
             ):
                 self.calls.recheck(standing.person)
                 hold = None if told.hold is None else _message(told.hold, standing, told.waiting)
-                response = pb.WatchHoldsResponse(hold=hold, cursor=told.cursor, as_of=timestamp(told.as_of))
+                response = pb.WatchHoldsResponse(
+                    hold=hold,
+                    cursor=told.cursor,
+                    as_of=timestamp(told.as_of),
+                    damaged=map(safe_text, told.damaged),
+                )
                 if hold is None and told.ends_snapshot:
                     response.snapshot_done.SetInParent()
                 elif hold is None:

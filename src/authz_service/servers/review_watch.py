@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from authz_service.core.ports import HoldChange, HoldQuery, HoldState, HoldSummary, Store
-from authz_service.errors import Unauthenticated, Unreadable
+from authz_service.errors import Unauthenticated, Unavailable, Unreadable
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.roles import Standing
 
@@ -19,7 +19,8 @@ _PAGE = 200
 class Told:
     """One message to who watches. `cursor` is empty within the snapshot; `hold` None moves it only.
 
-    `as_of` is the store's clock when this was read; `waiting` counts who waits for the hold.
+    `as_of` is the store's clock when this was read; `waiting` counts who waits for the hold. `damaged` are
+    the ids of holds that cannot be read; they come where there is no hold.
     """
 
     cursor: str
@@ -27,6 +28,7 @@ class Told:
     hold: HoldSummary | None = None
     waiting: int = 0
     ends_snapshot: bool = False
+    damaged: tuple[str, ...] = ()
 
 
 async def watch_holds(
@@ -38,10 +40,11 @@ async def watch_holds(
     """
     cursor = await feed.cursor()
     if after is None:
-        async for told in _open_holds(store, standing):
+        unread: list[str] = []
+        async for told in _open_holds(store, standing, unread):
             _require_live(standing, clock)
             yield told
-        yield Told(str(cursor), await store.now(), ends_snapshot=True)
+        yield Told(str(cursor), await store.now(), ends_snapshot=True, damaged=tuple(unread))
     elif after > cursor:
         raise Unreadable("this cursor is ahead of this server; watch without one", code="foreign_cursor")
     else:
@@ -54,15 +57,18 @@ async def watch_holds(
         for change in changes:
             changed = known.get(change.hold)
             _require_live(standing, clock)
-            if changed is not None and standing.sees(changed):
+            if isinstance(changed, HoldSummary) and standing.sees(changed):
                 yield Told(str(change.cursor), now, changed, waiting.get(change.hold, 0))
-        yield Told(str(cursor), now)
+        damaged = tuple(name for name, hold in known.items() if isinstance(hold, Unavailable))
+        yield Told(str(cursor), now, damaged=damaged)
 
 
-async def _open_holds(store: Store, standing: Standing) -> AsyncIterator[Told]:
+async def _open_holds(store: Store, standing: Standing, unread: list[str]) -> AsyncIterator[Told]:
+    """Those that this person may see; `unread` gets the ids of those that nobody can."""
     token = ""
     while True:
         page = await store.holds(HoldQuery(states=_OPEN, page_size=_PAGE, page_token=token))
+        unread += page.damaged
         seen = [hold for hold in page.items if standing.sees(hold)]
         waiting, now = await store.waiting_for([hold.id for hold in seen]), await store.now()
         for hold in seen:

@@ -9,7 +9,7 @@ from authz_service.core.acts import Review
 from authz_service.core.holds import StageRef
 from authz_service.core.ports import HoldSummary
 from authz_service.core.requesters import are_one
-from authz_service.errors import Forbidden, NotFound
+from authz_service.errors import AuthzError, Forbidden, NotFound
 from authz_service.view.caller import Caller
 
 
@@ -93,8 +93,13 @@ class Standing:
             return True
         return bool(self.stages(hold))
 
-    def visible(self, hold: Held | None) -> Held:
-        """The hold, or `NotFound`: the same words whether it is missing or not for this person."""
+    def visible(self, hold: Held | AuthzError | None) -> Held:
+        """The hold, or `NotFound`: the same words whether it is missing or not for this person.
+
+        Raises the error that is there in the place of one that cannot be read.
+        """
+        if isinstance(hold, AuthzError):
+            raise hold
         if hold is None or not self.sees(hold):
             raise NotFound("there is no such hold that you may see", code="hold_not_found")
         return hold

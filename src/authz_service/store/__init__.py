@@ -21,6 +21,7 @@
 - `api_key_rows`, `revocation_rows`: API keys, and tokens that were withdrawn
 - `hold_rows`, `vote_rows`: holds, votes and acts as rows, made of `hold_documents` and `column_texts`
 - `hold_standing`: how a hold's row stands at a moment; `loading`: a hold with all that belongs to it
+- `damage`: what reading a row raises that was altered
 - `queries`, `paging`: reading
 - `session_queries`, `search_index`, `search_texts`, `search_schema`: lists of sessions, and their index
 - `live_sessions`, `policies`: what is new, what is to end; the configurations that were in force

@@ -44,8 +44,9 @@ _KINDS = {
 def act(transaction: Transaction, draft: ActDraft, limits: HoldLimits, *, act_id: str) -> HoldSummary:
     """Do it and apply what follows; see `Store.act` for what it raises."""
     row = hold_with_id(transaction, draft.hold)
+    before = summary_of(transaction, row)  # what cannot be read is refused, and nothing is done to it
     if _is_repeated(transaction, draft):
-        return summary_of(transaction, row)
+        return before
     now = seconds(transaction.now)
     owners = owners_said(transaction, draft.owners)
     new = Act(act_id, draft.kind, draft.person, draft.account, draft.name, now, draft.text, owners=owners)

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, false, or_, select
 
 from authz_service.audit.columns import clean
 from authz_service.core.grants import Grant, GrantPage, GrantQuery, GrantState, OneCaller, OneGroup
+from authz_service.errors import Unavailable
 from authz_service.store import paging
 from authz_service.store.grant_rows import grant_rows, read_grant
 from authz_service.store.schema import grants, holds
@@ -32,8 +33,14 @@ def listed(reader: Reader, query: GrantQuery) -> GrantPage:
         statement = statement.where(grants.c.seq < below)
     rows = reader.read(statement.order_by(grants.c.seq.desc()).limit(size + 1)).all()
     token = paging.token(filters, rows[size - 1].seq) if len(rows) > size else ""
-    found = (read_grant(reader, row) for row in rows[:size])
-    return GrantPage(tuple(grant for grant in found if _passes(grant, query)), token)
+    found, damaged = [], []
+    for row in rows[:size]:
+        try:
+            found.append(read_grant(reader, row))
+        except Unavailable:
+            damaged.append(row.id)
+    passing = tuple(grant for grant in found if _passes(grant, query))
+    return GrantPage(passing, token, tuple(name for name in damaged if name.startswith(query.id_prefix)))
 
 
 def _passes(grant: Grant, query: GrantQuery) -> bool:

@@ -22,10 +22,10 @@ from authz_service.core.grants import (
     Use,
 )
 from authz_service.core.holds import Pending, StageRef, Standing, Verdict, Vote, standing
-from authz_service.core.ports import DAMAGED
 from authz_service.core.requesters import Identity
-from authz_service.errors import NotFound, Unavailable
+from authz_service.errors import NotFound
 from authz_service.store.column_texts import seconds
+from authz_service.store.damage import reading
 from authz_service.store.hold_documents import approvals_document, read_approvals
 from authz_service.store.schema import grant_acts, grant_uses, grants, holds
 from authz_service.store.transaction import Reader
@@ -34,8 +34,6 @@ from authz_service.store.zone_rules import zones_of
 
 VOTE = "vote"
 REVOKE = "revoke"
-DAMAGE = (ValueError, LookupError, TypeError, AttributeError)
-"""What reading a grant raises where what is stored of it is not what was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,21 +250,17 @@ def _identity(text: str) -> Identity:
 
 def terms_of(row: Row[Any]) -> tuple[str, Terms]:
     """The terms of a row of `grants`, as text too; raises `Unavailable` when they cannot be read."""
-    try:
+    with reading(f"the terms of grant {row.id}"):
         text = json.loads(row.detail)["terms"]
         return text, read_terms(text)
-    except DAMAGE as error:
-        raise Unavailable(f"the terms of grant {row.id} are damaged", code=DAMAGED) from error
 
 
 def read_grant(reader: Reader, row: Row[Any], *, with_uses: bool = False) -> Grant:
     """A grant as it stands now; raises `Unavailable` when its terms cannot be read."""
     text, terms = terms_of(row)
-    try:
+    with reading(f"grant {row.id}"):
         said, state = said_of(reader, row.id), state_at(row, reader.now)
         stands = stands_by(row.detail, said.votes, created_at=row.created_at, now=reader.now)
-    except DAMAGE as error:
-        raise Unavailable(f"what is stored of grant {row.id} is damaged", code=DAMAGED) from error
     digest = digest_of(text)
     pending = stands if state is GrantState.PROPOSED and isinstance(stands, Pending) else None
     return Grant(

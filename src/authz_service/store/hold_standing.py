@@ -14,12 +14,18 @@ from authz_service.store.column_texts import micro, seconds
 from authz_service.store.hold_documents import read_approvals
 
 OPEN = (HoldState.PENDING, HoldState.APPROVED)
+_STATES = frozenset(state.value for state in HoldState)
 
 
 def state_at(row: Row[Any], now: int) -> HoldState:
     """The state of a row of `holds` at `now`: an overdue one is expired, swept or not."""
     state = HoldState(row.state)
     return HoldState.EXPIRED if state in OPEN and row.deadline <= now else state
+
+
+def state_or_none(row: Row[Any], now: int) -> HoldState | None:
+    """The same; None where the column has no state: one such row must not keep the others from being read."""
+    return state_at(row, now) if row.state in _STATES else None
 
 
 def stands_at(row: Row[Any], votes: Sequence[Vote], now: int) -> Standing:

@@ -18,6 +18,7 @@ from authz_service.core.ports import DAMAGED, Hold, HoldState, HoldSummary
 from authz_service.errors import NotFound, Unavailable
 from authz_service.framing.headers import MARKS
 from authz_service.store.column_texts import identity_text, key_text
+from authz_service.store.damage import reading
 from authz_service.store.hold_rows import read_summary, with_bytes
 from authz_service.store.hold_standing import stands_at
 from authz_service.store.payload_rows import read_payloads
@@ -40,16 +41,22 @@ _ACTS = _said_of_one(hold_acts)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was said of a hold: the rows of its votes, and what reviewers did beside voting, in order."""
+    """What was said of a hold: the rows of its votes, and of what reviewers did beside voting, in order."""
 
     rows: Sequence[Row[Any]] = ()
-    acts: Sequence[Act] = ()
+    done: Sequence[Row[Any]] = ()
+
+    @property
+    def acts(self) -> list[Act]:
+        """What reviewers did beside voting."""
+        return [read_act(row) for row in self.done]
 
     @property
     def votes(self) -> list[Vote]:
         """The votes, with what was taken back and what is void."""
-        withdrawn = {vote: act.at for act in self.acts for vote in act.votes}
-        revised = max((act.number for act in self.acts if act.revised is not None), default=0)
+        acts = self.acts
+        withdrawn = {vote: act.at for act in acts for vote in act.votes}
+        revised = max((act.number for act in acts if act.revised is not None), default=0)
         return [read_vote(row, withdrawn, revised) for row in self.rows]
 
     def standing(self, row: Row[Any], now: int) -> Standing:
@@ -83,7 +90,7 @@ def no_such_hold() -> NotFound:
 def said_of(reader: Reader, hold_id: str) -> Said:
     """What is on record about one hold."""
     cast = reader.read_beside(_VOTES, {"hold": hold_id}).all()
-    return Said(cast, [read_act(row) for row in reader.read_beside(_ACTS, {"hold": hold_id})])
+    return Said(cast, reader.read_beside(_ACTS, {"hold": hold_id}).all())
 
 
 def said_of_all(reader: Reader, rows: Collection[Row[Any]]) -> Mapping[str, Said]:
@@ -92,7 +99,7 @@ def said_of_all(reader: Reader, rows: Collection[Row[Any]]) -> Mapping[str, Said
         return {row.id: said_of(reader, row.id) for row in rows}
     names = [row.id for row in rows]
     acts, cast = _by_hold(reader, hold_acts, names), _by_hold(reader, votes, names)
-    return {row.id: Said(cast.get(row.id, ()), _read_acts(row, acts.get(row.id, ()))) for row in rows}
+    return {row.id: Said(cast.get(row.id, ()), acts.get(row.id, ())) for row in rows}
 
 
 def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldSummary:
@@ -100,14 +107,12 @@ def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldS
 
     Raises `Unavailable` (`record_damaged`) where what is stored of it cannot be read.
     """
-    try:
+    with reading(f"hold {row.id}"):
         said = said_of(reader, row.id) if said is None else said
         found = read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
         if found.state is HoldState.SUPERSEDED:
             return replace(found, superseded_by=superseded_by(reader, row))
         return found
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(row) from error
 
 
 def superseded_by(reader: Reader, row: Row[Any]) -> str:
@@ -125,23 +130,17 @@ def superseded_by(reader: Reader, row: Row[Any]) -> str:
     return ""
 
 
-def load_summaries(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[HoldSummary, ...]:
-    """The same of many, with a few queries for all of them."""
-    if len(rows) == 1:
-        return (summary_of(reader, rows[0]),)
+def load_summaries(reader: Reader, rows: Sequence[Row[Any]]) -> list[HoldSummary | Unavailable]:
+    """The same of many, with a few queries for all of them; in the place of a damaged one the refusal."""
     said = said_of_all(reader, rows)
-    return tuple(summary_of(reader, row, said[row.id]) for row in rows)
+    return [_summary_or_why_not(reader, row, said[row.id]) for row in rows]
 
 
-def _read_acts(row: Row[Any], acts: Sequence[Row[Any]]) -> list[Act]:
+def _summary_or_why_not(reader: Reader, row: Row[Any], said: Said) -> HoldSummary | Unavailable:
     try:
-        return [read_act(act) for act in acts]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(row) from error
-
-
-def _damaged(row: Row[Any]) -> Unavailable:
-    return Unavailable(f"what is stored of hold {row.id} is damaged", code=DAMAGED)
+        return summary_of(reader, row, said)
+    except Unavailable as damage:
+        return damage
 
 
 def load_holds(reader: Reader, rows: Sequence[Row[Any]]) -> list[Hold]:
@@ -149,6 +148,8 @@ def load_holds(reader: Reader, rows: Sequence[Row[Any]]) -> list[Hold]:
     held = read_payloads(reader, {bytes(row.forward) for row in rows})
     found = []
     for row, summary in zip(rows, load_summaries(reader, rows), strict=True):
+        if isinstance(summary, Unavailable):
+            raise summary
         opened = held.get(bytes(row.forward))
         if opened is None:
             raise Unavailable(f"the stored bytes of hold {row.id} are gone", code=DAMAGED)
@@ -181,16 +182,18 @@ def _by_hold(reader: Reader, table: Table, names: Sequence[str]) -> dict[str, li
 
 def load_acts(reader: Reader, hold_id: str) -> Sequence[Act]:
     """What reviewers did to a hold beside voting, in order."""
-    return [read_act(row) for row in reader.read_beside(_ACTS, {"hold": hold_id})]
+    with reading(f"hold {hold_id}"):
+        return [read_act(row) for row in reader.read_beside(_ACTS, {"hold": hold_id})]
 
 
 def edited_before(reader: Reader, row: Row[Any]) -> list[str]:
     """The holds that this one came after, where an edited answer, which its head says, is held anew."""
     found: list[str] = []
-    detail = json.loads(row.detail)
-    while MARKS & detail.get("answer", {}).get("headers", {}).keys() and detail["previous"]:
-        found.append(detail["previous"])
-        detail = json.loads(hold_with_id(reader, detail["previous"]).detail)
+    with reading(f"hold {row.id}"):
+        detail = json.loads(row.detail)
+        while MARKS & detail.get("answer", {}).get("headers", {}).keys() and detail["previous"]:
+            found.append(detail["previous"])
+            detail = json.loads(hold_with_id(reader, detail["previous"]).detail)
     return found
 
 
@@ -210,5 +213,9 @@ def find_act(reader: Reader, hold_id: str, person: tuple[str, str], key: str) ->
 
 
 def standing_of(reader: Reader, row: Row[Any]) -> Standing:
-    """Where a hold stands now by the votes on record that are on its own bytes."""
-    return said_of(reader, row.id).standing(row, reader.now)
+    """Where a hold stands now by the votes on record that are on its own bytes.
+
+    Raises `Unavailable` (`record_damaged`) where these, or the hold, cannot be read.
+    """
+    with reading(f"hold {row.id}"):
+        return said_of(reader, row.id).standing(row, reader.now)

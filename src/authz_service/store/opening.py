@@ -27,6 +27,7 @@ from authz_service.core.ports import (
     TooManyHolds,
 )
 from authz_service.store.column_texts import identity_text, seconds
+from authz_service.store.damage import reading
 from authz_service.store.ending import expire, supersede
 from authz_service.store.hold_documents import approvals_document as document
 from authz_service.store.hold_rows import approvals_of, bytes_held, hold_row
@@ -47,7 +48,9 @@ def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) ->
         raise ValueError("the digest of a hold is that of the bytes to forward")
     found = _latest(transaction, draft.caller, draft.fingerprint)
     state = None if found is None else state_at(found, transaction.now)
-    is_there = found is not None and found.id != draft.replaces and _is_same(found, draft)
+    # A hold that is over is not read: where that is damaged, the same request would wait for nobody again.
+    is_open = state in OPEN
+    is_there = found is not None and is_open and found.id != draft.replaces and _is_same(found, draft)
     if found is not None and state is HoldState.APPROVED and is_there:
         return _attach(transaction, found, session=draft.session, entries=draft.entries)
     if found is not None and state is HoldState.REJECTED and found.deadline > transaction.now:
@@ -76,7 +79,7 @@ def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) ->
 def attach_answer(transaction: Transaction, wanted: AnswerWanted) -> Attached | AlreadyRejected | None:
     """See `Store.attach_answer`."""
     found = _latest(transaction, wanted.caller, wanted.fingerprint)
-    if found is None or json.loads(found.detail)["changes"] != wanted.changes:
+    if found is None or _changes(found) != wanted.changes:
         return None
     match state_at(found, transaction.now):
         case HoldState.PENDING | HoldState.APPROVED:
@@ -96,8 +99,14 @@ def _latest(transaction: Transaction, caller: Caller, fingerprint: str) -> Row[A
 
 def _is_same(row: Row[Any], draft: HoldDraft) -> bool:
     """Whether what was, or will be, approved there is what is asked for here, whatever its noise."""
-    is_same_change = json.loads(row.detail)["changes"] == draft.changes
-    return is_same_change and document(approvals_of(row)) == document(draft.approvals)
+    with reading(f"hold {row.id}"):
+        return _changes(row) == draft.changes and document(approvals_of(row)) == document(draft.approvals)
+
+
+def _changes(row: Row[Any]) -> object:
+    """The digest of what may differ between requests that are taken for the same."""
+    with reading(f"hold {row.id}"):
+        return json.loads(row.detail)["changes"]
 
 
 def _pending(transaction: Transaction, draft: HoldDraft, *, but: Row[Any] | None) -> int:

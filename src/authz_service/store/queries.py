@@ -13,10 +13,11 @@ from authz_service.core.acts import Act
 from authz_service.core.pages import Page
 from authz_service.core.ports import Hold, HoldChange, HoldQuery, HoldsNow, HoldState, HoldSummary
 from authz_service.core.sessions import Entry
+from authz_service.errors import Unavailable
 from authz_service.store import paging
 from authz_service.store.column_texts import identity_text, seconds
 from authz_service.store.hold_rows import require_digest
-from authz_service.store.hold_standing import OPEN, state_at
+from authz_service.store.hold_standing import OPEN, state_or_none
 from authz_service.store.keyring import Keyring
 from authz_service.store.loading import (
     NAMES_AT_ONCE,
@@ -69,9 +70,10 @@ def hold(reader: Reader, hold_id: str) -> Hold | None:
     return None if row is None else load_holds(reader, [row])[0]
 
 
-def summaries(reader: Reader, hold_ids: Collection[str]) -> dict[str, HoldSummary]:
+def summaries(reader: Reader, hold_ids: Collection[str]) -> dict[str, HoldSummary | Unavailable]:
     """See `Store.summaries`."""
-    return {found.id: found for found in load_summaries(reader, rows_of(reader, hold_ids))}
+    rows = rows_of(reader, hold_ids)
+    return {row.id: found for row, found in zip(rows, load_summaries(reader, rows), strict=True)}
 
 
 def holds_now(reader: Reader, hold_ids: Collection[str]) -> HoldsNow:
@@ -106,7 +108,10 @@ def list_holds(reader: Reader, query: HoldQuery) -> Page[HoldSummary]:
         statement = statement.where(holds.c.review == query.review.value)
     statement = _where_equal(statement, (holds.c.model, query.model), (holds.c.rule, query.rule))
     rows, next_token = _page(reader, statement, holds.c.seq, filters, query.page_token, query.page_size)
-    return Page(load_summaries(reader, rows), next_token)
+    found = {row.id: summary for row, summary in zip(rows, load_summaries(reader, rows), strict=True)}
+    readable = tuple(summary for summary in found.values() if isinstance(summary, HoldSummary))
+    damaged = tuple(name for name, summary in found.items() if isinstance(summary, Unavailable))
+    return Page(readable, next_token, damaged)
 
 
 def act_with_key(reader: Reader, hold_id: str, person: tuple[str, str], key: str) -> Act | None:
@@ -119,7 +124,8 @@ def hold_changes(reader: Reader, after: int) -> Sequence[HoldChange]:
     """See `Store.hold_changes`."""
     columns = (holds.c.changed, holds.c.id, holds.c.state, holds.c.deadline)
     query = select(*columns).where(holds.c.changed > after).order_by(holds.c.changed).limit(CHANGES_AT_ONCE)
-    return [HoldChange(row.changed, row.id, state_at(row, reader.now)) for row in reader.read(query)]
+    found = ((row, state_or_none(row, reader.now)) for row in reader.read(query))
+    return [HoldChange(row.changed, row.id, state) for row, state in found if state is not None]
 
 
 def hold_states(reader: Reader, hold_ids: Collection[str]) -> dict[str, HoldState]:
@@ -129,7 +135,8 @@ def hold_states(reader: Reader, hold_ids: Collection[str]) -> dict[str, HoldStat
     for start in range(0, len(names), NAMES_AT_ONCE):
         some = holds.c.id.in_(names[start : start + NAMES_AT_ONCE])
         rows = reader.read(select(holds.c.id, holds.c.state, holds.c.deadline).where(some))
-        found.update((row.id, state_at(row, reader.now)) for row in rows)
+        states = ((row.id, state_or_none(row, reader.now)) for row in rows)
+        found.update((name, state) for name, state in states if state is not None)
     return found
 
 

@@ -17,8 +17,8 @@ from authz_service.core.holds import Approved
 from authz_service.core.ports import Granted, HoldDraft
 from authz_service.core.requesters import owners_of
 from authz_service.store.column_texts import seconds
+from authz_service.store.damage import DAMAGE
 from authz_service.store.grant_rows import (
-    DAMAGE,
     Said,
     beneficiary_text,
     read_terms,

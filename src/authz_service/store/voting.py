@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from sqlalchemy import Row, insert
@@ -15,14 +15,15 @@ from authz_service.audit.entry import rfc3339
 from authz_service.core.acts import Act, Review
 from authz_service.core.ballots import Ballot
 from authz_service.core.grants import GRANT_IDS
-from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
+from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Timed, Verdict, Vote
 from authz_service.core.ports import HoldLimits, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Conflict, Forbidden
 from authz_service.store.column_texts import identity_text, key_text, micro, stage_text
+from authz_service.store.damage import reading
 from authz_service.store.eligibility import refuse_requester, without_own_edits
 from authz_service.store.ending import Move, move_all
 from authz_service.store.hold_rows import bytes_held, requester_of
-from authz_service.store.hold_standing import next_turn, stands_at, state_at
+from authz_service.store.hold_standing import next_turn, state_at
 from authz_service.store.loading import (
     Said,
     edited_before,
@@ -35,7 +36,7 @@ from authz_service.store.loading import (
 )
 from authz_service.store.schema import votes
 from authz_service.store.transaction import Transaction
-from authz_service.store.turning import take as take_turns
+from authz_service.store.turning import due_turns, record_turns
 from authz_service.store.voices import owners_said, typed_said, voice_of, voice_on
 from authz_service.store.vote_rows import vote_row
 
@@ -44,11 +45,12 @@ _VOTE = insert(votes)
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A ballot that may be cast: its hold, and the stages it counts in."""
+    """A ballot that may be cast: its hold, the stages it counts in, and the turns that are due before it."""
 
     ballot: Ballot
     row: Row[Any]
     counts_for: tuple[StageRef, ...]
+    turns: Sequence[tuple[Timed, int | None]]
 
 
 def vote_all(
@@ -67,12 +69,14 @@ def vote_all(
     counted: dict[str, _Counted] = {}
     for ballot, vote_id in zip(ballots, vote_ids, strict=True):
         try:
-            found = _counted(transaction, rows.get(clean(ballot.hold)), said, ballot)
+            with reading(f"hold {ballot.hold}"):
+                found = _counted(transaction, rows.get(clean(ballot.hold)), said, ballot)
         except AuthzError as refused:
             outcomes[ballot.hold] = refused
             continue
         if isinstance(found, _Counted):
-            counted[vote_id] = found
+            row = record_turns(transaction, found.row, found.turns)
+            counted[vote_id] = replace(found, row=row)
         else:
             outcomes[ballot.hold] = found
     cast = {hold.id: hold for hold in _cast(transaction, counted, limits)}
@@ -85,22 +89,23 @@ def _counted(
 ) -> _Counted | HoldSummary:
     """Where the ballot counts; the hold as it is for one that was cast before. Raises as `Store.vote`.
 
-    Nothing is changed before it is known that the ballot counts.
+    Nothing is changed here: whether the ballot counts, and whether the hold can be read, is known before.
     """
     if row is None:
         raise no_such_hold()
     refuse_requester(row, ballot.voter, ballot.account or ballot.voter, *ballot.owners)
     known = said[row.id]
+    summary = summary_of(transaction, row, known)
     if _is_repeated(known.rows, ballot):
-        return summary_of(transaction, row, known)
-    refuse_decided(transaction, row, known.votes)
+        return summary
+    refuse_decided(transaction, row, summary.votes)
     if ballot.digest != row.digest:
         raise Conflict(
             "the request is not the one that you were shown; look at the hold again", code="digest_changed"
         )
     ballot = without_own_edits(transaction, row, _edits(transaction, row, known.acts), ballot)
-    counts_for = () if ballot.is_break_glass else _counted_stages(transaction, row, known, ballot)
-    return _Counted(ballot, take_turns(transaction, row), counts_for)
+    counts_for = () if ballot.is_break_glass else _counted_stages(transaction, summary, known, ballot)
+    return _Counted(ballot, row, counts_for, due_turns(transaction, row))
 
 
 def _cast(transaction: Transaction, counted: Mapping[str, _Counted], limits: HoldLimits) -> list[HoldSummary]:
@@ -176,18 +181,16 @@ def _names(cast: Sequence[Vote]) -> str:
 
 
 def _counted_stages(
-    transaction: Transaction, row: Row[Any], said: Said, ballot: Ballot
+    transaction: Transaction, hold: HoldSummary, said: Said, ballot: Ballot
 ) -> tuple[StageRef, ...]:
     """The stages that are open now, that the voter may vote in and has not voted in."""
-    cast = said.votes
-    stands = stands_at(row, cast, transaction.now)
-    opened = stands.open_stages if isinstance(stands, Pending) else ()
-    mine = tuple(stage for stage in opened if stage in ballot.may_vote_in)
+    cast = hold.votes
+    mine = tuple(stage for stage in hold.open_stages if stage in ballot.may_vote_in)
     if not mine:
         raise Forbidden("you are not among the reviewers whose vote is open here", code="not_a_reviewer")
     voice = voice_of(transaction, ballot.voter, ballot.account or ballot.voter, ballot.owners)
     own = {found.id for found in said.rows if voice.is_one_with(voice_on(transaction, found))}
-    counted = own.intersection(stands.counted if isinstance(stands, Pending) else ())
+    counted = own.intersection(hold.counted)
     # By name and position: an escalation opens no second vote to those who have voted before it.
     done = {(ref.approval, ref.stage) for vote in cast if vote.id in counted for ref in vote.counts_for}
     left = tuple(ref for ref in mine if (ref.approval, ref.stage) not in done)

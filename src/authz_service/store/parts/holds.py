@@ -23,7 +23,7 @@ from authz_service.core.ports import (
     HoldSummary,
     Opening,
 )
-from authz_service.errors import AuthzError
+from authz_service.errors import AuthzError, Unavailable
 from authz_service.store import acting, ending, live_sessions, opening, queries, turning, voting
 from authz_service.store.hold_ages import HoldAges, hold_ages
 from authz_service.store.parts.units import SqlUnits, payload_bytes
@@ -47,7 +47,7 @@ class SqlHolds(SqlUnits):
         """See `Store.hold`."""
         return await self._read(lambda reader: queries.hold(reader, hold_id))
 
-    async def summaries(self, holds: Collection[str]) -> Mapping[str, HoldSummary]:
+    async def summaries(self, holds: Collection[str]) -> Mapping[str, HoldSummary | Unavailable]:
         """See `Store.summaries`."""
         return await self._read(lambda reader: queries.summaries(reader, holds)) if holds else {}
 
@@ -101,7 +101,7 @@ class SqlHolds(SqlUnits):
         total = 0
         while swept := await self._writer.run(ending.expire_overdue):
             total += swept
-        while turned := await self._writer.run(turning.take_all):
+        while turned := await self._writer.run(lambda t: turning.take_all(t, self._named)):
             total += turned
         return total
 

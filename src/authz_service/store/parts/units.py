@@ -38,6 +38,7 @@ class SqlUnits:
         self._keyring = keyring
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._is_closed = False
+        self._named: set[str] = set()
 
     async def change(self, work: Callable[[Transaction], Result]) -> Result:
         """See `Units.change`."""
