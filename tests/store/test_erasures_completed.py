@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from tests.store.test_store_erased_names import ISSUER, asked
 from tests.store.test_store_forgetting import ORDER
-from tests.store.test_verify_forgotten import KEY, verify
+from tests.store.test_store_grants_forgotten import granted
+from tests.store.test_verify_forgotten import KEY, change, fill, verify
 
 from authz_service.audit.draft import Kind
 from authz_service.audit.forgotten import Erasure
@@ -29,8 +30,10 @@ ALICE = Caller(ISSUER, "alice", 0.0)
 STEPS = ("_destroy", "_carry_out")
 
 
-async def cut_off(place: Any, store: Any, monkeypatch: pytest.MonkeyPatch, step: str = "_destroy") -> None:
-    """Alice's erasure is ordered, and comes as far as this step."""
+async def cut_off(
+    place: Any, store: Any, monkeypatch: pytest.MonkeyPatch, step: str = "_destroy", who: str = "alice"
+) -> None:
+    """An erasure is ordered, and comes as far as this step."""
 
     async def away(*_: Any) -> None:
         raise Unavailable("the key store is away", code="key_store_unavailable")
@@ -38,7 +41,7 @@ async def cut_off(place: Any, store: Any, monkeypatch: pytest.MonkeyPatch, step:
     with monkeypatch.context() as patched:
         patched.setattr(Forgetting, step, away)
         with pytest.raises(Unavailable):
-            await store.forgetting.erase(place.pseudonym(ALICE.identity), ORDER)
+            await store.forgetting.erase(place.pseudonym((ISSUER, who)), ORDER)
 
 
 async def tombstones(store: Any) -> list[str]:
@@ -90,6 +93,25 @@ def test_a_running_service_completes_what_was_cut_off_and_nothing_that_is_under_
 
     run(scenario())
     assert verify(sealed) == []
+
+
+@pytest.mark.parametrize("who", ["alice", "bob", "rita", "rob"])
+@pytest.mark.parametrize("step", ["_destroy", "_carry_out", "_settled"])
+def test_verification_names_nothing_that_an_erasure_has_not_come_to(
+    sealed: Any, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch, step: str, who: str
+) -> None:
+    async def scenario() -> None:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            grant = await granted(sealed, make, store)
+            await store.revoke_grant(grant.id, by=make.maker("rob"))
+            await fill(sealed, make, store)
+            await asked(sealed, make, store, "s1", ALICE)
+            await cut_off(sealed, store, monkeypatch, step, who)
+
+    run(scenario())
+    assert verify(sealed) == []
+    change(sealed, "UPDATE sessions SET model = 'another' WHERE id = 's1'")
+    assert verify(sealed) == ["session s1: its column model is not what its entries make of it"]
 
 
 def test_a_legal_hold_that_was_placed_since_the_order_is_waited_for(

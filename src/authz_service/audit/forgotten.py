@@ -189,6 +189,11 @@ class Forgotten:
         erasures = self._of_subjects.get(subject, ())
         return next((erasure for erasure in erasures if sequence < erasure.ordered), None)
 
+    def is_being_erased(self, subject: str, sequence: int) -> bool:
+        """Whether rows and columns made from the entry may be there or not: an erasure was cut off."""
+        erasure = self.erased_rows(subject, sequence)
+        return erasure is not None and erasure.done is None
+
     def is_kept(self, session: str | None, subject: str | None) -> bool:
         """Whether nothing may be taken from this session of this subject."""
         return any(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ from authz_service.store.grant_rows import (
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import grant_acts, grant_uses, grants
 from authz_service.store.verify_eyes import Eyes, Person
+from authz_service.store.verify_hold_acts import said_in
 from authz_service.store.verify_holds import HoldsCheck
 from authz_service.store.verify_payloads import Say, Wanted
 from authz_service.store.verify_standing import has_some
@@ -42,10 +43,14 @@ _Row = dict[str, Any]
 
 @dataclass(slots=True)
 class _Grant:
-    """What its row has to say; `is_gone` where a tombstone says that its rows were taken."""
+    """What its row has to say; `is_gone` where a tombstone says that its rows were taken.
+
+    With `is_going` they may be there or not.
+    """
 
     row: _Row
     is_gone: bool
+    is_going: bool
     asks: frozenset[str]
     """The names of the approvals that it asks for."""
     eyes: Eyes
@@ -100,10 +105,12 @@ class GrantsCheck:
         if self._using is not None:
             self._say(f"grant {self._using[0]}", "has a last use that no release follows")
         known = {name: grant.row for name, grant in self._grants.items() if not grant.is_gone}
-        self._compare(grants, "grant", "id", known)
+        all_going = {name for name, grant in self._grants.items() if grant.is_going}
+        self._compare(grants, "grant", "id", known, all_going)
         for table, what, said in ((grant_acts, "act", self._acts), (grant_uses, "use", self._uses)):
             left = {seq: row for seq, row in said.items() if not self._grants[row["grant_id"]].is_gone}
-            self._compare(table, f"grant's {what} of entry", "seq", left)
+            going = {seq for seq, row in left.items() if self._grants[row["grant_id"]].is_going}
+            self._compare(table, f"grant's {what} of entry", "seq", left, going)
 
     def _follow(self, entry: Seen, payloads: Mapping[Wanted, bytes]) -> None:
         kind, data = entry.document["kind"], entry.document["data"]
@@ -141,10 +148,13 @@ class GrantsCheck:
             of = beneficiary_text(terms.beneficiary)
             row |= {"detail": detail.decode(), "beneficiary": of, "model": clean(terms.model)}
         # A grant goes with the hold that it was made from.
-        is_gone = self._forgotten.took_payloads(data["opened"], document["session"], data["person"])
+        is_going = self._forgotten.is_being_erased(data["person"], data["opened"])
+        is_gone = not is_going and self._forgotten.took_payloads(
+            data["opened"], document["session"], data["person"]
+        )
         asked = self._holds.eyes(data["hold"])
         eyes = Eyes(data["person"], None if asked is None else asked.caller)
-        self._grants[data["grant"]] = _Grant(row, is_gone, frozenset(data["approvals"]), eyes)
+        self._grants[data["grant"]] = _Grant(row, is_gone, is_going, frozenset(data["approvals"]), eyes)
 
     def _created(self, entry: Seen, grant: _Grant) -> None:
         is_proposed = grant.row["state"] == GrantState.PROPOSED.value
@@ -178,10 +188,11 @@ class GrantsCheck:
         stages = [read_stage(text) for text in data.get("stages", ())]
         if voter is not None:
             told = json.loads(voter)
-            reason = payloads.get((entry.sequence, "reason"), b"").decode()
+            reason = said_in(entry, "reason", payloads)
             row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
             killed, owners = data.get("killed"), data.get("owners", ())
-            row["detail"] = act_detail(kind, told["name"], reason, stages, killed, owners)
+            if reason is not None:
+                row["detail"] = act_detail(kind, told["name"], reason, stages, killed, owners)
         self._acts[entry.sequence] = row
         if kind == REVOKE:
             grant.row["state"] = GrantState.REVOKED.value
@@ -216,7 +227,9 @@ class GrantsCheck:
             self._say(f"entry {entry.sequence - 1}", "is a use of a grant, and no release follows it")
         self._using = None
 
-    def _compare(self, table: Table, what: str, key: str, derived: Mapping[Any, _Row]) -> None:
+    def _compare(
+        self, table: Table, what: str, key: str, derived: Mapping[Any, _Row], going: Collection[Any]
+    ) -> None:
         left = dict(derived)
         strays = 0
         for row in self._rows(table):
@@ -228,7 +241,7 @@ class GrantsCheck:
                 if row[column] != value:
                     name = f"{what} {row[key]}"
                     self._say(name, f"its column {column} is not what its entries make of it")
-        for name in left:
+        for name in left.keys() - going:
             self._say(f"{what} {name}", "has an entry, and no row")
         if strays:
             self._say(table.name, f"{strays} are there that no entry tells of")

@@ -56,12 +56,21 @@ def follow_vote(say: Say, entry: Seen, hold: KnownHold, payloads: Mapping[Wanted
     if voter is not None:
         told = json.loads(voter)
         row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
-        reason = payloads.get((entry.sequence, "reason"), b"").decode()
+        reason = said_in(entry, "reason", payloads)
         owners = data.get("owners", ())
-        detail = vote_detail(told["name"], reason, stages, owners, is_break_glass=is_break_glass)
-        row["detail"] = json.dumps(detail)
+        if reason is not None:
+            detail = vote_detail(told["name"], reason, stages, owners, is_break_glass=is_break_glass)
+            row["detail"] = json.dumps(detail)
     _count_vote(say, entry, hold, Person.of(data, voter), stages)
     return row
+
+
+def said_in(entry: Seen, name: str, payloads: Mapping[Wanted, bytes]) -> str | None:
+    """What a payload of the entry says, "" where it has none of this name; None once nobody can tell."""
+    if name not in entry.document["payloads"]:
+        return ""
+    body = payloads.get((entry.sequence, name))
+    return None if body is None else body.decode()
 
 
 def _count_vote(say: Say, entry: Seen, hold: KnownHold, person: Person, stages: tuple[StageRef, ...]) -> None:
@@ -94,14 +103,14 @@ def follow_act(say: Say, entry: Seen, hold: KnownHold, payloads: Mapping[Wanted,
         told = json.loads(voter)
         row |= {"voter": json.dumps(told["voter"]), "account": json.dumps(told["account"])}
         name = "comment" if kind is ActKind.COMMENT else "reason"
-        text = payloads.get((entry.sequence, name), b"").decode()
+        text = said_in(entry, name, payloads)
         until = seconds(microseconds(data["until"])) if "until" in data else None
-        revised = None
-        if kind in (ActKind.EDIT, ActKind.RESPOND):
-            revised = json.loads(payloads[entry.sequence, "detail"])
+        revised = said_in(entry, "detail", payloads)
         taken, owners = data.get("votes", ()), data.get("owners", ())
-        detail = act_detail(told["name"], text, taken, until, revised, owners)
-        row["detail"] = json.dumps(detail)
+        if text is not None and revised is not None:
+            edit = json.loads(revised) if kind in (ActKind.EDIT, ActKind.RESPOND) else None
+            detail = act_detail(told["name"], text, taken, until, edit, owners)
+            row["detail"] = json.dumps(detail)
     hold.version += 1
     hold.changed = entry.sequence
     if kind is ActKind.REVIEW:

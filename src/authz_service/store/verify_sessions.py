@@ -103,6 +103,8 @@ class SessionsCheck:
     def _left(self, columns: Columns) -> Columns:
         """The columns after what tombstones say was taken from the session."""
         name, sequence, caller = str(columns["id"]), columns["seq"], str(columns["caller"])
+        if isinstance(sequence, int) and self._forgotten.is_being_erased(caller, sequence):
+            return {column: value for column, value in columns.items() if column not in WIPED}
         if isinstance(sequence, int) and self._forgotten.took_payloads(sequence, name, caller):
             return {**columns, **WIPED}
         return columns
