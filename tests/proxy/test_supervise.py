@@ -119,6 +119,68 @@ def test_a_program_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
     assert not is_alive(one.pids[0])
 
 
+def test_a_program_that_cannot_be_started_again_ends_no_other(tmp_path: Path) -> None:
+    one, two = Started(tmp_path, "one"), Started(tmp_path, "two")
+    said: list[str] = []
+
+    async def scenario() -> None:
+        stop, ready = asyncio.Event(), asyncio.Event()
+        supervisor = Supervisor((one.program, two.program), said.append, first_delay=0.01)
+        task = asyncio.create_task(supervisor.run(stop, ready.set))
+        await ready.wait()
+        log = two.program.log
+        assert log is not None
+        log.unlink()
+        log.mkdir()  # stands for no descriptor, no memory or no process left: OSError at the start
+        os.kill(two.pids[0], signal.SIGKILL)
+        await until(lambda: len(said) >= 3)
+        assert is_alive(one.pids[0])
+        log.rmdir()
+        await until(lambda: len(two.pids) == 2)
+        stop.set()
+        await task
+
+    asyncio.run(scenario())
+    assert len(one.pids) == 1
+    assert "two cannot be started: Is a directory; trying again in 0.02 s" in said
+
+
+def test_what_ends_after_it_was_replaced_while_away_is_said(tmp_path: Path) -> None:
+    one = Started(tmp_path, "one")
+    said: list[str] = []
+
+    async def scenario() -> None:
+        stop, ready = asyncio.Event(), asyncio.Event()
+        supervisor = Supervisor((one.program,), said.append, first_delay=0.5)
+        task = asyncio.create_task(supervisor.run(stop, ready.set))
+        await ready.wait()
+        os.kill(one.pids[0], signal.SIGKILL)
+        await until(lambda: len(said) == 1)
+        await supervisor.replace("one")
+        await until(lambda: len(one.pids) == 2)
+        os.kill(one.pids[1], signal.SIGKILL)
+        await until(lambda: len(one.pids) == 3)
+        stop.set()
+        await task
+
+    asyncio.run(scenario())
+    assert len(said) == 2
+
+
+def test_a_signal_that_is_passed_on_before_a_program_is_ready_for_it_does_not_end_it(tmp_path: Path) -> None:
+    code = (
+        "import os,signal,sys; [os.kill(os.getpid(), n) for n in (signal.SIGHUP, signal.SIGUSR2)];" + COUNTING
+    )
+    one = Started(tmp_path, "one", code)
+
+    async def scenario() -> None:
+        stop = asyncio.Event()
+        await Supervisor((one.program,), lambda _line: None).run(stop, stop.set)
+
+    asyncio.run(scenario())
+    assert len(one.pids) == 1
+
+
 def test_stopping_during_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
     one = Started(tmp_path, "one")
     waiting = Started(tmp_path, "waiting")

@@ -17,9 +17,12 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h; it outlives the exec below
 def become(parent: int, command: list[str]) -> None:
     """Replace this process by `command`; the kernel kills it when `parent` is gone.
 
-    Files that it makes are its user's own. Where there is no prctl (not Linux) it may outlive a parent
-    that was killed; one that ends in order stops it in any case.
+    Files that it makes are its user's own. SIGHUP and SIGUSR2, which may be passed on before it is ready for
+    them, are ignored until it says otherwise: by default they would end it. Where there is no prctl (not
+    Linux) it may outlive a parent that was killed; one that ends in order stops it in any case.
     """
+    for number in (signal.SIGHUP, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -110,7 +110,8 @@ class Supervisor:
         Raises `Misconfigured` when it does not become so; from then on it is tried again as what ended is.
         """
         program, before = self._named(name), self._running[name]
-        self._replaced.add(name)
+        if before.returncode is None:  # else it is about to be started anyway
+            self._replaced.add(name)
         await self._stop(program, number)
         while self._running[name] is before:  # noqa: ASYNC110 - whoever keeps it starts it, in a moment
             await asyncio.sleep(_POLL)
@@ -179,13 +180,23 @@ class Supervisor:
             delay = self.first_delay if clock() - began > STEADY else delay
             if program.name in self._replaced:
                 self._replaced.discard(program.name)
+            else:
+                where = "" if program.log is None else f" (its log: {program.log})"
+                self.say(f"{program.name} {ended(code)}; starting it again in {delay:g} s{where}")
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LONGEST_DELAY)
+            delay = await self._start_again(program, delay)
+
+    async def _start_again(self, program: Program, delay: float) -> float:
+        """Start it, when there is no process, memory or file to be had after a delay; the next delay."""
+        while True:
+            try:
                 await self._start(program)
-                continue
-            where = "" if program.log is None else f" (its log: {program.log})"
-            self.say(f"{program.name} {ended(code)}; starting it again in {delay:g} s{where}")
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, LONGEST_DELAY)
-            await self._start(program)
+                return delay
+            except OSError as error:  # that of one program is no reason to stop the others
+                self.say(f"{program.name} cannot be started: {error.strerror}; trying again in {delay:g} s")
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LONGEST_DELAY)
 
     async def _stop_all(self) -> None:
         for group in reversed(self._groups()):
