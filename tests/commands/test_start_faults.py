@@ -169,6 +169,30 @@ def test_values_that_a_database_repeats_are_not_said() -> None:
     assert "secret" not in str(cannot_be_opened("it", error, code="x"))
 
 
+def test_a_data_directory_that_is_served_already_is_refused_before_anything_is_opened(
+    postgres: PostgresForTests, tmp_path: Path
+) -> None:
+    """A database for many has no lock of its own; the first would be taken for dead, and lose its socket."""
+    file = configured(tmp_path, store=postgres.url(postgres.create()))
+    command = [sys.executable, "-m", "authz_cli.main", "serve", "--config", str(file)]
+    command += ["--data-dir", str(tmp_path / "data")]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
+    ) as first:
+        assert first.stdout is not None
+        try:
+            assert first.stdout.readline()  # its addresses: it serves
+            sockets = {path: path.stat().st_ino for path in (tmp_path / "data" / "run").glob("*.sock")}
+            for more in ((), ("--workers", "2")):
+                line = said(serve(file, *more), Exit.USAGE)
+                assert line.startswith(
+                    f"another `authz serve` (process {first.pid}) runs on {tmp_path / 'data'}; "
+                )
+            assert {path: path.stat().st_ino for path in sockets} == sockets
+        finally:
+            first.kill()
+
+
 def test_a_data_directory_that_is_open_to_others_is_refused(tmp_path: Path) -> None:
     file = configured(tmp_path)
     (tmp_path / "data").mkdir(mode=0o755)

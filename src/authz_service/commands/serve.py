@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
+from authz_service.commands.deferred import Deferred
 from authz_service.commands.garbage import freeze_what_is_loaded
 from authz_service.commands.options import data_dir_option, drain_option, workers_option
 
@@ -97,21 +98,26 @@ def command(
     from authz_service.config.model import Tls
     from authz_service.keys.crew import Part
     from authz_service.keys.data_dir import DataDir
+    from authz_service.keys.only_one import only_one
 
     for number in (signal.SIGHUP, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)  # until it serves: by default they would end it
+        signal.signal(number, signal.SIG_IGN)  # until it can take them: by default they would end it
     log_to_stderr(log_level)
     data = DataDir.open(data_dir)
     address = review or f"unix:{data.review_socket}"
     tls = Tls(review_cert, review_key) if review_cert and review_key else None
     settings = ServeSettings(config.absolute(), data, address, metrics, tls, drain=drain)
-    if workers > 1 and part is None:
-        from authz_service.commands.serve_workers import serve_workers
-
-        serve_workers(settings, workers, log_level)
+    if part is not None:
+        duty = Part(workers, None if part < 0 else part)
+        uvloop.run(_serve(replace(settings, part=duty)))
         return
-    duty = Part(workers, None if part is None or part < 0 else part)
-    uvloop.run(_serve(replace(settings, part=duty)))
+    with only_one(data, "serve"):
+        if workers > 1:
+            from authz_service.commands.serve_workers import serve_workers
+
+            serve_workers(settings, workers, log_level)
+        else:
+            uvloop.run(_serve(settings))
 
 
 async def _serve(settings: ServeSettings) -> None:
@@ -130,15 +136,16 @@ async def _serve(settings: ServeSettings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         loop.add_signal_handler(number, stopped, number)
-    reloads: set[asyncio.Task[None]] = set()
+    reloads, tasks = Deferred(), set[asyncio.Task[None]]()
+    loop.add_signal_handler(signal.SIGHUP, reloads.ask)  # the file may have been read when it comes
     async with running(settings) as (service, serving):
 
         def reload() -> None:
             task = asyncio.create_task(service.reload())
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
 
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        reloads.begin(reload)
         if settings.part.workers > 1:
             loop.add_signal_handler(signal.SIGUSR2, stopped, signal.SIGUSR2)
         else:

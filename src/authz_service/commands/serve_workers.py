@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import click
 import structlog
 
+from authz_service.commands.deferred import Deferred
 from authz_service.config.model import Config
 from authz_service.errors import AuthzError, Misconfigured
 from authz_service.keys.crew import Part
@@ -76,6 +77,9 @@ async def _serve(settings: ServeSettings, config: Config, workers: int, log_leve
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         loop.add_signal_handler(number, stopped, number)
 
+    reloads = Deferred()
+    loop.add_signal_handler(signal.SIGHUP, reloads.ask)  # some may have read the file when it comes
+
     def reload() -> None:
         for part in parts:
             supervisor.signal(part.name, signal.SIGHUP)
@@ -89,7 +93,7 @@ async def _serve(settings: ServeSettings, config: Config, workers: int, log_leve
         def ready() -> None:
             import orjson
 
-            loop.add_signal_handler(signal.SIGHUP, reload)
+            reloads.begin(reload)
             loop.add_signal_handler(signal.SIGUSR2, rolling.start)
             addresses = {"review": settings.review, "metrics": metrics, "workers": workers}
             click.echo(orjson.dumps(addresses).decode())

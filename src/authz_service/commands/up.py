@@ -60,12 +60,13 @@ def command(
     several workers SIGUSR2 starts them anew one after the other.
     """
     from authz_service.commands.up_config import choose
-    from authz_service.commands.up_run import only_one, run_until_stopped, shown, write_envoy_config
+    from authz_service.commands.up_run import run_until_stopped, shown, write_envoy_config
     from authz_service.keys.data_dir import DataDir
+    from authz_service.keys.only_one import only_one
     from authz_service.proxy.template import template_text
 
     data = DataDir.open(data_dir)
-    with only_one(data):
+    with only_one(data, "up"):
         data.up.unlink(missing_ok=True)  # of a run that was killed
         chosen = choose(config=config, model_url=model_url, data=data, load=_load)
         if listen is not None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,26 +48,6 @@ class Running:
     gateway: str
     review: str
     metrics: str
-
-
-@contextmanager
-def only_one(data: DataDir) -> Iterator[None]:
-    """Hold the data directory for one `authz up`; raises `Misconfigured` when another has it."""
-    lock = os.open(data.root / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            raise Misconfigured(
-                f"another `authz up` (process {holder}) runs on {data.root}; "
-                "stop it, or name another directory with --data-dir"
-            ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        yield
-    finally:
-        os.close(lock)
 
 
 def checked_envoy_text(
