@@ -18,7 +18,7 @@ from authz_service.servers.certificate_dates import CertificateMetrics, Shown
 from authz_service.servers.checkpoint_metrics import CheckpointMetrics
 from authz_service.servers.hold_metrics import HoldMetrics
 from authz_service.servers.limit_metrics import LimitMetrics
-from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_metrics
+from authz_service.servers.metrics import ExchangeMetrics, PolicyMetrics, RecordMetrics, serve_metrics
 from authz_service.servers.notify_metrics import NotifyMetrics
 from authz_service.servers.probes import Health
 from authz_service.store.hold_ages import HoldAges
@@ -57,6 +57,7 @@ def page(commits: Commits, took: Took | None = None) -> dict[str, Metric]:
         certificates,
         ExchangeMetrics(gateway),
         LimitMetrics(gateway),
+        PolicyMetrics(lambda: "ab12"),
         RecordMetrics(store, "1.2.3"),
         CheckpointMetrics(checkpoints),
         NotifyMetrics(notifying),

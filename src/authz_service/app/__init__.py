@@ -30,7 +30,7 @@ from authz_service.servers.certificate_dates import CertificateMetrics, Shown, c
 from authz_service.servers.checkpoint_metrics import CheckpointMetrics
 from authz_service.servers.hold_metrics import HoldMetrics
 from authz_service.servers.limit_metrics import LimitMetrics
-from authz_service.servers.metrics import ExchangeMetrics, RecordMetrics, serve_metrics
+from authz_service.servers.metrics import ExchangeMetrics, PolicyMetrics, RecordMetrics, serve_metrics
 from authz_service.servers.notify_metrics import NotifyMetrics
 from authz_service.servers.probes import ProcessProbes
 from authz_service.store.crew import require_possible
@@ -67,6 +67,7 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         except AuthzError as error:
             log.warning("identity.keys_away", error=str(error))
         collectors: list[Collector] = [RecordMetrics(base.store, metadata.version("authz-service"))]
+        collectors.append(PolicyMetrics(lambda: service.loaded.digest))
         if gateway is not None:
             collectors += [ExchangeMetrics(gateway), LimitMetrics(gateway)]
         address = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http.server import ThreadingHTTPServer
 from itertools import accumulate
@@ -78,6 +78,19 @@ class ExchangeMetrics(Collector):
             added,
             _histogram("authz_decide_seconds", "How long it took to read and judge a request.", took.decide),
         ]
+
+
+class PolicyMetrics(Collector):
+    """Which policy is in force in this process; `digest` is asked each time."""
+
+    def __init__(self, digest: Callable[[], str]) -> None:
+        self._digest = digest
+
+    def collect(self) -> list[Metric]:
+        """One sample, whose label is the digest that the record has in `policy.activated`."""
+        policy = GaugeMetricFamily("authz_policy_info", "Always 1.", labels=["policy"])
+        policy.add_metric([self._digest()], 1)
+        return [policy]
 
 
 class RecordMetrics(Collector):

@@ -51,7 +51,7 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_REQUEST),
     ("grpc.max_send_message_length", MAX_ANSWER),
     ("grpc.keepalive_time_ms", 60_000),  # one who watches and is gone without a word is found out
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),  # and may ask whether we are there
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # and may ask whether we are there
     ("grpc.so_reuseport", 0),  # a second server on the same port is an error, never half of the calls
 )
 
