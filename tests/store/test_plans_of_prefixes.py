@@ -33,9 +33,9 @@ def engine_of(place: Any) -> Engine:
     return create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
 
 
-def copied(place: Any, table: str) -> None:
-    """The one row of a table many times over, with other names and numbers."""
-    names = {"id", "seq", "identity"}
+def copied(place: Any, table: str, **values: str) -> None:
+    """The one row of a table many times over, with other names and numbers, and with these values (SQL)."""
+    names = {"id", "seq", "identity", *values}
     engine = engine_of(place)
     with engine.begin() as connection:
         row = connection.execute(text(f"SELECT * FROM {table}")).mappings().one()
@@ -44,9 +44,10 @@ def copied(place: Any, table: str) -> None:
         another = "identity || n, " if "identity" in row else ""
         connection.execute(
             text(
-                f"INSERT INTO {table} (id, seq, {held}{', '.join(others)})"
+                f"INSERT INTO {table} (id, seq, {held}{', '.join([*values, *others])})"
                 f" WITH RECURSIVE more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < {MANY})"
-                f" SELECT 'other_' || n, 1000 + n, {another}{', '.join(others)} FROM {table}, more"
+                f" SELECT 'other_' || n, 1000 + n, {another}{', '.join([*values.values(), *others])}"
+                f" FROM {table}, more"
             )
         )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

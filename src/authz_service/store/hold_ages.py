@@ -10,7 +10,7 @@ from sqlalchemy import case, func, select
 
 from authz_service.core.ports import HoldState
 from authz_service.store.column_texts import micro, seconds
-from authz_service.store.queries import reads_as
+from authz_service.store.queries import read_as
 from authz_service.store.schema import holds
 from authz_service.store.transaction import Reader
 
@@ -34,7 +34,7 @@ def hold_ages(reader: Reader, bounds: Sequence[float]) -> HoldAges:
         func.coalesce(func.sum(case((opened > reader.now - micro(bound), 1), else_=0)), 0) for bound in bounds
     ]
     question = select(func.count(), func.min(opened), *younger)
-    found = tuple(reader.read_beside(question.where(reads_as(HoldState.PENDING, reader.now))).one())
+    found = tuple(reader.read_beside(question.where(read_as([HoldState.PENDING], reader.now))).one())
     total, first, up_to = found[0], found[1], found[2:]
     counts = tuple(after - before for before, after in pairwise([0, *map(int, up_to), int(total)]))
     return HoldAges(counts, 0.0 if first is None else seconds(reader.now - first))

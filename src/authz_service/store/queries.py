@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Executable, Result, Row, Select, false, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Result,
+    Row,
+    Select,
+    and_,
+    false,
+    or_,
+    select,
+    text,
+)
 
 from authz_service.audit.columns import clean
 from authz_service.audit.entry import decode
@@ -30,7 +42,7 @@ from authz_service.store.loading import (
 from authz_service.store.missing import why_missing
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.prefixes import begins_with
-from authz_service.store.schema import entries, head, holds
+from authz_service.store.schema import IS_OPEN, entries, head, holds
 from authz_service.store.transaction import Parameters, Reader
 from authz_service.store.vote_rows import read_act
 
@@ -100,7 +112,7 @@ def list_holds(reader: Reader, query: HoldQuery) -> Page[HoldSummary]:
     if query.id_prefix:
         statement = statement.where(begins_with(reader, holds.c.id, clean(query.id_prefix)))
     if query.states:
-        statement = statement.where(or_(false(), *(reads_as(state, reader.now) for state in query.states)))
+        statement = statement.where(read_as(query.states, reader.now))
     if query.caller:
         person = identity_text(("person", query.caller))
         statement = statement.where(or_(holds.c.subject == clean(query.caller), holds.c.identity == person))
@@ -168,8 +180,15 @@ def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:
     ]
 
 
-def reads_as(state: HoldState, now: int) -> ColumnElement[bool]:
-    """The rows of `holds` that are in `state` at `now`, swept or not."""
+def read_as(states: Collection[HoldState], now: int) -> ColumnElement[bool]:
+    """The rows of `holds` that are in one of these states at `now`, swept or not."""
+    found = or_(false(), *(_reads_as(state, now) for state in states))
+    if set(states) <= set(OPEN):
+        return and_(text(IS_OPEN), found)  # as the index has it: not a look at all that ever waited
+    return found
+
+
+def _reads_as(state: HoldState, now: int) -> ColumnElement[bool]:
     overdue = holds.c.state.in_([s.value for s in OPEN]) & (holds.c.deadline <= now)
     if state is HoldState.EXPIRED:
         return or_(holds.c.state == state.value, overdue)

@@ -59,5 +59,6 @@ REVISIONS = (
     "0019",
     "0020",
     "0021",
+    "0022",
 )
 """Every revision under migrations/versions, oldest first; a database at the last one is current."""

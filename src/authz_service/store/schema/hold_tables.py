@@ -41,6 +41,7 @@ holds = Table(
     Index("holds_seq", "seq", unique=True),
     Index("holds_changed", "changed"),
     Index("holds_request", "identity", "fingerprint", "seq"),
+    Index("holds_subject", "subject", "seq"),
     # The last guard of "one open hold for each person and request", whatever the code above it does.
     Index(
         "holds_one_open",
@@ -50,6 +51,7 @@ holds = Table(
         sqlite_where=text(IS_OPEN),
         postgresql_where=text(IS_OPEN),
     ),
+    Index("holds_open", "seq", sqlite_where=text(IS_OPEN), postgresql_where=text(IS_OPEN)),
     Index("holds_deadline", "deadline", sqlite_where=text(IS_OPEN), postgresql_where=text(IS_OPEN)),
     Index("holds_turn", "turn_at", sqlite_where=text(_TURNING), postgresql_where=text(_TURNING)),
     Index("holds_review", "seq", sqlite_where=text(_TO_REVIEW), postgresql_where=text(_TO_REVIEW)),
