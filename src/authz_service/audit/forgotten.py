@@ -7,7 +7,7 @@ payload or the bytes of an entry are missing, one of them accounts for it, or th
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,17 +29,21 @@ _OF_OTHERS = frozenset(
 )
 
 
+Passed = str | int
+"""What a purge passes over, and another takes later: a session, or the number of an entry that has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """One batch: the entries `first` to `last`, but for the sessions in `but`; or the sessions `only`."""
+    """One batch: the entries `first` to `last`, but for what is in `but`; or what is in `only`."""
 
     sequence: int
     at: int
     retention: Retention
     first: int
     last: int
-    but: frozenset[str]
-    only: frozenset[str]
+    but: frozenset[Passed]
+    only: frozenset[Passed]
     policy: str
     entries: int
     """How many it took something from."""
@@ -47,8 +51,8 @@ class Purge:
     def has(self, sequence: int, session: str | None) -> bool:
         """Whether this batch took what an entry has of its class."""
         if self.only:
-            return session in self.only and sequence < self.sequence
-        return self.first <= sequence <= self.last and session not in self.but
+            return not self.only.isdisjoint((session, sequence)) and sequence < self.sequence
+        return self.first <= sequence <= self.last and self.but.isdisjoint((session, sequence))
 
 
 @dataclass(slots=True)
@@ -99,7 +103,8 @@ class Forgotten:
     keeps: dict[str, Keep] = field(default_factory=dict)
     last: int = 0
     _ranges: dict[Retention, list[Purge]] = field(default_factory=dict)
-    _of_sessions: dict[tuple[Retention, str], list[Purge]] = field(default_factory=dict)
+    _later: dict[tuple[Retention, Passed], list[Purge]] = field(default_factory=dict)
+    _left: dict[Retention, set[Passed]] = field(default_factory=dict)
     _of_subjects: dict[str, list[Erasure]] = field(default_factory=dict)
     _destroyed: set[str] = field(default_factory=set)
 
@@ -116,7 +121,8 @@ class Forgotten:
             dict(self.keeps),
             self.last,
             {of: list(purges) for of, purges in self._ranges.items()},
-            {of: list(purges) for of, purges in self._of_sessions.items()},
+            {of: list(purges) for of, purges in self._later.items()},
+            {of: set(passed) for of, passed in self._left.items()},
         )
         for erasure in self.erasures:
             new._begin(replace(erasure))
@@ -136,13 +142,9 @@ class Forgotten:
         """How many entries have lost their bytes: of one that has, nothing vouches for its session."""
         return sum(purge.entries for purge in self.purges if purge.retention is Retention.ENTRIES)
 
-    def left_over(self, retention: Retention) -> set[str]:
-        """The sessions that purges of this class passed over, and that none has taken since."""
-        left: set[str] = set()
-        for purge in self.purges:
-            if purge.retention is retention:
-                left = (left | purge.but) - purge.only
-        return left
+    def left_over(self, retention: Retention) -> Set[Passed]:
+        """What purges of this class passed over, and none has taken since."""
+        return self._left.get(retention, frozenset())
 
     def purge_of(self, retention: Retention, sequence: int, session: str | None) -> Purge | None:
         """The purge that took what the entry has of this class."""
@@ -151,7 +153,8 @@ class Forgotten:
         for of in TAKEN_WITH[retention]:
             ranges = self._ranges.get(of, [])
             index = bisect_left(ranges, sequence, key=lambda purge: purge.last)
-            near = [*ranges[index : index + 1], *self._of_sessions.get((of, session or ""), ())]
+            later = (*self._later.get((of, session or ""), ()), *self._later.get((of, sequence), ()))
+            near = [*ranges[index : index + 1], *later]
             found: Purge | None = next((p for p in near if p.has(sequence, session)), None)
             if found is not None:
                 return found
@@ -202,10 +205,17 @@ class Forgotten:
             for keep in self.keeps.values()
         )
 
+    def kept_subjects(self) -> frozenset[str]:
+        """Whom a legal hold is on."""
+        return frozenset(keep.subject for keep in self.keeps.values() if keep.subject is not None)
+
     def _add(self, purge: Purge) -> None:
         self.purges.append(purge)
-        for session in purge.only:
-            self._of_sessions.setdefault((purge.retention, session), []).append(purge)
+        for passed in purge.only:
+            self._later.setdefault((purge.retention, passed), []).append(purge)
+        left = self._left.setdefault(purge.retention, set())
+        left |= purge.but
+        left -= purge.only
         ranges = self._ranges.setdefault(purge.retention, [])
         if not purge.only and (not ranges or ranges[-1].last < purge.first):  # in order, as they are made
             ranges.append(purge)

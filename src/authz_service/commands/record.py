@@ -173,7 +173,8 @@ def keep(
 ) -> None:
     """Place a legal hold on a session or a person, list those in force, or lift one.
 
-    What is on legal hold is neither purged nor erased.
+    What is on legal hold is neither purged nor erased: of a person their sessions, others' sessions that they
+    voted on or read, and their searches, logins and exports.
     """
     from authz_service.commands import record_work
 

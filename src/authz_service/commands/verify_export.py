@@ -169,19 +169,20 @@ def verify(
 class Taken:
     """What purges of one class took; to ask it takes no look at each of them, and there may be many.
 
-    A batch is a range of entries but for some sessions, or some sessions that others had passed over.
+    A batch is a range of entries but for what is passed over, or what others had passed over: sessions, and
+    the numbers of entries that have none.
     """
 
     def __init__(self) -> None:
         self.lasts: list[int] = []
-        self.ranges: list[tuple[int, set[str]]] = []
-        self.of_sessions: dict[str, int] = {}
+        self.ranges: list[tuple[int, set[str | int]]] = []
+        self.later: dict[str | int, int] = {}
         self.latest = 0
 
     def add(self, sequence: int, data: dict[str, Any]) -> None:
         """One batch; ranges come in order, as they were made."""
-        for session in data["only"]:
-            self.of_sessions[session] = self.latest = sequence
+        for passed in data["only"]:
+            self.later[passed] = self.latest = sequence
         first, last = int(data["first"]), int(data["last"])
         if not data["only"] and (not self.lasts or self.lasts[-1] < first):
             self.lasts.append(last)
@@ -189,13 +190,13 @@ class Taken:
 
     def has(self, sequence: int, session: str | None) -> bool:
         """Whether one of them took what this entry has of the class."""
-        if session is not None and sequence < self.of_sessions.get(session, 0):
+        if sequence < self.later.get(session or "", 0) or sequence < self.later.get(sequence, 0):
             return True
         index = bisect_left(self.lasts, sequence)
         if index == len(self.ranges):
             return False
         first, but = self.ranges[index]
-        return first <= sequence and session not in but
+        return first <= sequence and but.isdisjoint((session, sequence))
 
     def may_have(self, sequence: int) -> bool:
         """The same of an entry of which the session is not known."""

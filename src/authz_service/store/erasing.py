@@ -26,7 +26,8 @@ from authz_service.store.hold_rows import requester_of
 from authz_service.store.hold_standing import OPEN
 from authz_service.store.keyring import Keyring
 from authz_service.store.loading import edited_before
-from authz_service.store.purging import AT_ONCE, WIPED, forget_holds, ordered
+from authz_service.store.purge_batches import AT_ONCE
+from authz_service.store.purging import WIPED, forget_holds, ordered
 from authz_service.store.schema import (
     entries,
     grant_acts,

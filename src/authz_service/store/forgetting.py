@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import structlog
@@ -13,8 +14,9 @@ from authz_service.audit.forgotten import Erasure, Forgotten, Keep
 from authz_service.core.forgetting import Erased, Kept, Order, Person, Purged, PurgeRequest
 from authz_service.errors import Conflict
 from authz_service.store import erased_names, erasing, keeping, kept_rows, purging
-from authz_service.store.forgotten_rows import read_forgotten
+from authz_service.store.forgotten_rows import SeenForgotten
 from authz_service.store.keyring import REMEMBERED_SECONDS, Keyring
+from authz_service.store.purge_batches import LeftOver
 from authz_service.store.transaction import Reader, Transaction
 
 Result = TypeVar("Result")
@@ -48,19 +50,30 @@ LATE_SECONDS = 300.0
 class Forgetting:
     """Made by the store that it works on. `keyring` is None where payloads lie in clear."""
 
-    def __init__(self, units: Units, keyring: Keyring | None, *, is_shared: bool) -> None:
+    def __init__(
+        self, units: Units, keyring: Keyring | None, seen: SeenForgotten, *, is_shared: bool
+    ) -> None:
         """With `is_shared` other processes may write the same record."""
         self._units = units
         self._keyring = keyring
+        self._seen = seen
         self._is_shared = is_shared
+        self._run: LeftOver | None = None
         self._tasks: set[asyncio.Task[Erased]] = set()
-        self._known = Forgotten()
 
     async def purge(self, request: PurgeRequest) -> Purged:
         """See `ForgettingStore.purge`."""
-        # Read before the transaction, which others wait for: there may be many tombstones.
+        # Read before the transaction, which others wait for: there may be many tombstones, and much may
+        # have been passed over.
         known = await self._read()
-        return await self._units.change(lambda t: purging.purge(t, request, known))
+        run, self._run = self._run, None
+        if run is None or run.request != request:
+            run = LeftOver(request, known)
+        left = await self._units.ask(lambda reader: run.take(reader, known), patience=PREVIEW_SECONDS)
+        taken = await self._units.change(lambda t: purging.purge(t, request, known, left))
+        if taken.has_more or run.has_more:
+            self._run = run
+        return replace(taken, has_more=self._run is not None)
 
     async def purge_preview(self, request: PurgeRequest) -> Purged:
         """See `ForgettingStore.purge_preview`."""
@@ -117,10 +130,7 @@ class Forgetting:
         return await self._units.ask(keeping.in_force, patience=PREVIEW_SECONDS)
 
     async def _read(self) -> Forgotten:
-        self._known = await self._units.ask(
-            lambda reader: read_forgotten(reader, self._known), patience=PREVIEW_SECONDS
-        )
-        return self._known
+        return await self._units.ask(self._seen.read, patience=PREVIEW_SECONDS)
 
     async def _erase(self, pseudonym: str, order: Order) -> Erased:
         erasure = await self._units.change(lambda t: erasing.order_erasure(t, pseudonym, order))

@@ -35,6 +35,18 @@ def read_forgotten(reader: Reads, known: Forgotten | None = None) -> Forgotten:
         ) from error
 
 
+class SeenForgotten:
+    """Reads it on from where it came to. For views of what is committed: a transaction may be rolled back."""
+
+    def __init__(self) -> None:
+        self._known = Forgotten()
+
+    def read(self, reader: Reads) -> Forgotten:
+        """As `read_forgotten`."""
+        self._known = known = read_forgotten(reader, self._known)
+        return known
+
+
 def retention_entries(reader: Reads, *, after: int = 0) -> list[ReadEntry]:
     """The entries themselves above a number, in order; raises `ValueError`."""
     filed = (entries.c.session == SESSION) & (entries.c.seq > after)

@@ -9,13 +9,14 @@ from sqlalchemy import select
 
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import Data, EntryDraft, Kind
+from authz_service.audit.entry import decode
 from authz_service.audit.forgotten import SESSION, Keep
 from authz_service.core.forgetting import Kept, Order
 from authz_service.errors import NotFound
-from authz_service.store.forgotten_rows import read_forgotten, retention_entries
+from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.purging import ordered
-from authz_service.store.schema import sessions
+from authz_service.store.schema import entries, sessions
 from authz_service.store.transaction import Reader, Transaction
 
 
@@ -51,8 +52,12 @@ def in_force(reader: Reader) -> Sequence[Kept]:
 
 def order_of(reader: Reader, sequence: int) -> Order:
     """Who wanted what an entry about retention says, and why; empty where nobody did."""
-    found = next((entry for entry in retention_entries(reader) if entry.sequence == sequence), None)
-    ref = None if found is None else found.payloads.get("order")
+    query = select(entries.c.body).where(entries.c.seq == sequence, entries.c.session == SESSION)
+    body = reader.read(query).scalar()
+    try:
+        ref = decode(bytes(body)).payloads.get("order") if body else None
+    except ValueError:
+        return Order("", "")
     opened = {} if ref is None else read_payloads(reader, {ref.digest})
     for payload in opened.values():
         told = json.loads(payload.body)

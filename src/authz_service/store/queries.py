@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from authz_service.audit.columns import clean
 from authz_service.audit.entry import decode
+from authz_service.audit.forgotten import Forgotten
 from authz_service.core.acts import Act
 from authz_service.core.pages import Page
 from authz_service.core.ports import Hold, HoldChange, HoldQuery, HoldsNow, HoldState, HoldSummary
@@ -28,6 +29,7 @@ from authz_service.core.sessions import Entry
 from authz_service.errors import Unavailable
 from authz_service.store import paging
 from authz_service.store.column_texts import identity_text, seconds
+from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.hold_rows import require_digest
 from authz_service.store.hold_standing import OPEN, state_or_none
 from authz_service.store.keyring import Keyring
@@ -157,14 +159,16 @@ def last_sequence(reader: Reader) -> int:
     return int(reader.read(select(head.c.size).where(head.c.id == 1)).scalar_one())
 
 
-def list_entries(reader: Reader, session_id: str) -> Sequence[Entry]:
-    """See `Store.entries`."""
+def list_entries(
+    reader: Reader, session_id: str, forgotten: Callable[[Reader], Forgotten] = read_forgotten
+) -> Sequence[Entry]:
+    """See `Store.entries`; `forgotten` reads what was let go of, once anything is missing."""
     query = select(entries.c.body).where(entries.c.session == clean(session_id)).order_by(entries.c.seq)
     bodies = [bytes(body) for body in reader.read(query).scalars() if body]
     read = [decode(body) for body in bodies]
     stored = read_payloads(reader, {ref.digest for entry in read for ref in entry.payloads.values()})
     gone = {e.sequence: [n for n, ref in e.payloads.items() if ref.digest not in stored] for e in read}
-    why = why_missing(reader, read, {number: names for number, names in gone.items() if names})
+    why = why_missing(reader, read, {number: names for number, names in gone.items() if names}, forgotten)
     return [
         Entry(
             entry.sequence,

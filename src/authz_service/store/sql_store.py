@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from authz_service.store.database import Database, HighWater
 from authz_service.store.forgetting import Forgetting
+from authz_service.store.forgotten_rows import SeenForgotten
 from authz_service.store.keyring import Keyring
 from authz_service.store.news import HoldNews
 from authz_service.store.parts.credentials import SqlCredentials
@@ -39,7 +40,8 @@ class SqlStore(SqlRecord, SqlSessions, SqlHolds, SqlGrants, SqlUsage, SqlCredent
         self._heritage = heritage
         self._size_at_start = size_at_start
         self._past_use = Remembered()
-        self.forgetting = Forgetting(self, keyring, is_shared=database.is_shared)
+        self._seen = SeenForgotten()
+        self.forgetting = Forgetting(self, keyring, self._seen, is_shared=database.is_shared)
         """Lets go of what is on record, and keeps what must be."""
         self.news = news or HoldNews()
         """Which holds have changed, as soon as that is committed."""

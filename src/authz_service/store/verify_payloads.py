@@ -15,10 +15,10 @@ from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import STANDING, retention_of
 from authz_service.audit.walk import Seen
 from authz_service.errors import Unavailable
-from authz_service.store.missing import OF_NOBODY_NAMED, subject_of
 from authz_service.store.payload_rows import KEYS_MISSING, open_payload
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import payloads, sessions
+from authz_service.store.subjects import OF_NOBODY_NAMED, subject_of
 
 Say = Callable[[str, str], None]
 Wanted = tuple[int, str]

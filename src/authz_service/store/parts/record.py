@@ -9,6 +9,7 @@ from authz_service.audit.draft import EntryDraft
 from authz_service.audit.merkle import Frontier
 from authz_service.core.sessions import Entry
 from authz_service.store import exporting, live_sessions, policies, queries, taking_up
+from authz_service.store.forgotten_rows import SeenForgotten
 from authz_service.store.parts.units import SqlUnits, payload_bytes
 from authz_service.store.signed_head import PROOF_SECONDS, SignedHead, frontier_at, signed_head
 from authz_service.store.transaction import Transaction
@@ -16,6 +17,8 @@ from authz_service.store.transaction import Transaction
 
 class SqlRecord(SqlUnits):
     """Appends to the record, and reads what is on it."""
+
+    _seen: SeenForgotten
 
     def append(self, *drafts: EntryDraft) -> asyncio.Future[None]:
         """See `Store.append`."""
@@ -31,7 +34,7 @@ class SqlRecord(SqlUnits):
 
     async def entries(self, session_id: str) -> Sequence[Entry]:
         """See `Store.entries`."""
-        return await self._read(lambda reader: queries.list_entries(reader, session_id))
+        return await self._read(lambda reader: queries.list_entries(reader, session_id, self._seen.read))
 
     async def entries_after(self, sequence: int, session: str = "") -> Sequence[Entry]:
         """See `LiveSessions.entries_after`."""

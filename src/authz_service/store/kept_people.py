@@ -1,0 +1,63 @@
+"""What people on legal hold have a part in, beside the sessions that are theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select
+
+from authz_service.audit.entry import ReadEntry, decode
+from authz_service.audit.forgotten import Forgotten
+from authz_service.store.schema import entries, payloads
+from authz_service.store.subjects import subject_of
+from authz_service.store.transaction import Reader
+
+SESSIONS_AT_ONCE = 20
+DIGESTS_AT_ONCE = 400  # SQLite bounds the parameters of a statement
+
+
+class KeptPeople:
+    """Their votes, readings, searches, logins and exports: entries with a payload that is about them.
+
+    An entry says so by pseudonym, or else by the key that the payload is sealed under.
+    """
+
+    def __init__(self, reader: Reader, forgotten: Forgotten) -> None:
+        self._reader = reader
+        self._subjects = forgotten.kept_subjects()
+        keyring = reader.keyring
+        of_each = [] if keyring is None else [keyring.held(subject) for subject in sorted(self._subjects)]
+        self._keys = {key for keys in of_each for key in keys}
+
+    def entries_of(self, some: Iterable[ReadEntry]) -> set[int]:
+        """The numbers of those of the entries that they have a part in."""
+        if not self._subjects:
+            return set()
+        found: set[int] = set()
+        others: dict[bytes, set[int]] = {}
+        for entry in some:
+            for name, ref in entry.payloads.items():
+                if subject_of(entry.kind, entry.data, name, "") in self._subjects:
+                    found.add(entry.sequence)
+                else:
+                    others.setdefault(ref.digest, set()).add(entry.sequence)
+        return found.union(*(others[digest] for digest in self._sealed(sorted(others))))
+
+    def sessions_of(self, names: Sequence[str]) -> set[str]:
+        """Those of the sessions that they have a part in: others' requests that they voted on, or read."""
+        found: set[str] = set()
+        for start in range(0, len(names) if self._subjects else 0, SESSIONS_AT_ONCE):
+            some = entries.c.session.in_(names[start : start + SESSIONS_AT_ONCE])
+            bodies = self._reader.read(select(entries.c.body).where(some)).scalars()
+            read = [decode(bytes(body)) for body in bodies if body]
+            theirs = self.entries_of(read)
+            found |= {e.session for e in read if e.session is not None and e.sequence in theirs}
+        return found
+
+    def _sealed(self, digests: Sequence[bytes]) -> set[bytes]:
+        found: set[bytes] = set()
+        for start in range(0, len(digests) if self._keys else 0, DIGESTS_AT_ONCE):
+            some = payloads.c.digest.in_(digests[start : start + DIGESTS_AT_ONCE])
+            rows = self._reader.read(select(payloads.c.digest, payloads.c.key).where(some))
+            found |= {bytes(row.digest) for row in rows if row.key in self._keys}
+        return found
