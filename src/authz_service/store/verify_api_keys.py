@@ -12,6 +12,7 @@ from authz_service.audit.entry import microseconds
 from authz_service.audit.walk import Seen
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import api_keys
+from authz_service.store.verify_columns import say_differing
 from authz_service.store.verify_payloads import Say
 
 _KINDS = frozenset(kind.value for kind in (Kind.API_KEY_CREATED, Kind.API_KEY_ROTATED, Kind.API_KEY_REVOKED))
@@ -40,9 +41,7 @@ class ApiKeysCheck:
             if derived is None:
                 self._say(f"API key {row.id}", "has a row, and no entry that made it")
                 continue
-            for column, value in derived.items():
-                if getattr(row, column) != value:
-                    self._say(f"API key {row.id}", f"its column {column} is not what its entries make of it")
+            say_differing(self._say, f"API key {row.id}", dict(row._mapping), derived)
         for key_id in self._rows:
             self._say(f"API key {key_id}", "has an entry, and no row")
 

@@ -28,6 +28,7 @@ from authz_service.store.grant_rows import (
 )
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import grant_acts, grant_uses, grants
+from authz_service.store.verify_columns import say_differing
 from authz_service.store.verify_eyes import Eyes, Person
 from authz_service.store.verify_hold_acts import said_in
 from authz_service.store.verify_holds import HoldsCheck
@@ -237,10 +238,7 @@ class GrantsCheck:
             if expected is None:
                 strays += 1
                 continue
-            for column, value in expected.items():
-                if row[column] != value:
-                    name = f"{what} {row[key]}"
-                    self._say(name, f"its column {column} is not what its entries make of it")
+            say_differing(self._say, f"{what} {row[key]}", row, expected)
         for name in left.keys() - going:
             self._say(f"{what} {name}", "has an entry, and no row")
         if strays:

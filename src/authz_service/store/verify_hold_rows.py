@@ -9,6 +9,7 @@ from sqlalchemy import Integer, Select, Table, func, select, type_coerce
 
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import hold_acts, holds, votes
+from authz_service.store.verify_columns import say_differing
 from authz_service.store.verify_payloads import Say
 from authz_service.store.verify_standing import KnownHold
 
@@ -35,7 +36,7 @@ class HoldRows:
         for start in range(0, len(names), DIGESTS_AT_ONCE):
             query = select(holds).where(holds.c.id.in_(names[start : start + DIGESTS_AT_ONCE]))
             for row in self._reader.read(query):
-                self._say_differing(_named(row.id), dict(row._mapping), opened[row.id])
+                say_differing(self._say, _named(row.id), dict(row._mapping), opened[row.id])
 
     def compare_said(
         self,
@@ -87,13 +88,8 @@ class HoldRows:
                 if number not in rows:
                     self._say(name, "has an entry, and no row")
                     continue
-                self._say_differing(name, dict(rows[number]._mapping), derived[number])
+                say_differing(self._say, name, dict(rows[number]._mapping), derived[number])
         return there
-
-    def _say_differing(self, name: str, row: Mapping[str, Any], derived: Mapping[str, Any]) -> None:
-        for column, value in derived.items():
-            if row.get(column) != value:
-                self._say(name, f"its column {column} is not what its entries make of it")
 
     def _rows(self) -> Iterator[Any]:
         columns = [holds.c.id, *(holds.c[name] for name in _CHANGING)]

@@ -16,6 +16,7 @@ from authz_service.audit.entry import microseconds
 from authz_service.audit.walk import Seen
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import revocations
+from authz_service.store.verify_columns import say_differing
 from authz_service.store.verify_payloads import Say, Wanted
 
 _KINDS = frozenset({Kind.TOKEN_REVOKED.value, Kind.TOKEN_RESTORED.value})
@@ -47,10 +48,7 @@ class RevocationsCheck:
             if derived is None:
                 self._say(f"revocation of entry {row.seq}", "has a row, and no entry that is in force")
                 continue
-            for column, value in derived.items():
-                if getattr(row, column) != value:
-                    name = f"revocation of entry {row.seq}"
-                    self._say(name, f"its column {column} is not what its entries make of it")
+            say_differing(self._say, f"revocation of entry {row.seq}", dict(row._mapping), derived)
         for derived in in_force.values():
             if derived["until"] is None or derived["until"] > now:
                 self._say(f"revocation of entry {derived['seq']}", "has an entry, and no row")
