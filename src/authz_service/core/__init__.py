@@ -3,6 +3,7 @@
 - `exchange`: every transition of an exchange, in one file; `states`, `events` and `commands` are its words
 - `request`, `entries`, `replies`: what it is about, what it puts on record, what it tells callers
 - `holds`: approvals, stages and votes, and where a hold stands by them; `stage_terms`: stages as JSON
+- `grants`, `grant_terms`, `caller_facts`: what a grant covers, its terms, and what of its caller has to stay
 - `business_hours`: clocks that stand still; `acts`: what reviewers do beside voting
 - `people`: which accounts are of services; `likeness`: how alike two requests are
 - `api_keys`, `revocations`: keys of our own, and tokens that count no longer
