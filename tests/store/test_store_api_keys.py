@@ -130,7 +130,8 @@ def test_keys_from_before_an_upgrade_are_what_they_were(place: Any, run: Any) ->
     with engine.begin() as connection:
         for change in ("DROP COLUMN made", "DROP COLUMN ended", "ADD COLUMN detail TEXT"):
             connection.execute(text(f"ALTER TABLE api_keys {change}"))
-        for index in ("session_budgets_session", "sessions_prefix", "holds_prefix"):
+        prefixes = ("sessions_prefix", "holds_prefix")
+        for index in ("session_budgets_session", *prefixes, "holds_open", "holds_subject"):
             connection.execute(text(f"DROP INDEX IF EXISTS {index}"))
         connection.execute(text("ALTER TABLE outbox DROP COLUMN grant_id"))
         connection.execute(text("ALTER TABLE sessions DROP COLUMN repeated"))

@@ -203,6 +203,8 @@ def test_what_was_withdrawn_before_an_upgrade_stays_withdrawn(place: Any, run: A
             "ALTER TABLE sessions DROP COLUMN repeated",
             "DROP INDEX IF EXISTS sessions_prefix",
             "DROP INDEX IF EXISTS holds_prefix",
+            "DROP INDEX holds_open",
+            "DROP INDEX holds_subject",
             *(f"DROP TABLE {name}" for name in LATER),
         ):
             connection.execute(text(later))
