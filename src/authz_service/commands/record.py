@@ -130,7 +130,8 @@ def purge(
 def erase(subject: str, reason: str, yes: bool, where: Where, as_json: bool) -> None:
     """Erase one person by destroying their key: what they asked, were answered, and who they are.
 
-    Refused while something of theirs is on legal hold, open, or waits for approval.
+    Refused while something of theirs is on legal hold, open, or waits for approval. With a PostgreSQL store
+    it takes half a minute. Once it is ordered it is completed, also when this command is ended.
     """
     from authz_service.commands import record_work
 
