@@ -16,7 +16,7 @@ from authz_service.core.acts import ActDraft, ActKind
 from authz_service.core.holds import Approval, Escalation, Stage
 from authz_service.core.ports import DAMAGED, HoldLimits, HoldQuery, HoldState, HoldSummary, Opened
 from authz_service.errors import AuthzError, Unavailable
-from authz_service.store import turning
+from authz_service.store import sweeping
 from authz_service.store.sql_store import SqlStore
 
 LIMITS = HoldLimits()
@@ -74,7 +74,7 @@ def test_a_sweep_takes_the_turns_of_the_others_and_names_it_once(
     place: Any, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ended the service, and again after each start."""
-    monkeypatch.setattr(turning, "TURNED_AT_ONCE", 2)
+    monkeypatch.setattr(sweeping, "SWEPT_AT_ONCE", 2)
 
     async def scenario() -> None:
         async with place.store() as store:
@@ -94,6 +94,22 @@ def test_a_sweep_takes_the_turns_of_the_others_and_names_it_once(
             assert set((await store.hold_states([hold.id for hold in damaged])).values()) == {
                 HoldState.EXPIRED
             }
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("deadline", [-(10**18), 10**18])
+def test_times_that_nobody_could_tell_keep_no_other_from_ending_or_being_listed(
+    deadline: int, place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            damaged, good = [await opened(store, make, request) for request in ("one", "another")]
+            change(place, f"UPDATE holds SET deadline = {deadline} WHERE id = :id", id=damaged.id)
+            assert (await store.holds(HoldQuery())).damaged == (damaged.id,)
+            place.clock.time += 601
+            assert await store.expire_overdue() == 1
+            assert [entry.kind for entry in await store.entries(good.session)][-1] == "hold.expired"
 
     run(scenario())
 

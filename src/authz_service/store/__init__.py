@@ -13,6 +13,7 @@
 - `doubt`: commits whose answer was lost
 - `transaction`, `ledger`: what a unit may do; the entries of one transaction; `prepared`: its SQL, made once
 - `opening`, `voting`, `acting`, `turning`, `ending`, `recovery`: units of work that change holds and sessions
+- `sweeping`: for which holds something is due, past those that cannot be read
 - `granting`, `grant_ending`, `grant_acting`, `spending`: grants made, ended, and used; `grant_rows`,
   `grant_queries`: they and their votes as rows
 - `eligibility`: who has no say on a hold; `zone_rules`: what a hold keeps of time zones

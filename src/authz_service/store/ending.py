@@ -12,14 +12,14 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Approved
 from authz_service.core.ports import HoldState
+from authz_service.store.damage import reading
 from authz_service.store.hold_rows import bytes_held
 from authz_service.store.hold_standing import OPEN, state_at
 from authz_service.store.loading import find_hold, standing_of
 from authz_service.store.schema import holds, sessions
+from authz_service.store.sweeping import due
 from authz_service.store.taking_up import require_ours
 from authz_service.store.transaction import Transaction
-
-SWEPT_AT_ONCE = 256
 
 _MOVE = update(holds).where(
     holds.c.id == bindparam("was_id"),
@@ -53,29 +53,41 @@ def is_approved(transaction: Transaction, row: Row[Any]) -> bool:
     return isinstance(standing_of(transaction, row), Approved)
 
 
-def expire_overdue(transaction: Transaction) -> int:
-    """Expire the holds that are overdue, the oldest first, at most 256; how many there were."""
-    query = (
-        select(holds)
-        .where(holds.c.state.in_([state.value for state in OPEN]), holds.c.deadline <= transaction.now)
-        .order_by(holds.c.deadline)
-        .limit(SWEPT_AT_ONCE)
-    )
-    overdue = transaction.read(query).all()
-    for row in overdue:
-        expire(transaction, row)
-    return len(overdue)
+def expire_overdue(transaction: Transaction, named: set[str]) -> int:
+    """Expire the holds that are overdue, the oldest first, at most 256; how many there were.
+
+    See `sweeping.due` for those that cannot be read, and `named`.
+    """
+    is_open = holds.c.state.in_([state.value for state in OPEN])
+    wanted = is_open & (holds.c.deadline <= transaction.now)
+    total = 0
+    for row, draft in due(transaction, holds.c.deadline, wanted, _expired, named):
+        _expire(transaction, row, draft)
+        total += 1
+    return total
 
 
 def expire(transaction: Transaction, row: Row[Any]) -> None:
-    """Give an overdue hold its final state, with an entry that says in which state it was overdue."""
-    data: dict[str, Scalar] = {
-        "hold": row.id,
-        "digest": bytes_held(row),
-        "state": row.state,
-        "deadline": rfc3339(row.deadline),
-    }
-    recorded = transaction.record(EntryDraft(Kind.HOLD_EXPIRED, row.session, data))
+    """Give an overdue hold its final state, with an entry that says in which state it was overdue.
+
+    Raises `Unavailable` (`record_damaged`) where that cannot be said.
+    """
+    _expire(transaction, row, _expired(row))
+
+
+def _expired(row: Row[Any]) -> EntryDraft:
+    with reading(f"hold {row.id}"):
+        data: dict[str, Scalar] = {
+            "hold": row.id,
+            "digest": bytes_held(row),
+            "state": row.state,
+            "deadline": rfc3339(row.deadline),
+        }
+        return EntryDraft(Kind.HOLD_EXPIRED, row.session, data)
+
+
+def _expire(transaction: Transaction, row: Row[Any], draft: EntryDraft) -> None:
+    recorded = transaction.record(draft)
     move(transaction, row, recorded.last, {"state": HoldState.EXPIRED.value})
 
 

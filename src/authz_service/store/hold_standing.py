@@ -11,10 +11,10 @@ from sqlalchemy import Row
 from authz_service.core.holds import Pending, Standing, Turn, Vote, standing
 from authz_service.core.ports import HoldState
 from authz_service.store.column_texts import micro, seconds
+from authz_service.store.damage import DAMAGE
 from authz_service.store.hold_documents import read_approvals
 
 OPEN = (HoldState.PENDING, HoldState.APPROVED)
-_STATES = frozenset(state.value for state in HoldState)
 
 
 def state_at(row: Row[Any], now: int) -> HoldState:
@@ -24,8 +24,11 @@ def state_at(row: Row[Any], now: int) -> HoldState:
 
 
 def state_or_none(row: Row[Any], now: int) -> HoldState | None:
-    """The same; None where the column has no state: one such row must not keep the others from being read."""
-    return state_at(row, now) if row.state in _STATES else None
+    """The same; None where that cannot be read: one such row must not keep the others from being read."""
+    try:
+        return state_at(row, now)
+    except DAMAGE:
+        return None
 
 
 def stands_at(row: Row[Any], votes: Sequence[Vote], now: int) -> Standing:

@@ -26,6 +26,8 @@ from authz_service.store.schema import entries, hold_acts, holds, votes
 from authz_service.store.transaction import Reader
 from authz_service.store.vote_rows import read_act, read_vote
 
+LATEST = 253_402_300_800_000_000
+"""Microseconds from the epoch to the year 10000, which no timestamp of ours can say."""
 NAMES_AT_ONCE = 400  # SQLite bounds the parameters of a statement
 
 
@@ -108,6 +110,8 @@ def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldS
     Raises `Unavailable` (`record_damaged`) where what is stored of it cannot be read.
     """
     with reading(f"hold {row.id}"):
+        if not all(0 <= at < LATEST for at in (row.created_at, row.begun_at, row.deadline)):
+            raise ValueError("this is no time that could be told")
         said = said_of(reader, row.id) if said is None else said
         found = read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
         if found.state is HoldState.SUPERSEDED:

@@ -9,25 +9,20 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-import structlog
-from sqlalchemy import Row, Select, select, tuple_
+from sqlalchemy import Row
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Pending, Timed, Turn
 from authz_service.core.ports import HoldState
-from authz_service.errors import Unavailable
 from authz_service.store.column_texts import micro, stage_text
 from authz_service.store.damage import reading
 from authz_service.store.ending import move
 from authz_service.store.hold_rows import bytes_held
 from authz_service.store.loading import hold_with_id, standing_of
 from authz_service.store.schema import holds
+from authz_service.store.sweeping import due
 from authz_service.store.transaction import Reader, Transaction
-
-log = structlog.get_logger(__name__)
-
-TURNED_AT_ONCE = 256
 
 _KINDS = {Turn.REMINDED: Kind.HOLD_REMINDED, Turn.ESCALATED: Kind.HOLD_ESCALATED}
 
@@ -35,37 +30,15 @@ _KINDS = {Turn.REMINDED: Kind.HOLD_REMINDED, Turn.ESCALATED: Kind.HOLD_ESCALATED
 def take_all(transaction: Transaction, named: set[str]) -> int:
     """Take the turns that are due, the oldest first, of at most 256 holds; how many these were.
 
-    A hold that cannot be read takes none, and keeps no other from it. The log names it once: `named` are
-    those that it has named.
+    See `sweeping.due` for those that cannot be read, and `named`.
     """
-    passed: tuple[int, str] | None = None
-    while True:
-        rows = transaction.read(_due(transaction.now, passed)).all()
-        taken = sum(_take_or_pass_over(transaction, row, named) for row in rows)
-        if taken or len(rows) < TURNED_AT_ONCE:
-            return taken
-        passed = rows[-1].turn_at, rows[-1].id
-
-
-def _due(now: int, passed: tuple[int, str] | None) -> Select[Any]:
-    """The holds with a turn that is due, after those that were passed over."""
-    order = (holds.c.turn_at, holds.c.id)
-    query = select(holds).where(holds.c.turn_at <= now, holds.c.deadline > now)
-    if passed is not None:
-        query = query.where(tuple_(*order) > passed)
-    return query.order_by(*order).limit(TURNED_AT_ONCE)
-
-
-def _take_or_pass_over(transaction: Transaction, row: Row[Any], named: set[str]) -> bool:
-    try:
-        turns = due_turns(transaction, row)
-    except Unavailable as damage:
-        if row.id not in named:
-            named.add(row.id)
-            log.error("hold.damaged", hold=row.id, error=type(damage.__cause__).__name__)
-        return False
-    record_turns(transaction, row, turns)
-    return bool(turns)
+    wanted = (holds.c.turn_at <= transaction.now) & (holds.c.deadline > transaction.now)
+    found = due(transaction, holds.c.turn_at, wanted, lambda row: due_turns(transaction, row), named)
+    taken = 0
+    for row, turns in found:
+        record_turns(transaction, row, turns)
+        taken += bool(turns)
+    return taken
 
 
 def take(transaction: Transaction, row: Row[Any]) -> Row[Any]:
@@ -84,14 +57,14 @@ def due_turns(reader: Reader, row: Row[Any]) -> Sequence[tuple[Timed, int | None
     if not isinstance(stands, Pending):
         return ()
     with reading(f"hold {row.id}"):
-        due = [
+        turns = [
             (timed, None if later is None else micro(later.at))
             for timed, later in zip_longest(stands.turns, stands.turns[1:])
             if row.turn_at <= micro(timed.at) <= reader.now
         ]
-        if not due:
+        if not turns:
             raise ValueError("this turn is none of its stages'")
-    return due
+    return turns
 
 
 def record_turns(

@@ -99,7 +99,7 @@ class SqlHolds(SqlUnits):
     async def expire_overdue(self) -> int:
         """See `Store.expire_overdue`."""
         total = 0
-        while swept := await self._writer.run(ending.expire_overdue):
+        while swept := await self._writer.run(lambda t: ending.expire_overdue(t, self._named)):
             total += swept
         while turned := await self._writer.run(lambda t: turning.take_all(t, self._named)):
             total += turned
