@@ -75,8 +75,10 @@ def test_a_service_whose_record_cannot_be_written_to_lives_and_is_not_ready(stac
     with closing(sqlite3.connect(stack.data / "authz.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert (probe(stack, "ready"), probe(stack, "live")) == (503, 200)
+        assert page_with(stack, "authz_record_up 0.0\n")
         other.execute("ROLLBACK")
     until(lambda: probe(stack, "ready") == 200, "it is ready again")
+    until(lambda: page_with(stack, "authz_record_up 1.0\n"), "it is shown as up again")
 
 
 def probe(stack: Stack, name: str) -> int:

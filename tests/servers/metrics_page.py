@@ -13,6 +13,7 @@ from typing import Any, cast
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from authz_service.errors import Unavailable
 from authz_service.runtime.gateway import Took
 from authz_service.servers.certificate_dates import CertificateMetrics, Shown
 from authz_service.servers.checkpoint_metrics import CheckpointMetrics
@@ -35,7 +36,7 @@ class Probes:
         return Health(False, b'{"ready":false,"why":"store_unavailable"}')
 
 
-def page(commits: Commits, took: Took | None = None) -> dict[str, Metric]:
+def page(commits: Commits, took: Took | None = None, *, is_away: bool = False) -> dict[str, Metric]:
     """The families of a page with all collectors of one process."""
     gateway: Any = SimpleNamespace(
         live={"a", "b"},
@@ -51,14 +52,18 @@ def page(commits: Commits, took: Took | None = None) -> dict[str, Metric]:
     checkpoints: Any = SimpleNamespace(deliveries=deliveries, is_consistent=True, size=1, taken_at=1.0)
     standing = SimpleNamespace(queued=1, oldest_at=0.0, delivered=2, failures=0, given_up=0)
     notifying: Any = SimpleNamespace(standings={"a": standing}, now=3.0)
-    store: Any = SimpleNamespace(commits=commits, queued=5)
+
+    async def probe() -> None:
+        if is_away:
+            raise Unavailable("the record store is away", code="store_unavailable")
+
+    store: Any = SimpleNamespace(commits=commits, queued=5, probe=probe)
     certificates = CertificateMetrics((Shown("listen.tls", Path("/nowhere")),))
     collectors = (
         certificates,
         ExchangeMetrics(gateway),
         LimitMetrics(gateway),
         PolicyMetrics(lambda: "ab12"),
-        RecordMetrics(store, "1.2.3"),
         CheckpointMetrics(checkpoints),
         NotifyMetrics(notifying),
     )
@@ -68,8 +73,9 @@ def page(commits: Commits, took: Took | None = None) -> dict[str, Metric]:
             return HoldAges((1, 0, 2, 0, 3), 5000.0)
 
     async def read() -> str:
-        holds = HoldMetrics(Aged(), asyncio.get_running_loop())
-        async with serve_metrics(("127.0.0.1", 0), (*collectors, holds), Probes()) as url:
+        loop = asyncio.get_running_loop()
+        asking = (RecordMetrics(store, "1.2.3", loop), HoldMetrics(Aged(), loop))
+        async with serve_metrics(("127.0.0.1", 0), (*collectors, *asking), Probes()) as url:
             answer = await asyncio.to_thread(urllib.request.urlopen, url)
             with answer:
                 return cast(str, answer.read().decode())

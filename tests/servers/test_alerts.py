@@ -22,8 +22,8 @@ GROUPS: list[dict[str, Any]] = YAML(typ="safe").load(FILE.read_text())["groups"]
 ALERTS: list[dict[str, Any]] = [alert for group in GROUPS for alert in group["rules"]]
 FIELDS = {"alert", "expr", "for", "labels", "annotations"}
 OF_PROMETHEUS = {"up": {"job"}}
-ADDED = {"process"}
-"""With workers, by whoever joins their pages."""
+ADDED = {"process", "instance"}
+"""With workers, by whoever joins their pages; and by Prometheus."""
 
 
 def known() -> dict[str, set[str]]:
@@ -76,6 +76,13 @@ def test_the_runbook_has_each_alert_and_no_other() -> None:
     assert re.findall(r"^### (Authz\w+)$", manual, re.MULTILINE) == [alert["alert"] for alert in ALERTS]
     for alert in ALERTS:
         assert alert["annotations"]["runbook"] == f"docs/operations.md#{alert['alert'].lower()}"
+
+
+def test_somebody_is_called_when_no_worker_is_left_and_when_the_record_is_away() -> None:
+    """With workers `up` is the supervisor's, which lives on; a quiet gateway has no backlog."""
+    pages = [alert["expr"] for alert in ALERTS if alert["labels"]["severity"] == "page"]
+    for metric in ("authz_process_up", "authz_record_up"):
+        assert [expression for expression in pages if metric in expression], metric
 
 
 def test_an_expression_that_is_none_is_found() -> None:

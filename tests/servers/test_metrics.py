@@ -42,6 +42,13 @@ def test_commits_are_counted_in_the_bucket_of_their_time_and_in_all_above() -> N
     assert page(commits)["authz_record_units"].samples[0].value == 8
 
 
+def test_a_record_that_cannot_be_written_to_is_shown_as_away_and_the_page_is_whole() -> None:
+    for is_away, shown in ((False, 1), (True, 0)):
+        families = page(Commits(), is_away=is_away)
+        assert [sample.value for sample in families["authz_record_up"].samples] == [shown]
+        assert "authz_record_backlog" in families
+
+
 def test_added_time_is_shown_by_phase() -> None:
     took = Took()
     took.answer_end.add(0.003)

@@ -66,7 +66,8 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
             await base.verifier.warm()
         except AuthzError as error:
             log.warning("identity.keys_away", error=str(error))
-        collectors: list[Collector] = [RecordMetrics(base.store, metadata.version("authz-service"))]
+        loop = asyncio.get_running_loop()
+        collectors: list[Collector] = [RecordMetrics(base.store, metadata.version("authz-service"), loop)]
         collectors.append(PolicyMetrics(lambda: service.loaded.digest))
         if gateway is not None:
             collectors += [ExchangeMetrics(gateway), LimitMetrics(gateway)]
@@ -74,10 +75,10 @@ async def running(settings: ServeSettings) -> AsyncIterator[tuple[Service, Servi
         if base.record is not None:
             collectors.append(CheckpointMetrics(base.record.checkpoints))
             collectors.append(NotifyMetrics(base.notifying))
-            collectors.append(HoldMetrics(base.store, asyncio.get_running_loop()))
+            collectors.append(HoldMetrics(base.store, loop))
             collectors.append(CertificateMetrics(_certificates(settings, loaded)))
             address = await keep(base, base.record, service)
-        probes = ProcessProbes(base.store, service.serves, asyncio.get_running_loop())
+        probes = ProcessProbes(base.store, service.serves, loop)
         metrics = await stack.enter_async_context(serve_metrics(settings.metrics, collectors, probes))
         if gateway is not None:
             await answer(base, gateway)

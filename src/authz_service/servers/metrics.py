@@ -14,13 +14,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from authz_service.core.durations import BUCKETS, Durations
-from authz_service.errors import Misconfigured
+from authz_service.errors import AuthzError, Misconfigured
 from authz_service.runtime.gateway import Gateway
 from authz_service.servers.probes import Probed
 from authz_service.store.sql_store import SqlStore
 
 DECISIONS = ("allow", "hold", "deny", "refused")
 """The label of each; those that have not come yet are shown as 0, so that a rate can be taken of them."""
+
+RECORD_SECONDS = 1.0
+"""What the record may take to begin and end a transaction before it counts as away."""
 
 
 class ExchangeMetrics(Collector):
@@ -94,19 +97,23 @@ class PolicyMetrics(Collector):
 
 
 class RecordMetrics(Collector):
-    """How the record keeps up, and what runs here."""
+    """Whether the record can be written to, how it keeps up, and what runs here; the store runs on `loop`."""
 
-    def __init__(self, store: SqlStore, version: str) -> None:
+    def __init__(self, store: SqlStore, version: str, loop: asyncio.AbstractEventLoop) -> None:
         self._store = store
         self._version = version
+        self._loop = loop
 
     def collect(self) -> list[Metric]:
-        """A histogram of commits, what waits for one, and the version."""
+        """Asks the record; a histogram of commits, what waits for one, and the version."""
         commits = self._store.commits
         build = GaugeMetricFamily("authz_build_info", "Always 1.", labels=["version"])
         build.add_metric([self._version], 1)
         return [
             build,
+            GaugeMetricFamily(
+                "authz_record_up", "1 where the record can be written to.", value=float(self._is_up())
+            ),
             _histogram(
                 "authz_record_commit_seconds", "How long the record took to commit a group.", commits.took
             ),
@@ -115,6 +122,15 @@ class RecordMetrics(Collector):
                 "authz_record_queue", "Units of work that wait for their group.", value=self._store.queued
             ),
         ]
+
+    def _is_up(self) -> bool:
+        asked = asyncio.run_coroutine_threadsafe(self._store.probe(), self._loop)
+        try:
+            asked.result(RECORD_SECONDS)
+        except (AuthzError, TimeoutError):
+            asked.cancel()
+            return False
+        return True
 
 
 def _histogram(name: str, meaning: str, durations: Durations) -> HistogramMetricFamily:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -12,7 +13,8 @@ from prometheus_client.registry import Collector
 
 from authz_service.servers.probes import Health
 
-SECONDS = 2.0
+SECONDS = 4.0
+"""More than a page of metrics takes whose store does not answer; less than the 10 s of Prometheus."""
 LABEL = "process"
 
 
@@ -28,8 +30,7 @@ class WorkerMetrics(Collector):
             "authz_process_up", "1 where a process of the service answers.", labels=[LABEL]
         )
         families: dict[str, Metric] = {}
-        for name, port in self._ports.items():
-            text = _asked(port, "/metrics")
+        for name, text in _asked_of_all(self._ports, "/metrics").items():
             up.add_metric([name], 0 if text is None else 1)
             for family in text_string_to_metric_families(text or ""):
                 _add(families, family, name)
@@ -48,7 +49,7 @@ class WorkerProbes:
 
     def ready(self) -> Health:
         """Asks each process when it is asked."""
-        ready = {name: _asked(port, "/ready") is not None for name, port in self._ports.items()}
+        ready = {name: said is not None for name, said in _asked_of_all(self._ports, "/ready").items()}
         is_ready = any(well for name, well in ready.items() if name.startswith("worker"))
         return Health(is_ready, orjson.dumps({"ready": is_ready, "processes": ready}))
 
@@ -57,6 +58,12 @@ def _add(families: dict[str, Metric], family: Metric, process: str) -> None:
     kept = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
     for sample in family.samples:
         kept.samples.append(sample._replace(labels={**sample.labels, LABEL: process}))
+
+
+def _asked_of_all(ports: Mapping[str, int], path: str) -> dict[str, str | None]:
+    """At the same time: they may all be waiting for the same store."""
+    with ThreadPoolExecutor(max(1, len(ports))) as threads:
+        return dict(zip(ports, threads.map(lambda port: _asked(port, path), ports.values()), strict=True))
 
 
 def _asked(port: int, path: str) -> str | None:

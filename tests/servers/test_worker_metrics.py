@@ -1,0 +1,56 @@
+"""The processes of a service are asked together: what one waits for, all may be waiting for."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from authz_service.servers.worker_metrics import WorkerMetrics, WorkerProbes
+
+SECONDS = 3.0
+"""Less than one process may take; each of these answers once all have been asked."""
+
+
+@contextmanager
+def processes(*names: str) -> Iterator[dict[str, int]]:
+    """The ports of processes that answer when each of them was asked."""
+    together = threading.Barrier(len(names))
+
+    class Process(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            together.wait(SECONDS)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"authz_exchanges_live 3\n")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with ExitStack() as stack:
+        ports = {}
+        for name in names:
+            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Process))
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+            stack.callback(server.shutdown)
+            ports[name] = server.server_port
+        yield ports
+
+
+def test_each_is_asked_before_the_first_has_answered() -> None:
+    with processes("keeper", "worker 0", "worker 1") as ports:
+        up, live = WorkerMetrics(ports).collect()
+        assert {s.labels["process"]: s.value for s in up.samples} == dict.fromkeys(ports, 1)
+        assert {s.labels["process"]: s.value for s in live.samples} == dict.fromkeys(ports, 3)
+        ready = WorkerProbes(ports).ready()
+    assert ready.is_well
+    assert json.loads(ready.said)["processes"] == dict.fromkeys(ports, True)
+
+
+def test_a_process_that_is_not_there_is_away_and_the_others_are_shown() -> None:
+    with processes("worker 0") as ports:
+        up, live = WorkerMetrics({**ports, "worker 1": 9}).collect()
+    assert {s.labels["process"]: s.value for s in up.samples} == {"worker 0": 1, "worker 1": 0}
+    assert [s.labels["process"] for s in live.samples] == ["worker 0"]
