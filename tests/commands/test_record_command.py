@@ -206,6 +206,40 @@ def test_the_master_key_is_exchanged_and_the_old_one_opens_nothing(stopped: Stop
     assert "is not the master key of this record's keys" in refused.output
 
 
+def test_a_configured_master_key_is_exchanged_for_the_one_in_a_file(stopped: Stopped, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("first.key", "second.key")]
+    for number, file in enumerate(files):
+        file.write_text(bytes([number + 1] * 32).hex())
+        file.chmod(0o600)
+    starter = stopped.config.read_text()
+
+    def configured(file: Path) -> None:
+        stopped.config.write_text(f"{starter}record: {{keys: {{master: {{file: {file}}}}}}}\n")
+
+    own = stopped.data.master_key.read_bytes()
+    rotate = ("record", "rotate-key", "--reason", "to a file of ours", "--new-key")
+    to_a_file = stopped.run(*rotate, str(files[0]))
+    assert to_a_file.exit_code == 0, to_a_file.output
+    assert "name it in record.keys.master before the next start" in to_a_file.output
+    assert stopped.data.master_key.read_bytes() == own
+    unnamed = stopped.run("record", "keep", "--list")
+    assert "is not the master key of this record's keys" in unnamed.output
+    configured(files[0])
+    assert stopped.read("ses_alice")[1].payloads == {"body": b"a prompt"}
+    without = stopped.run("record", "rotate-key", "--reason", "yearly")
+    assert without.exit_code != 0
+    assert "name the new one with --new-key FILE" in without.output
+    for _ in range(2):  # the second finds the keys wrapped by it already
+        assert stopped.run(*rotate, str(files[1])).exit_code == 0
+    configured(files[1])
+    assert stopped.read("ses_alice")[1].payloads == {"body": b"a prompt"}
+    rotations = [e for e in stopped.read("record.retention") if e.kind == "record.master_key_rotated"]
+    assert [json.loads(entry.payloads["order"])["reason"] for entry in rotations] == ["to a file of ours"] * 3
+    assert stopped.run("audit", "verify").exit_code == 0
+    configured(files[0])
+    assert stopped.run("record", "keep", "--list").exit_code != 0
+
+
 def test_an_exchange_of_the_master_key_that_was_cut_off_is_finished_by_the_next(
     stopped: Stopped, monkeypatch: pytest.MonkeyPatch
 ) -> None:

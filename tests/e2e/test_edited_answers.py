@@ -32,6 +32,9 @@ from tests.e2e.test_sdk_anthropic import message, text
 from tests.e2e.test_sdk_anthropic import streamed as in_anthropics
 from tests.e2e.upstream_answers import completion
 
+from authz_cli.options import Target
+from authz_cli.session_client import connect
+
 NO_BOMBS = """\
     - {{name: no-bombs, when: "answer.findings.BOMB.count > 0", effect: deny}}
 """
@@ -103,10 +106,25 @@ def test_an_edited_answer_goes_out_once_somebody_else_has_approved_it(stack: Sta
     before, after = json.loads(sent), json.loads(answer.content)
     assert (after["id"], after["usage"]) == (before["id"], before["usage"])
     session = stack.session(answer.headers["x-authz-session"])
-    (edited,) = [event for event in session["events"] if event["kind"] == "hold.edited"]
-    assert edited["data"]["digest"]
+    check_entries(stack, session["id"], now["digest"])
     (released,) = [event for event in session["events"] if event["kind"] == "answer.released"]
     assert released["data"]["edited"] is True
+
+
+def check_entries(stack: Stack, session: str, digest: str) -> None:
+    """The edit's entry names the bytes before it and those after, and says what it changed."""
+    with connect(Target(None, None, None, stack.data, is_data_dir_named=True)) as client:
+        _, entries = client.session(session)
+    kinds = ("hold.opened", "hold.edited", "hold.voted")
+    documents = {entry.kind: json.loads(entry.body) for entry in entries if entry.kind in kinds}
+    opened, edited, voted = (documents[kind] for kind in kinds)
+    before, after = (entry["payloads"]["forward"]["digest"] for entry in (opened, edited))
+    assert before != after
+    assert (edited["data"]["digest"], voted["data"]["digest"]) == (before, after)
+    (edit,) = [entry for entry in entries if entry.kind == "hold.edited"]
+    payloads = {payload.name: payload.body for payload in edit.payloads}
+    assert sha256(payloads["forward"]) == digest
+    assert json.loads(payloads["changes"]) == [{"path": [CONTENT], "before": MASKED, "after": EDITED}]
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])

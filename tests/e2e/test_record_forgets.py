@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,17 @@ def files(folder: Path) -> bytes:
 def test_nothing_in_the_data_directory_shows_what_was_asked(stack: Stack) -> None:
     assert any(SECRET in body for body in bodies(stack, "amy"))
     assert SECRET.encode() not in files(stack.data)
+
+
+def test_texts_are_not_indexed_unless_that_is_switched_on(stack: Stack) -> None:
+    """The index has them in clear, where the record has them sealed."""
+    refused = stack.cli("session", "list", "--text", "model", check=4)
+    assert "record.search_texts is off" in refused.stderr
+    stack.cli("session", "list", "--group", "staff")  # brings the index up to date
+    with closing(sqlite3.connect(f"file:{stack.data / 'authz.db'}?mode=ro", uri=True)) as database:
+        assert database.execute("SELECT count(*) FROM search_sources").fetchone()[0] > 0
+        assert database.execute("SELECT count(*) FROM search_texts").fetchone()[0] == 0
+        assert database.execute("SELECT count(*) FROM payloads WHERE key IS NULL").fetchone()[0] == 0
 
 
 def test_a_person_is_erased_while_the_service_is_stopped_and_the_others_stay(stack: Stack) -> None:

@@ -15,6 +15,9 @@ import pytest
 from tests.e2e.people import ask, asking, hold_of, in_background, reject, said, until
 from tests.e2e.stack import CONFIG, Stack
 
+from authz_cli.options import Target
+from authz_cli.session_client import connect
+
 GUESTS = CONFIG.replace(
     "answers:\n", "    - {{name: guests, when: \"'guests' in caller.groups\", effect: allow}}\nanswers:\n", 1
 )
@@ -66,6 +69,19 @@ def test_new_rules_are_in_force_without_a_restart(stack: Stack) -> None:
     shown = stack.session(session["id"])
     (decided,) = [event for event in shown["events"] if event["kind"] == "request.decided"]
     assert decided["data"]["policy"] == activated["policy"]
+
+
+def test_what_is_in_force_after_a_reload_is_on_record_with_its_file(stack: Stack) -> None:
+    before = recorded(stack, "policy.activated")
+    stack.config = GUESTS
+    told = stack.reload()
+    after = recorded(stack, "policy.activated")
+    assert after[:-1] == before
+    assert after[-1]["data"] == {"policy": told["policy"]}
+    assert told["policy"] != before[-1]["data"]["policy"]
+    digest = after[-1]["data"]["policy"]
+    with connect(Target(None, None, None, stack.data, is_data_dir_named=True)) as client:
+        assert client.policy(digest) == stack.config_file.read_bytes()
 
 
 def test_what_is_held_stays_held_over_a_reload(stack: Stack) -> None:

@@ -18,6 +18,7 @@ from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1 import sessions_pb2
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
+from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.acts import AnswerHead
 from authz_service.core.ports import Hold, HoldLimits
 from authz_service.errors import Conflict
@@ -206,3 +207,41 @@ def test_a_list_by_the_beginning_of_an_id_has_no_others(
         request = pb.ListHoldsRequest(id_prefix=prefix)
         found = HoldServiceStub(channel).ListHolds(request, metadata=as_("rita")).holds
         assert {hold.id for hold in found} == {f"hld_{n}" for n in (1, 12) if f"hld_{n}".startswith(prefix)}
+
+
+LARGEST = 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize(("size", "is_shown"), [(50_000_000, True), (LARGEST - 1024, False)])
+def test_what_is_too_large_for_a_message_is_said_and_the_rest_of_the_session_is_shown(
+    thread: LoopThread, tmp_path: Path, size: int, is_shown: bool
+) -> None:
+    large = b"x" * size
+    drafts = [
+        EntryDraft(Kind.REQUEST_RECEIVED, "ses_1", {"method": "POST"}),
+        EntryDraft(Kind.REQUEST_RELEASED, "ses_1", {}, {"body": large, "z": b"small"}),
+        EntryDraft(Kind.ANSWER_RELEASED, "ses_1", {}, {"body": b"data: 1\n\n"}),
+    ]
+
+    async def record(store: SqlStore) -> None:
+        await store.append(*drafts)
+
+    limit = (("grpc.max_receive_message_length", LARGEST),)
+    with served(thread, tmp_path) as (store, address), grpc.insecure_channel(address, limit) as channel:
+        thread.run(record(store))
+        api = SessionServiceStub(channel)
+        request = sessions_pb2.GetSessionRequest(id="ses_1")
+        parts = list(api.GetSession(request, metadata=as_("ada"), timeout=60))
+        tail = sessions_pb2.TailSessionsRequest(session="ses_1", cursor="0")
+        followed: list[sessions_pb2.Entry] = []
+        for message in api.TailSessions(tail, metadata=as_("ada"), timeout=60):
+            followed += message.entries
+            if len(followed) >= len(drafts):
+                break
+    for entries in ([entry for part in parts for entry in part.entries], followed):
+        shown = {p.name: p.body for p in entries[1].payloads}
+        why = {p.name: p.why for p in entries[1].missing}
+        assert shown == {"z": b"small"} | ({"body": large} if is_shown else {})
+        told = f"too large to be shown ({size:,} bytes); authz audit export has it"
+        assert why == ({} if is_shown else {"body": told})
+        assert [p.body for p in entries[2].payloads] == [b"data: 1\n\n"]

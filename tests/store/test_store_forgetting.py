@@ -97,6 +97,37 @@ def test_payloads_go_in_time_with_a_tombstone_and_the_rest_stands(sealed: Any, m
     require_whole(sealed)
 
 
+def test_a_list_goes_on_where_it_was_after_a_purge_between_two_pages(
+    sealed: Any, make: Any, run: Any
+) -> None:
+    """What stays is on one page each; the page's last session may itself be gone by then."""
+
+    async def scenario() -> None:
+        async with sealed.store() as store:
+            for name in ("kept", "a", "b"):
+                await store.append(*exchange(make, name))
+            await store.forgetting.keep(session="kept", subject=None, order=ORDER)
+            sealed.clock.time += 300 * DAY
+            for name in ("c", "d", "e"):
+                await store.append(*exchange(make, name))
+            sealed.clock.time += 101 * DAY
+            pages = [await store.sessions(SessionQuery(page_size=size)) for size in (2, 4)]
+            assert [[found.id for found in page.items] for page in pages] == [
+                ["e", "d"],
+                ["e", "d", "c", "b"],
+            ]
+            await purge_all(store, request(sealed))
+            assert (await purge_all(store, request(sealed, 400, Retention.ENTRIES))).entries
+            rest = []
+            for page in pages:
+                more = await store.sessions(SessionQuery(page_size=2, page_token=page.next_page_token))
+                assert more.next_page_token == ""
+                rest.append([found.id for found in more.items])
+            assert rest == [["c", "kept"], ["kept"]]
+
+    run(scenario())
+
+
 def test_entries_go_later_and_their_leaves_stay(sealed: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         async with sealed.store() as store:

@@ -7,6 +7,7 @@ import getpass
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from authz_service.audit.draft import EntryDraft, Kind
@@ -42,6 +43,13 @@ class Place:
     def __init__(self, config: Path | None, data_dir: Path) -> None:
         self.data = DataDir.open(data_dir)
         self.config: Config = load_config(configuration(config, self.data)).config
+
+    def name_master_key(self, file: Path) -> None:
+        """From here on the master key is that of `file`, as the configuration will say later."""
+        keeping = self.config.record.keeping
+        keys = replace(keeping.keys, master_file=file, master_variable=None)
+        record = replace(self.config.record, keeping=replace(keeping, keys=keys))
+        self.config = replace(self.config, record=record)
 
     @asynccontextmanager
     async def store(self) -> AsyncIterator[SqlStore]:
@@ -174,7 +182,9 @@ def rotate_key(place: Place, new_file: Path | None, by: Order) -> int:
     count = _rewrap(place, new)
     if new_file is None:
         os.replace(path, place.data.master_key)
-        asyncio.run(_record_rotation(place, count, by))
+    else:
+        place.name_master_key(new_file)
+    asyncio.run(_record_rotation(place, count, by))
     return count
 
 

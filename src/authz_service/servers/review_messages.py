@@ -19,6 +19,9 @@ from authz_service.core.sessions import Entry, Session
 from authz_service.view.caller import Caller
 from authz_service.view.unread import Unread
 
+LARGEST_SHOWN = 60 * 1024 * 1024
+"""Bytes of payloads in one entry's message: below what an answer may have, with what else goes with it."""
+
 STATES: dict[HoldState, holds_pb2.HoldState.ValueType] = {
     HoldState.PENDING: holds_pb2.HOLD_STATE_PENDING,
     HoldState.APPROVED: holds_pb2.HOLD_STATE_APPROVED,
@@ -111,11 +114,22 @@ def session_message(session: Session) -> sessions_pb2.Session:
 
 
 def entry_message(entry: Entry, *, before_masking: bool = False) -> sessions_pb2.Entry:
-    """An entry with its payloads, in the order of their names; those from before masking only if asked."""
+    """An entry with its payloads, in the order of their names; those from before masking only if asked.
 
-    def is_shown(name: str) -> bool:
-        return before_masking or name != ORIGINAL
-
+    What is more than `LARGEST_SHOWN` together with the payloads before it is missing, and says so: a message
+    takes no more, and without it the rest of the session could not be read.
+    """
+    payloads: list[sessions_pb2.Payload] = []
+    missing = dict(entry.missing)
+    left = LARGEST_SHOWN
+    for name, body in sorted(entry.payloads.items()):
+        if name == ORIGINAL and not before_masking:
+            continue
+        if len(body) > left:
+            missing[name] = f"too large to be shown ({len(body):,} bytes); authz audit export has it"
+            continue
+        left -= len(body)
+        payloads.append(sessions_pb2.Payload(name=safe_text(name), body=body))
     return sessions_pb2.Entry(
         sequence=entry.sequence,
         kind=safe_text(entry.kind),
@@ -123,15 +137,11 @@ def entry_message(entry: Entry, *, before_masking: bool = False) -> sessions_pb2
         session=safe_text(entry.session or ""),
         data=json.dumps(dict(entry.data), sort_keys=True),
         body=entry.body,
-        payloads=[
-            sessions_pb2.Payload(name=safe_text(name), body=body)
-            for name, body in sorted(entry.payloads.items())
-            if is_shown(name)
-        ],
+        payloads=payloads,
         missing=[
             sessions_pb2.MissingPayload(name=safe_text(name), why=safe_text(why))
-            for name, why in sorted(entry.missing.items())
-            if is_shown(name)
+            for name, why in sorted(missing.items())
+            if before_masking or name != ORIGINAL
         ],
     )
 
