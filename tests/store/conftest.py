@@ -69,7 +69,9 @@ class Make:
     def caller(self, subject: str = "alice", **more: Any) -> Caller:
         return Caller("https://issuer.example", subject, START + 3600, ("staff",), **more)
 
-    def received(self, session: str, subject: str = "alice", person: str | None = None) -> EntryDraft:
+    def received(
+        self, session: str, subject: str = "alice", person: str | None = None, caller: str = ""
+    ) -> EntryDraft:
         who = {
             "issuer": "https://issuer.example",
             "subject": subject,
@@ -77,7 +79,8 @@ class Make:
             "groups_complete": True,
             "person": person,
         }
-        data = {"api": "openai", "method": "POST", "path": "/v1/chat/completions", "caller": f"p-{subject}"}
+        data = {"api": "openai", "method": "POST", "path": "/v1/chat/completions"}
+        data["caller"] = caller or f"p-{subject}"
         return EntryDraft(Kind.REQUEST_RECEIVED, session, {**data}, {"caller": json.dumps(who).encode()})
 
     def decided(self, session: str, effect: str = "allow", rule: str = "staff") -> EntryDraft:
@@ -118,7 +121,10 @@ class Make:
             reason="Contractors need an approval.",
             policy="0" * 64,
             approvals=approvals or (self.security,),
-            entries=(self.received(session, caller.subject), self.decided(session, "hold", "contractors")),
+            entries=(
+                self.received(session, caller.subject, caller=pseudonym_of(caller.identity)),
+                self.decided(session, "hold", "contractors"),
+            ),
             traits=traits,
             release=None if traits is None else self.released(session, body),
         )

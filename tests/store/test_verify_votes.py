@@ -285,6 +285,64 @@ async def granted_by_the_requester(forger: Forger) -> str:
     return "is a vote of whoever sent the request"
 
 
+async def used(forger: Forger, who: tuple[str, str], session: str = "s2", **more: Any) -> None:
+    """The grant that was proposed last lets a request of alice's through, and it is said whose."""
+    draft = forger.make.hold(session, request="again", traits=forger.make.traits)
+    data = {"hold": forger.hold.id, "number": 1, "uses": 2, "person": pseudonym_of(who), "typed": [], **more}
+    await forger.store.append(
+        *draft.entries,
+        EntryDraft(Kind.GRANT_USED, session, data),
+        EntryDraft(Kind.REQUEST_RELEASED, session, {"grant": data["grant"]}, {"body": b"again"}),
+    )
+
+
+async def used_by_another(forger: Forger) -> str:
+    await used(forger, (ISSUER, "mallory"), grant=await forger.proposed(forger.make.security))
+    return "is a use of a grant that is for somebody else"
+
+
+async def used_by_who_voted_for_it(forger: Forger) -> str:
+    await used(forger, (ISSUER, "rita"), grant=await forger.proposed(forger.make.security))
+    return "is a use of a grant by one who voted for it"
+
+
+async def used_by_the_account_of_who_voted_for_it(forger: Forger) -> str:
+    grant = await forger.proposed(forger.make.security)
+    await used(forger, (ISSUER, "alice"), grant=grant, owners=[pseudonym_of(("owner", "rita"))])
+    return "is a use of a grant by one who voted for it"
+
+
+async def used_in_a_session_of_another(forger: Forger) -> str:
+    await used(forger, (ISSUER, "mallory"), grant=await forger.proposed(forger.make.security))
+    return "is a use of a grant by somebody else than its session's caller"
+
+
+FORGED_USES = [
+    used_by_another,
+    used_by_who_voted_for_it,
+    used_by_the_account_of_who_voted_for_it,
+    used_in_a_session_of_another,
+]
+
+
+@pytest.mark.parametrize("forged", FORGED_USES, ids=lambda forged: forged.__name__)
+def test_a_use_of_a_grant_by_whom_it_is_not_for_is_named(
+    place: Any, make: Any, run: Any, tmp_path: Path, forged: Callable[[Forger], Awaitable[str]]
+) -> None:
+    async def scenario() -> tuple[str, int]:
+        async with place.store(signer=KEY) as store:
+            what = await forged(Forger(place, make, store))
+            return what, int(await store.last_sequence())
+
+    what, last = run(scenario())
+    with reading(place.url) as reader:
+        assert (f"entry {last - 1}", what) in said(reader, with_payloads=True)
+        assert forged is used_by_another or (f"entry {last - 1}", what) in said(reader, with_payloads=False)
+    if place.url.startswith("sqlite"):
+        found = (f"entry {last - 1}", what) in exported(place, tmp_path / "out", payloads=True)
+        assert found is (forged is not used_in_a_session_of_another)
+
+
 FORGED = [
     with_a_service_and_its_owner_typed_otherwise,
     edited_by_its_owner_typed_otherwise,

@@ -764,7 +764,8 @@ class Person:
     def of(cls, data: dict[str, Any]) -> Person:
         """By the data of an entry."""
         owners = frozenset(data.get("owners", ()))
-        return cls(owners | {data["voter"]}, owners, frozenset(data.get("typed", ())))
+        who = data["voter"] if "voter" in data else data["person"]
+        return cls(owners | {who}, owners, frozenset(data.get("typed", ())))
 
     def is_any_of(self, others: Iterable[Person]) -> bool:
         """Whether this is the same person as one of them."""
@@ -791,6 +792,7 @@ class Asked:
     plain: str = ""
     uses: int = 0
     until: str = ""
+    is_for_one: bool = False
     state: str = "pending"
     votes: dict[str, dict[str, Any]] = field(default_factory=dict)
     editors: list[Person] = field(default_factory=list)
@@ -912,6 +914,7 @@ class Decisions:
         stages = None if told is None else _stages(json.loads(told["terms"])["approvals"])
         grant = Asked(data["person"], set(data["approvals"]), stages)
         grant.uses, grant.until = data["uses"], data["until"]
+        grant.is_for_one = told is not None and "caller" in json.loads(told["terms"])["for"]
         self.grants[data["grant"]] = grant
 
     def _of_hold(self, document: dict[str, Any], bundle: Bundle) -> None:
@@ -987,6 +990,8 @@ class Decisions:
                 wrong = "uses a grant more often than it was made for, or leaves a use out"
             elif grant.state != "approved" or document["at"] >= grant.until:
                 wrong = "uses a grant that is not in force"
+            elif "person" in data:
+                wrong = _used_by(grant, data)
         if wrong:
             bundle.add(sequence, f"entry {sequence}", wrong)
 
@@ -1027,6 +1032,13 @@ def _vote(asked: Asked, data: dict[str, Any], name: str, *, is_alone: bool) -> s
     told = {part: data[part] for part in ("verdict", "stages")}
     asked.votes[name] = {**told, "is_alone": is_alone, "person": person}
     return wrong
+
+
+def _used_by(grant: Asked, data: dict[str, Any]) -> str:
+    if Person.of(data).is_any_of(vote["person"] for vote in grant.votes.values()):
+        return "is a use of a grant by one who voted for it"
+    is_for_them = data["person"] == grant.requester or not grant.is_for_one
+    return "" if is_for_them else "is a use of a grant that is for somebody else"
 
 
 def _withdrawn(hold: Asked, data: dict[str, Any]) -> str:

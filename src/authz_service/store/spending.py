@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Row, func, insert, select, update
 
 from authz_service.audit.columns import clean
-from authz_service.audit.draft import EntryDraft, Kind, Scalar
+from authz_service.audit.draft import Data, EntryDraft, Kind
 from authz_service.core.grants import GrantState, Held, OneCaller, OneGroup, covers
 from authz_service.core.holds import Approved
 from authz_service.core.ports import Granted, HoldDraft
@@ -29,7 +29,7 @@ from authz_service.store.grant_rows import (
 from authz_service.store.schema import grant_uses, grants, holds
 from authz_service.store.taking_up import require_ours
 from authz_service.store.transaction import Reader, Transaction
-from authz_service.store.voices import voice_of_caller, voice_said
+from authz_service.store.voices import owners_said, typed_said, voice_of_caller, voice_said
 from authz_service.view.caller import Caller
 
 log = structlog.get_logger(__name__)
@@ -66,8 +66,8 @@ def spend(transaction: Transaction, row: Row[Any], draft: HoldDraft) -> Granted:
         raise ValueError("a release is on record, or it is none")
     require_ours(transaction, draft.session)
     number = row.used + 1
-    data: dict[str, Scalar] = {"grant": row.id, "hold": row.hold, "number": number, "uses": row.uses}
-    used = EntryDraft(Kind.GRANT_USED, draft.session, data)
+    data: Data = {"grant": row.id, "hold": row.hold, "number": number, "uses": row.uses}
+    used = EntryDraft(Kind.GRANT_USED, draft.session, {**data, **_whom(transaction, draft.caller)})
     released = replace(draft.release, data={**draft.release.data, "grant": row.id})
     recorded = transaction.record(*draft.entries, used, released)
     seq = recorded.last - 1
@@ -81,6 +81,16 @@ def spend(transaction: Transaction, row: Row[Any], draft: HoldDraft) -> Granted:
     transaction.change(insert(grant_uses).values(use))
     change_grant(transaction, row, seq, {"used": number})
     return Granted(row.id)
+
+
+def _whom(transaction: Transaction, caller: Caller) -> Data:
+    """Who uses it, as votes say who voted: whether it is for them can be told from the record alone."""
+    owners = owners_said(transaction, owners_of(caller))
+    return {
+        "person": transaction.pseudonym(caller.identity),
+        "typed": [*typed_said(transaction, caller.identity, (caller.issuer, caller.subject))],
+        **({"owners": [*owners]} if owners else {}),
+    }
 
 
 def change_grant(transaction: Transaction, row: Row[Any], seq: int, values: dict[str, Any]) -> None:

@@ -40,6 +40,13 @@ class Person:
         (issuer, subject), (account_issuer, account) = told["voter"], told["account"]
         return cls(data["voter"], owners, frozenset({(issuer, subject), (account_issuer, account)}), typed)
 
+    @classmethod
+    def using(cls, data: Mapping[str, Any]) -> Person | None:
+        """Who used a grant, by the data of that entry; None for one of a version that did not say so."""
+        if "person" not in data:
+            return None
+        return cls(data["person"], frozenset(data.get("owners", ())), typed=frozenset(data["typed"]))
+
     @property
     def names(self) -> frozenset[str]:
         """All pseudonyms of this person."""

@@ -15,7 +15,7 @@ from authz_service.audit.entry import microseconds
 from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen
-from authz_service.core.grants import GrantState
+from authz_service.core.grants import GrantState, OneCaller
 from authz_service.core.holds import Approved, StageRef, Standing, Verdict, Vote
 from authz_service.store.column_texts import read_stage, seconds
 from authz_service.store.grant_rows import (
@@ -26,8 +26,8 @@ from authz_service.store.grant_rows import (
     read_terms,
     stands_by,
 )
-from authz_service.store.record_reader import RecordReader
-from authz_service.store.schema import grant_acts, grant_uses, grants
+from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
+from authz_service.store.schema import grant_acts, grant_uses, grants, sessions
 from authz_service.store.verify_columns import say_differing
 from authz_service.store.verify_eyes import Eyes, Person
 from authz_service.store.verify_hold_acts import said_in
@@ -55,6 +55,8 @@ class _Grant:
     asks: frozenset[str]
     """The names of the approvals that it asks for."""
     eyes: Eyes
+    is_for_one: bool = False
+    """It is for whoever sent the request that it was made from, and for nobody else."""
     votes: list[Vote] = field(default_factory=list)
 
     def has_votes(self, at: int) -> bool:
@@ -85,6 +87,7 @@ class GrantsCheck:
         self._acts: dict[int, _Row] = {}
         self._uses: dict[int, _Row] = {}
         self._using: tuple[str, str] | None = None
+        self._users: dict[int, str] = {}
 
     def page(self, seen: Sequence[Seen], payloads: Mapping[Wanted, bytes]) -> None:
         """Follow what these entries do to grants."""
@@ -103,6 +106,7 @@ class GrantsCheck:
 
     def end(self) -> None:
         """Compare all rows; there may be no others."""
+        self._compare_users()
         if self._using is not None:
             self._say(f"grant {self._using[0]}", "has a last use that no release follows")
         known = {name: grant.row for name, grant in self._grants.items() if not grant.is_gone}
@@ -144,9 +148,10 @@ class GrantsCheck:
             "deadline": microseconds(data["deadline"]),
         }
         detail = payloads.get((entry.sequence, "detail"))
+        is_for_one = False
         if detail is not None:
             terms = read_terms(json.loads(detail)["terms"])
-            of = beneficiary_text(terms.beneficiary)
+            of, is_for_one = beneficiary_text(terms.beneficiary), isinstance(terms.beneficiary, OneCaller)
             row |= {"detail": detail.decode(), "beneficiary": of, "model": clean(terms.model)}
         # A grant goes with the hold that it was made from.
         is_going = self._forgotten.is_being_erased(data["person"], data["opened"])
@@ -155,7 +160,8 @@ class GrantsCheck:
         )
         asked = self._holds.eyes(data["hold"])
         eyes = Eyes(data["person"], None if asked is None else asked.caller)
-        self._grants[data["grant"]] = _Grant(row, is_gone, is_going, frozenset(data["approvals"]), eyes)
+        asks = frozenset(data["approvals"])
+        self._grants[data["grant"]] = _Grant(row, is_gone, is_going, asks, eyes, is_for_one)
 
     def _created(self, entry: Seen, grant: _Grant) -> None:
         is_proposed = grant.row["state"] == GrantState.PROPOSED.value
@@ -209,6 +215,7 @@ class GrantsCheck:
             self._say(name, f"has more uses than it was made for, or not all of them: entry {entry.sequence}")
         if row["state"] != GrantState.ACTIVE.value or at >= row["until"]:
             self._say(name, f"was used while it was not in force: entry {entry.sequence}")
+        self._used_by(entry, grant)
         self._uses[entry.sequence] = {
             "seq": entry.sequence,
             "grant_id": data["grant"],
@@ -216,6 +223,30 @@ class GrantsCheck:
             "session": document["session"],
             "at": at,
         }
+
+    def _used_by(self, entry: Seen, grant: _Grant) -> None:
+        """It is for who it was made for, and of no use to those who voted for it."""
+        person, where = Person.using(entry.document["data"]), f"entry {entry.sequence}"
+        if person is None:
+            return
+        self._users[entry.sequence] = person.pseudonym
+        if grant.is_for_one and person.pseudonym != grant.eyes.requester:
+            self._say(where, "is a use of a grant that is for somebody else")
+        if person.is_any_of(grant.eyes.voters.values()):
+            self._say(where, "is a use of a grant by one who voted for it")
+
+    def _compare_users(self) -> None:
+        """Who used a grant is whose session it is; there may be no row of one whose entries were purged."""
+        uses = [(seq, self._uses[seq]["session"]) for seq in self._users]
+        for start in range(0, len(uses), DIGESTS_AT_ONCE):
+            some = uses[start : start + DIGESTS_AT_ONCE]
+            query = select(sessions.c.id, sessions.c.caller).where(sessions.c.id.in_([s for _, s in some]))
+            callers = {row.id: row.caller for row in self._reader.read(query)}
+            for seq, session in some:
+                if callers.get(session, self._users[seq]) != self._users[seq]:
+                    self._say(
+                        f"entry {seq}", "is a use of a grant by somebody else than its session's caller"
+                    )
 
     def _follow_release(self, entry: Seen) -> None:
         """A use and the release that it is for stand next to each other, and neither alone."""
