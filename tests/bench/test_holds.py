@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from bench.holds.arrivals import Arrivals
 from bench.holds.crowd import BODY, request_of
 
@@ -25,8 +26,11 @@ def test_the_busiest_second_and_what_came_twice_are_counted() -> None:
     assert Arrivals(dict(enumerate((0.0, 0.4, 0.9, 1.5, 3.0)))).busiest_second() == 3
 
 
-def test_forty_holds_are_opened_listed_released_and_none_fails() -> None:
-    command = [sys.executable, "-m", "bench.holds", "--holds", "40", "--one-by-one", "3"]
+@pytest.mark.parametrize(
+    "options", [[], pytest.param(["--workers", "2"], marks=pytest.mark.postgres)], ids=["SQLite", "workers"]
+)
+def test_forty_holds_are_opened_listed_released_and_none_fails(options: list[str]) -> None:
+    command = [sys.executable, "-m", "bench.holds", "--holds", "40", "--one-by-one", "3", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert "40 of 40 held" in done.stdout, done.stderr
     assert "37 approved at once" in done.stdout
