@@ -83,7 +83,7 @@ def wait(target: Target, hold: str, timeout: float | None, as_json: bool) -> Non
 @command.command("approve")
 @click.argument("holds", nargs=-1, metavar="HOLD...")
 @decision_options
-@click.option("--reason", default="", help="On record with your vote.")
+@click.option("--reason", default="", help="On record with your vote; whoever asked can read it.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed when there is no terminal to ask on.")
 @json_option
 @target_options

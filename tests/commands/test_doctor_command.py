@@ -133,6 +133,24 @@ def test_a_credential_that_is_missing_or_open_fails(server: Answering, tmp_path:
     assert [f.status for f in checks.check_model(model)] == [Status.OK]
 
 
+@pytest.mark.parametrize(("events", "is_told"), [(None, False), ("[opened]", False), ("[break_glass]", True)])
+def test_decisions_alone_that_nobody_is_told_of_are_worth_a_warning(
+    data: Path, *, events: str | None, is_told: bool
+) -> None:
+    file = data / "authz.yaml"
+    rule = "  break_glass: \"'oncall' in person.groups\"\n"
+    text = file.read_text().replace("review:\n", f"review:\n{rule}")
+    if events is not None:
+        hook = (
+            f"{{name: chat, url: 'https://chat.example/', secret: {{file: chat.secret}}, events: {events}}}"
+        )
+        text += f"notify: {{webhooks: [{hook}]}}\n"
+    file.write_text(text)
+    _, found = run(data)
+    assert found["configuration"][0]["status"] == "ok"
+    assert ("break-glass" in found) is not is_told
+
+
 def test_files_that_others_can_read_fail(data: Path) -> None:
     (data / "seal.key").write_bytes(b"x" * 32)
     (data / "seal.key").chmod(0o644)

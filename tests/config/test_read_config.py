@@ -282,6 +282,14 @@ def test_a_key_that_nobody_honours_is_refused_at_every_level(
             "reviewers is missing",
         ),
         ("approvals: {a: {stages: [{reviewers: 'true', within: 1m, remind: 1m}]}}", 66, "less than within"),
+        (
+            (
+                "approvals: {a: {stages: [{reviewers: 'true', within: 5m, remind: 1m, "
+                "on_timeout: escalate, escalate: {reviewers: 'true', within: 1m}}]}}"
+            ),
+            66,
+            "less than within of escalate",
+        ),
         ("approvals: {a: {stages: [{reviewers: 'now == now', within: 1m}]}}", 39, "now"),
         (
             "approvals: {a: {stages: [{reviewers: 'true', within: 1m, hours: {zone: Mars}}]}}",

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authz_service.core.acts import Act, ActKind, claim_of
+from authz_service.core.business_hours import Hours
 from authz_service.core.holds import (
     Approval,
     Approved,
@@ -22,6 +23,7 @@ from authz_service.core.holds import (
     Vote,
     standing,
 )
+from authz_service.core.stage_terms import stage_with, terms
 
 BEFORE = StageRef("a", 0)
 AFTER = StageRef("a", 0, is_escalated=True)
@@ -79,6 +81,24 @@ def test_turns_are_a_reminder_before_each_end_and_the_escalation() -> None:
         Timed(100.0, Turn.ESCALATED, AFTER),
         Timed(140.0, Turn.REMINDED, AFTER),
     )
+
+
+DAY = 86_400.0
+UTC = {"Etc/UTC": ((0, 0),)}
+OFFICE = Hours("Etc/UTC", (0, 1, 2, 3, 4), 9 * 3600, 17 * 3600)  # 1970-01-01 was a Thursday
+
+
+@pytest.mark.parametrize(("in_hours", "at"), [(True, DAY + 16 * 3600.0), (False, 4 * DAY + 8 * 3600.0)])
+def test_a_reminder_comes_in_business_hours_unless_its_hold_is_of_before_it_did(
+    *, in_hours: bool, at: float
+) -> None:
+    stage = Stage("r", 1, 8 * 3600.0, remind=2 * 3600.0, hours=OFFICE, remind_in_hours=in_hours)
+    opened = DAY + 10 * 3600.0
+    pending = standing([Approval("a", (stage,))], [], opened_at=opened, now=opened, zones=UTC)
+    assert isinstance(pending, Pending)
+    assert pending.deadline == 4 * DAY + 10 * 3600.0  # Monday
+    assert pending.turns == (Timed(at, Turn.REMINDED, BEFORE),)
+    assert stage_with("r", 1, stage.within, terms(stage)) == stage
 
 
 def test_a_vote_that_was_taken_back_counts_no_longer_and_what_it_opened_is_closed() -> None:

@@ -589,6 +589,25 @@ def test_a_revocation_sent_again_with_its_key_says_which_sessions_it_ended(
     run(scenario())
 
 
+def test_what_still_ran_under_a_revoked_grant_is_ended_once_and_on_record(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            grant = await granted(store, make)
+            await asks(store, make, "runs", session="s2")
+            await store.revoke_grant(grant.id, by=make.maker("olga"))
+            for _ in range(2):  # the answer to the first was lost
+                end = await store.revoke_grant(grant.id, by=make.maker(key="k"), killed=enough)
+                assert end.sessions == ("s2",)
+                assert end.grant.revoked.person == make.maker("olga").person
+            acts = [e for e in await store.entries(grant.session) if e.kind == Kind.GRANT_REVOKED]
+            assert [act.data.get("killed") for act in acts] == [None, ["s2"]]
+        verified(place)
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("is_kill", [False, True])
 def test_the_same_key_with_kill_and_without_are_two_acts(
     is_kill: bool, place: Any, make: Any, run: Any

@@ -14,6 +14,7 @@ import structlog
 
 from authz_service.app.service import activated, named
 from authz_service.app.settings import ServeSettings
+from authz_service.app.untold import warn_of_untold
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.config.model import Config
 from authz_service.config.notify_values import Notify
@@ -133,6 +134,8 @@ async def _begin(store: Store, loaded: Loaded, part: Part, first: Sequence[Entry
         },
     )
     await store.append(started, *first, activated(loaded, part))
+    if part.duty is not Duty.ANSWER:
+        warn_of_untold(loaded.config)
     if recovered:
         log.warning("record.recovered", sessions=recovered)
     if not four_eyes and part.duty is not Duty.ANSWER:

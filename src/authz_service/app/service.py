@@ -9,6 +9,7 @@ from contextlib import suppress
 import structlog
 
 from authz_service.app.settings import ServeSettings
+from authz_service.app.untold import warn_of_untold
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
 from authz_service.config.model import Config
@@ -94,6 +95,7 @@ class Service:
             if self._gateway is not None:
                 self._gateway.rules = rules
             self._notify(loaded.config.notify)
+            warn_of_untold(loaded.config)
             self._loaded, self._rules = loaded, rules
             log.info("policy.activated", policy=loaded.digest)
 

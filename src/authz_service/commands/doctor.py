@@ -85,6 +85,7 @@ def _findings(path: Path | None, data: DataDir, envoy_file: Path | None) -> Iter
         yield checks.Finding("configuration", checks.Status.FAIL, str(error), "correct the file")
         return
     yield checks.Finding("configuration", checks.Status.OK, str(source))
+    yield from checks.check_break_glass(config)
     yield from checks.check_ports(config, data)
     yield from checks.check_envoy_file(config, data, template)
     yield from check_certificates(config)

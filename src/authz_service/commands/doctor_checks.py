@@ -86,6 +86,15 @@ def check_data_dir(data: DataDir) -> Iterator[Finding]:
     yield Finding("data directory", Status.OK, f"{data.root}")
 
 
+def check_break_glass(config: Config) -> Iterator[Finding]:
+    """Whoever decides alone has to be heard of."""
+    if config.is_break_glass_untold:
+        message = "review.break_glass lets people decide alone, and no receiver is told of it"
+        yield Finding(
+            "break-glass", Status.WARN, message, "name break_glass in the events of a webhook of notify"
+        )
+
+
 def check_ports(config: Config, data: DataDir) -> Iterator[Finding]:
     """The ports of the gateway and of logins by SAML must be free, unless they are ours."""
     listen, logins = config.listen, config.logins.listener

@@ -47,10 +47,13 @@ def _read_stage(
     hours = _read_hours(section.section("hours"), has_zone)
     if section.has("within") and remind >= within:
         section.refuse_value("remind", "must be less than within: it is how long before the end")
+    elif escalate is not None and remind >= escalate.within:
+        section.refuse_value("remind", "must be less than within of escalate: it is how long before its end")
     section.close()
     if condition is None:
         return None
-    return Stage(condition.text, votes, within, escalate, remind, hours, service_accounts, editors)
+    in_hours = bool(remind) and hours is not None
+    return Stage(condition.text, votes, within, escalate, remind, hours, service_accounts, editors, in_hours)
 
 
 def _read_escalation(stage: Section, conditions: ConditionReader) -> Escalation | None:

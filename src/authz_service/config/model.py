@@ -380,6 +380,12 @@ class Config:
     notify: Notify = field(default_factory=Notify)
 
     @property
+    def is_break_glass_untold(self) -> bool:
+        """Somebody may decide alone, and no receiver is told when they do."""
+        is_told = any("break_glass" in hook.events for hook in self.notify.webhooks)
+        return self.review.break_glass != "false" and not is_told
+
+    @property
     def issuer_urls(self) -> tuple[str, ...]:
         """The issuers that are listed, those of SAML's providers last; without the embedded one."""
         listener = self.logins.listener

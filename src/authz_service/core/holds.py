@@ -36,7 +36,8 @@ class Stage:
     Silence rejects: when `within` seconds, and those of an escalation, have passed without the votes, the
     hold expires. An escalation changes who may vote and not how many must; what was voted before counts.
     With `hours` only business hours count. `remind` is how many seconds before the end of either time
-    those who may vote are to be reminded (0: not at all). Accounts of services vote only if the stage
+    those who may vote are to be reminded (0: not at all), with `remind_in_hours` seconds of business hours:
+    holds that older versions opened go without it. Accounts of services vote only if the stage
     says, and so does whoever edited what waits, or answered it.
     """
 
@@ -48,6 +49,7 @@ class Stage:
     hours: Hours | None = None
     service_accounts: bool = False
     editor_may_approve: bool = False
+    remind_in_hours: bool = False
 
     def __post_init__(self) -> None:
         if self.votes < 1:
@@ -257,7 +259,7 @@ def _stage_standing(
     if current is None:
         return Expired(parts[-1].end, parts[-1].ref)
     ids = tuple(vote.id for vote in counted)
-    return Pending((current.ref,), parts[-1].end, ids, tuple(_turns(stage, parts)))
+    return Pending((current.ref,), parts[-1].end, ids, tuple(_turns(stage, parts, times)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,19 +269,27 @@ class _Part:
     ref: StageRef
     begin: float
     end: float
+    within: float
 
 
 def _parts(ref: StageRef, stage: Stage, begin: float, times: _Times) -> tuple[_Part, ...]:
-    first = _Part(ref, begin, times.after(begin, stage.within, stage.hours))
+    first = _Part(ref, begin, times.after(begin, stage.within, stage.hours), stage.within)
     if stage.escalate is None:
         return (first,)
-    end = times.after(first.end, stage.escalate.within, stage.hours)
-    return first, _Part(replace(ref, is_escalated=True), first.end, end)
+    within = stage.escalate.within
+    end = times.after(first.end, within, stage.hours)
+    return first, _Part(replace(ref, is_escalated=True), first.end, end, within)
 
 
-def _turns(stage: Stage, parts: Sequence[_Part]) -> Iterator[Timed]:
+def _turns(stage: Stage, parts: Sequence[_Part], times: _Times) -> Iterator[Timed]:
     for part in parts:
         if part.ref.is_escalated:
             yield Timed(part.begin, Turn.ESCALATED, part.ref)
-        if stage.remind and part.begin < part.end - stage.remind:
-            yield Timed(part.end - stage.remind, Turn.REMINDED, part.ref)
+        if stage.remind and part.begin < (at := _reminded_at(stage, part, times)):
+            yield Timed(at, Turn.REMINDED, part.ref)
+
+
+def _reminded_at(stage: Stage, part: _Part, times: _Times) -> float:
+    if stage.remind_in_hours and stage.remind < part.within:
+        return times.after(part.begin, part.within - stage.remind, stage.hours)
+    return part.end - stage.remind

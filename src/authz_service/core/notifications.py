@@ -72,8 +72,8 @@ class Notification:
 
     Times are seconds since the epoch. `event` is what `event_of` says of the entry `seq`, which was recorded
     at `at`; `deadline` is what that said. `grant` is "" for an event of the hold itself.
-    `attempts` counts those begun since it was queued, or since somebody had it tried again. `identity` is the
-    caller's (issuer, subject), `name` the person or subject to show.
+    `attempts` counts those begun since it was queued. `identity` is the caller's
+    (issuer, subject), `name` the person or subject to show.
     """
 
     id: str

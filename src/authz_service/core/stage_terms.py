@@ -18,6 +18,8 @@ def terms(stage: Stage) -> dict[str, Any]:
         found["escalate"] = [stage.escalate.reviewers, int(stage.escalate.within)]
     if stage.remind:
         found["remind"] = int(stage.remind)
+    if stage.remind_in_hours:
+        found["remind_in_hours"] = True
     if stage.hours is not None:
         hours = stage.hours
         found["hours"] = [hours.zone, list(hours.days), hours.start, hours.end]
@@ -42,4 +44,5 @@ def stage_with(reviewers: str, votes: int, within: float, terms: dict[str, Any] 
         hours=Hours(hours[0], tuple(hours[1]), hours[2], hours[3]) if hours else None,
         service_accounts=bool(terms.get("service_accounts")),
         editor_may_approve=bool(terms.get("editor_may_approve")),
+        remind_in_hours=bool(terms.get("remind_in_hours")),
     )

@@ -1,4 +1,4 @@
-"""Learns of changed holds by asking the store: one question for all who watch."""
+"""Learns of changed holds by asking the store: one question for all who watch says whether there is any."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def revoke(
     running = () if killed is None else _running(transaction, row.id)
     if not running:
         refuse_ended(row, state, said_of(transaction, row.id))
-    if row.state != GrantState.REVOKED.value:
+    if running or row.state != GrantState.REVOKED.value:
         hold = hold_with_id(transaction, row.hold)
         act = Act(act_id, REVOKE, by, killed=None if killed is None else running)
         told = {} if killed is None else {"killed": list[Scalar](running)}

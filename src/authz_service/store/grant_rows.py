@@ -223,8 +223,8 @@ def said_of(reader: Reader, grant_id: str) -> Said:
     for row in reader.read(query):
         detail = json.loads(row.detail)
         person, account = _identity(row.voter), _identity(row.account)
-        if row.kind == REVOKE:
-            revoked = Revoked(person, detail["name"], detail["reason"], seconds(row.at))
+        if row.kind == REVOKE:  # a later one ended what still ran, and not the grant
+            revoked = revoked or Revoked(person, detail["name"], detail["reason"], seconds(row.at))
             continue
         voters[row.id] = frozenset({person, account})
         owners[row.id] = frozenset(detail.get("owners", ()))
