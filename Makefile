@@ -7,7 +7,7 @@ STAMP := $(VENV)/.stamp
 IMAGE_EXTRAS := s3 saml presidio
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds bench-sizes soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-frameworks image-check
+.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds bench-sizes soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-s3 e2e-frameworks image-check
 
 setup: $(STAMP)
 
@@ -88,6 +88,11 @@ e2e-oip: setup
 e2e-presidio: setup
 	$(BIN)/python -m tests.presidio.setup_presidio
 	build/presidio/env/bin/python -m pytest -m presidio tests/presidio $(PYTEST_ARGS)
+
+# Checkpoints to moto's server of S3, with object lock and without, in an environment of its own (80 MB, once).
+e2e-s3: setup
+	$(BIN)/python -m tests.s3.setup_moto
+	$(BIN)/python -m pytest -m s3 tests/s3 $(PYTEST_ARGS)
 
 # Tokens of a real OpenID provider, in its flows; needs Node.js, and installs the provider first.
 e2e-oidc: setup

@@ -19,6 +19,8 @@ from tests.store.test_store_faults import set_most_pages
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import LARGEST_ENTRY
+from authz_service.commands import verify_export
+from authz_service.commands.audit_export import Wanted, export
 from authz_service.errors import Unavailable, Unreadable
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
@@ -62,7 +64,9 @@ def test_an_entry_as_large_as_may_be_is_recorded_and_one_byte_more_is_refused(
     assert_verifies(sealed, 3)
 
 
-def test_a_payload_of_50_mb_is_recorded_read_and_verified(sealed: Any, make: Any, run: Any) -> None:
+def test_a_payload_of_50_mb_is_recorded_read_verified_and_exported(
+    sealed: Any, make: Any, run: Any, tmp_path: Path
+) -> None:
     large = bytes(range(256)) * (50_000_000 // 256)
 
     async def scenario() -> None:
@@ -75,6 +79,15 @@ def test_a_payload_of_50_mb_is_recorded_read_and_verified(sealed: Any, make: Any
 
     run(scenario())
     assert_verifies(sealed, 3)
+    keyring = sealed.keyring()
+    try:
+        with reading(sealed.url, keyring) as reader:
+            export(reader, tmp_path / "out", Wanted([str(KEY.vkey)], 1, 3), lambda done, size: None)
+    finally:
+        keyring.close()
+    told = verify_export.verify(tmp_path / "out")
+    assert (told.wrong, told.payloads) == ([], 2)
+    assert large in (tmp_path / "out/payloads/000").read_bytes()
 
 
 def test_bytes_that_are_no_utf_8_are_payloads_like_any_other(sealed: Any, make: Any, run: Any) -> None:

@@ -30,6 +30,8 @@ Leaf = tuple[bytes, bytes]
 """The bytes of an entry, and its hash in the tree."""
 
 COPIED_AT_ONCE = 1 << 20
+ROWS_AT_ONCE = 256
+"""Of a query whose rows are as many as the record has: a driver holds all of them unless it is told so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class _Writer:
     def _tombstones(self, subjects: set[str]) -> Iterator[bytes]:
         """One after the other, `subjects` gets whom they say was erased; then whose sessions go on here."""
         query = select(entries.c.body).where(entries.c.session == SESSION).order_by(entries.c.seq)
-        for body in self._reader.read(query).scalars():
+        for body in self._reader.read(query.execution_options(yield_per=ROWS_AT_ONCE)).scalars():
             yield bytes(body)
             subjects |= _erased(bytes(body))
         # Where a session begins says whose it is, and that may lie before the range.
@@ -178,7 +180,8 @@ class _Writer:
         for start in range(0, len(names), DIGESTS_AT_ONCE):
             theirs = sessions.c.caller.in_(names[start : start + DIGESTS_AT_ONCE])
             query = select(entries.c.body).join(sessions, sessions.c.seq == entries.c.seq)
-            for body in self._reader.read(query.where(theirs, sessions.c.seq <= begun, goes_on)).scalars():
+            query = query.where(theirs, sessions.c.seq <= begun, goes_on)
+            for body in self._reader.read(query.execution_options(yield_per=ROWS_AT_ONCE)).scalars():
                 if body:
                     yield bytes(body)
 

@@ -146,7 +146,9 @@ class BucketReceiver:
         try:
             await asyncio.to_thread(self._put, delivery)
         except S3Error as error:
-            raise NotDelivered(f"refuses: {error.code}") from error
+            is_unlocked = error.code == "InvalidRequest" and self.settings.retain is not None
+            hint = " (with retain the bucket must have object lock)" if is_unlocked else ""
+            raise NotDelivered(f"refuses: {error.code}{hint}") from error
         except (MinioException, HTTPError, ValueError) as error:
             raise NotDelivered(f"cannot be reached ({type(error).__name__})") from error
 
