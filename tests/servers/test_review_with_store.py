@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +247,24 @@ def test_what_is_too_large_for_a_message_is_said_and_the_rest_of_the_session_is_
         told = f"too large to be shown ({size:,} bytes); authz audit export has it"
         assert why == ({} if is_shown else {"body": told})
         assert [p.body for p in entries[2].payloads] == [b"data: 1\n\n"]
+
+
+def test_a_hold_that_no_message_takes_is_refused_by_name_and_can_be_rejected(
+    thread: LoopThread, tmp_path: Path
+) -> None:
+    large = json.dumps({"model": "llama", "prompt": "x" * LARGEST}).encode()
+    digest = hashlib.sha256(large).hexdigest()
+    with served(thread, tmp_path) as (store, address), grpc.insecure_channel(address) as channel:
+        thread.run(store.open_hold(replace(draft(0), forward=large, digest=digest), HoldLimits()))
+        api = HoldServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as error:
+            api.GetHold(pb.GetHoldRequest(id="hld_0"), metadata=as_("rita"), timeout=60)
+        call: Any = error.value
+        assert call.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert f"({len(large):,} bytes) is too large to be shown; it ends at its deadline" in call.details()
+        assert ("authz-code", "hold_too_large") in call.trailing_metadata()
+        (listed,) = api.ListHolds(pb.ListHoldsRequest(), metadata=as_("rita")).holds
+        reject = pb.RejectHoldRequest(
+            id="hld_0", digest=listed.digest, reason="too large", idempotency_key="k"
+        )
+        assert api.RejectHold(reject, metadata=as_("rita")).hold.state == pb.HOLD_STATE_REJECTED

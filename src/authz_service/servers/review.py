@@ -34,6 +34,7 @@ from authz_service.servers.review_health import add_health
 from authz_service.servers.review_holds import HoldReview
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
+from authz_service.servers.review_messages import MAX_ANSWER
 from authz_service.servers.review_notifications import NotificationReview
 from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_sessions import Index, ReviewStore, SessionReview
@@ -43,7 +44,6 @@ from authz_service.servers.roles import Roles
 from authz_service.servers.tls import PemFiles, server_credentials
 from authz_service.view.caller import Caller
 
-MAX_ANSWER = 64 * 1024 * 1024  # bytes: a held body, or a piece of a session
 MAX_REQUEST = 1024 * 1024  # bytes, which anybody may send who reaches the listener
 MAX_CALLS = 1000  # at a time, those who watch among them
 STOP_WITHIN = 2.0  # seconds for calls in flight; those who watch come again with their cursor

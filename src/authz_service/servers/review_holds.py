@@ -14,13 +14,13 @@ from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Verdict
 from authz_service.core.ports import Hold, HoldLimits, HoldState, HoldSummary, Store
-from authz_service.errors import AuthzError
+from authz_service.errors import AuthzError, Conflict
 from authz_service.inspection.unread import unread_in
 from authz_service.servers.review_calls import Calls, Context, answering
 from authz_service.servers.review_context import Contexts, found_text
 from authz_service.servers.review_deciding import Deciding, Reviser, VoteRequest
 from authz_service.servers.review_feed import HoldFeed
-from authz_service.servers.review_messages import hold_message, safe_text, timestamp
+from authz_service.servers.review_messages import MAX_ANSWER, hold_message, safe_text, timestamp
 from authz_service.servers.review_requests import hold_query, read_cursor, read_votes
 from authz_service.servers.review_watch import watch_holds
 from authz_service.servers.roles import Standing
@@ -81,12 +81,17 @@ class HoldReview(HoldServiceServicer):
             if hold.answer is not None:
                 context_of.in_answer.extend(map(found_text, await self.reviser.found(hold)))
             texts = await self._texts(hold)
-            return pb.GetHoldResponse(
+            response = pb.GetHoldResponse(
                 hold=message,
                 as_of=await self._now(),
                 context=context_of,
                 texts=[pb.AnswerText(name=safe_text(n), text=safe_text(text)) for n, text in texts.items()],
             )
+            if response.ByteSize() > MAX_ANSWER:
+                said = f"what this hold has ({len(hold.forward):,} bytes) is too large to be shown"
+                then = "it ends at its deadline, unless RejectHold is called with its digest"
+                raise Conflict(f"{said}; {then}", code="hold_too_large")
+            return response
 
     async def WatchHolds(
         self, request: pb.WatchHoldsRequest, context: Context

@@ -19,8 +19,10 @@ from authz_service.core.sessions import Entry, Session
 from authz_service.view.caller import Caller
 from authz_service.view.unread import Unread
 
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes of a message: a held body, or a piece of a session."""
 LARGEST_SHOWN = 60 * 1024 * 1024
-"""Bytes of payloads in one entry's message: below what an answer may have, with what else goes with it."""
+"""Bytes of payloads in one entry's message: below `MAX_ANSWER`, with what else goes with it."""
 
 STATES: dict[HoldState, holds_pb2.HoldState.ValueType] = {
     HoldState.PENDING: holds_pb2.HOLD_STATE_PENDING,
