@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.e2e.crew import crew_of, kill, processes, until_all_serve, until_back
 from tests.e2e.loads import CUT, load_on
@@ -41,14 +43,26 @@ def logged(stack: Stack, event: str, before: int, *, times: int = 1) -> None:
     assert found
 
 
+def policy(stack: Stack) -> str:
+    """The digest of the policy that all processes decide by."""
+    page = httpx.get(stack.info["metrics"]).text
+    (found,) = set(re.findall(r'authz_policy_info\{.*policy="(\w+)"', page))
+    return str(found)
+
+
 def test_no_request_notices_reloads(stack: Stack) -> None:
+    good, policies = stack.config_file.read_text(), [policy(stack)]
     with load_on(stack) as load:
-        for _ in range(3):
+        for number in range(3):
             before = len(stack.service_log("policy.activated"))
+            stack.config_file.write_text(good.replace("Private keys may", f"{number} private keys may"))
             stack.process.send_signal(signal.SIGHUP)
             logged(stack, "policy.activated", before, times=WORKERS + 1)
+            policies.append(policy(stack))
             load.go_on(10)
+    stack.config_file.write_text(good)
     assert load.failures == []
+    assert len(set(policies)) == 4
 
 
 def test_no_request_notices_that_all_processes_are_replaced(stack: Stack) -> None:

@@ -26,6 +26,8 @@ PACKAGES = "python3,python3-venv,ca-certificates"
 FROM_HOST = ("/opt/pypi", "/opt/pypi-more", "/opt/wheels", "/etc/ssl/certs")
 """Where this machine's pip may find packages and certificates, for those whose settings name them."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TRIES = 120
+"""Half seconds until a service that does not become healthy has failed."""
 IN_NAMESPACE = "AUTHZ_IMAGE_CHECK"
 
 
@@ -146,11 +148,33 @@ def run_what_compose_runs(build: Build, folder: Path) -> None:
     build.run(
         folder, ["sh", "-c", f"{start} --mode validate > /tmp/said; code=$?; cat /tmp/said; exit $code"]
     )
+    serve_for_a_moment(build, folder, services)
     print("--- compose: model", flush=True)
     build.run(folder, [*services["model"]["entrypoint"], "--help"])
     for written in ("/opt/authz", "/usr/local", "/etc/authz"):
         check = f"! touch {written}/of-the-user 2>/dev/null"
         build.run(folder, ["sh", "-c", check])
+
+
+def serve_for_a_moment(build: Build, folder: Path, services: dict[str, Any]) -> None:
+    """The tables, then the service until its health check is content, and its end in order.
+
+    The databases of Compose are containers of others: SQLite stands in for them, and has one worker.
+    """
+    config = YAML(typ="safe").load((folder / "etc/authz/authz.yaml").read_text())
+    config |= {"store": {"url": "sqlite:///authz.db"}, "record": {}}
+    with (folder / "etc/authz/sqlite.yaml").open("w") as file:
+        YAML(typ="safe").dump(config, file)
+    named = ["env", "AUTHZ_CONFIG=/etc/authz/sqlite.yaml"]
+    migrate, serve = services["migrate"]["command"], list(services["authz"]["command"])
+    serve[serve.index("--workers") + 1] = "1"
+    print("--- compose: migrate", flush=True)
+    build.run(folder, [*named, *build.entrypoint, *migrate])
+    print("--- compose: authz", flush=True)
+    check = shlex.join(services["authz"]["healthcheck"]["test"][1:])
+    started = f"{shlex.join([*build.entrypoint, *serve])} & service=$!"
+    asked = f"n=0; until {check} 2>/dev/null; do n=$((n+1)); [ $n -lt {TRIES} ] || exit 1; sleep 0.5; done"
+    build.run(folder, [*named, "sh", "-c", f"{started}; {asked}; kill $service; wait $service"])
 
 
 def run(command: list[str], **more: Any) -> None:
