@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -41,6 +42,7 @@ from authz_service.core.requesters import owners_of
 from authz_service.errors import Conflict, Forbidden
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
+from authz_service.store.sql_store import SqlStore
 from authz_service.store.verify_store import verify_store
 from authz_service.view.caller import Caller
 
@@ -96,6 +98,8 @@ class Holds(RuleBasedStateMachine):
 
     fresh: ClassVar[Fresh]
     make: ClassVar[Any]
+    has_two: ClassVar[bool] = False
+    other: SqlStore | None = None
     known = Bundle("known")
 
     @initialize()
@@ -320,6 +324,61 @@ class Holds(RuleBasedStateMachine):
         self.store = self.run(self.place.open(signer=KEY))
         self.latest = 0.0
 
+    @precondition(lambda machine: machine.has_two)
+    @rule()
+    def the_other_replica_goes_on(self) -> None:
+        self.run(self.store.expire_overdue())  # as at a restart
+        if self.other is None:
+            self.other = self.run(self.place.open(signer=KEY, instance="two", migrate=False))
+        self.store, self.other = self.other, self.store
+        self.latest = 0.0
+
+    @precondition(lambda machine: machine.other is not None)
+    @rule(hold_id=known, who=st.sampled_from(["rita", "sam"]), other=st.sampled_from(["tom", "rita"]))
+    def two_vote_at_once_on_both(self, hold_id: str, who: str, other: str) -> None:
+        seen = self.seen[hold_id]
+        self.run(self.store.expire_overdue())
+        before = self.run(self.store.hold(hold_id))
+
+        async def vote(store: Any, name: str) -> Any:
+            ballot = self.make.ballot(before, name, stages=self.stages(hold_id, name))
+            try:
+                return await store.vote(replace(ballot, owners=owners(name)), LIMITS)
+            except (Conflict, Forbidden) as error:
+                return error
+
+        async def both() -> Any:
+            return await asyncio.gather(vote(self.store, who), vote(self.other, other))
+
+        counted = [name for name, got in zip((who, other), self.run(both()), strict=True) if _is_hold(got)]
+        after = self.run(self.store.hold(hold_id))
+        assert len(after.votes) == len(before.votes) + len(counted)
+        assert len(set(counted)) == len(counted)
+        assert not counted or before.state is HoldState.PENDING
+        assert seen.hold.caller.subject not in counted
+        seen.approved_by += counted
+
+    @precondition(lambda machine: machine.other is not None)
+    @rule(hold_id=known)
+    def both_use_it_at_once(self, hold_id: str) -> None:
+        self.run(self.store.expire_overdue())
+        before = self.run(self.store.hold(hold_id))
+        self.count += 1
+        sessions = [f"x{self.count}{half}" for half in "ab"]
+
+        def use(store: Any, session: str) -> Any:
+            released = EntryDraft(Kind.REQUEST_RELEASED, session, {"hold": hold_id}, {"body": before.forward})
+            entries = [self.make.received(session), released]
+            return store.consume(hold_id, digest=before.digest, session=session, entries=entries)
+
+        async def both() -> Any:
+            return await asyncio.gather(use(self.store, sessions[0]), use(self.other, sessions[1]))
+
+        won = [session for session, is_ours in zip(sessions, self.run(both()), strict=True) if is_ours]
+        assert len(won) == (1 if before.state is HoldState.APPROVED else 0)
+        if won:
+            self.releases.setdefault(hold_id, []).extend(won)
+
     @invariant()
     def time_goes_on(self) -> None:
         if hasattr(self, "store"):
@@ -372,11 +431,37 @@ class Holds(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "store"):
             self.run(self.store.close())
+            if self.other is not None:
+                self.run(self.other.close())
             with reading(self.place.url) as reader:
                 assert verify_store(reader, keys=[KEY.vkey], kept=()).wrong == []
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()
             self.database.close()
+
+
+def _is_hold(answer: Any) -> bool:
+    return isinstance(answer, HoldSummary)
+
+
+class OnTwo(Holds):
+    """The same with a second replica over one store, now one of them and now the other, or both at once."""
+
+    has_two = True
+
+
+@pytest.mark.postgres
+def test_in_any_order_two_replicas_are_one(fresh_postgres: Fresh, make: Any) -> None:
+    OnTwo.fresh, OnTwo.make = staticmethod(fresh_postgres), make
+    run_state_machine_as_test(
+        OnTwo,
+        settings=settings(
+            max_examples=4,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
 
 
 @pytest.mark.parametrize("which", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
