@@ -44,6 +44,12 @@ def test_the_list_shows_open_holds_unless_asked_for_others(review: Review, termi
     assert states("--all-states") == {str(each) for each in HoldState}
 
 
+def test_what_is_due_soon_is_listed_alone(review: Review, terminal: Terminal) -> None:
+    review.put(make_hold("hld_1"))
+    review.put(make_hold("hld_2", is_due_soon=True))
+    assert [hold["id"] for hold in terminal.json("hold", "list", "--due-soon")] == ["hld_2"]
+
+
 def test_the_list_is_a_table_for_people(review: Review, terminal: Terminal) -> None:
     review.put(make_hold("hld_1"))
     review.put(make_hold("hld_22", caller=replace(PEOPLE["alice"], subject="mallory\x1b[2J")))

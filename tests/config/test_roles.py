@@ -136,6 +136,9 @@ review: {{reviewers: "person.issuer == 'https://a' && 'r' in person.groups", aud
     ("condition", "names"),
     [
         ("'contractors' in caller.groups && 'security' in person.groups", True),
+        ("person.claims.team == 'red' && caller.claims.site == 'here'", True),
+        ("person.claims.team == 'blue'", False),
+        ("caller.claims.site == 'there'", False),
         ("caller.subject != person.subject && request.model == 'llama'", True),
         ("request.rule == 'contractors' && request.api == 'openai'", True),
         ("request.operation.startswith('chat') && findings.EMAIL_ADDRESS.count == 2", False),
@@ -147,8 +150,10 @@ review: {{reviewers: "person.issuer == 'https://a' && 'r' in person.groups", aud
 def test_a_stage_knows_the_reviewer_and_what_waits(
     loaded: Loaded, person: Caller, condition: str, *, names: bool
 ) -> None:
-    hold = held(Approval("old", (Stage(condition, 1, 60.0),)), EMAIL_ADDRESS=2)
-    assert loaded.roles.stages_for(person, hold) == ((StageRef("old", 0),) if names else ())
+    here = replace(ALICE, claims={"site": "here"})
+    hold = held(Approval("old", (Stage(condition, 1, 60.0),)), caller=here, EMAIL_ADDRESS=2)
+    red = replace(person, claims={"team": "red"})
+    assert loaded.roles.stages_for(red, hold) == ((StageRef("old", 0),) if names else ())
 
 
 def test_a_stage_that_reads_the_callers_groups_names_nobody_while_some_may_be_missing(

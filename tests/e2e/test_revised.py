@@ -280,20 +280,25 @@ def test_a_restart_between_keeps_what_was_edited_and_the_record_verifies(stack: 
     assert json.loads(verified)["ok"]
 
 
-def test_on_a_terminal_the_conversation_is_edited_in_the_editor(stack: Stack, tmp_path: Path) -> None:
-    waiting = asking(stack, "jan", "Buy 100 jars\nand 7 lids")
+@pytest.mark.parametrize(("form", "what"), [([], "jars"), (["--as", "json"], "pots")], ids=["text", "json"])
+def test_on_a_terminal_the_conversation_is_edited_in_the_editor(
+    stack: Stack, tmp_path: Path, form: list[str], what: str
+) -> None:
+    waiting = asking(stack, "jan", f"Buy 100 {what}\nand 7 lids")
     hold = hold_of(stack, "jan")
     editor = tmp_path / "editor"
-    editor.write_text("#!/bin/sh\nsed -i 's/100 jars/6 jars/' \"$1\"\n")
+    seen = tmp_path / "seen"
+    editor.write_text(f'#!/bin/sh\ncp "$1" {seen}\nsed -i \'s/100 {what}/6 {what}/\' "$1"\n')
     editor.chmod(0o700)
-    command = [sys.executable, "-m", "authz_cli.main", "hold", "edit", hold["id"], "--yes"]
+    command = [sys.executable, "-m", "authz_cli.main", "hold", "edit", hold["id"], "--yes", *form]
     env = environment() | {"AUTHZ_DATA_DIR": str(stack.data), "EDITOR": str(editor), "VISUAL": str(editor)}
     ours, theirs = pty.openpty()
     done = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, timeout=60)
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 0
+    assert (f"100 {what}\\nand" in seen.read_text()) is bool(form)
     approve(stack, hold_of(stack, "jan"), token=reviewer(stack, "bob"))
     waiting.result(20)
-    (sent,) = received(stack, "jars")
-    assert json.loads(sent)["messages"][-1]["content"] == "Buy 6 jars\nand 7 lids"
+    (sent,) = received(stack, what)
+    assert json.loads(sent)["messages"][-1]["content"] == f"Buy 6 {what}\nand 7 lids"

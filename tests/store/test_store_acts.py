@@ -10,17 +10,21 @@ from typing import Any
 
 import pytest
 
-from authz_service.core.acts import ActDraft, ActKind, Review
+from authz_service.core.acts import ActDraft, ActKind, Review, Revision
 from authz_service.core.ballots import Ballot
 from authz_service.core.business_hours import Hours
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verdict
 from authz_service.core.ports import HoldDraft, HoldLimits, HoldQuery, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
+from authz_service.keys.log_key import LogKey
+from authz_service.store.record_reader import reading
+from authz_service.store.verify_store import verify_store
 
 TWO = Approval("two", (Stage("true", 2, 60.0), Stage("true", 1, 600.0)))
 ESCALATING = Approval("esc", (Stage("r", 2, 60.0, Escalation("leads", 60.0), remind=20.0),))
 BEFORE, AFTER = StageRef("esc", 0), StageRef("esc", 0, is_escalated=True)
 LIMITS = HoldLimits(claim=300.0)
+KEY = LogKey.create("example.com/log")
 
 
 async def opened(store: Any, draft: HoldDraft) -> HoldSummary:
@@ -254,6 +258,43 @@ def test_business_hours_stop_the_clock_of_a_hold(place: Any, make: Any, run: Any
             place.clock.time += 9 * 3600
             late = await opened(store, make.hold(request="late", approvals=(office,)))
             assert late.deadline - late.created_at == (3 * 24 + 1 - 9) * 3600
+
+    run(scenario())
+
+
+def test_reminders_and_escalations_come_in_business_hours_after_edits_and_withdrawals_too(
+    place: Any, make: Any, run: Any
+) -> None:
+    hours = Hours("Europe/Berlin", (0, 1, 2, 3, 4), 9 * 3600, 17 * 3600)
+    stage = Stage("true", 2, 4 * 3600.0, Escalation("leads", 3600.0), 1800.0, hours, remind_in_hours=True)
+    office = Approval("office", (stage,))
+    part = StageRef("office", 0)
+
+    async def scenario() -> None:
+        async with place.store(signer=KEY) as store:
+            # It opens on Friday 2027-01-15 at 09:00 in Berlin, and is edited at 15:00.
+            hold = await opened(store, make.hold(approvals=(office,)))
+            place.clock.time += 3600
+            await store.vote(make.ballot(hold, "rita"), LIMITS)
+            await store.act(act(hold, ActKind.WITHDRAW, "rita"), LIMITS)
+            place.clock.time += 5 * 3600
+            hold = await opened(store, make.hold(request="late", approvals=(office,)))
+            edit = Revision(hold.digest, b"changed", {}, (part,))
+            hold = await store.act(act(hold, ActKind.EDIT, "sam", revision=edit), LIMITS)
+            monday = hold.created_at + (3 * 24 - 6) * 3600
+            assert hold.deadline == monday + 3 * 3600
+            told = []
+            for at in (monday, monday + 5400, monday + 7200, monday + 9000):
+                place.clock.time = at - 1
+                await store.expire_overdue()
+                told.append((await kinds(store, hold))[2:])
+                place.clock.time = at
+                await store.expire_overdue()
+            told.append((await kinds(store, hold))[2:])
+            steps = ["hold.reminded", "hold.escalated", "hold.reminded"]
+            assert told == [[], [], steps[:1], steps[:2], steps]
+        with reading(place.url) as reader:
+            assert verify_store(reader, keys=[KEY.vkey], kept=()).wrong == []
 
     run(scenario())
 
