@@ -1,4 +1,4 @@
-"""Metrics, health and readiness are asked while requests run."""
+"""Metrics, health and readiness are asked while requests run, and a lone service is stopped under them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import grpc
 import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.e2e.faults import stop_service, until_gone
 from tests.e2e.loads import load_on
 from tests.e2e.people import until
 from tests.e2e.stack import Stack
@@ -36,6 +37,19 @@ def test_whoever_watches_is_answered_under_load_and_sees_each_request_once(stack
     assert pages[-1] > pages[0]
     assert allowed(stack) - before == load.count
     until(lambda: live(stack) == 0, "none is counted as in flight")
+
+
+def test_what_a_lone_service_has_in_hand_ends_whole_when_it_stops_and_what_comes_is_sent_again(
+    stack: Stack,
+) -> None:
+    with load_on(stack, short=3, streams=3) as load:
+        stopped = stop_service(stack)
+        until_gone(stopped)
+        load.go_on()
+    assert stack.child("serve") != stopped
+    assert {outcome.came_to for outcome in load.failures} <= {"503 restarted"}
+    assert len(load.failures) <= 6, "one for each client, which came while nobody was there"
+    stack.cli("audit", "verify", "--config", str(stack.config_file))
 
 
 def health(stack: Stack) -> dict[str, int]:
