@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.servers.review_drafts import DIGEST, draft
 from tests.servers.review_fakes import PEOPLE, LoopThread, person
 from tests.servers.test_review_with_store import served
 
+from authz_cli import hold_watch
 from authz_cli import terminal as terminal_module
 from authz_cli.hold_client import connect
 from authz_cli.hold_watch import follow
@@ -195,6 +197,23 @@ def test_waiting_ends_with_the_decision_or_with_the_time(desk: Desk) -> None:
     desk.type("hold", "reject", "hld_2", "--reason", "no")
     assert desk.type("hold", "wait", "hld_2", "--json").exit_code == 1
     assert desk.type("hold", "wait", "hld_9").exit_code == 3
+
+
+def test_a_list_goes_on_as_a_watch_until_it_is_interrupted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = hold_watch.follow
+
+    def interrupted(*args: Any, **more: Any) -> Iterator[Any]:
+        yield from islice(whole(*args, **more), 2)
+        desk.type("hold", "approve", "hld_2", "--yes")
+        yield from islice(whole(*args, **more), 3)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hold_watch, "follow", interrupted)
+    lines = [json.loads(line) for line in desk.type("hold", "list", "--watch", "--json").stdout.splitlines()]
+    assert [line["state"] for line in lines].count("approved") == 1
+    assert {line["id"] for line in lines} == {"hld_1", "hld_2", "hld_3"}
 
 
 def test_the_list_is_narrowed_widened_and_watched(desk: Desk) -> None:
