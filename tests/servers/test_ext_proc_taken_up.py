@@ -110,3 +110,31 @@ def test_out_of_scope_by_now_it_ends_on_record(tmp_path: Path, is_counted: bool,
             assert kinds[-3:] == ["exchange.resumed", "request.refused", "exchange.ended"], kinds
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_what_has_ended_is_refused_when_it_comes_again_and_does_not_end_twice(
+    tmp_path: Path, is_known: bool
+) -> None:
+    """Its process died between the end's commit and the answer."""
+
+    async def scenario() -> None:
+        denied, nobody = new_id("ses"), replace(CAROL, groups=())
+        async with asyncio.timeout(20), serving(tmp_path) as service:
+            assert await status_of(service, denied, nobody) == 403
+            assert (await service.kinds(denied))[-2:] == ["request.refused", "exchange.ended"]
+            before = await service.gateway.store.session(denied)
+            again = service.seal(nobody, exchange=denied)
+            if is_known:
+                service.gateway.started_at += 3600
+                service.gateway.sealer = Sealer(bytes(range(32)))
+            assert await status_of(service, denied, nobody, seal=again) == 503
+            kinds = await service.kinds(denied)
+            assert kinds[-2:] == ["exchange.ended", "request.refused"], kinds
+            after = await service.gateway.store.session(denied)
+            assert before is not None
+            assert after is not None
+            assert (before.status, after.status) == ("denied", "refused")
+            assert after.ended_at == before.ended_at
+
+    asyncio.run(scenario())

@@ -18,6 +18,7 @@ from authz_service.store.sql_store import SqlStore
 LIMITS = HoldLimits()
 OURS = TakenUp(is_recorded=True, is_ours=True)
 REFUSED = TakenUp(is_recorded=True, is_ours=False)
+OVER = TakenUp(is_recorded=True, is_ours=False, has_ended=True)
 
 
 async def held(store: SqlStore, draft: Any) -> Any:
@@ -72,8 +73,9 @@ def test_what_was_released_refused_or_never_held_is_not_taken_up(place: Any, mak
             await held(store, make.hold("s3", request="another"))
             await store.append(make.ended("s3", "pending"))
             await store.append(make.received("s4"))
-            for session in ("s1", "s2", "s3", "s4"):
+            for session in ("s1", "s2", "s4"):
                 assert await store.take_up(session, "again") == REFUSED
+            assert await store.take_up("s3", "again") == OVER
             assert await store.take_up("s5", "again") == TakenUp(is_recorded=False, is_ours=False)
             assert [e.kind for e in await store.entries("s3")][-1] == "exchange.ended"
 

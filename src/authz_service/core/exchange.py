@@ -137,8 +137,9 @@ class Exchange:
     """One exchange's state. Not thread-safe; `handle` is called with one event after another.
 
     `is_recorded`: the request's own entry exists; set before the first event where an earlier process
-    recorded it and died while it was held. `keeps_originals`: what was there before masking goes on record
-    too.
+    recorded it and died while it was held. `has_ended`: its end is on record too, and is set as well: it is
+    refused when it comes again, and does not end twice. `keeps_originals`: what was there before masking
+    goes on record too.
     """
 
     def __init__(self, request: Request, *, keeps_originals: bool = False) -> None:
@@ -146,7 +147,7 @@ class Exchange:
         self._keeps_originals = keeps_originals
         self._original: bytes | None = None
         self.state: State = Reading()
-        self.is_recorded = False
+        self.is_recorded = self.has_ended = False
         self._is_record_in_flight = False
         self._is_answered = False
         self._was_superseded = False
@@ -976,8 +977,8 @@ class Exchange:
     ) -> list[Command]:
         code, status = reply.error.code, reply.error.status
         refused = entries.refused(self.request, code=code, status=status, limit=limit, model=model)
-        ended = self._ended(outcome)
-        return self._close(self._record(*drafts, refused, ended, size=size), reply)
+        ended = () if self.has_ended else (self._ended(outcome),)
+        return self._close(self._record(*drafts, refused, *ended, size=size), reply)
 
     def _close(self, *commands: Command) -> list[Command]:
         self.state = Closed()

@@ -75,10 +75,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class TakenUp:
-    """An exchange that came again: is anything of it on record, and does this process have it now?"""
+    """An exchange that came again: what of it is on record, and whether this process has it now."""
 
     is_recorded: bool
     is_ours: bool
+    has_ended: bool = False
 
 
 class SessionStore(Protocol):

@@ -31,6 +31,7 @@ class Past:
 
     is_recorded: bool = False
     refusal: Unavailable | None = None
+    has_ended: bool = False
 
 
 async def past_of(gateway: Gateway, sealed: Sealed, take_up: TakeUp) -> Past:
@@ -62,4 +63,4 @@ async def taken_up(take_up: TakeUp) -> Past:
     if found.is_ours:
         return Past(is_recorded=True)
     message = "The gateway was restarted while it handled this request; send it again."
-    return Past(found.is_recorded, Unavailable(message, code="restarted"))
+    return Past(found.is_recorded, Unavailable(message, code="restarted"), found.has_ended)

@@ -99,7 +99,7 @@ class ProcessServer:
             past, first = await self._begin(driver, incoming, stream, reservation)
             if first is None:
                 return
-            driver.exchange.is_recorded = past.is_recorded
+            driver.exchange.is_recorded, driver.exchange.has_ended = past.is_recorded, past.has_ended
             try:
                 await driver.run(first)
             except SentAgain:
@@ -159,7 +159,7 @@ class ProcessServer:
             except AuthzError as error:
                 await stream.refuse(error)
                 return
-        driver.exchange.is_recorded = True
+        driver.exchange.is_recorded, driver.exchange.has_ended = True, past.has_ended
         await driver.run(first if past.refusal is None else RequestFailed(past.refusal))
 
     async def _first(

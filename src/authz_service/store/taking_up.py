@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, select
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.audit.entry import decode
+from authz_service.audit.entry import ReadEntry, decode
 from authz_service.core.sessions import TakenUp
 from authz_service.errors import Conflict
 from authz_service.store.schema import entries, sessions
@@ -16,6 +16,7 @@ from authz_service.store.transaction import Transaction
 _HELD = frozenset({Kind.HOLD_OPENED.value, Kind.HOLD_ATTACHED.value})
 _RELEASED = frozenset({Kind.REQUEST_RELEASED.value, Kind.ANSWER_RELEASED.value, Kind.REQUEST_REFUSED.value})
 _RESUMED = Kind.EXCHANGE_RESUMED.value.encode()
+_TOLD = frozenset({Kind.EXCHANGE_ENDED.value, Kind.EXCHANGE_RESUMED.value})
 KILLING = "killing"
 """The status of an exchange that is to end."""
 LEFT = "client_left"
@@ -33,10 +34,16 @@ def take_up(transaction: Transaction, session: str, stream: str) -> TakenUp:
     kinds = {entry.kind for entry in found}
     ended = {entry.data.get("outcome") for entry in found if entry.kind == Kind.EXCHANGE_ENDED.value}
     if kinds.isdisjoint(_HELD) or not kinds.isdisjoint(_RELEASED) or ended - {LEFT}:
-        return TakenUp(is_recorded=bool(found), is_ours=False)
+        return TakenUp(is_recorded=bool(found), is_ours=False, has_ended=_has_ended(found))
     data = {"instance": transaction.instance, "stream": stream}
     transaction.record(EntryDraft(Kind.EXCHANGE_RESUMED, session, data))
     return TakenUp(is_recorded=True, is_ours=True)
+
+
+def _has_ended(found: Sequence[ReadEntry]) -> bool:
+    """Whether it ended, and was not taken up since."""
+    told = [entry.kind for entry in found if entry.kind in _TOLD]
+    return told[-1:] == [Kind.EXCHANGE_ENDED.value]
 
 
 def require_ours(transaction: Transaction, session: str) -> None:
