@@ -14,7 +14,15 @@ from tests.store.test_store_revised import edit
 
 from authz_service.core.acts import ActDraft, ActKind
 from authz_service.core.holds import Approval, Escalation, Stage
-from authz_service.core.ports import DAMAGED, HoldLimits, HoldQuery, HoldState, HoldSummary, Opened
+from authz_service.core.ports import (
+    DAMAGED,
+    AnswerWanted,
+    HoldLimits,
+    HoldQuery,
+    HoldState,
+    HoldSummary,
+    Opened,
+)
 from authz_service.errors import AuthzError, Unavailable
 from authz_service.store import sweeping
 from authz_service.store.sql_store import SqlStore
@@ -198,6 +206,21 @@ def test_the_same_request_is_refused_while_it_is_open_and_waits_anew_afterwards(
             assert await code_of(store.open_hold(again, LIMITS)) == DAMAGED
             place.clock.time += 601
             assert isinstance(await store.open_hold(again, LIMITS), Opened)
+
+    run(scenario())
+
+
+def test_the_hold_of_an_answer_that_is_over_is_not_read(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            draft = make.hold("s1")
+            hold = (await store.open_hold(draft, LIMITS)).hold
+            spoil(place, hold.id, "{")
+            wanted = AnswerWanted("s2", draft.caller, draft.fingerprint, draft.changes, ())
+            assert await code_of(store.attach_answer(wanted)) == DAMAGED
+            place.clock.time += 100_000
+            await store.expire_overdue()
+            assert await store.attach_answer(wanted) is None
 
     run(scenario())
 

@@ -53,7 +53,7 @@ def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) ->
     is_there = found is not None and is_open and found.id != draft.replaces and _is_same(found, draft)
     if found is not None and state is HoldState.APPROVED and is_there:
         return _attach(transaction, found, session=draft.session, entries=draft.entries)
-    if found is not None and state is HoldState.REJECTED and found.deadline > transaction.now:
+    if found is not None and _answers_as_rejected(found, transaction.now):
         transaction.record(*draft.entries)
         return AlreadyRejected(summary_of(transaction, found))
     is_waiting = found is not None and state is HoldState.PENDING and is_there
@@ -79,16 +79,21 @@ def open_hold(transaction: Transaction, draft: HoldDraft, limits: HoldLimits) ->
 def attach_answer(transaction: Transaction, wanted: AnswerWanted) -> Attached | AlreadyRejected | None:
     """See `Store.attach_answer`."""
     found = _latest(transaction, wanted.caller, wanted.fingerprint)
-    if found is None or _changes(found) != wanted.changes:
+    if found is None:
         return None
-    match state_at(found, transaction.now):
-        case HoldState.PENDING | HoldState.APPROVED:
-            return _attach(transaction, found, session=wanted.session, entries=wanted.entries)
-        case HoldState.REJECTED if found.deadline > transaction.now:
-            transaction.record(*wanted.entries)
-            return AlreadyRejected(summary_of(transaction, found))
-        case _:
-            return None
+    is_open = state_at(found, transaction.now) in OPEN
+    # As in `open_hold`, one that is over is not read.
+    if not (is_open or _answers_as_rejected(found, transaction.now)) or _changes(found) != wanted.changes:
+        return None
+    if is_open:
+        return _attach(transaction, found, session=wanted.session, entries=wanted.entries)
+    transaction.record(*wanted.entries)
+    return AlreadyRejected(summary_of(transaction, found))
+
+
+def _answers_as_rejected(row: Row[Any], now: int) -> bool:
+    """Whether it was rejected, and the same request is told so for now."""
+    return state_at(row, now) is HoldState.REJECTED and bool(row.deadline > now)
 
 
 def _latest(transaction: Transaction, caller: Caller, fingerprint: str) -> Row[Any] | None:
