@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -46,6 +48,32 @@ def test_a_list_has_the_others_and_names_it(api: HoldServiceStub) -> None:
     assert ([hold.id for hold in listed.holds], list(listed.damaged)) == (["hld_2", "hld_1"], ["hld_0"])
     first = api.ListHolds(holds_pb2.ListHoldsRequest(id_prefix="hld_1"), metadata=as_("rita"))
     assert list(first.damaged) == []
+
+
+ALTERED: dict[str, Any] = {
+    "findings": {"EMAIL_ADDRESS": "x"},
+    "model": 5,
+    "rule": None,
+    "reason": ["x"],
+    "source": 5,
+    "approvals": [{"name": "one", "snapshot": {}, "stages": [["true", 1, 1e300]]}],
+    "answer": {"status": -1, "headers": {}, "masked": {}},
+}
+
+
+@pytest.mark.parametrize("member", ALTERED)
+def test_so_it_does_beside_one_with_a_value_of_another_type(
+    api: HoldServiceStub, tmp_path: Path, member: str
+) -> None:
+    with sqlite3.connect(tmp_path / "authz.db", timeout=10) as database:
+        (detail,) = database.execute("SELECT detail FROM holds WHERE id = 'hld_1'").fetchone()
+        altered = json.dumps(json.loads(detail) | {member: ALTERED[member]})
+        database.execute("UPDATE holds SET detail = ? WHERE id = 'hld_0'", (altered,))
+    listed = api.ListHolds(holds_pb2.ListHoldsRequest(), metadata=as_("rita"))
+    assert ([hold.id for hold in listed.holds], list(listed.damaged)) == (["hld_2", "hld_1"], ["hld_0"])
+    watching = iter(api.WatchHolds(holds_pb2.WatchHoldsRequest(), metadata=as_("rita")))
+    assert [next(watching).hold.id for _ in range(2)] == ["hld_2", "hld_1"]
+    assert list(next(watching).damaged) == ["hld_0"]
 
 
 def test_whoever_asks_for_it_is_told_that_it_is_damaged(api: HoldServiceStub) -> None:

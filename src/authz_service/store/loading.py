@@ -19,6 +19,7 @@ from authz_service.errors import NotFound, Unavailable
 from authz_service.framing.headers import MARKS
 from authz_service.store.column_texts import identity_text, key_text
 from authz_service.store.damage import reading
+from authz_service.store.declared_types import LATEST, require_declared
 from authz_service.store.hold_rows import read_summary, with_bytes
 from authz_service.store.hold_standing import stands_at
 from authz_service.store.payload_rows import read_payloads
@@ -26,8 +27,6 @@ from authz_service.store.schema import entries, hold_acts, holds, votes
 from authz_service.store.transaction import Reader
 from authz_service.store.vote_rows import read_act, read_vote
 
-LATEST = 253_402_300_800_000_000
-"""Microseconds from the epoch to the year 10000, which no timestamp of ours can say."""
 NAMES_AT_ONCE = 400  # SQLite bounds the parameters of a statement
 
 
@@ -114,6 +113,7 @@ def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldS
             raise ValueError("this is no time that could be told")
         said = said_of(reader, row.id) if said is None else said
         found = read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
+        require_declared(found)
         if found.state is HoldState.SUPERSEDED:
             return replace(found, superseded_by=superseded_by(reader, row))
         return found
