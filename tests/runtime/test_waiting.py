@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from authz_service.core.acts import AnswerHead
 from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
 from authz_service.core.holds import Approval, Stage
 from authz_service.core.ports import DAMAGED, Hold, HoldChange, HoldsNow, HoldState
@@ -50,6 +51,7 @@ class Holds:
         self.changes: list[HoldChange] = []
         self.is_away = False
         self.asked_after: list[int] = []
+        self.passed_on = 0
 
     def become(self, state: HoldState) -> None:
         self.current = replace(self.current, state=state)
@@ -75,6 +77,7 @@ class Holds:
         return self._found(holds)
 
     async def holds_now(self, holds: Collection[str]) -> HoldsNow:
+        self.passed_on += 1
         return HoldsNow(self._found(holds), 1.0)
 
     def _found(self, holds: Collection[str]) -> dict[str, Hold]:
@@ -382,3 +385,28 @@ def test_before_that_the_order_with_its_reason_has_its_time(monkeypatch: pytest.
             following.cancel()
 
     asyncio.run(whole())
+
+
+def test_once_models_are_left_an_approval_is_kept_for_the_next_process_and_a_rejection_told() -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        told, _ = join(waiting)
+        waiting.leave_models()
+        holds.become(HoldState.APPROVED)
+        while waiting.approved or not holds.passed_on:
+            await asyncio.sleep(0)
+        assert (told.done(), waiting.untold) == (False, 1)
+        holds.become(HoldState.REJECTED)
+        assert isinstance(await told, HoldEnded)
+
+    run(scenario)
+
+
+def test_an_approved_answer_of_a_model_is_passed_on_then() -> None:
+    async def scenario(holds: Holds, waiting: Waiting) -> None:
+        holds.current = replace(holds.current, answer=AnswerHead(200, {}, {}))
+        told, _ = join(waiting)
+        waiting.leave_models()
+        holds.become(HoldState.APPROVED)
+        assert isinstance(await told, HoldApproved)
+
+    run(scenario)

@@ -12,6 +12,8 @@ from authz_service.runtime.gateway import Ending, Gateway
 POLL_SECONDS = 0.05
 LET_GO_SECONDS = 5.0
 """What those who wait for people get to leave; ten thousand need less than two."""
+ANSWER_SECONDS = 60.0
+"""What a model gets at least to answer what is approved during a drain; with less left none is asked."""
 CUT_SECONDS = 2.0
 """What exchanges that a drain has ended get to record that and tell their callers."""
 
@@ -23,11 +25,13 @@ async def drain(gateway: Gateway, *, seconds: float) -> None:
 
     Where only the process that is started in its place can take them up, those who wait are let go last:
     Envoy asks about them for some twenty seconds, and a stream may keep this process from ending for as long.
-    Until then a decision reaches them here.
+    Until then a decision reaches them here, but for an approval that comes too late for the model to answer.
     """
     deadline = asyncio.get_running_loop().time() + seconds
     gateway.is_stopping = True
     if gateway.ending is Ending.NEXT:
+        await _until(lambda: _only_waits(gateway), deadline - ANSWER_SECONDS)
+        gateway.waiting.leave_models()
         await _until(lambda: _only_waits(gateway), deadline)
     gateway.waiting.stop()
     if gateway.ending is Ending.NEXT:

@@ -84,6 +84,7 @@ class Waiting:
     _approved: dict[str, None] = field(default_factory=dict)  # in order
     _has_approved: asyncio.Event = field(default_factory=asyncio.Event)
     _is_stopping: bool = False
+    _leaves_models: bool = False
 
     @property
     def total(self) -> int:
@@ -129,6 +130,13 @@ class Waiting:
         for line in self._lines.values():
             for watch in line:
                 watch.tell(ServiceStops())
+
+    def leave_models(self) -> None:
+        """From here on pass no approval on by which a model is asked: its answer would be cut.
+
+        Such a hold stays approved, for the next process. Every other end is told as before.
+        """
+        self._leaves_models = True
 
     def nudge(self, hold: str) -> None:
         """Look at this hold now rather than at the next poll."""
@@ -233,7 +241,8 @@ class Waiting:
         for hold in found.holds.values():
             line = self._lines.get(hold.id)
             if hold.state is HoldState.APPROVED and line:
-                line[0].tell(HoldApproved(hold, found.at))
+                if hold.answer is not None or not self._leaves_models:
+                    line[0].tell(HoldApproved(hold, found.at))
             elif hold.state is not HoldState.PENDING:
                 self._end(hold)
         return ()
