@@ -7,26 +7,24 @@ ordered, and is completed later. Each step may be done again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import Select, Table, delete, select, union, update
+from sqlalchemy import Table, delete, select, union, update
 
 from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
 from authz_service.audit.entry import decode
-from authz_service.audit.forgotten import SESSION, Erasure, Keep, is_about_another
+from authz_service.audit.forgotten import SESSION, Erasure, is_about_another
 from authz_service.core.acts import Review
 from authz_service.core.forgetting import Erased, Order
 from authz_service.errors import Conflict
 from authz_service.store.column_texts import identity_text
 from authz_service.store.erased_names import names_of
+from authz_service.store.erasing_kept import identity_of, keys_of, pseudonyms, require_not_kept
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.grant_queries import in_force
 from authz_service.store.hold_rows import requester_of
 from authz_service.store.hold_standing import OPEN
-from authz_service.store.keyring import Keyring
 from authz_service.store.loading import edited_before
-from authz_service.store.purge_batches import AT_ONCE
 from authz_service.store.purging import WIPED, forget_holds, ordered
 from authz_service.store.schema import (
     entries,
@@ -42,8 +40,6 @@ from authz_service.store.search_index import forget_reviewer
 from authz_service.store.transaction import Reader, Transaction
 
 SESSIONS_AT_ONCE = 50
-SAID = (votes, hold_acts, grant_acts)
-"""What people say of holds, and of grants that are made from them."""
 
 
 def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasure:
@@ -53,7 +49,7 @@ def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasu
     require_not_kept(transaction, subjects)
     _refuse_open(transaction, subjects)
     keyring = transaction.keyring
-    keys = _held(keyring, subjects)
+    keys = keys_of(keyring, subjects)
     also, named = list[Scalar](sorted(others)), list[Scalar](keys)
     data: Data = {"subject": subject, "also": also, "keys": named}
     draft = EntryDraft(Kind.RECORD_ERASURE_ORDERED, SESSION, data)
@@ -63,53 +59,6 @@ def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasu
         for name in sorted(subjects):
             keyring.retire(name)
     return Erasure(recorded.last, transaction.now, subject, frozenset(others), keys=frozenset(keys))
-
-
-def _held(keyring: Keyring | None, subjects: frozenset[str]) -> list[str]:
-    return [] if keyring is None else sorted(key for name in subjects for key in keyring.held(name))
-
-
-def require_not_kept(transaction: Transaction, subjects: frozenset[str]) -> None:
-    """Raise `Conflict` while a legal hold is on anything that these have a part in."""
-    kept = [
-        keep.id
-        for keep in read_forgotten(transaction).keeps.values()
-        if _is_of(transaction, keep, subjects) or _has_a_part_in(transaction, keep, subjects)
-    ]
-    if kept:
-        raise Conflict(f"a legal hold is on this: lift {', '.join(kept)} first", code="kept")
-
-
-def _is_of(reader: Reader, keep: Keep, subjects: frozenset[str]) -> bool:
-    if keep.session is None:
-        return keep.subject in subjects
-    return reader.read(select(sessions.c.caller).where(sessions.c.id == keep.session)).scalar() in subjects
-
-
-def _has_a_part_in(transaction: Transaction, keep: Keep, subjects: frozenset[str]) -> bool:
-    """Whether a vote of theirs, or their reading of it, is on what somebody else asked for and is kept."""
-    kept = select(sessions.c.id).where(
-        sessions.c.id == keep.session if keep.session is not None else sessions.c.caller == keep.subject
-    )
-    there = select(holds.c.id).where(holds.c.session.in_(kept))
-    voted = union(*(select(t.c.voter, t.c.account).where(t.c.hold.in_(there)) for t in SAID))
-    said = _pseudonyms(transaction, transaction.read(voted).all())
-    return not subjects.isdisjoint(said) or _is_sealed_for(transaction, kept, subjects)
-
-
-def _is_sealed_for(transaction: Transaction, kept: Select[Any], subjects: frozenset[str]) -> bool:
-    """Whether anything in these sessions could not be opened any more once the subjects' keys are gone."""
-    key_ids = _held(transaction.keyring, subjects)
-    if not key_ids:
-        return False
-    bodies = transaction.read(select(entries.c.body).where(entries.c.session.in_(kept))).scalars().all()
-    digests = [ref.digest for body in bodies if body for ref in decode(bytes(body)).payloads.values()]
-    for start in range(0, len(digests), AT_ONCE):
-        some = payloads.c.digest.in_(digests[start : start + AT_ONCE])
-        query = select(payloads.c.digest).where(some, payloads.c.key.in_(key_ids)).limit(1)
-        if transaction.read(query).first() is not None:
-            return True
-    return False
 
 
 def _refuse_open(transaction: Transaction, subjects: frozenset[str]) -> None:
@@ -123,7 +72,7 @@ def _refuse_open(transaction: Transaction, subjects: frozenset[str]) -> None:
         names = [row.id, *edited_before(transaction, row)]
         there = (select(t.c.voter, t.c.account).where(t.c.hold.in_(names)) for t in (votes, hold_acts))
         voted = transaction.read(union(*there)).all()
-        if subjects & {transaction.pseudonym(requester_of(row)), *_pseudonyms(transaction, voted)}:
+        if subjects & {transaction.pseudonym(requester_of(row)), *pseudonyms(transaction, voted)}:
             why = "waits with their request or vote; let it end"
             if row.review == Review.DUE.value:
                 why = "was decided alone, with their request or vote, and has to be reviewed first"
@@ -132,19 +81,9 @@ def _refuse_open(transaction: Transaction, subjects: frozenset[str]) -> None:
         query = select(grant_acts.c.voter, grant_acts.c.account).where(grant_acts.c.grant_id == grant.id)
         made_from = transaction.read(select(holds).where(holds.c.id == grant.hold)).one()
         requester = transaction.pseudonym(requester_of(made_from))
-        if subjects & {requester, *_pseudonyms(transaction, transaction.read(query).all())}:
+        if subjects & {requester, *pseudonyms(transaction, transaction.read(query).all())}:
             message = f"grant {grant.id} is in force with their request or vote; revoke it first"
             raise Conflict(message, code="grant_in_force")
-
-
-def _pseudonyms(transaction: Transaction, voted: Iterable[Any]) -> set[str]:
-    identities = {(text_) for row in voted for text_ in (row.voter, row.account)}
-    return {transaction.pseudonym(_identity(text_)) for text_ in identities}
-
-
-def _identity(stored: str) -> tuple[str, str]:
-    issuer, subject = json.loads(stored)
-    return issuer, subject
 
 
 def take_sessions(transaction: Transaction, erasure: Erasure, *, after: int) -> tuple[int, int, int]:
@@ -195,7 +134,7 @@ def _take_from(transaction: Transaction, erasure: Erasure, table: Table) -> tupl
     # What they said since is no part of it: a vote that nobody cast any more could be cast a second time.
     said = table.c.seq < erasure.ordered
     pairs = transaction.read(select(table.c.voter, table.c.account).where(said).distinct()).all()
-    theirs = [p for p in pairs if erasure.subjects & _pseudonyms(transaction, [p])]
+    theirs = [p for p in pairs if erasure.subjects & pseudonyms(transaction, [p])]
     count = gone = 0
     for pair in theirs:
         is_theirs = said & (table.c.voter == pair.voter) & (table.c.account == pair.account)
@@ -205,7 +144,7 @@ def _take_from(transaction: Transaction, erasure: Erasure, table: Table) -> tupl
             nobody = _nobody(row.seq)
             wiped = {"voter": nobody, "account": nobody, "detail": detail}
             count += transaction.change(update(table).where(table.c.seq == row.seq).values(wiped))
-            names = {_identity(pair.voter)[1], _identity(pair.account)[1], told["name"]}
+            names = {identity_of(pair.voter)[1], identity_of(pair.account)[1], told["name"]}
             gone += _take_voter(transaction, row.seq, names)
     return count, gone
 

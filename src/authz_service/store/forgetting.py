@@ -13,7 +13,7 @@ import structlog
 from authz_service.audit.forgotten import Erasure, Forgotten, Keep
 from authz_service.core.forgetting import Erased, Kept, Order, Person, Purged, PurgeRequest
 from authz_service.errors import Conflict
-from authz_service.store import erased_names, erasing, keeping, kept_rows, purging
+from authz_service.store import erased_names, erasing, erasing_kept, keeping, kept_rows, purging
 from authz_service.store.forgotten_rows import SeenForgotten
 from authz_service.store.keyring import REMEMBERED_SECONDS, Keyring
 from authz_service.store.purge_batches import LeftOver
@@ -148,7 +148,7 @@ class Forgetting:
             return False
         if erasure.done is None:
             try:
-                await self._units.change(lambda t: erasing.require_not_kept(t, erasure.subjects))
+                await self._units.change(lambda t: erasing_kept.require_not_kept(t, erasure.subjects))
             except Conflict as kept:
                 log.warning("record.erasure_waits", entry=erasure.ordered, error=str(kept))
                 return False

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from sqlalchemy import select
 
 from authz_service.audit.entry import ReadEntry, decode
-from authz_service.audit.forgotten import Forgotten
 from authz_service.store.schema import entries, payloads
 from authz_service.store.subjects import subject_of
 from authz_service.store.transaction import Reader
@@ -22,12 +21,9 @@ class KeptPeople:
     An entry says so by pseudonym, or else by the key that the payload is sealed under.
     """
 
-    def __init__(self, reader: Reader, forgotten: Forgotten) -> None:
-        self._reader = reader
-        self._subjects = forgotten.kept_subjects()
-        keyring = reader.keyring
-        of_each = [] if keyring is None else [keyring.held(subject) for subject in sorted(self._subjects)]
-        self._keys = {key for keys in of_each for key in keys}
+    def __init__(self, reader: Reader, subjects: Set[str]) -> None:
+        self._reader, self._subjects = reader, subjects
+        self._known_keys: frozenset[str] | None = None
 
     def entries_of(self, some: Iterable[ReadEntry]) -> set[int]:
         """The numbers of those of the entries that they have a part in."""
@@ -56,8 +52,16 @@ class KeptPeople:
 
     def _sealed(self, digests: Sequence[bytes]) -> set[bytes]:
         found: set[bytes] = set()
-        for start in range(0, len(digests) if self._keys else 0, DIGESTS_AT_ONCE):
+        for start in range(0, len(digests) if digests and self._keys() else 0, DIGESTS_AT_ONCE):
             some = payloads.c.digest.in_(digests[start : start + DIGESTS_AT_ONCE])
             rows = self._reader.read(select(payloads.c.digest, payloads.c.key).where(some))
-            found |= {bytes(row.digest) for row in rows if row.key in self._keys}
+            found |= {bytes(row.digest) for row in rows if row.key in self._keys()}
         return found
+
+    def _keys(self) -> frozenset[str]:
+        """Asked for once, and only where there is something that one of them may have sealed."""
+        if self._known_keys is None:
+            keyring = self._reader.keyring
+            of_each = [] if keyring is None else [keyring.held(name) for name in sorted(self._subjects)]
+            self._known_keys = frozenset(key for keys in of_each for key in keys)
+        return self._known_keys

@@ -41,3 +41,8 @@ subject_keys = Table(
     Column("destroyed_at", BigInteger),
     Index("authz_subject_keys_live", "subject", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
 )
+
+names_in_order = Index(
+    "authz_subject_keys_in_order", subject_keys.c.subject.collate("C"), postgresql_where=_LIVE
+).ddl_if(dialect="postgresql")
+"""Finds a name and what begins with it, whatever the collation; SQLite's order is that of bytes anyway."""

@@ -16,6 +16,8 @@ from authz_service.store.key_schema import keyring, subject_keys
 
 Result = TypeVar("Result")
 
+_AFTER_SPACE = chr(ord(" ") + 1)
+
 
 class LiveKey(NamedTuple):
     """A subject's key, wrapped by the master key."""
@@ -67,13 +69,16 @@ class KeyStore:
 
     def held(self, subject: str) -> Sequence[str]:
         """The ids of all keys of the subject that were not destroyed: the live one, and retired ones."""
-        is_theirs = (subject_keys.c.subject == subject) | subject_keys.c.subject.startswith(
-            f"{subject} ", autoescape=True
-        )
-        query = select(subject_keys.c.id).where(is_theirs, subject_keys.c.wrapped.is_not(None))
-        return self._run(
-            lambda connection: connection.execute(query.order_by(subject_keys.c.id)).scalars().all()
-        )
+
+        def held(connection: Connection) -> Sequence[str]:
+            is_sqlite = connection.dialect.name == "sqlite"
+            name = subject_keys.c.subject if is_sqlite else subject_keys.c.subject.collate("C")
+            # The name, or the name with a space and more behind it: in an index these stand together.
+            is_theirs = (name >= subject) & (name < subject + _AFTER_SPACE)
+            query = select(subject_keys.c.id).where(is_theirs, subject_keys.c.wrapped.is_not(None))
+            return connection.execute(query.order_by(subject_keys.c.id)).scalars().all()
+
+        return self._run(held)
 
     def retire(self, subject: str) -> None:
         """Have the next key of the subject be another one; the old one opens what it sealed until its end."""

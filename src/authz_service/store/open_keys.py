@@ -14,7 +14,7 @@ from authz_service.store.away import cannot_be_opened
 from authz_service.store.connecting import open_database
 from authz_service.store.database import Database, HostClock
 from authz_service.store.faults import without_values
-from authz_service.store.key_schema import key_metadata, keyring, subject_keys
+from authz_service.store.key_schema import key_metadata, keyring, names_in_order, subject_keys
 from authz_service.store.key_store import KeyStore, changing, forget_pages
 from authz_service.store.keyring import Keyring
 
@@ -75,6 +75,8 @@ def _unlocked(connection: Connection, find_master: FindMaster) -> tuple[str, byt
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         if not inspect(connection).has_table(keyring.name):
             key_metadata.create_all(connection)
+        elif connection.dialect.name == "postgresql":
+            names_in_order.create(connection, checkfirst=True)  # a first version had none
         found = connection.execute(select(keyring.c.name, keyring.c.proof)).one_or_none()
         if found is None:
             master = find_master(True)

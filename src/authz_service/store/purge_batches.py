@@ -114,10 +114,11 @@ def ready(
 ) -> list[Passed]:
     """Those of what was passed over whose time has come."""
     ids = [name for name in names if isinstance(name, str)]
-    there, standing = _sessions(reader, request, forgotten, ids)
+    people = KeptPeople(reader, forgotten.kept_subjects())
+    there, standing = _sessions(reader, request, forgotten, people, ids)
     numbers = [name for name in names if isinstance(name, int)]
     old = [entry for entry in _entries_of(reader, numbers) if entry.at < request.before]
-    kept = KeptPeople(reader, forgotten).entries_of(old)
+    kept = people.entries_of(old)
     free = (there - standing) | {entry.sequence for entry in old if entry.sequence not in kept}
     return [name for name in names if name in free]
 
@@ -127,13 +128,14 @@ def _passed(
 ) -> set[Passed]:
     """Of these entries the sessions, and the numbers where there is none, that must not be touched yet."""
     names = sorted({entry.session for entry in old if entry.session is not None})
-    there, standing = _sessions(reader, request, forgotten, names)
+    people = KeptPeople(reader, forgotten.kept_subjects())
+    there, standing = _sessions(reader, request, forgotten, people, names)
     alone = [entry for entry in old if entry.session not in there and entry.kind not in STANDING]
-    return {*standing, *KeptPeople(reader, forgotten).entries_of(alone)}
+    return {*standing, *people.entries_of(alone)}
 
 
 def _sessions(
-    reader: Reader, request: PurgeRequest, forgotten: Forgotten, names: Sequence[str]
+    reader: Reader, request: PurgeRequest, forgotten: Forgotten, people: KeptPeople, names: Sequence[str]
 ) -> tuple[set[str], set[str]]:
     """Those that there are, and those of them from which nothing may be taken yet."""
     columns = (sessions.c.id, sessions.c.caller, sessions.c.ended_at)
@@ -148,7 +150,7 @@ def _sessions(
             or _is_held(reader, row.id, request.retention)
         ):
             standing.add(row.id)
-    return there, standing | KeptPeople(reader, forgotten).sessions_of(sorted(there - standing))
+    return there, standing | people.sessions_of(sorted(there - standing))
 
 
 def _is_held(reader: Reader, session: str, retention: Retention) -> bool:
