@@ -62,7 +62,9 @@ def test_each_class_goes_by_its_own_time_and_what_is_kept_least_goes_first(
     assert (task.purged.entries, task.purged.payloads, task.purged.size) == (8, 3, 15)
 
 
-@pytest.mark.parametrize("error", [Unavailable("the disk is full"), ValueError("not an entry")])
+@pytest.mark.parametrize(
+    "error", [Unavailable("the disk is full"), ValueError("not an entry"), TypeError("no text")]
+)
 def test_what_fails_is_tried_again_and_never_ends_the_service(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,7 +110,7 @@ def test_erasures_that_were_cut_off_are_completed_while_the_service_runs_however
     quoted = "what is on record"
 
     async def until_done() -> None:
-        store = CutOff([Unavailable("the keys are away"), ValueError(quoted), 2])
+        store = CutOff([Unavailable("the keys are away"), ValueError(quoted), TypeError(quoted), 2])
         task = asyncio.create_task(retaining(store).complete())
         async with asyncio.timeout(30):
             await store.done.wait()
@@ -117,8 +119,7 @@ def test_erasures_that_were_cut_off_are_completed_while_the_service_runs_however
     with capture_logs() as logs:
         asyncio.run(until_done())
     assert [line["event"] for line in logs] == [
-        "record.erasure_failed",
-        "record.erasure_failed",
+        *["record.erasure_failed"] * 3,
         "record.erasures_completed",
     ]
     assert quoted not in str(logs)

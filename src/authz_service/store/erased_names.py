@@ -13,6 +13,7 @@ from authz_service.audit.columns import clean
 from authz_service.core.forgetting import Person
 from authz_service.errors import Conflict
 from authz_service.store.api_key_rows import read_keys
+from authz_service.store.erasing_kept import identity_of
 from authz_service.store.schema import api_keys, grant_acts, hold_acts, sessions, votes
 from authz_service.store.transaction import Transaction
 
@@ -48,7 +49,7 @@ def names_of(transaction: Transaction, subject: str) -> Names:
             names.others.add(transaction.pseudonym((told["issuer"], told["subject"])))
             names.texts |= {told["subject"], row.person}
     for row in _ballots(transaction):
-        voter, account = _identity(row.voter), _identity(row.account)
+        voter, account = identity_of(row.voter), identity_of(row.account)
         if subject in (transaction.pseudonym(voter), transaction.pseudonym(account)):
             names.others |= {transaction.pseudonym(voter), transaction.pseudonym(account)}
             names.texts |= {voter[1], account[1]}
@@ -96,7 +97,7 @@ def _callers(transaction: Transaction, wanted: str) -> Iterator[tuple[str, str, 
 
 def _voters(transaction: Transaction) -> Iterator[tuple[str, str, str, set[str]]]:
     for row in _ballots(transaction):
-        voter, account = _identity(row.voter), _identity(row.account)
+        voter, account = identity_of(row.voter), identity_of(row.account)
         yield transaction.pseudonym(voter), account[0], account[1], {voter[1], account[1]} - {""}
 
 
@@ -114,8 +115,3 @@ def _ballots(transaction: Transaction) -> list[Row[Any]]:
     """Who ever voted, claimed or commented, as whom, and with which account."""
     tables = (votes, hold_acts, grant_acts)
     return list(transaction.read(union(*(select(t.c.voter, t.c.account) for t in tables))).all())
-
-
-def _identity(stored: str) -> tuple[str, str]:
-    issuer, subject = json.loads(stored)
-    return issuer, subject

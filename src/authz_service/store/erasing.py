@@ -18,6 +18,7 @@ from authz_service.core.acts import Review
 from authz_service.core.forgetting import Erased, Order
 from authz_service.errors import Conflict
 from authz_service.store.column_texts import identity_text
+from authz_service.store.damage import reading
 from authz_service.store.erased_names import names_of
 from authz_service.store.erasing_kept import identity_of, keys_of, pseudonyms, require_not_kept
 from authz_service.store.forgotten_rows import read_forgotten
@@ -139,12 +140,13 @@ def _take_from(transaction: Transaction, erasure: Erasure, table: Table) -> tupl
     for pair in theirs:
         is_theirs = said & (table.c.voter == pair.voter) & (table.c.account == pair.account)
         for row in transaction.read(select(table.c.seq, table.c.detail).where(is_theirs)).all():
-            told = json.loads(row.detail)
-            detail = json.dumps({**told, "name": ""})
+            with reading(f"entry {row.seq}"):
+                told = json.loads(row.detail)
+                detail, name = json.dumps({**told, "name": ""}), told["name"]
             nobody = _nobody(row.seq)
             wiped = {"voter": nobody, "account": nobody, "detail": detail}
             count += transaction.change(update(table).where(table.c.seq == row.seq).values(wiped))
-            names = {identity_of(pair.voter)[1], identity_of(pair.account)[1], told["name"]}
+            names = {identity_of(pair.voter)[1], identity_of(pair.account)[1], name}
             gone += _take_voter(transaction, row.seq, names)
     return count, gone
 

@@ -11,6 +11,7 @@ from sqlalchemy import Select, select, union
 from authz_service.audit.entry import decode
 from authz_service.audit.forgotten import Keep
 from authz_service.errors import Conflict
+from authz_service.store.damage import reading
 from authz_service.store.forgotten_rows import read_forgotten
 from authz_service.store.kept_people import KeptPeople
 from authz_service.store.keyring import Keyring
@@ -49,8 +50,11 @@ def pseudonyms(transaction: Transaction, said: Iterable[Any]) -> set[str]:
 
 
 def identity_of(stored: str) -> tuple[str, str]:
-    """Issuer and subject, as a column has them."""
-    issuer, subject = json.loads(stored)
+    """Issuer and subject, as a column has them; raises `Unavailable` (`record_damaged`)."""
+    with reading("who voted"):
+        issuer, subject = json.loads(stored)
+        if not (isinstance(issuer, str) and isinstance(subject, str)):
+            raise TypeError("an identity is two texts")
     return issuer, subject
 
 

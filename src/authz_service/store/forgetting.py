@@ -12,7 +12,8 @@ import structlog
 
 from authz_service.audit.forgotten import Erasure, Forgotten, Keep
 from authz_service.core.forgetting import Erased, Kept, Order, Person, Purged, PurgeRequest
-from authz_service.errors import Conflict
+from authz_service.core.ports import DAMAGED
+from authz_service.errors import Conflict, Unavailable
 from authz_service.store import erased_names, erasing, erasing_kept, keeping, kept_rows, purging
 from authz_service.store.forgotten_rows import SeenForgotten
 from authz_service.store.keyring import REMEMBERED_SECONDS, Keyring
@@ -143,7 +144,18 @@ class Forgetting:
             task.exception()  # whoever ordered it was told, or left; it is completed later
 
     async def _resume(self, erasure: Erasure) -> bool:
-        """Whether there was anything to do, and it is done now."""
+        """Whether there was anything to do, and it is done now; what damage keeps from its end is left."""
+        try:
+            return await self._complete(erasure)
+        except Unavailable as error:
+            if error.code != DAMAGED:
+                raise
+            log.error(
+                "record.erasure_failed", entry=erasure.ordered, error=str(error), next="authz audit verify"
+            )
+            return False
+
+    async def _complete(self, erasure: Erasure) -> bool:
         if erasure.done is not None and not await self._came_back(erasure):
             return False
         if erasure.done is None:
