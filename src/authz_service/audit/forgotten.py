@@ -169,6 +169,10 @@ class Forgotten:
         """Whether an entry says that this key is destroyed, whoever's it was."""
         return key_id in self._destroyed
 
+    def going(self) -> frozenset[str]:
+        """The keys that are ordered to be destroyed, and no entry says that they were."""
+        return frozenset(key for erasure in self.erasures if erasure.done is None for key in erasure.keys)
+
     def lost_with(self, key_id: str, subject: str, sequence: int) -> bool:
         """Whether what the entry has about this subject is lost with this very key of theirs.
 

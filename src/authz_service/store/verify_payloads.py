@@ -29,6 +29,7 @@ Place = tuple[int, str, int]
 DERIVED_FROM = frozenset({"caller", "detail", "voter", "reason", "comment", "revoked", "operator", "key"})
 """The payloads that columns are derived from."""
 
+KEY_GONE = "cannot be opened: its key is gone, and no entry tells that it was destroyed"
 OTHER_BYTES = "its bytes are not those that the entry accounts for"
 HASH = " (SHA-256)"
 """After the name of a payload: its bytes' own digest, where only that is compared with others."""
@@ -52,6 +53,7 @@ class PayloadsCheck:
 
     def __init__(self, reader: RecordReader, forgotten: Forgotten) -> None:
         self._reader, self._forgotten = reader, forgotten
+        self._going = forgotten.going()
 
     def page(self, seen: Sequence[Seen]) -> CheckedPayloads:
         """Check what these entries account for."""
@@ -74,10 +76,13 @@ class PayloadsCheck:
                 if (row.at, row.retention) != _kept(by_sequence[sequence], name):
                     what = "is not filed under the time and the kind of its entry"
                     checked.wrong.append((_record(sequence, name), what))
-            if self._forgotten.destroyed(row.key):
+            is_destroyed = self._forgotten.destroyed(row.key)
+            body: bytes | str = KEY_GONE
+            if not is_destroyed or self._may_be_had(row.key):
+                body = self._opened(row, digest)
+            if is_destroyed and body == KEY_GONE:
                 lost += [(row.key, place) for place in places]
                 continue
-            body = self._opened(row, digest)
             for place in places:
                 self._judge(body, place, by_sequence[place[0]], checked)
         gone = [place for digest in missing for place in references[digest]]
@@ -152,7 +157,24 @@ class PayloadsCheck:
     ) -> bool:
         if self._is_purged(sequence, name, entry):
             return True
-        return self._forgotten.erased_rows(_subject(entry, name, callers), sequence) is not None
+        subject = _subject(entry, name, callers)
+        erasure = self._forgotten.erased_rows(subject, sequence)
+        if erasure is None or erasure.done is not None:
+            return erasure is not None
+        # It takes payloads once its keys are gone, and none of those on legal hold while they are there.
+        caller = callers.get(entry["session"] or "")
+        return not (self._forgotten.is_kept(entry["session"], caller) and self._has_any(erasure.keys))
+
+    def _may_be_had(self, key_id: str) -> bool:
+        """Whether a key that is to be destroyed may be here still: its erasure was cut off."""
+        return self._reader.keys is not None and key_id in self._going
+
+    def _has_any(self, key_ids: Iterable[str]) -> bool:
+        keys = self._reader.keys
+        try:
+            return keys is not None and any(keys.key(key_id) is not None for key_id in key_ids)
+        except Unavailable:
+            return True  # there, and not to be opened
 
     def _is_purged(self, sequence: int, name: str, entry: Mapping[str, Any]) -> bool:
         kind = entry["kind"]
@@ -167,7 +189,7 @@ class PayloadsCheck:
         except Unavailable as error:
             return "is sealed, and no keys are here" if error.code == KEYS_MISSING else OTHER_BYTES
         if opened is None:
-            return "cannot be opened: its key is gone, and no entry tells that it was destroyed"
+            return KEY_GONE
         is_whole = len(opened.salt) == SALT_BYTES and payload_digest(opened.salt, opened.body) == digest
         return opened.body if is_whole else OTHER_BYTES
 

@@ -15,6 +15,7 @@ from authz_service.audit.columns import NEW_SESSION, Value, applied, change
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import microseconds
 from authz_service.audit.forgotten import Forgotten
+from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen, readable
 from authz_service.store.purging import WIPED
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
@@ -97,17 +98,22 @@ class SessionsCheck:
         for names in _some(derived):
             rows = {row.id: row for row in self._reader.read(_ROWS.where(sessions.c.id.in_(names))).all()}
             for name in names:
-                if name not in rows or _differing(rows[name], self._left(derived[name])):
+                if name not in rows or self._differing(rows[name], derived[name]):
                     self._again.add(name)
 
-    def _left(self, columns: Columns) -> Columns:
-        """The columns after what tombstones say was taken from the session."""
+    def _differing(self, row: Any, columns: Columns) -> list[str]:
+        """The columns that are not as derived, after what tombstones say was taken from the session."""
         name, sequence, caller = str(columns["id"]), columns["seq"], str(columns["caller"])
-        if isinstance(sequence, int) and self._forgotten.is_being_erased(caller, sequence):
-            return {column: value for column, value in columns.items() if column not in WIPED}
-        if isinstance(sequence, int) and self._forgotten.took_payloads(sequence, name, caller):
-            return {**columns, **WIPED}
-        return columns
+        if not isinstance(sequence, int) or not self._forgotten.took_payloads(sequence, name, caller):
+            return _differing(row, columns)
+        is_purged = self._forgotten.purge_of(Retention.PAYLOADS, sequence, name) is not None
+        if is_purged or not self._forgotten.is_being_erased(caller, sequence):
+            return _differing(row, {**columns, **WIPED})
+        different = _differing(row, columns)
+        if columns.keys() >= FROM_PAYLOAD:
+            return different  # the erasure has not come to it: columns go with the payloads
+        wiped = {column for column, value in WIPED.items() if getattr(row, column) == value}
+        return [column for column in different if column not in wiped]
 
     def _look_again(self, session: str) -> None:
         """From all entries of one session, whatever came between them."""
@@ -130,7 +136,7 @@ class SessionsCheck:
         elif row is None:
             self._say(name, "has entries, and no row")
         else:
-            for column in _differing(row, self._left(derived[session])):
+            for column in self._differing(row, derived[session]):
                 self._say(name, f"its column {column} is not what its entries make of it")
 
 
