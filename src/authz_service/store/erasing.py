@@ -9,30 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import Table, delete, select, union, update
+from sqlalchemy import Table, delete, select, update
 
 from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
 from authz_service.audit.entry import decode
 from authz_service.audit.forgotten import SESSION, Erasure, is_about_another
-from authz_service.core.acts import Review
 from authz_service.core.forgetting import Erased, Order
-from authz_service.errors import Conflict
 from authz_service.store.column_texts import identity_text
 from authz_service.store.damage import reading
 from authz_service.store.erased_names import names_of
 from authz_service.store.erasing_kept import identity_of, keys_of, pseudonyms, require_not_kept
+from authz_service.store.erasing_open import refuse_open
 from authz_service.store.forgotten_rows import read_forgotten
-from authz_service.store.grant_queries import in_force
-from authz_service.store.hold_rows import requester_of
-from authz_service.store.hold_standing import OPEN
-from authz_service.store.loading import edited_before
 from authz_service.store.purging import WIPED, forget_holds, ordered
 from authz_service.store.schema import (
     entries,
     grant_acts,
-    grants,
     hold_acts,
-    holds,
     payloads,
     sessions,
     votes,
@@ -48,7 +41,7 @@ def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasu
     others = names_of(transaction, subject).others
     subjects = frozenset({subject, *others})
     require_not_kept(transaction, subjects)
-    _refuse_open(transaction, subjects)
+    refuse_open(transaction, subjects)
     keyring = transaction.keyring
     keys = keys_of(keyring, subjects)
     also, named = list[Scalar](sorted(others)), list[Scalar](keys)
@@ -60,31 +53,6 @@ def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasu
         for name in sorted(subjects):
             keyring.retire(name)
     return Erasure(recorded.last, transaction.now, subject, frozenset(others), keys=frozenset(keys))
-
-
-def _refuse_open(transaction: Transaction, subjects: frozenset[str]) -> None:
-    mine = sessions.c.caller.in_(sorted(subjects)) & sessions.c.ended_at.is_(None)
-    if transaction.read(select(sessions.c.id).where(mine).limit(1)).first() is not None:
-        raise Conflict("an exchange of theirs is still open; wait for its end", code="still_open")
-    # Without their name a second vote, or a review of what they decided alone, would pass for another's.
-    is_open = holds.c.state.in_([state.value for state in OPEN])
-    is_due = holds.c.review == Review.DUE.value
-    for row in transaction.read(select(holds).where(is_open | is_due)).all():
-        names = [row.id, *edited_before(transaction, row)]
-        there = (select(t.c.voter, t.c.account).where(t.c.hold.in_(names)) for t in (votes, hold_acts))
-        voted = transaction.read(union(*there)).all()
-        if subjects & {transaction.pseudonym(requester_of(row)), *pseudonyms(transaction, voted)}:
-            why = "waits with their request or vote; let it end"
-            if row.review == Review.DUE.value:
-                why = "was decided alone, with their request or vote, and has to be reviewed first"
-            raise Conflict(f"hold {row.id} {why}", code="still_held")
-    for grant in transaction.read(select(grants).where(in_force(transaction.now))).all():
-        query = select(grant_acts.c.voter, grant_acts.c.account).where(grant_acts.c.grant_id == grant.id)
-        made_from = transaction.read(select(holds).where(holds.c.id == grant.hold)).one()
-        requester = transaction.pseudonym(requester_of(made_from))
-        if subjects & {requester, *pseudonyms(transaction, transaction.read(query).all())}:
-            message = f"grant {grant.id} is in force with their request or vote; revoke it first"
-            raise Conflict(message, code="grant_in_force")
 
 
 def take_sessions(transaction: Transaction, erasure: Erasure, *, after: int) -> tuple[int, int, int]:
