@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.store.test_damaged_holds import spoil
 from tests.store.test_store_forgetting import ORDER, commented
 
 from authz_service.core.acts import ActKind, AnswerHead, Revision
@@ -103,7 +104,10 @@ def test_who_decided_alone_is_not_erased_before_that_is_reviewed(sealed: Any, ma
     run(scenario())
 
 
-def test_who_edited_what_an_open_hold_came_from_is_not_erased(sealed: Any, make: Any, run: Any) -> None:
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_who_edited_what_an_open_hold_came_from_is_not_erased(
+    sealed: Any, make: Any, run: Any, is_damaged: bool
+) -> None:
     async def scenario() -> None:
         async with sealed.store() as store:
             head = AnswerHead(200, {"content-type": "application/json"})
@@ -117,6 +121,8 @@ def test_who_edited_what_an_open_hold_came_from_is_not_erased(sealed: Any, make:
             hold = (await store.open_hold(anew, make.limits)).hold
             assert (await store.hold(first.id)).state is HoldState.SUPERSEDED
             await store.append(make.ended("s1"))
+            if is_damaged:
+                spoil(sealed, hold.id, "{")
             with pytest.raises(Conflict, match=hold.id):
                 await store.forgetting.erase(sealed.pseudonym(RITA), ORDER)
 
