@@ -279,7 +279,9 @@ def test_what_is_kept_open_or_held_is_not_erased(sealed: Any, make: Any, run: An
                 await store.forgetting.erase("p-alice", ORDER)
             with pytest.raises(Conflict, match="still open"):
                 await store.forgetting.erase("p-bob", ORDER)
-            hold = (await store.open_hold(make.hold(caller=make.caller("carol")), make.limits)).hold
+            draft = make.hold("s3", caller=make.caller("carol"))
+            hold = (await store.open_hold(draft, make.limits)).hold
+            await store.append(make.ended("s3"))
             with pytest.raises(Conflict, match=hold.id):
                 await store.forgetting.erase(sealed.pseudonym(("https://issuer.example", "carol")), ORDER)
             assert (await store.entries("s1"))[2].payloads
