@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.store.conftest import START, Make, Place
+from tests.store.conftest import START, Make, Place, pseudonym_of
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.limits import (
@@ -232,7 +232,7 @@ def test_no_more_holds_pend_than_a_limit_permits_and_one_that_is_there_is_attach
             assert refused == LimitReached("open_holds", CountedBy.MODEL, 1, START, 60.0)
             (left,) = await store.left([quota])
             assert (left.what, left.used, left.left, left.again) == ("open_holds", 1, 0, 60.0)
-            other = Quota(CountedBy.CALLER, "p-bob", Rates(open_holds=1))
+            other = Quota(CountedBy.CALLER, pseudonym_of(make.caller("bob").identity), Rates(open_holds=1))
             assert isinstance(await ask("bob", "two", other), Opened)
             assert isinstance(await ask("bob", "three", other), LimitReached)
             # Admission does not look at holds.
