@@ -27,6 +27,7 @@ from authz_service.core.events import (
     HoldApproved,
     HoldEnded,
     Killed,
+    RequestFailed,
     RequestJudged,
     StoreFailed,
 )
@@ -160,3 +161,14 @@ def test_an_end_that_cannot_be_recorded_still_ends_it(request_of_alice: Request,
     commands = exchange.handle(StoreFailed(Unavailable("The store is away."), answer_begun=True))
     assert recorded(commands)[-1] == (Kind.EXCHANGE_ENDED, "store_failed")
     assert type(commands[-1]).__name__ == "Abort"
+
+
+def test_what_had_ended_before_ends_once_though_its_refusal_cannot_be_recorded(
+    request_of_alice: Request,
+) -> None:
+    exchange = Exchange(request_of_alice)
+    exchange.is_recorded = exchange.has_ended = True
+    refused = exchange.handle(RequestFailed(Unavailable("Send it again.", code="restarted")))
+    late = exchange.handle(StoreFailed(Unavailable("The store is away."), answer_begun=False))
+    for commands in (refused, late):
+        assert [kind for kind, _ in recorded(commands)] == [Kind.REQUEST_REFUSED]

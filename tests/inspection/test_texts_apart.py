@@ -125,6 +125,17 @@ def test_each_text_of_a_list_of_outputs_is_one() -> None:
     assert CARD not in answered(f"{V2}/generate_stream", {"text_output": [["1", CARD], [CARD]]})
 
 
+@pytest.mark.parametrize("first", [[["x"], ["4111 1111 "]], [["x", "y"], "4111 1111 "]])
+@pytest.mark.parametrize("then", [[[], ["1111 1111"]], ["z", "1111 1111"], [[4111], ["1111 1111"]]])
+def test_an_output_goes_on_in_its_place_whatever_stands_before_it(first: Any, then: Any) -> None:
+    events = [{"model_name": "m", "text_output": said} for said in (first, then)]
+    assert "1111 1111" not in answered(f"{V2}/generate_stream", *events)
+
+
+def test_outputs_of_a_list_and_of_one_in_it_are_two_texts() -> None:
+    assert CARD not in answered(f"{V2}/generate_stream", {"text_output": [["x", "1"], CARD]})
+
+
 def test_a_list_of_numbers_among_outputs_is_cleared() -> None:
     assert '[null, "so"]' in answered(f"{V2}/generate_stream", {"text_output": [[4111], "so"]})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from authz_service.errors import Misconfigured
@@ -73,3 +74,27 @@ def test_what_might_be_renewed_and_is_no_certificate_is_left_alone(tmp_path: Pat
     with pytest.raises(Misconfigured, match="cannot be read"):
         make_certificates(tmp_path, ["authz"], days=30, renew=60)
     assert (tmp_path / "envoy.crt").read_bytes() == b"no certificate"
+
+
+@pytest.mark.parametrize("last", range(5))
+def test_a_renewal_that_is_ended_in_the_middle_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    make_certificates(tmp_path, ["authz"], days=30)
+    replaced: list[Path] = []
+    replace = Path.replace
+
+    def ended(self: Path, target: Path) -> Path:
+        if len(replaced) == last:
+            raise KeyboardInterrupt
+        replaced.append(target)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", ended)
+    with pytest.raises(KeyboardInterrupt):
+        make_certificates(tmp_path, ["authz"], days=60, renew=30)
+    monkeypatch.undo()
+    assert make_certificates(tmp_path, ["authz"], days=60, renew=30)
+    for end in ("service", "envoy"):
+        key = load_pem_private_key((tmp_path / f"{end}.key").read_bytes(), None)
+        assert loaded(tmp_path / f"{end}.crt").public_key() == key.public_key()

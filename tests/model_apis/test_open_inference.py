@@ -163,7 +163,7 @@ def test_generated_text_goes_on_from_event_to_event() -> None:
     frames = answered(
         {**said, "text_output": "Hel"}, {**said, "text_output": "lo"}, operation="generate_stream"
     )
-    pieces = [f for frame in frames for f in frame.fields if f.channel == "text_output/0"]
+    pieces = [f for frame in frames for f in frame.fields if f.channel == "text_output"]
     assert "".join(piece.text for piece in pieces) == "Hello"
     assert "llama" in texts(frames[0])
 

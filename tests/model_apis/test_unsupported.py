@@ -56,7 +56,15 @@ def test_no_path_that_is_carried_is_said_not_to_be() -> None:
             "/api/projects/p/openai/responses",
         ),
         *("/v1/chat/completions", "/openai/v1/chat/completions", "/v1/threads/t/messages", "/v1/assistants"),
-        *("/v1/files", "/v1/files/f/content", "/openai/v1/files", "/v1/uploads", "/v1/vector_stores/v/files"),
+        *(
+            "/v1/evals",
+            "/v1/fine_tuning/jobs",
+            "/v1/files",
+            "/v1/files/f/content",
+            "/openai/v1/files",
+            "/v1/uploads",
+            "/v1/vector_stores/v/files",
+        ),
         *("/v1/containers/c/files", "/v1/batches", "/v1/messages/batches", "/slots", "/slots/0"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 from tests.store.test_store_acts import alone
 from tests.store.test_store_revised import edit
 
-from authz_service.core.acts import ActDraft, ActKind
+from authz_service.core.acts import ActDraft, ActKind, AnswerHead
 from authz_service.core.holds import Approval, Escalation, Stage
 from authz_service.core.ports import (
     DAMAGED,
@@ -24,6 +25,7 @@ from authz_service.core.ports import (
     Opened,
 )
 from authz_service.errors import AuthzError, Unavailable
+from authz_service.framing.headers import EDITED_HEADER
 from authz_service.store import sweeping
 from authz_service.store.sql_store import SqlStore
 
@@ -102,6 +104,27 @@ def test_a_sweep_takes_the_turns_of_the_others_and_names_it_once(
             assert set((await store.hold_states([hold.id for hold in damaged])).values()) == {
                 HoldState.EXPIRED
             }
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_itself", [True, False])
+def test_one_that_came_after_itself_or_after_none_takes_no_vote_and_stops_nobody(
+    is_itself: bool, place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            head = AnswerHead(200, {EDITED_HEADER: "true"})
+            opening = await store.open_hold(replace(make.hold("s1"), answer=head), LIMITS)
+            assert isinstance(opening, Opened)
+            damaged = opening.hold
+            good = await opened(store, make, "another")
+            detail = json.loads(read(place, damaged.id))
+            detail["previous"] = damaged.id if is_itself else "hold_of_nobody"
+            spoil(place, damaged.id, json.dumps(detail))
+            assert await code_of(store.vote(make.ballot(damaged), LIMITS)) == DAMAGED
+            await store.vote(make.ballot(good), LIMITS)
+            assert (await store.hold(good.id)).state is HoldState.APPROVED
 
     run(scenario())
 

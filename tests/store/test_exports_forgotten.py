@@ -109,7 +109,7 @@ def test_what_they_asked_while_they_were_erased_may_be_gone_and_what_they_asked_
     done = exported(sealed, tmp_path / "out")
     assert (done.wrong, [note for note in done.notes if "under way" in note]) == ([], [])
     keyring = sealed.keyring()
-    new = keyring.live_id(pseudonym)
+    (new,) = keyring.held(pseudonym)
     keyring.close()
     change(sealed, f"DELETE FROM payloads WHERE key = '{new}'")
     assert {what for _, what in exported(sealed, tmp_path / "lost").wrong} == {

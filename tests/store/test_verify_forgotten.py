@@ -302,7 +302,7 @@ def test_no_payload_is_taken_for_erased_that_is_about_somebody_else(
     gone = run(scenario())
     assert verify(sealed) == []
     keyring = sealed.keyring()
-    bobs = keyring.live_id(sealed.pseudonym(("https://issuer.example", "bob")))
+    (bobs,) = keyring.held(sealed.pseudonym(("https://issuer.example", "bob")))
     keyring.close()
     change(sealed, f"UPDATE payloads SET key = '{gone}' WHERE key = '{bobs}'")
     if is_renamed:

@@ -131,9 +131,7 @@ async def _sweep(store: Store) -> None:
             said = ""
         except AuthzError:
             continue  # the store is away; those who need it say so
-        except (
-            Exception
-        ) as error:  # whatever one row has, the service must not end with it, at each start anew
+        except Exception as error:  # whatever one row has, the service must not end with it
             if said != type(error).__name__:
                 said = type(error).__name__
                 log.error("holds.sweep_failed", error=said)

@@ -959,7 +959,8 @@ class Exchange:
             refused = entries.answer_refused(self.request, code=code)
         else:
             refused = entries.refused(self.request, code=code, status=event.error.status)
-        drafts = self._drafts(refused, self._ended("store_failed"))
+        ended = () if self.has_ended else (self._ended("store_failed"),)
+        drafts = self._drafts(refused, *ended)
         self.state = Closed()
         reply = replies.refused(event.error, session=self.request.session)
         ending = Abort("the record could not be written") if event.answer_begun else reply

@@ -56,7 +56,8 @@ def make_certificates(folder: Path, hosts: Sequence[str], *, days: int, renew: i
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in sorted(files):
             _write(folder / name, files[name])
-        for name in NAMES:
+        # Keys first: ended in the middle, a certificate is old still, and the next run renews them all.
+        for name in sorted(NAMES, key=lambda name: name.endswith(".crt")):
             (folder / f"{name}{_NEW}").replace(folder / name)
     except OSError as error:
         raise Misconfigured(f"cannot write {error.filename}: {error.strerror}") from error

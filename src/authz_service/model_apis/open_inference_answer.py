@@ -91,18 +91,26 @@ def _is_shape(value: object) -> bool:
 
 
 def _output(value: object, path: Path, texts: FrameTexts) -> None:
-    """Triton's text: a string, or a list where the model has several, each of which goes on by its number.
+    """Triton's text: a string, or a list where the model has several, each of which goes on by its place.
 
     A list with numbers becomes null, as tokens do. One alone is refused: added to a string it makes a text.
     """
-    for number, (here, item) in enumerate(_elements(value, path)):
+    for here, item in _elements(value, path):
+        name = _named(here[len(path) :])
         if isinstance(item, list):
             texts.cleared.append(here)
         elif isinstance(item, dict):
             for key, member in item.items():
-                texts.say_on(f"text_output/{number}", (*here, key), member)
+                texts.say_on(name, (*here, key), member)
         elif item is not None:
-            texts.say(f"text_output/{number}", here, item)
+            texts.say(name, here, item)
+
+
+def _named(place: Path) -> str:
+    """One name for a string, the first of a list and the first of a list in it; any other has its own."""
+    while place and place[-1] == 0:
+        place = place[:-1]
+    return "/".join(("text_output", *map(str, place)))
 
 
 def _elements(value: object, path: Path) -> Iterator[tuple[Path, object]]:

@@ -73,6 +73,7 @@ _ANYWHERE = frozenset(("responses", "conversations"))
 _AT_THE_ROOT = (
     *(("chat", "completions"), ("messages", "batches"), ("batches",), ("slots",)),
     *(("files",), ("uploads",), ("vector_stores",), ("containers",), ("assistants",), ("threads",)),
+    *(("evals",), ("fine_tuning",)),
 )
 _BEFORE_THE_ROOT = frozenset(("api", "beta", "openai", "v1", "v1beta"))
 """Segments that servers have before the paths of OpenAI's API, in any number (`/openai/v1`)."""

@@ -122,7 +122,7 @@ class Recorder:
             log.warning("recorder.dropped", code=error.code)
         except AuthzError:
             return False
-        except Exception as error:
+        except Exception as error:  # whatever one entry has, those behind it must not wait for ever
             log.error("recorder.refused", error=type(error).__name__, kind=late.drafts[0].kind)
         finally:
             self._writing = None

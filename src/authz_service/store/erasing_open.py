@@ -86,6 +86,7 @@ def _people_on_record(reader: Reader, row: Row[Any]) -> set[str]:
         opened = next((entry for entry in said if entry.kind == Kind.HOLD_OPENED.value), None)
         if opened is None:
             raise damaged(f"hold {row.id}")
-        previous = opened.data["previous"]
+        with reading(f"hold {row.id}"):
+            previous = opened.data["previous"]
         hold = find_hold(reader, str(previous)) if previous else None
     return people

@@ -74,12 +74,6 @@ class Keyring:
             self._bounded(self._opened)[key_id] = _Remembered(key, self._clock() + REMEMBERED_SECONDS)
             return key.key
 
-    def live_id(self, subject: str) -> str | None:
-        """The id of the key that seals what is new of `subject`; None while there is none."""
-        with self._lock:
-            row = self._store.live(subject)
-        return None if row is None else row.id
-
     def held(self, subject: str) -> Sequence[str]:
         """The ids of all keys that open what is on record of `subject`."""
         with self._lock:

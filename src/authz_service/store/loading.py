@@ -196,8 +196,11 @@ def edited_before(reader: Reader, row: Row[Any]) -> list[str]:
     with reading(f"hold {row.id}"):
         detail = json.loads(row.detail)
         while MARKS & detail.get("answer", {}).get("headers", {}).keys() and detail["previous"]:
-            found.append(detail["previous"])
-            detail = json.loads(hold_with_id(reader, detail["previous"]).detail)
+            before = find_hold(reader, detail["previous"])
+            if before is None or before.id in found:
+                raise ValueError("the holds before this one cannot be followed")
+            found.append(before.id)
+            detail = json.loads(before.detail)
     return found
 
 

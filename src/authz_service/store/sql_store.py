@@ -40,6 +40,7 @@ class SqlStore(SqlRecord, SqlSessions, SqlHolds, SqlGrants, SqlUsage, SqlCredent
         self._heritage = heritage
         self._size_at_start = size_at_start
         self._past_use = Remembered()
+        self._named = set()
         self._seen = SeenForgotten()
         self.forgetting = Forgetting(self, keyring, self._seen, is_shared=database.is_shared)
         """Lets go of what is on record, and keeps what must be."""

@@ -32,6 +32,9 @@ from authz_service.store.parts.units import SqlUnits, payload_bytes
 class SqlHolds(SqlUnits):
     """Opens, decides, uses and lists holds."""
 
+    _named: set[str]
+    """Damaged holds that the log has named."""
+
     async def open_hold(self, draft: HoldDraft, limits: HoldLimits) -> Opening:
         """See `Store.open_hold`."""
         size = payload_bytes(draft.entries) + len(draft.forward)

@@ -38,7 +38,6 @@ class SqlUnits:
         self._keyring = keyring
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._is_closed = False
-        self._named: set[str] = set()
 
     async def change(self, work: Callable[[Transaction], Result]) -> Result:
         """See `Units.change`."""
@@ -92,7 +91,7 @@ class SqlUnits:
                 last_at = read_head(connection).last_at
                 now = self._high_water.advance(self._database.clock(connection), last_at)
                 return question(Snapshot(connection, now, self._keyring))
-        except Exception as error:
+        except Exception as error:  # all goes on; what a database said, without the values in it
             if is_fault(error):
                 raise unavailable() from without_values(error)
             raise
