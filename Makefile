@@ -7,7 +7,7 @@ STAMP := $(VENV)/.stamp
 IMAGE_EXTRAS := s3 saml presidio
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds bench-sizes soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-s3 e2e-frameworks image-check
+.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds bench-sizes soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-s3 e2e-tlog e2e-har e2e-frameworks image-check alerts-check
 
 setup: $(STAMP)
 
@@ -54,10 +54,13 @@ bench-peers: setup
 bench-sessions: setup
 	$(BIN)/python -m bench.sessions --folder build/sessions $(BENCH_ARGS)
 
-# Thousands of requests held at once, and released together: on SQLite, then by two workers on PostgreSQL.
+# Thousands of requests sent at once, held, and released together: on SQLite, by two workers on PostgreSQL, and by
+# two services with addresses of their own. 1,025 are one more than Envoy's circuit breakers let through by default.
 bench-holds: setup
 	$(BIN)/python -m bench.holds $(BENCH_ARGS)
+	$(BIN)/python -m bench.holds --holds 1025 $(BENCH_ARGS)
 	$(BIN)/python -m bench.holds --workers 2 $(BENCH_ARGS)
+	$(BIN)/python -m bench.holds --hosts $(BENCH_ARGS)
 
 # Prompts and answers of up to 8 MiB, and small requests beside them.
 bench-sizes: setup
@@ -94,6 +97,18 @@ e2e-s3: setup
 	$(BIN)/python -m tests.s3.setup_moto
 	$(BIN)/python -m pytest -m s3 tests/s3 $(PYTEST_ARGS)
 
+# An export of the record, read by the packages that Go's checksum database is read with, and by tlog-scales, in an
+# environment of their own (0.3 GB, once).
+e2e-tlog: setup
+	$(BIN)/python -m tests.tlog.setup_tlog
+	$(BIN)/python -m pytest -m tlog tests/tlog $(PYTEST_ARGS)
+
+# An export of sessions in the network panel of a real Chromium (Qt WebEngine), in an environment of its own
+# (700 MB, once).
+e2e-har: setup
+	$(BIN)/python -m tests.browser.setup_browser
+	$(BIN)/python -m pytest -m browser tests/browser $(PYTEST_ARGS)
+
 # Tokens of a real OpenID provider, in its flows; needs Node.js, and installs the provider first.
 e2e-oidc: setup
 	$(BIN)/python tests/oidc/setup_provider.py
@@ -107,6 +122,10 @@ e2e-saml: setup
 # The Dockerfile's steps without an engine, in a plain Debian made by debootstrap; as root (1.2 GB, minutes).
 image-check: setup
 	$(BIN)/python -m tests.image.check_image
+
+# The alerts by Prometheus' own tool; fetches Debian's package of it where there is none (19 MB, once).
+alerts-check: setup
+	$(BIN)/python -m tests.alerts.check_alerts
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

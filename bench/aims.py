@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.case import Case, Kind
+from bench.micro.figure import Figure as Measure
+from bench.micro.figure import commit_alone
 from bench.plan import MANY, Load, Shape
 from bench.results import Figure, Turns, added, ratio
 from bench.turn import Measured
@@ -27,6 +29,9 @@ LEAST_TIMES_LITELLM = 10.0
 
 LITELLM = "litellm-filter"
 
+DATABASES = {"sqlite": "SQLite", "unmasked": "SQLite", "postgresql": "PostgreSQL"}
+"""What each of these cases commits to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -38,8 +43,8 @@ class Verdict:
     is_met: bool
 
 
-def verdicts(turns: Turns) -> list[Verdict]:
-    """Every aim that this run can say something about."""
+def verdicts(turns: Turns, micro: Mapping[str, Sequence[Measure]] | None = None) -> list[Verdict]:
+    """Every aim that this run can say something about; `micro` has its micro-benches by name."""
     cases = list(dict.fromkeys(case for _, case in turns))
     direct, floor = _first(cases, Kind.DIRECT), _first(cases, Kind.FLOOR)
     ours = [case for case in cases if case.kind is Kind.OURS]
@@ -55,6 +60,9 @@ def verdicts(turns: Turns) -> list[Verdict]:
             found += _beside_unmasked(turns, case, unmasked)
         if litellm:
             found += _beside_litellm(turns, case, litellm)
+    if floor:
+        commits = {measure.name: measure.value for measure in (micro or {}).get("record", ())}
+        found += [verdict for case in ours for verdict in _beside_commit(turns, case, floor, commits)]
     return found
 
 
@@ -95,6 +103,22 @@ def _beside_unmasked(turns: Turns, case: Case, unmasked: Case) -> Iterator[Verdi
     for what, figure in figures:
         aim = f"{load.title}: the first {what} within {MOST_FOR_MASKING:g} ms of no masking"
         yield from _time(case, aim, added(turns, load, case, unmasked, figure), MOST_FOR_MASKING)
+
+
+def _beside_commit(turns: Turns, case: Case, floor: Case, commits: Mapping[str, float]) -> Iterator[Verdict]:
+    """All that is added to a stream's begin, by the record and by the rest, beside one commit."""
+    database = DATABASES.get(case.name, "")
+    p50, p99 = (commits.get(commit_alone(database, part)) for part in (50, 99))
+    if p50 is None or p99 is None:
+        return
+    figures: tuple[tuple[str, Figure], ...] = (("event", _first_event), ("text", lambda m: m.first_text))
+    for load in (Load(Shape.STREAMED, 1), Load(Shape.PACED, 1)):
+        for what, figure in figures:
+            reached = added(turns, load, case, floor, figure)
+            if reached is not None:
+                aim = f"{load.title}: the first {what} no more than a commit behind the floor's"
+                said = f"{reached:.2f} ms; a commit takes {p50:.2f} ms (p50), {p99:.2f} ms (p99)"
+                yield Verdict(case.title, aim, said, reached <= p50)  # medians both
 
 
 def _beside_litellm(turns: Turns, case: Case, litellm: Case) -> Iterator[Verdict]:

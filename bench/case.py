@@ -23,12 +23,16 @@ class Gateway:
     """A running case: where it listens, a token that it takes, and its programs' process ids by name.
 
     The names are `envoy`, `service` (what decides and masks), `database` and `model`. What a program has
-    started counts with it.
+    started counts with it. `parts` are those of the service's processes, where it has several: `keeper`,
+    `worker 0`.
     """
 
     port: int
     token: str
     pids: Mapping[str, int]
+    parts: Mapping[str, int] = field(default_factory=dict)
+    store: str = ""
+    """The URL of its database, where that is a PostgreSQL."""
 
 
 Start = Callable[[Site], AbstractContextManager[Gateway]]

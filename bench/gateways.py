@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bench.case import Gateway, Site
 from bench.configuration import HOLDS, LONGEST, authz_yaml, without_gate
 from bench.postgres import database
-from bench.processes import program
+from bench.processes import parts_of, program
 
 from authz_service.cel.load import load_config
 from authz_service.config.model import Config
@@ -33,8 +34,8 @@ def direct(site: Site) -> Iterator[Gateway]:
     data = DataDir.open(site.folder)
     config = _configure(site, data, store=_SQLITE)
     with ExitStack() as stack:
-        pids = {"model": site.model_pid, "envoy": _start_envoy(config, data, stack, is_gated=False)}
-        yield Gateway(config.listen.port, _token(data), pids)
+        pids = {"model": site.model_pid, "envoy": start_envoy(config, data, stack, is_gated=False)}
+        yield Gateway(config.listen.port, token_of(data), pids)
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def on_postgresql(site: Site, *, options: Sequence[str] = (), workers: int = 1) 
         store = stack.enter_context(database())
         keys = store.keys if workers > 1 else ""
         gateway = _ours(site, stack, store=store.url, options=options, workers=workers, keys=keys)
-        yield Gateway(gateway.port, gateway.token, {**gateway.pids, "database": store.pid})
+        yield replace(gateway, pids={**gateway.pids, "database": store.pid})
 
 
 @contextmanager
@@ -123,8 +124,8 @@ def _behind_envoy(
         is_ready=lambda: all(accepts_unix(socket) for socket in service_sockets(data, workers)),
     )
     pids = {"model": site.model_pid, "service": stack.enter_context(service).pid}
-    pids["envoy"] = _start_envoy(config, data, stack, is_gated=True, workers=workers)
-    return Gateway(config.listen.port, _token(data), pids)
+    pids["envoy"] = start_envoy(config, data, stack, is_gated=True, workers=workers)
+    return Gateway(config.listen.port, token_of(data), pids, parts_of(pids["service"]))
 
 
 def _configure(
@@ -151,7 +152,8 @@ def _configure(
     return load_config(file).config
 
 
-def _start_envoy(config: Config, data: DataDir, stack: ExitStack, *, is_gated: bool, workers: int = 1) -> int:
+def start_envoy(config: Config, data: DataDir, stack: ExitStack, *, is_gated: bool, workers: int = 1) -> int:
+    """Run Envoy for this configuration until `stack` ends, and with it the gate's filters; its process id."""
     settings = envoy_settings(config, data, access_log=str(data.root / "access.log"), workers=workers)
     text = render(template_text(), settings)
     data.envoy_config.write_text(text if is_gated else without_gate(text))
@@ -165,6 +167,7 @@ def _start_envoy(config: Config, data: DataDir, stack: ExitStack, *, is_gated: b
     return stack.enter_context(running).pid
 
 
-def _token(data: DataDir) -> str:
+def token_of(data: DataDir) -> str:
+    """A token of somebody whose requests are allowed."""
     issuer = EmbeddedIssuer.load(data.issuer_key)
     return issuer.sign("bench", ["staff"], audience=GATEWAY_AUDIENCE, ttl=3600, now=time.time())

@@ -52,7 +52,7 @@ async def _as_fast_as_can_be(job: Job) -> Measured:
     """Count what is answered in a window while all connections go on asking."""
     tally = _tally(job)
     clients = await _connect(job, tally)
-    with window(job.pids, has_instructions=job.has_instructions) as during:
+    with window(job.pids, job.parts, has_instructions=job.has_instructions) as during:
         for client in clients:
             client.begin()
         await asyncio.sleep(job.warm_up)
@@ -70,7 +70,7 @@ async def _paced(job: Job) -> Measured:
     tally = _tally(job)
     answers = max(1, round(job.seconds / PACED_SECONDS))
     clients = await _connect(job, tally, answers)
-    with window(job.pids, has_instructions=job.has_instructions) as during:
+    with window(job.pids, job.parts, has_instructions=job.has_instructions) as during:
         during.open()
         tally.is_counting = True
         for client in clients:

@@ -10,7 +10,7 @@ from bench.aims import Verdict, verdicts
 from bench.case import Kind
 from bench.results import wrong
 from bench.run import Outcome
-from bench.tables import cost, faults, instructions, micro, ratios, speed, streams
+from bench.tables import cost, faults, instructions, micro, processes, ratios, speed, streams
 from bench.traffic import CARD, DELTAS
 
 _INTRODUCTION = """\
@@ -32,6 +32,10 @@ came to the client. CPU is for each answer; *together* is Envoy, the service and
 resident, at the end of a turn, and its peak since the program began. Every figure is the median over rounds
 in which the cases took turns. Envoy alone is in no chart of answers a second: beside it no other bar would
 be seen."""
+
+_PROCESSES = """\
+The same of each process of a service that has several, for each answer of all of them; the first process,
+which supervises, is the rest of *service*."""
 
 _INSTRUCTIONS = """\
 Thousands of instructions in user space for each answer, counted by `perf stat`: what else the machine does
@@ -56,9 +60,11 @@ masked answer, to be held against *together* of the *large* loads here. It was n
 
 def on_terminal(outcome: Outcome) -> str:
     """Everything but the prose."""
-    measured = (speed, streams, cost, instructions, ratios, faults) if outcome.turns else ()
+    measured = (speed, streams, cost, processes, instructions, ratios, faults) if outcome.turns else ()
     parts = [*(tell(outcome) for tell in measured), micro(outcome)]
-    return "\n\n".join(part for part in [*parts, aims(verdicts(outcome.turns)), _missing(outcome)] if part)
+    return "\n\n".join(
+        part for part in [*parts, aims(verdicts(outcome.turns, outcome.micro)), _missing(outcome)] if part
+    )
 
 
 def page(outcome: Outcome, *, day: str, charts: Mapping[str, str]) -> str:
@@ -76,18 +82,19 @@ def page(outcome: Outcome, *, day: str, charts: Mapping[str, str]) -> str:
 
 def _gateways(outcome: Outcome, charts: Mapping[str, str]) -> list[str]:
     cases = "\n".join(f"- **{case.title}**: {case.about}" for case in outcome.plan.cases)
-    counted = instructions(outcome)
+    counted, by_process = instructions(outcome), processes(outcome)
     first_text = _image(charts, "first-text", "the time to the first text of a stream, by load")
     return [
         f"## What was measured\n\n{_WAYS}\n\n{cases}\n\n{_LOADS}",
         f"## Requests\n\n{_image(charts, 'requests', 'answers a second, by load')}{speed(outcome)}",
         f"## Streams\n\n{first_text}{streams(outcome)}",
         f"## CPU and memory\n\n{_image(charts, 'cpu', 'CPU for each answer, by load')}{cost(outcome)}",
+        *([f"## Workers and keeper\n\n{_PROCESSES}\n\n{by_process}"] if by_process else ()),
         *([f"## Instructions\n\n{_INSTRUCTIONS}\n\n{counted}"] if counted else ()),
         f"## Ratios\n\n{_RATIOS}\n\n{ratios(outcome)}",
         f"## Published by others\n\n{_PUBLISHED}",
         f"## Wrong answers\n\n{_FAULTS}\n\n{faults(outcome) or 'There were none.'}",
-        f"## Aims\n\n{aims(verdicts(outcome.turns)) or 'None of them was measured.'}",
+        f"## Aims\n\n{aims(verdicts(outcome.turns, outcome.micro)) or 'None of them was measured.'}",
     ]
 
 
@@ -106,7 +113,7 @@ def as_json(outcome: Outcome) -> str:
         {
             "machine": outcome.machine,
             "turns": turns,
-            "aims": [dataclasses.asdict(verdict) for verdict in verdicts(outcome.turns)],
+            "aims": [dataclasses.asdict(verdict) for verdict in verdicts(outcome.turns, outcome.micro)],
             "micro": {
                 name: [dataclasses.asdict(figure) for figure in figures]
                 for name, figures in outcome.micro.items()

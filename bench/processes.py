@@ -104,6 +104,24 @@ def family(pid: int) -> list[int]:
     return members
 
 
+def parts_of(pid: int) -> dict[str, int]:
+    """The processes that `authz serve --workers` has started, by their part; empty for any other program."""
+    found = {}
+    for member in family(pid):
+        words = _command(member)
+        if "--part" in words:
+            worker = int(words[words.index("--part") + 1])
+            found["keeper" if worker < 0 else f"worker {worker}"] = member
+    return dict(sorted(found.items()))
+
+
+def _command(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
 def _children(pid: int) -> list[str]:
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())

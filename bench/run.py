@@ -138,6 +138,7 @@ def _answered(plan: Plan, load: Load, case: Case, gateway: Gateway, *, has_instr
         is_masked=case.is_masked,
         has_instructions=has_instructions,
         pids=gateway.pids,
+        parts=gateway.parts,
     )
     longest = plan.warm_up + plan.seconds + 2 * (LONGEST_TURN_SECONDS + LAST_ANSWER_SECONDS) + 20
     try:

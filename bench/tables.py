@@ -11,6 +11,9 @@ from bench.run import Outcome
 from bench.turn import GATEWAY
 
 _TITLES = {name: name.capitalize() if name == "envoy" else name for name in GATEWAY}
+_KEEPER = "keeper"
+"""Runs beside workers only."""
+
 _WORDS = 2
 """The first columns are words, the others are numbers."""
 
@@ -35,6 +38,21 @@ def cost(outcome: Outcome) -> str:
     header = ("load", "through", *(f"{_TITLES[p]} CPU µs" for p in programs), "together", "model", "load")
     memory = tuple(f"{_TITLES[p]} MiB (peak)" for p in programs)
     return table((*header, *memory), [_cost(row, programs) for row in found])
+
+
+def processes(outcome: Outcome) -> str:
+    """CPU for each answer, and memory, of each process of a service that has several; empty without such."""
+    found = [row for row in rows(outcome.turns) if _KEEPER in row.cpu]
+    names = sorted(
+        {name for row in found for name in row.cpu if name == _KEEPER or name.startswith("worker ")}
+    )
+    header = ("load", "through", *(f"{name} CPU µs" for name in names), *(f"{name} MiB" for name in names))
+
+    def line(row: Row) -> tuple[str, ...]:
+        memory = [f"{row.rss[name]:.0f}" if name in row.rss else "" for name in names]
+        return (*_who(row), *(_micros(row.cpu, name) for name in names), *memory)
+
+    return table(header, [line(row) for row in found]) if found else ""
 
 
 def instructions(outcome: Outcome) -> str:

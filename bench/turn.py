@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.plan import Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One turn. `pids` are the programs to account for; with `is_masked` no address or card may cross."""
+    """One turn. `pids` are the programs to account for, `parts` processes of the service to account for by
+    themselves too; with `is_masked` no address or card may cross.
+    """
 
     port: int
     token: str
@@ -21,6 +23,7 @@ class Job:
     is_masked: bool
     has_instructions: bool
     pids: Mapping[str, int]
+    parts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Measured:
     `wrong` had a fault, counted by its name in `faults`. `first_event` and `first_text` are when a streamed
     answer's first event, and its first event with a word in it, had arrived (for a whole answer: its first
     byte). The three of `between` are quantiles of the time from one arrival of text to the next in a paced
-    answer, else 0. `peak_rss` is since a program began. `instructions` are for each answer, in user space;
+    answer, else 0. `cpu`, `rss` and `peak_rss` have the service as one, and each of its processes where there
+    are several. `peak_rss` is since a program began. `instructions` are for each answer, in user space;
     empty where they were not counted.
     """
 

@@ -26,8 +26,10 @@ class Taken:
 class Window:
     """Opened once and closed once."""
 
-    def __init__(self, pids: Mapping[str, int], counted: Mapping[str, Counter]) -> None:
-        self._pids = pids
+    def __init__(
+        self, pids: Mapping[str, int], parts: Mapping[str, int], counted: Mapping[str, Counter]
+    ) -> None:
+        self._pids = {**pids, **parts}
         self._counted = counted
         self._before: Mapping[str, Usage] = {}
         self._began = 0.0
@@ -62,7 +64,10 @@ class Window:
 
 
 @contextmanager
-def window(pids: Mapping[str, int], *, has_instructions: bool) -> Iterator[Window]:
-    """Not open yet; raises `NotCounted` when instructions are asked for and cannot be counted."""
+def window(pids: Mapping[str, int], parts: Mapping[str, int], *, has_instructions: bool) -> Iterator[Window]:
+    """Not open yet; instructions are those of `pids` alone.
+
+    Raises `NotCounted` when they are asked for and cannot be counted.
+    """
     with counters(pids if has_instructions else {}) as counted:
-        yield Window(pids, counted)
+        yield Window(pids, parts, counted)

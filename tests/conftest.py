@@ -1,8 +1,21 @@
-"""Properties have no time limit, for an example or for making them: it would measure the machine."""
+"""Properties have no time limit, for an example or for making them: it would measure the machine.
+
+And where bytecode may not be written beside sources (PYTHONDONTWRITEBYTECODE) it is kept elsewhere: hundreds
+of processes are started, and each would spend most of its start on compiling the same files.
+"""
 
 from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+if sys.dont_write_bytecode and sys.pycache_prefix is None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "pycache")
+    sys.dont_write_bytecode, sys.pycache_prefix = False, os.environ["PYTHONPYCACHEPREFIX"]

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from tests.e2e.stack import CONFIG
-from tests.servers.review_fakes import MemoryStore
+from tests.servers.memory_store import MemoryStore
 
 from authz_service.app import ServeSettings, base, keeping, running
 from authz_service.errors import Unavailable
+from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
 from authz_service.runtime.waiting import Waiting
 
@@ -27,7 +28,7 @@ FILLED = CONFIG.format(
 )
 
 
-def test_a_sweep_that_fails_is_said_once_and_ends_no_service(
+def test_a_sweep_that_fails_is_said_when_that_begins_or_changes_and_ends_no_service(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever it is that a row has: the service would end with it, and again after each start."""
@@ -51,7 +52,8 @@ def test_a_sweep_that_fails_is_said_once_and_ends_no_service(
     monkeypatch.setattr(keeping, "SWEEP_SECONDS", 0.0)
     with capture_logs() as logs:
         asyncio.run(sweep())
-    assert logs == [{"event": "holds.sweep_failed", "error": "KeyError", "log_level": "error"}]
+    said = [(line["event"], line["error"]) for line in logs]
+    assert said == [("holds.sweep_failed", error) for error in ("KeyError", "away", "KeyError")]
 
 
 def test_a_service_whose_background_work_fails_ends_to_be_started_again(
@@ -73,10 +75,18 @@ def test_a_service_whose_background_work_fails_ends_to_be_started_again(
     asyncio.run(serve())
 
 
-def test_what_failed_is_named_where_several_things_ran_together(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("part", "number"),
+    [(Part(), signal.SIGTERM), (Part(2), signal.SIGTERM), (Part(2, 1), signal.SIGUSR2)],
+    ids=["alone", "the keeper", "a worker leaves Envoy to the others"],
+)
+def test_what_failed_is_named_where_several_things_ran_together(
+    monkeypatch: pytest.MonkeyPatch, part: Part, number: int
+) -> None:
     logged: list[str] = []
     monkeypatch.setattr(base.log, "critical", lambda event, error: logged.append(error), raising=False)
-    monkeypatch.setattr(signal, "raise_signal", lambda number: None)
+    raised: list[int] = []
+    monkeypatch.setattr(signal, "raise_signal", raised.append)
 
     async def fail() -> None:
         raise ExceptionGroup("both", [ValueError("secret"), ExceptionGroup("one", [KeyError("secret")])])
@@ -84,7 +94,8 @@ def test_what_failed_is_named_where_several_things_ran_together(monkeypatch: pyt
     async def scenario() -> None:
         task = asyncio.create_task(fail())
         await asyncio.wait([task])
-        base._stop_if_failed(task)
+        base._stop_if_failed(task, part=part)
 
     asyncio.run(scenario())
     assert logged == ["KeyError, ValueError"]
+    assert raised == [number]

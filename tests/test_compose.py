@@ -146,6 +146,7 @@ def test_the_service_is_stopped_before_envoy_so_that_what_is_under_way_gets_its_
     grace = int(SERVICES["authz"]["stop_grace_period"].removesuffix("s"))
     drain = serve.make_context("serve", []).params["drain"]
     assert grace > 2 * drain, "the workers, then the keeper"
+    assert SERVICES["authz"]["stop_signal"] == "SIGUSR1", "nobody is asked next: Envoy stops too"
 
 
 def test_certificates_are_made_anew_before_they_end() -> None:
@@ -202,3 +203,9 @@ def test_the_image_has_the_versions_that_were_tested() -> None:
         assert wanted <= {pin.partition("==")[0] for pin in with_it}
     names = [pin.partition("==")[0] for pin in every]
     assert len(names) == len(set(names))
+
+
+def test_the_image_has_the_bytecode_of_what_it_installs() -> None:
+    """Or each process of it would compile everything at its start: nothing writes it later."""
+    assert "--no-compile" not in DOCKERFILE
+    assert DOCKERFILE.index("PYTHONDONTWRITEBYTECODE") > DOCKERFILE.rindex("pip install")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from authz_service.core.grants import GrantState
-from authz_service.core.ports import HoldState
+from authz_service.core.stored_holds import HoldState
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "authz_service"

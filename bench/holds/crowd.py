@@ -32,17 +32,25 @@ class Crowd:
     faults: Counter[str] = field(default_factory=Counter)
     _open: list[_Caller] = field(default_factory=list)
 
-    async def send(self, numbers: Sequence[int]) -> None:
-        """Connect a caller for each number, which sends one request as soon as it can."""
-        turns = asyncio.Semaphore(OPEN_AT_ONCE)
-        await asyncio.gather(*(self._connect(number, turns) for number in numbers))
+    async def send(self, numbers: Sequence[int]) -> float:
+        """Connect a caller for each number; when all are, each sends one request, all of them at once.
 
-    async def _connect(self, number: int, turns: asyncio.Semaphore) -> None:
+        When they did, by time.perf_counter.
+        """
+        turns = asyncio.Semaphore(OPEN_AT_ONCE)
+        callers = await asyncio.gather(*(self._connect(number, turns) for number in numbers))
+        began = time.perf_counter()
+        for caller in callers:
+            caller.ask()
+        return began
+
+    async def _connect(self, number: int, turns: asyncio.Semaphore) -> _Caller:
         token = self.tokens[number % len(self.tokens)]
         caller = _Caller(self, number, _request(self.port, token, number))
         async with turns:
             await asyncio.get_running_loop().create_connection(lambda: caller, "127.0.0.1", self.port)
         self._open.append(caller)
+        return caller
 
     @property
     def ended(self) -> int:
@@ -69,6 +77,9 @@ class _Caller(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+
+    def ask(self) -> None:
+        """Send the request."""
         self._transport.write(self._request)
         self._request = b""
 

@@ -56,8 +56,12 @@ class Reviewer:
 
     async def get(self, hold: str) -> pb.Hold:
         """One hold with its body."""
+        return (await self.shown(hold)).hold
+
+    async def shown(self, hold: str) -> pb.GetHoldResponse:
+        """The same with what was decided before on requests like it."""
         found: pb.GetHoldResponse = await self.api.GetHold(pb.GetHoldRequest(id=hold), metadata=self._with())
-        return found.hold
+        return found
 
     async def first_of_watch(self) -> None:
         """Until the first hold of a new watch has come."""

@@ -35,6 +35,11 @@ class Room:
 Micro = Callable[[Room], Iterable[Figure]]
 
 
+def commit_alone(database: str, part: int) -> str:
+    """The name of the figure that says how long a commit takes which nothing waits beside: p50, or p99."""
+    return f"{database}, a commit alone: p{part}"
+
+
 def cpu_seconds_each(work: Callable[[], object], *, seconds: float) -> float:
     """The CPU time of one call, the least of several batches that take `seconds` together."""
     calls = _calls_in(work, seconds / _BATCHES)

@@ -16,22 +16,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.micro.figure import Figure, Room
+from bench.micro.recorded import POSTGRESQL, SQLITE, recorded
 from bench.micro.writing import Written, write
 from bench.postgres import database
-from bench.sessions.filling import fill
 from bench.stores import keyring, log_key, store
-from sqlalchemy import distinct, func, select
-
-from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.store.record_reader import reading
-from authz_service.store.schema import payloads
-from authz_service.store.sql_store import SqlStore
-from authz_service.store.verify_store import verify_store
 
 WRITERS = (1, 4)
-STREAMS = (1, 16, 64)
-SEGMENT = b'data: {"choices":[{"index":0,"delta":{"content":" word"}}]}\n\n'
-EXCHANGES_A_SECOND = 1000
 
 
 def record(room: Room) -> Iterator[Figure]:
@@ -42,18 +32,18 @@ def record(room: Room) -> Iterator[Figure]:
         began = time.process_time()
         done = asyncio.run(_loops(url, folder, writers, room.seconds))
         took = time.process_time() - began
-        yield from _written("SQLite", writers, done)
+        yield from _written(SQLITE, writers, done)
         yield Figure(f"SQLite, {_so_many(writers)}: an entry", 1e6 * took / _count(done), "CPU µs")
-    yield from _streams(room)
-    yield from _exchanges(room)
+    yield from recorded(room, SQLITE)
     with database() as postgres:
         for writers in WRITERS:
             folder = _folder(room, "postgresql")
             done = _replicas(postgres.url, postgres.keys, folder, writers, room.seconds)
-            yield from _written("PostgreSQL", writers, done)
+            yield from _written(POSTGRESQL, writers, done)
             took = sum(one.cpu for one in done)
             what = f"PostgreSQL, {_so_many(writers)}: an entry, without the server"
             yield Figure(what, 1e6 * took / _count(done), "CPU µs")
+    yield from recorded(room, POSTGRESQL)
 
 
 def _written(name: str, writers: int, done: Sequence[Written]) -> Iterator[Figure]:
@@ -104,71 +94,6 @@ def _replicas(url: str, keys_url: str, folder: Path, writers: int, seconds: floa
             one.stdin.write("go\n")
             one.stdin.flush()
     return [Written(**json.loads(one.communicate()[0])) for one in running]
-
-
-def _exchanges(room: Room) -> Iterator[Figure]:
-    """What exchanges with about 1.5 KB of text in six entries take: bytes, and CPU time to verify them."""
-    count = max(20, int(room.seconds * EXCHANGES_A_SECOND))
-    folder = _folder(room, "exchanges")
-    url = f"sqlite:///{folder / 'authz.db'}"
-    for has_texts in (False, True):
-        asyncio.run(_filled(url, folder, count, has_texts=has_texts))
-        size = (folder / "authz.db").stat().st_size
-        what = "with" if has_texts else "without"
-        yield Figure(f"an exchange stored, {what} full-text search", size / count, "bytes")
-    keys = keyring(folder)
-    try:
-        for what, with_payloads in (("without payloads", False), ("with payloads", True)):
-            with reading(url, keys) as reader:
-                began = time.process_time()
-                report = verify_store(
-                    reader, keys=[log_key(folder).vkey], kept=(), with_payloads=with_payloads
-                )
-                took = time.process_time() - began
-            if report.count:
-                raise RuntimeError(f"a record that was just made does not verify: {report.wrong[0]}")
-            yield Figure(f"verification {what}", report.size / took, "entries/CPU s")
-    finally:
-        keys.close()
-
-
-async def _filled(url: str, folder: Path, count: int, *, has_texts: bool) -> None:
-    async with store(url, folder) as opened:
-        await fill(opened, count, has_texts=has_texts)
-
-
-def _streams(room: Room) -> Iterator[Figure]:
-    """Segments that each wait for the commit of the one before, in several streams at a time."""
-    for streams in STREAMS:
-        folder = _folder(room, f"streams-{streams}")
-        url = f"sqlite:///{folder / 'authz.db'}"
-        cpu, segments = asyncio.run(_stream(url, folder, streams, room.seconds))
-        with reading(url) as reader:
-            commits = reader.read(select(func.count(distinct(payloads.c.at)))).scalar_one()
-        at_once = f"{streams} stream{'s' if streams > 1 else ''} at once"
-        yield Figure(f"a segment of an answer, {at_once}", 1e6 * cpu / segments, "CPU µs")
-        yield Figure(f"segments in one commit, {at_once}", segments / commits, "segments")
-
-
-async def _stream(url: str, folder: Path, streams: int, seconds: float) -> tuple[float, int]:
-    segments = 0
-
-    async def one(opened: SqlStore, number: int, until: float) -> None:
-        nonlocal segments
-        name = f"ses_{number}"
-        while True:
-            draft = EntryDraft(Kind.ANSWER_RELEASED, name, {"masked": {}}, {"body": SEGMENT}, "p1")
-            await opened.append(draft)
-            segments += 1
-            if time.monotonic() >= until:
-                return
-
-    async with store(url, folder) as opened:
-        began, until = time.process_time(), time.monotonic() + seconds
-        async with asyncio.TaskGroup() as group:
-            for number in range(streams):
-                group.create_task(one(opened, number, until))
-        return time.process_time() - began, segments
 
 
 def _folder(room: Room, name: str) -> Path:

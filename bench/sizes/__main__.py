@@ -18,7 +18,7 @@ from bench.processes import program
 from bench.sizes.asking import NotAnswered
 from bench.sizes.bodies import KIB
 from bench.sizes.measuring import Beside, Sized, beside, curve
-from bench.sizes.page import on_terminal, page
+from bench.sizes.page import charts, on_terminal, page
 
 from authz_service.proxy.probes import accepts, free_port
 
@@ -32,7 +32,9 @@ ALONE = 50
 )
 @click.option("--times", type=click.IntRange(1), default=5, show_default=True, help="For each size.")
 @click.option("--beside", "large", type=click.IntRange(0), default=10, show_default=True, help="At a time.")
-@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
+@click.option(
+    "--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write a page and its charts."
+)
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Where logs are left.")
 def main(sizes: tuple[int, ...], times: int, large: int, markdown: Path | None, keep: Path | None) -> None:
     """Send prompts and conversations, and have answers, of 64 KiB to 8 MiB; then small requests beside large.
@@ -52,7 +54,11 @@ def main(sizes: tuple[int, ...], times: int, large: int, markdown: Path | None, 
     click.echo(f"\n{on_terminal(found, fair)}")
     if markdown is not None:
         day = datetime.datetime.now(datetime.UTC).date().isoformat()
-        markdown.write_text(page(found, fair, machine=machine, day=day, times=times))
+        drawn = {name: markdown.with_name(f"{markdown.stem}-{name}.svg") for name in charts(found)}
+        for name, svg in charts(found).items():
+            drawn[name].write_text(svg)
+        files = {name: path.name for name, path in drawn.items()}
+        markdown.write_text(page(found, fair, machine=machine, day=day, times=times, drawn=files))
 
 
 def _measured(

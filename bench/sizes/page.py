@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from bench.curves import Point, axis, curves
 from bench.sizes.bodies import KIB, MIB
 from bench.sizes.measuring import Beside, Sized
 from bench.tables import table
@@ -33,14 +34,46 @@ much of that the service itself had a CPU, which is what others on the same work
 nothing else to do."""
 
 
+_DRAWN: Final = {
+    "time": "Time of a request through the gateway, by its size or that of its answer",
+    "cpu": "CPU of the service for a request, by its size or that of its answer",
+}
+
+
 def page(
-    sizes: Sequence[Sized], fair: Beside | None, *, machine: Mapping[str, str], day: str, times: int
+    sizes: Sequence[Sized],
+    fair: Beside | None,
+    *,
+    machine: Mapping[str, str],
+    day: str,
+    times: int,
+    drawn: Mapping[str, str],
 ) -> str:
-    """The page."""
+    """The page; `drawn` are the file names of `charts`, by name."""
     where = "\n".join(f"- {name}: {value}" for name, value in machine.items())
     how = f"{day}; the median of {times} requests, one after another."
     parts = [_INTRODUCTION, f"## Where\n\n{how}\n\n{where}", f"## What was measured\n\n{_ABOUT}"]
-    return "\n\n".join([*parts, f"## Sizes\n\n{curve(sizes)}", *_fairness(fair), _aims(sizes, fair)]) + "\n"
+    images = [f"![{_DRAWN[name]}]({file})" for name, file in drawn.items()]
+    return (
+        "\n\n".join([*parts, "## Sizes", *images, curve(sizes), *_fairness(fair), _aims(sizes, fair)]) + "\n"
+    )
+
+
+def charts(sizes: Sequence[Sized]) -> Mapping[str, str]:
+    """SVG documents by name: how the time and the CPU of each kind grow with its size."""
+    return {
+        "time": _chart("time", [(each.kind, (each.size / MIB, each.p50 * 1e3)) for each in sizes]),
+        "cpu": _chart("cpu", [(each.kind, (each.size / MIB, each.cpu * 1e3)) for each in sizes]),
+    }
+
+
+def _chart(name: str, points: Sequence[tuple[str, Point]]) -> str:
+    lines: dict[str, list[Point]] = {}
+    for kind, point in points:
+        lines.setdefault(kind, []).append(point)
+    largest = max(size for _, (size, _) in points)
+    longest = max(taken for _, (_, taken) in points)
+    return curves(_DRAWN[name], lines, axis("MiB", largest), axis("ms", longest))
 
 
 def on_terminal(sizes: Sequence[Sized], fair: Beside | None) -> str:

@@ -12,6 +12,7 @@
 - `session_story`, `session_facts`: what a session's entries tell; `session_filters`, `when`: choosing them
 - `session_replay`, `typist`, `asciicast`: an exchange as it happened; `session_tail`: the record as it grows
 - `session_export`, `session_har`, `session_otlp`, `session_ocsf`: sessions for other programs
+- `laid_out`, `changes`: a request as the service lays it out, and what edits changed in one
 - `conversation`, `outline`, `streamed`: a body, decoded, as lines
 - `safe_text`, `moments`, `table`: what a terminal may be told; times; columns
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from authz_cli.outline import Json, outline, parse
 from authz_cli.safe_text import safe_line, wrapped
 from authz_cli.streamed import joined
-from authz_cli.turns import Conversation, Turn, conversation_in
+from authz_cli.turns import Conversation, conversation_in
 
 TEXT_BAR = "  │ "
 FIELD_BAR = "  ├ "
@@ -25,51 +25,37 @@ _TEXT_PARTS = ("text", "input_text", "output_text")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An entity in the text at `path` (a JSON pointer): its characters from `start` to `end`."""
+    """An entity in a text: its characters from `start` to `end`."""
 
-    path: str
     start: int
     end: int
     entity: str
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a conversation: what was found in it, how many messages were approved before, and
-    where the service says that the new turn begins."""
-
-    found: tuple[Found, ...] = ()
-    approved: int | None = None
-    turn: Turn | None = None
-
-
-def conversation(
-    body: bytes, *, width: int | None = None, is_answer: bool = False, known: Known | None = None
-) -> Iterator[str]:
+def conversation(body: bytes, *, width: int | None = None, is_answer: bool = False) -> Iterator[str]:
     """Lines of a body: chat messages one by one with those of the new turn marked, the rest as an outline;
     what is no JSON as text; an answer that was streamed by its texts alone. `width` (cells) wraps lines.
 
-    What is `known` of it stands below the line that it is about, behind a bar of its own.
+    That is as much as the bytes alone tell: a hold is laid out by the service, which knows its model API.
     """
-    known = known or Known()
     document = parse(body)
-    said = None if is_answer else conversation_in(document, known.turn)
+    said = None if is_answer else conversation_in(document)
     if isinstance(document, dict) and said is not None:
-        yield from _messages(said, width, known)
+        yield from _messages(said, width)
         rest: Json = {key: value for key, value in document.items() if key != said.member}
         if rest:
             yield "Everything else in the body"
-            yield from _barred(outline(rest), width, bar=FIELD_BAR)
+            yield from barred(outline(rest), width, bar=FIELD_BAR)
     elif document is not None:
         yield "Body (JSON)"
-        yield from _barred(outline(document), width, bar=FIELD_BAR)
+        yield from barred(outline(document), width, bar=FIELD_BAR)
     elif is_answer and (streamed := joined(body)):
         yield "A stream, its texts joined (--json has the events)"
         yield from _streamed(streamed, width)
     elif body:
         yield "Body (not JSON; bytes that are no UTF-8 are shown as \\xNN)"
         lines = iter(body.decode("utf-8", "backslashreplace").split("\n"))
-        yield from _barred(lines, width, bar=TEXT_BAR)
+        yield from barred(lines, width, bar=TEXT_BAR)
     else:
         yield "No body"
 
@@ -77,58 +63,46 @@ def conversation(
 def found_texts(texts: Sequence[tuple[str, str, Sequence[Found]]], width: int | None) -> Iterator[str]:
     """Of texts by their name, the lines in which something was found, with what that is."""
     for name, text, found in texts:
-        yield from _barred(iter([f"{name}:" if name else "elsewhere:"]), width, bar=FIELD_BAR)
-        yield from _text(text, width, found, only_found=True)
+        yield from barred(iter([f"{name}:" if name else "elsewhere:"]), width, bar=FIELD_BAR)
+        yield from _found_lines(text, width, found)
 
 
 def _streamed(texts: dict[str, str], width: int | None) -> Iterator[str]:
     for place, text in texts.items():
-        yield from _barred(iter([f"{place}:"]), width, bar=FIELD_BAR)
-        yield from _barred(iter(text.split("\n")), width, bar=TEXT_BAR)
+        yield from barred(iter([f"{place}:"]), width, bar=FIELD_BAR)
+        yield from barred(iter(text.split("\n")), width, bar=TEXT_BAR)
 
 
-def _messages(said: Conversation, width: int | None, known: Known) -> Iterator[str]:
+def _messages(said: Conversation, width: int | None) -> Iterator[str]:
     for index, message in enumerate(said.messages):
         role = message.get("role")
-        mark = _mark(index, said.newest, known.approved)
+        mark = "  <- new turn" if index >= said.newest else ""
         # A role is the caller's text as well: one that could imitate is shown as a field.
         is_plain = isinstance(role, str) and role.isalpha() and len(role) < MAX_ROLE
         yield f"[{index + 1}] {safe_line(str(role)) if is_plain else 'message'}{mark}"
-        yield from _message(message, {"role"} if is_plain else set(), width, known, f"/{said.member}/{index}")
+        yield from _message(message, {"role"} if is_plain else set(), width)
 
 
-def _mark(index: int, new_from: int, approved: int | None) -> str:
-    """What is new of a conversation: since the last answer, and since what was approved before."""
-    if approved is not None and index < approved:
-        return "  (approved before)"
-    if index >= new_from:
-        return "  <- new turn"
-    return "" if approved is None else "  <- new since then"
-
-
-def _message(
-    message: dict[str, Json], shown: set[str], width: int | None, known: Known, place: str
-) -> Iterator[str]:
+def _message(message: dict[str, Json], shown: set[str], width: int | None) -> Iterator[str]:
     content = message.get("content")
     texts = _texts(content)
     if texts is not None:
         shown = shown | {"content"}
-        for number, text in enumerate(texts):
-            part = f"/{number}/text" if isinstance(content, list) else ""
-            yield from _text(text, width, [f for f in known.found if f.path == f"{place}/content{part}"])
+        for text in texts:
+            yield from barred(iter(text.split("\n")), width, bar=TEXT_BAR)
     rest: Json = {key: value for key, value in message.items() if key not in shown}
     if rest:
-        yield from _barred(outline(rest), width, bar=FIELD_BAR)
+        yield from barred(outline(rest), width, bar=FIELD_BAR)
 
 
-def _text(text: str, width: int | None, found: Sequence[Found], *, only_found: bool = False) -> Iterator[str]:
+def _found_lines(text: str, width: int | None, found: Sequence[Found]) -> Iterator[str]:
     begin = 0
     for line in text.split("\n"):
         end = begin + len(line)
         here = [f"{f.entity}: {text[f.start : f.end]}" for f in found if begin <= f.start <= end]
-        if here or not only_found:
-            yield from _barred(iter([line]), width, bar=TEXT_BAR)
-        yield from _barred(iter(here), width, bar=FOUND_BAR)
+        if here:
+            yield from barred(iter([line]), width, bar=TEXT_BAR)
+        yield from barred(iter(here), width, bar=FOUND_BAR)
         begin = end + 1
 
 
@@ -149,7 +123,8 @@ def _part_text(part: Json) -> str | None:
     return None
 
 
-def _barred(lines: Iterator[str], width: int | None, *, bar: str) -> Iterator[str]:
+def barred(lines: Iterator[str], width: int | None, *, bar: str) -> Iterator[str]:
+    """Other people's lines, safe to print, each behind a bar."""
     for line in lines:
         safe = safe_line(line)
         pieces = wrapped(safe, max(width - len(bar) - 1, 20)) if width else [safe]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
 
 from authz_cli.exits import Exit, Failure
 from authz_cli.outline import Json, Number
@@ -23,7 +25,7 @@ TEXT_KEYS = frozenset(
         "arguments",
     }
 )
-"""What the texts of a conversation are called, in all APIs; others are edited as JSON."""
+"""What the texts of a conversation are called, in all APIs: edited where nothing says which they are."""
 
 Place = tuple[str | int, ...]
 
@@ -59,7 +61,7 @@ class Conversation:
         for (place, before), following in zip(self._texts, lines[1:], strict=True):
             text, rest = self._split(rest, following)
             # An editor's way of ending lines is no edit.
-            if text.removesuffix("\n") != before.replace("\r\n", "\n"):
+            if text.removesuffix("\n") != f"{before}\n".replace("\r\n", "\n").removesuffix("\n"):
                 _put(body, place, text.removesuffix("\n"))
         return body
 
@@ -73,22 +75,25 @@ class Conversation:
         return f"=== {self._mark} {'/'.join(map(str, place))} ==="
 
 
-def json_text(value: Json, *, indent: str | None = None, depth: int = 0) -> str:
-    """A document as JSON, numbers as they were written; with `indent` a line for each member."""
+def json_text(value: Any, *, indent: str | None = None, is_ascii: bool = False, depth: int = 0) -> str:
+    """A document as JSON, numbers as they were written; with `indent` a line for each member.
+
+    As `json.dumps` writes it otherwise: with `is_ascii` whatever a terminal could obey is an escape.
+    """
+    below = partial(json_text, indent=indent, is_ascii=is_ascii, depth=depth + 1)
     match value:
         case Number():
             return str(value)
         case dict() if value:
             members = (
-                f"{json.dumps(key, ensure_ascii=False)}: {json_text(item, indent=indent, depth=depth + 1)}"
-                for key, item in value.items()
+                f"{json.dumps(key, ensure_ascii=is_ascii)}: {below(item)}" for key, item in value.items()
             )
             return "{" + _joined(members, indent, depth) + "}"
         case list() if value:
-            items = (json_text(item, indent=indent, depth=depth + 1) for item in value)
+            items = map(below, value)
             return "[" + _joined(items, indent, depth) + "]"
         case _:
-            return json.dumps(value, ensure_ascii=False)
+            return json.dumps(value, ensure_ascii=is_ascii)
 
 
 def _joined(pieces: Iterator[str], indent: str | None, depth: int) -> str:

@@ -108,15 +108,17 @@ def revoke_one(
 ) -> None:
     """End one."""
     with connect(target) as client:
-        grant = client.grant(name).grant
+        grant, known = client.endable(name)
         if not is_sure:
+            of = ", which cannot be read" if known is None else f" for {safe_line(whom(known))}"
             more = ", and what runs under it" if is_to_kill else ""
-            _confirm(f"End grant {grant.id} for {safe_line(whom(grant))}{more}?")
-        end = client.revoke(grant.id, reason=reason, is_to_kill=is_to_kill)
+            _confirm(f"End grant {safe_line(grant)}{of}{more}?")
+        end = client.revoke(grant, reason=reason, is_to_kill=is_to_kill)
     if as_json:
         click.echo(json.dumps(grant_object(end.grant) | {"ended": list(end.sessions)}, indent=2))
         return
-    click.echo(f"{end.grant.id} is revoked; {end.grant.used} of {end.grant.uses} uses were made")
+    uses = f"; {end.grant.used} of {end.grant.uses} uses were made" if end.grant.uses else ""
+    click.echo(safe_line(f"{end.grant.id} is revoked{uses}"))
     for session in end.sessions:
         click.echo(f"session {safe_line(session)} is ended")
 

@@ -12,7 +12,7 @@ from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_cli.calls import PATIENCE, new_key
 from authz_cli.channel import channel_to
 from authz_cli.hold_client import HoldClient
-from authz_cli.listed import only_one, tell_damaged
+from authz_cli.listed import only_one, pages, tell_damaged
 from authz_cli.options import Target
 
 
@@ -24,13 +24,9 @@ class GrantClient(HoldClient):
 
     def grants(self, request: pb.ListGrantsRequest) -> Iterator[tuple[pb.Grant, pb.ListGrantsResponse]]:
         """All pages, newest first: each grant with the page that it came on."""
-        while True:
-            page = self.call(lambda m: self.grants_api.ListGrants(request, timeout=PATIENCE, metadata=m))
+        for page in self._pages(request):
             tell_damaged("grant", page.damaged)
             yield from ((grant, page) for grant in page.grants)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     def grant(self, name: str) -> pb.GetGrantResponse:
         """One grant with its uses, by its id or by a beginning of it that no other has."""
@@ -41,6 +37,15 @@ class GrantClient(HoldClient):
         listed = self.grants(pb.ListGrantsRequest(id_prefix=name))
         request.id = only_one("grant", name, (grant.id for grant, _ in listed))
         return self.call(lambda m: self.grants_api.GetGrant(request, timeout=PATIENCE, metadata=m))
+
+    def endable(self, name: str) -> tuple[str, pb.Grant | None]:
+        """The id that `name` is, or is a beginning of, and the grant; None for one that cannot be read."""
+        request = pb.ListGrantsRequest(id_prefix=name)
+        found: dict[str, pb.Grant | None] = {}
+        for page in self._pages(request):
+            found |= {**dict.fromkeys(page.damaged), **{grant.id: grant for grant in page.grants}}
+        grant = only_one("grant", name, iter(found), whole=True)
+        return grant, found[grant]
 
     def create(self, request: pb.CreateGrantRequest) -> pb.CreateGrantResponse:
         """Vote for terms; sent again when the server does not answer."""
@@ -56,6 +61,10 @@ class GrantClient(HoldClient):
         """End one; sent again when the server does not answer."""
         request = pb.RevokeGrantRequest(id=grant, reason=reason, kill=is_to_kill, idempotency_key=new_key())
         return self._vote(lambda m: self.grants_api.RevokeGrant(request, timeout=PATIENCE, metadata=m))
+
+    def _pages(self, request: pb.ListGrantsRequest) -> Iterator[pb.ListGrantsResponse]:
+        list_grants = self.grants_api.ListGrants
+        return pages(request, lambda: self.call(lambda m: list_grants(request, timeout=PATIENCE, metadata=m)))
 
 
 @contextmanager

@@ -39,6 +39,7 @@ def grants_table(grants: Sequence[pb.Grant], *, now: datetime, is_wide: bool) ->
 def _row(grant: pb.Grant, now: datetime) -> tuple[str, ...]:
     ends = grant.deadline if grant.state == pb.GRANT_STATE_PROPOSED else grant.until
     state = state_word(grant.state) + (" (void)" if _is_void(grant) else "")
+    state += " (damaged)" if grant.is_damaged else ""
     used = f"{grant.used}/{grant.uses}"
     return (
         grant.id,
@@ -92,6 +93,8 @@ def _story(grant: pb.Grant, now: datetime) -> Iterator[tuple[str, str]]:
     if grant.open_stages:
         stages = ", ".join(f"{ref.approval} {ref.stage + 1}" for ref in grant.open_stages)
         yield "Lacks", f"votes in {stages}, until {moment(local(grant.deadline), now=now)}"
+    if grant.is_damaged:
+        yield "Damaged", f"what is stored of its hold; it lets nothing through: authz grant revoke {grant.id}"
     if _is_void(grant):
         yield "Void", "the approvals in force are defined otherwise now, so it lets nothing through"
     for use in grant.let_through:
@@ -131,6 +134,7 @@ def grant_object(grant: pb.Grant) -> Object:
         "deadline": time_text(grant.deadline) if grant.state == pb.GRANT_STATE_PROPOSED else None,
         "digest": grant.digest,
         "void": grant.is_void,
+        "damaged": grant.is_damaged,
         "version": grant.version,
         "votes": [vote_object(vote) for vote in grant.votes],
         "open_stages": [{"approval": ref.approval, "stage": ref.stage} for ref in grant.open_stages],

@@ -74,7 +74,10 @@ def watch(target: Target, filters: Filters, count: int | None, as_json: bool) ->
 @json_option
 @target_options
 def wait(target: Target, hold: str, timeout: float | None, as_json: bool) -> None:
-    """Wait until a hold is decided: exit 0 when it is approved or released, 1 when it ended otherwise."""
+    """Wait until a hold is decided: exit 0 when it is approved or released, 1 when it ended otherwise.
+
+    A server that goes away meanwhile is asked again until it answers, or the time is over.
+    """
     from authz_cli.hold_wait import wait_for
 
     wait_for(target, hold, timeout=timeout, as_json=as_json)

@@ -7,18 +7,21 @@ import json
 from datetime import datetime
 
 import click
+import grpc
 
 from authz_api.v1 import holds_pb2
 from authz_cli import terminal
+from authz_cli.edit_form import json_text
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_context import context_object
-from authz_cli.hold_json import hold_object, hold_with_body, state_word
+from authz_cli.hold_json import edit_object, hold_object, hold_with_body, state_word
 from authz_cli.hold_options import Decision, Filters
 from authz_cli.hold_text import hold_page, holds_table, local
 from authz_cli.listed import first_of
 from authz_cli.moments import moment
 from authz_cli.options import Target
+from authz_cli.refusals import code_of
 from authz_cli.safe_text import safe_line
 
 
@@ -78,8 +81,9 @@ def show_one(target: Target, name: str, *, as_json: bool) -> None:
     require_shown_bytes(answer.hold)
     if as_json:
         texts = {text.name: text.text for text in answer.texts}
-        context = {"context": context_object(answer.context), "texts": texts}
-        click.echo(json.dumps(hold_with_body(answer.hold) | context, indent=2))
+        edits = [edit_object(edit) for edit in answer.edits]
+        context = {"context": context_object(answer.context), "texts": texts, "edits": edits}
+        click.echo(json_text(hold_with_body(answer.hold) | context, indent="  ", is_ascii=True))
     else:
         print_page(answer)
 
@@ -89,12 +93,11 @@ def decide(
 ) -> None:
     """Show what is decided, ask, and vote on exactly that."""
     with connect(target) as client:
-        answer = client.hold(name)
+        answer = _to_decide(client, name, decision)
         hold = answer.hold
-        require_shown_bytes(hold)
         _require_decidable(hold, decision)
         if not as_json and (decision.verdict == "approve" or not decision.is_sure):
-            print_page(answer)
+            _show(answer)
         if not decision.is_sure:
             _ask(hold, decision, as_json=as_json, break_glass=break_glass)
         voted = _vote(client, hold, decision, break_glass=break_glass)
@@ -104,10 +107,40 @@ def decide(
         click.echo(outcome(voted.hold, now=local(voted.as_of)))
 
 
+def _to_decide(client: HoldClient, name: str, decision: Decision) -> holds_pb2.GetHoldResponse:
+    """The hold, whole where that is shown; a rejection needs no more than lists have."""
+    if decision.verdict == "reject" and decision.is_sure:
+        return client.listed(name)
+    try:
+        answer = client.hold(name)
+    except Failure as failure:
+        if decision.verdict != "reject" or not why_not_shown(failure):
+            raise
+        click.echo(safe_line(str(failure)), err=True)
+        return client.listed(name)
+    require_shown_bytes(answer.hold)
+    return answer
+
+
+def why_not_shown(failure: Failure) -> str:
+    """The code where a hold was not given: it is larger than an answer may be, or cannot be concealed."""
+    cause = failure.__cause__
+    code = code_of(cause) if isinstance(cause, grpc.RpcError) else ""
+    return code if code in ("hold_too_large", "not_concealable") else ""
+
+
+def _show(answer: holds_pb2.GetHoldResponse) -> None:
+    if answer.hold.forward:
+        print_page(answer)
+    else:
+        click.echo(holds_table([answer.hold], now=local(answer.as_of), is_wide=True))
+
+
 def require_shown_bytes(hold: holds_pb2.Hold) -> None:
     """Refuse what is not the bytes that it says it is."""
-    # An approval names a digest: it must be that of the bytes on the screen, whatever the server says.
-    if hashlib.sha256(hold.forward).hexdigest() != hold.digest:
+    # An approval names a digest: it must be that of the bytes on the screen, whatever the server says; but
+    # for whom something is concealed, as the page tells them: theirs is of bytes that they do not see whole.
+    if not hold.concealed and hashlib.sha256(hold.forward).hexdigest() != hold.digest:
         raise Failure(
             f"the server sent other bytes for {hold.id} than its digest names; decide nothing and tell its "
             "operator",
@@ -118,12 +151,18 @@ def require_shown_bytes(hold: holds_pb2.Hold) -> None:
 def _require_decidable(hold: holds_pb2.Hold, decision: Decision) -> None:
     if decision.digest is not None and decision.digest.lower() != hold.digest:
         raise Failure(
-            f"hold {hold.id} has other bytes than you name: sha256 {hold.digest}; look again with: "
-            f"authz hold show {hold.id}",
+            f"hold {hold.id} has other bytes than you name: sha256 {hold.digest}{_changed_by(hold)}; look "
+            f"again with: authz hold show {hold.id}",
             Exit.CONFLICT,
         )
     if hold.state != holds_pb2.HOLD_STATE_PENDING:
         raise Failure(f"hold {hold.id} is {state_word(hold.state)}: {_decided_by(hold)}", Exit.CONFLICT)
+
+
+def _changed_by(hold: holds_pb2.Hold) -> str:
+    words = {holds_pb2.ACT_KIND_EDIT: "edited it", holds_pb2.ACT_KIND_RESPOND: "answered in its place"}
+    last = next((act for act in reversed(hold.acts) if act.kind in words), None)
+    return "" if last is None else f"; {last.name or last.person_subject} {words[last.kind]}"
 
 
 def _decided_by(hold: holds_pb2.Hold) -> str:
@@ -134,7 +173,9 @@ def _decided_by(hold: holds_pb2.Hold) -> str:
 
 def _ask(hold: holds_pb2.Hold, decision: Decision, *, as_json: bool, break_glass: bool) -> None:
     require_terminal(as_json=as_json)
-    bytes_shown = f"these bytes (sha256 {hold.digest[:12]}...)"
+    bytes_shown = f"{'these' if hold.forward else 'the'} bytes (sha256 {hold.digest[:12]}...)"
+    if hold.concealed:
+        bytes_shown = f"{bytes_shown}, with what is concealed from you,"
     is_answer = hold.HasField("answer")
     question = f"Send {bytes_shown} to {'the caller' if is_answer else safe_line(hold.model)}?"
     if decision.verdict == "reject":
@@ -173,6 +214,10 @@ def outcome(hold: holds_pb2.Hold, *, now: datetime) -> str:
 def print_page(answer: holds_pb2.GetHoldResponse) -> None:
     """A whole hold, for people."""
     for line in hold_page(
-        answer.hold, now=local(answer.as_of), width=terminal.width(), context=answer.context
+        answer.hold,
+        now=local(answer.as_of),
+        width=terminal.width(),
+        context=answer.context,
+        edits=answer.edits,
     ):
         click.echo(line)

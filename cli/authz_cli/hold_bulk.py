@@ -15,6 +15,7 @@ from authz_cli.hold_actions import (
     print_page,
     require_shown_bytes,
     require_terminal,
+    why_not_shown,
 )
 from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_json import hold_object, state_word
@@ -34,9 +35,12 @@ def decide_many(
 ) -> None:
     """Show all, ask once, and vote on exactly those."""
     with connect(target) as client:
-        pages = [client.hold(name) for name in _ids(client, names, filters)]
+        pages = _listed(client, names, filters)
         if not pages:
             raise Failure("no hold asks for your vote; see: authz hold list", Exit.NOT_FOUND)
+        left_out: list[holds_pb2.Outcome] = []
+        if decision.verdict == "approve":
+            pages, left_out = _read(client, pages)
         for page in pages:
             _require_pending(page.hold)
         if not as_json:
@@ -44,24 +48,43 @@ def decide_many(
         if not decision.is_sure:
             _ask(pages, decision, as_json=as_json)
         answer = client.decide(_request(pages, decision))
+    answer.outcomes.extend(left_out)
     _tell(answer, as_json=as_json)
     if any(told.code for told in answer.outcomes):
         raise SystemExit(int(Exit.CONFLICT))
 
 
-def _ids(client: HoldClient, names: tuple[str, ...], filters: Filters) -> list[str]:
+def _listed(client: HoldClient, names: tuple[str, ...], filters: Filters) -> list[Page]:
+    """Without their bodies, which only those read who approve them."""
     if names:
-        found = list(dict.fromkeys(client.hold_id(name) for name in names))
+        found = list({page.hold.id: page for page in map(client.listed, names)}.values())
     else:
-        listed = (hold for hold, _ in client.holds(list_request(filters)))
-        found = [hold.id for hold in listed if is_chosen(hold, filters)]
+        listed = client.holds(list_request(filters))
+        found = [Page(hold=hold, as_of=at.as_of) for hold, at in listed if is_chosen(hold, filters)]
     if len(found) > MOST:
         raise Failure(f"that are {len(found)} holds; narrow them to {MOST} with filters", Exit.USAGE)
     return found
 
 
+def _read(client: HoldClient, listed: list[Page]) -> tuple[list[Page], list[holds_pb2.Outcome]]:
+    """The holds whole, and what is not decided since it cannot be shown, which is said at once."""
+    pages: list[Page] = []
+    left_out: list[holds_pb2.Outcome] = []
+    for page in listed:
+        try:
+            pages.append(client.hold(page.hold.id))
+        except Failure as failure:
+            code = why_not_shown(failure)
+            if not code or len(left_out) + 1 == len(listed):
+                raise
+            left_out.append(holds_pb2.Outcome(id=page.hold.id, code=code, message=str(failure)))
+            click.echo(safe_line(f"{page.hold.id} is left out: {failure}"), err=True)
+    for page in pages:
+        require_shown_bytes(page.hold)
+    return pages, left_out
+
+
 def _require_pending(hold: holds_pb2.Hold) -> None:
-    require_shown_bytes(hold)
     if hold.state != holds_pb2.HOLD_STATE_PENDING:
         raise Failure(f"hold {hold.id} is {state_word(hold.state)}; leave it out", Exit.CONFLICT)
 
@@ -78,8 +101,13 @@ def _show(pages: list[Page], decision: Decision) -> None:
 def _ask(pages: list[Page], decision: Decision, *, as_json: bool) -> None:
     require_terminal(as_json=as_json)
     doing = "Approve these" if decision.verdict == "approve" else "Reject these"
-    if not click.confirm(f"\n{doing} {len(pages)} holds?"):
+    if not click.confirm(f"\n{doing} {len(pages)} holds{_concealed(pages)}?"):
         raise Failure("nothing was decided", Exit.REFUSED)
+
+
+def _concealed(pages: list[Page]) -> str:
+    count = sum(bool(page.hold.concealed) for page in pages)
+    return f", {count} of them with what is concealed from you" if count else ""
 
 
 def _request(pages: list[Page], decision: Decision) -> holds_pb2.DecideHoldsRequest:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+import grpc
 
 from authz_api.v1 import holds_pb2
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_cli.calls import LONG_PATIENCE, PATIENCE, Calls, new_key
 from authz_cli.channel import channel_to
-from authz_cli.listed import only_one, tell_damaged
+from authz_cli.exits import Failure
+from authz_cli.listed import only_one, pages, tell_damaged
 from authz_cli.options import Target
+from authz_cli.refusals import status_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +28,12 @@ class HoldClient(Calls):
         self, request: holds_pb2.ListHoldsRequest
     ) -> Iterator[tuple[holds_pb2.Hold, holds_pb2.ListHoldsResponse]]:
         """All pages, newest first: each hold with the page that it came on. What is damaged is named."""
-        while True:
-            page = self.call(lambda m: self.holds_api.ListHolds(request, timeout=PATIENCE, metadata=m))
+        list_holds = self.holds_api.ListHolds
+        for page in pages(
+            request, lambda: self.call(lambda m: list_holds(request, timeout=PATIENCE, metadata=m))
+        ):
             tell_damaged("hold", page.damaged)
             yield from ((hold, page) for hold in page.holds)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     def hold(self, name: str) -> holds_pb2.GetHoldResponse:
         """One hold with its body, by its id or by a beginning of it that no other has."""
@@ -47,6 +50,13 @@ class HoldClient(Calls):
         request = holds_pb2.ListHoldsRequest(id_prefix=name)
         found = (hold.id for hold, _ in self.holds(request))
         return only_one("hold", name, found, whole=True)
+
+    def listed(self, name: str) -> holds_pb2.GetHoldResponse:
+        """The hold that `name` is, or is a beginning of, as lists have it: without its body, and not read."""
+        request = holds_pb2.ListHoldsRequest(id_prefix=name)
+        found = {hold.id: (hold, page.as_of) for hold, page in self.holds(request)}
+        hold, as_of = found[only_one("hold", name, iter(found), whole=True)]
+        return holds_pb2.GetHoldResponse(hold=hold, as_of=as_of)
 
     def approve(
         self, hold: str, *, digest: str, reason: str, break_glass: bool = False
@@ -115,6 +125,23 @@ class HoldClient(Calls):
         )
         return self._vote(lambda m: self.holds_api.EditHold(request, timeout=PATIENCE, metadata=m))
 
+    def preview_edit(
+        self, hold: str, *, digest: str, body: bytes = b"", texts: Mapping[str, str] | None = None
+    ) -> holds_pb2.PreviewEditResponse | None:
+        """What `edit` would change; None where the server is too old to say."""
+        edited = [holds_pb2.AnswerText(name=name, text=text) for name, text in (texts or {}).items()]
+        request = holds_pb2.EditHoldRequest(id=hold, digest=digest, body=body, texts=edited)
+        try:
+            return self.call(
+                lambda m: self.holds_api.PreviewEdit(request, timeout=PATIENCE, metadata=m),
+                unimplemented="the server shows no edits before they are made",
+            )
+        except Failure as failure:
+            cause = failure.__cause__
+            if isinstance(cause, grpc.RpcError) and status_of(cause) is grpc.StatusCode.UNIMPLEMENTED:
+                return None
+            raise
+
     def respond(self, hold: str, *, digest: str, text: str, reason: str) -> holds_pb2.RespondHoldResponse:
         """Answer in the place of the model; sent again when the server does not answer."""
         request = holds_pb2.RespondHoldRequest(
@@ -122,9 +149,12 @@ class HoldClient(Calls):
         )
         return self._vote(lambda m: self.holds_api.RespondHold(request, timeout=PATIENCE, metadata=m))
 
-    def watch(self, cursor: str) -> Iterator[holds_pb2.WatchHoldsResponse]:
-        """One stream, until the server ends it; raises `grpc.RpcError` as it comes."""
-        request = holds_pb2.WatchHoldsRequest(cursor=cursor)
+    def watch(self, cursor: str, known: Iterable[str] = ()) -> Iterator[holds_pb2.WatchHoldsResponse]:
+        """One stream, until the server ends it; raises `grpc.RpcError` as it comes.
+
+        `known` are the ids of holds that were told before.
+        """
+        request = holds_pb2.WatchHoldsRequest(cursor=cursor, known=known)
         return iter(self.holds_api.WatchHolds(request, metadata=self._metadata()))
 
 

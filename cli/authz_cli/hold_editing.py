@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,18 +12,21 @@ import click
 
 from authz_api.v1 import holds_pb2
 from authz_cli import terminal
+from authz_cli.changes import change_lines
 from authz_cli.conversation import conversation
 from authz_cli.edit_form import Conversation, json_text
+from authz_cli.edit_places import texts_of_turns
 from authz_cli.exits import Exit, Failure
+from authz_cli.hold_actions import print_page, require_shown_bytes
 from authz_cli.hold_client import HoldClient, connect
-from authz_cli.hold_json import hold_with_body, state_word
-from authz_cli.hold_text import hold_page, local
+from authz_cli.hold_json import change_object, hold_with_body, state_word
 from authz_cli.options import Target
 from authz_cli.outline import Json, parse
 from authz_cli.safe_text import safe_line
 
 MOST_BYTES = 1_000_000
 """Of an edited request: what a call takes, but for what surrounds it."""
+_UNTOLD = "The server is too old to say what it has masked in what you wrote; see: authz hold show"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +48,22 @@ def edit(target: Target, name: str, how: Edit, *, as_json: bool) -> None:
             _edit_answer(client, found, how, as_json=as_json)
             return
         _require_editable(hold)
-        body = _edited(hold, how)
-        changes = _changes(hold.forward, body)
-        if not changes:
+        body = _edited(found, how)
+        if parse(body) == parse(hold.forward):
             raise Failure("nothing was edited", Exit.REFUSED)
+        preview = None if as_json else client.preview_edit(hold.id, digest=hold.digest, body=body)
         if not as_json:
-            click.echo("\n".join(changes))
+            shown = (
+                change_lines(preview.changes, terminal.width()) if preview else _changes(hold.forward, body)
+            )
+            click.echo("\n".join(shown))
         _ask(
             "Put this in the place of the request? Votes before it are void.",
             is_sure=how.is_sure,
             as_json=as_json,
         )
         answer = client.edit(hold.id, digest=hold.digest, body=body, reason=how.reason)
-    if as_json:
-        click.echo(json.dumps(hold_with_body(answer.hold), indent=2))
-        return
-    if answer.hold.forward != body and (more := _changes(body, answer.hold.forward)):
-        click.echo("Masked in what you wrote:")
-        click.echo("\n".join(more))
-    click.echo(_outcome(answer.hold, "edited"))
+    _tell(answer, preview, as_json=as_json)
 
 
 def respond(
@@ -77,8 +76,7 @@ def respond(
         _require_pending(hold)
         _require_unrevised(hold)
         if not as_json:
-            for line in hold_page(hold, now=local(found.as_of), width=terminal.width()):
-                click.echo(line)
+            print_page(found)
         said = text.read() if text else _in_editor("", extension=".txt")
         _ask("Answer in the place of the model? Votes before it are void.", is_sure=is_sure, as_json=as_json)
         answer = client.respond(hold.id, digest=hold.digest, text=said.rstrip("\n"), reason=reason)
@@ -103,16 +101,31 @@ def _edit_answer(client: HoldClient, found: holds_pb2.GetHoldResponse, how: Edit
     changed = {name: text for name, text in after.items() if text != before.get(name)}
     if not changed:
         raise Failure("nothing was edited", Exit.REFUSED)
+    preview = None if as_json else client.preview_edit(hold.id, digest=hold.digest, texts=changed)
     if not as_json:
-        click.echo("\n".join(_text_changes(before, before | changed)))
+        shown = change_lines(preview.changes, terminal.width()) if preview else _text_changes(before, changed)
+        click.echo("\n".join(shown))
     question = "Put this in the place of the answer? Votes before it are void."
     _ask(question, is_sure=how.is_sure, as_json=as_json)
     answer = client.edit(hold.id, digest=hold.digest, texts=changed, reason=how.reason)
+    if not as_json:
+        for line in conversation(answer.hold.forward, width=terminal.width(), is_answer=True):
+            click.echo(line)
+    _tell(answer, preview, as_json=as_json)
+
+
+def _tell(
+    answer: holds_pb2.EditHoldResponse, preview: holds_pb2.PreviewEditResponse | None, *, as_json: bool
+) -> None:
+    """What waits now; and what is different in it where that is not what was shown."""
     if as_json:
-        click.echo(json.dumps(hold_with_body(answer.hold), indent=2))
+        changes = [change_object(change) for change in answer.edit.changes]
+        click.echo(json_text(hold_with_body(answer.hold) | {"changes": changes}, indent="  ", is_ascii=True))
         return
-    for line in conversation(answer.hold.forward, width=terminal.width(), is_answer=True):
-        click.echo(line)
+    if preview is None or preview.digest != answer.hold.digest:
+        click.echo("What is different now:" if answer.HasField("edit") else _UNTOLD)
+        for line in change_lines(answer.edit.changes, terminal.width()):
+            click.echo(line)
     click.echo(_outcome(answer.hold, "edited"))
 
 
@@ -135,15 +148,15 @@ def _edited_texts(before: Mapping[str, str], how: Edit) -> dict[str, str]:
     return texts
 
 
-def _text_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+def _text_changes(before: Mapping[str, str], changed: Mapping[str, str]) -> list[str]:
+    after = {**before, **changed}
     old, new = ([line for name in t for line in (name, *t[name].splitlines())] for t in (before, after))
     lines = difflib.unified_diff(old, new, "as it waits", "as edited", lineterm="")
     return [safe_line(line) for line in lines]
 
 
 def _require_pending(hold: holds_pb2.Hold) -> None:
-    if hashlib.sha256(hold.forward).hexdigest() != hold.digest:
-        raise Failure(f"the server sent other bytes for {hold.id} than its digest names; decide nothing")
+    require_shown_bytes(hold)
     if hold.state != holds_pb2.HOLD_STATE_PENDING:
         raise Failure(f"hold {hold.id} is {state_word(hold.state)}: too late", Exit.CONFLICT)
 
@@ -160,15 +173,17 @@ def _require_editable(hold: holds_pb2.Hold) -> None:
         raise Failure(f"the request of {hold.id} is no JSON, which alone can be edited; reject it instead")
 
 
-def _edited(hold: holds_pb2.Hold, how: Edit) -> bytes:
+def _edited(found: holds_pb2.GetHoldResponse, how: Edit) -> bytes:
     if how.file is not None:
         body = how.file.read().encode()
     else:
-        document = parse(hold.forward)
+        document = parse(found.hold.forward)
         if how.form == "json":
             body = _in_editor(json_text(document, indent="  ") + "\n", extension=".json").encode()
         else:
-            form = Conversation(document)
+            said = found.context.conversation
+            is_told = found.context.HasField("conversation")
+            form = Conversation(document, texts=texts_of_turns(said, document) if is_told else None)
             if form.is_empty:
                 raise Failure("this request has no conversation; edit it with --as json", Exit.USAGE)
             body = json_text(form.read(_in_editor(form.text(), extension=".txt"))).encode()
@@ -189,7 +204,7 @@ def _in_editor(text: str, *, extension: str) -> str:
 
 
 def _changes(before: bytes, after: bytes) -> list[str]:
-    """A unified diff of the two as people read them."""
+    """A unified diff of the two as people read them, where the server tells none."""
     old, new = list(conversation(before)), list(conversation(after))
     lines = difflib.unified_diff(old, new, "as it waits", "as edited", lineterm="")
     return [safe_line(line) for line in lines]

@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import common_pb2, holds_pb2
+from authz_cli.outline import parse
 
 Object = dict[str, Any]
 
@@ -63,10 +64,34 @@ def hold_object(hold: holds_pb2.Hold) -> Object:
 def hold_with_body(hold: holds_pb2.Hold) -> Object:
     """`forward` is the body that would go to the model, `forward_base64` instead when it is no UTF-8.
 
-    `unread` lists what in it is no text.
+    `unread` lists what in it is no text, `concealed` counts the placeholders of what is concealed in it.
     """
-    unread = [_unread(value) for value in hold.unread]
-    return hold_object(hold) | body_member("forward", hold.forward) | {"unread": unread}
+    more: Object = {
+        "unread": [_unread(v) for v in hold.unread],
+        "concealed": dict(sorted(hold.concealed.items())),
+    }
+    return hold_object(hold) | body_member("forward", hold.forward) | more
+
+
+def change_object(change: holds_pb2.Change) -> Object:
+    """What an edit changed at a place; `before` or `after` is missing where there is nothing."""
+    said: Object = {"path": change.path}
+    if change.HasField("before"):
+        said["before"] = _value(change.before)
+    if change.HasField("after"):
+        said["after"] = _value(change.after)
+    return said
+
+
+def _value(value: holds_pb2.Value) -> Any:
+    """Numbers are as they are written; `json_text` writes them so."""
+    return value.text if value.HasField("text") else parse(value.json.encode())
+
+
+def edit_object(edit: holds_pb2.Edit) -> Object:
+    """What one edit changed, or why that is not told."""
+    changes = [change_object(change) for change in edit.changes]
+    return {"act": edit.act, "changes": changes, "missing": edit.missing or None}
 
 
 def body_member(name: str, body: bytes) -> Object:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz_api.v1 import holds_pb2
-from authz_cli.conversation import Found, Known, conversation, found_texts
+from authz_cli.changes import change_lines
+from authz_cli.conversation import Found, conversation, found_texts
 from authz_cli.hold_context import context_facts
 from authz_cli.hold_json import state_word
+from authz_cli.laid_out import is_of, laid_out
 from authz_cli.moments import distance, length, moment
 from authz_cli.safe_text import safe_line, wrapped
 from authz_cli.table import table
-from authz_cli.turns import turn_at
 
 HEADS = ("ID", "STATE", "CALLER", "MODEL", "RULE", "ENDS", "WAITING")
 WIDE = (*HEADS, "VOTES", "CLAIMED", "OPENED", "SESSION", "DIGEST")
@@ -28,10 +29,21 @@ _ACTS = {
     holds_pb2.ACT_KIND_EDIT: "Editor",
     holds_pb2.ACT_KIND_RESPOND: "Writer",
 }
+_SUPERSEDING = (("grant_", "grant"), ("ses_", "session"))
 _SILENCE = {
     "pending": "without the votes by then it is refused: silence is no consent",
-    "approved": "not used by then, the approval lapses",
+    "approved": "not sent yet, and if it is not by then, the approval lapses",
     "rejected": "until then the same request gets this rejection",
+}
+
+_NOT_LAID_OUT = {
+    holds_pb2.LEFT_OUT_UNSPECIFIED: "Shown as it is, since the server has another version",
+    holds_pb2.LEFT_OUT_NOT_JSON: "Shown as it is, since it is a form",
+    holds_pb2.LEFT_OUT_UNREADABLE: "Shown as it is, not searched: its model API does not read it any more",
+    holds_pb2.LEFT_OUT_TOO_MANY_VALUES: (
+        "Shown as it is, since it has too many values: not searched, and what in it is no text is not listed"
+    ),
+    holds_pb2.LEFT_OUT_TOO_LARGE: "Shown as it is, since it is too large to be laid out",
 }
 
 
@@ -58,17 +70,21 @@ def hold_page(
     now: datetime,
     width: int | None,
     context: holds_pb2.HoldContext | None = None,
+    edits: Sequence[holds_pb2.Edit] = (),
 ) -> Iterator[str]:
     """Everything about a hold: the body first, whole, so that what is to be decided stands last."""
     context = context or holds_pb2.HoldContext()
     yield f"Hold {safe_line(hold.id)}: {state_word(hold.state)}"
     yield ""
     is_answer = hold.HasField("answer")
-    yield f"What would go to the {'caller' if is_answer else 'model'}, whole, as it would go"
-    yield from conversation(hold.forward, width=width, is_answer=is_answer, known=_known(context))
+    whole = "but for what is concealed from you" if hold.concealed else "whole, as it would go"
+    yield f"What would go to the {'caller' if is_answer else 'model'}, {whole}"
+    yield from _body(hold, context, width)
     if context.in_answer:
         yield "Found in it"
         yield from found_texts(list(map(_in_answer, context.in_answer)), width)
+    for edit in edits:
+        yield from _edit(edit, hold, width)
     yield ""
     facts = [*_who(hold), *_why(hold), *context_facts(context, now), *_when(hold, now)]
     for name, text in facts:
@@ -78,15 +94,30 @@ def hold_page(
         yield from (" " * 10 + piece for piece in more)
 
 
+def _body(hold: holds_pb2.Hold, context: holds_pb2.HoldContext, width: int | None) -> Iterator[str]:
+    """As the service has laid it out; else as it is, with a word on why."""
+    if context.HasField("conversation") and is_of(context.conversation, hold.forward):
+        yield from laid_out(context.conversation, width)
+        return
+    is_answer = hold.HasField("answer")
+    if context.HasField("conversation"):
+        yield "The server has laid out other words than are in these bytes, which are shown as they are"
+    elif not is_answer:
+        yield _NOT_LAID_OUT.get(context.left_out, _NOT_LAID_OUT[holds_pb2.LEFT_OUT_UNSPECIFIED])
+    yield from conversation(hold.forward, width=width, is_answer=is_answer)
+
+
+def _edit(edit: holds_pb2.Edit, hold: holds_pb2.Hold, width: int | None) -> Iterator[str]:
+    by = next((act.name or act.person_subject for act in hold.acts if act.id == edit.act), "a reviewer")
+    if edit.missing:
+        yield safe_line(f"What {by} changed is not told: {edit.missing}")
+        return
+    yield safe_line(f"What {by} changed")
+    yield from change_lines(edit.changes, width)
+
+
 def _in_answer(text: holds_pb2.FoundText) -> tuple[str, str, list[Found]]:
-    return text.name, text.text, [Found("", f.start, f.end, f.entity) for f in text.found]
-
-
-def _known(context: holds_pb2.HoldContext) -> Known:
-    found = tuple(Found(f.path, f.start, f.end, f.entity) for f in context.found if not f.is_key)
-    has_before = context.HasField("approved_before")
-    approved = context.approved_before.messages if has_before else None
-    return Known(found, approved, turn_at(context.new_turn))
+    return text.name, text.text, [Found(f.start, f.end, f.entity) for f in text.found]
 
 
 def _who(hold: holds_pb2.Hold) -> Iterator[tuple[str, str]]:
@@ -126,7 +157,8 @@ def _unread(value: holds_pb2.Unread) -> str:
     """What nobody here has read, so that a reviewer knows what to look at for themselves."""
     shown = value.type or (f"a URL, {value.scheme}" if value.scheme else "of no known type")
     said = f", declared as {value.declared}" if value.mismatch else ""
-    return f"{value.kind}: {shown}{said}, {value.size} bytes, sha256 {value.sha256}, at {value.path}"
+    digest = f", sha256 {value.sha256}" if value.sha256 else ""
+    return f"{value.kind}: {shown}{said}, {value.size} bytes{digest}, at {value.path}"
 
 
 def _when(hold: holds_pb2.Hold, now: datetime) -> Iterator[tuple[str, str]]:
@@ -155,12 +187,25 @@ def _when(hold: holds_pb2.Hold, now: datetime) -> Iterator[tuple[str, str]]:
     if hold.released_to:
         yield "Released", safe_line(f"to session {hold.released_to}")
     if hold.superseded_by:
-        what = "grant" if hold.superseded_by.startswith("grant_") else "hold"
+        what = next((noun for start, noun in _SUPERSEDING if hold.superseded_by.startswith(start)), "hold")
+        why = ", whose request the rules refuse by now, or let through without asking" * (what == "session")
         see = f"authz {what} show {hold.superseded_by}"
-        yield "Superseded", safe_line(f"by {what} {hold.superseded_by}; see: {see}")
+        yield "Superseded", safe_line(f"by {what} {hold.superseded_by}{why}; see: {see}")
     if state in ("pending", "approved"):
-        yield "Waiting", f"{hold.waiting} open connection(s)" if hold.waiting else "nobody at the moment"
+        yield "Waiting", f"{hold.waiting} open connection(s)" if hold.waiting else _nobody(state)
+    if hold.concealed:
+        what = ", ".join(f"{name} x{count}" for name, count in sorted(hold.concealed.items()))
+        yield (
+            "Hidden",
+            safe_line(f"{what}; a placeholder stands for each, and the digest is with the values"),
+        )
     yield "Digest", f"sha256 {safe_line(hold.digest)}"
+
+
+def _nobody(state: str) -> str:
+    """With what becomes of an approval: its caller has left, or the rules refused it at its release."""
+    later = "; it goes out if its caller sends it again by then, and the rules let it through"
+    return "nobody at the moment" + later * (state == "approved")
 
 
 def _stage(stage: holds_pb2.Stage, hold: holds_pb2.Hold) -> str:

@@ -86,7 +86,7 @@ def _row(key: pb.Key) -> list[str]:
         key.owner,
         " ".join(key.groups),
         " ".join(key.scope),
-        ends or _distance(key.expires_at, now),
+        ends or ("damaged" if key.is_damaged else _distance(key.expires_at, now)),
         used,
     ]
 
@@ -110,4 +110,5 @@ def _object(key: pb.Key) -> Object:
         "revoked_by": key.revoked_by or None,
         "reason": key.reason or None,
         "last_used_at": time_text(key.last_used_at) if key.HasField("last_used_at") else None,
+        "is_damaged": key.is_damaged,
     }

@@ -1,10 +1,10 @@
-"""Of what the server lists: the one thing that was meant, or no more than was asked for."""
+"""Of what the server lists: all its pages, the one thing that was meant, or no more than was asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import click
 
@@ -12,6 +12,31 @@ from authz_cli.exits import Exit, Failure
 from authz_cli.safe_text import safe_line
 
 Item = TypeVar("Item")
+
+
+class Paged(Protocol):
+    """A message that asks for a list, page by page."""
+
+    page_token: str
+
+
+class OnePage(Protocol):
+    """A message with one page of a list; "" where none follows."""
+
+    next_page_token: str
+
+
+Page = TypeVar("Page", bound=OnePage)
+
+
+def pages(request: Paged, ask: Callable[[], Page]) -> Iterator[Page]:
+    """All pages of what `request` lists: each is asked for when it is wanted."""
+    while True:
+        page = ask()
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
 
 
 def first_of(items: Iterator[Item], limit: int) -> list[Item]:

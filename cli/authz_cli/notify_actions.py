@@ -13,7 +13,7 @@ from authz_api.v1.notifications_pb2_grpc import NotificationServiceStub
 from authz_cli.calls import PATIENCE, Call, calling
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import Object, time_text
-from authz_cli.listed import first_of
+from authz_cli.listed import first_of, pages
 from authz_cli.moments import distance
 from authz_cli.options import Target
 from authz_cli.safe_text import safe_line
@@ -81,12 +81,10 @@ def _pages(
     call: Call[pb.ListNotificationsResponse],
     request: pb.ListNotificationsRequest,
 ) -> Iterator[pb.Notification]:
-    while True:
-        page = call(lambda m: api.ListNotifications(request, timeout=PATIENCE, metadata=m))
+    for page in pages(
+        request, lambda: call(lambda m: api.ListNotifications(request, timeout=PATIENCE, metadata=m))
+    ):
         yield from page.notifications
-        if not page.next_page_token:
-            return
-        request.page_token = page.next_page_token
 
 
 def _row(found: pb.Notification) -> list[str]:

@@ -37,7 +37,7 @@ def outline(value: Json, *, indent: str = "") -> Iterator[str]:
     match value:
         case dict() if value:
             for key, item in value.items():
-                yield from _member(f"{indent}{_key(key)}:", item, indent)
+                yield from _member(f"{indent}{key_text(key)}:", item, indent)
         case list() if value:
             for item in value:
                 yield from _member(f"{indent}-", item, indent)
@@ -53,10 +53,11 @@ def _member(label: str, item: Json, indent: str) -> Iterator[str]:
         yield label
         yield from outline(item, indent=indent + INDENT)
     else:
-        yield f"{label} {_scalar(item)}"
+        yield f"{label} {scalar_text(item)}"
 
 
-def _scalar(value: Json) -> str:
+def scalar_text(value: Json) -> str:
+    """A value in one line."""
     match value:
         case Number():
             return str(value)
@@ -66,8 +67,9 @@ def _scalar(value: Json) -> str:
             return json.dumps(value)
 
 
-def _key(key: str) -> str:
-    return key if key.isidentifier() and key.isascii() else _scalar(key)
+def key_text(key: str) -> str:
+    """The name of a member."""
+    return key if key.isidentifier() and key.isascii() else scalar_text(key)
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -18,6 +18,7 @@ from authz_api.v1 import sessions_pb2
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_json import Object
 from authz_cli.options import Target
+from authz_cli.safe_text import safe_line
 from authz_cli.session_before import shown_before_masking
 from authz_cli.session_client import SessionClient, connect
 from authz_cli.session_filters import Filters
@@ -28,7 +29,10 @@ from authz_cli.session_otlp import otlp_request
 from authz_cli.session_story import Story
 
 SHOWN_EVERY = 25  # sessions, on a terminal
+LISTED_AT_ONCE = 200
 PATIENCE = 30.0  # seconds for a collector
+TOO_LARGE = "too large"
+"""How the service's reason begins for a payload that is kept, and that no message carries."""
 
 Entries = list[sessions_pb2.Entry]
 Read = tuple[sessions_pb2.Session, Entries, Entries]
@@ -69,10 +73,24 @@ def export_sessions(
 
 
 def _read(client: SessionClient, name: str, filters: Filters, why: str | None) -> Iterator[Read]:
-    names = [name] if name else (session.id for session in client.sessions(filters.request()))
-    for each in names:
-        session, entries = client.session(each, why=why)
+    if name:
+        read = iter([client.session(name, why=why)])
+    else:
+        wanted = filters.request()
+        wanted.page_size = LISTED_AT_ONCE
+        read = client.read((session.id for session in client.sessions(wanted)), why=why)
+    for session, entries in read:
+        _tell_what_is_too_large(session, entries)
         yield session, entries, entries if why is None else shown_before_masking(entries)
+
+
+def _tell_what_is_too_large(session: sessions_pb2.Session, entries: Entries) -> None:
+    """What no message can carry is missing for that reason alone: the export would not say so."""
+    for entry in entries:
+        for missing in entry.missing:
+            if missing.why.startswith(TOO_LARGE):
+                what = f"{missing.name} of entry {entry.sequence} of session {session.id}"
+                click.echo(safe_line(f"{what} is not in this export: {missing.why}"), err=True)
 
 
 def _lines(objects: Iterator[Object]) -> Iterator[str]:

@@ -27,7 +27,7 @@ _HOLD_ENDS = {
     "hold.approved": "approved",
     "hold.rejected": "rejected",
     "hold.expired": "expired: nobody decided in time",
-    "hold.superseded": "superseded by the same request of the same person, or by a grant",
+    "hold.superseded": "superseded by the same request, by a grant, or by what the rules say now",
     "hold.killed": "ended: an operator ended the request",
 }
 
@@ -43,7 +43,7 @@ def facts(session: sessions_pb2.Session, story: Story, now: datetime) -> Facts:
     if session.HasField("ended_at"):
         took = span(local(session.ended_at) - local(session.started_at))
         yield "Ended", f"{moment(local(session.ended_at), now=now)}, after {took}"
-    readers = dict.fromkeys(event.named("reader") or "-" for event in story.all("session.read"))
+    readers = dict.fromkeys(event.done_by("reader") or "-" for event in story.all("session.read"))
     if readers:
         yield "Read by", ", ".join(readers)
 
@@ -163,7 +163,7 @@ def _end(story: Story) -> Facts:
         )
     for event in story.all("session.killed"):
         reason = f", saying: {event.said()}" if event.said() else ""
-        yield "Killed", f"by {event.named('operator') or 'an operator'}{reason}"
+        yield "Killed", f"by {event.done_by('operator') or 'an operator'}{reason}"
     if story.first("exchange.recovered"):
         yield "Note", "the process died with it: what is on record was released, and the rest is not known"
 

@@ -38,6 +38,7 @@ def har_entry(session: sessions_pb2.Session, story: Story) -> Object:
         "timings": {"blocked": UNKNOWN, "dns": UNKNOWN, "connect": UNKNOWN, "ssl": UNKNOWN, "send": 0}
         | {"wait": wait, "receive": receive},
         "comment": f"session {session.id}, {session.status}, {session.decision} by rule {session.rule}",
+        "_resourceType": "fetch",  # Chromium's panel takes JSON for a script
         "_session": session.id,
         "_model": session.model,
         "_caller": session.caller.subject,

@@ -31,7 +31,7 @@ _TOLD = {
     "hold.approved": "approved",
     "hold.rejected": "rejected",
     "hold.expired": "expired: nobody decided in time",
-    "hold.superseded": "superseded by the same request, sent again",
+    "hold.superseded": "superseded: nobody has to decide it any more",
     "hold.reminded": "its reviewers are reminded",
     "hold.escalated": "escalated: others may vote now",
     "hold.killed": "ended: an operator ended the request",
@@ -146,7 +146,7 @@ def _told(session: sessions_pb2.Session, event: Event) -> Iterator[str]:
         case "answer.refused":
             yield f"the answer was cut off: {data.get('code', '-')}"
         case "session.killed":
-            yield f"ended by {event.named('operator') or 'an operator'}: {event.said()}"
+            yield f"ended by {event.done_by('operator') or 'an operator'}: {event.said()}"
         case "exchange.ended":
             yield f"over: {data.get('outcome', '-')}"
         case kind if kind in _TOLD:

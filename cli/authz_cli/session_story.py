@@ -34,6 +34,10 @@ class Event:
         subject = voter[-1] if isinstance(voter, list) and voter else document.get("subject")
         return str(document.get("name") or document.get("person") or subject or "")
 
+    def done_by(self, payload: str) -> str:
+        """The same, or the pseudonym that the entry has where the name is gone; empty where it has none."""
+        return self.named(payload) or str(self.data.get(payload, ""))
+
     def said(self) -> str:
         """The reason that somebody gave."""
         return self.payloads.get("reason", b"").decode(errors="replace")

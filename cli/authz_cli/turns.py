@@ -1,7 +1,4 @@
-"""Which member of a body is its conversation, and where the new turn of that begins.
-
-The service says so of a hold; of a session's bodies it is found here by the same rule.
-"""
+"""Which member of a body is its conversation, and where the new turn of that begins, by the bytes alone."""
 
 from __future__ import annotations
 
@@ -13,13 +10,6 @@ from authz_cli.outline import Json
 
 _LISTS = ("messages", "input")
 """The members in which requests have a conversation."""
-
-
-class Turn(NamedTuple):
-    """The new turn begins with the message `begin` of the list `member`."""
-
-    member: str
-    begin: int
 
 
 class Conversation(NamedTuple):
@@ -38,24 +28,16 @@ class _Says(Enum):
     ASKS = auto()
 
 
-def turn_at(pointer: str) -> Turn | None:
-    """Of a JSON pointer to the first message of the new turn; None for any other text."""
-    member, _, index = pointer.removeprefix("/").partition("/")
-    return Turn(member, int(index)) if member in _LISTS and index.isdecimal() else None
-
-
-def conversation_in(document: Json, turn: Turn | None = None) -> Conversation | None:
-    """The conversation of a body, that of `turn` where it is known; None for a body without one."""
+def conversation_in(document: Json) -> Conversation | None:
+    """The conversation of a body; None for a body without one."""
     if not isinstance(document, dict):
         return None
-    for member in _LISTS if turn is None else (turn.member,):
+    for member in _LISTS:
         messages = document.get(member)
         if isinstance(messages, list) and messages:
             found = [message for message in messages if isinstance(message, dict)]
             if len(found) == len(messages):
-                newest = (
-                    _newest([_says(message, member) for message in found]) if turn is None else turn.begin
-                )
+                newest = _newest([_says(message, member) for message in found])
                 return Conversation(member, found, newest)
     return None
 

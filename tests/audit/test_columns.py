@@ -94,6 +94,29 @@ VALUES = st.one_of(st.none(), st.sampled_from(["", "x", "y"]))
 CHANGES = st.builds(Change, st.dictionaries(NAMES, VALUES), st.dictionaries(NAMES, VALUES))
 
 
+OTHERS = st.dictionaries(st.sampled_from(["decision", "rule", "hold"]), VALUES)
+STATUSES = st.sampled_from(["open", "released", "killing", "killed"])
+MOVED = st.sampled_from(["open", "released"])
+ENDS = st.builds(lambda put, fill, to: Change({**put, "status": to}, fill), OTHERS, OTHERS, STATUSES)
+MOVES = st.builds(lambda put, fill, to: Change(put, fill, moves_to=to), OTHERS, OTHERS, MOVED)
+
+
+@given(OTHERS, STATUSES, st.lists(ENDS | MOVES | st.builds(Change, OTHERS, OTHERS), min_size=1, max_size=5))
+def test_merged_changes_move_a_status_as_one_by_one(
+    row: dict[str, Value], status: str, changes: list[Change]
+) -> None:
+    row = {**row, "status": status}
+    one_by_one = functools.reduce(applied, changes, row)
+    assert applied(row, functools.reduce(merged, changes)) == one_by_one
+
+
+def test_a_release_leaves_a_session_that_is_to_end_so_and_its_end_does_not() -> None:
+    killed = [RECEIVED, entry(Kind.SESSION_KILLED), entry(Kind.REQUEST_DECIDED, effect="allow")]
+    assert columns(*killed, entry(Kind.REQUEST_RELEASED))["status"] == "killing"
+    ended = entry(Kind.EXCHANGE_ENDED, outcome="killed")
+    assert columns(*killed, entry(Kind.REQUEST_RELEASED), ended)["status"] == "killed"
+
+
 @given(st.dictionaries(NAMES, VALUES), st.lists(CHANGES, min_size=1, max_size=5))
 def test_merged_changes_do_what_they_do_one_by_one(row: dict[str, Value], changes: list[Change]) -> None:
     one_by_one = functools.reduce(applied, changes, row)

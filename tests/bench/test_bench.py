@@ -90,5 +90,12 @@ def test_postgresql_and_several_workers_are_measured_without_being_asked_for(tmp
     turns = {turn["case"]: turn for turn in json.loads(figures.read_text())["turns"]}
     assert set(turns) == {case.name for case in OWN}
     assert all(turn["requests"] > 0 and turn["wrong"] == 0 for turn in turns.values())
+    for case, workers in (("workers-2", 2), ("workers-4", 4)):
+        cpu = turns[case]["cpu"]
+        parts = ["keeper", *(f"worker {n}" for n in range(workers))]
+        assert 0 < sum(cpu[part] for part in parts) <= cpu["service"] * 1.05
+        assert all(turns[case]["rss"][part] > 0 for part in parts)
+    assert all("keeper" not in turns[case]["cpu"] for case in ("sqlite", "postgresql"))
+    assert "| worker 3 CPU µs" in done.stdout
     has_database = {case for case, turn in turns.items() if turn["cpu"].get("database", 0) > 0}
     assert has_database == {"postgresql", "workers-2", "workers-4"}

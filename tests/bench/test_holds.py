@@ -27,12 +27,19 @@ def test_the_busiest_second_and_what_came_twice_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [[], pytest.param(["--workers", "2"], marks=pytest.mark.postgres)], ids=["SQLite", "workers"]
+    ("options", "together"),
+    [
+        (["--at-once", "20"], 37),
+        pytest.param(["--workers", "2"], 37, marks=pytest.mark.postgres),
+        pytest.param(["--hosts"], 36, marks=pytest.mark.postgres),  # two on each host before
+    ],
+    ids=["SQLite", "workers", "hosts"],
 )
-def test_forty_holds_are_opened_listed_released_and_none_fails(options: list[str]) -> None:
+def test_forty_holds_are_opened_listed_released_and_none_fails(options: list[str], together: int) -> None:
     command = [sys.executable, "-m", "bench.holds", "--holds", "40", "--one-by-one", "3", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert "40 of 40 held" in done.stdout, done.stderr
-    assert "37 approved at once" in done.stdout
+    assert f"{together} approved at once" in done.stdout
     assert "under a grant, to model" in done.stdout
+    assert "show beside 50 earlier" in done.stdout, done.stdout
     assert ["failures", "none"] in [line.split(maxsplit=1) for line in done.stdout.splitlines()]

@@ -50,12 +50,12 @@ def test_what_perf_counted_between_start_and_stop_is_told_by_program(
 
 def test_the_window_of_a_turn_is_what_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = stand_in(tmp_path, monkeypatch)
-    with window({"service": os.getpid()}, has_instructions=True) as during:
+    with window({"service": os.getpid()}, {}, has_instructions=True) as during:
         assert not said.exists()
         during.open()
         assert said.read_text() == "enable\n"
         assert during.close().instructions == {"service": 1234567}
-    with window({"service": os.getpid()}, has_instructions=False) as during:
+    with window({"service": os.getpid()}, {}, has_instructions=False) as during:
         during.open()
         assert during.close().instructions == {}
 

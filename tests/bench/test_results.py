@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 from bench.aims import LITELLM, verdicts
 from bench.case import Case, Gateway, Kind, Site
+from bench.micro.figure import Figure as Measure
+from bench.micro.figure import commit_alone
 from bench.plan import MANY, Load, Plan, Shape
 from bench.results import added, ratio, rows, wrong
 from bench.run import Outcome
@@ -121,3 +123,22 @@ def test_nothing_is_said_about_aims_that_were_not_measured() -> None:
 def test_two_cases_of_a_plan_may_not_share_a_name() -> None:
     with pytest.raises(ValueError, match="name of its own"):
         Plan(cases=(FLOOR, case("floor", Kind.OURS)))
+
+
+def test_what_a_stream_is_slowed_by_is_held_against_a_commit_of_its_database() -> None:
+    ours, paced = replace(case("postgresql", Kind.OURS), is_masked=True), Load(Shape.PACED, 1)
+    turns = {(paced, FLOOR): [measured(1, 0.002)], (paced, ours): [measured(1, 0.006)]}
+
+    def told(p50: float) -> list[tuple[str, bool]]:
+        figures = [
+            Measure(commit_alone("PostgreSQL", 50), p50, "ms"),
+            Measure(commit_alone("PostgreSQL", 99), 8.0, "ms"),
+            Measure(commit_alone("SQLite", 50), 9.0, "ms"),
+            Measure(commit_alone("SQLite", 99), 9.0, "ms"),
+        ]
+        found = verdicts(turns, {"record": figures})
+        return [(v.reached, v.is_met) for v in found if "no more than a commit" in v.aim]
+
+    assert told(3.5) == 2 * [("4.00 ms; a commit takes 3.50 ms (p50), 8.00 ms (p99)", False)]
+    assert told(4.5) == 2 * [("4.00 ms; a commit takes 4.50 ms (p50), 8.00 ms (p99)", True)]
+    assert not [v for v in verdicts(turns) if "commit" in v.aim], "none was measured"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from bench.sizes.bodies import KIB, MIB, completion, conversation, prompt
@@ -79,3 +80,6 @@ def test_sizes_are_measured_and_told_on_a_page(tmp_path: Path) -> None:
     assert told[: len(sizes)] == sizes
     assert "beside 2 of 64 KiB" in done.stdout
     assert "## Small ones beside large ones" in page.read_text()
+    for name in ("time", "cpu"):
+        assert f"](sizes-{name}.svg)" in page.read_text()
+        ElementTree.parse(tmp_path / f"sizes-{name}.svg")

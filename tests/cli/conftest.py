@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.servers.review_fakes import LoopThread, Review, running
+from tests.servers.loop_thread import LoopThread
+from tests.servers.review_fakes import Review, running
 
 from authz_cli.main import cli
 

@@ -8,30 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.cli.conversations import JSON, MESSAGE, values
 
-from authz_cli.conversation import FIELD_BAR, TEXT_BAR, Known, conversation
+from authz_cli.conversation import FIELD_BAR, TEXT_BAR, conversation
 from authz_cli.outline import parse
 from authz_cli.safe_text import safe_line
-from authz_cli.turns import turn_at
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=12,
-)
-PART = st.fixed_dictionaries(
-    {"type": st.sampled_from(["text", "input_text", "image_url"]), "text": TEXT | st.none()}
-)
-MESSAGE = st.fixed_dictionaries(
-    {"role": st.sampled_from(["system", "user", "assistant", "tool", "a b"])},
-    optional={
-        "content": TEXT | st.lists(PART, max_size=2) | JSON,
-        "name": TEXT,
-        "tool_calls": JSON,
-        "role2": JSON,
-    },
-)
 BODY = (
     st.fixed_dictionaries(
         {"messages": st.lists(MESSAGE, max_size=3) | JSON}, optional={"tools": JSON, "x": JSON}
@@ -41,22 +23,9 @@ BODY = (
 )
 
 
-def strings(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        return [text for key, item in value.items() for text in (key, *strings(item))]
-    return [text for item in value for text in strings(item)] if isinstance(value, list) else []
-
-
 def show(body: Any, width: int | None = None) -> list[str]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return list(conversation(raw, width=width))
-
-
-def values(value: Any) -> list[str]:
-    """String values, without what is said in other words: the role of a message, the type of a text part."""
-    return [text for text in strings(value) if text not in ("text", "user", "system", "assistant", "tool")]
 
 
 @given(BODY)
@@ -116,9 +85,8 @@ OLD = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hell
 ASKED = {"role": "user", "content": "Now wipe the backups"}
 
 
-def heads(body: Any, known: Known | None = None) -> list[str]:
-    raw = json.dumps(body).encode()
-    return [line for line in conversation(raw, known=known) if line.startswith("[")]
+def heads(body: Any) -> list[str]:
+    return [line for line in show(body) if line.startswith("[")]
 
 
 @pytest.mark.parametrize("member", ["messages", "input"])
@@ -138,18 +106,6 @@ def test_the_items_of_a_responses_request_are_a_conversation() -> None:
     assert shown[:3] == ["[1] user", "  │ Go on", "  │ please"]
     marks = [line.endswith("<- new turn") for line in shown if line.startswith("[")]
     assert marks == [False, False, True, True, True]
-
-
-def test_where_the_service_says_that_the_new_turn_begins_goes_before() -> None:
-    body = {"messages": [ASKED], "input": [*OLD, ASKED]}
-    assert heads(body) == ["[1] user  <- new turn"]
-    told = heads(body, Known(turn=turn_at("/input/1")))
-    assert told == ["[1] user", "[2] assistant  <- new turn", "[3] user  <- new turn"]
-
-
-@pytest.mark.parametrize("pointer", ["", "/prompt", "/messages", "/messages/x", "/messages/1/content"])
-def test_another_place_is_no_turn(pointer: str) -> None:
-    assert turn_at(pointer) is None
 
 
 def test_the_arguments_of_a_tool_call_are_shown() -> None:

@@ -13,7 +13,7 @@ from authz_cli.exits import Failure
 from authz_cli.outline import parse
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
-    ["", "\n", "=== end ===\n", "a\r\nb"]
+    ["", "\n", "=== end ===\n", "a\r\nb", "a\r"]
 )
 
 
@@ -52,3 +52,9 @@ def test_a_line_between_the_texts_that_is_gone_or_there_twice_is_refused() -> No
 
 def test_what_has_no_conversation_is_edited_as_json() -> None:
     assert Conversation(parse(b'{"model": "llama", "n": 1}')).is_empty
+
+
+@pytest.mark.parametrize("value", [{}, [], {"a": [{"b": "ä\x1b\u202e"}, [], {}]}, [None, True, -1, 1.5], "a"])
+def test_json_for_programs_is_as_ever_but_for_numbers_as_they_are_written(value: object) -> None:
+    assert json_text(value, indent="  ", is_ascii=True) == json.dumps(value, indent=2)
+    assert json_text({"a": parse(b"[1E2, 0.1000]")}, is_ascii=True) == '{"a": [1E2, 0.1000]}'

@@ -23,7 +23,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from referencing import Registry
 from referencing.jsonschema import DRAFT6
 from tests.cli.conftest import Terminal
-from tests.servers.review_fakes import NOW, PEOPLE, Review, make_session
+from tests.servers.review_fakes import Review
+from tests.servers.review_made import make_session
+from tests.servers.review_people import NOW, PEOPLE
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Terminal
-from tests.servers.review_fakes import Review, make_session
+from tests.servers.review_fakes import Review
+from tests.servers.review_made import make_session
 
 from authz_service.audit.draft import EntryDraft, Kind
 

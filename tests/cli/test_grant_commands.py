@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Terminal
-from tests.servers.review_fakes import SECURITY, LoopThread
-from tests.servers.test_review_grants import draft, serving
+from tests.servers.grant_review import draft, serving
+from tests.servers.loop_thread import LoopThread
+from tests.servers.review_people import SECURITY
 
 from authz_cli import terminal as terminal_module
 from authz_cli.grant_text import WIDE
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import HoldLimits
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.store.sql_store import SqlStore
 
 CREATE = ("grant", "create", "--from-hold", "hld_0", "--uses", "2", "--until", "8h")

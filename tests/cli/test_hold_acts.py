@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Terminal
+from tests.servers.loop_thread import LoopThread
 from tests.servers.review_drafts import DIGEST, draft
-from tests.servers.review_fakes import PEOPLE, LoopThread, person
-from tests.servers.test_review_with_store import served
+from tests.servers.review_people import PEOPLE, person
+from tests.servers.stored_review import served
 
 from authz_cli import hold_watch
 from authz_cli import terminal as terminal_module
 from authz_cli.hold_client import connect
 from authz_cli.hold_watch import follow
 from authz_cli.options import Target
-from authz_service.core.ports import Hold, HoldLimits
+from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.stored_holds import Hold, HoldLimits
 
 DAMAGED = "hold hld_2 is damaged: what is stored of it cannot be read; tell the operators"
 PEOPLE.setdefault("gus", person("gus", "glass"))
@@ -53,6 +55,19 @@ def desk(review_thread: LoopThread, tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def at_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal_module, "is_interactive", lambda: True)
+
+
+def test_an_approval_that_nobody_waits_for_is_shown_as_not_sent(desk: Desk) -> None:
+    """Its caller has left, or the rules refused the request at its release."""
+    later = "it goes out if its caller sends it again by then"
+    assert later not in desk.type("hold", "show", "hld_1").stdout
+    assert desk.type("hold", "approve", "hld_1", "--yes", "--reason", "Fine.").exit_code == 0
+    refused = EntryDraft(Kind.REQUEST_REFUSED, "ses_1", {"code": "request_denied", "status": 403})
+    ended = EntryDraft(Kind.EXCHANGE_ENDED, "ses_1", {"outcome": "denied"})
+    desk.thread.run(desk.store.settle(refused, ended, hold="hld_1", session="ses_1"))
+    shown = " ".join(desk.type("hold", "show", "hld_1").stdout.split())
+    assert "not sent yet, and if it is not by then, the approval lapses" in shown
+    assert f"nobody at the moment; {later}, and the rules let it through" in shown
 
 
 def test_a_claim_is_told_shown_and_given_back(desk: Desk) -> None:

@@ -7,18 +7,17 @@ from dataclasses import replace
 
 import pytest
 from tests.cli.conftest import Terminal
-from tests.servers.review_fakes import BODY, NOW, PEOPLE, Review, make_hold
+from tests.cli.hold_states import state
+from tests.servers.review_fakes import Review
+from tests.servers.review_made import BODY, make_hold
+from tests.servers.review_people import NOW, PEOPLE
 
 from authz_cli import terminal as terminal_module
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import HoldState
+from authz_service.core.stored_holds import HoldState
 
 DIGEST = make_hold().digest
 TWO = Approval("both", (Stage("security", 2, 1800.0),))
-
-
-def state(review: Review, hold: str = "hld_1") -> HoldState:
-    return review.store.held[hold].state
 
 
 def test_the_list_has_what_scripts_rely_on(review: Review, terminal: Terminal) -> None:
@@ -291,3 +290,21 @@ def test_a_watch_at_a_wrong_address_ends_at_once(review: Review, terminal: Termi
     terminal.environment["AUTHZ_SERVER"] = "unix:/nonexistent/review.sock"
     assert terminal.type("hold", "watch").exit_code == 6
     assert terminal.type("hold", "watch", person="bob").exit_code == 6
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        ("hld_2", "by hold hld_2; see: authz hold show hld_2"),
+        ("grant_1", "by grant grant_1; see: authz grant show grant_1"),
+        (
+            "ses_1",
+            "by session ses_1, whose request the rules refuse by now, or let through without asking; see:",
+        ),
+    ],
+)
+def test_a_page_says_what_took_the_place_of_a_hold(
+    review: Review, terminal: Terminal, by: str, told: str
+) -> None:
+    review.put(make_hold("hld_1", state=HoldState.SUPERSEDED, superseded_by=by))
+    assert told in " ".join(terminal.type("hold", "show", "hld_1").stdout.split())

@@ -2,53 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 from authz_api.v1 import holds_pb2 as pb
-from authz_cli.conversation import Found, Known, conversation
 from authz_cli.hold_context import context_facts, context_object
 from authz_cli.hold_text import hold_page, local
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-BODY = json.dumps(
-    {
-        "messages": [
-            {"role": "user", "content": "first"},
-            {"role": "assistant", "content": "second"},
-            {"role": "user", "content": [{"type": "text", "text": "I am\nE-123456, yes\n"}]},
-        ]
-    }
-).encode()
-
-
-def lines(known: Known) -> list[str]:
-    return list(conversation(BODY, known=known))
-
-
-def test_each_message_says_whether_it_was_approved_before() -> None:
-    heads = [line for line in lines(Known(approved=1)) if line.startswith("[")]
-    assert heads == [
-        "[1] user  (approved before)",
-        "[2] assistant  <- new since then",
-        "[3] user  <- new turn",
-    ]
-    plain = [line for line in lines(Known()) if line.startswith("[")]
-    assert plain == ["[1] user", "[2] assistant", "[3] user  <- new turn"]
-
-
-def test_what_was_found_stands_below_its_line_behind_a_bar_of_its_own() -> None:
-    found = Found("/messages/2/content/0/text", 5, 13, "EMPLOYEE_ID")
-    shown = lines(Known((found,)))
-    at = shown.index("  │ E-123456, yes")
-    assert shown[at + 1] == "  ┊ ^ EMPLOYEE_ID: E-123456"
-    assert sum(line.startswith("  ┊") for line in shown) == 1
-
-
-def test_what_was_found_cannot_deceive_a_terminal() -> None:
-    body = json.dumps({"messages": [{"role": "user", "content": "a\x1b[2Jb"}]}).encode()
-    known = Known((Found("/messages/0/content", 0, 6, "X"),))
-    assert "  ┊ ^ X: a␛[2Jb" in list(conversation(body, known=known))
 
 
 def test_earlier_decisions_are_told_for_people_and_for_programs() -> None:
@@ -64,7 +24,7 @@ def test_earlier_decisions_are_told_for_people_and_for_programs() -> None:
     )
     told = [f"{name}: {text}" for name, text in context_facts(context, local(earlier.created_at))]
     assert told[0] == "Found at: /messages/0/content: EMPLOYEE_ID, characters 6 to 13"
-    assert told[1] == "Approved: the first 2 message(s) are those of hold hld_9, approved then"
+    assert told[1] == "Approved: the first 2 turn(s) are those of hold hld_9, approved then"
     assert told[2].startswith("Earlier: hld_0, 71 % alike, rejected, ")
     assert told[2].endswith("against, by rita, saying: not those")
     assert "more holds of this caller" in told[3]

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.servers.review_fakes import LoopThread, MemoryStore, Review, make_hold, running
+from tests.cli.followed import Server
+from tests.servers.loop_thread import LoopThread
+from tests.servers.review_made import make_hold
 
 from authz_cli.exits import Exit, Failure
 from authz_cli.hold_client import HoldClient, connect
 from authz_cli.hold_watch import FIRST_PAUSE, LONGEST_PAUSE, follow
 from authz_cli.options import Target
-from authz_service.core.ports import HoldState
-
-
-class Server:
-    """A server that stops and starts again at the same address, with the same store."""
-
-    def __init__(self, thread: LoopThread, folder: Path) -> None:
-        self._thread, self._folder = thread, folder
-        self._stack = ExitStack()
-        self.store = MemoryStore()
-        self.review: Review
-
-    def start(self) -> None:
-        self.review = self._stack.enter_context(running(self._thread, self._folder, self.store))
-
-    def stop(self) -> None:
-        self._stack.close()
+from authz_service.core.stored_holds import HoldState
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import hashlib
 import json
 
 from tests.cli.conftest import Terminal
-from tests.servers.review_fakes import Review, make_hold
+from tests.servers.review_fakes import Review
+from tests.servers.review_made import make_hold
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(20)
 URL = f"data:image/jpeg;base64,{base64.b64encode(PNG).decode()}"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 from tests.cli.conftest import Terminal
 from tests.servers.key_fakes import HASHES, MemoryKeys, key_review
-from tests.servers.review_fakes import NOW, LoopThread, running
+from tests.servers.loop_thread import LoopThread
+from tests.servers.review_fakes import running
+from tests.servers.review_people import NOW
 
 from authz_service.core.api_keys import ApiKey
 
@@ -128,6 +131,18 @@ def test_keys_are_listed_without_those_that_have_ended_unless_asked_for(
     assert "revoked" in listed
     assert "never" in listed
     assert kept["secret"] not in listed
+
+
+def test_a_damaged_key_is_listed_and_revoked_and_not_rotated(terminal: Terminal, store: MemoryKeys) -> None:
+    made = terminal.json(*MADE, "--name", "spoilt", person="olga")
+    store.keys[made["id"]] = replace(store.keys[made["id"]], name=made["id"], is_damaged=True, expires_at=0.0)
+    (listed,) = terminal.json("key", "list", person="olga")
+    assert (listed["id"], listed["is_damaged"]) == (made["id"], True)
+    assert "damaged" in terminal.type("key", "list", person="olga").output
+    refused = terminal.type("key", "rotate", made["id"], person="olga")
+    assert (refused.exit_code, "revoke it" in refused.output, len(store.keys)) == (4, True, 1)
+    assert terminal.type("key", "revoke", made["id"], *WHY, person="olga").exit_code == 0
+    assert terminal.json("key", "list", person="olga") == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,10 @@ from pathlib import Path
 import jwt
 import pytest
 from click.testing import CliRunner, Result
-from tests.servers.review_fakes import LoopThread, MemoryStore, make_hold, running
+from tests.servers.loop_thread import LoopThread
+from tests.servers.memory_store import MemoryStore
+from tests.servers.review_fakes import running
+from tests.servers.review_made import make_hold
 
 from authz_cli.exits import Exit, Failure
 from authz_cli.login import GROUPS, REVIEW_AUDIENCE, log_in

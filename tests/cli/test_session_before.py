@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Terminal
-from tests.servers.review_fakes import PEOPLE, Review, make_session
+from tests.servers.review_fakes import Review
+from tests.servers.review_made import make_session
+from tests.servers.review_people import PEOPLE
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 import pytest
 from tests.cli.conftest import Terminal
-from tests.servers.review_fakes import PEOPLE, Review, make_session
+from tests.servers.review_fakes import Review
+from tests.servers.review_made import make_session
+from tests.servers.review_people import PEOPLE
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
@@ -205,6 +208,16 @@ def test_a_killed_session_says_by_whom_and_why(terminal: Terminal, review: Revie
     )
     shown = terminal.type("session", "show", "ses_1", person="ada").stdout
     assert "Killed:   by olga, saying: It loops." in shown
+
+
+def test_who_read_or_ended_a_session_is_told_by_pseudonym_once_the_name_is_gone(
+    terminal: Terminal, review: Review
+) -> None:
+    review.store.recorded.append(entry(Kind.SESSION_READ, "ses_1", {"reader": "ab12"}))
+    review.store.recorded.append(entry(Kind.SESSION_KILLED, "ses_1", {"operator": "cd34"}))
+    shown = terminal.type("session", "show", "ses_1", person="ada").stdout
+    assert "Killed:   by cd34\n" in shown
+    assert re.search(r"^Read by: +ab12, ada$", shown, re.MULTILINE)
 
 
 def test_raw_is_the_body_byte_for_byte(terminal: Terminal) -> None:

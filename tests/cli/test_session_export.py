@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from tests.cli.conftest import Terminal
-from tests.servers.review_fakes import NOW, PEOPLE, Review, make_session
+from tests.servers.review_fakes import Review
+from tests.servers.review_made import make_session
+from tests.servers.review_people import NOW, PEOPLE
 
+from authz_cli import session_client
+from authz_cli.session_client import SessionClient
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
+from authz_service.errors import Unauthenticated
+from authz_service.servers import review_messages, review_sessions
 
 REQUEST = b'{"model":"llama","messages":[{"role":"user","content":"Hello"}]}'
 HEADERS = b'{"content-type":"application/json"}'
@@ -182,3 +189,85 @@ def test_spans_are_sent_to_a_collector(terminal: Terminal, collector: tuple[str,
 )
 def test_what_cannot_be_meant_is_refused(terminal: Terminal, words: tuple[str, ...]) -> None:
     assert terminal.type("session", "export", *words, person="ada").exit_code == 2
+
+
+@pytest.mark.parametrize("form", ["jsonl", "har", "otlp", "ocsf"])
+def test_what_no_message_carries_is_told_beside_an_export_that_is_without_it(
+    terminal: Terminal, review: Review, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    large = b"x" * 10_000
+    review.store.recorded.append(EntryDraft(Kind.REQUEST_RELEASED, "ses_3", {}, {"body": large}))
+    sequence = len(review.store.recorded)
+    what = f"body of entry {sequence} of session ses_3 is not in this export"
+    missing = f"{what}: too large to be shown (10,000 bytes); authz audit export has it\n"
+    for limit, told in ((len(large), ""), (len(large) - 1, missing)):
+        monkeypatch.setattr(review_messages, "LARGEST_SHOWN", limit)
+        result = terminal.type("session", "export", "--format", form, "ses_3", person="ada")
+        assert (result.exit_code, result.stderr) == (0, told)
+        assert ("xxx" in result.stdout) == (not told and form in ("jsonl", "har"))
+
+
+class EarlierVersion(grpc.RpcError, grpc.Call):  # type: ignore[misc]  # grpc has no types of its errors
+    """What is said of a call that there is not."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_service_that_gives_one_session_at_a_time_is_asked_for_each(
+    terminal: Terminal, review: Review, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: Any) -> Any:
+        raise EarlierVersion
+
+    monkeypatch.setattr(SessionClient, "_read_some", unknown)
+    assert [s["id"] for s in lines(exported(terminal, "jsonl"))] == ["ses_3", "ses_2", "ses_1"]
+    read = [d.session for d in review.store.recorded if d.kind is Kind.SESSION_READ]
+    assert read == ["ses_3", "ses_2", "ses_1"]
+
+
+def expiring(review: Review, monkeypatch: pytest.MonkeyPatch, *, after: int) -> list[int]:
+    """Tokens that expire once so many sessions of a call were read; how many each call has read."""
+    calls: list[int] = []
+    store = review.store
+    some_sessions, some_entries = store.some_sessions, store.some_entries
+
+    async def begin(names: Sequence[str]) -> Any:
+        calls.append(0)
+        return await some_sessions(names)
+
+    async def read(names: Sequence[str], *, most: int) -> Any:
+        if calls[-1] == after:
+            raise Unauthenticated("the token has expired; go on with a new one", code="token_expired")
+        calls[-1] += 1
+        return await some_entries(names, most=most)
+
+    monkeypatch.setattr(review_sessions, "READ_BYTES", 0)
+    monkeypatch.setattr(store, "some_sessions", begin)
+    monkeypatch.setattr(store, "some_entries", read)
+    return calls
+
+
+@pytest.mark.parametrize(("after", "calls"), [(1, [1, 1, 1]), (2, [2, 1]), (3, [3])])
+def test_a_token_that_expires_while_sessions_are_read_is_followed_by_the_next(
+    after: int, calls: list[int], terminal: Terminal, review: Review, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = expiring(review, monkeypatch, after=after)
+    assert [s["id"] for s in lines(exported(terminal, "jsonl"))] == ["ses_3", "ses_2", "ses_1"]
+    assert read == calls
+
+
+def test_a_token_by_which_nothing_is_read_is_not_tried_for_ever(
+    terminal: Terminal, review: Review, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expiring(review, monkeypatch, after=0)
+    result = terminal.type("session", "export", "--format", "jsonl", person="ada")
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert "the token has expired" in result.stderr
+
+
+def test_all_is_exported_however_few_sessions_one_call_has(
+    terminal: Terminal, review: Review, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_client, "READ_AT_ONCE", 2)
+    assert [s["id"] for s in lines(exported(terminal, "jsonl"))] == ["ses_3", "ses_2", "ses_1"]

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.cli.conftest import Terminal
-from tests.servers.review_fakes import NOW, PEOPLE, Review, make_session
+from tests.servers.review_fakes import Review
+from tests.servers.review_made import make_session
+from tests.servers.review_people import NOW, PEOPLE
 
 from authz_api.v1 import sessions_pb2
 from authz_cli.safe_text import safe_line

@@ -10,7 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 from tests.cli.conftest import Terminal
-from tests.servers.review_fakes import NOW, LoopThread, running
+from tests.servers.loop_thread import LoopThread
+from tests.servers.review_fakes import running
+from tests.servers.review_people import NOW
 from tests.servers.revocation_fakes import ISSUER, MemoryRevocations, token_review
 
 from authz_service.core.revocations import Revoked, RevokedBy

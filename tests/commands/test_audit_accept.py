@@ -10,10 +10,10 @@ import pytest
 from tests.commands.audit_place import Place
 
 from authz_service.audit.draft import Kind
-from authz_service.commands import verify_export
 from authz_service.commands.audit_export import Wanted, export
 from authz_service.commands.audit_source import Source
 from authz_service.errors import Misconfigured
+from authz_verifier import verification
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_an_end_that_is_cut_off_after_it_does_not_pass_for_what_was_left_behind(
     with source.reading() as reader:
         export(reader, out, Wanted((key,), 1, 5), lambda done, size: None)
     kept = [tmp_path / "before", tmp_path / "after"]
-    report = verify_export.verify(out, [key], kept)
+    report = verification.verify(out, [key], kept)
     assert [record for record, said in report.wrong if what in said] == [str(tmp_path / "after")]
     assert [note for note in report.notes if "given up" in note] == [
         f"{tmp_path / 'before'} (size 9) was given up; an entry says why"

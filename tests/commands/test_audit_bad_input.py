@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sqlite3
@@ -9,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.commands.test_record_command import Stopped
+from tests.commands.exported import alone
+from tests.commands.record_commands import Stopped
 
 
 @pytest.fixture
@@ -83,3 +85,24 @@ def test_a_file_of_an_export_that_is_cut_is_said_to_be(stopped: Stopped, tmp_pat
     result = stopped.run("audit", "verify", str(out))
     assert result.exit_code == 1
     assert "(it is cut)" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "tombstones.jsonl"])
+def test_a_file_of_an_export_that_is_nested_too_deeply_cannot_be_verified(out: Path, name: str) -> None:
+    (out / name).write_text("[" * 200_000)
+    done = alone(out)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("cannot verify: ")
+
+
+def test_a_checkpoint_of_an_export_that_is_nested_too_deeply_is_named(out: Path) -> None:
+    (out / "checkpoints.jsonl").write_text('{"a":' * 200_000)
+    done = alone(out)
+    assert (done.returncode, "checkpoints.jsonl line 1" in done.stdout) == (1, True)
+
+
+def test_a_manifest_that_names_no_entries_does_not_fit(out: Path) -> None:
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "first": manifest["last"] + 1}))
+    done = alone(out)
+    assert (done.returncode, "names no entries" in done.stderr) == (2, True)

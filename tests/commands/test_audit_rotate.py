@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from tests.commands.audit_place import Place
 
-from authz_service.commands import audit_rotate, verify_export
+from authz_service.commands import audit_rotate
 from authz_service.errors import Misconfigured
 from authz_service.keys.log_key import LogKey
+from authz_verifier import verification
 
 
 @pytest.fixture
@@ -48,11 +49,11 @@ def test_whoever_holds_either_public_key_verifies_all_of_it(place: Place, tmp_pa
     key = rotated(place)[which]
     assert place.run("verify", "--key", key).exit_code == 0
     assert place.run("export", str(tmp_path / "out")).exit_code == 0
-    report = verify_export.verify(tmp_path / "out", [key])
+    report = verification.verify(tmp_path / "out", [key])
     assert (report.wrong, report.checkpoints) == ([], 4)
     other = str(LogKey.create(key.split("+")[0]).vkey)
     assert place.run("verify", "--key", other).exit_code == 1
-    assert verify_export.verify(tmp_path / "out", [other]).count
+    assert verification.verify(tmp_path / "out", [other]).count
 
 
 def test_a_rotation_that_the_old_key_has_not_signed_convinces_nobody(
@@ -62,9 +63,38 @@ def test_a_rotation_that_the_old_key_has_not_signed_convinces_nobody(
     old, new = rotated(place)
     assert place.run("verify", "--key", old).exit_code == 1
     assert place.run("export", str(tmp_path / "out")).exit_code == 0
-    said = [what for _, what in verify_export.verify(tmp_path / "out", [old]).wrong]
+    said = [what for _, what in verification.verify(tmp_path / "out", [old]).wrong]
     assert "the old key has not signed for the new one" in said
-    assert verify_export.verify(tmp_path / "out", [new]).count
+    assert verification.verify(tmp_path / "out", [new]).count
+
+
+def test_beside_a_damaged_payload_no_checkpoint_of_an_earlier_key_is_accused(
+    place: Place, tmp_path: Path
+) -> None:
+    _, new = rotated(place)
+    assert place.run("export", str(tmp_path / "out")).exit_code == 0
+    payloads = tmp_path / "out/payloads/000"
+    payloads.write_bytes(payloads.read_bytes()[:-1] + b"?")
+    found = verification.verify(tmp_path / "out", [new])
+    assert [record.split()[0] for record, _ in found.wrong] == ["payloads/000", "payload"]
+    assert found.checkpoints == 4
+
+
+@pytest.mark.parametrize(
+    ("where", "before", "after"),
+    [
+        ("tile/entries/000.p/*", b"service.started", b"service.stopped"),
+        ("tombstones.jsonl", b'"data":', b'"data": '),
+    ],
+)
+def test_what_is_not_as_it_was_signed_vouches_for_no_earlier_key(
+    place: Place, tmp_path: Path, where: str, before: bytes, after: bytes
+) -> None:
+    _, new = rotated(place)
+    assert place.run("export", str(tmp_path / "out")).exit_code == 0
+    (path,) = (tmp_path / "out").glob(where)
+    path.write_bytes(path.read_bytes().replace(before, after, 1))
+    assert "checkpoints.jsonl line 1" in {r for r, _ in verification.verify(tmp_path / "out", [new]).wrong}
 
 
 def test_a_rotation_that_was_cut_off_is_finished_by_the_next_one(

@@ -11,7 +11,7 @@ import pytest
 
 from authz_service.commands.doctor_certificates import check_certificates
 from authz_service.commands.doctor_checks import Finding, Status
-from authz_service.config.model import Tls
+from authz_service.config.gateway_values import Tls
 from authz_service.keys.certificates import make_certificates
 
 NO_LOGINS = SimpleNamespace(listener=None)

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from authz_service.commands import doctor_checks as checks
 from authz_service.commands.doctor import command
 from authz_service.commands.doctor_checks import Status
-from authz_service.config.model import Credential, Model
+from authz_service.config.gateway_values import Credential, Model
 from authz_service.config.starter import starter_text
 
 

@@ -13,7 +13,7 @@ from tests.e2e.identity_provider import FAULTS, IdentityProvider
 
 from authz_service.commands.doctor_checks import Status
 from authz_service.commands.doctor_issuers import check_issuers
-from authz_service.config.model import EntraDirectory, Issuer, Lookup
+from authz_service.config.identity_values import EntraDirectory, Issuer, Lookup
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.servers.review_fakes import PEOPLE, LoopThread, Review, make_session, running
+from tests.servers.loop_thread import LoopThread
+from tests.servers.review_fakes import Review, running
+from tests.servers.review_made import make_session
+from tests.servers.review_people import PEOPLE
 
 from authz_cli.main import cli
 from authz_service.audit.draft import EntryDraft, Kind

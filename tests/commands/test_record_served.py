@@ -13,8 +13,10 @@ from typing import Any
 import grpc
 import pytest
 from click.testing import CliRunner, Result
-from tests.commands.test_record_command import Stopped, said, verify
-from tests.servers.review_fakes import NO_REVISER, PEOPLE, GroupRoles, LoopThread, People
+from tests.commands.record_commands import Stopped, said, verify
+from tests.servers.loop_thread import LoopThread
+from tests.servers.review_fakes import NO_REVISER
+from tests.servers.review_people import PEOPLE, GroupRoles, People
 
 from authz_api.v1 import record_pb2 as pb
 from authz_api.v1.record_pb2_grpc import RecordServiceStub
@@ -23,13 +25,13 @@ from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.cel.load import load_config
 from authz_service.config.keeping_values import Keep
 from authz_service.core.entries import caller_payload
-from authz_service.core.ports import HoldLimits
 from authz_service.core.revocations import Revocation, Revoked, RevokedBy
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.runtime.record import Record, open_record
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_record import RecordReview
 from authz_service.servers.review_tokens import _entry as revocation_entry
-from authz_service.store.forgetting import Forgetting
+from authz_service.store.erasures import Erasures
 from authz_service.store.record_reader import reading
 from authz_service.view.caller import Caller
 
@@ -250,13 +252,13 @@ def test_an_export_verifies_by_itself_after_whose_tokens_were_withdrawn_was_eras
 def test_an_erasure_goes_on_when_who_ordered_it_leaves(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    destroy, has_left = Forgetting._destroy, asyncio.Event()
+    destroy, has_left = Erasures._destroy, asyncio.Event()
 
-    async def late(self: Forgetting, erasure: Any) -> None:
+    async def late(self: Erasures, erasure: Any) -> None:
         await has_left.wait()
         await destroy(self, erasure)
 
-    monkeypatch.setattr(Forgetting, "_destroy", late)
+    monkeypatch.setattr(Erasures, "_destroy", late)
     request = pb.ErasePersonRequest(
         pseudonym=served.place.pseudonym(("https://issuer.example", "alice")), reason="asked"
     )

@@ -14,7 +14,9 @@ import pytest
 from authz_service.app import ServeSettings, Serving
 from authz_service.commands.deferred import Deferred
 from authz_service.commands.serve import _serve
+from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
+from authz_service.runtime.gateway import Ending
 
 
 class Reloaded:
@@ -22,13 +24,15 @@ class Reloaded:
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
+        self.ending: Ending | None = None
 
     async def reload(self) -> None:
         """As `Service.reload`."""
         self.asked.set()
 
-    def ends(self, _ending: object) -> None:
+    def ends(self, ending: Ending) -> None:
         """As `Service.ends`."""
+        self.ending = ending
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +65,28 @@ def test_a_reload_that_comes_while_it_starts_is_done_once_it_serves(
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
+
+    asyncio.run(scenario())
+
+
+def test_a_process_of_several_that_is_to_leave_while_it_starts_leaves_envoy_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one says of itself whose work in the background has failed."""
+
+    async def scenario() -> None:
+        service = Reloaded()
+
+        @asynccontextmanager
+        async def running(_settings: ServeSettings) -> AsyncIterator[tuple[Reloaded, Serving]]:
+            signal.raise_signal(signal.SIGUSR2)
+            yield service, Serving(review="", metrics="")
+
+        monkeypatch.setattr("authz_service.app.running", running)
+        data = DataDir.open(tmp_path / "data")
+        settings = ServeSettings(tmp_path / "authz.yaml", data, "", part=Part(2))
+        await asyncio.wait_for(_serve(settings), 20)
+        assert service.ending is Ending.OTHERS
 
     asyncio.run(scenario())
 

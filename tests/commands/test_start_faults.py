@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.e2e.stack import CONFIG, environment, free_port
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 from authz_cli.exits import Exit
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from authz_service.config.model import LoginClient
+from authz_service.config.identity_values import LoginClient
 from authz_service.config.read import Loaded
 
 Faults = Callable[[str], list[tuple[int, int, str]]]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from authz_service.config.model import PresidioDetector
+from authz_service.config.masking_values import PresidioDetector
 from authz_service.config.read import Loaded
 from authz_service.masking.options import Options
 from authz_service.masking.placeholders import Place

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from authz_service.config.model import Link
+from authz_service.config.gateway_values import Link
 from authz_service.config.read import Loaded
 
 SERVICE = """

@@ -11,7 +11,7 @@ from authz_service.config.read import Loaded
 from authz_service.core.grant_terms import Wanted, require_same_voters, terms_from
 from authz_service.core.grants import Traits
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef
-from authz_service.core.ports import Hold, HoldState
+from authz_service.core.stored_holds import Hold, HoldState
 from authz_service.errors import Conflict
 from authz_service.view.caller import Caller
 
@@ -215,3 +215,28 @@ def test_a_stage_that_cannot_be_read_any_more_makes_no_grant(loaded: Loaded) -> 
     with pytest.raises(Conflict) as refused:
         require_same_voters(terms, hold, reads)
     assert refused.value.code == "voters_differ"
+
+
+def test_what_is_concealed_is_shown_to_whom_a_condition_exempts_beyond_doubt_and_to_no_other(
+    load: Load, smallest: str, person: Caller
+) -> None:
+    text = """\
+review:
+  conceal:
+    - {entities: [EMAIL_ADDRESS, STAFF], unless: "'privacy' in person.groups"}
+    - {entities: [CREDIT_CARD]}
+detectors: [{name: STAFF, pattern: 'S-[0-9]+'}]
+"""
+    loaded = load(smallest + text)
+    trusted = replace(person, groups=("privacy",))
+    assert loaded.roles.concealed_from(person) == {"EMAIL_ADDRESS", "STAFF", "CREDIT_CARD"}
+    assert loaded.roles.concealed_from(trusted) == {"CREDIT_CARD"}
+    partial = replace(trusted, groups_complete=False)
+    assert loaded.roles.concealed_from(partial) == {"EMAIL_ADDRESS", "STAFF", "CREDIT_CARD"}
+    failing = load(
+        smallest + "review: {conceal: [{entities: [US_SSN], unless: 'person.claims.level > 2'}]}\n"
+    )
+    assert failing.roles.concealed_from(person) == {"US_SSN"}
+    without = load(smallest)
+    assert without.roles.concealed_from(person) == frozenset()
+    assert len({loaded.digest, failing.digest, without.digest}) == 3

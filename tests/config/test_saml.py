@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from authz_service.config.model import SamlBatch, SamlProvider
+from authz_service.config.identity_values import SamlBatch, SamlProvider
 from authz_service.config.read import Loaded
 
 Faults = Callable[[str], list[tuple[int, int, str]]]

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
+from tests.core.held_answers_play import approved as approved
+from tests.core.held_answers_play import waiting as waiting
 
 from authz_service.core.acts import AnswerHead
 from authz_service.core.events import RequestJudged
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import Hold, HoldState
 from authz_service.core.request import Request
+from authz_service.core.stored_holds import Hold, HoldState
 from authz_service.inspection.results import RequestInspection
 from authz_service.model_apis.base import Operation
 from authz_service.policy.decision import Decision, Effect

@@ -5,7 +5,7 @@ The store of the model is the simplest that keeps its promises: an approval is u
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -52,8 +52,9 @@ from authz_service.core.events import (
     WaitElapsed,
 )
 from authz_service.core.exchange import Exchange
-from authz_service.core.ports import Attached, Granted, Hold, HoldState, Opened, TooManyHolds
+from authz_service.core.openings import Attached, Granted, Opened, TooManyHolds
 from authz_service.core.request import Request
+from authz_service.core.stored_holds import Hold, HoldState
 from authz_service.errors import Unavailable, Unreadable
 from authz_service.inspection.results import AnswerStep
 from authz_service.policy.decision import Effect
@@ -96,12 +97,14 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.is_judged_since_approval = False
         self.used: bytes | None = None
         self.is_granted = False
+        self.waited_for = ""
         self.forwarded = 0
         self.answered = 0
         self.recorded: list[EntryDraft] = []
         self.tell(BodyRead(b"body"))
 
     def tell(self, event: Event) -> None:
+        self.told = event
         was_closed = self.exchange.is_closed
         commands = self.exchange.handle(event)
         assert not (was_closed and commands) or isinstance(event, StoreFailed)  # of its last commands
@@ -118,7 +121,10 @@ class ExchangeMachine(RuleBasedStateMachine):
     def do(self, command: Command, before: list[Command]) -> None:
         recorded = [draft.kind for c in before if isinstance(c, Record) for draft in c.drafts]
         match command:
-            case Record(drafts) | RecordLater(drafts):
+            case Record(drafts, ends):
+                self.recorded += drafts
+                self.the_store_settles(drafts, ends)
+            case RecordLater(drafts):
                 self.recorded += drafts
             case Forward(body=body):
                 self.forwarded += 1
@@ -140,6 +146,17 @@ class ExchangeMachine(RuleBasedStateMachine):
                 assert recorded
             case _:
                 pass
+
+    def the_store_settles(self, drafts: Sequence[EntryDraft], ends: str) -> None:
+        """What it waited for ends with the rules' word, whichever it is, and with nothing else."""
+        no_question = isinstance(self.told, RequestJudged) and self.told.decision.effect is not Effect.HOLD
+        assert ends == (self.waited_for if no_question else "")
+        if not ends:
+            return
+        assert self.hold is not None
+        is_released = Kind.REQUEST_RELEASED in [draft.kind for draft in drafts]
+        if self.hold.id == ends and self.hold.state in (OPEN if is_released else OPEN[:1]):
+            self.people_move(HoldState.SUPERSEDED)
 
     @precondition(waits_for(Judge))
     @rule(
@@ -163,10 +180,12 @@ class ExchangeMachine(RuleBasedStateMachine):
             return self.tell(HoldAnswered(Granted("grant_1")))
         known = self.hold
         if known is not None and known.state in OPEN and known.changes == draft.changes:
+            self.waited_for = known.id
             return self.tell(HoldAnswered(Attached(known)))
         self.holds += 1
         made = type(self).hold_in(HoldState.PENDING, hold_id=f"hold_{self.holds}")
         self.hold = replace(made, forward=draft.forward, digest=draft.digest, changes=draft.changes)
+        self.waited_for = self.hold.id
         return self.tell(HoldAnswered(Opened(self.hold)))
 
     def people_move(self, state: HoldState) -> None:
@@ -220,7 +239,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     @precondition(lambda machine: not machine.exchange.is_closed)
     @rule(
         what=st.sampled_from(
-            ["goes well"] * 12 + ["caller", "operator", "stop", "away", "unreadable", "late"]
+            ["goes well"] * 12 + ["caller", "in line", "operator", "stop", "away", "unreadable", "late"]
         )
     )
     def something_happens(self, what: str) -> None:
@@ -228,6 +247,8 @@ class ExchangeMachine(RuleBasedStateMachine):
         match what, self.asked:
             case "caller", _:
                 self.tell(CallerLeft())
+            case "in line", OpenHold(draft):
+                self.leaves_before_the_store_is_asked([entry.kind for entry in draft.entries])
             case "operator", _:
                 self.tell(Killed("enough"))
             case "stop", _:
@@ -242,6 +263,13 @@ class ExchangeMachine(RuleBasedStateMachine):
                 self.tell(WaitElapsed())
             case _:
                 pass
+
+    def leaves_before_the_store_is_asked(self, unasked: list[Kind]) -> None:
+        """What the store was to record is on record, and then the end, once the store is there."""
+        self.is_away, before = False, len(self.recorded)
+        self.tell(CallerLeft(is_unasked=True))
+        assert [draft.kind for draft in self.recorded[before:]] == [*unasked, Kind.EXCHANGE_ENDED]
+        assert self.exchange.is_closed
 
     @precondition(lambda machine: machine.is_away)
     @rule()

@@ -16,8 +16,8 @@ from authz_service.core.holds import (
     StageRef,
     Verdict,
     Vote,
-    standing,
 )
+from authz_service.core.standing import standing
 
 OPENED = 1000.0
 ONE = Approval("security", (Stage("true", 1, 100.0),))

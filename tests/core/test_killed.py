@@ -27,14 +27,14 @@ from authz_service.core.events import (
     HoldApproved,
     HoldEnded,
     Killed,
-    RequestFailed,
     RequestJudged,
     StoreFailed,
 )
 from authz_service.core.exchange import Exchange
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import Hold, HoldState, Opened
+from authz_service.core.openings import Opened
 from authz_service.core.request import Request
+from authz_service.core.stored_holds import Hold, HoldState
 from authz_service.errors import Unavailable
 from authz_service.inspection.results import AnswerStep
 from authz_service.policy.decision import Decision, Effect
@@ -161,14 +161,3 @@ def test_an_end_that_cannot_be_recorded_still_ends_it(request_of_alice: Request,
     commands = exchange.handle(StoreFailed(Unavailable("The store is away."), answer_begun=True))
     assert recorded(commands)[-1] == (Kind.EXCHANGE_ENDED, "store_failed")
     assert type(commands[-1]).__name__ == "Abort"
-
-
-def test_what_had_ended_before_ends_once_though_its_refusal_cannot_be_recorded(
-    request_of_alice: Request,
-) -> None:
-    exchange = Exchange(request_of_alice)
-    exchange.is_recorded = exchange.has_ended = True
-    refused = exchange.handle(RequestFailed(Unavailable("Send it again.", code="restarted")))
-    late = exchange.handle(StoreFailed(Unavailable("The store is away."), answer_begun=False))
-    for commands in (refused, late):
-        assert [kind for kind, _ in recorded(commands)] == [Kind.REQUEST_REFUSED]

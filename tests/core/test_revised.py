@@ -42,8 +42,9 @@ from authz_service.core.events import (
 )
 from authz_service.core.exchange import Exchange
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import Attached, Hold, HoldState, Opened
+from authz_service.core.openings import Attached, Opened
 from authz_service.core.request import Request
+from authz_service.core.stored_holds import Hold, HoldState
 from authz_service.errors import Unavailable, Unreadable
 from authz_service.policy.decision import Decision, Effect
 

@@ -21,9 +21,9 @@ from authz_service.core.holds import (
     Turn,
     Verdict,
     Vote,
-    standing,
 )
 from authz_service.core.stage_terms import stage_with, terms
+from authz_service.core.standing import standing
 
 BEFORE = StageRef("a", 0)
 AFTER = StageRef("a", 0, is_escalated=True)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from tests.e2e.people import until
 from tests.e2e.stack import CONFIG, Stack
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 WORKERS = 2
 KEYS = 'record: {{keys: {{url: "{keys}"}}}}\n'

@@ -37,6 +37,12 @@ class Outcome:
     began: float
     session: str = ""
     said: str = ""
+    ended: float = field(default_factory=time.monotonic)
+
+    @property
+    def took(self) -> float:
+        """Seconds until something had come of it."""
+        return self.ended - self.began
 
 
 @dataclass(slots=True)

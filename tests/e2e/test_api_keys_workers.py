@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.crew import WORKERS, crew_of
 from tests.e2e.people import until
 from tests.e2e.stack import CHAT, Stack
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 pytestmark = pytest.mark.postgres
 

@@ -13,7 +13,7 @@ from tests.e2e.people import chat, connection_of, hold_of
 from tests.e2e.stack import Stack
 from tests.e2e.test_canaries import CANARY, KINDS
 from tests.e2e.upstream_answers import completion
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 pytestmark = pytest.mark.postgres
 

@@ -90,7 +90,7 @@ def test_an_edited_answer_goes_out_once_somebody_else_has_approved_it(stack: Sta
     page = stack.cli("hold", "show", hold["id"]).stdout
     assert f"Found in it\n  ├ {CONTENT}:\n  │ {MASKED}\n  ┊ ^ EMPLOYEE_ID: E-123456" in page
     shown = edit(stack, hold, {CONTENT: EDITED}).stdout
-    assert (f"-{MASKED}" in shown, f"+{EDITED}" in shown) == (True, True)
+    assert f"  ├ {CONTENT}:\n-  │ {MASKED}\n+  │ {EDITED}\n" in shown
     now = hold_of(stack, "ann")
     assert (now["edited"], now["responded"], now["answer"]["status"]) == (True, False, 200)
     assert now["digest"] != hold["digest"]
@@ -279,7 +279,7 @@ def test_masks_for_answers_are_for_what_the_editor_writes_too(stack: Stack) -> N
     stack.upstream.answer_with(saying("Ask E-123456"))
     waiting = in_background(lambda: ask(stack.sdk("fay", "staff"), "Who knows about fish?"))
     done = edit(stack, hold_of(stack, "fay"), {CONTENT: "Ask joe@example.com"})
-    assert ("[EMAIL_ADDRESS]" in done.stdout.split("+Ask", 1)[1]) is True
+    assert "+  │ Ask [EMAIL_ADDRESS]\n" in done.stdout
     hold = approved_by_bob(stack, "fay")
     assert hold["answer"]["masked"] == {"EMAIL_ADDRESS": 1}
     assert said(waiting.result(20)) == "Ask [EMAIL_ADDRESS]"

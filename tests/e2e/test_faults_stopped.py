@@ -6,9 +6,9 @@ import json
 
 import pytest
 from tests.e2e.faults import RESTART, assert_goes_on, held_again, stop_service, until_gone
-from tests.e2e.people import approve, chat, hold_of, received, until
-from tests.e2e.plain import HELLO, contractor, data_of, kinds, on_record, staff
-from tests.e2e.raw_client import RawClient, Reply
+from tests.e2e.people import approve, chat, hold_of, received
+from tests.e2e.plain import contractor, data_of, kinds, on_record, staff
+from tests.e2e.raw_client import RawClient
 from tests.e2e.stack import Stack
 from tests.e2e.upstream_answers import SSE_TYPE, Answer, stream
 
@@ -45,24 +45,3 @@ def test_an_answer_under_way_gets_to_its_end(stack: Stack) -> None:
     session = on_record(stack, dict(headers)["x-authz-session"])
     assert data_of(session, "exchange.ended")["outcome"] == "completed"
     assert_goes_on(stack)
-
-
-def test_a_request_that_comes_while_the_service_stops_is_told_to_come_again(stack: Stack) -> None:
-    gate = stack.upstream.gate()
-    first, *rest = stream(["Hello there, ", "how are you?"]).steps
-    stack.upstream.answer_with(Answer(headers=SSE_TYPE, steps=(first, gate, *rest)))
-    with staff(stack).asking() as listener:
-        listener.read_until(b"there, ")  # it keeps the service from stopping at once
-        stop_service(stack)
-        replies = until(lambda: refused(stack), "a request is refused")
-        gate.open()
-    assert replies[-1].refusal in [(503, "restarted"), (503, "gateway_unavailable")]
-    assert_goes_on(stack)
-
-
-def refused(stack: Stack) -> list[Reply]:
-    """The answer to a request, if it is none of the model's."""
-    with RawClient(stack.url, timeout=RESTART) as client:
-        client.send(staff(stack).head(size=len(HELLO)) + HELLO)
-        reply = client.reply()
-    return [] if reply.status == 200 else [reply]

@@ -15,7 +15,7 @@ from tests.e2e.crew import crew_of, kill, owner_of, until_back
 from tests.e2e.people import chat, hold_of, in_background, received, reviewer, until
 from tests.e2e.stack import CONFIG, Stack
 from tests.e2e.upstream_answers import JSON_TYPE, Answer
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 pytestmark = pytest.mark.postgres
 

@@ -15,7 +15,7 @@ from tests.e2e.people import approve, chat, hold_of, in_background, received, re
 from tests.e2e.stack import Stack
 from tests.e2e.test_edited_answers import CONTENT, EDITED, edit, texts_of
 from tests.e2e.test_held_answers import HELD_ANSWERS, SECRET, saying
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 pytestmark = pytest.mark.postgres
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from tests.e2e.holding import HOLDS_CONFIG
 from tests.e2e.people import (
     approve,
     ask,
@@ -31,24 +32,8 @@ from tests.e2e.people import (
     state_of,
     until,
 )
-from tests.e2e.stack import CONFIG, Stack
+from tests.e2e.stack import Stack
 from tests.e2e.upstream_answers import SSE_TYPE, Answer, stream
-
-MORE_RULES = """\
-    - {{name: pairs, when: "'pairs' in caller.groups", effect: hold, approval: two}}
-    - {{name: hasty, when: "'hasty' in caller.groups", effect: hold, approval: soon}}
-answers:
-"""
-MORE_APPROVALS = """\
-approvals:
-  two:
-    stages:
-      - {{reviewers: "'reviewers' in person.groups", votes: 2, within: 30m}}
-  soon:
-    stages:
-      - {{reviewers: "'reviewers' in person.groups", votes: 1, within: 2s}}
-"""
-HOLDS_CONFIG = CONFIG.replace("answers:\n", MORE_RULES).replace("approvals:\n", MORE_APPROVALS)
 
 
 @pytest.fixture(scope="module")
@@ -223,74 +208,6 @@ def status_of(stack: Stack, hold: dict[str, Any]) -> object:
 
 def ask_streamed(client: openai.OpenAI, text: str) -> None:
     client.chat.completions.create(model="llama", messages=chat(text)["messages"], stream=True)
-
-
-def test_another_person_or_another_text_is_another_request(stack: Stack) -> None:
-    asked = [
-        asking(stack, "ida", "Sell the car"),
-        asking(stack, "ivo", "Sell the car"),
-        asking(stack, "ida", "Sell the cat"),
-    ]
-
-    def pending() -> list[str]:
-        found = stack.holds("--caller", "ida", "--state", "pending")
-        found += stack.holds("--caller", "ivo", "--state", "pending")
-        return [hold["id"] for hold in found] if len(found) == 3 else []
-
-    holds = until(pending, "three holds")
-    assert len(set(holds)) == 3
-    for hold in holds:
-        reject(stack, {"id": hold}, "no")
-    for future in asked:
-        with pytest.raises(openai.PermissionDeniedError):
-            future.result(20)
-
-
-def test_noise_makes_no_other_request_and_what_goes_out_is_what_was_approved(stack: Stack) -> None:
-    first = asking(stack, "jan", "Water the plants", metadata={"nonce": "one", "job": "7"})
-    hold = hold_of(stack, "jan")
-    shown = stack.cli_json("hold", "show", hold["id"])["forward"]
-    second = asking(stack, "jan", "Water the plants", metadata={"nonce": "two", "job": "7"})
-    assert hold_of(stack, "jan", waiting=2)["id"] == hold["id"]
-    # The same document, written in another way: other bytes, the same request.
-    third = in_background(
-        lambda: stack.post(
-            json.dumps(
-                {"metadata": {"nonce": "three", "job": "7"}, **chat("Water the plants")}, indent=1
-            ).encode(),
-            "contractors",
-            headers={"accept": "application/json"},
-            subject="jan",
-        )
-    )
-    assert hold_of(stack, "jan", waiting=3)["id"] == hold["id"]
-    other = asking(stack, "jan", "Water the plants", metadata={"nonce": "one", "job": "8"})
-    different = hold_of(stack, "jan", waiting=1)
-    assert different["id"] != hold["id"]
-    reject(stack, different, "no")
-    with pytest.raises(openai.PermissionDeniedError):
-        other.result(20)
-
-    approve(stack, hold)
-    assert said(first.result(20))
-    (body,) = received(stack, "Water the plants")
-    assert body == shown.encode()
-    fresh = hold_of(stack, "jan", waiting=2)
-    assert fresh["previous"] == hold["id"]
-    reject(stack, fresh, "once is enough")
-    with pytest.raises(openai.PermissionDeniedError):
-        second.result(20)
-    assert third.result(20).status_code == 403
-    assert len(received(stack, "Water the plants")) == 1
-
-
-def test_the_retry_of_a_noisy_request_sends_the_bytes_of_the_first_attempt(stack: Stack) -> None:
-    hold = left_waiting(stack, "joy", "Tell kim@example.com", metadata={"nonce": "first"})
-    approve(stack, hold)
-    assert said(ask(contractor(stack, "joy"), "Tell kim@example.com", metadata={"nonce": "again"}))
-    sent = stack.upstream.requests[-1].body
-    assert sha256(sent) == hold["digest"]
-    assert json.loads(sent)["metadata"] == {"nonce": "first"}
 
 
 def test_an_overdue_hold_cannot_be_approved_and_its_caller_is_told(stack: Stack) -> None:

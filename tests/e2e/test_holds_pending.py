@@ -76,6 +76,27 @@ def test_who_prefers_an_answer_at_once_asks_for_the_state_and_comes_back_when_it
     assert len(received(stack, "Buy a raft")) == 1
 
 
+def test_who_prefers_an_answer_after_a_while_waits_so_long_and_no_sdk_tries_again(stack: Stack) -> None:
+    prefer = {"prefer": "respond-async, wait=60"}
+    usual = asking(stack, "yan", "Buy a tug", timeout=60)
+    waiting = in_background(
+        lambda: stack.post(chat("Buy a ferry"), "contractors", subject="xia", headers=prefer)
+    )
+    with pytest.raises(openai.ConflictError):  # by now one that does not say how long was told to come back
+        usual.result(20)
+    approve(stack, hold_of(stack, "xia"))
+    assert waiting.result(20).status_code == 200
+    told = stack.post(
+        chat("Buy a liner"), "contractors", subject="xia", headers={"prefer": "respond-async, wait=1"}
+    )
+    assert (told.status_code, told.json()["error"]["code"]) == (409, "approval_pending")
+    assert told.headers["preference-applied"] == "respond-async, wait=1"
+    assert told.headers["x-should-retry"] == "false"
+    assert "once it is approved" in told.json()["error"]["message"]
+    hold = hold_of(stack, "xia", waiting=0)
+    assert (hold["state"], len(received(stack, "Buy a liner"))) == ("pending", 0)
+
+
 def test_a_caller_may_wait_longer_than_usual(stack: Stack) -> None:
     client = stack.sdk("vic", "contractors", max_retries=0, default_headers={"prefer": "wait=60"})
     usual = asking(stack, "wim", "Buy a canoe")

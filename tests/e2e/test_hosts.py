@@ -18,7 +18,7 @@ from tests.e2e.stack import CONFIG, free_port
 from tests.e2e.test_workers import resumptions
 from tests.e2e.upstream_answers import SSE_TYPE, Answer, stream
 from tests.soak.apart import Apart
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 from authz_service.keys.certificates import make_certificates
 

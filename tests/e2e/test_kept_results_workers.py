@@ -14,7 +14,7 @@ from tests.e2e.crew import WORKERS, crew_of
 from tests.e2e.people import until
 from tests.e2e.stack import CONFIG, Stack
 from tests.e2e.test_kept_results import HI, answered
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 pytestmark = pytest.mark.postgres
 

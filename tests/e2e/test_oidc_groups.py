@@ -14,7 +14,7 @@ from tests.e2e.issuers import config_with
 from tests.e2e.people import until
 from tests.e2e.stack import CHAT, Stack
 from tests.identity.stand_in import Graph, Reply, standing_in
-from tests.servers.review_fakes import LoopThread
+from tests.servers.loop_thread import LoopThread
 
 OVERAGE: dict[str, Any] = {"groups": None, "_claim_names": {"groups": "src1"}}
 HELD = (409, "approval_pending")

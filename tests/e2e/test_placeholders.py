@@ -11,41 +11,20 @@ import anthropic
 import openai
 import pytest
 from tests.e2e.people import (
-    approve,
     ask,
-    asking,
-    contractor,
-    hold_of,
     in_background,
-    received,
     said,
-    state_of,
 )
-from tests.e2e.stack import CONFIG, Stack
+from tests.e2e.placeholders import REVERSIBLE, SEEN, TEXT, echo, streamed
+from tests.e2e.stack import Stack
 from tests.e2e.upstream_answers import SSE_TYPE, Answer, Received, completion, stream
 
-_MASKS = """\
-masks:
-  - {{name: people, in: [requests], entities: [EMAIL_ADDRESS, AWS_ACCESS_KEY], with: placeholder}}
-  - name: cards
-    in: [requests]
-    entities: [CREDIT_CARD, EMPLOYEE_ID]
-    with: placeholder
-    restore: [text, tool_arguments]
-  - {{name: answers, in: [answers], entities: [EMAIL_ADDRESS, CREDIT_CARD]}}
-detectors:
-  - {{name: EMPLOYEE_ID, pattern: 'E-\\d{{6}}"?'}}
-"""
-_BEFORE, _, _REST = CONFIG.partition("masks:\n")
-_FILE = _BEFORE + _MASKS + "holds:" + _REST.partition("holds:")[2]
-TEXT = "Mail jane@example.com and bob@example.org, card 4111 1111 1111 1111, jane@example.com"
-SEEN = "Mail <EMAIL_ADDRESS_1> and <EMAIL_ADDRESS_2>, card <CREDIT_CARD_1>, <EMAIL_ADDRESS_1>"
 TOOL: Any = {"type": "function", "function": {"name": "send_mail", "parameters": {"type": "object"}}}
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("placeholders"), config=_FILE) as running:
+    with Stack(tmp_path_factory.mktemp("placeholders"), config=REVERSIBLE) as running:
         yield running
 
 
@@ -54,23 +33,12 @@ def seen(stack: Stack) -> list[str]:
     return [message["content"] for message in stack.upstream.requests[-1].json()["messages"]]
 
 
-def echo(request: Received) -> Answer:
-    """A model that says what it was told last."""
-    return completion(request.json()["messages"][-1]["content"])
-
-
 def echo_in_pieces(size: int) -> Callable[[Received], Answer]:
     def answer(request: Received) -> Answer:
         text = request.json()["messages"][-1]["content"]
         return stream([text[at : at + size] for at in range(0, len(text), size)])
 
     return answer
-
-
-def streamed(client: openai.OpenAI, text: str, **options: Any) -> str:
-    messages: Any = [{"role": "user", "content": text}]
-    chunks = client.chat.completions.create(model="llama", messages=messages, stream=True, **options)
-    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
 
 def entries(stack: Stack, session: str, kind: str) -> list[dict[str, Any]]:
@@ -204,51 +172,6 @@ def test_one_callers_values_never_reach_another(stack: Stack) -> None:
     assert jane.result(20) == "jane@example.com <EMAIL_ADDRESS_2>."
 
 
-def test_a_held_request_shows_placeholders_and_its_answer_has_the_values(stack: Stack) -> None:
-    waiting = asking(stack, "cleo", f"Held: {TEXT}")
-    hold = hold_of(stack, "cleo")
-    shown = stack.cli("hold", "show", hold["id"]).stdout
-    assert "<EMAIL_ADDRESS_2>" in shown
-    assert "example.org" not in shown
-    stack.upstream.answer_with(echo)
-    approve(stack, hold)
-    assert said(waiting.result(20)) == f"Held: {TEXT}"
-    (body,) = received(stack, "Held: ")
-    assert json.loads(body)["messages"][0]["content"] == f"Held: {SEEN}"
-
-
-def test_what_was_approved_before_a_restart_is_restored_from_the_request_that_comes_again(
-    stack: Stack,
-) -> None:
-    text = f"Before: {TEXT}"
-    waiting = asking(stack, "dora", text)
-    hold = hold_of(stack, "dora")
-    stack.stop()
-    with pytest.raises(openai.APIError):
-        waiting.result(20)
-    stack.start()
-    approve(stack, hold)
-    stack.upstream.answer_with(echo)
-    assert said(ask(contractor(stack, "dora"), text)) == text
-    assert state_of(stack, hold) == "released"
-    (body,) = received(stack, "Before: ")
-    assert json.loads(body)["messages"][0]["content"] == f"Before: {SEEN}"
-
-
-def test_the_noise_of_another_try_changes_no_value(stack: Stack) -> None:
-    waiting = asking(stack, "elsa", "Noisy: jane@example.com", metadata={"nonce": "bob@example.org"})
-    hold = hold_of(stack, "elsa")
-    again = asking(stack, "elsa", "Noisy: jane@example.com", metadata={"nonce": "x"})
-    assert hold_of(stack, "elsa", waiting=2)["id"] == hold["id"]
-    stack.upstream.answer_with(echo)
-    approve(stack, hold)
-    assert said(waiting.result(20)) == "Noisy: jane@example.com"
-    other = hold_of(stack, "elsa", but=hold["id"])
-    stack.upstream.answer_with(echo)
-    approve(stack, other)
-    assert said(again.result(20)) == "Noisy: jane@example.com"
-
-
 def test_the_anthropic_sdk_gets_the_values_in_texts_and_in_the_input_of_tools(stack: Stack) -> None:
     def event(name: str, **document: Any) -> bytes:
         return f"event: {name}\ndata: {json.dumps({'type': name, **document})}\n\n".encode()
@@ -282,53 +205,3 @@ def test_the_anthropic_sdk_gets_the_values_in_texts_and_in_the_input_of_tools(st
     assert text.text == "To jane@example.com, not <EMAIL_ADDRESS_2>."
     assert call.type == "tool_use"
     assert call.input == GIVEN
-
-
-@pytest.fixture(scope="module")
-def holding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A gateway that holds answers with an employee's number in them."""
-    rule = """\
-    - name: review-employees
-      when: "answer.findings.EMPLOYEE_ID.count > 0"
-      effect: hold
-      approval: security
-"""
-    config = _FILE.replace("paths:\n", rule + "paths:\n")
-    with Stack(tmp_path_factory.mktemp("holding"), config=config) as running:
-        yield running
-
-
-@pytest.mark.parametrize("is_streamed", [False, True])
-def test_a_held_answer_shows_placeholders_and_every_caller_of_it_gets_the_values(
-    holding: Stack, is_streamed: bool
-) -> None:
-    text = "Ask E-123456 of <EMAIL_ADDRESS_1>, <EMAIL_ADDRESS_2>"
-    expected = "Ask E-123456 of jane@example.com, <EMAIL_ADDRESS_2>"
-
-    def answer(request: Received) -> Answer:
-        return stream(list(text)) if request.json().get("stream") else completion(text)
-
-    def asked(client: openai.OpenAI) -> str | None:
-        question = "Whom does jane@example.com ask?"
-        return streamed(client, question) if is_streamed else said(ask(client, question))
-
-    subject = f"greta{is_streamed}"
-    for is_back in (False, True):
-        holding.upstream.answer_with(answer)
-        before = len(holding.upstream.requests)
-        waiting = in_background(lambda: asked(holding.sdk(subject, "staff", max_retries=0)))
-        hold = hold_of(holding, subject)
-        shown = holding.cli("hold", "show", hold["id"]).stdout
-        assert "jane@example.com" not in shown
-        if is_back:
-            holding.stop()
-            with pytest.raises(openai.APIError):
-                waiting.result(20)
-            holding.start()
-            waiting = in_background(lambda: asked(holding.sdk(subject, "staff", max_retries=0)))
-            assert hold_of(holding, subject)["id"] == hold["id"]
-        approve(holding, hold)
-        assert waiting.result(20) == expected
-        assert len(holding.upstream.requests) == before + 1
-    checked = holding.cli("audit", "verify", "--config", str(holding.config_file), "--json").stdout
-    assert json.loads(checked)["ok"]

@@ -23,7 +23,7 @@ from tests.e2e.people import (
 )
 from tests.e2e.stack import Stack
 from tests.e2e.upstream_answers import stream
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 pytestmark = pytest.mark.postgres
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.commands.test_record_command import Stopped
+from tests.commands.record_commands import Stopped
 from tests.e2e.people import ask, until
 from tests.e2e.stack import CONFIG, Stack
 

@@ -31,6 +31,9 @@ from tests.e2e.people import (
 )
 from tests.e2e.stack import CONFIG, Stack, environment
 
+from authz_cli.options import Target
+from authz_cli.session_client import connect
+
 ALONE = """\
   alone:
     stages:
@@ -39,8 +42,12 @@ ALONE = """\
     stages:
       - {{reviewers: "person.subject != 'bob' || !has(findings.EMAIL_ADDRESS)", votes: 1, within: 30m}}
 limits:"""
+CONCEAL = """\
+  conceal: [{{entities: [EMPLOYEE_ID], unless: "!('outside' in person.groups)"}}]
+requests:"""
 WITH_RULES = (
     CONFIG.replace("limits:", ALONE)
+    .replace("requests:", CONCEAL, 1)
     .replace(
         "    - name: no-keys\n",
         """\
@@ -117,7 +124,24 @@ def test_the_edited_request_goes_to_the_model_once_somebody_else_has_approved_it
     assert answer.headers["x-authz-edited"] == "true"
     assert received(stack, "boat") == [before.replace(b"100 boats", b"1 boat")]
     session = stack.session(answer.headers["x-authz-session"])
-    assert "hold.edited" in [event["kind"] for event in session["events"]]
+    (edited,) = [event for event in session["events"] if event["kind"] == "hold.edited"]
+    changes = changes_in(stack, session["id"])
+    assert sha256(before) != now["digest"]
+    assert changes == [
+        {
+            "path": ["messages", 0, "content"],
+            "before": "Buy 100 boats for [EMAIL_ADDRESS]",
+            "after": "Buy 1 boat for [EMAIL_ADDRESS]",
+        }
+    ], edited
+
+
+def changes_in(stack: Stack, session: str) -> Any:
+    """What the entry of an edit says that it changed."""
+    with connect(Target(None, None, None, stack.data, is_data_dir_named=True)) as client:
+        _, entries = client.session(session)
+    (edit,) = [entry for entry in entries if entry.kind == "hold.edited"]
+    return json.loads(next(payload.body for payload in edit.payloads if payload.name == "changes"))
 
 
 def test_a_vote_on_what_was_edited_since_is_void(stack: Stack) -> None:
@@ -302,3 +326,31 @@ def test_on_a_terminal_the_conversation_is_edited_in_the_editor(
     waiting.result(20)
     (sent,) = received(stack, what)
     assert json.loads(sent)["messages"][-1]["content"] == f"Buy 6 {what}\nand 7 lids"
+
+
+def test_a_reviewer_edits_and_approves_what_they_do_not_see_whole_and_the_model_gets_it_whole(
+    stack: Stack,
+) -> None:
+    answer = asking(stack, "cleo", "Please move E-123456 to a newer office.")
+    hold = hold_of(stack, "cleo")
+    outside = stack.token("olaf", "reviewers", "outside", review=True)
+    shown = stack.cli("hold", "show", hold["id"], token=outside).stdout
+    assert "Please move <EMPLOYEE_ID_1> to a newer office." in shown
+    assert "Hidden:   EMPLOYEE_ID x1" in shown
+    assert "E-123456" not in shown
+    assert "E-123456" in stack.cli("hold", "show", hold["id"], token=reviewer(stack, "bob")).stdout
+    body = json.loads(stack.cli("hold", "show", hold["id"], "--json", token=outside).stdout)["forward"]
+    file = stack.folder / "concealed.json"
+    command = ("hold", "edit", hold["id"], "--file", str(file), "--yes")
+    file.write_text(body.replace("<EMPLOYEE_ID_1>", "E-000000"))
+    refused = stack.cli(*command, token=outside, check=None)
+    assert refused.returncode != 0
+    assert "<EMPLOYEE_ID_1> must stay where it was" in refused.stderr
+    file.write_text(body.replace("newer", "better"))
+    done = stack.cli(*command, token=outside)
+    assert "+  │ Please move <EMPLOYEE_ID_1> to a better office." in done.stdout
+    assert "E-123456" not in done.stdout
+    approve(stack, hold_of(stack, "cleo"), token=stack.token("otto", "reviewers", "outside", review=True))
+    answer.result(20)
+    (body_sent,) = received(stack, "better office")
+    assert b"Please move E-123456 to a better office." in body_sent

@@ -15,7 +15,7 @@ from tests.e2e.crew import crew_of, kill, processes, until_all_serve, until_back
 from tests.e2e.loads import CUT, load_on
 from tests.e2e.people import approve, asking, hold_of, said, until
 from tests.e2e.stack import Stack
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 pytestmark = pytest.mark.postgres
 

@@ -13,7 +13,7 @@ from tests.e2e.crew import WORKERS, crew_of
 from tests.e2e.saml import Corp, new_corp, saml_config
 from tests.e2e.stack import CHAT, Stack
 from tests.oidc.desk import Desk, Typed
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 pytestmark = pytest.mark.postgres
 

@@ -188,8 +188,12 @@ def test_a_reviewer_sees_what_is_unread_and_approves_those_bytes(
     hold = stack.wait_for_hold()
     (unread,) = stack.cli_json("hold", "show", hold["id"])["unread"]
     assert unread["kind"] == kind
-    assert f"Unread:   {kind}: {unread['type']}" in stack.cli("hold", "show", hold["id"]).stdout
+    page = stack.cli("hold", "show", hold["id"]).stdout
+    assert f"Unread:   {kind}: {unread['type']}" in page
     is_image = kind == "image"
+    if not is_image:
+        assert '  ├ file:\n  ├   filename: "talk.wav"\n  ├   content_type: "audio/wav"\n' in page
+        assert f'  ├   size: {len(WAV)}\n  ├   sha256: "{hashlib.sha256(WAV).hexdigest()}"\n' in page
     stack.upstream.answer_with(completion("A cat.") if is_image else whole({"text": "Hello."}))
     stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", "--reason", "fine")
     answer = waiting.result(20)

@@ -27,7 +27,7 @@ from tests.e2e.people import (
     until,
 )
 from tests.e2e.stack import Stack
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 pytestmark = pytest.mark.postgres
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.identity.jwks_asking import asking as asking
 from tests.identity.provider import NOW, Provider, compact
 
 from authz_service.identity.verifier import Verifier

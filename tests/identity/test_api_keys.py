@@ -111,3 +111,13 @@ def test_the_verifier_takes_keys_at_the_gateway_and_never_at_the_review_api(
     for attempt in (verifier().verify_gateway(SECRET), verifier().recheck(caller)):
         with pytest.raises(Unauthenticated, match="takes no API keys"):
             asyncio.run(attempt)
+
+
+def test_a_damaged_key_counts_no_more_also_for_what_waits(keys: ApiKeys) -> None:
+    caller = keys.verify(SECRET)
+    keys.take([replace(KEY, is_damaged=True)])
+    assert refusal(keys) == "api_key_damaged"
+    with pytest.raises(Unauthenticated, match="damaged"):
+        keys.recheck(caller)
+    keys.take([replace(KEY, is_damaged=True, revoked_at=NOW)])
+    assert refusal(keys) == "api_key_revoked"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from authz_service.config.model import CertificateService, ClientCertificates
+from authz_service.config.identity_values import CertificateService, ClientCertificates
 from authz_service.errors import Unauthenticated
 from authz_service.identity.certificates import CertificateCallers
 from authz_service.view.caller import CERTIFICATES

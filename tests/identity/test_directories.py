@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.identity.stand_in import Google, Graph, Reply, StandIn, standing_in
 
-from authz_service.config.model import EntraDirectory, GoogleDirectory
+from authz_service.config.identity_values import EntraDirectory, GoogleDirectory
 from authz_service.errors import Misconfigured
 from authz_service.identity.directory import Directory, UnknownMember, Unusable
 from authz_service.identity.download import NotServed

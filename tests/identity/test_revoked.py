@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from authz_service.core.revocations import Revocation, Revoked, RevokedBy
-from authz_service.errors import Unauthenticated
+from authz_service.errors import Unauthenticated, Unavailable
+from authz_service.identity.revoked import RevokedTokens
 from authz_service.identity.verifier import Verifier
 from authz_service.view.caller import Caller
 
@@ -90,3 +92,42 @@ def test_a_held_requests_token_may_be_withdrawn(verifier: Verifier, provider: Pr
     with pytest.raises(Unauthenticated) as caught:
         asyncio.run(verifier.recheck(caller))
     assert caught.value.code == "token_revoked"
+
+
+def test_one_that_is_damaged_goes_on_as_it_was_known_or_else_keeps_out_its_issuer() -> None:
+    here, other = "https://issuer.example", "https://other.example"
+    stolen = Caller(here, "alice", 0.0, claims={"jti": "tok-1"})
+    known = replace(revocation(here, RevokedBy.TOKEN, "tok-1"), entry=7)
+    damaged = replace(known, what=Revoked(here, RevokedBy.TOKEN, ""), is_damaged=True)
+    tokens = RevokedTokens(lambda: NOW)
+    tokens.replace([known])
+    for _ in range(2):
+        tokens.replace([damaged])
+        tokens.check(Caller(here, "bob", 0.0))
+        with pytest.raises(Unauthenticated):
+            tokens.check(stolen)
+    started = RevokedTokens(lambda: NOW)
+    started.replace([damaged])
+    for caller in (stolen, Caller(here, "bob", 0.0)):
+        with pytest.raises(Unavailable):
+            started.check(caller)
+    started.check(Caller(other, "bob", 0.0))
+    started.replace([replace(damaged, what=Revoked("", RevokedBy.TOKEN, ""))])
+    with pytest.raises(Unavailable):
+        started.check(Caller(other, "bob", 0.0))
+    started.replace([replace(damaged, until=NOW - 1)])
+    started.check(stolen)
+
+
+@pytest.mark.parametrize("longer_first", [True, False])
+def test_of_two_of_the_same_tokens_the_longer_counts(longer_first: bool) -> None:
+    here = "https://issuer.example"
+    caller = Caller(here, "alice", 0.0, claims={"jti": "tok-1"})
+    token = revocation(here, RevokedBy.TOKEN, "tok-1", NOW + 60)
+    erased = replace(revocation(here, RevokedBy.SUBJECT, "", NOW + 60), pseudonym="p-alice")
+    for longer in (token, erased):
+        tokens = RevokedTokens(lambda: NOW, lambda who: f"p-{who[1]}")
+        both = [longer, replace(longer, until=NOW - 1)]
+        tokens.replace(both if longer_first else both[::-1])
+        with pytest.raises(Unauthenticated):
+            tokens.check(caller)

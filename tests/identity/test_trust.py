@@ -11,7 +11,8 @@ import pytest
 from tests.identity.provider import NOW
 from tests.identity.stand_in import Graph, standing_in
 
-from authz_service.config.model import EntraDirectory, Identity, Issuer, Lookup, Review
+from authz_service.config.identity_values import EntraDirectory, Identity, Issuer, Lookup
+from authz_service.config.model import Review
 from authz_service.errors import Misconfigured, Unauthenticated, Unavailable
 from authz_service.identity.embedded import GATEWAY_AUDIENCE, EmbeddedIssuer
 from authz_service.identity.key_cache import KeyCache

@@ -7,7 +7,6 @@ import functools
 import hmac
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,28 +20,16 @@ from authz_service.identity.claims import LEEWAY
 from authz_service.identity.key_sources import FixedKeys
 from authz_service.identity.keys import read_jwks
 from authz_service.identity.token import LONGEST_TOKEN
-from authz_service.identity.verifier import MOST_REMEMBERED, Verifier
+from authz_service.identity.verifier import Verifier
 from authz_service.view.caller import Caller
 
 if TYPE_CHECKING:
     from tests.identity.conftest import Clock
     from tests.identity.provider import Provider
 
-NOW = 1_800_000_000.0
+from tests.identity.verifying import NOW, gateway, refusal
+
 Craft = Callable[[bytes, bytes, Callable[[bytes], bytes]], str]
-
-
-def gateway(verifier: Verifier, token: str) -> Caller:
-    return asyncio.run(verifier.verify_gateway(token))
-
-
-def refusal(verifier: Verifier, token: str) -> str:
-    """The code of the refusal, which repeats no part of the token."""
-    with pytest.raises(Unauthenticated) as caught:
-        gateway(verifier, token)
-    for part in token.split("."):
-        assert len(part) < 8 or part not in str(caught.value)
-    return caught.value.code
 
 
 @pytest.mark.parametrize("key", ["rsa", "ec", "ed"])
@@ -291,90 +278,11 @@ def test_both_doors_take_the_same_tokens_for_a_services(
     assert is_service_account(reviewer) == bool(sign)
 
 
-def test_a_token_that_one_door_remembers_does_not_open_the_other(
-    verifier: Verifier, provider: Provider
-) -> None:
-    token = provider.token()
-    gateway(verifier, token)
-    with pytest.raises(Unauthenticated, match="authz-review"):
-        asyncio.run(verifier.verify_review(token))
-
-
 def test_the_doors_of_two_issuers_are_not_the_review_apis(provider: Provider, clock: Clock) -> None:
     issuers = [provider.trusted(), provider.trusted(url="https://second", audience="second-gateway")]
     verifier = Verifier(issuers, review_audience=provider.review, clock=clock)
     with pytest.raises(Unauthenticated, match="one for each"):
         asyncio.run(verifier.verify_review(provider.token(aud=["authz-review", "second-gateway"])))
-
-
-def test_a_remembered_token_ends_with_its_time(verifier: Verifier, provider: Provider, clock: Clock) -> None:
-    token = provider.token()
-    gateway(verifier, token)
-    clock.now = NOW + 3600 - 0.5
-    assert gateway(verifier, token).subject == "alice"
-    clock.now = NOW + 3600
-    assert refusal(verifier, token) == "token_expired"
-
-
-class Rotating:
-    """A key source whose keys can be taken away."""
-
-    def __init__(self, *keys: Any) -> None:
-        self.fixed = FixedKeys(*keys)
-        self.asked = 0
-
-    async def find(self, kid: str | None, algorithm: str) -> Any:
-        self.asked += 1
-        return await self.fixed.find(kid, algorithm)
-
-    def has(self, key: Any) -> bool:
-        return self.fixed.has(key)
-
-    async def successor(self, key: Any, kid: str | None, algorithm: str) -> Any:
-        return None
-
-    async def stands_by(self, digest: str) -> bool:
-        return await self.fixed.stands_by(digest)
-
-    async def warm(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-def test_a_remembered_token_ends_with_its_key(provider: Provider, clock: Clock) -> None:
-    keys = Rotating(*read_jwks(provider.jwks("rsa")))
-    verifier = Verifier([provider.trusted(keys=keys)], review_audience=provider.review, clock=clock)
-    token = provider.token()
-    assert [gateway(verifier, token).subject for _ in range(3)] == ["alice"] * 3
-    assert keys.asked == 1
-    keys.fixed = FixedKeys(*read_jwks(provider.jwks("other")))
-    assert refusal(verifier, token) == "unknown_key"
-
-
-def test_a_key_that_was_replaced_under_its_id_ends_what_it_verified(provider: Provider, clock: Clock) -> None:
-    keys = Rotating(*read_jwks(provider.jwks("rsa")))
-    verifier = Verifier([provider.trusted(keys=keys)], review_audience=provider.review, clock=clock)
-    token = provider.token()
-    gateway(verifier, token)
-    keys.fixed = FixedKeys(*read_jwks(json.dumps({"keys": [provider.jwk("other", kid="rsa")]}).encode()))
-    assert refusal(verifier, token) == "bad_signature"
-
-
-def test_what_is_remembered_is_bounded(
-    verifier: Verifier, provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert MOST_REMEMBERED <= 10_000
-    monkeypatch.setattr("authz_service.identity.verifier.MOST_REMEMBERED", 3)
-    for number in range(5):
-        gateway(verifier, provider.token("ed", sub=f"person-{number}"))
-    assert len(verifier._remembered) == 3
-
-
-def test_an_issuer_with_shorter_tokens_says_so(provider: Provider, clock: Clock) -> None:
-    verifier = Verifier([provider.trusted(max_lifetime=600.0)], review_audience=provider.review, clock=clock)
-    assert gateway(verifier, provider.token(exp=NOW + 600)).subject == "alice"
-    with pytest.raises(Unauthenticated, match="600 seconds"):
-        gateway(verifier, provider.token(exp=NOW + 601))
 
 
 def test_a_verifier_that_could_mix_up_its_doors_is_not_built(provider: Provider) -> None:
@@ -386,20 +294,3 @@ def test_a_verifier_that_could_mix_up_its_doors_is_not_built(provider: Provider)
         Verifier([], review_audience=provider.review)
     with pytest.raises(Misconfigured, match="not a URL"):
         provider.trusted(url="person")
-
-
-def test_a_caller_whose_key_was_withdrawn_since_is_found_out(provider: Provider, clock: Clock) -> None:
-    keys = Rotating(*read_jwks(provider.jwks("rsa", "ec")))
-    verifier = Verifier([provider.trusted(keys=keys)], review_audience=provider.review, clock=clock)
-    caller = gateway(verifier, provider.token())
-    asyncio.run(verifier.recheck(caller))
-    clock.now += 1e6  # its time is not for this to judge: a snapshot may outlive it
-    asyncio.run(verifier.recheck(caller))
-    keys.fixed = FixedKeys(*read_jwks(provider.jwks("ec")))
-    with pytest.raises(Unauthenticated) as caught:
-        asyncio.run(verifier.recheck(caller))
-    assert caught.value.code == "unknown_key"
-    asyncio.run(verifier.recheck(replace(caller, key="")))  # as it comes back from a hold
-    with pytest.raises(Unauthenticated) as caught:
-        asyncio.run(verifier.recheck(replace(caller, issuer="https://other.example")))
-    assert caught.value.code == "unknown_issuer"

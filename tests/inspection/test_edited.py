@@ -69,7 +69,34 @@ def test_the_record_says_where_what_became_what() -> None:
     changes = json.loads(differences(b'{"a":[1,{"b":"x"}],"c":1}', b'{"a":[1,{"b":"y"},2],"d":true}'))
     assert changes == [
         {"path": ["a", 1, "b"], "before": "x", "after": "y"},
-        {"path": ["a", 2], "before": None, "after": 2},
-        {"path": ["c"], "before": 1, "after": None},
-        {"path": ["d"], "before": None, "after": True},
+        {"path": ["a", 2], "after": 2},
+        {"path": ["c"], "before": 1},
+        {"path": ["d"], "after": True},
     ]
+    assert json.loads(differences(b'{"a":null}', b'{"b":null}')) == [
+        {"path": ["a"], "before": None},
+        {"path": ["b"], "after": None},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"123456789012345678901", b"123456789012345678902"),
+        (b"0.12345678901234567890", b"0.12345678901234567891"),
+        (b"1", b"1.0"),
+        (b"1", b"true"),
+        (b"0", b'"0"'),
+        (b'{"a":1,"b":[2e400]}', b'{"b":[2e400],"a":1}'),
+        (b'{"a":1,"b":2,"c":3}', b'{"c":3,"a":1,"d":4}'),
+    ],
+)
+def test_what_goes_to_the_model_otherwise_is_told_as_it_is_written(before: bytes, after: bytes) -> None:
+    """Numbers beyond a double, and the order of members, too."""
+    told = differences(b'{"n":0,"x":[%b]}' % before, b'{"n":0,"x":[%b]}' % after)
+    assert told == b'[{"path":["x",0],"before":%b,"after":%b}]' % (before, after)
+
+
+def test_members_that_keep_their_order_are_told_one_by_one() -> None:
+    told = differences(b'{"a":1,"b":{"c":2},"d":3}', b'{"z":0,"a":1,"b":{"c":4},"e":5}')
+    assert [change["path"] for change in json.loads(told)] == [["b", "c"], ["d"], ["z"], ["e"]]

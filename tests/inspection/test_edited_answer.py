@@ -186,13 +186,13 @@ class Finds:
 
 @pytest.mark.parametrize("pieces", [["Ask E-1 now"], ["Ask E", "-1 no", "w"], ["A", "sk E-", "1", " now"]])
 def test_what_was_found_is_named_by_its_text_however_that_was_cut(pieces: list[str]) -> None:
-    (found,) = stream_of(*pieces).found(Finds())
+    (found,) = stream_of(*pieces).told(Finds())[1]
     assert (found.name, found.text) == ("choices/0/content", "Ask E-1 now")
     assert [(f.start, f.end, f.entity) for f in found.findings] == [(4, 7, "EMPLOYEE_ID")]
 
 
 def test_what_stands_where_nothing_can_be_edited_is_found_too() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "E-1", "arguments": "{}"}}
-    names = {found.name: found.text for found in chat(content="Ask", tool_calls=[call]).found(Finds())}
+    names = {found.name: found.text for found in chat(content="Ask", tool_calls=[call]).told(Finds())[1]}
     assert list(names.values()) == ["E-1"]
-    assert chat(content="Ask").found(Finds()) == []
+    assert chat(content="Ask").told(Finds())[1] == []

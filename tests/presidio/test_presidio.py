@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from authz_service.config.model import PresidioDetector
+from authz_service.config.masking_values import PresidioDetector
 from authz_service.errors import Misconfigured, Unavailable, Unreadable
 from authz_service.masking.detectors import build_scanner
 from authz_service.masking.finding import Finding

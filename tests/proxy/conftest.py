@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.proxy.gateway_fakes import FakeModel, Gateway, Loop, Stub, running_envoy, secret_text
+from tests.proxy.fake_model import FakeModel
+from tests.proxy.gateway_fakes import Gateway, Loop, running_envoy, secret_text
+from tests.proxy.scripted_service import Stub
 
 from authz_service.proxy.files import write_private
 from authz_service.proxy.probes import free_port

@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from authz_service.cel.load import load_config
-from authz_service.config.model import Config, Link, Listen, Tls
+from authz_service.config.gateway_values import Link, Listen, Tls
+from authz_service.config.model import Config
 from authz_service.errors import Misconfigured
 from authz_service.keys.certificates import make_certificates
 from authz_service.keys.data_dir import DataDir

@@ -7,7 +7,8 @@ import json
 
 import grpc
 import pytest
-from tests.proxy.gateway_fakes import Gateway, Stream, header_dict, secret_text, streamed
+from tests.proxy.gateway_fakes import Gateway, secret_text
+from tests.proxy.scripted_service import Stream, header_dict, streamed
 
 from authz_service.framing.headers import SECRET_HEADERS
 from authz_service.proxy.files import write_private

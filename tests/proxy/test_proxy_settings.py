@@ -8,16 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from authz_service.config.model import (
-    Config,
-    Credential,
-    Holds,
-    Identity,
-    Limits,
-    Listen,
-    Model,
-    Review,
-)
+from authz_service.config.gateway_values import Credential, Listen, Model
+from authz_service.config.identity_values import Identity
+from authz_service.config.model import Config, Holds, Limits, Review
 from authz_service.errors import Misconfigured
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.credentials import write_credentials

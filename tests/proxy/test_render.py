@@ -12,7 +12,7 @@ from hypothesis import settings as configured
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from authz_service.config.model import Link
+from authz_service.config.gateway_values import Link
 from authz_service.errors import Misconfigured
 from authz_service.proxy.render import render
 from authz_service.proxy.settings import EnvoySettings, Injected, ModelTarget

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,57 @@ def test_programs_start_in_order_and_stop_when_told(tmp_path: Path) -> None:
     assert not any(is_alive(pid) for pid in ready[0])
 
 
+TOLD = (
+    "import sys,os; open(sys.argv[1] + '.there', 'a').write('there\\n'); sys.stdin.read();"
+    "open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); import time; time.sleep(600)"
+)
+
+
+def test_a_program_that_waits_is_there_at_once_and_told_when_its_turn_has_come(tmp_path: Path) -> None:
+    two = Started(tmp_path, "two", TOLD)
+    there = tmp_path / "two.there"
+    first = Started(tmp_path, "one")
+    came_early = []
+
+    def is_ready() -> bool:
+        """Once the other is there, which has not been told yet."""
+        if there.exists():
+            came_early.append(list(two.pids))
+        return bool(first.pids) and there.exists()
+
+    one = replace(first.program, is_ready=is_ready)
+
+    async def scenario() -> None:
+        stop, ready = asyncio.Event(), asyncio.Event()
+        waiting = replace(two.program, waits=True)
+        supervisor = Supervisor((one, waiting), lambda _line: None, first_delay=0.01)
+        task = asyncio.create_task(supervisor.run(stop, ready.set))
+        async with asyncio.timeout(30):
+            await ready.wait()
+        assert came_early
+        assert not any(came_early)
+        os.kill(two.pids[0], signal.SIGKILL)
+        await until(lambda: len(two.pids) == 2)  # it is told nothing then, and goes on
+        stop.set()
+        await task
+
+    asyncio.run(scenario())
+    assert not any(is_alive(pid) for pid in first.pids + two.pids)
+
+
+def test_what_waits_for_a_program_that_does_not_start_is_stopped_with_it(tmp_path: Path) -> None:
+    one = Started(tmp_path, "one", "import sys; sys.exit('no keys')")
+    two = Started(tmp_path, "two", TOLD)
+
+    async def scenario() -> None:
+        waiting = replace(two.program, waits=True)
+        await Supervisor((one.program, waiting), lambda _line: None).run(asyncio.Event(), lambda: None)
+
+    with pytest.raises(Misconfigured, match=r"one ended at once.*no keys"):
+        asyncio.run(scenario())
+    assert two.pids == []
+
+
 def test_a_program_that_ends_is_started_again_and_that_is_said(tmp_path: Path) -> None:
     one = Started(tmp_path, "one")
     said: list[str] = []
@@ -87,6 +139,9 @@ def test_a_program_that_ends_is_started_again_and_that_is_said(tmp_path: Path) -
         await ready.wait()
         os.kill(one.pids[0], signal.SIGKILL)
         await until(lambda: len(one.pids) == 2)
+        assert supervisor.ends == {"one": 1}
+        await supervisor.replace("one")
+        assert supervisor.ends == {"one": 1}, "what was asked for is no end of its own"
         stop.set()
         await task
 

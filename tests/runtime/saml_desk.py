@@ -21,7 +21,8 @@ from tests.e2e.stack import free_port
 from tests.identity.saml_idp import Say, asked, metadata, posted, response, sign
 
 from authz_service.cel.load import load_config
-from authz_service.config.model import Config, LoginListener
+from authz_service.config.identity_values import LoginListener
+from authz_service.config.model import Config
 from authz_service.identity.download import new_client
 from authz_service.identity.saml.request_signer import RequestSigner, new_signer
 from authz_service.identity.saml.tokens import TokenSigner

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.servers.ext_proc_fakes import ALICE, CHAT, CONFIG
+from tests.servers.ext_proc_fakes import ALICE, CONFIG
+from tests.servers.process_messages import CHAT
 
 from authz_service.app import rules_of
 from authz_service.cel.load import load_config

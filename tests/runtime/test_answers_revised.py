@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.servers.ext_proc_fakes import ALICE, CHAT
+from tests.servers.ext_proc_fakes import ALICE
+from tests.servers.process_messages import CHAT
 
 from authz_service.app import rules_of
 from authz_service.cel.load import load_config
 from authz_service.core.acts import Act, ActKind, AnswerHead, Revised
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import Hold, HoldState
+from authz_service.core.stored_holds import Hold, HoldState
 from authz_service.model_apis.registry import find_operation
 from authz_service.runtime.held_answers import judge_held
 from authz_service.runtime.judging import Route, inspect

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 from tests.servers.key_fakes import MemoryKeys, api_key, revoked
 from tests.servers.revocation_fakes import ISSUER, MemoryRevocations
 
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.core.api_keys import KeysRead
 from authz_service.core.revocations import Revocation, RevocationsRead, Revoked, RevokedBy
 from authz_service.errors import Unavailable
 from authz_service.runtime import following as module
@@ -107,6 +109,30 @@ def test_it_goes_on_asking_while_the_store_is_away(monkeypatch: pytest.MonkeyPat
         assert known == []
         store.is_away = False
         await until(lambda: known == [["alice"]])
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+def test_whatever_goes_wrong_is_said_once_and_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
+
+    async def scenario() -> None:
+        asked: list[int] = []
+
+        async def ask(version: int) -> KeysRead | None:
+            asked.append(version)
+            if len(asked) < 4:
+                raise KeyError("a secret")
+            return KeysRead(1, (api_key("key_1"),))
+
+        taken: list[str] = []
+        following = Following(ask, lambda keys: taken.extend(key.id for key in keys), version=0)
+        with capture_logs() as logs:
+            running = asyncio.create_task(following.run())
+            await until(lambda: bool(taken))
+        assert [(line["event"], line["error"]) for line in logs] == [("following.failed", "KeyError")]
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

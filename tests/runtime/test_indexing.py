@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+from structlog.testing import capture_logs
+
 from authz_service.errors import Unavailable
 from authz_service.runtime import indexing
 from authz_service.runtime.indexing import Indexing
@@ -58,3 +61,30 @@ def test_the_record_is_followed_over_a_time_without_a_store() -> None:
         asyncio.run(scenario())
     finally:
         indexing.POLL_SECONDS = indexing_poll
+
+
+def test_what_goes_wrong_again_and_again_is_logged_once_until_it_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(indexing, "POLL_SECONDS", 0.001)
+
+    class Damaged(Steps):
+        async def index_step(self, *, has_texts: bool) -> bool:
+            self.asked.append(has_texts)
+            if len(self.asked) != 4:  # then it goes well, once
+                raise Unavailable("it is damaged")
+            return False
+
+    store = Damaged(0)
+
+    async def scenario() -> None:
+        following = asyncio.create_task(Indexing(store, has_texts=True).run())
+        async with asyncio.timeout(10):
+            while len(store.asked) < 9:
+                await asyncio.sleep(0.001)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert [(line["event"], line["error"]) for line in logs] == [("index.waits", "it is damaged")] * 2

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.servers.ext_proc_fakes import ALICE, CAROL, CHAT, CONFIG
+from tests.servers.ext_proc_fakes import ALICE, CAROL, CONFIG
+from tests.servers.process_messages import CHAT
 
 from authz_service.app import rules_of
 from authz_service.cel.load import load_config

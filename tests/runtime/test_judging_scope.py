@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.servers.ext_proc_fakes import ALICE, CHAT, CONFIG
+from tests.servers.ext_proc_fakes import ALICE, CONFIG
+from tests.servers.process_messages import CHAT
 
 from authz_service.app import rules_of
 from authz_service.cel.load import load_config

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.store.conftest import Make, Place, pseudonym_of
+from structlog.testing import capture_logs
+from tests.store.drafts import Make
+from tests.store.places import Place, pseudonym_of
 
 from authz_service.config.notify_values import CallerShown, NotifiedWebhook, Notify, Secret
 from authz_service.core.notifications import DeliveryState, NotificationQuery
-from authz_service.core.ports import HoldLimits
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.notify.channel import NotDelivered, Notice
 from authz_service.runtime.notifying import TEST, Notifying
 from authz_service.servers.notify_metrics import NotifyMetrics
@@ -294,6 +296,85 @@ def test_metrics_say_what_waits_and_since_when(place: Place, run: Any) -> None:
                 "authz_notify_failures_total": 1,
                 "authz_notify_given_up_total": 0,
             }
+            await stopped(task)
+
+    run(scenario())
+
+
+def test_whatever_goes_wrong_with_one_receiver_or_notification_ends_nothing(
+    place: Place, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            desk = Desk(place, store, hook("damaged"), hook("good"))
+            claim, delivered, queues = store.claim_notifications, store.delivered, store.queues
+            wrong = {"look": 1, "settle": 1}
+
+            def goes_wrong(what: str) -> bool:
+                wrong[what] -= 1
+                return wrong[what] >= 0
+
+            async def asked() -> Any:
+                if goes_wrong("look"):
+                    raise TypeError("a secret")
+                return await queues()
+
+            async def claimed(receiver: str, **more: Any) -> Any:
+                if receiver == "damaged":
+                    raise ValueError("a secret")
+                return await claim(receiver, **more)
+
+            async def settled(notification: Any) -> bool:
+                if goes_wrong("settle"):
+                    raise KeyError("a secret")
+                return bool(await delivered(notification))
+
+            monkeypatch.setattr(store, "queues", asked)
+            monkeypatch.setattr(store, "claim_notifications", claimed)
+            monkeypatch.setattr(store, "delivered", settled)
+            with capture_logs() as logs:
+                task = asyncio.create_task(desk.notifying.run())
+                await desk.open("one")
+                await desk.open("two")
+                await until(lambda: desk.notifying.standings["good"].delivered == 1)
+                await until(lambda: len(logs) >= 4)
+            assert not task.done()
+            assert {(line["event"], line["error"]) for line in logs} == {
+                ("notifications.look_failed", "TypeError"),
+                ("notifications.serve_failed", "ValueError"),
+                ("notification.failed", "KeyError"),
+                ("notification.not_delivered", "it failed (KeyError)"),
+            }
+            await stopped(task)
+
+    run(scenario())
+
+
+def test_what_fails_by_a_fault_of_ours_each_time_is_given_up_like_any_other(
+    place: Place, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            desk = Desk(place, store, hook("chat"), first_pause=60.0)
+
+            async def settled(_: Any) -> bool:
+                raise KeyError("a secret")
+
+            monkeypatch.setattr(store, "delivered", settled)
+            task = asyncio.create_task(desk.notifying.run())
+            await desk.open()
+
+            async def has_failed() -> bool:
+                (row,) = await desk.rows()
+                return bool(row.last_error == "it failed (KeyError)")
+
+            await until(has_failed)
+            place.clock.time += 60.0
+            desk.notifying.heard([])
+            await until(lambda: all_are(desk, DeliveryState.GIVEN_UP))
+            assert len(desk.channels["chat"].notices) == 2
+            standing = desk.notifying.standings["chat"]
+            assert (standing.failures, standing.given_up, standing.delivered) == (2, 1, 0)
             await stopped(task)
 
     run(scenario())

@@ -17,6 +17,14 @@ def test_after_a_pause_one_goes_at_once_and_the_next_after_its_share_of_the_seco
     assert pace.take(5, 100.0 + 0.101) == (1, 0.0)
 
 
+def test_a_turn_that_is_given_back_is_the_next_one_s() -> None:
+    pace = Pace(lambda: 10.0)
+    pace.take(1, 100.0)
+    pace.give_back()
+    assert pace.take(1, 100.0) == (1, 0.0)
+    assert pace.take(1, 100.0)[0] == 0
+
+
 def test_what_a_busy_process_missed_is_made_good_for_a_moment_only() -> None:
     pace = Pace(lambda: 1000.0)
     pace.take(1, 0.0)

@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from authz_service.config.model import PresidioDetector
+from authz_service.config.masking_values import PresidioDetector
 from authz_service.errors import Misconfigured
 from authz_service.masking.detectors import build_scanner
 from authz_service.runtime.presidio import with_presidio

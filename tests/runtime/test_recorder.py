@@ -54,9 +54,9 @@ def test_refusals_of_the_unauthenticated_are_counted_not_listed(tmp_path: Path) 
         recorded: list[EntryDraft] = []
         append = store.append_own
 
-        async def seen(*drafts: EntryDraft, stream: str | None = "") -> None:
+        async def seen(*drafts: EntryDraft, stream: str | None = "", again: bool = False) -> None:
             recorded.extend(drafts)
-            await append(*drafts, stream=stream)
+            await append(*drafts, stream=stream, again=again)
 
         store.append_own = seen  # type: ignore[method-assign]  # to see what has no session
         for _ in range(3):
@@ -76,9 +76,9 @@ def test_a_drain_that_is_cancelled_while_it_commits_records_nothing_twice(tmp_pa
         append = store.append_own
         committing = asyncio.Event()
 
-        async def slow(*drafts: EntryDraft, stream: str | None = "") -> None:
+        async def slow(*drafts: EntryDraft, stream: str | None = "", again: bool = False) -> None:
             committing.set()
-            await append(*drafts, stream=stream)
+            await append(*drafts, stream=stream, again=again)
 
         store.append_own = slow  # type: ignore[method-assign]  # to be cancelled in the middle
         recorder.later((RECEIVED, ENDED))

@@ -6,6 +6,7 @@ import asyncio
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.ports import BEGUN_BEFORE, Store
@@ -21,7 +22,7 @@ class Record:
         self.entries: list[EntryDraft] = []
         self.is_away = False
 
-    async def append_own(self, *drafts: EntryDraft, stream: str | None = "") -> None:
+    async def append_own(self, *drafts: EntryDraft, stream: str | None = "", again: bool = False) -> None:
         if self.is_away:
             raise Unavailable("away")
         begun = {entry.session for entry in self.entries if entry.kind is Kind.REQUEST_RECEIVED}
@@ -98,6 +99,43 @@ def test_a_full_backlog_loses_its_oldest(
         recorder.later((ended(name),))
     asyncio.run(recorder.drain())
     assert record.entries == [ended("b"), ended("c")]
+
+
+def asked(session: str, body: bytes) -> EntryDraft:
+    return EntryDraft(Kind.REQUEST_RECEIVED, session, payloads={"body": body, "name": b"ann"})
+
+
+def test_of_bodies_for_which_there_is_no_room_the_entries_are_kept(
+    recorder: Recorder, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGEST_BACKLOG", 20_000)
+    bodies = {"a": b"x" * 15_000, "b": b"y" * 15_000, "c": b"z" * 3_000}
+    for _ in range(2):  # what was written makes room again
+        with capture_logs() as logs:
+            for name, body in bodies.items():
+                recorder.later((asked(name, body), ended(name)))
+            recorder.later((EntryDraft(Kind.EXCHANGE_ENDED, "d", payloads={"name": b"x" * 3_000}),))
+        assert [line["session"] for line in logs] == ["b"]  # and not whoever has nothing to leave out
+        asyncio.run(recorder.drain())
+        assert record.entries.pop().session == "d"
+        kept = {str(draft.session): sorted(draft.payloads) for draft in record.entries if draft.payloads}
+        assert kept == {"a": ["body", "name"], "b": ["name"], "c": ["body", "name"]}
+        assert [entry.session for entry in record.entries] == ["a", "a", "b", "b", "c", "c"]
+        record.entries.clear()
+
+
+def test_what_is_given_up_or_shortened_makes_room_too(
+    recorder: Recorder, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGEST_BACKLOG", 20_000)
+    monkeypatch.setattr(module, "LONGEST_BACKLOG", 2)
+    record.entries = [begun("a"), begun("b")]  # committed, and nobody was told
+    for name in ("lost", "a", "b"):
+        recorder.later((asked(name, b"x" * 9_000), ended(name)))
+    asyncio.run(recorder.drain())
+    recorder.later((asked("c", b"x" * 19_000),))
+    asyncio.run(recorder.drain())
+    assert sorted(record.entries[-1].payloads) == ["body", "name"]
 
 
 def test_refusals_are_counted_and_a_flood_of_sources_is_one(recorder: Recorder, record: Record) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,6 +83,20 @@ def test_what_fails_is_tried_again_and_never_ends_the_service(
     asyncio.run(until_purged())
 
 
+def test_what_keeps_one_class_from_being_purged_keeps_no_other() -> None:
+    store = Batches([Unavailable("damaged"), ValueError("not an entry"), Purged(4, 0, 0)])
+    task = retaining(store)
+    with capture_logs() as logs:
+        asyncio.run(task.purge())
+    assert [request.retention for request in store.asked] == list(reversed(Retention))
+    assert [(line["event"], line.get("error")) for line in logs] == [
+        ("record.purge_failed", "damaged"),
+        ("record.purge_failed", "ValueError"),
+        ("record.purged", None),
+    ]
+    assert task.purged.entries == 4
+
+
 def test_times_are_said_as_the_file_writes_them() -> None:
     assert [duration(seconds) for seconds in (DAY, 90 * DAY, 36 * 3600.0)] == ["1d", "90d", "36h"]
 
@@ -123,3 +138,45 @@ def test_erasures_that_were_cut_off_are_completed_while_the_service_runs_however
         "record.erasures_completed",
     ]
     assert quoted not in str(logs)
+
+
+async def until_done(store: Any, sleeps: list[float], monkeypatch: pytest.MonkeyPatch) -> Purged:
+    async def passes(seconds: float) -> None:
+        sleeps.append(seconds)
+
+    monkeypatch.setattr(retention, "asyncio", SimpleNamespace(sleep=passes))
+    return await retention.purge_all(store, PurgeRequest(Retention.PAYLOADS, 1, "test"))
+
+
+@pytest.mark.parametrize("code", ["store_unavailable", "store_busy"])
+def test_a_store_that_is_busy_is_asked_again_soon_and_goes_on_where_it_was(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = Unavailable("it has much to do", code=code)
+    store = Batches([Purged(3, 2, 10, has_more=True), busy, busy, Purged(1, 1, 5)])
+    sleeps: list[float] = []
+    taken = asyncio.run(until_done(store, sleeps, monkeypatch))
+    assert (taken.entries, taken.payloads) == (4, 3)
+    assert sleeps[1:] == [1.0, 2.0]
+
+
+def test_a_store_that_stays_away_ends_a_purge_and_one_that_is_damaged_does_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    away = Batches([Unavailable("away", code="store_unavailable")] * 9)
+    damaged = Batches([Unavailable("damaged", code="record_damaged")] * 9)
+    for store, asked in ((away, 5), (damaged, 1)):
+        with pytest.raises(Unavailable):
+            asyncio.run(until_done(store, [], monkeypatch))
+        assert len(store.asked) == asked
+
+
+def test_after_a_batch_the_store_is_left_to_others_for_as_long_as_that_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = iter([10.0, 10.001, 20.0, 23.0, 30.0])  # each batch begins, and is over
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    more = Purged(3, 2, 10, has_more=True)
+    sleeps: list[float] = []
+    asyncio.run(until_done(Batches([more, more, Purged()]), sleeps, monkeypatch))
+    assert sleeps == [retention.PAUSE_SECONDS, 3.0]

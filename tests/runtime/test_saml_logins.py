@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import httpx
 import pytest
 from lxml import etree
 from sqlalchemy import create_engine, select
 from tests.identity.saml_idp import (
     EMAIL,
     PERSISTENT,
-    Say,
     asked,
     is_signed,
     metadata,
@@ -29,11 +24,11 @@ from tests.identity.saml_idp import (
     sign,
     signer,
 )
-from tests.runtime.saml_desk import PROVIDER, SAML2, SECRET, SamlDesk, claims, config_of, desk_of, landing
-from tests.store.conftest import Place
+from tests.runtime.saml_desk import PROVIDER, SAML2, SECRET, claims, config_of, landing
+from tests.runtime.saml_served import Run, record, refusal, served
+from tests.store.places import Place
 
-from authz_service.audit.entry import decode
-from authz_service.errors import AuthzError, Unauthenticated
+from authz_service.errors import Unauthenticated
 from authz_service.identity.saml.box import Box
 from authz_service.identity.saml.own_metadata import Own, metadata_document
 from authz_service.identity.saml.request import Login
@@ -41,34 +36,6 @@ from authz_service.identity.saml.request_signer import RequestSigner, new_signer
 from authz_service.identity.saml.tokens import Door
 from authz_service.runtime.saml_logins import AT_ONCE, SamlLogins, Trusted
 from authz_service.store.schema import entries, payloads, used_once
-
-Run = Callable[[Coroutine[Any, Any, None]], None]
-SERVICE = {
-    "groups": ("staff",),
-    "mail": ("batch@example.com",),
-    "scope": ("model:llama",),
-    "owner": ("olga",),
-}
-
-
-@asynccontextmanager
-async def served(place: Place, folder: Path, **more: Any) -> AsyncIterator[SamlDesk]:
-    """One replica over the test's database."""
-    place.clock.time = time.time()
-    async with place.store() as store, desk_of(config_of(folder, **more), store) as desk:
-        yield desk
-
-
-def record(url: str) -> list[tuple[str, dict[str, Any]]]:
-    """All entries about logins: kind and data."""
-    engine = create_engine(url)
-    try:
-        with engine.connect() as connection:
-            bodies = connection.execute(select(entries.c.body).order_by(entries.c.seq)).scalars().all()
-            read = [decode(bytes(body)) for body in bodies]
-            return [(entry.kind, dict(entry.data)) for entry in read if entry.kind.startswith("login.")]
-    finally:
-        engine.dispose()
 
 
 def rows(url: str) -> int:
@@ -79,18 +46,6 @@ def rows(url: str) -> int:
             return len(connection.execute(select(used_once)).all())
     finally:
         engine.dispose()
-
-
-async def refusal(desk: SamlDesk, token: str, *, is_review: bool) -> str:
-    """Why a door does not take a token."""
-    verifier = desk.verifier()
-    try:
-        await (verifier.verify_review(token) if is_review else verifier.verify_gateway(token))
-    except AuthzError as error:
-        return error.code
-    finally:
-        await verifier.close()
-    return ""
 
 
 def test_a_login_ends_with_a_token_for_its_door_alone(place: Place, run: Run, tmp_path: Path) -> None:
@@ -269,415 +224,6 @@ def test_each_login_is_on_record_before_its_token_and_without_names_in_the_entry
         assert secret not in kept + bodies
 
 
-def test_an_assertion_is_good_once_on_whatever_replica(place: Place, run: Run, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        folder = tmp_path / "two"
-        folder.mkdir()
-        place.clock.time = time.time()
-        async with place.store() as one, desk_of(config_of(tmp_path), one) as desk:
-            begun = await desk.begin()
-            say = desk.say(begun)
-            assert "code" in landing(await desk.post(say, begun))
-            # A second listener with the same names, as a replica behind the same address has them.
-            async with second_replica(place, desk) as other:
-                again = landing(await other.post(say, begun))
-                assert again["error"] == "access_denied"
-                assert "used already" in again["error_description"]
-                # Another assertion for the same login, too: one login, one answer.
-                assert landing(await other.post(desk.say(begun), begun))["error"] == "access_denied"
-            # And the same assertion for another login.
-            later = await desk.begin()
-            assert "error" in landing(await desk.post(say.but(in_response_to=later.request), later))
-            codes = [data["code"] for kind, data in record(place.url) if kind == "login.refused"]
-            assert codes + desk.counted == ["saml_replayed"] * 3
-
-    run(scenario())
-
-
-@asynccontextmanager
-async def second_replica(place: Place, desk: SamlDesk) -> AsyncIterator[SamlDesk]:
-    """On PostgreSQL over a connection of its own; SQLite serves one process."""
-    if place.url.startswith("sqlite"):
-        yield desk
-        return
-    from dataclasses import replace
-
-    from tests.e2e.stack import free_port
-
-    listener = replace(desk.listener, port=free_port())
-    config = replace(desk.config, logins=replace(desk.config.logins, listener=listener))
-    async with place.store(instance="two") as store, desk_of(config, store) as other:
-        other.client = Redirected(desk.listener.port, listener.port)
-        yield other
-        await other.client.aclose()
-
-
-class Redirected(httpx.AsyncClient):
-    """Asks another port than the address says, as a proxy before two replicas does."""
-
-    def __init__(self, said: int, meant: int) -> None:
-        super().__init__(timeout=10)
-        self._said, self._meant = f":{said}/", f":{meant}/"
-
-    async def request(self, method: str, url: Any, **more: Any) -> httpx.Response:
-        return await super().request(method, str(url).replace(self._said, self._meant), **more)
-
-
-def test_of_eight_that_bring_an_assertion_at_once_one_gets_a_code(
-    place: Place, run: Run, tmp_path: Path
-) -> None:
-    async def scenario() -> None:
-        async with served(place, tmp_path) as desk:
-            begun = await desk.begin()
-            say = desk.say(begun)
-            answers = await asyncio.gather(*(desk.post(say, begun) for _ in range(8)))
-            landed = [landing(answer) for answer in answers]
-            assert [("code" in each) for each in landed].count(True) == 1
-
-    run(scenario())
-
-
-def test_a_refusal_that_is_had_again_and_again_is_one_entry_and_a_count(
-    sqlite_url: str, run: Run, tmp_path: Path
-) -> None:
-    async def scenario() -> None:
-        async with served(Place(sqlite_url), tmp_path) as desk:
-            old = desk.say(await desk.begin(), confirmed=-1.0)
-            for _ in range(4):
-                begun = await desk.begin()
-                wrong = landing(await desk.post(old, begun))
-                assert wrong["error"] == "access_denied"
-            begun = await desk.begin()
-            code = landing(await desk.post(desk.say(begun), begun))["code"]
-            answers = [(await desk.exchange(code, begun)).status_code for _ in range(4)]
-            assert answers == [200, 400, 400, 400]
-            refused = [data["code"] for kind, data in record(sqlite_url) if kind == "login.refused"]
-            assert refused == ["saml_wrong_request", "invalid_grant"]
-            assert desk.counted == ["saml_wrong_request"] * 3 + ["invalid_grant"] * 2
-
-    run(scenario())
-
-
-def test_a_code_is_good_once_for_its_command_for_a_minute(place: Place, run: Run, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with served(place, tmp_path) as desk:
-            begun = await desk.begin()
-            code = landing(await desk.post(desk.say(begun), begun))["code"]
-            for changes in (
-                {"code_verifier": "x" * 43},
-                {"code_verifier": ""},
-                {"client_id": "authz-gateway"},
-                {"redirect_uri": "http://127.0.0.1:4712/callback"},
-                {"code": code[:-2] + "AA"},
-                {"code": ""},
-            ):
-                answer = await desk.exchange(changes.pop("code", code), begun, **changes)
-                assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant"), changes
-            desk.offset = 61.0
-            assert (await desk.exchange(code, begun)).status_code == 400
-            desk.offset = 0.0
-            assert (await desk.exchange(code, begun)).status_code == 200
-            again = await desk.exchange(code, begun)
-            assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
-            assert record(place.url)[-1] == (
-                "login.refused",
-                {"provider": "corp", "door": "review", "code": "invalid_grant"},
-            )
-            assert desk.counted == ["invalid_grant"] * 7
-
-    run(scenario())
-
-
-def test_a_code_is_good_once_however_it_is_written(sqlite_url: str, run: Run, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with served(Place(sqlite_url), tmp_path) as desk:
-            begun = await desk.begin()
-            code = landing(await desk.post(desk.say(begun), begun))["code"]
-            assert (await desk.exchange(code, begun)).status_code == 200
-            other = code.replace("-", "+").replace("_", "/") + "=" * (-len(code) % 4)
-            assert other != code
-            answer = await desk.exchange(other, begun)
-            assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
-
-    run(scenario())
-
-
-def test_what_is_signed_and_refused_is_on_record_by_name_and_the_command_hears_why(
-    place: Place, run: Run, tmp_path: Path
-) -> None:
-    wrong: list[tuple[dict[str, Any], str]] = [
-        ({"audience": "https://other.example.com"}, "saml_wrong_audience"),
-        ({"confirmed": -1.0}, "saml_expired"),
-        ({"begins": 60.0}, "saml_not_yet_valid"),
-        ({"recipient": "https://other.example.com"}, "saml_wrong_recipient"),
-        ({"format": "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"}, "saml_transient_subject"),
-        ({"attributes": {"groups": ("staff",)}}, "saml_malformed"),
-        ({"attributes": {"groups": ("staff",), "mail": ("a@x.example", "b@x.example")}}, "saml_malformed"),
-        ({"subject": "a" * 513}, "saml_malformed"),
-    ]
-
-    async def scenario() -> None:
-        async with served(place, tmp_path) as desk:
-            for changes, code in wrong:
-                begun = await desk.begin()
-                landed = landing(await desk.post(desk.say(begun, **changes), begun))
-                assert (landed["error"], landed["state"]) == ("access_denied", "state-1")
-                assert landed["iss"] == desk.issuer
-                kind, data = record(place.url)[-1]
-                assert (kind, data) == ("login.refused", {"provider": "corp", "door": "review", "code": code})
-            assert desk.counted == []
-
-    run(scenario())
-
-
-def test_what_nobody_known_has_signed_is_counted_and_makes_no_entries(
-    place: Place, run: Run, tmp_path: Path
-) -> None:
-    async def scenario() -> None:
-        async with served(place, tmp_path) as desk:
-            acs, begun = f"{desk.issuer}/acs", await desk.begin()
-            forged = response(
-                sign(desk.say(begun).text(), signer("mallory")), destination=acs, in_response_to=begun.request
-            )
-            unasked = response(
-                sign(desk.say(begun, in_response_to="_x").text()), destination=acs, in_response_to="_x"
-            )
-            answer = await desk.client.post(acs, data={"SAMLResponse": posted(forged)})
-            assert landing(answer)["error"] == "access_denied"
-            for text in (posted(unasked), "%%%", "", posted(b"<x/>"), posted(b"<!DOCTYPE x><x/>")):
-                answer = await desk.client.post(acs, data={"SAMLResponse": text})
-                assert answer.status_code == 401, text
-                assert "text/html" in answer.headers["content-type"]
-                assert answer.headers["connection"] == "close"
-                assert "default-src 'none'" in answer.headers["content-security-policy"]
-            assert desk.counted[:2] == ["saml_bad_signature", "saml_unsolicited"]
-            assert len(desk.counted) == 6
-            assert record(place.url) == []
-
-    run(scenario())
-
-
-def test_relay_state_leads_nowhere_and_redirects_go_to_this_machine_only(
-    place: Place, run: Run, tmp_path: Path
-) -> None:
-    bad = [
-        "https://evil.example.com/callback",
-        "http://127.0.0.1:4711@evil.example.com/callback",
-        "http://127.0.0.1.evil.example.com:4711/callback",
-        "http://127.0.0.1:4711/callback/../x",
-        "http://127.0.0.1:4711/callback?x=y",
-        "http://127.0.0.1:4711/callback#x",
-        "http://127.0.0.1/callback",
-        "http://127.0.0.1:0/callback",
-        "http://127.0.0.1:99999/callback",
-        "http://[::1]:4711/callback",
-        "http://127.0.0.1:4711\\@evil.example.com/callback",
-        "javascript:alert(1)",
-        "//evil.example.com/callback",
-        "",
-    ]
-
-    async def scenario() -> None:
-        async with served(place, tmp_path) as desk:
-            begun = await desk.begin()
-            more = {"RelayState": "https://evil.example.com/"}
-            assert "evil" not in str(landing(await desk.post(desk.say(begun), begun, more=more)))
-            for redirect in bad:
-                answer = (await desk.begin(redirect_uri=redirect)).answer
-                assert (answer.status_code, "location" in answer.headers) == (400, False), redirect
-
-    run(scenario())
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"client_id": "authz-other"},
-        {"client_id": None},
-        {"response_type": "token"},
-        {"state": None},
-        {"state": "x" * 129},
-        {"state": "a\nb"},
-        {"code_challenge": None},
-        {"code_challenge": "x" * 42},
-        {"code_challenge_method": "plain"},
-        {"code_challenge_method": None},
-    ],
-)
-def test_a_login_without_state_or_proof_key_does_not_begin(
-    changes: dict[str, Any], sqlite_url: str, run: Run, tmp_path: Path
-) -> None:
-    async def scenario() -> None:
-        async with served(Place(sqlite_url), tmp_path) as desk:
-            answer = (await desk.begin(**changes)).answer
-            assert (answer.status_code, "invalid_request" in answer.text) == (400, True)
-
-    run(scenario())
-
-
-def test_a_login_that_took_too_long_is_refused(sqlite_url: str, run: Run, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with served(Place(sqlite_url), tmp_path) as desk:
-            begun = await desk.begin()
-            desk.offset = 601.0
-            answer = await desk.post(desk.say(begun), begun)
-            assert (answer.status_code, desk.counted) == (401, ["saml_late"])
-
-    run(scenario())
-
-
-def test_bodies_that_are_large_compressed_or_of_another_kind_are_refused(
-    sqlite_url: str, run: Run, tmp_path: Path
-) -> None:
-    async def scenario() -> None:
-        async with served(Place(sqlite_url), tmp_path) as desk:
-            form = {"content-type": "application/x-www-form-urlencoded"}
-            cases: list[tuple[bytes, dict[str, str], int]] = [
-                (b"SAMLResponse=" + b"A" * (10 * 1024 * 1024), form, 413),
-                (b"SAMLResponse=QQ==", {"content-type": "text/plain"}, 415),
-                (b"x", form | {"content-encoding": "gzip"}, 415),
-                (b"SAMLResponse=a&SAMLResponse=b", form, 400),
-                (b"&".join(b"a%d=b" % n for n in range(60)), form, 400),
-                ("SAMLResponse=é".encode(), form, 400),
-            ]
-            for path in ("acs", "token"):
-                for body, headers, status in cases:
-                    url = f"{desk.issuer}/{path}"
-                    answer = await desk.client.post(url, content=body, headers=headers)
-                    assert answer.status_code == status, (path, body[:40])
-            assert (
-                await desk.client.get(f"{desk.issuer}/acs", params={"SAMLResponse": "a"})
-            ).status_code == 405
-
-    run(scenario())
-
-
-def test_a_token_ends_with_the_providers_session(sqlite_url: str, run: Run, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with served(Place(sqlite_url), tmp_path) as desk:
-            said = claims(await desk.log_in(session=600.0))
-            assert 590 <= said["exp"] - said["iat"] <= 600
-            begun = await desk.begin()
-            code = landing(await desk.post(desk.say(begun, session=30.0), begun))["code"]
-            desk.offset = 31.0
-            answer = await desk.exchange(code, begun)
-            assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
-
-    run(scenario())
-
-
-def test_groups_that_the_provider_says_nothing_of_are_not_complete(
-    sqlite_url: str, run: Run, tmp_path: Path
-) -> None:
-    async def scenario() -> None:
-        async with served(Place(sqlite_url), tmp_path) as desk:
-            verifier = desk.verifier()
-            token = await desk.log_in("gateway", attributes={"mail": ("a@example.com",)})
-            caller = await verifier.verify_gateway(token)
-            assert (caller.groups, caller.groups_complete) == ((), False)
-            many = tuple(f"a-group-with-a-long-name-{number}" for number in range(500))
-            begun = await desk.begin("gateway")
-            say = desk.say(begun, attributes={"mail": ("a@example.com",), "groups": many})
-            assert landing(await desk.post(say, begun))["error"] == "access_denied"
-            assert record(sqlite_url)[-1][1]["code"] == "saml_too_many_groups"
-            most = {"mail": ("a@example.com",), "groups": tuple(f"group-of-staff-{n:05}" for n in range(480))}
-            caller = await verifier.verify_gateway(await desk.log_in("gateway", attributes=most))
-            assert len(caller.groups) == 480
-            await verifier.close()
-
-    run(scenario())
-
-
-async def granted(desk: SamlDesk, say: Say, **more: str) -> httpx.Response:
-    """What a batch client does."""
-    assertion = base64.urlsafe_b64encode(etree.tostring(sign(say.text()))).rstrip(b"=").decode()
-    form = {"grant_type": SAML2, "assertion": assertion}
-    return await desk.client.post(f"{desk.issuer}/token", data=form | more)
-
-
-async def batch(desk: SamlDesk, **changes: Any) -> Say:
-    """What a provider says of a batch client."""
-    begun = await desk.begin()
-    plain: dict[str, Any] = {
-        "recipient": f"{desk.issuer}/token",
-        "in_response_to": None,
-        "attributes": SERVICE,
-        "subject": "batch",
-        "statement": False,
-    }
-    return desk.say(begun, **(plain | changes))
-
-
-def test_a_batch_client_gets_a_gateways_token_of_a_service_account_for_an_assertion(
-    place: Place, run: Run, tmp_path: Path
-) -> None:
-    async def scenario() -> None:
-        async with served(place, tmp_path) as desk:
-            say = await batch(desk)
-            answer = await granted(desk, say)
-            assert answer.status_code == 200, answer.text
-            told = answer.json()
-            assert (told["token_type"], "refresh_token" in told) == ("Bearer", False)
-            verifier = desk.verifier()
-            caller = await verifier.verify_gateway(told["access_token"])
-            await verifier.close()
-            assert (caller.subject, caller.scope) == ("batch", ("model:llama",))
-            assert caller.claims["owner"] == "olga"
-            assert await refusal(desk, told["access_token"], is_review=True) == "wrong_audience"
-            assert record(place.url)[-1][1]["door"] == "batch"
-            again = await granted(desk, say)
-            assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
-            assert "saml_replayed" in again.json()["error_description"]
-
-    run(scenario())
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"in_response_to": "_login"}, "saml_wrong_request"),
-        ({"recipient": "ACS"}, "saml_wrong_recipient"),
-        ({"attributes": {k: v for k, v in SERVICE.items() if k != "owner"}}, "saml_malformed"),
-        ({"confirmed": -1.0}, "saml_expired"),
-    ],
-)
-def test_what_is_for_a_browser_or_has_no_owner_is_no_batch_clients(
-    changes: dict[str, Any], code: str, sqlite_url: str, run: Run, tmp_path: Path
-) -> None:
-    async def scenario() -> None:
-        async with served(Place(sqlite_url), tmp_path) as desk:
-            changed = {k: f"{desk.issuer}/acs" if v == "ACS" else v for k, v in changes.items()}
-            answer = await granted(desk, await batch(desk, **changed))
-            assert (answer.status_code, code in answer.json()["error_description"]) == (400, True)
-            assert record(sqlite_url)[-1][1] == {"provider": "corp", "door": "batch", "code": code}
-
-    run(scenario())
-
-
-def test_an_assertion_of_a_batch_client_opens_no_login(sqlite_url: str, run: Run, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with served(Place(sqlite_url), tmp_path) as desk:
-            begun = await desk.begin()
-            landed = landing(await desk.post(await batch(desk), begun))
-            assert landed["error"] == "access_denied"
-
-    run(scenario())
-
-
-def test_without_batch_there_is_no_assertion_grant(sqlite_url: str, run: Run, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with served(Place(sqlite_url), tmp_path, provider="person: mail") as desk:
-            answer = await granted(desk, await batch(desk))
-            assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
-            found = await desk.client.get(
-                f"{desk.listener.url}/.well-known/oauth-authorization-server/saml/corp"
-            )
-            assert found.json()["grant_types_supported"] == ["authorization_code"]
-            assert record(sqlite_url) == []
-
-    run(scenario())
-
-
 def test_a_key_that_the_provider_took_since_is_found(sqlite_url: str, run: Run, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with served(Place(sqlite_url), tmp_path, provider=PROVIDER) as desk:
@@ -694,18 +240,6 @@ def test_a_key_that_the_provider_took_since_is_found(sqlite_url: str, run: Run, 
             # And the old one is good no longer.
             later = await desk.begin()
             assert "error" in landing(await desk.post(desk.say(later), later))
-
-    run(scenario())
-
-
-def test_while_the_store_is_away_nobody_gets_a_code(place: Place, run: Run, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        store = await place.open(patience=0.2)
-        async with desk_of(config_of(tmp_path), store) as desk:
-            begun = await desk.begin()
-            await store.close()
-            landed = landing(await desk.post(desk.say(begun), begun))
-            assert landed["error"] == "temporarily_unavailable"
 
     run(scenario())
 

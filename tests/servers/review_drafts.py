@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
-from tests.servers.review_fakes import BODY, PEOPLE, SECURITY
+from tests.servers.review_made import BODY
+from tests.servers.review_people import PEOPLE, SECURITY
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
-from authz_service.core.ports import HoldDraft
+from authz_service.core.stored_holds import HoldDraft
 
 DIGEST = hashlib.sha256(BODY).hexdigest()
 

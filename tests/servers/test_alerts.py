@@ -29,7 +29,7 @@ ADDED = {"process", "instance"}
 def known() -> dict[str, set[str]]:
     """The labels of each sample that is shown."""
     found: dict[str, set[str]] = dict(OF_PROMETHEUS)
-    families = [*page(Commits(), Took()).values(), *WorkerMetrics({"keeper": 9}).collect()]
+    families = [*page(Commits(), Took()).values(), *WorkerMetrics({"keeper": 9}, {}).collect()]
     for sample in (sample for family in families for sample in family.samples):
         found.setdefault(sample.name, set()).update(sample.labels, ADDED)
     return found

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from authz_service.servers.crossing import LONGEST_REMEMBERED, MOST_REMEMBERED, Crossing
 
-ALLOWED = frozenset({"accept", "user-agent"})
+ALLOWED = frozenset({"accept", "content-type", "user-agent"})
 
 
 class Words:
@@ -33,6 +33,21 @@ def test_what_is_not_on_the_list_cannot_be_read_or_has_a_finding_stays_behind() 
     for _ in range(2):
         assert cross(crossing, scanner, **headers) == {"user-agent": "sdk/1"}
         assert cross(crossing, scanner, user_agent="sdk/\ufffd") == {}
+
+
+def test_the_boundary_of_a_form_is_no_text_and_all_else_of_its_type_is() -> None:
+    crossing, scanner = Crossing(), Words("secret")
+    for boundary in ("secret", '"secret"'):
+        form = {"content_type": f"multipart/form-data; boundary={boundary}"}
+        assert list(cross(crossing, scanner, **form)) == ["content-type"]
+    for other in (
+        "multipart/form-data; boundary=a; charset=secret",
+        "multipart/secret; boundary=a",
+        "multipart/form-data; boundary=a secret",
+        "text/plain; boundary=secret",
+    ):
+        assert cross(crossing, scanner, content_type=other) == {}
+    assert cross(crossing, scanner, accept="multipart/form-data; boundary=secret") == {}
 
 
 def test_a_value_is_judged_once_under_any_name_until_the_detectors_change() -> None:

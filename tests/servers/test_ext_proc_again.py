@@ -9,15 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers.ext_proc_fakes import (
-    CAROL,
-    Faulty,
-    Play,
-    Service,
-    request_body,
-    request_headers,
-    serving,
-)
+from tests.servers.ext_proc_fakes import CAROL, Service, serving
+from tests.servers.faulty_store import Faulty
+from tests.servers.played_stream import Play
+from tests.servers.process_messages import request_body, request_headers
 
 from authz_service.audit.draft import Kind
 from authz_service.core.sessions import TakenUp

@@ -12,23 +12,16 @@ from typing import TypeVar
 
 import grpc
 import pytest
-from tests.servers.ext_proc_fakes import (
-    ALICE,
-    CAROL,
-    Faulty,
-    Play,
-    Service,
-    answer_body,
-    answer_headers,
-    request_body,
-    request_headers,
-    serving,
-)
+from tests.servers.ext_proc_fakes import ALICE, CAROL, Service, serving
+from tests.servers.faulty_store import Faulty
+from tests.servers.played_stream import Play
+from tests.servers.process_messages import answer_body, answer_headers, request_body, request_headers
 
 from authz_service.audit.draft import Kind
 from authz_service.core.ballots import Ballot
 from authz_service.core.holds import StageRef, Verdict
-from authz_service.core.ports import HoldLimits, HoldQuery, HoldState, Store
+from authz_service.core.ports import Store
+from authz_service.core.stored_holds import HoldLimits, HoldQuery, HoldState
 from authz_service.errors import AuthzError, Unavailable
 from authz_service.keys.ids import new_id
 
@@ -111,7 +104,8 @@ def test_a_crowd_gets_nothing_unrecorded_or_unmasked_and_leaves_nothing_behind(
                 await service.is_let_go(session)
             assert isinstance(service.store, Unreliable)
             service.store.is_well = True
-            assert (service.gateway.buffered, service.gateway.waiting.total) == (0, 0)
+            assert (service.gateway.buffered, service.gateway.buffered_by) == (0, {})
+            assert service.gateway.waiting.total == 0
             for play, session in zip(plays, sessions, strict=True):
                 await check(service, play, session)
 

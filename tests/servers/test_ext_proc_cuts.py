@@ -10,14 +10,8 @@ from random import Random
 
 import grpc
 import pytest
-from tests.servers.ext_proc_fakes import (
-    Service,
-    answer_body,
-    answer_headers,
-    request_body,
-    request_headers,
-    serving,
-)
+from tests.servers.ext_proc_fakes import Service, serving
+from tests.servers.process_messages import answer_body, answer_headers, request_body, request_headers
 
 from authz_service.audit.draft import Kind
 from authz_service.keys.ids import new_id

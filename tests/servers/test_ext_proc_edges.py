@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import grpc
 import pytest
-from tests.servers.ext_proc_fakes import (
+from tests.servers.ext_proc_fakes import Service, serving
+from tests.servers.played_stream import Play
+from tests.servers.process_messages import (
     CHAT,
-    Play,
-    Service,
     answer_body,
     answer_headers,
     answer_trailers,
     request_body,
     request_headers,
-    serving,
 )
 
 from authz_service.audit.draft import Kind
 from authz_service.keys.ids import new_id
 from authz_service.keys.seal import Sealer
+from authz_service.runtime.gateway import Ending
 from authz_service.runtime.marks import Doing, Marks
 from authz_service.servers.wire.ext_proc_pb2 import ProcessingRequest
 
@@ -40,16 +41,23 @@ def run(folder: Path, scenario: Callable[[Service], Awaitable[None]]) -> None:
 
 
 async def played(service: Service, *messages: ProcessingRequest) -> Play:
+    """Read as it comes: gRPC's client drops what nobody has read yet when the stream ends with an error."""
     async with service.play() as play:
+        reading = asyncio.create_task(play.to_end())
         await play.send(*messages)
         await play.leave()
-        await play.to_end()
+        await reading
         return play
 
 
 async def asked(service: Service, *answer: ProcessingRequest, session: str = "") -> Play:
     seal = service.seal(exchange=session)
     return await played(service, request_headers(seal), request_body(ASKED), *answer)
+
+
+async def is_to_ask_again(service: Service, seal: str) -> None:
+    play = await played(service, request_headers(seal), request_body(ASKED))
+    assert (play.status, play.responses) == (grpc.StatusCode.UNAVAILABLE, [])
 
 
 def always(now: float) -> Callable[[], float]:
@@ -226,6 +234,72 @@ def test_what_another_process_checked_before_this_one_began_is_refused_unless_it
         play = await played(service, request_headers(seal), request_body(ASKED))
         assert not play.is_released
         assert b"restarted" in play.responses[-1].immediate_response.body
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("since", [-3600, 3600], ids=["before it was checked", "after it was checked"])
+def test_what_waited_while_processes_ended_in_order_is_taken_unless_it_is_on_record(
+    tmp_path: Path, since: float
+) -> None:
+    async def scenario(service: Service) -> None:
+        waited, recorded = new_id("ses"), new_id("ses")
+        await played(service, request_headers(service.seal(exchange=recorded)), request_body(ASKED))
+        await service.is_let_go(recorded)
+        await service.entries(recorded)
+        seals = {session: service.seal(exchange=session) for session in (waited, recorded)}
+        service.gateway.in_order_since = service.gateway.started_at + since
+        service.gateway.started_at += 3600
+        service.gateway.sealer = Sealer(bytes(range(32)))
+        play = await played(service, request_headers(seals[waited]), request_body(ASKED))
+        assert play.is_released == (since < 0)
+        again = await played(service, request_headers(seals[recorded]), request_body(ASKED))
+        assert not again.is_released
+        assert b"restarted" in again.responses[-1].immediate_response.body
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("ending", Ending)
+def test_a_process_that_stops_for_the_next_one_takes_only_what_it_has_checked_until_all_are_told(
+    tmp_path: Path, ending: Ending
+) -> None:
+    async def scenario(service: Service) -> None:
+        own = service.seal()
+        service.gateway.ending, service.gateway.is_stopping = ending, True
+        play = await played(service, request_headers(own), request_body(ASKED))
+        assert play.is_released == (ending is Ending.NEXT)
+        if ending is Ending.NOBODY:
+            assert b"stopping" in play.responses[-1].immediate_response.body
+            return
+        elsewhere = service.seal()
+        service.gateway.sealer = Sealer(bytes(range(32)))
+        await is_to_ask_again(service, elsewhere)
+        service.gateway.waiting.stop()
+        await is_to_ask_again(service, service.seal())
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("ago", [0.0, 60.0])
+def test_a_worker_that_stops_takes_what_another_has_just_checked_and_not_what_one_let_go(
+    tmp_path: Path, ago: float
+) -> None:
+    """A large body comes once; who was let go is for the next process."""
+
+    async def scenario(service: Service) -> None:
+        elsewhere, later = service.seal(), service.seal()
+        service.gateway.sealer = Sealer(bytes(range(32)), life=3600.0)
+        service.gateway.marks = Marks(tmp_path, 0, 2)
+        service.gateway.clock = lambda: time.time() + ago
+        service.gateway.ending, service.gateway.is_stopping = Ending.NEXT, True
+        if ago:
+            await is_to_ask_again(service, elsewhere)
+            return
+        play = await played(service, request_headers(elsewhere), request_body(ASKED))
+        assert play.is_released
+        service.gateway.waiting.stop()
+        await is_to_ask_again(service, later)
 
     run(tmp_path, scenario)
 

@@ -7,14 +7,15 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.servers.ext_proc_fakes import CAROL, CONFIG, request_body, request_headers, serving
-from tests.servers.test_ext_proc_withdrawn import approved, holds
+from tests.servers.ext_proc_fakes import CAROL, CONFIG, serving
+from tests.servers.process_messages import request_body, request_headers
+from tests.servers.withdrawn_exchanges import approved, holds
 
 from authz_service.app import rules_of
 from authz_service.cel.load import load_config
 from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
 from authz_service.core.holds import StageRef
-from authz_service.core.ports import HoldLimits, HoldState
+from authz_service.core.stored_holds import HoldLimits, HoldState
 from authz_service.keys.ids import new_id
 
 SAID = "Tell a@b.example {}"

@@ -9,18 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, text
-from tests.servers.ext_proc_fakes import (
-    ALICE,
-    CONFIG,
-    Faulty,
-    Play,
-    Service,
-    answer_body,
-    answer_headers,
-    request_body,
-    request_headers,
-    serving,
-)
+from tests.servers.ext_proc_fakes import ALICE, CONFIG, Service, serving
+from tests.servers.faulty_store import Faulty
+from tests.servers.played_stream import Play
+from tests.servers.process_messages import answer_body, answer_headers, request_body, request_headers
 
 from authz_service.audit.draft import Kind
 from authz_service.core.kept import secret_of, server_of

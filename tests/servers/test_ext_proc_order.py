@@ -12,18 +12,17 @@ import grpc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.servers.ext_proc_fakes import (
-    Play,
-    Service,
+from tests.servers.ext_proc_fakes import Service, serving
+from tests.servers.loop_thread import LoopThread
+from tests.servers.played_stream import Play
+from tests.servers.process_messages import (
     answer_body,
     answer_headers,
     answer_trailers,
     request_body,
     request_headers,
     request_trailers,
-    serving,
 )
-from tests.servers.review_fakes import LoopThread
 
 from authz_service.audit.draft import Kind
 from authz_service.keys.ids import new_id
@@ -66,13 +65,6 @@ def transcripts(draw: st.DrawFn) -> list[str]:
         at = draw(st.integers(0, len(pieces)))
         pieces[at : at + draw(st.integers(0, 1))] = draw(st.lists(names, max_size=1))
     return pieces
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LoopThread]:
-    running = LoopThread()
-    yield running
-    running.close()
 
 
 @pytest.fixture(scope="module")

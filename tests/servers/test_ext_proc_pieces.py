@@ -9,14 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from tests.servers.ext_proc_fakes import (
-    Faulty,
-    answer_body,
-    answer_headers,
-    request_body,
-    request_headers,
-    serving,
-)
+from tests.servers.ext_proc_fakes import serving
+from tests.servers.faulty_store import Faulty
+from tests.servers.process_messages import answer_body, answer_headers, request_body, request_headers
 
 from authz_service.audit.draft import Kind
 from authz_service.core.ports import Store

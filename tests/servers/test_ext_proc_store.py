@@ -6,30 +6,25 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
 import grpc
 import pytest
-from tests.servers.ext_proc_fakes import (
-    ALICE,
-    CAROL,
-    Faulty,
-    Play,
-    Service,
-    answer_body,
-    answer_headers,
-    request_body,
-    request_headers,
-    serving,
-)
+from tests.servers.ext_proc_fakes import ALICE, CAROL, Service, serving
+from tests.servers.faulty_store import Faulty
+from tests.servers.played_stream import Play
+from tests.servers.process_messages import answer_body, answer_headers, request_body, request_headers
 
 from authz_service.audit.draft import Kind
 from authz_service.core.ballots import Ballot
 from authz_service.core.holds import StageRef, Verdict
-from authz_service.core.ports import HoldLimits, HoldQuery, HoldState, Store
+from authz_service.core.ports import Store
+from authz_service.core.stored_holds import HoldLimits, HoldQuery, HoldState
 from authz_service.errors import Unavailable
 from authz_service.keys.ids import new_id
+from authz_service.runtime.openings import Openings
 from authz_service.view.caller import Caller
 
 Result = TypeVar("Result")
@@ -227,5 +222,29 @@ def test_who_leaves_while_the_request_is_being_recorded_is_on_record_whatever_be
             await service.is_let_go(session)
             assert " ".join(await service.kinds(session)) == recorded
             assert not play.responses
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_to_be_held_is_refused_with_the_first_who_finds_the_store_away(tmp_path: Path) -> None:
+    """Or of a burst of thousands the last would hear of it after minutes."""
+
+    async def scenario() -> None:
+        async with asyncio.timeout(30), AsyncExitStack() as stack:
+            service = await stack.enter_async_context(serving(tmp_path, store=Gated))
+            assert isinstance(service.store, Gated)
+            service.store.is_away = True
+            service.gateway.openings = Openings(1)
+            plays = [await stack.enter_async_context(service.play()) for _ in range(5)]
+            for play in plays:
+                await play.send(request_headers(service.seal(CAROL)), request_body(ASKED))
+            while len(service.gateway.openings._waiting) < len(plays) - 1:
+                await asyncio.sleep(0.005)
+            service.store.go_on.set()
+            for play in plays:
+                await play.next()
+                assert play.responses[0].immediate_response.status.code == 503
+                assert b"store_unavailable" in play.responses[0].immediate_response.body
+            assert service.store.calls.count("open_hold") == 1
 
     asyncio.run(scenario())

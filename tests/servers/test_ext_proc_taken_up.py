@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.servers.ext_proc_fakes import CAROL, CONFIG, Play, Service, request_body, request_headers, serving
+from tests.servers.exchanges_again import asked, stream
+from tests.servers.ext_proc_fakes import CAROL, CONFIG, Service, serving
+from tests.servers.played_stream import Play
+from tests.servers.process_messages import request_body, request_headers
 
 from authz_service.app import rules_of
 from authz_service.cel.load import load_config
+from authz_service.core.stored_holds import HoldState
 from authz_service.keys.ids import new_id
 from authz_service.keys.seal import Sealer
+from authz_service.runtime import judging
 from authz_service.view.caller import Caller
 
 ALIAS = CONFIG.replace("{name: llama,", "{name: llama, aliases: [mine],")
 NARROW = replace(CAROL, scope=("model:mine", "api:*"))
 
 
-def asked(text: str) -> bytes:
-    return json.dumps({"model": "llama", "messages": [{"role": "user", "content": text}]}).encode()
-
-
 def limited_to(requests: int) -> str:
     rates = f"callers: [{{requests_per_minute: {requests}}}]"
     return CONFIG.replace("depth: 64}", f"depth: 64, {rates}}}")
-
-
-@asynccontextmanager
-async def stream(
-    service: Service, exchange: str, caller: Caller = CAROL, *, seal: str = ""
-) -> AsyncIterator[Play]:
-    """One of a request with the exchange's name as its text."""
-    async with service.play() as play:
-        await play.send(
-            request_headers(seal or service.seal(caller, exchange=exchange)), request_body(asked(exchange))
-        )
-        yield play
 
 
 async def has(service: Service, exchange: str, kind: str, play: Play | None = None) -> list[str]:
@@ -84,6 +71,37 @@ def test_it_is_taken_up_over_its_limit(tmp_path: Path, is_counted: bool) -> None
                 async with stream(service, held) as again:
                     kinds = await has(service, held, "exchange.resumed", again)
                     assert "exchange.resumed" in kinds, again.responses
+
+    asyncio.run(scenario())
+
+
+def test_it_is_taken_up_however_many_of_its_caller_s_wait_to_be_read_and_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        held, free = new_id("ses"), threading.Event()
+        async with asyncio.timeout(20), serving(tmp_path) as service:
+            async with stream(service, held):
+                await has(service, held, "hold.opened")
+            await service.is_let_go(held)
+            seal = service.seal(CAROL, exchange=held)
+            service.gateway.started_at += 3600
+            service.gateway.sealer = Sealer(bytes(range(32)))
+            monkeypatch.setattr(judging, "LARGEST_INLINE", 0)
+            monkeypatch.setattr(judging, "MOST_WAITING", 1)
+            threads = service.gateway.request_threads
+            reads = asyncio.gather(threads.run(free.wait), threads.run(lambda: None, caller=CAROL.identity))
+            await asyncio.sleep(0)
+            try:
+                async with stream(service, held, seal=seal) as again:
+                    await has(service, held, "exchange.resumed")
+                    free.set()
+                    kinds = await has(service, held, "hold.attached", again)
+                    assert "hold.attached" in kinds, again.responses
+            finally:
+                free.set()
+                await reads
+            assert service.gateway.decisions == {"hold": 1}
 
     asyncio.run(scenario())
 
@@ -136,5 +154,54 @@ def test_what_has_ended_is_refused_when_it_comes_again_and_does_not_end_twice(
             assert after is not None
             assert (before.status, after.status) == ("denied", "refused")
             assert after.ended_at == before.ended_at
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("effect", ["deny", "allow"])
+def test_the_hold_of_one_that_is_no_question_any_more_ends_with_the_last_who_waits(
+    tmp_path: Path, effect: str
+) -> None:
+    async def scenario() -> None:
+        first, second = new_id("ses"), new_id("ses")
+        async with asyncio.timeout(20), serving(tmp_path) as service:
+            async with service.play() as one, service.play() as two:
+                for session, play, kind in ((first, one, "hold.opened"), (second, two, "hold.attached")):
+                    seal = service.seal(CAROL, exchange=session)
+                    await play.send(request_headers(seal), request_body(asked("the same")))
+                    await has(service, session, kind)
+            await service.is_let_go(first)
+            await service.is_let_go(second)
+            held = (await service.entries(first))[-2].data["hold"]
+            await changed(
+                service, tmp_path, CONFIG.replace("effect: hold, approval: security", f"effect: {effect}")
+            )
+            states = []
+            for session in (first, second):
+                async with service.play() as again:
+                    seal = service.seal(CAROL, exchange=session)
+                    await again.send(request_headers(seal), request_body(asked("the same")))
+                    await again.next()
+                    states.append((await service.gateway.store.hold_states([str(held)]))[str(held)])
+                assert (again.kinds()[0] == "immediate_response") is (effect == "deny")
+            assert states[-1] is HoldState.SUPERSEDED, states
+
+    asyncio.run(scenario())
+
+
+def test_a_token_that_has_expired_meanwhile_leaves_the_hold_to_a_fresh_one(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        held, late = new_id("ses"), replace(CAROL, expires_at=1.0)
+        async with asyncio.timeout(20), serving(tmp_path) as service:
+            async with stream(service, held, late):
+                await has(service, held, "hold.opened")
+            await service.is_let_go(held)
+            name = str((await service.entries(held))[2].data["hold"])
+            await changed(
+                service, tmp_path, CONFIG.replace("effect: hold, approval: security", "effect: allow")
+            )
+            assert await status_of(service, held, late) == 401
+            assert (await service.kinds(held))[-2:] == ["request.refused", "exchange.ended"]
+            assert (await service.gateway.store.hold_states([name]))[name] is HoldState.PENDING
 
     asyncio.run(scenario())

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.servers.ext_proc_fakes import CAROL, CONFIG, Play, Service, request_body, request_headers, serving
+from tests.servers.ext_proc_fakes import CAROL, CONFIG, Service, serving
+from tests.servers.played_stream import Play
+from tests.servers.process_messages import request_body, request_headers
+from tests.servers.withdrawn_exchanges import approved, holds
 
-from authz_service.core.ballots import Ballot
-from authz_service.core.holds import StageRef, Verdict
-from authz_service.core.ports import HoldLimits, HoldQuery, HoldState, HoldSummary
+from authz_service.core.stored_holds import HoldState
 from authz_service.errors import AuthzError, Unauthenticated, Unavailable
 from authz_service.keys.ids import new_id
 from authz_service.servers.ext_proc import FRESH_SECONDS
@@ -22,30 +22,6 @@ from authz_service.view.caller import Caller
 ASKED = json.dumps({"model": "llama", "messages": [{"role": "user", "content": "Hi"}]}).encode()
 SNAPSHOT = CONFIG.replace("security: {stages", "security: {snapshot: true, stages")
 WITHDRAWN = Unauthenticated("the token was withdrawn", code="token_revoked")
-
-
-async def holds(service: Service) -> Sequence[HoldSummary]:
-    return (await service.gateway.store.holds(HoldQuery())).items
-
-
-async def approved(service: Service) -> None:
-    """Approve the one hold, once somebody waits for it."""
-    async with asyncio.timeout(10):
-        while True:
-            pending = [hold for hold in await holds(service) if hold.state is HoldState.PENDING]
-            if pending and service.gateway.waiting.total:
-                break
-            await asyncio.sleep(0.005)
-    (hold,) = pending
-    ballot = Ballot(
-        hold=hold.id,
-        voter=("https://id", "rita"),
-        name="rita",
-        verdict=Verdict.APPROVE,
-        digest=hold.digest,
-        may_vote_in=(StageRef("security", 0),),
-    )
-    await service.gateway.store.vote(ballot, HoldLimits())
 
 
 async def ask(service: Service, play: Play, session: str, caller: Caller = CAROL) -> None:

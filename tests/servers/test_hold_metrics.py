@@ -29,7 +29,7 @@ class Aged:
 
     async def hold_ages(self, bounds: Sequence[float]) -> HoldAges:
         assert list(bounds) == sorted(bounds)
-        return HoldAges((1, 0, 2, 0, 1), 7200.0)
+        return HoldAges((1, 0, 2, 0, 1), 7200.0, 2, 90_000.0)
 
 
 async def collected(store: Aged | Away) -> list[Metric]:
@@ -37,15 +37,16 @@ async def collected(store: Aged | Away) -> list[Metric]:
 
 
 def test_each_hold_counts_once_at_its_age() -> None:
-    pending, oldest = asyncio.run(collected(Aged()))
+    pending, oldest, to_review, longest = asyncio.run(collected(Aged()))
     assert {sample.labels["age"]: sample.value for sample in pending.samples} == dict(
         zip((*BOUNDS, OLDER), (1, 0, 2, 0, 1), strict=True)
     )
     assert [sample.value for sample in oldest.samples] == [7200.0]
+    assert [sample.value for found in (to_review, longest) for sample in found.samples] == [2.0, 90_000.0]
 
 
 def test_a_store_that_is_away_gives_no_numbers_and_no_error() -> None:
-    assert [metric.samples for metric in asyncio.run(collected(Away()))] == [[], []]
+    assert [metric.samples for metric in asyncio.run(collected(Away()))] == [[]] * 4
 
 
 def test_a_certificate_that_is_replaced_has_its_own_end_and_a_missing_one_has_ended(

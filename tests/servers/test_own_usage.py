@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 
 import orjson
-from tests.servers.ext_proc_fakes import ALICE, CAROL, Service, request_headers, serving
+from tests.servers.ext_proc_fakes import ALICE, CAROL, Service, serving
+from tests.servers.process_messages import request_headers
 
 from authz_service.servers.own_usage import OWN_USAGE
 from authz_service.servers.wire.ext_proc_pb2 import ImmediateResponse

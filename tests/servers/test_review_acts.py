@@ -9,23 +9,17 @@ from typing import Any
 
 import grpc
 import pytest
+from tests.servers.loop_thread import LoopThread
 from tests.servers.review_drafts import DIGEST, draft
-from tests.servers.review_fakes import PEOPLE, LoopThread, People, person
-from tests.servers.test_review_with_store import as_, served
+from tests.servers.review_people import PEOPLE, People, person
+from tests.servers.stored_review import as_, served
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
-from authz_service.core.ports import HoldLimits
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.view.caller import Caller
 
 PEOPLE.setdefault("gus", person("gus", "glass"))
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
 
 
 @pytest.fixture

@@ -10,22 +10,16 @@ from typing import Any
 
 import grpc
 import pytest
+from tests.servers.grant_review import draft as grantable
+from tests.servers.grant_review import serving, wish
+from tests.servers.loop_thread import LoopThread
 from tests.servers.review_drafts import DIGEST, draft
-from tests.servers.review_fakes import SECURITY, LoopThread
-from tests.servers.test_review_grants import draft as grantable
-from tests.servers.test_review_grants import serving, wish
-from tests.servers.test_review_with_store import as_, served
+from tests.servers.review_people import SECURITY
+from tests.servers.stored_review import as_, served
 
 from authz_api.v1 import grants_pb2, holds_pb2
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
-from authz_service.core.ports import HoldLimits
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
+from authz_service.core.stored_holds import HoldLimits
 
 
 @pytest.fixture
@@ -104,7 +98,8 @@ def test_a_watch_names_it_with_the_snapshot_and_when_it_changes(api: HoldService
     while not (told := next(watching)).HasField("snapshot_done"):
         seen.append(told.hold.id)
     assert (seen, list(told.damaged)) == (["hld_2", "hld_1"], ["hld_0"])
-    spoil(tmp_path, "changed = changed + 100")
+    spoil(tmp_path, "changed = (SELECT size + 1 FROM head)")  # as if the next entry were about it
+    api.CommentHold(holds_pb2.CommentHoldRequest(id="hld_1", text="Who is that?"), metadata=as_("rita"))
     changed = next(told for told in watching if told.damaged)
     assert (changed.HasField("bookmark"), list(changed.damaged)) == (True, ["hld_0"])
 

@@ -6,7 +6,6 @@ import asyncio
 import datetime
 import ipaddress
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -15,24 +14,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.servers.review_fakes import NO_REVISER, NOW, GroupRoles, LoopThread, MemoryStore, People
+from tests.servers.loop_thread import LoopThread
+from tests.servers.memory_store import MemoryStore
+from tests.servers.review_fakes import NO_REVISER
+from tests.servers.review_people import NOW, GroupRoles, People
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
-from authz_service.config.model import Tls
-from authz_service.core.ports import HoldLimits
+from authz_service.config.gateway_values import Tls
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.errors import Misconfigured
 from authz_service.keys.certificates import make_certificates
 from authz_service.servers.review import ReviewServer
 
 METADATA = (("authorization", "Bearer token-rita"),)
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.servers.review_fakes import LoopThread, running
+from tests.servers.loop_thread import LoopThread
+from tests.servers.review_fakes import running
 
 from authz_api.v1.holds_pb2 import ListHoldsRequest
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub

@@ -9,14 +9,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from tests.servers.grant_review import draft
 from tests.servers.review_drafts import DIGEST
-from tests.servers.review_fakes import PEOPLE
-from tests.servers.test_review_grants import draft
+from tests.servers.review_people import PEOPLE
 
 from authz_service.core.acts import ActKind
 from authz_service.core.holds import StageRef, Verdict
 from authz_service.errors import Forbidden
-from authz_service.servers.review_deciding import Deciding, _ballot
+from authz_service.servers.review_ballots import ballot_of
+from authz_service.servers.review_deciding import Deciding
 from authz_service.servers.review_grants import _voter
 from authz_service.servers.review_requests import Word
 from authz_service.servers.roles import Standing
@@ -42,9 +43,9 @@ def bot_of(owner: object) -> Standing:
 def test_it_has_no_vote_on_its_owners_request(owner: object, verdict: Verdict, breaks_glass: bool) -> None:
     word = Word(DIGEST, "fine", "", breaks_glass)
     with pytest.raises(Forbidden) as refused:
-        _ballot(bot_of(owner), HOLD, word, verdict)
+        ballot_of(bot_of(owner), HOLD, word, verdict)
     assert refused.value.code == "own_request"
-    assert _ballot(bot_of("bob"), HOLD, word, verdict).account[1] == "bot"  # type: ignore[index]  # it has one
+    assert ballot_of(bot_of("bob"), HOLD, word, verdict).account[1] == "bot"  # type: ignore[index]  # it has one
 
 
 def test_it_has_no_vote_for_a_grant_from_its_owners_request() -> None:

@@ -8,18 +8,15 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.servers.review_fakes import NOW, LoopThread, MemoryStore, Review, make_session, running
+from tests.servers.loop_thread import LoopThread
+from tests.servers.memory_store import MemoryStore
+from tests.servers.review_fakes import Review, running
+from tests.servers.review_made import make_session
+from tests.servers.review_people import NOW
 
 from authz_api.v1 import sessions_pb2 as pb
 from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
 from authz_service.audit.draft import EntryDraft, Kind
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
 
 
 @pytest.fixture

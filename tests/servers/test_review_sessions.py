@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
-from tests.servers.review_fakes import LoopThread, MemoryStore, Review, make_session, running
+from tests.servers.loop_thread import LoopThread
+from tests.servers.memory_store import MemoryStore
+from tests.servers.review_fakes import Review, running
+from tests.servers.review_made import make_session
 
 from authz_api.v1 import sessions_pb2 as pb
 from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.errors import Unavailable
 from authz_service.servers import review_sessions
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
 
 
 @pytest.fixture
@@ -201,3 +199,83 @@ def test_a_long_session_comes_in_several_messages_and_whole(
     assert [message.HasField("session") for message in messages] == [True] + [False] * (len(messages) - 1)
     entries = [entry for message in messages for entry in message.entries]
     assert [e.payloads[0].body for e in entries[:300]] == pieces
+
+
+def read_some(api: SessionServiceStub, name: str, *ids: str, **more: Any) -> list[pb.GetSessionResponse]:
+    return list(api.GetSessions(pb.GetSessionsRequest(ids=ids, **more), metadata=as_(name)))
+
+
+def test_several_sessions_come_in_the_order_they_were_asked_for_without_those_that_are_not_there(
+    api: SessionServiceStub,
+) -> None:
+    second, first = read_some(api, "ada", "ses_2", "ses_9", "ses_1")
+    assert (second.session.id, first.session.id) == ("ses_2", "ses_1")
+    assert [entry.kind for entry in first.entries] == ["request.released", "answer.released", "session.read"]
+    assert read_some(api, "ada", "ses_9") == []
+
+
+def test_a_large_session_among_several_is_given_whole_before_the_next(
+    review: Review, api: SessionServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review_sessions, "BATCH_BYTES", 1)
+    monkeypatch.setattr(review_sessions, "READ_BYTES", 1)
+    parts = read_some(api, "ada", "ses_1", "ses_2")
+    begun = [part.session.id for part in parts if part.HasField("session")]
+    assert begun == ["ses_1", "ses_2"]
+    of_first = parts[: [part.session.id for part in parts].index("ses_2")]
+    assert [entry.kind for part in of_first for entry in part.entries] == [
+        *("request.released", "answer.released", "session.read")
+    ]
+
+
+@pytest.mark.parametrize("name", ["rita", "bob"])
+def test_only_auditors_read_several_sessions(review: Review, api: SessionServiceStub, name: str) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        read_some(api, name, "ses_1")
+    assert status(error) is grpc.StatusCode.PERMISSION_DENIED
+    assert [draft.kind for draft in review.store.recorded if draft.kind is Kind.SESSION_READ] == []
+
+
+def test_of_several_what_was_there_before_masking_is_read_by_the_same_rules(
+    masked: Review, api: SessionServiceStub
+) -> None:
+    (plain,) = read_some(api, "pia", "ses_1")
+    assert "original" not in names(plain)
+    (message,) = read_some(api, "pia", "ses_1", before_masking=True, reason="case 7")
+    assert "original" in names(message)
+    draft = masked.store.recorded[-1]
+    assert (dict(draft.data), draft.payloads["reason"]) == ({"before_masking": True}, b"case 7")
+    for who, reason, code in (
+        ("ada", "case 7", grpc.StatusCode.PERMISSION_DENIED),
+        ("pia", "", grpc.StatusCode.INVALID_ARGUMENT),
+    ):
+        count = len(masked.store.recorded)
+        with pytest.raises(grpc.RpcError) as error:
+            read_some(api, who, "ses_1", before_masking=True, reason=reason)
+        assert status(error) is code
+        assert len(masked.store.recorded) == count
+
+
+@pytest.mark.parametrize("ids", [[], ["ses_1", "ses_1"], [f"ses_{number}" for number in range(101)]])
+def test_a_list_of_none_of_one_twice_or_of_too_many_is_refused(
+    review: Review, api: SessionServiceStub, ids: list[str]
+) -> None:
+    count = len(review.store.recorded)
+    with pytest.raises(grpc.RpcError) as error:
+        read_some(api, "ada", *ids)
+    assert status(error) is grpc.StatusCode.INVALID_ARGUMENT
+    assert len(review.store.recorded) == count
+
+
+def test_of_several_none_is_given_while_the_readings_cannot_be_recorded(
+    review: Review, api: SessionServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_drafts: EntryDraft) -> None:
+        raise Unavailable("the disk is full")
+
+    monkeypatch.setattr(review.store, "append", away)
+    received: list[pb.GetSessionResponse] = []
+    with pytest.raises(grpc.RpcError) as error:
+        received.extend(api.GetSessions(pb.GetSessionsRequest(ids=["ses_1"]), metadata=as_("ada")))
+    assert status(error) is grpc.StatusCode.UNAVAILABLE
+    assert received == []

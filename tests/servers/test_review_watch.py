@@ -10,26 +10,16 @@ import grpc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.servers.review_fakes import (
-    NOW,
-    LoopThread,
-    MemoryStore,
-    Review,
-    make_hold,
-    person,
-    running,
-)
+from tests.servers.loop_thread import LoopThread
+from tests.servers.memory_store import MemoryStore
+from tests.servers.review_fakes import Review, running
+from tests.servers.review_made import make_hold
+from tests.servers.review_people import NOW, person
+from tests.servers.watching import next_hold, snapshot, told
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
-from authz_service.core.ports import Hold, HoldState
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
+from authz_service.core.stored_holds import Hold, HoldState
 
 
 @pytest.fixture
@@ -45,25 +35,6 @@ def watch(review: Review, cursor: str = "", name: str = "rita") -> Iterator[pb.W
             pb.WatchHoldsRequest(cursor=cursor), metadata=(("authorization", f"Bearer token-{name}"),)
         )
         yield from call
-
-
-def told(message: pb.WatchHoldsResponse) -> tuple[str, str]:
-    return (message.hold.id, pb.HoldState.Name(message.hold.state).removeprefix("HOLD_STATE_"))
-
-
-def snapshot(messages: Iterator[pb.WatchHoldsResponse]) -> tuple[list[str], str]:
-    """The holds up to the end of the snapshot, and its cursor."""
-    seen: list[str] = []
-    for message in messages:
-        if message.HasField("snapshot_done"):
-            return seen, message.cursor
-        assert message.cursor == ""
-        seen.append(message.hold.id)
-    raise AssertionError("the snapshot did not end")
-
-
-def next_hold(messages: Iterator[pb.WatchHoldsResponse]) -> pb.WatchHoldsResponse:
-    return next(message for message in messages if message.HasField("hold"))
 
 
 def test_a_watch_begins_with_what_is_open_and_goes_on_with_changes(review: Review) -> None:

@@ -4,82 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from tests.servers.loop_thread import LoopThread
 from tests.servers.review_drafts import DIGEST, draft
-from tests.servers.review_fakes import BODY, NO_REVISER, NOW, GroupRoles, LoopThread, People
+from tests.servers.review_made import BODY
+from tests.servers.stored_review import OnceOnly, as_, served
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1 import sessions_pb2
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_api.v1.sessions_pb2_grpc import SessionServiceStub
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.acts import AnswerHead
-from authz_service.core.ports import Hold, HoldLimits
-from authz_service.errors import Conflict
-from authz_service.inspection.edited_answer import FoundText
-from authz_service.masking.seams import Scanner
-from authz_service.runtime.revising import Revised
-from authz_service.servers.review import ReviewServer
-from authz_service.servers.review_deciding import Reviser
-from authz_service.store.open import open_store
+from authz_service.core.sessions import Entry
+from authz_service.core.stored_holds import HoldLimits
+from authz_service.servers.review_messages import LARGEST_SHOWN, entry_message
 from authz_service.store.sql_store import SqlStore
-
-
-@contextmanager
-def served(
-    thread: LoopThread,
-    folder: Path,
-    scanner: Callable[[], Scanner] | None = None,
-    reviser: Reviser = NO_REVISER,
-    people: People | None = None,
-) -> Iterator[tuple[SqlStore, str]]:
-    """A store in a file, and the review API over it."""
-
-    async def opened() -> SqlStore:
-        return await open_store(
-            f"sqlite:///{folder / 'authz.db'}",
-            instance="test",
-            pseudonym=lambda identity: hashlib.sha256(repr(identity).encode()).hexdigest(),
-            clock=lambda: NOW,
-        )
-
-    folder.chmod(0o700)
-    store = thread.run(opened())
-    review = ReviewServer(
-        store,
-        people or People(),
-        GroupRoles(),
-        limits=HoldLimits,
-        reviser=reviser,
-        clock=lambda: NOW,
-        poll=0.01,
-        scanner=scanner,
-    )
-    serving = review.serve(f"unix:{folder / 'review.sock'}")
-    try:
-        yield store, thread.run(serving.__aenter__())
-    finally:
-        thread.run(serving.__aexit__(None, None, None))
-        thread.run(store.close())
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
-
-
-def as_(name: str) -> tuple[tuple[str, str], ...]:
-    return (("authorization", f"Bearer token-{name}"),)
 
 
 def test_holds_are_listed_watched_and_decided_in_the_real_store(thread: LoopThread, tmp_path: Path) -> None:
@@ -103,30 +47,6 @@ def test_holds_are_listed_watched_and_decided_in_the_real_store(thread: LoopThre
         assert (change.hold.id, change.hold.state) == ("hld_1", pb.HOLD_STATE_APPROVED)
         shown = api.GetHold(pb.GetHoldRequest(id="hld_1"), metadata=as_("rita")).hold
         assert (shown.forward, [vote.name for vote in shown.votes]) == (BODY, ["rita"])
-
-
-class OnceOnly:
-    """Makes something of what waits, if nobody has before; as the real one, which also needs rules."""
-
-    async def edited(self, hold: Hold, body: bytes) -> Revised:
-        return self._made(hold, body, None)
-
-    async def texts(self, hold: Hold) -> dict[str, str]:
-        return {}
-
-    async def found(self, hold: Hold) -> list[FoundText]:
-        return []
-
-    async def edited_answer(self, hold: Hold, texts: Mapping[str, str]) -> Revised:
-        raise NotImplementedError("no answer waits in these tests")
-
-    async def response(self, hold: Hold, text: str) -> Revised:
-        return self._made(hold, secrets.token_bytes(8) + text.encode(), AnswerHead(200, {}))
-
-    def _made(self, hold: Hold, body: bytes, answer: AnswerHead | None) -> Revised:
-        if hold.revisions:
-            raise Conflict("edited or answered before", code="was_revised")
-        return Revised(body, {}, b"[]", answer)
 
 
 @pytest.mark.parametrize("verb", ["edit", "respond"])
@@ -268,3 +188,51 @@ def test_a_hold_that_no_message_takes_is_refused_by_name_and_can_be_rejected(
             id="hld_0", digest=listed.digest, reason="too large", idempotency_key="k"
         )
         assert api.RejectHold(reject, metadata=as_("rita")).hold.state == pb.HOLD_STATE_REJECTED
+
+
+def test_the_readings_of_several_sessions_are_one_commit_before_the_first_is_given(
+    thread: LoopThread, tmp_path: Path
+) -> None:
+    async def record(store: SqlStore) -> None:
+        for name in ("ses_1", "ses_2", "ses_3"):
+            await store.append(
+                EntryDraft(Kind.REQUEST_RECEIVED, name, {"method": "POST"}),
+                EntryDraft(Kind.REQUEST_RELEASED, name, {}, {"body": name.encode()}),
+            )
+
+    with served(thread, tmp_path) as (store, address), grpc.insecure_channel(address) as channel:
+        thread.run(record(store))
+        before = store.commits.units
+        request = sessions_pb2.GetSessionsRequest(ids=["ses_3", "ses_1", "gone"])
+        third, first = SessionServiceStub(channel).GetSessions(request, metadata=as_("ada"))
+        assert store.commits.units == before + 1
+        assert [third.entries[-1].sequence, first.entries[-1].sequence] == [7, 8]
+    for whole, name in ((third, "ses_3"), (first, "ses_1")):
+        assert whole.session.id == name
+        assert whole.entries[1].payloads[0].body == name.encode()
+        assert whole.entries[-1].kind == "session.read"
+
+
+def test_entries_of_several_sessions_are_read_up_to_so_many_bytes_and_the_last_whole(
+    thread: LoopThread, tmp_path: Path
+) -> None:
+    async def scenario(store: SqlStore) -> None:
+        for name in ("a", "b", "c"):
+            await store.append(
+                EntryDraft(Kind.REQUEST_RECEIVED, name, {"method": "POST"}),
+                EntryDraft(Kind.REQUEST_RELEASED, name, {}, {"body": b"x" * 1000}),
+            )
+        for most, count in ((1, 1), (1500, 2), (1_000_000, 3)):
+            read = await store.some_entries(["a", "b", "c"], most=most)
+            assert [[entry.session for entry in each] for each in read] == [[n, n] for n in "abc"[:count]]
+
+    with served(thread, tmp_path) as (store, _):
+        thread.run(scenario(store))
+
+
+def test_what_is_too_large_and_from_before_masking_is_not_said_to_be_in_an_export() -> None:
+    large = {"body": b"x" * (LARGEST_SHOWN + 1), "original": b"y" * (LARGEST_SHOWN + 1)}
+    entry = Entry(1, "answer.released", 0.0, "ses_1", {}, large, b"{}")
+    why = {one.name: one.why for one in entry_message(entry, before_masking=True).missing}
+    assert why["body"].endswith("authz audit export has it")
+    assert why["original"].endswith("the store alone has it: no export has values before masking")

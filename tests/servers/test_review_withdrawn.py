@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
-from tests.servers.review_fakes import LoopThread, make_hold, running
+from tests.servers.loop_thread import LoopThread
+from tests.servers.review_fakes import running
+from tests.servers.review_made import make_hold
 
 from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1.holds_pb2_grpc import HoldServiceStub
 from authz_cli.refusals import code_of
 from authz_service.errors import Unauthenticated
 from authz_service.view.caller import Caller
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LoopThread]:
-    thread = LoopThread()
-    yield thread
-    thread.close()
 
 
 def test_a_watch_tells_nothing_to_a_token_that_was_withdrawn(thread: LoopThread, tmp_path: Path) -> None:

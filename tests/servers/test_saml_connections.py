@@ -11,9 +11,10 @@ from typing import Any, cast
 import pytest
 from tests.e2e.stack import free_port
 from tests.identity.saml_idp import signer
-from tests.servers.test_saml_tls import shown, write
+from tests.servers.shown_certificates import shown, write
 
-from authz_service.config.model import LoginListener, Tls
+from authz_service.config.gateway_values import Tls
+from authz_service.config.identity_values import LoginListener
 from authz_service.servers.saml_http import SamlListener
 
 ASK = b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from authz_service.servers.process_start import STARTED_AT
 from authz_service.servers.worker_metrics import WorkerMetrics, WorkerProbes
 
 SECONDS = 3.0
@@ -15,8 +16,8 @@ SECONDS = 3.0
 
 
 @contextmanager
-def processes(*names: str) -> Iterator[dict[str, int]]:
-    """The ports of processes that answer when each of them was asked."""
+def processes(*names: str, page: bytes = b"authz_exchanges_live 3\n") -> Iterator[dict[str, int]]:
+    """The ports of processes that answer with `page` when each of them was asked."""
     together = threading.Barrier(len(names))
 
     class Process(BaseHTTPRequestHandler):
@@ -24,7 +25,7 @@ def processes(*names: str) -> Iterator[dict[str, int]]:
             together.wait(SECONDS)
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b"authz_exchanges_live 3\n")
+            self.wfile.write(page)
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing."""
@@ -41,8 +42,13 @@ def processes(*names: str) -> Iterator[dict[str, int]]:
 
 def test_each_is_asked_before_the_first_has_answered() -> None:
     with processes("keeper", "worker 0", "worker 1") as ports:
-        up, live = WorkerMetrics(ports).collect()
+        up, ends, _, live = WorkerMetrics(ports, {"worker 1": 4}).collect()
         assert {s.labels["process"]: s.value for s in up.samples} == dict.fromkeys(ports, 1)
+        assert {s.labels["process"]: s.value for s in ends.samples} == {
+            **dict.fromkeys(ports, 0),
+            "worker 1": 4,
+        }
+        assert {s.name for s in ends.samples} == {"authz_process_ends_total"}
         assert {s.labels["process"]: s.value for s in live.samples} == dict.fromkeys(ports, 3)
         ready = WorkerProbes(ports).ready()
     assert ready.is_well
@@ -51,6 +57,17 @@ def test_each_is_asked_before_the_first_has_answered() -> None:
 
 def test_a_process_that_is_not_there_is_away_and_the_others_are_shown() -> None:
     with processes("worker 0") as ports:
-        up, live = WorkerMetrics({**ports, "worker 1": 9}).collect()
+        up, _, _, live = WorkerMetrics({**ports, "worker 1": 9}, {}).collect()
     assert {s.labels["process"]: s.value for s in up.samples} == {"worker 0": 1, "worker 1": 0}
     assert [s.labels["process"] for s in live.samples] == ["worker 0"]
+
+
+def test_when_the_first_process_began_stands_beside_when_the_others_did() -> None:
+    """What a lone service says without a label is, with workers, said of who starts them."""
+    with processes(
+        "worker 0",
+        page=b"# TYPE authz_process_start_time_seconds gauge\nauthz_process_start_time_seconds 12\n",
+    ) as ports:
+        *_, began = WorkerMetrics(ports, {}).collect()
+    assert began.name == "authz_process_start_time_seconds"
+    assert {s.labels.get("process", ""): s.value for s in began.samples} == {"": STARTED_AT, "worker 0": 12}

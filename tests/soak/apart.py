@@ -59,6 +59,12 @@ class Apart(Stack):
         self._envoy.kill()
         self._envoy.wait()
 
+    def end_envoy(self) -> None:
+        """SIGTERM, and wait until it is gone."""
+        assert self._envoy is not None
+        self._envoy.terminate()
+        self._envoy.wait(30)
+
     def start_service(self) -> None:
         """Run `authz serve`; returns when it has said its addresses."""
         command = [sys.executable, "-m", "authz_cli.main", "serve", "--config", str(self.config_file)]

@@ -24,15 +24,15 @@ from tests.e2e.stack import CONFIG
 from tests.e2e.upstream_answers import Received
 from tests.soak.apart import Apart
 from tests.soak.load import Call, Load, slow_answer
-from tests.store.conftest import PostgresForTests
+from tests.store.postgres_for_tests import PostgresForTests
 
 from authz_api.v1.holds_pb2 import HOLD_STATE_PENDING, ListHoldsRequest
 from authz_cli.exits import Failure
 from authz_cli.hold_client import connect
 from authz_cli.hold_json import hold_object
 from authz_cli.options import Target
-from authz_service.core.ports import HoldQuery, HoldState
 from authz_service.core.sessions import Entry, SessionQuery
+from authz_service.core.stored_holds import HoldQuery, HoldState
 from authz_service.keys.master_key import master_key_from_file
 from authz_service.store.open import open_store
 from authz_service.store.open_keys import open_keyring

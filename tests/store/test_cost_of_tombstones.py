@@ -7,22 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.store.test_store_forgetting import ALICE, DAY, ORDER, exchange, purge_all, request
+from tests.store.forgetting import ALICE, DAY, ORDER, exchange, purge_all, request
 
 from authz_service.store import forgotten_rows, keeping, purge_batches
 from authz_service.store.purge_batches import LeftOver
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, module: Any) -> list[bytes]:
+def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[Any]:
     """The entries that it reads from now on."""
-    read: list[bytes] = []
-    decode = module.decode
+    read: list[Any] = []
+    real = getattr(module, name)
 
-    def reads(body: bytes) -> Any:
-        read.append(body)
-        return decode(body)
+    def reads(stored: Any) -> Any:
+        read.append(stored)
+        return real(stored)
 
-    monkeypatch.setattr(module, "decode", reads)
+    monkeypatch.setattr(module, name, reads)
     return read
 
 
@@ -41,7 +41,8 @@ def test_a_session_is_shown_without_another_look_at_the_tombstones(
             await store.append(*(replace(draft, subject=alice) for draft in (received, *others)))
             await store.forgetting.erase(alice, ORDER)
             await store.entries("hers")
-            tombstones, orders = counted(monkeypatch, forgotten_rows), counted(monkeypatch, keeping)
+            tombstones = counted(monkeypatch, forgotten_rows, "sound")
+            orders = counted(monkeypatch, keeping, "decode")
             assert all(entry.missing for entry in (await store.entries("old 0"))[2:4])
             assert (len(tombstones), len(orders)) == (0, 0)
             missing = [why for entry in await store.entries("hers") for why in entry.missing.values()]
@@ -103,7 +104,7 @@ def test_what_is_kept_since_it_was_looked_at_is_not_taken(
             await store.forgetting.keep(session="kept", subject=None, order=ORDER)
             sealed.clock.time += 100 * DAY
             found = [["kept"]]
-            monkeypatch.setattr(LeftOver, "take", lambda *_: found.pop() if found else [])
+            monkeypatch.setattr(LeftOver, "take", lambda *_, **__: found.pop() if found else [])
             assert (await purge_all(store, request(sealed))).payloads == 3
             assert (await store.entries("kept"))[2].payloads
             assert not (await store.entries("free"))[2].payloads

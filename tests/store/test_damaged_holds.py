@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
 from structlog.testing import capture_logs
-from tests.store.test_store_acts import alone
-from tests.store.test_store_revised import edit
+from tests.store.acting import alone
+from tests.store.damaged_holds import LIMITS, ONE, change, code_of, opened, spoil
+from tests.store.edits import edit
+from tests.store.places import Place
 
 from authz_service.core.acts import ActDraft, ActKind, AnswerHead
 from authz_service.core.holds import Approval, Escalation, Stage
-from authz_service.core.ports import (
-    DAMAGED,
-    AnswerWanted,
-    HoldLimits,
-    HoldQuery,
-    HoldState,
-    HoldSummary,
-    Opened,
-)
+from authz_service.core.openings import AnswerWanted, Opened
+from authz_service.core.ports import DAMAGED
+from authz_service.core.stored_holds import HoldQuery, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Unavailable
 from authz_service.framing.headers import EDITED_HEADER
 from authz_service.store import sweeping
-from authz_service.store.sql_store import SqlStore
 
-LIMITS = HoldLimits()
-ONE = Approval("one", (Stage("true", 1, 600.0),))
 TURNS = Approval("turns", (Stage("true", 1, 60.0, Escalation("true", 600.0)),))
 NESTED = "[" * 100_000
 
@@ -233,6 +224,95 @@ def test_the_same_request_is_refused_while_it_is_open_and_waits_anew_afterwards(
     run(scenario())
 
 
+def test_so_it_is_where_the_state_is_none(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            change(place, "UPDATE holds SET state = 'forgotten' WHERE id = :id", id=hold.id)
+            again = make.hold(approvals=(ONE,))
+            wanted = AnswerWanted("s2", again.caller, again.fingerprint, again.changes, ())
+            assert await code_of(store.open_hold(again, LIMITS)) == DAMAGED
+            assert await code_of(store.attach_answer(wanted)) == DAMAGED
+            place.clock.time += 601
+            assert await store.attach_answer(wanted) is None
+            assert isinstance(await store.open_hold(again, LIMITS), Opened)
+
+    run(scenario())
+
+
+def test_it_waits_anew_at_once_where_the_deadline_is_none(place: Any, make: Any, run: Any) -> None:
+    """Nothing is released by such a hold, and no time is to come at which it would end."""
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            await store.vote(make.ballot(hold), LIMITS)
+            change(place, f"UPDATE holds SET deadline = {2**62} WHERE id = :id", id=hold.id)
+            again = make.hold(approvals=(ONE,))
+            wanted = AnswerWanted("s2", again.caller, again.fingerprint, again.changes, ())
+            assert await store.attach_answer(wanted) is None
+            assert isinstance(await store.open_hold(again, LIMITS), Opened)
+            assert (await store.hold_states([hold.id]))[hold.id] is HoldState.SUPERSEDED
+
+    run(scenario())
+
+
+COLUMNS = ["deadline", "forward"]
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_so_it_does_in_the_end_where_sqlite_has_a_text_in_its_place(
+    column: str, sqlite_url: str, make: Any, run: Any
+) -> None:
+    place = Place(sqlite_url)
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            await store.vote(make.ballot(hold), LIMITS)
+            change(place, f"UPDATE holds SET {column} = 'a text' WHERE id = :id", id=hold.id)
+            assert await code_of(store.holds_now([hold.id])) == DAMAGED
+            place.clock.time += 100_000
+            assert isinstance(await store.open_hold(make.hold(approvals=(ONE,)), LIMITS), Opened)
+            assert (await store.hold_states([hold.id]))[hold.id] is HoldState.SUPERSEDED
+
+    run(scenario())
+
+
+def test_nor_is_it_released_with_a_deadline_that_is_a_text(sqlite_url: str, make: Any, run: Any) -> None:
+    place = Place(sqlite_url)
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = await opened(store, make)
+            await store.vote(make.ballot(hold), LIMITS)
+            change(place, "UPDATE holds SET deadline = 'a text' WHERE id = :id", id=hold.id)
+            entries = [make.released(hold.session, b"the request")]
+            used = store.consume(hold.id, digest=hold.digest, session=hold.session, entries=entries)
+            assert await code_of(used) == DAMAGED
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_votes_count_beside_one_in_which_sqlite_has_a_text_in_its_place(
+    column: str, sqlite_url: str, make: Any, run: Any
+) -> None:
+    place = Place(sqlite_url)
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            bad, good = [await opened(store, make, request) for request in ("one", "another")]
+            change(place, f"UPDATE holds SET {column} = 'a text' WHERE id = :id", id=bad.id)
+            refused, cast = await store.vote_all([make.ballot(bad), make.ballot(good)], LIMITS)
+            assert isinstance(refused, Unavailable)
+            assert isinstance(cast, HoldSummary)
+            assert (refused.code, cast.state) == (DAMAGED, HoldState.APPROVED)
+            assert (await store.holds(HoldQuery())).damaged == (bad.id,)
+
+    run(scenario())
+
+
 def test_the_hold_of_an_answer_that_is_over_is_not_read(place: Any, make: Any, run: Any) -> None:
     async def scenario() -> None:
         async with place.store() as store:
@@ -264,27 +344,9 @@ def test_a_state_that_there_is_not_keeps_no_change_of_another_from_being_told(
     run(scenario())
 
 
-async def opened(
-    store: SqlStore, make: Any, request: str = "the request", *approvals: Approval
-) -> HoldSummary:
-    opening = await store.open_hold(make.hold(request=request, approvals=approvals or (ONE,)), LIMITS)
-    assert isinstance(opening, Opened)
-    return opening.hold
-
-
 def comment(hold: HoldSummary, kind: ActKind = ActKind.COMMENT) -> ActDraft:
     sam = ("https://issuer.example", "sam")
     return ActDraft(hold.id, kind, sam, sam, "Sam", "why")
-
-
-async def code_of(asked: Awaitable[object]) -> str:
-    with pytest.raises(Unavailable) as refused:
-        await asked
-    return refused.value.code
-
-
-def spoil(place: Any, hold: str, detail: str) -> None:
-    change(place, "UPDATE holds SET detail = :detail WHERE id = :id", detail=detail, id=hold)
 
 
 def read(place: Any, hold: str) -> str:
@@ -293,12 +355,17 @@ def read(place: Any, hold: str) -> str:
     return found[0]
 
 
-def change(place: Any, statement: str, take: Callable[[str], None] | None = None, **values: str) -> None:
-    """What somebody does to the database behind our back."""
-    engine = create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        result = connection.execute(text(statement), values)
-        assert result.rowcount != 0
-        if take is not None:
-            take(result.scalar_one())
-    engine.dispose()
+@pytest.mark.parametrize("number", ["1000000000", "-1"])
+def test_a_change_by_an_entry_that_there_is_not_hides_none_that_comes_after(
+    place: Any, make: Any, run: Any, number: str
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold, other = await opened(store, make), await opened(store, make, "another")
+            change(place, f"UPDATE holds SET changed = {number} WHERE id = :id", id=hold.id)
+            (told,) = await store.hold_changes(0)
+            assert told.hold == other.id
+            await store.vote(make.ballot(other), make.limits)
+            assert [told.hold for told in await store.hold_changes(told.cursor)] == [other.id]
+
+    run(scenario())

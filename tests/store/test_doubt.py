@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from tests.store.lossy import Loss, LossyPostgres, lossy
-from tests.store.test_store_bad_input import KEY, assert_verifies
+from tests.store.verifying import KEY, assert_verifies
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.notifications import NotificationQuery, Wanted
-from authz_service.core.ports import HoldQuery, HoldState, Opened
+from authz_service.core.openings import Opened
+from authz_service.core.stored_holds import HoldQuery, HoldState
 from authz_service.errors import Unavailable
 from authz_service.runtime.recorder import Recorder
 from authz_service.store.sql_store import SqlStore

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.store.test_store_erased_names import ISSUER, asked, in_clear
-from tests.store.test_store_forgetting import ORDER
-from tests.store.test_store_grants_forgotten import granted
-from tests.store.test_verify_forgotten import KEY, verify
+from tests.store.erased_names import ISSUER, asked, in_clear
+from tests.store.forgetting import ORDER
+from tests.store.forgotten import KEY, verify
+from tests.store.grants_forgotten import granted
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload

@@ -8,16 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.store.test_damaged_holds import spoil
-from tests.store.test_store_forgetting import ORDER, commented
+from tests.store.damaged_holds import spoil
+from tests.store.forgetting import ORDER, commented
 
 from authz_service.core.acts import ActKind, AnswerHead, Revision
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
-from authz_service.core.ports import HoldState
 from authz_service.core.sessions import SessionQuery
+from authz_service.core.stored_holds import HoldState
 from authz_service.errors import Conflict, Forbidden
 from authz_service.framing.headers import EDITED_HEADER
-from authz_service.store.forgetting import Forgetting
+from authz_service.store.erasures import Erasures
 
 TWO = Approval("two", (Stage("true", 2, 600.0),))
 RITA = ("https://issuer.example", "rita")
@@ -28,13 +28,13 @@ def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Awaitable
     """Has something happen once an erasure is ordered, and before it takes names from votes."""
 
     def put(happens: Callable[[], Awaitable[None]]) -> None:
-        carry_out = Forgetting._carry_out
+        carry_out = Erasures._carry_out
 
-        async def after(self: Forgetting, erasure: Any) -> Any:
+        async def after(self: Erasures, erasure: Any) -> Any:
             await happens()
             return await carry_out(self, erasure)
 
-        monkeypatch.setattr(Forgetting, "_carry_out", after)
+        monkeypatch.setattr(Erasures, "_carry_out", after)
 
     return put
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.store.test_store_forgetting import ORDER, rows
+from tests.store.forgetting import ORDER, rows
 
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import HoldLimits
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.keys.log_key import LogKey
 
 KEY = LogKey.create("example.com/log")

@@ -3,53 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.store.test_store_erased_names import ISSUER, asked
-from tests.store.test_store_forgetting import ORDER
-from tests.store.test_store_grants_forgotten import granted
-from tests.store.test_verify_forgotten import KEY, change, fill, verify
+from structlog.testing import capture_logs
+from tests.store.damaged_rows import put
+from tests.store.erased_names import asked
+from tests.store.erasures_cut_off import ALICE, cut_off, is_readable
+from tests.store.forgetting import ORDER, rows
+from tests.store.forgotten import KEY, change, fill, of, verify
+from tests.store.grants_forgotten import granted
 
-from authz_service.audit.draft import Kind
-from authz_service.audit.forgotten import Erasure
+from authz_service.audit.draft import Data, EntryDraft, Kind
+from authz_service.audit.forgotten import SESSION, Erasure
 from authz_service.core.forgetting import Order
-from authz_service.errors import Unavailable
+from authz_service.core.holds import Verdict
 from authz_service.keys.master_key import master_key_from_file
-from authz_service.store import forgetting
-from authz_service.store.forgetting import LATE_SECONDS, Forgetting
+from authz_service.store import erasures
+from authz_service.store.erasures import LATE_SECONDS, Erasures
 from authz_service.store.keyring import Keyring
 from authz_service.store.open_keys import open_keyring
 from authz_service.store.record_reader import reading
 from authz_service.store.verify_store import verify_store
-from authz_service.view.caller import Caller
 
-ALICE = Caller(ISSUER, "alice", 0.0)
 STEPS = ("_destroy", "_carry_out")
-
-
-async def cut_off(
-    place: Any, store: Any, monkeypatch: pytest.MonkeyPatch, step: str = "_destroy", who: str = "alice"
-) -> None:
-    """An erasure is ordered, and comes as far as this step."""
-
-    async def away(*_: Any) -> None:
-        raise Unavailable("the key store is away", code="key_store_unavailable")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Forgetting, step, away)
-        with pytest.raises(Unavailable):
-            await store.forgetting.erase(place.pseudonym((ISSUER, who)), ORDER)
 
 
 async def tombstones(store: Any) -> list[str]:
     return [entry.kind for entry in await store.entries("record.retention")]
-
-
-async def is_readable(store: Any, session: str) -> bool:
-    return bool((await store.entries(session))[1].payloads)
 
 
 @pytest.mark.parametrize("is_ordered_again", [False, True])
@@ -132,18 +116,68 @@ def test_a_legal_hold_that_was_placed_since_the_order_is_waited_for(
     assert verify(sealed) == []
 
 
-def test_an_order_of_an_earlier_version_named_no_keys_and_is_completed_as_it_was(
+def test_an_order_of_an_earlier_version_named_no_keys_and_is_completed_by_one_that_does(
     sealed: Any, make: Any, run: Any
 ) -> None:
+    """By the same key lies what was said up to then; what is said after that has another."""
+    alice = sealed.pseudonym(ALICE.identity)
+
     async def scenario() -> None:
         async with sealed.store(signer=KEY, is_first_signer=True) as store:
             await asked(sealed, make, store, "s1", ALICE)
-            erasure = Erasure(99, 0, sealed.pseudonym(ALICE.identity), has_named_keys=False)
-            await store.forgetting._destroy(erasure)
-            assert len((await store.forgetting._carry_out(erasure)).keys) == 1
-            assert not await is_readable(store, "s1")
+            data: Data = {"subject": alice, "also": ["another"]}
+            await store.append(EntryDraft(Kind.RECORD_ERASURE_ORDERED, SESSION, data))
+            await store.append(of(sealed, make.received("open"), "alice"))
+            with capture_logs() as logs:
+                assert await store.forgetting.resume_erasures() == 0
+            assert [line["event"] for line in logs] == ["record.erasure_waits"]
+            await store.append(make.ended("open"))
+            assert await store.forgetting.resume_erasures() == 1
+            await asked(sealed, make, store, "back", ALICE)
+            assert await store.forgetting.resume_erasures() == 0
+            assert (await is_readable(store, "s1"), await is_readable(store, "back")) == (False, True)
+            assert (await tombstones(store)).count(Kind.RECORD_ERASED) == 1
+            again = (await store.entries("record.retention"))[1]
+            assert (again.kind, again.data["also"]) == (Kind.RECORD_ERASURE_ORDERED, ["another"])
 
     run(scenario())
+    assert verify(sealed) == []
+
+
+def test_an_erasure_whose_keys_came_back_is_repeated_once_what_was_damaged_at_the_start_can_be_read(
+    sealed: Any, make: Any, run: Any, tmp_path: Path
+) -> None:
+    alice = sealed.pseudonym(ALICE.identity)
+
+    async def erased() -> tuple[str, Any]:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            await asked(sealed, make, store, "s1", ALICE)
+            hold = (await store.open_hold(make.hold("h", caller=make.caller("zed")), make.limits)).hold
+            await store.vote(make.ballot(hold, "rita", Verdict.REJECT), make.limits)
+            await store.append(make.ended("h"))
+        shutil.copy(sealed.keys / "keys.db", tmp_path / "backup.db")
+        async with sealed.store(signer=KEY) as store:
+            await store.forgetting.erase(alice, ORDER)
+        shutil.copy(tmp_path / "backup.db", sealed.keys / "keys.db")
+        ((seq, leaf),) = rows(sealed, "SELECT v.seq, e.leaf FROM votes v JOIN entries e ON e.seq = v.seq")
+        return str(seq), leaf
+
+    async def restored(seq: str, leaf: Any) -> None:
+        put(sealed, "UPDATE votes SET voter = '5' WHERE seq = :seq", seq=int(seq))
+        put(sealed, "UPDATE entries SET leaf = :leaf WHERE seq = :seq", leaf=b"another", seq=int(seq))
+        async with sealed.store(signer=KEY) as store:
+            assert len(store._keyring.held(alice)) == 1
+            with capture_logs() as logs:
+                assert await store.forgetting.resume_erasures() == 0
+                assert await store.forgetting.complete_erasures() == 0
+            assert [line["event"] for line in logs] == ["record.erasure_failed"] * 2
+            assert store._keyring.held(alice) == []
+            put(sealed, "UPDATE entries SET leaf = :leaf WHERE seq = :seq", leaf=bytes(leaf), seq=int(seq))
+            assert await store.forgetting.complete_erasures() == 1
+            assert await store.forgetting.complete_erasures() == 0
+            assert (await tombstones(store)).count(Kind.RECORD_ERASED) == 2
+
+    run(restored(*run(erased())))
 
 
 def test_two_processes_that_complete_the_same_erasure_leave_one_tombstone(
@@ -152,14 +186,14 @@ def test_two_processes_that_complete_the_same_erasure_leave_one_tombstone(
     async def scenario() -> None:
         async with sealed.store(signer=KEY, is_first_signer=True) as store:
             await asked(sealed, make, store, "s1", ALICE)
-            settled, carry_out = Forgetting._settled, Forgetting._carry_out
+            settled, carry_out = Erasures._settled, Erasures._carry_out
 
-            async def other_first(self: Forgetting, erasure: Erasure) -> None:
+            async def other_first(self: Erasures, erasure: Erasure) -> None:
                 with monkeypatch.context() as patched:
-                    patched.setattr(Forgetting, "_settled", settled)
+                    patched.setattr(Erasures, "_settled", settled)
                     await carry_out(self, erasure)
 
-            monkeypatch.setattr(Forgetting, "_settled", other_first)
+            monkeypatch.setattr(Erasures, "_settled", other_first)
             await store.forgetting.erase(sealed.pseudonym(ALICE.identity), ORDER)
             assert (await tombstones(store)).count(Kind.RECORD_ERASED) == 1
 
@@ -206,7 +240,7 @@ def test_what_another_replica_seals_under_the_old_key_is_accounted_for(
                 await asked(place, make, other, "late", ALICE)
 
             with monkeypatch.context() as patched:
-                patched.setattr(forgetting, "SETTLE_SECONDS", 35.0)
+                patched.setattr(erasures, "SETTLE_SECONDS", 35.0)
                 patched.setattr(asyncio, "sleep", sleep)
                 await store.forgetting.erase(place.pseudonym(ALICE.identity), ORDER)
             (_, late, _) = await store.entries("late")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.store.test_verify_forgotten import KEY
+from tests.store.forgotten import KEY
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.forgotten import SESSION

@@ -11,38 +11,21 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from tests.store.test_store_erased_names import asked
-from tests.store.test_store_forgetting import ORDER
-from tests.store.test_store_grants_forgotten import ISSUER, granted
-from tests.store.test_verify_forgotten import KEY, change, hex_of, verify
+from tests.store.erased_names import asked
+from tests.store.forgetting import ORDER
+from tests.store.forgotten import KEY, change, hex_of, verify
+from tests.store.forgotten_exports import export_with, exported
+from tests.store.grants_forgotten import ISSUER, granted
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.commands import verify_export
-from authz_service.commands.audit_export import Wanted, export
 from authz_service.core.entries import caller_payload
 from authz_service.core.forgetting import Order
-from authz_service.store.forgetting import Forgetting
+from authz_service.store.erasures import Erasures
 from authz_service.store.keyring import Keyring
-from authz_service.store.record_reader import reading
 from authz_service.view.caller import Caller
+from authz_verifier import forgotten, verification
 
 ZELDA = Caller(ISSUER, "zelda-q7", 0.0)
-
-
-def exported(place: Any, folder: Path, first: int = 1) -> verify_export.Report:
-    """What an export says of itself, of the entries from `first`."""
-    keyring = place.keyring()
-    try:
-        return export_with(keyring, place, folder, first)
-    finally:
-        keyring.close()
-
-
-def export_with(keyring: Keyring, place: Any, folder: Path, first: int = 1) -> verify_export.Report:
-    with reading(place.url, keyring) as reader:
-        wanted = Wanted([str(KEY.vkey)], first, reader.largest())
-        export(reader, folder, wanted, lambda done, size: None)
-    return verify_export.verify(folder)
 
 
 @pytest.mark.parametrize("who", ["alice", "rita", "rob"])
@@ -76,7 +59,7 @@ def test_what_they_asked_while_they_were_erased_may_be_gone_and_what_they_asked_
     sealed: Any, make: Any, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another replica knows the old key for half a minute."""
-    destroy, current = Forgetting._destroy, Keyring.current
+    destroy, current = Erasures._destroy, Keyring.current
     pseudonym = sealed.pseudonym(ZELDA.identity)
 
     async def later(self: Any, erasure: Any) -> None:
@@ -93,13 +76,13 @@ def test_what_they_asked_while_they_were_erased_may_be_gone_and_what_they_asked_
 
     opened: list[Any] = []
     keys: dict[str, Any] = {}
-    monkeypatch.setattr(Forgetting, "_destroy", later)
+    monkeypatch.setattr(Erasures, "_destroy", later)
 
     async def scenario() -> None:
         async with sealed.store(signer=KEY, is_first_signer=True) as store:
             opened.append(store)
             await asked(sealed, make, store, "before", ZELDA)
-            keys[pseudonym] = store.forgetting._keyring.current(pseudonym)
+            keys[pseudonym] = store._keyring.current(pseudonym)
             await store.forgetting.erase(pseudonym, ORDER)
             assert (await store.entries("meanwhile"))[1].missing
             await asked(sealed, make, store, "since", ZELDA)
@@ -147,8 +130,38 @@ def test_a_range_begins_within_a_session_of_somebody_who_was_erased(
         kinds = [json.loads(line)["kind"] for line in lines]
         assert kinds == ["record.erasure_ordered", "record.erased", "request.received"]
         forge(tmp_path / "part", lines)
-        (found,) = verify_export.verify(tmp_path / "part").wrong
+        (found,) = verification.verify(tmp_path / "part").wrong
         assert found == ("tombstones.jsonl, entry 2", "is not an entry of the tree")
+        # Without its end the erasure seems to be under way: whatever else is cut out passes for erased.
+        told = (tmp_path / "whole" / "tombstones.jsonl").read_text().splitlines(keepends=True)
+        left = "".join(line for line in told if json.loads(line)["kind"] != Kind.RECORD_ERASED)
+        (tmp_path / "whole" / "tombstones.jsonl").write_text(left)
+        (found,) = verification.verify(tmp_path / "whole").wrong
+        assert found[1] == "is not in tombstones.jsonl, which has all of its kind"
+
+
+@pytest.mark.parametrize("is_erased", [True, False])
+def test_a_range_ends_before_the_erasure_of_somebody(
+    sealed: Any, make: Any, run: Any, tmp_path: Path, is_erased: bool
+) -> None:
+    """What says that their payloads are gone lies beyond it, and goes along all the same."""
+    pseudonym = sealed.pseudonym(ZELDA.identity)
+
+    async def scenario() -> bytes:
+        async with sealed.store(signer=KEY, is_first_signer=True) as store:
+            await asked(sealed, make, store, "s1", ZELDA)
+            await store.append(*[EntryDraft(Kind.SERVICE_STOPPED)] * 300)
+            if is_erased:
+                await store.forgetting.erase(pseudonym, ORDER)
+            return bytes.fromhex(
+                json.loads((await store.entries("s1"))[1].body)["payloads"]["body"]["digest"]
+            )
+
+    digest = run(scenario())
+    if not is_erased:
+        change(sealed, f"DELETE FROM payloads WHERE {hex_of(sealed)} = '{digest.hex()}'")
+    wrong = exported(sealed, tmp_path / "part", last=256).wrong
+    assert [record for record, _ in wrong] == ([] if is_erased else ["payload body of entry 2"])
 
 
 def forge(folder: Path, lines: list[str]) -> None:
@@ -164,7 +177,7 @@ def lines_run(of: Callable[[], object]) -> int:
 
     def traced(frame: FrameType, event: str, _: object) -> Any:
         nonlocal count
-        if frame.f_code.co_filename == verify_export.__file__:
+        if frame.f_code.co_filename == forgotten.__file__:
             count += event == "line"
             return traced
         return None
@@ -178,7 +191,7 @@ def lines_run(of: Callable[[], object]) -> int:
     return count
 
 
-def tombstones(folder: Path, many: int) -> verify_export.Tombstones:
+def tombstones(folder: Path, many: int) -> forgotten.Tombstones:
     """Of a record of which `many` batches were purged, of every second one entry for entry."""
     folder.mkdir()
     with (folder / "tombstones.jsonl").open("w") as file:
@@ -193,11 +206,11 @@ def tombstones(folder: Path, many: int) -> verify_export.Tombstones:
             }
             line = {"seq": 10_000_000 + number, "kind": "record.purged", "data": data}
             file.write(json.dumps(line) + "\n")
-    return verify_export.Tombstones(folder)
+    return forgotten.Tombstones(folder)
 
 
 def test_what_an_entry_costs_does_not_grow_with_the_tombstones(tmp_path: Path) -> None:
-    def cost(found: verify_export.Tombstones, last: int) -> int:
+    def cost(found: forgotten.Tombstones, last: int) -> int:
         document = {"session": "s", "kind": "request.released", "data": {}}
 
         def asks() -> None:

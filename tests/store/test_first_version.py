@@ -15,7 +15,7 @@ import pytest
 from authz_service.audit.retention import Retention
 from authz_service.core.forgetting import Order, PurgeRequest
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import HoldLimits, HoldQuery, HoldState
+from authz_service.core.stored_holds import HoldLimits, HoldQuery, HoldState
 from authz_service.keys.log_key import LogKey
 from authz_service.store.migrate import migrate
 from authz_service.store.record_reader import reading

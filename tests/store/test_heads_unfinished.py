@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.store.lossy import Loss, lossy
-from tests.store.test_store_bad_input import KEY
+from tests.store.verifying import KEY
 
 from authz_service.errors import Unavailable
 from authz_service.store.sqlite import Sqlite

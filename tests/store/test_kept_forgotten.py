@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
-from tests.store.test_store_kept import NO_ROW, NOBODY_SAYS_SO, asked, kept, rows
-from tests.store.test_verify_forgotten import DAY, KEY, ORDER, change, purge, verify
+from tests.store.forgotten import DAY, KEY, ORDER, change, purge, verify
+from tests.store.kept_results import NO_ROW, NOBODY_SAYS_SO, asked, kept, rows
 
 from authz_service.audit.retention import Retention
 from authz_service.store import kept_rows

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.store.damaged_rows import put
+from tests.store.forgetting import exchange
+from tests.store.places import Place
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.walk import Wrong
 from authz_service.core.live_sessions import ToEnd
-from authz_service.core.ports import Attached, HoldState, Opened
+from authz_service.core.openings import Attached, Opened
+from authz_service.core.stored_holds import HoldState
 from authz_service.errors import Conflict, NotFound
 from authz_service.keys.log_key import LogKey
 from authz_service.store import live_sessions
@@ -42,6 +46,28 @@ def test_a_session_that_runs_is_marked_and_is_no_more_once_it_has_ended(
             assert session.status == "killed"
 
     run(scenario())
+
+
+@pytest.mark.parametrize("is_together", [False, True])
+def test_an_order_to_end_outlasts_a_release_that_comes_after_it(
+    place: Any, make: Any, run: Any, is_together: bool
+) -> None:
+    """As where limits count a request: its first entry is committed before the one that releases it."""
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            await store.append(make.received("s1"))
+            release = [make.decided("s1"), make.released("s1")]
+            if is_together:  # one transaction, in which the release is behind the order
+                await store.append(order("s1"), *release)
+            else:
+                assert (await store.kill("s1", order("s1"))).status == "killing"
+                await store.append(*release)
+            assert await store.to_end({"s1"}) == [ToEnd("s1", "It loops.")]
+
+    run(scenario())
+    with reading(place.url) as reader:
+        assert verify_store(reader, keys=[KEY.vkey], kept=[]).wrong == [Wrong("head", "is not signed")]
 
 
 def test_orders_of_a_process_that_is_gone_hide_no_later_one(
@@ -102,6 +128,38 @@ def test_who_is_to_end_uses_no_approval_in_which_others_wait_too(place: Any, mak
             assert await store.consume(
                 hold.id, digest=hold.digest, session="s2", entries=[make.released("s2")]
             )
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_approved", [False, True])
+def test_of_two_that_are_to_end_neither_keeps_their_hold_open(
+    is_approved: bool, place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = (await store.open_hold(make.hold("s1"), make.limits)).hold
+            await store.open_hold(make.hold("s2"), make.limits)
+            if is_approved:
+                await store.vote(make.ballot(hold), make.limits)
+            await store.kill("s1", order("s1"))  # their processes have not ended them yet
+            await store.kill("s2", order("s2"))
+            assert (await store.hold(hold.id)).state is HoldState.KILLED
+            assert isinstance(await store.open_hold(make.hold("s3"), make.limits), Opened)
+
+    run(scenario())
+
+
+def test_who_was_taken_up_and_is_not_judged_yet_still_waits_for_the_hold(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            hold = (await store.open_hold(make.hold("s1"), make.limits)).hold
+            await store.open_hold(make.hold("s2"), make.limits)
+            assert (await store.take_up("s2", "again")).is_ours
+            await store.kill("s1", order("s1"))
+            assert (await store.hold(hold.id)).state is HoldState.PENDING
 
     run(scenario())
 
@@ -184,5 +242,63 @@ def test_the_file_of_a_policy_is_found_by_its_digest(place: Any, make: Any, run:
             assert await store.policy_file("d1") == b"one"
             assert await store.policy_file("d2") == b"two"
             assert await store.policy_file("d") is None
+
+    run(scenario())
+
+
+def test_one_with_a_damaged_payload_is_ended_and_keeps_no_other_from_its_end(
+    sealed: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with sealed.store() as store:
+            await store.append(*exchange(make, "s1", end=False))
+            put(sealed, "UPDATE payloads SET body = salt")
+            await store.append(*exchange(make, "s2", "bob", end=False))
+            await store.kill("s1", order("s1"))
+            await store.kill("s2", order("s2", b"Enough."))
+            assert await store.to_end({"s1", "s2"}) == [ToEnd("s1", "It loops."), ToEnd("s2", "Enough.")]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("what", ["payloads SET body = salt", "entries SET body = leaf"])
+def test_one_whose_reason_is_damaged_is_ended_without_it(sealed: Any, make: Any, run: Any, what: str) -> None:
+    async def scenario() -> None:
+        async with sealed.store() as store:
+            await store.append(*exchange(make, "s1", end=False), *exchange(make, "s2", "bob", end=False))
+            await store.kill("s1", order("s1"))
+            put(sealed, f"UPDATE {what}")
+            await store.kill("s2", order("s2"))
+            assert await store.to_end({"s1", "s2"}) == [ToEnd("s1", ""), ToEnd("s2", "It loops.")]
+
+    run(scenario())
+
+
+def test_the_reason_is_found_behind_many_entries(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await store.append(make.received("s1"), make.decided("s1"), make.released("s1"))
+            await store.kill("s1", order("s1"))
+            await store.append(*(make.released("s1") for _ in range(70)))
+            assert await store.to_end({"s1"}) == [ToEnd("s1", "It loops.")]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("stored", ["'text'", "1e300"])
+def test_one_is_ended_beside_an_entry_with_no_bytes_where_they_belong(
+    sqlite_url: str, make: Any, run: Any, stored: str
+) -> None:
+    """SQLite takes it, whatever a column is declared as."""
+    place = Place(sqlite_url)
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            for session in ("s1", "s2"):
+                await store.append(make.received(session), make.released(session))
+                await store.kill(session, order(session))
+            put(place, f"UPDATE entries SET body = {stored} WHERE seq = 6")
+            found = {one.session: one.reason for one in await store.to_end({"s1", "s2"})}
+            assert found == {"s1": "It loops.", "s2": ""}
 
     run(scenario())

@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from authz_service.core.ports import HoldLimits, HoldSummary, Opened
+from authz_service.core.openings import Opened
+from authz_service.core.stored_holds import HoldLimits, HoldSummary
 from authz_service.store.news import IDS_AT_ONCE, payloads
 from authz_service.store.sql_store import SqlStore
 

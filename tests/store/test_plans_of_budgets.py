@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, event
-from tests.store.test_verify_forgotten import DAY, KEY, purge, verify
+from tests.store.forgotten import DAY, KEY, purge, verify
 
 from authz_service.audit.retention import Retention
 from authz_service.core.limits import CountedBy, Demand, Quota, Rates

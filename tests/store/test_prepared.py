@@ -68,6 +68,23 @@ def test_a_column_is_filled_only_where_it_is_empty(connection: Connection, at_on
     assert {tuple(row) for row in found} == {(i, "held", hold) for i, hold in held.items()}
 
 
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_status_moves_only_where_nobody_said_that_it_is_to_end(
+    connection: Connection, at_once: int
+) -> None:
+    rows = [SESSION | {"id": i, "seq": n, "status": i} for n, i in enumerate(("open", "killing"))]
+    connection.execute(insert(sessions), rows)
+    changed = [("allow", "h", "released", i) for i in ("open", "killing")]
+    for start in range(0, len(changed), at_once):
+        block = changed[start : start + at_once]
+        update_rows(connection, sessions, ("decision",), ("hold",), block, ("status",))
+    found = connection.execute(select(sessions.c.id, sessions.c.decision, sessions.c.hold, sessions.c.status))
+    assert {tuple(row) for row in found} == {
+        ("open", "allow", "h", "released"),
+        ("killing", "allow", "h", "killing"),
+    }
+
+
 def test_columns_in_another_order_than_the_tables_are_refused(connection: Connection) -> None:
     with pytest.raises(ValueError, match="another order"):
         insert_rows(connection, payloads, ("salt", "digest", "body"), [(b"", b"", b"")])

@@ -6,43 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.store.test_exports_forgotten import exported
-from tests.store.test_store_erased_names import asked
-from tests.store.test_store_forgetting import DAY, ORDER, purge_all, request, require_whole, rows
-from tests.store.test_store_grants_forgotten import ISSUER
-from tests.store.test_verify_forgotten import KEY, change, of, verify
+from tests.store.forgetting import DAY, ORDER, purge_all, request, require_whole, rows
+from tests.store.forgotten import KEY, change, of, verify
+from tests.store.forgotten_exports import exported
+from tests.store.kept_people import ADA, searched, took_part
 
-from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.retention import Retention
-from authz_service.core.entries import caller_payload
-from authz_service.core.entries import exported as export_entry
-from authz_service.core.holds import Verdict
-from authz_service.view.caller import Caller
-
-ADA, BOB, CAROL = (Caller(ISSUER, name, 0.0) for name in ("ada", "bob", "carol"))
-
-
-def searched(place: Any, who: Caller) -> EntryDraft:
-    payloads = {"reader": caller_payload(who), "text": b"the merger"}
-    return EntryDraft(Kind.SESSION_SEARCHED, payloads=payloads, subject=place.pseudonym(who.identity))
-
-
-async def took_part(place: Any, make: Any, store: Any) -> None:
-    """Ada reads what Bob asked, votes on what Carol asked, searches and exports; so does Carol."""
-    for name, caller in (("bob's", BOB), ("bob's own", BOB)):
-        await asked(place, make, store, name, caller)
-    ada = place.pseudonym(ADA.identity)
-    hold = (await store.open_hold(make.hold("carol's", caller=make.caller("carol")), make.limits)).hold
-    await store.vote(make.ballot(hold, "ada", Verdict.REJECT), make.limits)
-    read = EntryDraft(Kind.SESSION_READ, "bob's", {}, {"reader": caller_payload(ADA)}, ada)
-    taken_out = export_entry(1, None, payloads=0, reader=ada, name=b"ada")
-    for draft in (make.ended("carol's"), read, searched(place, ADA), searched(place, CAROL), taken_out):
-        await store.append(draft)
 
 
 def of_ada(place: Any, store: Any) -> int:
     """How many payloads are under her key."""
-    (key,) = store.forgetting._keyring.held(place.pseudonym(ADA.identity))
+    (key,) = store._keyring.held(place.pseudonym(ADA.identity))
     return int(rows(place, f"SELECT count(*) FROM payloads WHERE key = '{key}'")[0][0])
 
 
@@ -100,7 +74,7 @@ def test_what_was_passed_over_for_somebody_on_legal_hold_is_missed(
             await store.forgetting.keep(session=None, subject=ada, order=ORDER)
             sealed.clock.time += 100 * DAY
             await purge_all(store, request(sealed))
-            (key,) = store.forgetting._keyring.held(ada)
+            (key,) = store._keyring.held(ada)
             return str(key)
 
     key = run(scenario())

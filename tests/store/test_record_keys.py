@@ -66,3 +66,12 @@ def test_keys_and_record_in_one_database_are_refused(data: DataDir) -> None:
         keys_url(config, data)
     other: Any = Configuration(replace(config.record.keeping.keys, url="sqlite:///mine.db"))
     assert keys_url(other, data) == f"sqlite:///{data.root}/mine.db"
+
+
+def test_who_only_reads_is_told_of_a_master_key_that_is_another(data: DataDir) -> None:
+    config: Any = Configuration()
+    open_record_keys(config, data).close()
+    data.master_key.write_text("0" * 64)
+    refused = pytest.raises(Misconfigured, match="is not the master key of this record's keys")
+    with refused, reading_keys(config, data):
+        pass

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.store.test_verify_votes import exported
+from tests.store.verified_exports import exported
 
 from authz_service.core.acts import ActDraft, ActKind
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import HoldLimits, HoldState, Opened
+from authz_service.core.openings import Opened
 from authz_service.core.requesters import owners_of
+from authz_service.core.stored_holds import HoldLimits, HoldState
 from authz_service.errors import Conflict
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading

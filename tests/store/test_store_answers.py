@@ -8,16 +8,8 @@ from typing import Any
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.acts import AnswerHead
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import (
-    AlreadyRejected,
-    AnswerWanted,
-    Attached,
-    HoldDraft,
-    HoldLimits,
-    HoldState,
-    HoldSummary,
-    Opened,
-)
+from authz_service.core.openings import AlreadyRejected, AnswerWanted, Attached, Opened
+from authz_service.core.stored_holds import HoldDraft, HoldLimits, HoldState, HoldSummary
 from authz_service.store.sql_store import SqlStore
 
 LIMITS = HoldLimits()

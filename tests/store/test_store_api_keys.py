@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text, update
 from tests.servers.key_fakes import api_key, created, revoked, rotated
-from tests.store.test_store_erased_names import in_clear
-from tests.store.test_store_revocations import kinds
+from tests.store.erased_names import in_clear
+from tests.store.revoking import kinds
 
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.api_keys import ApiKey

@@ -14,32 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.store.conftest import PostgresForTests
-from tests.store.test_store_faults import set_most_pages
+from tests.store.full_disks import set_most_pages
+from tests.store.postgres_for_tests import PostgresForTests
+from tests.store.verifying import KEY, assert_verifies
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import LARGEST_ENTRY
-from authz_service.commands import verify_export
 from authz_service.commands.audit_export import Wanted, export
 from authz_service.errors import Unavailable, Unreadable
-from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
-from authz_service.store.verify_store import verify_store
+from authz_verifier import verification
 
 WAL_SEGMENT = 16 * 1024 * 1024  # the server ends where it cannot write its own log
-
-KEY = LogKey.create("example.com/log")
-
-
-def assert_verifies(place: Any, size: int) -> None:
-    keyring = None if place.keys is None else place.keyring()
-    try:
-        with reading(place.url, keyring) as reader:
-            report = verify_store(reader, keys=[KEY.vkey], kept=())
-    finally:
-        if keyring is not None:
-            keyring.close()
-    assert (report.size, report.wrong) == (size, [])
 
 
 def test_an_entry_as_large_as_may_be_is_recorded_and_one_byte_more_is_refused(
@@ -85,7 +71,7 @@ def test_a_payload_of_50_mb_is_recorded_read_verified_and_exported(
             export(reader, tmp_path / "out", Wanted([str(KEY.vkey)], 1, 3), lambda done, size: None)
     finally:
         keyring.close()
-    told = verify_export.verify(tmp_path / "out")
+    told = verification.verify(tmp_path / "out")
     assert (told.wrong, told.payloads) == ([], 2)
     assert large in (tmp_path / "out/payloads/000").read_bytes()
 

@@ -7,22 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import MetaData, create_engine, select
 from tests.servers.key_fakes import api_key
-from tests.store.test_store_forgetting import ORDER
-from tests.store.test_store_outbox import ALL
-from tests.store.test_store_revocations import restore, revocation
-from tests.store.test_verify_forgotten import KEY, of, verify
+from tests.store.erased_names import ISSUER, ZELDA, asked, in_clear
+from tests.store.forgetting import ORDER
+from tests.store.forgotten import KEY, of, verify
+from tests.store.outboxes import ALL
+from tests.store.revoking import restore, revocation
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.commands import verify_export
 from authz_service.commands.audit_export import Wanted, export
 from authz_service.core.acts import ActDraft, ActKind
 from authz_service.core.api_keys import ApiKey
 from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import HoldLimits
 from authz_service.core.revocations import Revoked, RevokedBy
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.core.used_once import once
 from authz_service.errors import Conflict, Unauthenticated
 from authz_service.identity.revoked import RevokedTokens
@@ -30,38 +29,14 @@ from authz_service.servers.review_keys import _made
 from authz_service.servers.review_tokens import _entry
 from authz_service.store.record_reader import reading
 from authz_service.view.caller import Caller
+from authz_verifier import verification
 
-ISSUER = "https://issuer.example"
-ZELDA = Caller(ISSUER, "zelda-q7", 0.0, claims={"mail": "zelda-q7@example.com"})
 ALL_HERS = Revoked(ISSUER, RevokedBy.SUBJECT, "zelda-q7")
 OLGA = Caller(ISSUER, "olga", 0.0)
 
 
-def in_clear(place: Any, name: str) -> list[str]:
-    """The rows of all tables that have these bytes."""
-    engine = create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
-    found = MetaData()
-    with engine.connect() as connection:
-        found.reflect(connection)
-        rows = [
-            f"{table.name}: {row}"
-            for table in found.sorted_tables
-            for row in connection.execute(select(table))
-        ]
-    engine.dispose()
-    return [row for row in rows if name in row]
-
-
 def key(place: Any, key_id: str, **changes: Any) -> ApiKey:
     return api_key(key_id, **({"expires_at": place.clock.time + 600.0, "by": "zelda-q7"} | changes))
-
-
-async def asked(place: Any, make: Any, store: Any, session: str, caller: Caller = ZELDA) -> None:
-    pseudonym = place.pseudonym(caller.identity)
-    data = {"api": "openai", "method": "POST", "path": "/v1/x", "caller": pseudonym}
-    received = EntryDraft(Kind.REQUEST_RECEIVED, session, data, {"caller": caller_payload(caller)})
-    drafts = (received, make.released(session, b"zelda-q7 asks"), make.ended(session))
-    await store.append(*(replace(draft, subject=pseudonym) for draft in drafts))
 
 
 def test_no_table_names_in_clear_who_was_erased(sealed: Any, make: Any, run: Any) -> None:
@@ -227,4 +202,4 @@ def exported(place: Any, folder: Path) -> list[tuple[str, str]]:
             export(reader, folder, Wanted([str(KEY.vkey)], 1, reader.largest()), lambda done, size: None)
     finally:
         keyring.close()
-    return verify_export.verify(folder).wrong
+    return verification.verify(folder).wrong

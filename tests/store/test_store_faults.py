@@ -7,16 +7,12 @@ import sqlite3
 from typing import Any
 
 import pytest
+from tests.store.full_disks import set_most_pages
 
-from authz_service.core.ports import HoldState, Opened
+from authz_service.core.openings import Opened
+from authz_service.core.stored_holds import HoldState
 from authz_service.errors import Unavailable
 from authz_service.store.sql_store import SqlStore
-
-
-async def set_most_pages(store: SqlStore, pages: int) -> None:
-    """What makes SQLite say that the disk is full; it counts for the writer's connection."""
-    statement = f"PRAGMA max_page_count = {pages}"
-    await store._writer.run(lambda t: t._connection.exec_driver_sql(statement).scalar())
 
 
 def test_a_full_disk_stops_what_needs_room_and_traffic_resumes_by_itself(

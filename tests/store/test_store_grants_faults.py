@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from tests.store.altered_grants import alter
 from tests.store.lossy import Loss, LossyPostgres, lossy
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.grants import GrantState
 from authz_service.core.holds import Approval, Stage
-from authz_service.core.ports import Granted, HoldLimits, Opened
+from authz_service.core.openings import Granted, Opened
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.errors import Unavailable
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
@@ -30,13 +31,6 @@ async def proposed(store: Any, make: Any, *, approval: Approval, **more: Any) ->
     terms = make.terms(approvals=(approval,), **more)
     by = make.maker(approvals=(approval,))
     return await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=by)
-
-
-def alter(place: Any, statement: str) -> None:
-    engine = create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        assert connection.execute(text(statement)).rowcount > 0
-    engine.dispose()
 
 
 @pytest.fixture

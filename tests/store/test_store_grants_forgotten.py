@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
+from tests.store.grants_forgotten import DAY, ISSUER, granted
 
 from authz_service.audit.retention import Retention
 from authz_service.core.forgetting import Order, PurgeRequest
-from authz_service.core.grants import OneGroup
-from authz_service.core.ports import Granted, HoldLimits
 from authz_service.errors import Conflict
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
 from authz_service.store.verify_store import verify_store
 
 KEY = LogKey.create("example.com/log")
-DAY = 86_400.0
+
 ORDER = Order("olga", "asked for it")
-ISSUER = "https://issuer.example"
+
 TABLES = ("grants", "grant_acts", "grant_uses")
 
 
@@ -40,33 +38,6 @@ def rows(place: Any, table: str) -> list[Any]:
         found = connection.execute(text(f"SELECT * FROM {table}")).all()
     engine.dispose()
     return list(found)
-
-
-async def granted(place: Any, make: Any, store: Any) -> Any:
-    """A grant of a month that alice's request made and bob used; all of both has ended."""
-    draft = make.hold("made", caller=caller_of(make, "alice"), traits=make.traits)
-    hold = (await store.open_hold(of(place, draft, "alice"), HoldLimits())).hold
-    until = int(place.clock.time + 29 * DAY)
-    terms = make.terms(beneficiary=OneGroup(ISSUER, "staff"), until=until)
-    grant = await store.propose_grant(hold.id, terms=terms, shown=hold.digest, by=make.maker("rita"))
-    bob = make.hold("used", request="mine", caller=caller_of(make, "bob"), traits=make.traits)
-    assert isinstance(await store.open_hold(of(place, bob, "bob"), HoldLimits()), Granted)
-    await store.append(make.ended("made"), make.ended("used"))
-    return grant
-
-
-def caller_of(make: Any, name: str) -> Any:
-    return replace(make.caller(name), expires_at=1e12)
-
-
-def of(place: Any, draft: Any, name: str) -> Any:
-    """With whose entries they are, as the service has it."""
-    pseudonym = place.pseudonym((ISSUER, name))
-    entries = [
-        replace(entry, data={**entry.data, "caller": pseudonym} if "caller" in entry.data else entry.data)
-        for entry in draft.entries
-    ]
-    return replace(draft, entries=tuple(replace(entry, subject=pseudonym) for entry in entries))
 
 
 async def purge(place: Any, store: Any, retention: Retention, days: float) -> None:

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
-from tests.store.test_verify_forgotten import DAY, KEY, ORDER, change, of, purge, verify
+from tests.store.forgotten import DAY, KEY, ORDER, change, purge, verify
+from tests.store.kept_results import NO_ROW, NOBODY_SAYS_SO, asked, kept, rows
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.retention import Retention
@@ -15,29 +15,6 @@ from authz_service.core.kept import secret_of
 from authz_service.errors import Unavailable
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.view.kept import Kept, Result
-
-NOBODY_SAYS_SO = "has a row, and no entry says so"
-NO_ROW = "has an entry, and no row"
-
-
-def kept(session: str, owner: str, *names: str) -> EntryDraft:
-    return EntryDraft(Kind.ANSWER_KEPT, session, {"caller": owner, "names": [*names]})
-
-
-def rows(place: Any) -> set[tuple[str, str]]:
-    engine = create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.connect() as connection:
-        found = connection.execute(text("SELECT name, owner FROM kept_results")).all()
-    engine.dispose()
-    return {(row.name, row.owner) for row in found}
-
-
-async def asked(place: Any, make: Any, store: Any, session: str, who: str, *names: str) -> str:
-    """An exchange whose answer named these; the pseudonym of who asked."""
-    owner = str(place.pseudonym(make.caller(who).identity))
-    received = of(place, make.received(session, who), who)
-    await store.append(received, kept(session, owner, *names), make.ended(session))
-    return owner
 
 
 def test_each_caller_has_what_they_alone_were_given_on_every_replica(place: Any, make: Any, run: Any) -> None:

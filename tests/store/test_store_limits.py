@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import uuid
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from tests.store.conftest import START, Make, Place, pseudonym_of
+from tests.store.drafts import Make
+from tests.store.limits_reached import Run, admit, begun, demand, ended
+from tests.store.places import START, Place, pseudonym_of
 
-from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.limits import (
-    Admission,
     Admitted,
     CountedBy,
     Demand,
@@ -23,33 +17,10 @@ from authz_service.core.limits import (
     Quota,
     Rates,
 )
-from authz_service.core.ports import BEGUN_BEFORE, Attached, HoldLimits, Opened, Opening
+from authz_service.core.openings import Attached, Opened, Opening
+from authz_service.core.ports import BEGUN_BEFORE
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.errors import Conflict
-from authz_service.store.sql_store import SqlStore
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-def demand(*, caller: str = "alice", tokens: int = 0, **rates: int) -> Demand:
-    return Demand((Quota(CountedBy.CALLER, f"p-{caller}", Rates(**rates)),), prompt=tokens)
-
-
-def begun(make: Make, session: str, caller: str, wanted: Demand) -> EntryDraft:
-    draft = make.received(session, caller)
-    counted: dict[str, Scalar] = {"model": "llama", "tokens": wanted.tokens, "bytes": wanted.size}
-    budgets: dict[str, list[Scalar]] = {"budgets": [*wanted.budgets]} if wanted.budgets else {}
-    return EntryDraft(draft.kind, session, {**draft.data, **counted, **budgets}, draft.payloads)
-
-
-def ended(session: str, outcome: str = "completed", **data: int) -> EntryDraft:
-    return EntryDraft(Kind.EXCHANGE_ENDED, session, {"outcome": outcome, **data})
-
-
-async def admit(
-    store: SqlStore, make: Make, wanted: Demand, *, caller: str = "alice", session: str = ""
-) -> Admission:
-    session = session or uuid.uuid4().hex
-    return await store.admit(wanted, begun(make, session, caller, wanted))
 
 
 def test_no_more_requests_than_the_limit_begin_in_any_minute(place: Place, make: Make, run: Run) -> None:
@@ -179,42 +150,6 @@ def test_exchanges_at_once_are_those_without_an_end_of_the_last_hour(
     run(go())
 
 
-def test_a_model_and_a_key_are_counted_over_all_callers(place: Place, make: Make, run: Run) -> None:
-    async def go() -> None:
-        async with place.store() as store:
-            model = Quota(CountedBy.MODEL, "llama", Rates(requests_per_minute=2))
-            key = Quota(CountedBy.KEY, "key_1", Rates(requests_per_minute=1))
-            alice, bob = Demand((model,)), Demand((model, key))
-            assert isinstance(await admit(store, make, alice), Admitted)
-            draft = begun(make, "k", "bob", bob)
-            with_key = EntryDraft(draft.kind, "k", {**draft.data, "key": "key_1"}, draft.payloads)
-            assert isinstance(await store.admit(bob, with_key), Admitted)
-            refused = await admit(store, make, alice)
-            assert isinstance(refused, LimitReached)
-            assert refused.by is CountedBy.MODEL
-            of_key = await admit(store, make, Demand((key,)))
-            assert isinstance(of_key, LimitReached)
-            assert of_key.by is CountedBy.KEY
-
-    run(go())
-
-
-def test_with_models_only_requests_to_these_count(place: Place, make: Make, run: Run) -> None:
-    async def go() -> None:
-        async with place.store() as store:
-            narrow = Quota(CountedBy.CALLER, "p-alice", Rates(requests_per_minute=1), ("llama", "other"))
-            assert isinstance(await admit(store, make, demand(requests_per_minute=9)), Admitted)
-            refused = await admit(store, make, Demand((narrow,)))
-            assert isinstance(refused, LimitReached)
-            assert (refused.by, refused.models, refused.again) == (CountedBy.CALLER, ("llama", "other"), 60.0)
-            elsewhere = narrow._replace(models=("third",))
-            assert isinstance(await admit(store, make, Demand((elsewhere,))), Admitted)
-            (left,) = await store.left([narrow])
-            assert (left.used, left.models) == (2, ("llama", "other"))
-
-    run(go())
-
-
 def test_no_more_holds_pend_than_a_limit_permits_and_one_that_is_there_is_attached_to(
     place: Place, make: Make, run: Run
 ) -> None:
@@ -254,133 +189,5 @@ def test_a_clock_that_goes_back_makes_no_room(place: Place, make: Make, run: Run
                 assert isinstance(await admit(store, make, wanted), LimitReached)
             place.clock.time = START + 1060
             assert isinstance(await admit(store, make, wanted), Admitted)
-
-    run(go())
-
-
-@pytest.mark.postgres
-def test_processes_that_share_a_database_share_the_limits_exactly(
-    postgres_url: str, make: Make, run: Run
-) -> None:
-    place = Place(postgres_url)
-
-    async def go() -> None:
-        async with place.store(instance="one") as one, place.store(instance="two") as two:
-            wanted = demand(requests_per_minute=7, concurrent=7)
-            both = await asyncio.gather(*(admit(s, make, wanted) for _ in range(20) for s in (one, two)))
-            assert sum(isinstance(answer, Admitted) for answer in both) == 7
-
-    run(go())
-
-
-def test_an_exchange_that_comes_again_does_not_count_against_itself(
-    place: Place, make: Make, run: Run
-) -> None:
-    async def go() -> None:
-        async with place.store() as store:
-            wanted = demand(concurrent=1)
-            await admit(store, make, wanted, session="a")
-            with pytest.raises(Exception, match="begun before"):
-                await admit(store, make, wanted, session="a")
-
-    run(go())
-
-
-def test_recorded_bytes_are_counted_as_they_came_and_then_as_they_were(
-    place: Place, make: Make, run: Run
-) -> None:
-    async def go() -> None:
-        async with place.store() as store:
-            quota = Quota(CountedBy.CALLER, "p-alice", Rates(recorded_bytes_per_day=5000))
-            wanted = Demand((quota,), size=2000)
-            assert isinstance(await admit(store, make, wanted, session="a"), Admitted)
-            assert isinstance(await admit(store, make, wanted, session="b"), Admitted)
-            refused = await admit(store, make, wanted)
-            assert isinstance(refused, LimitReached)
-            assert (refused.what, refused.left, refused.again) == ("recorded_bytes_per_day", 1000, 86_400.0)
-            await store.append(ended("a", bytes=2500))
-            place.clock.time = START + 86_400
-            assert isinstance(await admit(store, make, wanted), Admitted)
-            never = await admit(store, make, Demand((quota,), size=5001))
-            assert isinstance(never, LimitReached)
-            assert never.again is None
-
-    run(go())
-
-
-def test_the_members_of_a_group_use_up_one_budget_together(place: Place, make: Make, run: Run) -> None:
-    async def go() -> None:
-        async with place.store() as store:
-            interns = Quota(CountedBy.GROUP, "interns", Rates(requests_per_minute=3, tokens_per_day=100))
-            guests = Quota(CountedBy.GROUP, "guests", Rates(requests_per_minute=3, concurrent=2))
-            for caller, quotas in (("alice", (interns,)), ("bob", (interns, guests)), ("carol", (guests,))):
-                wanted = Demand(quotas, prompt=30)
-                assert isinstance(await admit(store, make, wanted, caller=caller), Admitted)
-            refused = await admit(store, make, Demand((guests,)), caller="dave")
-            assert isinstance(refused, LimitReached)
-            assert (refused.by, refused.what) == (CountedBy.GROUP, "concurrent")
-            spent = await admit(store, make, Demand((interns,), prompt=50), caller="dave")
-            assert isinstance(spent, LimitReached)
-            assert (spent.what, spent.left) == ("tokens_per_day", 40)
-            assert isinstance(await admit(store, make, Demand((interns,), prompt=40), caller="eve"), Admitted)
-            full = await admit(store, make, Demand((interns,)), caller="eve")
-            assert isinstance(full, LimitReached)
-            # It has no tokens left for a day, and no requests for a minute: there is room when both have.
-            assert (full.what, full.again) == ("tokens_per_day", 86_400.0)
-
-    run(go())
-
-
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("admit"), st.integers(0, 40)),
-        st.tuples(st.just("end"), st.integers(0, 60)),
-        st.tuples(st.just("pass"), st.integers(1, 45)),
-    ),
-    max_size=40,
-)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=STEPS)
-def test_no_schedule_admits_more_than_its_limits(
-    sqlite_url: str, make: Make, run: Run, steps: list[tuple[str, int]]
-) -> None:
-    """Of requests and exchanges at once never one more; of tokens what answers had beyond the estimate."""
-    place = Place(sqlite_url)
-    place.clock.time = START + 1_000_000
-    caller = uuid.uuid4().hex
-
-    async def go() -> None:
-        async with place.store() as store:
-            begun_at: dict[str, float] = {}
-            tokens: dict[str, int] = {}
-            beyond = 0
-            is_open: list[str] = []
-            for what, number in steps:
-                if what == "pass":
-                    place.clock.time += number
-                elif what == "end" and is_open:
-                    session = is_open.pop(0)
-                    beyond = max(beyond, number - tokens[session])
-                    tokens[session] = number
-                    await store.append(ended(session, prompt_tokens=number, completion_tokens=0))
-                elif what == "admit":
-                    session = uuid.uuid4().hex
-                    wanted = demand(
-                        caller=caller,
-                        tokens=number,
-                        requests_per_minute=4,
-                        tokens_per_minute=100,
-                        concurrent=3,
-                    )
-                    answer = await admit(store, make, wanted, caller=caller, session=session)
-                    if isinstance(answer, Admitted):
-                        begun_at[session], tokens[session] = place.clock.time, number
-                        is_open.append(session)
-                assert len(is_open) <= 3
-                recent = [s for s, at in begun_at.items() if at > place.clock.time - 60]
-                assert len(recent) <= 4
-                assert sum(tokens[s] for s in recent) <= 100 + 3 * max(0, beyond)
 
     run(go())

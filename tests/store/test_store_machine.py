@@ -28,17 +28,11 @@ from tests.store.conftest import Fresh
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.acts import ActDraft, ActKind, Review, Revision
-from authz_service.core.holds import Approval, Approved, Escalation, Stage, StageRef, Verdict, standing
-from authz_service.core.ports import (
-    AlreadyRejected,
-    Attached,
-    HoldLimits,
-    HoldQuery,
-    HoldState,
-    HoldSummary,
-    Opened,
-)
+from authz_service.core.holds import Approval, Approved, Escalation, Stage, StageRef, Verdict
+from authz_service.core.openings import AlreadyRejected, Attached, Opened
 from authz_service.core.requesters import owners_of
+from authz_service.core.standing import standing
+from authz_service.core.stored_holds import HoldLimits, HoldQuery, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading

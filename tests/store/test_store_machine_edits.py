@@ -17,7 +17,8 @@ from tests.store.conftest import Fresh
 
 from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
-from authz_service.core.ports import HoldLimits, HoldState, HoldSummary, Opened
+from authz_service.core.openings import Opened
+from authz_service.core.stored_holds import HoldLimits, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
 
 TWO = (Approval("two", (Stage("true", 2, 60.0),)),)

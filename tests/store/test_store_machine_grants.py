@@ -22,9 +22,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from authz_service.core.grants import Grant, GrantQuery, GrantState, OneCaller, OneGroup, Terms
+from authz_service.core.grants import Grant, GrantState, OneCaller, OneGroup, Terms
 from authz_service.core.holds import Approval, Stage, Verdict
-from authz_service.core.ports import AlreadyRejected, Attached, Granted, HoldLimits, HoldState, Opened
+from authz_service.core.openings import AlreadyRejected, Attached, Granted, Opened
+from authz_service.core.stored_grants import GrantQuery
+from authz_service.core.stored_holds import HoldLimits, HoldState
 from authz_service.errors import Conflict, Forbidden
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading

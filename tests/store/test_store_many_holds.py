@@ -8,11 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.store.acting import act, alone
+from tests.store.damaged_rows import put
+from tests.store.places import Place
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import decode
+from authz_service.core.acts import ActKind
 from authz_service.core.holds import Approval, Stage, Verdict
-from authz_service.core.ports import HoldDraft, HoldState, HoldSummary, Opened
+from authz_service.core.openings import Opened
+from authz_service.core.stored_holds import HoldDraft, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Conflict, Forbidden, NotFound
 from authz_service.store.hold_ages import HoldAges
 from authz_service.store.sql_store import SqlStore
@@ -146,5 +151,42 @@ def test_waits_are_counted_by_their_age(place: Any, make: Any, run: Any) -> None
             assert await store.hold_ages([60, 600]) == HoldAges((2, 1, 1), 1000.0)
             await store.vote(make.ballot(old), make.limits)
             assert await store.hold_ages([60, 600]) == HoldAges((2, 1, 0), 100.0)
+
+    run(scenario())
+
+
+def test_what_was_decided_alone_is_counted_until_it_is_reviewed(place: Any, make: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            drafts = (make.hold(request=f"{n}", approvals=(TWO_VOTES,)) for n in range(2))
+            first, second = await opened(store, make, *drafts)
+            await store.vote(make.ballot(first), make.limits)  # which decides nothing
+            place.clock.time += 100
+            for hold in (first, second):
+                await store.vote(alone(make.ballot(hold, "gus")), make.limits)
+                place.clock.time += 50
+            assert await store.hold_ages([]) == HoldAges((0,), 0.0, 2, 100.0)
+            await store.act(act(first, ActKind.REVIEW, "rita", text="it was right"), make.limits)
+            assert await store.hold_ages([]) == HoldAges((0,), 0.0, 1, 50.0)
+            await store.act(act(second, ActKind.REVIEW, "rita", text="it was right"), make.limits)
+            assert await store.hold_ages([]) == HoldAges((0,), 0.0)
+
+    run(scenario())
+
+
+def test_a_time_that_is_none_costs_its_own_number(sqlite_url: str, make: Any, run: Any) -> None:
+    place = Place(sqlite_url)
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            decided, waiting = await opened(
+                store, make, *(make.hold(request=name, approvals=(TWO_VOTES,)) for name in ("one", "other"))
+            )
+            await store.vote(alone(make.ballot(decided, "gus")), make.limits)
+            place.clock.time += 100
+            put(place, "UPDATE votes SET at = 'x' WHERE hold = :hold", hold=decided.id)
+            assert await store.hold_ages([60]) == HoldAges((0, 1), 100.0, 1, 0.0)
+            put(place, "UPDATE holds SET created_at = 'x' WHERE id = :hold", hold=waiting.id)
+            assert (await store.hold_ages([])).oldest == 0.0
 
     run(scenario())

@@ -2,67 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
-from tests.store.test_store_revocations import kinds
+from tests.store.outboxes import ALL, DAY, KEY, change, claimed, events, opened, told, wrong
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.retention import Retention
-from authz_service.config.notify_values import NotifiedWebhook, Notify, Secret
 from authz_service.core.acts import ActDraft, ActKind
 from authz_service.core.forgetting import PurgeRequest
 from authz_service.core.holds import Approval, Escalation, Stage, StageRef, Verdict
-from authz_service.core.notifications import DeliveryState, Notification, NotificationQuery
-from authz_service.core.ports import HoldLimits, HoldState, Opened
-from authz_service.errors import Conflict, NotFound, Unreadable
-from authz_service.keys.log_key import LogKey
-from authz_service.store.record_reader import reading
-from authz_service.store.verify_store import verify_store
-
-DAY = 86_400.0
-KEY = LogKey.create("example.com/log")
-RETRIED = EntryDraft(Kind.NOTIFICATION_RETRIED, payloads={"operator": b"{}"})
-
-
-def told(*hooks: tuple[str, tuple[str, ...]], give_up_after: float = 600.0) -> Any:
-    """Who is told of which events."""
-    webhooks = tuple(NotifiedWebhook(n, "https://x.example", Secret(), events) for n, events in hooks)
-    return Notify(webhooks, give_up_after=give_up_after).wanted
-
-
-ALL = told(("chat", NotifiedWebhook("", "", Secret()).events), ("pager", ("break_glass",)))
-
-
-async def opened(store: Any, make: Any, **more: Any) -> Any:
-    found = await store.open_hold(make.hold(**more), HoldLimits())
-    assert isinstance(found, Opened)
-    return found.hold
-
-
-async def claimed(store: Any, receiver: str = "chat", *, most: int = 8) -> Sequence[Notification]:
-    found: Sequence[Notification] = await store.claim_notifications(receiver, most=most, lease=60.0)
-    return found
-
-
-def events(found: Sequence[Notification]) -> list[str]:
-    return [notification.event for notification in found]
-
-
-def wrong(place: Any) -> list[tuple[str, str]]:
-    with reading(place.url) as reader:
-        return [(w.record, w.what) for w in verify_store(reader, keys=[KEY.vkey], kept=()).wrong]
-
-
-def change(place: Any, statement: str) -> None:
-    engine = create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        assert connection.execute(text(statement)).rowcount
-    engine.dispose()
+from authz_service.core.notifications import NotificationQuery
+from authz_service.core.stored_holds import HoldLimits, HoldState
+from authz_service.errors import Unreadable
 
 
 def test_each_event_of_a_hold_is_queued_with_its_entry(place: Any, make: Any, run: Any) -> None:
@@ -145,97 +98,6 @@ def test_what_is_not_committed_is_not_queued(place: Any, make: Any, run: Any) ->
                 await store.change(fails)
             assert (await store.notifications(NotificationQuery())).items == ()
             assert await store.queues() == []
-
-    run(scenario())
-
-
-def test_of_racing_processes_one_claims_each(place: Any, make: Any, run: Any) -> None:
-    async def scenario() -> None:
-        async with place.store() as store:
-            store.outbox.wanted = ALL
-            for number in range(10):
-                await opened(store, make, request=str(number))
-            # SQLite serves one process: there the two are two tasks of it.
-            second = (
-                store if place.url.startswith("sqlite") else await place.open(instance="two", migrate=False)
-            )
-            got = await asyncio.gather(*(claimed(s, most=3) for s in (store, second) * 4))
-            ids = [notification.id for batch in got for notification in batch]
-            assert len(ids) == len(set(ids)) == 10
-
-    run(scenario())
-
-
-def test_a_claim_runs_out_and_who_held_it_can_settle_nothing(place: Any, make: Any, run: Any) -> None:
-    async def scenario() -> None:
-        async with place.store() as store:
-            store.outbox.wanted = ALL
-            await opened(store, make)
-            (first,) = await claimed(store)
-            assert await claimed(store) == []
-            place.clock.time += 60.0
-            (again,) = await claimed(store)
-            assert (again.id, again.attempts) == (first.id, 2)
-            assert not await store.delivered(first)
-            assert not await store.not_delivered(first, error="late", again_in=None)
-            assert await store.delivered(again)
-            assert not await store.delivered(again)
-            found = await store.notification(first.id)
-            assert (found.state, found.delivered_at) == (DeliveryState.DELIVERED, place.clock.time)
-        assert "notification.given_up" not in kinds(place.url)
-
-    run(scenario())
-
-
-def test_a_failure_is_tried_again_and_giving_up_is_an_entry(place: Any, make: Any, run: Any) -> None:
-    async def scenario() -> None:
-        async with place.store(signer=KEY) as store:
-            store.outbox.wanted = ALL
-            hold = await opened(store, make)
-            (first,) = await claimed(store)
-            await store.not_delivered(first, error="it answers 500", again_in=5.0)
-            assert await claimed(store) == []
-            assert [(q.receiver, q.queued) for q in await store.queues()] == [("chat", 1)]
-            place.clock.time += 5.0
-            (second,) = await claimed(store)
-            assert (second.id, second.attempts, second.last_error) == (first.id, 2, "it answers 500")
-            await store.not_delivered(second, error="it answers 503", again_in=None)
-            assert (await store.notification(first.id)).state is DeliveryState.GIVEN_UP
-            assert (await store.queues(), await claimed(store)) == ([], [])
-            *_, last = await store.entries(hold.session)
-            assert (last.kind, last.data["error"], last.data["attempts"]) == (
-                *("notification.given_up", "it answers 503"),
-                2,
-            )
-            await store.retry_notification(first.id, RETRIED, tries=60.0)
-            (third,) = await claimed(store)
-            assert (third.id, third.give_up_at) == (first.id, place.clock.time + 60.0)
-            await store.delivered(third)
-            with pytest.raises(Conflict):
-                await store.retry_notification(first.id, RETRIED, tries=60.0)
-            with pytest.raises(NotFound):
-                await store.retry_notification("ntf_none", RETRIED, tries=60.0)
-        assert kinds(place.url)[-2:] == ["notification.given_up", "notification.retried"]
-        assert wrong(place) == []
-
-    run(scenario())
-
-
-def test_a_receiver_that_is_gone_is_given_up_and_the_old_are_deleted(place: Any, make: Any, run: Any) -> None:
-    async def scenario() -> None:
-        async with place.store(signer=KEY) as store:
-            store.outbox.wanted = ALL
-            await opened(store, make)
-            assert await store.tidy_notifications([], keep=DAY) == 0
-            place.clock.time += 600.0
-            assert await store.tidy_notifications(["chat"], keep=DAY) == 0
-            assert await store.tidy_notifications(["pager"], keep=DAY) == 1
-            (found,) = (await store.notifications(NotificationQuery(state=DeliveryState.GIVEN_UP))).items
-            assert found.last_error == "no receiver of this name is configured"
-            place.clock.time += DAY
-            assert await store.tidy_notifications(["chat"], keep=DAY) == 1
-            assert (await store.notifications(NotificationQuery())).items == ()
-        assert wrong(place) == []
 
     run(scenario())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.store.test_store_grants import LIMITS, TWO, asks, granted, hold_of
-from tests.store.test_store_outbox import ALL, KEY, change, claimed, events, told, wrong
+from tests.store.granting import LIMITS, TWO, asks, granted, hold_of
+from tests.store.outboxes import ALL, KEY, change, claimed, events, told, wrong
 
 from authz_service.core.notifications import NotificationQuery
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.store.edits import edit
 
-from authz_service.core.acts import ActDraft, ActKind, AnswerHead, Revision
-from authz_service.core.holds import Approval, Stage, StageRef, Verdict
-from authz_service.core.ports import HoldLimits, HoldState, HoldSummary, Opened
+from authz_service.core.acts import ActDraft, ActKind, AnswerHead
+from authz_service.core.holds import Approval, Stage, Verdict
+from authz_service.core.openings import Opened
+from authz_service.core.stored_holds import HoldLimits, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
 from authz_service.store.sql_store import SqlStore
 
@@ -18,25 +20,12 @@ LIMITS = HoldLimits()
 HEAD = AnswerHead(200, {"content-type": "application/json"})
 TWO = Approval("security", (Stage("true", 2, 1800.0),))
 FREE = Approval("security", (Stage("true", 1, 1800.0, editor_may_approve=True),))
-ALL = (StageRef("security", 0),)
 
 
 async def opened(store: SqlStore, make: Any, *approvals: Approval) -> HoldSummary:
     opening = await store.open_hold(make.hold("s1", approvals=approvals), LIMITS)
     assert isinstance(opening, Opened)
     return opening.hold
-
-
-def edit(hold: HoldSummary, body: bytes = b"edited", editor: str = "eda", **changes: Any) -> ActDraft:
-    who = ("https://issuer.example", editor)
-    answer = changes.pop("answer", None)
-    kind = changes.pop("kind", ActKind.RESPOND if answer else ActKind.EDIT)
-    shown = changes.pop("shown", hold.digest)
-    asked = changes.pop("asked", "")
-    stages = changes.pop("stages", ALL)
-    revision = Revision(shown, body, {"IBAN_CODE": 1}, stages, b"[]", answer, asked)
-    key = changes.pop("key", "")
-    return ActDraft(hold.id, kind, who, who, editor.title(), "because", key, revision)
 
 
 async def refused(store: SqlStore, draft: ActDraft, code: str) -> None:

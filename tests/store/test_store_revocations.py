@@ -6,44 +6,25 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, delete, select, text
+from sqlalchemy import create_engine, select, text
+from tests.store.damaged_rows import put
+from tests.store.revoking import ALICE, ISSUER, OLGA, kinds, restore, revocation
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.audit.entry import decode
+from authz_service.core.ports import DAMAGED
 from authz_service.core.revocations import Revocation, Revoked, RevokedBy
 from authz_service.errors import Unavailable
+from authz_service.identity.revoked import RevokedTokens
 from authz_service.servers.review_tokens import _entry
 from authz_service.store.migrate import migrate
-from authz_service.store.schema import entries, metadata, payloads, revocations
+from authz_service.store.schema import metadata, revocations
 from authz_service.view.caller import Caller
 
-ISSUER = "https://issuer.example"
-ALICE = Revoked(ISSUER, RevokedBy.SUBJECT, "alice")
 TOKEN = Revoked(ISSUER, RevokedBy.TOKEN, "tok-1")
-OLGA = Caller(ISSUER, "olga", 0.0)
-
-
-def revocation(what: Revoked = ALICE, until: float | None = None, reason: str = "left") -> Revocation:
-    return Revocation(what, until, reason, "olga", 0.0)
 
 
 async def revoke(store: Any, made: Revocation) -> None:
     await store.revoke(made, _entry(Kind.TOKEN_REVOKED, made, OLGA))
-
-
-async def restore(store: Any, what: Revoked) -> bool:
-    return bool(await store.restore(what, _entry(Kind.TOKEN_RESTORED, revocation(what), OLGA)))
-
-
-def kinds(url: str) -> list[str]:
-    """All that is on record."""
-    engine = create_engine(url)
-    try:
-        with engine.connect() as connection:
-            bodies = connection.execute(select(entries.c.body).order_by(entries.c.seq)).scalars().all()
-    finally:
-        engine.dispose()
-    return [decode(bytes(body)).kind for body in bodies]
 
 
 async def listed(store: Any) -> list[tuple[Revoked, float | None, str]]:
@@ -155,16 +136,84 @@ def test_nobody_is_named_in_clear(sealed: Any, run: Any) -> None:
     assert columns == {"seq", "until", "at"}
 
 
-def test_a_withdrawal_that_cannot_be_read_lets_nothing_pass(place: Any, run: Any) -> None:
+DAMAGES = {
+    "entry": ("UPDATE entries SET body = :body WHERE seq = 1", {"body": b"{"}),
+    "altered": ("UPDATE entries SET body = leaf WHERE seq = 1", {}),
+    "payloads": ("UPDATE payloads SET body = salt", {}),
+    "no payloads": ("DELETE FROM payloads", {}),
+    "seeds": ("UPDATE payloads SET salt = body", {}),
+}
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGES))
+def test_one_that_is_damaged_lets_nothing_pass_and_refuses_no_other(
+    place: Any, run: Any, damage: str
+) -> None:
+    statement, values = DAMAGES[damage]
+
     async def scenario() -> None:
         async with place.store() as store:
             await revoke(store, revocation(TOKEN))
-            engine = create_engine(place.url)
-            with engine.begin() as connection:
-                connection.execute(delete(payloads))
-            engine.dispose()
-            with pytest.raises(Unavailable, match="withdrawn tokens is damaged"):
-                await store.revocations()
+            put(place, statement, **values)
+        async with place.store() as store:
+            (found,) = (await store.revocations()).items
+            assert (found.is_damaged, found.entry, found.what.value, found.until) == (True, 1, "", None)
+            tokens = RevokedTokens()
+            tokens.replace([found])
+            with pytest.raises(Unavailable) as refused:
+                tokens.check(Caller(ISSUER, "anybody", 0.0))
+            assert refused.value.code == DAMAGED
+            await revoke(store, revocation())
+            read = await store.revocations()
+            assert [(item.what, item.is_damaged) for item in read.items if item.what.value] == [
+                (ALICE, False)
+            ]
+            assert await restore(store, ALICE)
+            assert [item.is_damaged for item in (await store.revocations()).items] == [True]
+
+    run(scenario())
+
+
+def test_one_of_a_subject_goes_on_by_pseudonym_where_its_payload_is_damaged(place: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await revoke(store, revocation())
+            (before,) = (await store.revocations()).items
+            put(place, "UPDATE payloads SET body = salt")
+            (found,) = (await store.revocations()).items
+            assert (found.is_damaged, found.pseudonym, found.name) == (False, before.pseudonym, "")
+            assert found.pseudonym
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("what", [ALICE, TOKEN], ids=["subject", "token"])
+@pytest.mark.parametrize("until", [None, 60])
+def test_a_row_with_another_end_ends_no_withdrawal(
+    place: Any, run: Any, what: Revoked, until: int | None
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            ends = None if until is None else place.clock.time + until
+            await revoke(store, revocation(what, ends))
+            put(place, "UPDATE revocations SET until = 1")
+            assert await listed(store) == [(what, ends, "left")]
+            await revoke(store, revocation(replace(what, value="another")))
+            assert (what, ends, "left") in await listed(store)
+            assert await restore(store, what)
+            assert [item[0].value for item in await listed(store)] == ["another"]
+
+    run(scenario())
+
+
+def test_one_that_is_damaged_runs_out_all_the_same(place: Any, run: Any) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await revoke(store, revocation(TOKEN, place.clock.time + 60))
+            put(place, "UPDATE entries SET body = :body WHERE seq = 1", body=b"{")
+            assert [item.is_damaged for item in (await store.revocations()).items] == [True]
+            place.clock.time += 60
+            assert (await store.revocations()).items == ()
 
     run(scenario())
 

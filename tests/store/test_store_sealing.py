@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from sqlalchemy import create_engine, text
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.retention import Retention, retention_of
+from authz_service.core.ports import DAMAGED
+from authz_service.core.sessions import DAMAGED_WHY
 from authz_service.errors import Misconfigured, Unavailable
 from authz_service.keys.master_key import master_key_from_environment, master_key_from_file
+from authz_service.store.damage import DamagedKey
 from authz_service.store.open_keys import open_keyring, rotate_master_key
 
 SECRET = b"the prompt that nobody else may read"
@@ -53,8 +57,8 @@ def test_no_payload_lies_in_clear_and_all_read_back(sealed: Any, make: Any, run:
 def test_each_subject_has_one_key_and_equal_bytes_of_two_are_two_payloads(sealed: Any, run: Any) -> None:
     async def scenario() -> None:
         async with sealed.store() as store:
-            await store.append(about("p-alice"), about("p-alice", "s2"), about("p-bob", "s3"))
-            await store.append(about("p-alice", "s4"))
+            await store.append(about("p-alice"), about("p-alice"), about("p-bob"))
+            await store.append(about("p-alice"))
 
     run(scenario())
     keys = [row.key for row in rows(sealed, "SELECT key FROM payloads ORDER BY at, key")]
@@ -86,7 +90,7 @@ def test_a_destroyed_key_takes_the_payloads_of_its_subject_and_no_others(sealed:
         keyring = sealed.keyring()
         async with sealed.store(keyring=keyring) as store:
             await store.append(about("p-alice"), about("p-bob", "s2"))
-            assert keyring.destroy("p-alice") == 1
+            assert keyring.destroy_keys(keyring.held("p-alice")) == 1
             assert (await store.entries("s1"))[0].payloads == {}
             assert (await store.entries("s2"))[0].payloads == {"body": SECRET}
             await store.append(about("p-alice", "s3", b"came back"))
@@ -104,9 +108,9 @@ def test_an_altered_payload_is_said_to_be_damaged(sealed: Any, run: Any) -> None
             with engine.begin() as connection:
                 connection.execute(text("UPDATE payloads SET body = salt"))
             engine.dispose()
-            with pytest.raises(Unavailable) as caught:
-                await store.entries("s1")
-            assert caught.value.code == "record_damaged"
+            (entry,) = await store.entries("s1")
+            assert entry.payloads == {}
+            assert set(entry.missing.values()) == {DAMAGED_WHY}
 
     run(scenario())
 
@@ -173,6 +177,32 @@ def test_the_master_key_is_exchanged_without_touching_the_record(sealed: Any, ru
     run(read())
     with pytest.raises(Misconfigured, match="not the master key"):
         rotate_master_key(sealed.keys_url, old, new)
+
+
+@pytest.mark.parametrize("damage", ["x'00'", "'a text'", "5"])
+def test_beside_a_damaged_key_none_is_wrapped_anew_and_it_is_named(
+    sealed: Any, run: Any, damage: str
+) -> None:
+    new = master_key_from_environment("NEW", {"NEW": "ab" * 32})
+    old = master_key_from_file(sealed.keys / "master.key", may_create=True)
+
+    async def write() -> None:
+        async with sealed.store() as store:
+            await store.append(about("p-alice"), about("p-bob", "s2"))
+
+    def stored(statement: str) -> list[Any]:
+        with closing(sqlite3.connect(sealed.keys / "keys.db")) as keys, keys:
+            return keys.execute(statement).fetchall()
+
+    run(write())
+    stored(f"UPDATE authz_subject_keys SET wrapped = {damage} WHERE subject = 'p-bob'")
+    ((bobs,),) = stored("SELECT id FROM authz_subject_keys WHERE subject = 'p-bob'")
+    before = stored("SELECT * FROM authz_subject_keys ORDER BY id")
+    with pytest.raises(DamagedKey, match=f"key {bobs} .*authz record erase") as refused:
+        rotate_master_key(sealed.keys_url, old, new)
+    assert refused.value.code == DAMAGED
+    assert stored("SELECT * FROM authz_subject_keys ORDER BY id") == before
+    sealed.keyring().close()
 
 
 @pytest.mark.postgres

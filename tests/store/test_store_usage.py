@@ -9,7 +9,8 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.store.conftest import START, Make, Place
+from tests.store.drafts import Make
+from tests.store.places import START, Place
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.limits import CountedBy, Quota, Rates

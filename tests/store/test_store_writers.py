@@ -11,7 +11,8 @@ import pytest
 from tests.store.lossy import lossy
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.ports import HoldLimits, Opened
+from authz_service.core.openings import Opened
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
 from authz_service.store.sql_store import SqlStore

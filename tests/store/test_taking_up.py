@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.store.damaged_rows import put
+from tests.store.granting import enough
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.ports import BEGUN_BEFORE, HoldLimits, Opened
+from authz_service.core.openings import AnswerWanted, Attached, Opened
+from authz_service.core.ports import BEGUN_BEFORE, DAMAGED
 from authz_service.core.refusals import Refusal
 from authz_service.core.sessions import TakenUp
+from authz_service.core.stored_holds import HoldLimits, HoldState
 from authz_service.errors import Conflict
 from authz_service.runtime.recorder import Recorder
+from authz_service.store.damage import DamagedEntry
 from authz_service.store.sql_store import SqlStore
+from authz_service.store.transaction import Transaction
 
 LIMITS = HoldLimits()
-OURS = TakenUp(is_recorded=True, is_ours=True)
 REFUSED = TakenUp(is_recorded=True, is_ours=False)
-OVER = TakenUp(is_recorded=True, is_ours=False, has_ended=True)
 
 
 async def held(store: SqlStore, draft: Any) -> Any:
@@ -35,7 +40,7 @@ def test_an_approval_is_used_only_by_the_process_that_has_the_exchange_now(
         place = make.place(postgres_url)
         async with place.store(instance="one") as one, place.store(instance="two") as two:
             hold = await held(one, make.hold("s1"))
-            assert await two.take_up("s1", "again") == OURS
+            assert (await two.take_up("s1", "again")).is_ours
             await two.vote(make.ballot(hold), LIMITS)
             use = {"digest": hold.digest, "session": "s1", "entries": [make.released("s1")]}
             with pytest.raises(Conflict) as refused:
@@ -54,7 +59,7 @@ def test_what_was_recovered_is_open_again_once_it_is_taken_up(place: Any, make: 
             await held(before, make.hold("s1"))
         async with place.store() as after:
             assert await after.recover() == 1
-            assert await after.take_up("s1", "again") == OURS
+            assert (await after.take_up("s1", "again")).is_ours
             session = await after.session("s1")
             assert session is not None
             assert (session.status, session.ended_at) == ("open", None)
@@ -73,11 +78,65 @@ def test_what_was_released_refused_or_never_held_is_not_taken_up(place: Any, mak
             await held(store, make.hold("s3", request="another"))
             await store.append(make.ended("s3", "pending"))
             await store.append(make.received("s4"))
-            for session in ("s1", "s2", "s4"):
+            for session in ("s1", "s2", "s3", "s4"):
                 assert await store.take_up(session, "again") == REFUSED
-            assert await store.take_up("s3", "again") == OVER
             assert await store.take_up("s5", "again") == TakenUp(is_recorded=False, is_ours=False)
             assert [e.kind for e in await store.entries("s3")][-1] == "exchange.ended"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"kind":"hold.opened"}'], ids=["gone", "cut", "other"])
+@pytest.mark.parametrize("which", ["min", "max"])
+def test_one_of_which_an_entry_is_damaged_is_not_taken_up_and_others_are(
+    which: str, body: bytes, place: Any, make: Any, run: Any
+) -> None:
+    """Whoever can empty the entry of a release must not have the exchange run a second time."""
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            await held(store, make.hold("s1"))
+            await held(store, make.hold("s2", request="another"))
+            await store.append(make.released("s1"))
+            seq = f"(SELECT {which}(seq) FROM entries WHERE session = 's1')"
+            put(place, f"UPDATE entries SET body = :body WHERE seq = {seq}", body=body)
+            assert await store.take_up("s1", "again") == REFUSED
+            assert (await store.take_up("s2", "again")).is_ours
+
+    run(scenario())
+
+
+def test_that_an_operator_ended_it_is_told_beside_an_entry_that_is_damaged(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await held(store, make.hold("s1"))
+            await store.kill("s1", enough("s1"))
+            put(place, "UPDATE entries SET body = :body WHERE seq = 1", body=b"{")
+            assert await store.take_up("s1", "again") == replace(REFUSED, is_killed=True)
+
+    run(scenario())
+
+
+def test_who_is_not_back_when_an_operator_ends_the_hold_of_another_waits_for_a_new_one(
+    place: Any, make: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as before:
+            hold = await held(before, make.hold("s1"))
+            assert isinstance(await before.open_hold(make.hold("s2"), LIMITS), Attached)
+        async with place.store() as after:
+            assert await after.recover() == 2
+            with pytest.raises(Conflict) as refused:
+                await after.kill("s2", enough("s2"))
+            assert refused.value.code == "session_ended"
+            assert (await after.take_up("s1", "again")).hold == hold.id
+            await after.kill("s1", enough("s1"))
+            assert (await after.hold_states([hold.id]))[hold.id] is HoldState.KILLED
+            assert (await after.take_up("s2", "again")).is_ours
+            opened = await held(after, replace(make.hold("s2"), entries=()))
+            assert opened.previous == hold.id
 
     run(scenario())
 
@@ -87,7 +146,7 @@ def test_whose_stream_broke_while_it_was_held_is_taken_up(place: Any, make: Any,
         async with place.store() as store:
             await held(store, make.hold("s1"))
             await store.append(make.ended("s1", "client_left"))
-            assert await store.take_up("s1", "again") == OURS
+            assert (await store.take_up("s1", "again")).is_ours
 
     run(scenario())
 
@@ -164,7 +223,7 @@ def test_an_end_that_comes_late_leaves_an_exchange_alone_that_another_process_ha
             await held(one, make.hold("s1"))
             await one.append_own(make.received("s2"), make.ended("s2"))
         async with place.store(instance="two") as two:
-            assert await two.take_up("s1", "again") == OURS
+            assert (await two.take_up("s1", "again")).is_ours
         async with place.store(instance="one") as one:
             before = await one.last_sequence()
             for late in ((ended,), (make.received("s1"), ended), (make.ended("s2"), ended)):
@@ -191,7 +250,7 @@ def test_an_end_that_comes_late_leaves_an_exchange_alone_that_another_stream_of_
             await held(store, make.hold("s1"))
             late, second = make.ended("s1", "client_left"), make.ended("s1", "client_left")
             for stream, before in (("second", ""), ("third", "second")):
-                assert await store.take_up("s1", stream) == OURS
+                assert (await store.take_up("s1", stream)).is_ours
                 for drafts in ((late,), (make.received("s1"), late)):
                     with pytest.raises(Conflict) as refused:
                         await store.append_own(*drafts, stream=before)
@@ -230,7 +289,7 @@ def test_how_often_a_refusal_came_again_is_recorded_whichever_stream_has_the_exc
     async def scenario() -> None:
         async with place.store() as store:
             await held(store, make.hold("s1"))
-            assert await store.take_up("s1", "second") == OURS
+            assert (await store.take_up("s1", "second")).is_ours
             await store.append_own(make.ended("s1", "refused"), stream="second")
             refusal = Refusal("pseudonym", "", "", "llama", "rate_limit_exceeded", "caller.concurrent")
             counting = Recorder(store)
@@ -239,5 +298,98 @@ def test_how_often_a_refusal_came_again_is_recorded_whichever_stream_has_the_exc
             await counting.drain(with_counts=True)
             last = (await store.entries("s1"))[-1]
             assert (last.kind, last.data["count"]) == (Kind.REQUEST_REFUSED_AGAIN.value, 1)
+
+    run(scenario())
+
+
+def test_what_an_operator_has_ended_is_not_taken_up(place: Any, make: Any, run: Any) -> None:
+    """It went on in the process that Envoy asked: the order was forgotten, and another hold was opened."""
+
+    async def scenario() -> None:
+        said = {"operator": b"{}", "reason": b"It loops."}
+        async with place.store() as store:
+            await held(store, make.hold("s1"))
+            await store.open_hold(make.hold("s2"), LIMITS)
+            for session in ("s2", "s1"):  # of the first the hold stays open, since another waits for it
+                await store.kill(session, EntryDraft(Kind.SESSION_KILLED, session, payloads=said))
+                taken = TakenUp(is_recorded=True, is_ours=False, is_killed=True)
+                assert await store.take_up(session, "again") == taken
+                found = await store.session(session)
+                assert found is not None
+                assert found.status == "killing"
+
+    run(scenario())
+
+
+def test_what_an_operator_has_ended_or_another_process_has_opens_no_hold_and_finds_no_answer(
+    place: Any, make: Any, run: Any
+) -> None:
+    """Judged anew between the order and its arrival, it was held again, and the order was forgotten."""
+
+    async def scenario() -> None:
+        said = {"operator": b"{}", "reason": b"It loops."}
+        again = replace(make.hold("s1"), entries=(make.decided("s1"),))
+        wanted = AnswerWanted("s1", again.caller, again.fingerprint, again.changes, again.entries)
+        async with place.store(instance="one") as one:
+            await held(one, make.hold("s1"))
+            await one.open_hold(make.hold("s2"), LIMITS)
+        async with place.store(instance="two") as two:
+            for code in ("taken_up", "session_killed"):
+                for asking in (two.open_hold(again, LIMITS), two.attach_answer(wanted)):
+                    with pytest.raises(Conflict) as refused:
+                        await asking
+                    assert refused.value.code == code
+                if code == "taken_up":
+                    assert (await two.take_up("s1", "again")).is_ours
+                    assert isinstance(await two.open_hold(again, LIMITS), Attached)
+                    await two.kill("s1", EntryDraft(Kind.SESSION_KILLED, "s1", payloads=said))
+            assert [item.session for item in await two.to_end(["s1"])] == ["s1"]
+
+    run(scenario())
+
+
+def test_a_late_end_of_a_long_exchange_reads_next_to_nothing_of_it(
+    place: Any, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    real = Transaction.read
+
+    def reads(self: Transaction, statement: Any) -> Any:
+        frozen = real(self, statement).freeze()
+        read.append(len(frozen().all()))
+        return frozen()
+
+    async def scenario() -> None:
+        async with place.store() as store:
+            await store.append(make.received("s1"), *(make.released("s1") for _ in range(200)))
+            monkeypatch.setattr(Transaction, "read", reads)
+            await store.append_own(make.ended("s1"))
+            await store.append_own(make.ended("s1"))  # nobody was told of the first
+
+    run(scenario())
+    assert sum(read) == 1
+
+
+@pytest.mark.parametrize("body", [b'{"kind":"exchange.resumed"', b'{"kind":"exchange.resumed"}'])
+def test_nobody_ends_what_may_have_been_taken_up_by_a_damaged_entry_and_no_other_waits_for_that(
+    place: Any, make: Any, run: Any, body: bytes
+) -> None:
+    async def scenario() -> None:
+        async with place.store() as store:
+            await held(store, make.hold("s1"))
+            assert (await store.take_up("s1", "again")).is_ours
+            await store.append(make.received("s2"))
+            last = (await store.entries("s1"))[-1].sequence
+            put(place, "UPDATE entries SET body = :body WHERE seq = :seq", body=body, seq=last)
+            for append in (store.append_own, store.append_again):
+                with pytest.raises(DamagedEntry) as refused:
+                    await append(make.ended("s1", "client_left"))
+                assert refused.value.code == DAMAGED
+            recorder = Recorder(store)
+            recorder.later((make.ended("s1", "client_left"),))
+            recorder.later((make.ended("s2", "client_left"),))
+            await recorder.drain()
+            assert (await store.entries("s2"))[-1].kind == "exchange.ended"
+            assert (await store.entries("s1"))[-1].sequence == last
 
     run(scenario())

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.store.conftest import START, Make, Place
+from tests.store.drafts import Make
+from tests.store.places import START, Place
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.core.limits import DAY, CountedBy, Quota, Rates

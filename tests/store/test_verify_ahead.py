@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import wait
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
-from tests.store.test_verify_store import KEY, change, fill, rows_of
+from tests.store.filled_record import KEY, change, fill, rows_of
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.errors import Unavailable
 from authz_service.store import verify_ahead
 from authz_service.store.record_reader import RecordReader, reading
 from authz_service.store.schema import entries, payloads, sessions
-from authz_service.store.verify_ahead import Helpers
+from authz_service.store.verify_ahead import Ahead, Helpers
 from authz_service.store.verify_store import verify_store
 
 PAGES = 3
@@ -26,8 +27,14 @@ PAGES = 3
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Helped with from the first entry on."""
-    monkeypatch.setattr(verify_ahead, "FEW_ENTRIES", 0)
+    """Helped with from the first entry on: the others are waited for while they start."""
+
+    def has_started(self: Ahead) -> bool:
+        if self._started is not None:
+            wait([self._started])
+        return self._started is not None
+
+    monkeypatch.setattr(Ahead, "has_started", has_started)
 
 
 @pytest.fixture
@@ -56,7 +63,7 @@ def told(place: Any, helpers: Helpers | None) -> Any:
 
 
 def helped(place: Any) -> Helpers:
-    return Helpers(partial(reading, place.url), 2)
+    return Helpers(partial(reading, place.url), 3)
 
 
 def away(url: str) -> AbstractContextManager[RecordReader]:
@@ -75,7 +82,7 @@ def test_whatever_becomes_of_the_others_nothing_is_wrong_with_what_nobody_change
     large: Any, view: Any
 ) -> None:
     alone = told(large, None)
-    assert told(large, Helpers(partial(view, large.url), 2)) == alone
+    assert told(large, Helpers(partial(view, large.url), 3)) == alone
     assert (alone[0] > 4096 * (PAGES - 1), alone[3]) == (True, 0)
 
 
@@ -93,7 +100,7 @@ def test_what_was_changed_is_found_in_the_same_order(large: Any, view: Any) -> N
     )
     alone = told(large, None)
     assert alone[3] >= 5
-    assert told(large, Helpers(partial(view, large.url), 2)) == alone
+    assert told(large, Helpers(partial(view, large.url), 3)) == alone
 
 
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)

@@ -2,77 +2,20 @@
 
 from __future__ import annotations
 
-import random
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text, update
-from tests.store.test_verify_store import change as change_of
-from tests.store.test_verify_store import identified, mutated, rows_of
+from sqlalchemy import create_engine, text
+from tests.store.forgotten import DAY, KEY, ORDER, change, fill, hex_of, of, purge, verify
 
-from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.audit.entry import decode
 from authz_service.audit.retention import Retention
-from authz_service.core.entries import exported
-from authz_service.core.forgetting import Order, PurgeRequest
-from authz_service.core.holds import Verdict
 from authz_service.core.limits import CountedBy, Demand, Quota, Rates
-from authz_service.core.ports import HoldLimits
 from authz_service.core.sessions import SessionQuery
-from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading
-from authz_service.store.schema import payloads
-from authz_service.store.verify_store import verify_store
-
-KEY = LogKey.create("example.com/log")
-DAY = 86_400.0
-ORDER = Order("olga", "asked for it")
-
-
-def verify(place: Any) -> list[str]:
-    """What is wrong, in words; the keys are those of the place."""
-    keyring = place.keyring()
-    try:
-        with reading(place.url, keyring) as reader:
-            report = verify_store(reader, keys=[KEY.vkey], kept=[])
-    finally:
-        keyring.close()
-    return [f"{wrong.record}: {wrong.what}" for wrong in report.wrong]
-
-
-def change(place: Any, statement: str) -> None:
-    engine = create_engine(place.url.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        assert connection.execute(text(statement)).rowcount > 0
-    engine.dispose()
-
-
-async def fill(place: Any, make: Any, store: Any) -> None:
-    """Alice and Bob each ask, and wait for the other, who rejects."""
-    for name, other in (("alice", "bob"), ("bob", "alice")):
-        draft = make.hold(f"held {name}", caller=make.caller(name))
-        entries = [of(place, entry, name) for entry in draft.entries]
-        hold = (await store.open_hold(replace(draft, entries=tuple(entries)), make.limits)).hold
-        await store.vote(make.ballot(hold, other, Verdict.REJECT), HoldLimits())
-        ended = make.ended(f"held {name}")
-        answered = of(place, EntryDraft(Kind.ANSWER_RELEASED, f"asked {name}", {}, {"body": b"answer"}), name)
-        asked = of(place, make.received(f"asked {name}", name), name)
-        await store.append(ended, asked, make.decided(f"asked {name}"), answered, make.ended(f"asked {name}"))
-
-
-def of(place: Any, entry: EntryDraft, name: str) -> EntryDraft:
-    pseudonym = place.pseudonym(("https://issuer.example", name))
-    data = {**entry.data, "caller": pseudonym} if "caller" in entry.data else entry.data
-    return replace(entry, subject=pseudonym, data=data)
-
-
-async def purge(place: Any, store: Any, retention: Retention, days: float) -> None:
-    before = round((place.clock.time - days * DAY) * 1_000_000)
-    while (await store.forgetting.purge(PurgeRequest(retention, before, "by hand"))).has_more:
-        pass
 
 
 @pytest.mark.parametrize("with_entries", [False, True])
@@ -117,18 +60,6 @@ def test_a_purged_session_counts_for_no_budget_any_more_and_the_record_is_fine(
     run(scenario())
     assert verify(sealed) == []
     assert len(read(sealed, "SELECT * FROM session_budgets")) == 1
-
-
-def test_a_record_that_a_person_was_erased_from_is_fine(sealed: Any, make: Any, run: Any) -> None:
-    async def scenario() -> None:
-        async with sealed.store(signer=KEY, is_first_signer=True) as store:
-            await fill(sealed, make, store)
-            (person,) = await store.forgetting.people("alice")
-            erased = await store.forgetting.erase(person.pseudonym, ORDER)
-            assert (erased.sessions, erased.votes) == (2, 1)
-
-    run(scenario())
-    assert verify(sealed) == []
 
 
 @pytest.mark.parametrize(
@@ -253,10 +184,6 @@ def test_what_stays_for_ever_is_missed_whatever_was_purged_since(sealed: Any, ma
     assert any(re.fullmatch(r"payload order of entry \d+: is not there", line) for line in verify(sealed))
 
 
-def hex_of(place: Any) -> str:
-    return "encode(digest, 'hex')" if place.url.startswith("postgresql") else "lower(hex(digest))"
-
-
 def test_the_first_entry_since_a_time_is_found_over_those_that_were_purged(
     sealed: Any, make: Any, run: Any
 ) -> None:
@@ -279,61 +206,3 @@ def test_the_first_entry_since_a_time_is_found_over_those_that_were_purged(
         assert first <= young
         entries = [row.seq for page in reader.pages(first, young) for row in page if row.body]
         assert young in entries
-
-
-async def erase_alice(place: Any, store: Any) -> str:
-    """Alice is erased, who has exported once; the id of the key that was hers."""
-    alice = place.pseudonym(("https://issuer.example", "alice"))
-    await store.append(exported(1, None, payloads=0, reader=alice, name=b"alice"))
-    (person,) = await store.forgetting.people("alice")
-    (key,) = (await store.forgetting.erase(person.pseudonym, ORDER)).keys
-    return str(key)
-
-
-@pytest.mark.parametrize("is_renamed", [False, True])
-def test_no_payload_is_taken_for_erased_that_is_about_somebody_else(
-    sealed: Any, make: Any, run: Any, is_renamed: bool
-) -> None:
-    async def scenario() -> str:
-        async with sealed.store(signer=KEY, is_first_signer=True) as store:
-            await fill(sealed, make, store)
-            return await erase_alice(sealed, store)
-
-    gone = run(scenario())
-    assert verify(sealed) == []
-    keyring = sealed.keyring()
-    (bobs,) = keyring.held(sealed.pseudonym(("https://issuer.example", "bob")))
-    keyring.close()
-    change(sealed, f"UPDATE payloads SET key = '{gone}' WHERE key = '{bobs}'")
-    if is_renamed:
-        change(sealed, "UPDATE sessions SET subject = 'mallory', caller_detail = '{}' WHERE subject = 'bob'")
-    said = verify(sealed)
-    kinds = {re.sub(r"payload (\w+) of entry \d+: ", r"\1: ", line) for line in said}
-    what = "cannot be opened: its key was destroyed, and was that of somebody else"
-    assert {f"{name}: {what}" for name in ("caller", "voter", "body", "forward")} <= kinds
-
-
-@pytest.mark.parametrize("column", [column.name for column in payloads.c])
-def test_a_changed_byte_of_any_payload_is_found_after_an_erasure(
-    sealed: Any, make: Any, run: Any, column: str
-) -> None:
-    async def scenario() -> str:
-        async with sealed.store(signer=KEY, is_first_signer=True) as store:
-            await fill(sealed, make, store)
-            return await erase_alice(sealed, store)
-
-    gone = run(scenario())
-    assert gone in {row.key for row in rows_of(sealed, payloads)}
-    chance = random.Random(column)
-    for row in rows_of(sealed, payloads):
-        if row.key == gone and column in ("salt", "body"):
-            continue  # nobody can open it any more
-        old = getattr(row, column)
-        others = [gone] if column == "key" and row.key != gone else []
-        for new in (mutated(payloads.c[column], old, chance), *others):
-            changed = {column: new}
-            change_of(sealed, update(payloads).where(identified(payloads, row)).values(changed))
-            assert verify(sealed), (column, row.digest.hex(), new)
-            undo = update(payloads).where(identified(payloads, row, **changed)).values({column: old})
-            change_of(sealed, undo)
-    assert verify(sealed) == []

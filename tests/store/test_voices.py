@@ -12,8 +12,9 @@ import pytest
 from authz_service.core.acts import ActDraft, ActKind, Revision
 from authz_service.core.grants import OneGroup
 from authz_service.core.holds import Approval, Stage, StageRef, Verdict
-from authz_service.core.ports import Granted, HoldLimits, HoldState, Opened
+from authz_service.core.openings import Granted, Opened
 from authz_service.core.requesters import owners_of
+from authz_service.core.stored_holds import HoldLimits, HoldState
 from authz_service.errors import Conflict, Forbidden
 from authz_service.keys.log_key import LogKey
 from authz_service.store.record_reader import reading

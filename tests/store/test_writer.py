@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from tests.store.edits import edit
 
-from authz_service.core.ports import HoldLimits
+from authz_service.core.openings import Opened
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.errors import Conflict, NotFound, Unavailable
 from authz_service.store.batch import Committer
 from authz_service.store.connecting import open_database
@@ -172,6 +174,28 @@ def test_votes_of_one_call_count_with_their_reasons(sqlite_url: str, make: Any, 
             gate.open()
             await first
             assert {type(said) for said in await waiting} == {NotFound}
+
+    run(scenario())
+
+
+def test_an_edit_counts_with_its_bytes_and_with_what_it_changed(
+    sqlite_url: str, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with make.place(sqlite_url).store() as store:
+            opening = await store.open_hold(make.hold(), HoldLimits())
+            assert isinstance(opening, Opened)
+            made = edit(opening.hold, b"x" * 1000)
+            assert made.revision is not None
+            told: list[int] = []
+
+            async def counting(work: Any, *, size: int) -> Any:
+                told.append(size)
+                return work
+
+            monkeypatch.setattr(store._writer, "run", counting)
+            await store.act(replace(made, revision=replace(made.revision, changes=b"y" * 100)), HoldLimits())
+            assert told == [1100 + len(made.text)]
 
     run(scenario())
 

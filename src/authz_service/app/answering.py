@@ -8,6 +8,7 @@ from functools import partial
 from authz_service.app.base import Base
 from authz_service.app.service import has_other_hosts, mask_key_of, rules_of
 from authz_service.framing.prefer import LONGEST_WAIT
+from authz_service.keys.crew import Duty
 from authz_service.keys.files import load_or_create_key
 from authz_service.keys.seal import Sealer
 from authz_service.proxy.leaving import left_out_within
@@ -16,6 +17,7 @@ from authz_service.runtime.gateway import Ending, Gateway
 from authz_service.runtime.marks import Marks
 from authz_service.runtime.pacing import Pace
 from authz_service.runtime.recorder import Recorder
+from authz_service.runtime.succession import Succession
 from authz_service.runtime.waiting import Waiting
 from authz_service.servers.ext_authz import ExtAuthz
 from authz_service.servers.ext_proc import ProcessServer
@@ -63,9 +65,10 @@ async def answer(base: Base, gateway: Gateway) -> None:
         yields_to_token=certificates is not None and certificates.yields_to_token,
         took=gateway.took.check,
         marks=_marks_of(base, "checks"),
+        leaves=lambda: gateway.is_leaving,
     )
     handlers = (check.handler(), ProcessServer(gateway).handler())
-    draining = partial(drain, gateway, seconds=settings.drain)
+    draining = partial(_drained, gateway, settings.drain, _succession_of(base, gateway))
     has_others = settings.part.workers > 1 or has_other_hosts(base.loaded.config, settings.part)
     left_out = left_out_within(settings.data) if has_others else 0.0
 
@@ -79,3 +82,22 @@ async def answer(base: Base, gateway: Gateway) -> None:
     await base.stack.enter_async_context(
         serve_gateway(socket, handlers, drain=draining, leave=leave, link=link)
     )
+
+
+def _succession_of(base: Base, gateway: Gateway) -> Succession | None:
+    """Where this process serves alone; the gateway learns how the one before it ended.
+
+    Workers, which have marks instead, take away what a lone one left: they may die.
+    """
+    succession = Succession(base.settings.data.sockets / "in-order-since")
+    if base.settings.part.duty is not Duty.ALL:
+        succession.forget()
+        return None
+    gateway.in_order_since = succession.take(gateway.started_at)
+    return succession
+
+
+async def _drained(gateway: Gateway, seconds: float, succession: Succession | None) -> None:
+    await drain(gateway, seconds=seconds)
+    if succession is not None and not gateway.live:
+        succession.leave(gateway.in_order_since)

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 
 import structlog
@@ -70,7 +71,7 @@ class Base:
         """Have these done in the background until the service ends."""
         for work in works:
             task = asyncio.create_task(work)
-            task.add_done_callback(_stop_if_failed)
+            task.add_done_callback(partial(_stop_if_failed, part=self.settings.part))
             self.stack.push_async_callback(_cancelled, task)
 
 
@@ -155,15 +156,15 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def _stop_if_failed(task: asyncio.Task[None]) -> None:
+def _stop_if_failed(task: asyncio.Task[None], *, part: Part) -> None:
     """End the process in order, to be started again: without this task nobody who waits would be woken,
-    or no end be recorded, while everything seems well."""
+    or no end be recorded, while everything seems well. A worker leaves Envoy to the others first."""
     error = None if task.cancelled() else task.exception()
     if error is not None:
         # Not what it says: a message could quote what a caller sent.
         kinds = {type(leaf).__name__ for leaf in _leaves(error)}
         log.critical("service.failed", error=", ".join(sorted(kinds)))
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGUSR2 if part.duty is Duty.ANSWER else signal.SIGTERM)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -10,12 +10,13 @@ import structlog
 
 from authz_service.app.base import Base, saml_secret
 from authz_service.app.service import LiveRoles, Service
-from authz_service.config.model import LoginListener
+from authz_service.config.identity_values import LoginListener
 from authz_service.core.ports import Store
-from authz_service.errors import AuthzError
 from authz_service.identity.download import new_client
 from authz_service.model_apis.registry import ADAPTERS
+from authz_service.runtime.concealing import Concealing
 from authz_service.runtime.indexing import Indexing
+from authz_service.runtime.mishaps import Mishaps
 from authz_service.runtime.record import Record
 from authz_service.runtime.recorder import Recorder
 from authz_service.runtime.retention import Retaining
@@ -23,6 +24,7 @@ from authz_service.runtime.revising import Revising
 from authz_service.runtime.threads import Threads
 from authz_service.servers.review import ReviewServer
 from authz_service.servers.review_calls import Calls
+from authz_service.servers.review_concealing import Veil
 from authz_service.servers.review_grants import GrantReview
 from authz_service.servers.review_keys import KeyReview
 from authz_service.servers.review_logins import LoginReview
@@ -55,6 +57,7 @@ async def keep(base: Base, record: Record, service: Service) -> str:
     if config.logins.listener is not None:
         await _serve_saml(base, config.logins.listener)
     verifier, revoking = base.verifier, base.revoking
+    concealing = Concealing(lambda: service.rules, Threads())
     review = ReviewServer(
         store=store,
         verifier=verifier,
@@ -66,9 +69,12 @@ async def keep(base: Base, record: Record, service: Service) -> str:
         index=indexing,
         keys=_key_review(base, service),
         logins=LoginReview.of(config),
-        grants=lambda calls: GrantReview(store, calls, lambda: service.loaded.config.approvals),
+        grants=lambda calls: GrantReview(
+            store, calls, lambda: service.loaded.config.approvals, Veil(concealing)
+        ),
         notifications=lambda calls: NotificationReview(store, calls, notifying),
         scanner=service.scanner,
+        concealer=concealing,
         record=lambda calls: RecordReview(
             store, calls, lambda: service.loaded.config.record.keeping.keep, base.pseudonym
         ),
@@ -123,15 +129,11 @@ async def _serve_saml(base: Base, listener: LoginListener) -> None:
 
 
 async def _sweep(store: Store) -> None:
-    said = ""
+    mishaps = Mishaps("holds.sweep_failed")
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             await store.expire_overdue()
-            said = ""
-        except AuthzError:
-            continue  # the store is away; those who need it say so
+            mishaps.over()
         except Exception as error:  # whatever one row has, the service must not end with it
-            if said != type(error).__name__:
-                said = type(error).__name__
-                log.error("holds.sweep_failed", error=said)
+            mishaps.say(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from authz_service.config.model import Tls
+from authz_service.config.gateway_values import Tls
 from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
 

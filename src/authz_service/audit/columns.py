@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.audit.draft import Kind
 
 Value = str | int | None
 
 LONGEST_TEXT = 256  # a database index has a limit; the entry keeps the whole
+
+KILLING = "killing"
+"""The status of a session that is to end, since an operator said so."""
 
 NEW_SESSION: Mapping[str, Value] = {
     "caller": "",
@@ -45,15 +48,31 @@ NEW_SESSION: Mapping[str, Value] = {
 class Change:
     """What an entry does to its session's columns: `put` them, `fill` those that are still empty.
 
+    `moves_to` is the status that it goes to, never `KILLING`, unless that is what it has: an operator's order
+    outlasts whatever its exchange was about to do. Neither `put` nor `fill` has a status beside it.
     `begins` is true for the entry that a session begins with. Times are microseconds.
     """
 
     put: Mapping[str, Value] = field(default_factory=dict)
     fill: Mapping[str, Value] = field(default_factory=dict)
     begins: bool = False
+    moves_to: str = ""
 
 
-def change(draft: EntryDraft, *, at: int) -> Change | None:
+class Drafted(Protocol):
+    """What of an entry's draft columns are derived from; whoever verifies has no draft."""
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def data(self) -> Mapping[str, Any]: ...
+
+    @property
+    def payloads(self) -> Mapping[str, bytes]: ...
+
+
+def change(draft: Drafted, *, at: int) -> Change | None:
     """What the entry made from `draft` does to the columns; None when it does nothing to them."""
     of_kind = _CHANGES.get(draft.kind)
     return None if of_kind is None else of_kind(draft, at)
@@ -61,10 +80,13 @@ def change(draft: EntryDraft, *, at: int) -> Change | None:
 
 def applied(columns: Mapping[str, Value], change: Change) -> dict[str, Value]:
     """The columns after `change`; of a session that `change` begins, `columns` is NEW_SESSION."""
+    put = change.put
+    if change.moves_to and columns.get("status") != KILLING:
+        put = {**put, "status": change.moves_to}
     if not change.fill:
-        return {**columns, **change.put}
+        return {**columns, **put}
     filled = {name: value for name, value in change.fill.items() if columns.get(name) in (None, "")}
-    return {**columns, **filled, **change.put}
+    return {**columns, **filled, **put}
 
 
 def merged(first: Change, second: Change) -> Change:
@@ -76,7 +98,12 @@ def merged(first: Change, second: Change) -> Change:
         if name not in second.put:
             put[name] = late[name]
     fill = {**first.fill, **{n: v for n, v in late.items() if first.fill.get(n) in (None, "")}}
-    return Change(put, {n: v for n, v in fill.items() if n not in put}, first.begins)
+    moves_to = second.moves_to or first.moves_to
+    if moves_to and "status" in put:
+        if second.moves_to and put["status"] != KILLING:
+            put["status"] = second.moves_to
+        moves_to = ""
+    return Change(put, {n: v for n, v in fill.items() if n not in put}, first.begins, moves_to)
 
 
 def clean(value: object) -> str:
@@ -90,7 +117,7 @@ def clean(value: object) -> str:
     return text[:LONGEST_TEXT].replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
-def _received(draft: EntryDraft, at: int) -> Change:
+def _received(draft: Drafted, at: int) -> Change:
     data = draft.data
     columns: dict[str, Value] = {
         "api": clean(data.get("api", "")),
@@ -115,7 +142,7 @@ def _received(draft: EntryDraft, at: int) -> Change:
     return Change(columns, begins=True)
 
 
-def _decided(draft: EntryDraft, _at: int) -> Change:
+def _decided(draft: Drafted, _at: int) -> Change:
     data = draft.data
     names = (("decision", "effect"), ("rule", "rule"), ("model", "model"))
     columns: dict[str, Value] = {column: clean(data[name]) for column, name in names if name in data}
@@ -124,23 +151,23 @@ def _decided(draft: EntryDraft, _at: int) -> Change:
     return Change(columns)
 
 
-def _held(draft: EntryDraft, _at: int) -> Change:
+def _held(draft: Drafted, _at: int) -> Change:
     return Change({"hold": clean(draft.data["hold"]), "status": "held"})
 
 
-def _released(_draft: EntryDraft, _at: int) -> Change:
+def _released(_draft: Drafted, _at: int) -> Change:
     return _RELEASED
 
 
-def _refused(draft: EntryDraft, _at: int) -> Change:
+def _refused(draft: Drafted, _at: int) -> Change:
     return Change({"status": "refused"}, {"decision": "deny", "rule": clean(draft.data.get("code", ""))})
 
 
-def _refused_again(draft: EntryDraft, _at: int) -> Change:
+def _refused_again(draft: Drafted, _at: int) -> Change:
     return Change({"repeated": int(str(draft.data["count"]))})
 
 
-def _ended(draft: EntryDraft, at: int) -> Change:
+def _ended(draft: Drafted, at: int) -> Change:
     data: Mapping[str, Any] = draft.data
     columns: dict[str, Value] = {"status": clean(data["outcome"]), "ended_at": at}
     for name in ("prompt_tokens", "completion_tokens"):
@@ -155,23 +182,23 @@ def _ended(draft: EntryDraft, at: int) -> Change:
     return Change(columns)
 
 
-def _killed(_draft: EntryDraft, _at: int) -> Change:
+def _killed(_draft: Drafted, _at: int) -> Change:
     return _KILLING
 
 
-def _recovered(_draft: EntryDraft, at: int) -> Change:
+def _recovered(_draft: Drafted, at: int) -> Change:
     return Change({"status": "interrupted", "ended_at": at})
 
 
-def _resumed(draft: EntryDraft, _at: int) -> Change:
+def _resumed(draft: Drafted, _at: int) -> Change:
     """Another process has it now, and it is as it was before its end was recorded."""
     return Change({"instance": clean(draft.data["instance"]), "status": "open", "ended_at": None})
 
 
-_RELEASED = Change({"status": "released"})
-_KILLING = Change({"status": "killing"})
+_RELEASED = Change(moves_to="released")
+_KILLING = Change({"status": KILLING})
 
-_CHANGES: Mapping[Kind, Callable[[EntryDraft, int], Change]] = {
+_CHANGES: Mapping[Kind, Callable[[Drafted, int], Change]] = {
     Kind.REQUEST_RECEIVED: _received,
     Kind.REQUEST_DECIDED: _decided,
     Kind.HOLD_OPENED: _held,

@@ -100,6 +100,9 @@ BY_REVIEWERS = frozenset(
 OF_LOGINS = frozenset({Kind.LOGIN_ACCEPTED, Kind.LOGIN_COMPLETED})
 """That somebody came by an assertion: `caller` in the data is their pseudonym, and the payload is who."""
 
+DONE_BY = {Kind.SESSION_READ: "reader", Kind.SESSION_SEARCHED: "reader", Kind.SESSION_KILLED: "operator"}
+"""Where these say by pseudonym who did it, whom all their payloads are about; those of before do not."""
+
 Scalar = str | int | bool | None
 Subject = str | tuple[str, str]
 """Whom a payload is about: a pseudonym, or an identity that the store has one for; "" is the service."""
@@ -118,7 +121,7 @@ class EntryDraft(_Referable):
     """What is to be recorded. The store adds sequence, time, salts and digests when it commits.
 
     `data` has no personal data and no floats: names, reasons, prompts and answers are payloads, each
-    under a name that is unique in the entry. Two payloads with the same bytes are stored once.
+    under a name that is unique in the entry. Two payloads of a session with the same bytes are stored once.
     They are sealed under the key of `subject`, or of whom `subjects` has for their name.
     """
 

@@ -103,7 +103,7 @@ class Forgotten:
     keeps: dict[str, Keep] = field(default_factory=dict)
     last: int = 0
     _ranges: dict[Retention, list[Purge]] = field(default_factory=dict)
-    _later: dict[tuple[Retention, Passed], list[Purge]] = field(default_factory=dict)
+    _later: dict[tuple[Retention, Passed], tuple[Purge, ...]] = field(default_factory=dict)
     _left: dict[Retention, set[Passed]] = field(default_factory=dict)
     _of_subjects: dict[str, list[Erasure]] = field(default_factory=dict)
     _destroyed: set[str] = field(default_factory=set)
@@ -121,7 +121,7 @@ class Forgotten:
             dict(self.keeps),
             self.last,
             {of: list(purges) for of, purges in self._ranges.items()},
-            {of: list(purges) for of, purges in self._later.items()},
+            dict(self._later),
             {of: set(passed) for of, passed in self._left.items()},
         )
         for erasure in self.erasures:
@@ -130,7 +130,7 @@ class Forgotten:
             for sequence, at, kind, data in entries:
                 new._take(sequence, at, kind, data)
                 new.last = sequence
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError("an entry about retention has another form") from error
         return new
 
@@ -216,7 +216,8 @@ class Forgotten:
     def _add(self, purge: Purge) -> None:
         self.purges.append(purge)
         for passed in purge.only:
-            self._later.setdefault((purge.retention, passed), []).append(purge)
+            place = purge.retention, passed
+            self._later[place] = (*self._later.get(place, ()), purge)
         left = self._left.setdefault(purge.retention, set())
         left |= purge.but
         left -= purge.only

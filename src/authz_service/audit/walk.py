@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from authz_service.audit.entry import FORMAT
 from authz_service.audit.given_up import GivenUp
-from authz_service.audit.merkle import EMPTY_ROOT, Frontier
+from authz_service.audit.merkle import EMPTY_ROOT, HASH_BYTES, Frontier
 from authz_service.audit.retention import STANDING
 from authz_service.audit.tiles import WIDTH, perfect_root
 
@@ -42,9 +42,11 @@ class Kept:
     frontier: Frontier | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An entry that could be read: its number and session as its bytes have them, and all of them."""
+class Seen(NamedTuple):
+    """An entry that could be read: its number as its row has it, and what its bytes say.
+
+    A tuple, since one is made of each entry of a record.
+    """
 
     sequence: int
     document: dict[str, Any]
@@ -95,6 +97,10 @@ class Walk:
                 computed, stored = [], []
                 self._skip_to(sequence)
             is_purged = not body and purged is not None and purged(sequence, session)
+            if len(leaf) != HASH_BYTES:
+                if is_purged:
+                    self._say(f"entry {sequence}", "its leaf hash is none")
+                leaf = sha256(leaf).digest()  # altered: any other hash does
             self.emptied += is_purged
             found = leaf if is_purged else sha256(b"\x00" + body).digest()
             computed.append(found)
@@ -136,14 +142,16 @@ class Walk:
                 return None
             if document["seq"] != sequence:
                 self._say(f"entry {sequence}", f"says that it is number {int(document['seq'])}")
-            if document["session"] != session:
+            own, at = document["session"], document["at"]
+            if own != session:
                 self._say(f"entry {sequence}", "is filed under another session than its own")
-            at = document["at"]
             if at < self.last_at:
                 self._say(f"entry {sequence}", "is older than the one before it")
             else:
                 self.last_at = at
-            if is_entry(document):
+            has_kind = type(document["kind"]) is str and (own is None or type(own) is str)
+            is_read = has_kind and type(document["data"]) is dict and type(document["payloads"]) is dict
+            if is_read and type(at) is str:  # as `is_entry` has it
                 entry: dict[str, Any] = document
                 return entry
         except (ValueError, KeyError, TypeError):

@@ -115,11 +115,15 @@ def export(
             checkpoints_bytes=kept_bytes,
         )
         done = write(reader, folder, wanted, progress("exported"))
+    if done.damaged:
+        left_out = "payloads cannot be opened and are left out; which say: authz audit verify"
+        click.echo(f"{done.damaged} {left_out}", err=True)
     if as_json:
-        click.echo(json.dumps({"size": done.size, "entries": done.entries, "payloads": done.payloads}))
+        told = {"size": done.size, "entries": done.entries, "payloads": done.payloads}
+        click.echo(json.dumps({**told, "damaged": done.damaged}))
     else:
         click.echo(f"{done.entries} of {done.size} entries and {done.payloads} payloads are in {folder}")
-        click.echo(f"verify: python3 {folder / 'verify.py'} --key {vkey}")
+        click.echo(f"verify: python3 -I {folder / 'verify.py'} --key {vkey}")
 
 
 @command.command()
@@ -153,7 +157,7 @@ def prove(sequence: int, data_dir: Path, config: Path | None) -> None:
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many processes share the work; by default as many as there are processors, at most 8.",
+    help="How many processes share the work; by default as many as its size is worth, at most 8.",
 )
 @data_dir_option(DATA_DIR)
 @config_option
@@ -239,13 +243,14 @@ def rotate_key(reason: str, data_dir: Path, config: Path | None, as_json: bool) 
 def _verify_export(
     folder: Path, keys: Sequence[str], files: Sequence[Path], jobs: int | None, *, as_json: bool
 ) -> int:
-    from authz_service.commands import verify_export
     from authz_service.errors import Misconfigured
+    from authz_verifier.errors import CannotVerify
+    from authz_verifier.report import show
+    from authz_verifier.verification import verify
 
     try:
-        jobs = jobs or verify_export.default_jobs()
-        report = verify_export.verify(folder, keys, files, progress("verified"), jobs)
-    except verify_export.CannotVerify as error:
+        report = verify(folder, keys, files, progress("verified"), jobs)
+    except CannotVerify as error:
         raise Misconfigured(f"cannot verify: {error}") from error
-    verify_export.show(report, as_json=as_json)
+    show(report, as_json=as_json)
     return 1 if report.count else 0

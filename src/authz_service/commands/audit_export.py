@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlalchemy import exists, select
+from sqlalchemy import Select, exists, select
 
+import authz_verifier
+from authz_service.audit.checkpoint import SESSION as LOG_SESSION
 from authz_service.audit.checkpoint import Checkpoint, note
 from authz_service.audit.draft import Kind
 from authz_service.audit.entry import PayloadRef, decode
@@ -20,10 +22,11 @@ from authz_service.audit.forgotten import SESSION
 from authz_service.audit.merkle import leaf_hash
 from authz_service.audit.retention import ORIGINAL
 from authz_service.audit.tiles import WIDTH, TileWriter, bundle, bundle_path, payloads_path
-from authz_service.commands import verify_export
 from authz_service.errors import AuthzError, Misconfigured
+from authz_service.store.bulk_rows import as_bytes
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import entries, sessions
+from authz_verifier import tiles
 
 Progress = Callable[[int, int], None]
 Leaf = tuple[bytes, bytes]
@@ -53,11 +56,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the log's size, and how many entries and payloads."""
+    """What was written: the log's size, and how many entries and payloads; `damaged` payloads were not."""
 
     size: int
     entries: int
     payloads: int
+    damaged: int = 0
 
 
 def export(reader: RecordReader, folder: Path, wanted: Wanted, progress: Progress) -> Exported:
@@ -84,7 +88,7 @@ class _Writer:
     def __init__(self, reader: RecordReader, folder: Path, wanted: Wanted) -> None:
         self._reader, self._folder, self._wanted = reader, folder, wanted
         self._tiles = TileWriter()
-        self._entries = self._payloads = 0
+        self._entries = self._payloads = self._damaged = 0
 
     def write(self, progress: Progress) -> Exported:
         head = self._reader.head()
@@ -109,7 +113,7 @@ class _Writer:
         self._key_and_checkpoints(head)
         self._write_tombstones()
         os.sync()  # a disk may say only now that it is full
-        done = Exported(size, self._entries, self._payloads)
+        done = Exported(size, self._entries, self._payloads, self._damaged)
         self._put("manifest.json", self._manifest(done))
         return done
 
@@ -132,7 +136,7 @@ class _Writer:
         sizes = {ref.digest: ref.size for name, ref in references if name != ORIGINAL}
         file: BinaryIO | None = None
         try:
-            for _, salt, body in self._reader.payloads(sizes.items()):
+            for _, salt, body in self._reader.payloads(sizes.items(), self._skip):
                 file = file or self._create(payloads_path(number))
                 file.write(salt + len(body).to_bytes(8, "big"))
                 file.write(body)
@@ -141,12 +145,17 @@ class _Writer:
             if file is not None:
                 file.close()
 
+    def _skip(self) -> None:
+        """One that is damaged is not there for whoever verifies the export, which names it."""
+        self._damaged += 1
+
     def _key_and_checkpoints(self, head: Any) -> None:
         origin = self._wanted.vkeys[0].split("+")[0]
         text = note(Checkpoint(origin, head.size, bytes(head.root)), origin, bytes(head.signature))
         self._put("checkpoint", text.encode())
         self._put("log.vkey", "".join(f"{key}\n" for key in self._wanted.vkeys).encode())
-        self._put("verify.py", Path(verify_export.__file__).read_bytes())
+        for name, content in _verifier():
+            self._put(name, content)
         if self._wanted.checkpoints is not None and self._wanted.checkpoints_bytes:
             with self._wanted.checkpoints.open("rb") as source, self._create("checkpoints.jsonl") as target:
                 left = self._wanted.checkpoints_bytes
@@ -155,7 +164,7 @@ class _Writer:
                     left -= len(piece)
 
     def _write_tombstones(self) -> None:
-        """What accounts for what is not there any more, whatever the range of the export."""
+        """What accounts for what is not there any more, and for keys and checkpoints, whatever the range."""
         subjects: set[str] = set()
         file: BinaryIO | None = None
         try:
@@ -168,10 +177,17 @@ class _Writer:
 
     def _tombstones(self, subjects: set[str]) -> Iterator[bytes]:
         """One after the other, `subjects` gets whom they say was erased; then whose sessions go on here."""
-        query = select(entries.c.body).where(entries.c.session == SESSION).order_by(entries.c.seq)
-        for body in self._reader.read(query.execution_options(yield_per=ROWS_AT_ONCE)).scalars():
-            yield bytes(body)
-            subjects |= _erased(bytes(body))
+        query = (
+            select(entries.c.body)
+            .where(entries.c.session.in_((SESSION, LOG_SESSION)))
+            .order_by(entries.c.seq)
+        )
+        for body in self._bodies(query):
+            erased = _erased(body)
+            if erased is None:
+                continue  # it is named where it stands among all entries, and so is what it accounted for
+            yield body
+            subjects |= erased
         # Where a session begins says whose it is, and that may lie before the range.
         begun = self._wanted.first - 1 - (self._wanted.first - 1) % WIDTH
         later = entries.alias()
@@ -181,13 +197,15 @@ class _Writer:
             theirs = sessions.c.caller.in_(names[start : start + DIGESTS_AT_ONCE])
             query = select(entries.c.body).join(sessions, sessions.c.seq == entries.c.seq)
             query = query.where(theirs, sessions.c.seq <= begun, goes_on)
-            for body in self._reader.read(query.execution_options(yield_per=ROWS_AT_ONCE)).scalars():
-                if body:
-                    yield bytes(body)
+            yield from (body for body in self._bodies(query) if body and _erased(body) is not None)
+
+    def _bodies(self, query: Select[Any]) -> Iterator[bytes]:
+        found = self._reader.read(query.execution_options(yield_per=ROWS_AT_ONCE)).scalars()
+        return map(as_bytes, found)
 
     def _manifest(self, done: Exported) -> bytes:
         manifest = {
-            "format": verify_export.FORMAT,
+            "format": tiles.FORMAT,
             "size": done.size,
             "first": self._wanted.first,
             "last": self._wanted.last,
@@ -211,15 +229,15 @@ def _leaf(body: bytes, stored: bytes) -> Leaf:
     return body, (leaf_hash(body) if body else stored)
 
 
-def _erased(body: bytes) -> set[str]:
-    """The pseudonyms of whom this entry orders the erasure of."""
+def _erased(body: bytes) -> set[str] | None:
+    """The pseudonyms of whom this entry orders the erasure of; None where it cannot be read."""
     try:
         entry = decode(body)
-    except ValueError:
-        return set()  # as in `_references`
-    if entry.kind != Kind.RECORD_ERASURE_ORDERED:
-        return set()
-    return {str(name) for name in (entry.data.get("subject"), *entry.data.get("also", ()))}
+        if entry.kind != Kind.RECORD_ERASURE_ORDERED:
+            return set()
+        return {str(name) for name in (entry.data.get("subject"), *entry.data.get("also", ()))}
+    except (ValueError, TypeError):
+        return None
 
 
 def _references(body: bytes) -> list[tuple[str, PayloadRef]]:
@@ -240,3 +258,11 @@ def _explained(folder: Path) -> Iterator[None]:
             code="export_incomplete",
             status=507,
         ) from error
+
+
+def _verifier() -> Iterator[tuple[str, bytes]]:
+    """The files of the verifier, and where they are in an export."""
+    folder = Path(authz_verifier.__file__).parent
+    for source in sorted(folder.glob("*.py")):
+        is_started = source.name == "verify.py"
+        yield source.name if is_started else f"{folder.name}/{source.name}", source.read_bytes()

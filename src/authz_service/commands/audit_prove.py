@@ -15,12 +15,17 @@ FORMAT = "c2sp.org/tlog-proof@v1"
 def prove(reader: RecordReader, sequence: int, *, name: str) -> str:
     """The entry, its inclusion proof (RFC 6962 2.1.1) and the signed checkpoint, as a C2SP tlog-proof.
 
-    Raises `NotFound` for an entry that is not there, and `Misconfigured` when others are missing.
+    Raises `NotFound` for an entry that is not there, or was purged, and `Misconfigured` when others are
+    missing.
     """
     head = reader.head()
     rows = next(reader.pages(sequence, sequence), []) if 1 <= sequence <= head.size else []
     if not rows:
         raise NotFound(f"there is no entry {sequence}; the last one is {head.size}")
+    if not rows[0].body:
+        raise NotFound(
+            f"entry {sequence} was purged: only its hash is left, which a proof shows nothing with"
+        )
     ranges = inclusion_ranges(sequence - 1, head.size)
     try:
         proof = hash_ranges(ranges, reader.leaves(1, head.size))

@@ -13,9 +13,11 @@ import click
 from authz_service.commands.audit_source import Source, parse_keys, read_kept, view
 from authz_service.commands.progress import progress
 from authz_service.errors import Misconfigured
-from authz_service.store.verify_ahead import Helpers, default_jobs
+from authz_service.store.verify_ahead import Helpers
+from authz_service.store.verify_jobs import default_jobs
 from authz_service.store.verify_keys import with_rotated
 from authz_service.store.verify_store import Verified, verify_store
+from authz_verifier.report import printable
 
 
 def verify_live(
@@ -46,7 +48,7 @@ def verify_live(
             keys=known,
             kept=kept,
             with_payloads=with_payloads,
-            helpers=Helpers(partial(view, config, data_dir.absolute()), jobs or default_jobs()),
+            helpers=Helpers(partial(view, config, data_dir.absolute()), jobs or default_jobs(reader)),
             progress=progress("verified"),
             report=report,
         )
@@ -69,9 +71,9 @@ def show(report: Verified, *, as_json: bool) -> None:
         click.echo(json.dumps(shown, indent=2))
         return
     for said in report.notes:
-        click.echo(f"note: {said}")
+        click.echo(printable(f"note: {said}"))
     for wrong in report.wrong:
-        click.echo(f"WRONG  {wrong.record}: {wrong.what}")
+        click.echo(printable(f"WRONG  {wrong.record}: {wrong.what}"))
     click.echo(f"log {report.origin}, {report.size} entries, root {report.root.hex()}")
     click.echo(f"signed by {report.signed_by or 'no key that is known'}")
     click.echo("everything fits" if not report.count else f"{report.count} things are wrong")

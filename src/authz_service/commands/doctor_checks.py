@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from authz_service.config.model import Config, Model
+from authz_service.config.gateway_values import Model
+from authz_service.config.model import Config
 from authz_service.errors import AuthzError
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.binary import envoy_version

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from authz_service.commands.doctor_checks import Finding, Status
-from authz_service.config.model import Issuer, Lookup
+from authz_service.config.identity_values import Issuer, Lookup
 from authz_service.errors import AuthzError
 from authz_service.identity.claims import LEEWAY
 from authz_service.identity.directory import UnknownMember, Unusable

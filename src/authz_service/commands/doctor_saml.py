@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from authz_service.commands.doctor_checks import Finding, Status
-from authz_service.config.model import Config, SamlProvider
+from authz_service.config.identity_values import SamlProvider
+from authz_service.config.model import Config
 from authz_service.errors import AuthzError
 from authz_service.identity.download import new_client, reason
 from authz_service.identity.saml.extra import HOW, require_saml

@@ -148,11 +148,14 @@ def erase(subject: str, reason: str, yes: bool, where: Where, as_json: bool) -> 
             "payloads": erased.payloads,
             "votes": erased.votes,
             "keys": len(erased.keys),
+            "damaged": erased.damaged,
         }
         click.echo(json.dumps(told))
     else:
         counts = f"{erased.sessions} sessions, {erased.payloads} payloads and {erased.votes} votes"
         click.echo(f"erased: {counts}; {len(erased.keys)} keys are destroyed")
+        for what in erased.damaged:
+            click.echo(f"damaged, and passed over: {what}; run: authz audit verify")
 
 
 @command.command()

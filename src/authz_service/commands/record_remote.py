@@ -47,7 +47,7 @@ class Remote:
         with calling(self._target, RecordServiceStub) as (api, call):
             request = pb.ErasePersonRequest(pseudonym=pseudonym, reason=by.reason)
             said = call(lambda m: api.ErasePerson(request, timeout=LONG_PATIENCE, metadata=m))
-        return Erased(said.sessions, said.payloads, said.votes, tuple(said.keys))
+        return Erased(said.sessions, said.payloads, said.votes, tuple(said.keys), tuple(said.damaged))
 
     def keep(self, *, session: str | None, subject: str | None, by: Order) -> str:
         """See `Place.keep`."""

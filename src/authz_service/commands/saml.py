@@ -29,7 +29,7 @@ def metadata(name: str | None, config: Path | None, data_dir: Path) -> None:
     LOGIN-URL/saml/NAME/metadata.
     """
     from authz_service.cel.load import load_config
-    from authz_service.config.model import SamlProvider
+    from authz_service.config.identity_values import SamlProvider
     from authz_service.identity.saml.extra import require_saml
 
     path = config or data_dir / "authz.yaml"

@@ -9,13 +9,14 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
 from authz_service.commands.deferred import Deferred
 from authz_service.commands.garbage import freeze_what_is_loaded
 from authz_service.commands.options import data_dir_option, drain_option, workers_option
+from authz_service.commands.standing_by import input_ended
 
 if TYPE_CHECKING:
     from authz_service.app import ServeSettings
@@ -95,7 +96,7 @@ def command(
     import uvloop
 
     from authz_service.app import ServeSettings
-    from authz_service.config.model import Tls
+    from authz_service.config.gateway_values import Tls
     from authz_service.keys.crew import Part
     from authz_service.keys.data_dir import DataDir
     from authz_service.keys.only_one import only_one
@@ -124,6 +125,7 @@ async def _serve(settings: ServeSettings) -> None:
     import orjson
 
     from authz_service.app import running
+    from authz_service.keys.crew import Duty
     from authz_service.runtime.gateway import Ending
 
     endings = {signal.SIGUSR1: Ending.NOBODY, signal.SIGUSR2: Ending.OTHERS}
@@ -134,10 +136,18 @@ async def _serve(settings: ServeSettings) -> None:
         if not stop.done():
             stop.set_result(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]
+    if settings.part.workers > 1:
+        numbers.append(signal.SIGUSR2)
+    for number in numbers:
         loop.add_signal_handler(number, stopped, number)
     reloads, tasks = Deferred(), set[asyncio.Task[None]]()
     loop.add_signal_handler(signal.SIGHUP, reloads.ask)  # the file may have been read when it comes
+    if settings.part.duty is Duty.ANSWER:
+        either: set[asyncio.Future[Any]] = {stop, input_ended()}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if stop.done():
+            return
     async with running(settings) as (service, serving):
 
         def reload() -> None:
@@ -146,9 +156,7 @@ async def _serve(settings: ServeSettings) -> None:
             task.add_done_callback(tasks.discard)
 
         reloads.begin(reload)
-        if settings.part.workers > 1:
-            loop.add_signal_handler(signal.SIGUSR2, stopped, signal.SIGUSR2)
-        else:
+        if settings.part.workers == 1:
             loop.add_signal_handler(signal.SIGUSR2, _restart_is_not_for_one)
         freeze_what_is_loaded()
         addresses = {"review": serving.review, "metrics": serving.metrics}

@@ -87,7 +87,7 @@ async def _serve(settings: ServeSettings, config: Config, workers: int, log_leve
     async with AsyncExitStack() as stack:
         rolling = stack.enter_context(_Rolling(supervisor, settings, config, workers))
         metrics = await stack.enter_async_context(
-            serve_metrics(settings.metrics, [WorkerMetrics(ports)], WorkerProbes(ports))
+            serve_metrics(settings.metrics, [WorkerMetrics(ports, supervisor.ends)], WorkerProbes(ports))
         )
 
         def ready() -> None:
@@ -174,6 +174,7 @@ def _program(settings: ServeSettings, config: Config, part: Part, metrics: int, 
         stops_within=STOPS_WITHIN
         + (0.0 if part.worker is None else left_out_within(settings.data) + settings.drain),
         beside=bool(part.worker),
+        waits=part.worker is not None,  # for the keeper, which makes keys and compares checkpoints first
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from authz_service.commands.deferred import Deferred
 from authz_service.commands.options import data_dir_option, drain_option, workers_option
 
 if TYPE_CHECKING:
@@ -65,6 +67,9 @@ def command(
     from authz_service.keys.only_one import only_one
     from authz_service.proxy.template import template_text
 
+    reloads = Deferred()
+    signal.signal(signal.SIGHUP, lambda *_: reloads.ask())  # by default it would end this
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # what starts is new
     data = DataDir.open(data_dir)
     with only_one(data, "up"):
         data.up.unlink(missing_ok=True)  # of a run that was killed
@@ -79,6 +84,7 @@ def command(
             data,
             workers=workers,
             drain=drain,
+            reloads=reloads,
             say=lambda line: click.echo(line, err=True),
             when_ready=lambda running: _announce(chosen, data, running.gateway),
         )

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from authz_service.commands.deferred import Deferred
 from authz_service.commands.serve_workers import STOPS_WITHIN, worker_serves, workers_stop_within
 from authz_service.commands.up_config import Chosen
 from authz_service.config.model import Config
@@ -82,11 +83,12 @@ def run_until_stopped(
     *,
     workers: int = 1,
     drain: float = 5.0,
+    reloads: Deferred,
     say: Callable[[str], None],
     when_ready: Callable[[Running], None],
 ) -> None:
     """Run everything until SIGINT or SIGTERM, with up.json in place meanwhile; SIGHUP reloads, and
-    SIGUSR2 restarts the workers one after the other.
+    SIGUSR2 restarts the workers one after the other. `reloads` has been asked by a SIGHUP before.
 
     Raises `Misconfigured` when a port is taken or a program does not start. Nothing runs afterwards.
     """
@@ -108,7 +110,7 @@ def run_until_stopped(
         when_ready(running)
 
     try:
-        asyncio.run(_supervised(supervisor, chosen, data, ready, say, workers, drain))
+        asyncio.run(_supervised(supervisor, chosen, data, ready, reloads, say, workers, drain))
     finally:
         data.up.unlink(missing_ok=True)
 
@@ -163,6 +165,7 @@ async def _supervised(
     chosen: Chosen,
     data: DataDir,
     ready: Callable[[], None],
+    reloads: Deferred,
     say: Callable[[str], None],
     workers: int,
     drain: float,
@@ -177,6 +180,7 @@ async def _supervised(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped)
+    loop.add_signal_handler(signal.SIGHUP, reloads.ask)  # the file may have been read when it comes
 
     def reload() -> None:
         for what, write in (("models' credential", write_credentials), ("certificate", write_certificates)):
@@ -195,7 +199,7 @@ async def _supervised(
         say("restarting the service's processes one after the other; the service's log says how it went")
 
     def when_ready() -> None:
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        reloads.begin(reload)
         loop.add_signal_handler(signal.SIGUSR2, restart)
         ready()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from authz_service.config import scalars
 from authz_service.config.gateway import file_path
-from authz_service.config.model import CertificateService, ClientCertificates
+from authz_service.config.identity_values import CertificateService, ClientCertificates
 from authz_service.config.section import Refused, Section
 from authz_service.config.tree import Node
 from authz_service.view.scope import is_word

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from authz_service.config import scalars
-from authz_service.config.model import EntraDirectory, GoogleDirectory, Lookup
+from authz_service.config.identity_values import EntraDirectory, GoogleDirectory, Lookup
 from authz_service.config.section import Refused, Section
 from authz_service.config.tree import Node
 

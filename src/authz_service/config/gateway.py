@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from authz_service.config import scalars
 from authz_service.config.faults import Place
-from authz_service.config.model import Credential, Listen, Model, Tls
+from authz_service.config.gateway_values import Credential, Listen, Model, Tls
 from authz_service.config.section import Read, Refused, Section, shortened
 from authz_service.config.tree import Node, Scalar
 

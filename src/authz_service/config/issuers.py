@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from authz_service.config import scalars
 from authz_service.config.certificates import read_certificates
 from authz_service.config.directories import read_lookup
-from authz_service.config.model import Identity, Issuer, ServiceAccounts
+from authz_service.config.identity_values import Identity, Issuer, ServiceAccounts
 from authz_service.config.saml import read_saml
 from authz_service.config.section import Read, Refused, Section
 from authz_service.config.tree import Node

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from authz_service.config import scalars
-from authz_service.config.model import Limits, Model
+from authz_service.config.gateway_values import Model
+from authz_service.config.model import Limits
 from authz_service.config.section import Section
 from authz_service.core.limits import CountedBy, Limit, Rates
 

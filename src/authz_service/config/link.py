@@ -6,7 +6,7 @@ from pathlib import Path
 
 from authz_service.config import scalars
 from authz_service.config.gateway import file_path
-from authz_service.config.model import Link
+from authz_service.config.gateway_values import Link
 from authz_service.config.section import Section
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from authz_service.config import scalars
-from authz_service.config.model import Identity, LoginClient, Logins
+from authz_service.config.identity_values import Identity, LoginClient, Logins
 from authz_service.config.saml import read_login_listener
 from authz_service.config.section import Refused, Section, shortened
 from authz_service.config.tree import Node

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from authz_service.config import scalars
 from authz_service.config.faults import with_caret
-from authz_service.config.model import CustomDetector, DetectorOptions, Mask, PresidioDetector
+from authz_service.config.masking_values import CustomDetector, DetectorOptions, Mask, PresidioDetector
 from authz_service.config.section import Refused, Section, described, shortened
 from authz_service.config.tree import Node, Scalar
 from authz_service.errors import Misconfigured
@@ -170,7 +170,7 @@ def read_masks(
 ) -> tuple[Mask, ...]:
     """`masks`: which entity types never cross, in which direction; those of `whole_only` in requests only."""
     masks: list[Mask] = []
-    known = _known_entity(entities)
+    known = known_entity(entities)
     places = scalars.list_of(scalars.one_of({"requests": "requests", "answers": "answers"}))
     for section in root.sections("masks"):
         name = section.required("name", scalars.name, "")
@@ -216,7 +216,9 @@ def _refuse_both(section: Section, mask: Mask, other: Mask) -> None:
                 section.refuse_value("entities", f"{other.name!r} masks {entity} already, with {how}")
 
 
-def _known_entity(entities: Collection[str]) -> Callable[[Node], str]:
+def known_entity(entities: Collection[str]) -> Callable[[Node], str]:
+    """A reader of the name of an entity type that some detector finds."""
+
     def read(node: Node) -> str:
         value = scalars.line(node)
         if value not in entities:

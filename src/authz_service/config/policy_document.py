@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from authz_service.config.model import Config, PresidioDetector, Review
+from authz_service.config.masking_values import PresidioDetector
+from authz_service.config.model import Config, Review
 from authz_service.core.holds import Stage
 from authz_service.core.limits import Limit
 from authz_service.core.stage_terms import terms
@@ -63,7 +64,9 @@ def _review(review: Review) -> list[object]:
     alone = [] if review.break_glass == default.break_glass else [{"break_glass": review.break_glass}]
     officers = review.record_officers
     record = [] if officers == default.record_officers else [{"record_officers": officers}]
-    return [review.reviewers, review.auditors, review.operators, *originals, *alone, *record]
+    concealed = [[sorted(found.entities), found.unless] for found in review.conceal]
+    conceal = [{"conceal": concealed}] if concealed else []
+    return [review.reviewers, review.auditors, review.operators, *originals, *alone, *record, *conceal]
 
 
 def _stage(stage: Stage) -> list[object]:

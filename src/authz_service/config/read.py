@@ -13,12 +13,13 @@ from authz_service.config.conditions import ConditionReader
 from authz_service.config.faults import BadConfiguration, Report
 from authz_service.config.gateway import read_listen, read_models, read_store
 from authz_service.config.holds import read_holds
+from authz_service.config.identity_values import Identity
 from authz_service.config.issuers import read_identity
 from authz_service.config.limits import read_limits
 from authz_service.config.link import read_link
 from authz_service.config.login import read_logins
 from authz_service.config.masks import OptionsCheck, PatternCheck, read_detectors, read_masks
-from authz_service.config.model import Config, Identity, PathRule
+from authz_service.config.model import Config, PathRule
 from authz_service.config.notify import read_notify
 from authz_service.config.people import read_review
 from authz_service.config.policy_document import policy_document
@@ -102,7 +103,7 @@ def _read_root(
     several = len(identity.issuers) + len(identity.saml) + (identity.embedded and identity.embedded_votes) > 1
     compiler = surroundings.compiler(entities, _group_claims(identity))
     conditions = ConditionReader(compiler, tuple(text.splitlines()), several, whole_only)
-    review, roles = read_review(root, conditions, identity)
+    review, roles = read_review(root, conditions, identity, entities)
     models = read_models(root, base)
     approvals = read_approvals(root, conditions, surroundings.has_zone)
     request_default, request_rules = read_rules(root, Phase.REQUESTS, conditions, approvals.keys())

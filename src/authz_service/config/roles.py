@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from authz_service.core.grant_terms import ANYTHING
 from authz_service.core.holds import Stage, StageRef
 from authz_service.core.people import is_service_account
-from authz_service.core.ports import HoldSummary
+from authz_service.core.stored_holds import HoldSummary
 from authz_service.policy.conditions import (
     BadCondition,
     Compiler,
@@ -35,6 +35,8 @@ class RoleConditions:
     originals: Condition
     break_glass: Condition
     record_officers: Condition
+    conceal: tuple[tuple[Condition, frozenset[str]], ...] = field(default=(), kw_only=True)
+    """Whom each does not concern, and the entity types that it conceals from all others."""
 
 
 class FileRoles:
@@ -53,6 +55,7 @@ class FileRoles:
         self._originals = PersonTest(compiler, conditions.originals)
         self._break_glass = PersonTest(compiler, conditions.break_glass)
         self._record_officers = PersonTest(compiler, conditions.record_officers)
+        self._conceal = [(PersonTest(compiler, unless), types) for unless, types in conditions.conceal]
         self._stages: dict[str, StageTest | None] = {}
 
     def is_reviewer(self, person: Caller) -> bool:
@@ -78,6 +81,13 @@ class FileRoles:
     def is_record_officer(self, person: Caller) -> bool:
         """Whether `review.record_officers` names this person."""
         return self._record_officers.names(person)
+
+    def concealed_from(self, person: Caller) -> frozenset[str]:
+        """The entity types that `review.conceal` conceals from this person.
+
+        A condition that fails, or relies on groups which may be missing, exempts nobody.
+        """
+        return frozenset[str]().union(*(types for unless, types in self._conceal if not unless.names(person)))
 
     def stages_for(self, person: Caller, hold: HoldSummary) -> tuple[StageRef, ...]:
         """The stages of a hold, as they were when it was opened, that name this person, escalated or not."""

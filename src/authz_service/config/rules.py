@@ -9,7 +9,8 @@ from typing import Final
 from authz_service.config import scalars
 from authz_service.config.conditions import ConditionReader
 from authz_service.config.faults import Place
-from authz_service.config.model import Model, PathRule
+from authz_service.config.gateway_values import Model
+from authz_service.config.model import PathRule
 from authz_service.config.section import Section, shortened
 from authz_service.model_apis.unsupported import has_results
 from authz_service.policy.conditions import Condition, Phase

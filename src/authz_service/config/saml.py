@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from authz_service.config import scalars
 from authz_service.config.gateway import file_path, read_tls
-from authz_service.config.model import LoginListener, SamlBatch, SamlProvider
+from authz_service.config.identity_values import LoginListener, SamlBatch, SamlProvider
 from authz_service.config.section import Read, Refused, Section, shortened
 from authz_service.config.tree import Node, Scalar
 

@@ -15,6 +15,7 @@ class ApiKey:
     `name` is the caller's subject; a key that was rotated shares it with the one that it `replaces`, and
     with no other that ever was. `owner` is the person who answers for it, `scope` the words of what it may
     ask for, `by` who made it. `used_at` is when the last session on record began with it.
+    One that `is_damaged` has only what of it can be read, and counts no more.
     """
 
     id: str
@@ -31,6 +32,7 @@ class ApiKey:
     revoked_by: str = ""
     reason: str = ""
     used_at: float | None = None
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from dataclasses import field
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import AnswerHead
 from authz_service.core.limits import Demand
-from authz_service.core.ports import AnswerWanted, Hold, HoldDraft
+from authz_service.core.openings import AnswerWanted
 from authz_service.core.refusals import Refusal
+from authz_service.core.stored_holds import Hold, HoldDraft
 from authz_service.model_apis.base import ApiError
 from authz_service.values import value
 from authz_service.view.caller import Caller
@@ -40,9 +41,14 @@ class Admit:
 
 @value
 class Record:
-    """Commit entries; what follows in the list happens only when they are committed."""
+    """Commit entries; what follows in the list happens only when they are committed.
+
+    `ends` is the hold that the exchange has waited for: if it pends, and nobody else waits for it, it ends
+    with them, since nobody has to be asked any more.
+    """
 
     drafts: tuple[EntryDraft, ...]
+    ends: str = ""
 
 
 @value

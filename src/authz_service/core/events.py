@@ -7,7 +7,8 @@ from dataclasses import field
 
 from authz_service.core.holds import Approval
 from authz_service.core.limits import Admission, Demand
-from authz_service.core.ports import AlreadyRejected, Attached, Hold, HoldSummary, Opening
+from authz_service.core.openings import AlreadyRejected, Attached, Opening
+from authz_service.core.stored_holds import Hold, HoldSummary
 from authz_service.errors import AuthzError
 from authz_service.inspection.results import AnswerStep, RequestInspection
 from authz_service.policy.decision import Decision
@@ -192,7 +193,12 @@ class ServiceStopped:
 
 @value
 class CallerLeft:
-    """Envoy ended the stream: the client went away, or Envoy itself did."""
+    """Envoy ended the stream: the client went away, or Envoy itself did.
+
+    `is_unasked`: while its turn had not come for what was to be asked of the store, which never was.
+    """
+
+    is_unasked: bool = False
 
 
 Event = (

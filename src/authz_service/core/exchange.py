@@ -84,21 +84,8 @@ from authz_service.core.grants import Traits
 from authz_service.core.holds import Approval
 from authz_service.core.limit_headers import limit_reached, room
 from authz_service.core.limits import Admitted, Demand, LimitReached, Quota, estimated_answer
-from authz_service.core.ports import (
-    AlreadyRejected,
-    AnswerWanted,
-    Attached,
-    Granted,
-    Hold,
-    HoldDraft,
-    HoldState,
-    HoldSummary,
-    Opened,
-    TooManyHolds,
-)
-from authz_service.core.ports import (
-    Opening as OpenedHold,
-)
+from authz_service.core.openings import AlreadyRejected, AnswerWanted, Attached, Granted, Opened, TooManyHolds
+from authz_service.core.openings import Opening as OpenedHold
 from authz_service.core.refusals import by_error, by_limit
 from authz_service.core.request import Request
 from authz_service.core.states import (
@@ -120,6 +107,7 @@ from authz_service.core.states import (
     Undecided,
     Waiting,
 )
+from authz_service.core.stored_holds import Hold, HoldDraft, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Unauthenticated, Unavailable
 from authz_service.framing.headers import EDITED_HEADER, MARKS, RESPONDED_HEADER
 from authz_service.inspection.results import RequestInspection
@@ -137,9 +125,9 @@ class Exchange:
     """One exchange's state. Not thread-safe; `handle` is called with one event after another.
 
     `is_recorded`: the request's own entry exists; set before the first event where an earlier process
-    recorded it and died while it was held. `has_ended`: its end is on record too, and is set as well: it is
-    refused when it comes again, and does not end twice. `keeps_originals`: what was there before masking
-    goes on record too.
+    recorded it and died while it was held. `waited_for` is the hold that it waited for last; it is set as
+    well where that was in an earlier process. `keeps_originals`: what was there before masking goes on record
+    too.
     """
 
     def __init__(self, request: Request, *, keeps_originals: bool = False) -> None:
@@ -147,7 +135,8 @@ class Exchange:
         self._keeps_originals = keeps_originals
         self._original: bytes | None = None
         self.state: State = Reading()
-        self.is_recorded = self.has_ended = False
+        self.is_recorded = False
+        self.waited_for = ""
         self._is_record_in_flight = False
         self._is_answered = False
         self._was_superseded = False
@@ -171,6 +160,8 @@ class Exchange:
         """Move on, and say what is to be done now; raises `IllegalEvent`."""
         if isinstance(event, StoreFailed):
             return self._store_failed(event)
+        if isinstance(event, CallerLeft) and event.is_unasked:
+            return self._left_unasked()
         self._is_record_in_flight = False
         if isinstance(self.state, Closed):
             return []
@@ -335,13 +326,14 @@ class Exchange:
         released = entries.released(self.request, model=judged.model, body=forward)
         decided = self._decided(judged)
         self.state = Forwarded(_asked(judged))
-        return [self._record(decided, released, size=len(body)), Forward(forward, judged.model, self._room)]
+        record = self._record(decided, released, size=len(body), ends=self.waited_for)
+        return [record, Forward(forward, judged.model, self._room)]
 
     def _deny(self, body: bytes, judged: RequestJudged) -> list[Command]:
         redacted = judged.inspection.redacted if judged.inspection else None
         reply = replies.denied(judged.decision, session=self.request.session)
         decided = self._decided(judged, body=redacted)
-        return self._refuse(reply, decided, outcome="denied", size=len(body))
+        return self._refuse(reply, decided, outcome="denied", size=len(body), ends=self.waited_for)
 
     def _open_hold(
         self,
@@ -391,6 +383,7 @@ class Exchange:
     def _opening(self, state: Opening, event: Event) -> list[Command]:
         match event:
             case HoldAnswered(Opened(hold) | Attached(hold)):
+                self.waited_for = hold.id
                 if self._is_not_borne_out(hold):
                     return self._refuse(replies.not_borne_out(hold, session=self.request.session))
                 if self._goes_at_once(hold):
@@ -691,7 +684,6 @@ class Exchange:
             raise self._illegal(judged)
         started = entries.answer_started(self.request, status=held.head.status, headers=held.head.headers)
         decided = entries.answer_decided(self.request, judged.decision, judged.found, original)
-        self.state = held
         draft = self._answer_draft(
             held.asked,
             held.head,
@@ -702,6 +694,7 @@ class Exchange:
             found=judged.found,
             drafts=(started, decided, self._whose()) if self._kept else (started, decided),
         )
+        self.state = replace(held, unasked=draft.entries)
         return [OpenHold(draft)]
 
     def _answer_draft(
@@ -771,9 +764,10 @@ class Exchange:
                 raise self._illegal(event)
 
     def _wait_for_answer(self, held: AnswerHeld, hold: HoldSummary) -> list[Command]:
+        self.waited_for = hold.id
         if self._goes_at_once(hold):
             return self._withhold(held, self._pending(hold), "pending")
-        self.state = replace(held, hold=hold)
+        self.state = replace(held, hold=hold, unasked=())
         return [replace(self._watch(hold), is_answer=True)]
 
     def _pending(self, hold: HoldSummary) -> Reply:
@@ -825,7 +819,7 @@ class Exchange:
             return self._hold_anew(body, hold, judged, event.approvals, replaces=hold.id)
         if hold.answer is None or held.asked is None:
             raise self._illegal(event)
-        self.state = replace(held, hold=None)
+        self.state = replace(held, hold=None, unasked=(decided,))
         draft = self._answer_draft(
             held.asked,
             replace(
@@ -928,6 +922,19 @@ class Exchange:
         outcome = "broken_off" if isinstance(self.state, Forwarded | Answering) else "client_left"
         return self._close(LeaveHold(), self._record(self._ended(outcome)))
 
+    def _left_unasked(self) -> list[Command]:
+        """The same before the store was asked: what it was to record comes before the end."""
+        if self._is_record_in_flight:
+            self.is_recorded = False
+        if isinstance(self.state, AnswerHeld):
+            ended = self._ended("client_left", self.state.usage, is_whole=True)
+            return self._close(self._record(*self.state.unasked, ended))
+        if not isinstance(self.state, Opening):
+            return self._left()
+        inspection = self.state.judged.inspection
+        decided = self._decided(self.state.judged, body=None if inspection is None else inspection.redacted)
+        return self._close(self._record(decided, self._ended("client_left"), size=self._size()))
+
     def _cut_off(self, reply: Reply, outcome: str) -> list[Command]:
         """An operator ended it (that order is on record before this; here its effect is), or the process
         ends."""
@@ -959,8 +966,7 @@ class Exchange:
             refused = entries.answer_refused(self.request, code=code)
         else:
             refused = entries.refused(self.request, code=code, status=event.error.status)
-        ended = () if self.has_ended else (self._ended("store_failed"),)
-        drafts = self._drafts(refused, *ended)
+        drafts = self._drafts(refused, self._ended("store_failed"))
         self.state = Closed()
         reply = replies.refused(event.error, session=self.request.session)
         ending = Abort("the record could not be written") if event.answer_begun else reply
@@ -975,11 +981,12 @@ class Exchange:
         size: int = 0,
         limit: str = "",
         model: str = "",
+        ends: str = "",
     ) -> list[Command]:
         code, status = reply.error.code, reply.error.status
         refused = entries.refused(self.request, code=code, status=status, limit=limit, model=model)
-        ended = () if self.has_ended else (self._ended(outcome),)
-        return self._close(self._record(*drafts, refused, *ended, size=size), reply)
+        ended = self._ended(outcome)
+        return self._close(self._record(*drafts, refused, ended, size=size, ends=ends), reply)
 
     def _close(self, *commands: Command) -> list[Command]:
         self.state = Closed()
@@ -996,8 +1003,8 @@ class Exchange:
             body=body,
         )
 
-    def _record(self, *drafts: EntryDraft, size: int = 0) -> Record:
-        return Record(self._drafts(*drafts, size=size))
+    def _record(self, *drafts: EntryDraft, size: int = 0, ends: str = "") -> Record:
+        return Record(self._drafts(*drafts, size=size), ends)
 
     def _drafts(self, *drafts: EntryDraft, size: int = 0) -> tuple[EntryDraft, ...]:
         """The drafts, with the request's own entry before the first that is ever recorded."""

@@ -66,12 +66,17 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was erased: how many sessions, payloads and votes, and the ids of the keys."""
+    """What was erased: how many sessions, payloads and votes, and the ids of the keys.
+
+    `damaged` says what could not be read: entries of theirs, of which the payloads are lost with their keys,
+    and what is about somebody else by the entries of the record.
+    """
 
     sessions: int
     payloads: int
     votes: int
     keys: tuple[str, ...]
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

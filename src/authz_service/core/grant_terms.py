@@ -8,7 +8,7 @@ from typing import Final
 
 from authz_service.core.caller_facts import ANY_CLAIM, caller_facts
 from authz_service.core.grants import MOST_USES, Beneficiary, OneCaller, OneGroup, Terms
-from authz_service.core.ports import HoldSummary
+from authz_service.core.stored_holds import HoldSummary
 from authz_service.errors import Conflict, Unreadable
 
 ANYTHING: Final = frozenset({"caller.*", "findings.*", "request.rule"})

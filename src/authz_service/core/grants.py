@@ -7,12 +7,11 @@ very definition, and it is of no use to those who voted for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, assert_never
+from typing import assert_never
 
-from authz_service.audit.draft import EntryDraft
 from authz_service.core.caller_facts import CallerFacts, are_still_true
 from authz_service.core.holds import Approval, StageRef, Vote
 from authz_service.core.requesters import Identity, is_requester
@@ -20,7 +19,6 @@ from authz_service.view.caller import Caller
 
 GRANT_IDS = "grant_"
 """What the ids of grants begin with, and those of nothing else."""
-
 MOST_USES = 10_000
 LONGEST = 30 * 86_400.0
 """Seconds from its proposal to its end, at most."""
@@ -206,73 +204,3 @@ class Maker:
     reason: str = ""
     idempotency_key: str = ""
     owners: frozenset[Identity] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class GrantQuery:
-    """Filters of a list of grants, newest first; empty means any. `caller` is a subject or person."""
-
-    states: tuple[GrantState, ...] = ()
-    id_prefix: str = ""
-    hold: str = ""
-    caller: str = ""
-    group: str = ""
-    rule: str = ""
-    model: str = ""
-    page_size: int = 50
-    page_token: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class GrantPage:
-    """One page of a list, and the token of the next one ("" on the last).
-
-    `damaged` are the ids of those that may belong there and cannot be read any more.
-    """
-
-    items: tuple[Grant, ...]
-    next_page_token: str = ""
-    damaged: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GrantEnd:
-    """What revoking came to: the grant, and the sessions that are ended with it."""
-
-    grant: Grant
-    sessions: tuple[str, ...] = ()
-
-
-class GrantStore(Protocol):
-    """Durable grants, shared by all replicas; each change is committed with its entries."""
-
-    async def propose_grant(self, hold_id: str, *, terms: Terms, shown: str, by: Maker) -> Grant:
-        """Vote for terms made from a hold whose bytes `shown` (their digest) names; in force with all votes.
-
-        The same terms again are the same proposal. Raises `NotFound`; `Forbidden` for the requester and for
-        who may vote in no open stage; `Conflict` when no grant can be made from the hold (any more), its
-        bytes are others, or the person has voted.
-        """
-        ...
-
-    async def approve_grant(self, grant_id: str, *, digest: str, by: Maker) -> Grant:
-        """Vote for a proposal with these terms; raises as `propose_grant`."""
-        ...
-
-    async def revoke_grant(
-        self, grant_id: str, *, by: Maker, killed: Callable[[str], EntryDraft] | None = None
-    ) -> GrantEnd:
-        """End it, and with `killed` every exchange that it let through and that has not ended.
-
-        `killed` makes the entry for a session that is to end. Raises `NotFound`, and `Conflict` for what has
-        ended, unless it is to be killed and something of it still runs.
-        """
-        ...
-
-    async def grant(self, grant_id: str) -> Grant | None:
-        """One grant as it stands now, with its uses."""
-        ...
-
-    async def grants(self, query: GrantQuery) -> GrantPage:
-        """Grants by filter, newest first; a page may be short. Raises `Unreadable` for a foreign token."""
-        ...

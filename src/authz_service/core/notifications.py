@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.core.ports import HoldState
+from authz_service.core.stored_holds import HoldState
 
 EVENTS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
@@ -66,14 +66,18 @@ class Wanted:
     give_up_after: float = 86_400.0
 
 
+NOBODY = ("", "")
+"""The identity of whoever sent the request, where what is stored of its hold is damaged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notification:
     """One event of a hold, or of a grant made from it, on its way to one receiver.
 
     Times are seconds since the epoch. `event` is what `event_of` says of the entry `seq`, which was recorded
     at `at`; `deadline` is what that said. `grant` is "" for an event of the hold itself.
-    `attempts` counts those begun since it was queued. `identity` is the caller's
-    (issuer, subject), `name` the person or subject to show.
+    `attempts` counts those begun since it was queued, or since somebody had it tried again. `identity` is the
+    caller's (issuer, subject), `NOBODY` where that cannot be read; `name` is the person or subject to show.
     """
 
     id: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from authz_service.core.commands import Reply
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import DAMAGED, HoldState, HoldSummary
+from authz_service.core.ports import DAMAGED
+from authz_service.core.stored_holds import HoldState, HoldSummary
 from authz_service.errors import AuthzError, TooMany, Unavailable
 from authz_service.framing.prefer import NOTHING_PREFERRED, Prefer
 from authz_service.model_apis.base import ApiError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -32,6 +32,8 @@ class Revocation:
 
     `pseudonym` is that of whose tokens they are, where all of a subject's are withdrawn and the store has
     said so. Once that person was erased it alone tells whose they are: `what.value` and `reason` are "" then.
+    Of one that `is_damaged` nobody can tell which tokens it is about, perhaps not even of which issuer (""):
+    it is known by the `entry` that made it.
     """
 
     what: Revoked
@@ -40,6 +42,8 @@ class Revocation:
     name: str
     at: float
     pseudonym: str = ""
+    entry: int = field(default=0, compare=False)
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

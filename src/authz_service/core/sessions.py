@@ -10,10 +10,16 @@ from authz_service.audit.draft import EntryDraft
 from authz_service.core.pages import Page
 from authz_service.view.caller import Caller
 
+SESSION_IDS = "ses_"
+"""What the ids of sessions begin with, and those of nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The query columns of one exchange's record, all derived from its entries."""
+    """The query columns of one exchange's record, all derived from its entries.
+
+    Of one that `is_damaged` the caller, or (`DAMAGED_STATUS`) anything, cannot be read any more.
+    """
 
     id: str
     caller: Caller | None
@@ -29,6 +35,7 @@ class Session:
     ended_at: float | None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,20 @@ class SessionQuery:
     page_token: str = ""
 
 
+DAMAGED_ENTRY = "damaged"
+"""The kind of an entry that is not as it was recorded: what it says is not shown, and is not believed."""
+DAMAGED_WHY = "damaged: not as it was recorded; run: authz audit verify"
+"""Why such an entry, or such a payload, is missing."""
+DAMAGED_STATUS = "damaged"
+"""The status of a session whose columns cannot be read: nothing else of them is shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A committed entry with its payloads; `body` is its canonical bytes, the record itself.
 
-    `missing` says of each payload that cannot be read any more why that is.
+    `missing` says of each payload that cannot be read any more why that is. One that is `DAMAGED_ENTRY` has
+    the bytes that are there, no data, and says of `entry` itself that it is damaged; its time is another's.
     """
 
     sequence: int
@@ -75,11 +91,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class TakenUp:
-    """An exchange that came again: what of it is on record, and whether this process has it now."""
+    """An exchange that came again: is anything of it on record, and does this process have it now?
+
+    `hold` is what it waited for last; "" where it is not ours. With `is_killed` an operator has ended it,
+    whether or not the process that had it came to do so.
+    """
 
     is_recorded: bool
     is_ours: bool
-    has_ended: bool = False
+    hold: str = ""
+    is_killed: bool = False
 
 
 class SessionStore(Protocol):
@@ -89,13 +110,22 @@ class SessionStore(Protocol):
         """Record entries, in order, in one transaction; its turn is by when this was called."""
         ...
 
-    async def append_own(self, *drafts: EntryDraft, stream: str | None = "") -> None:
+    async def append_own(self, *drafts: EntryDraft, stream: str | None = "", again: bool = False) -> None:
         """As `append`, of what was not recorded in time: another process may have the session by now, or
         another stream of this one.
 
         `stream` says it: the name that it took the session up by, "" the one that began it, None no matter
         which. Raises `Conflict` (`taken_up`) where another has it by the record, and nothing is recorded:
-        how it ends is for that one to say.
+        how it ends is for that one to say. Where it has an end on record, of whose commit nobody was told,
+        the very same drafts are not recorded twice, nor is another end without a refusal. `again`: somebody
+        else had it before, as in `append_again`.
+        """
+        ...
+
+    async def append_again(self, *drafts: EntryDraft) -> None:
+        """As `append`, of an exchange that came again: its end is left out where it has one on record.
+
+        Whoever had it before may have recorded that meanwhile, and so may who refuses it here.
         """
         ...
 
@@ -126,8 +156,8 @@ class SessionStore(Protocol):
         """Make an exchange that waited in another process, or on an earlier stream of this one, that of
         `stream`, with an entry, if it was held; the name is used once.
 
-        Not one of which anything was released, or that was refused. From then on the other process can
-        release nothing of it, and the other stream say no end.
+        Not one of which anything was released, that was refused, or of which an entry is damaged. From then
+        on the other process can release nothing of it, and the other stream say no end.
         """
         ...
 

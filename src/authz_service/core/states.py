@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
+from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import AnswerHead
 from authz_service.core.events import AnswerRead, RequestJudged
-from authz_service.core.ports import Hold, HoldSummary
+from authz_service.core.stored_holds import Hold, HoldSummary
 from authz_service.values import value
 from authz_service.view.answer import Usage
 
@@ -124,7 +125,7 @@ class AnswerHeld:
 
     `head` is that of the answer that came on this very stream, with its `usage`; None for who waits for
     the answer to an earlier request, or for a reviewer's. Of that `request` is the body, and what the rules
-    said to it at the release.
+    said to it at the release. `unasked` goes on record with the hold that the store is asked for.
     """
 
     asked: Asked | None
@@ -132,6 +133,7 @@ class AnswerHeld:
     head: AnswerHead | None = None
     usage: Usage | None = None
     request: tuple[bytes, RequestJudged] | None = None
+    unasked: tuple[EntryDraft, ...] = ()
 
 
 @value

@@ -135,7 +135,10 @@ class UsageStore(Protocol):
         ...
 
     async def active_callers(self, since: float, caller: str, *, most: int) -> Sequence[ActiveCaller]:
-        """Who has asked since then, the last first; `caller` as in `UsageQuery`."""
+        """Who has asked since then, the last first; `caller` as in `UsageQuery`.
+
+        Without those who cannot be read any more; the log names the session.
+        """
         ...
 
 

@@ -95,6 +95,12 @@ def boundary_of(content_type: str | None) -> str | None:
     return None if found is None else found["boundary"]
 
 
+def without_boundary(content_type: str) -> str:
+    """What a content-type says beside the boundary of a form, which clients make up and no model reads."""
+    found = _CONTENT_TYPE.fullmatch(content_type.strip(" \t"))
+    return content_type if found is None else "multipart/form-data"
+
+
 def form_of(body: bytes, content_type: str | None) -> Form:
     """The form in `body`, by the boundary that its content-type names; raises `Unreadable`."""
     boundary = boundary_of(content_type)

@@ -16,6 +16,7 @@ from authz_service.view.caller import API_KEYS, Caller
 class _Known:
     caller: Caller
     is_revoked: bool
+    is_damaged: bool
 
 
 class ApiKeys:
@@ -34,7 +35,7 @@ class ApiKeys:
         """These are new, or have changed."""
         for key in keys:
             self._by_hash[key.hash] = key.id
-            self._by_id[key.id] = _Known(_caller(key), key.revoked_at is not None)
+            self._by_id[key.id] = _Known(_caller(key), key.revoked_at is not None, key.is_damaged)
 
     def verify(self, text: str) -> Caller:
         """Who sends a request with this key; raises `Unauthenticated`, which never repeats it."""
@@ -56,6 +57,9 @@ class ApiKeys:
             raise Unauthenticated("this API key is not known here", code="unknown_api_key")
         if known.is_revoked:
             raise Unauthenticated("the API key has been revoked; ask who made it", code="api_key_revoked")
+        if known.is_damaged:
+            message = "what is stored of the API key is damaged; ask who made it for another"
+            raise Unauthenticated(message, code="api_key_damaged")
         if self._clock() >= known.caller.expires_at:
             raise Unauthenticated("the API key has expired; ask who made it", code="api_key_expired")
         return known.caller

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from cryptography import x509
 
-from authz_service.config.model import CertificateService, ClientCertificates
+from authz_service.config.identity_values import CertificateService, ClientCertificates
 from authz_service.errors import Unauthenticated
 from authz_service.view.caller import CERTIFICATES, Caller
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
-from authz_service.config.model import EntraDirectory
+from authz_service.config.identity_values import EntraDirectory
 from authz_service.identity.directory import MOST_PAGES, GroupList, Session, read_secret, too_many
 from authz_service.identity.download import Document, fetch_document
 

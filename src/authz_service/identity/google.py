@@ -12,7 +12,7 @@ import httpx
 import jwt
 import orjson
 
-from authz_service.config.model import GoogleDirectory
+from authz_service.config.identity_values import GoogleDirectory
 from authz_service.errors import Misconfigured
 from authz_service.identity.directory import MOST_PAGES, GroupList, Session, read_secret, too_many
 from authz_service.identity.download import Document, fetch_document, is_safe

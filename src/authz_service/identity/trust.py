@@ -9,17 +9,17 @@ from typing import assert_never
 
 import httpx
 
-from authz_service.config.model import (
+from authz_service.config.identity_values import (
     EntraDirectory,
     GoogleDirectory,
     Identity,
     Issuer,
     LoginListener,
-    Review,
     SamlProvider,
 )
-from authz_service.config.model import Lookup as Settings
-from authz_service.config.model import ServiceAccounts as Settled
+from authz_service.config.identity_values import Lookup as Settings
+from authz_service.config.identity_values import ServiceAccounts as Settled
+from authz_service.config.model import Review
 from authz_service.errors import Misconfigured
 from authz_service.identity.api_keys import ApiKeys
 from authz_service.identity.certificates import CertificateCallers

@@ -13,6 +13,7 @@
 - `reversible`: gives values of a request placeholders; `restored`: the answer pipe's second half, which gives
   the values back
 - `spans`: findings that overlap, as the spans that one placeholder each replaces
-- `reading`: a body of the record read again; `unread`, `marks`: what of it is no text, where things are found
+- `reading`: a body of the record read again; `shown`: what it says to whoever decides about it, with
+  `marks` where something is found, laid out as a `conversation`
 - `every_string`: reads a document of which nothing is known but that its strings are text
 """

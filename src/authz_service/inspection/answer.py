@@ -133,10 +133,15 @@ class _WholeBody:
     def __init__(self, queue: Frames, max_body: int) -> None:
         self._queue = queue
         self._max_body = max_body
-        self._body = bytearray()
+        self._body: bytes | bytearray = b""
 
     def feed(self, data: bytes) -> AnswerStep:
-        self._body += data
+        if not self._body:
+            self._body = data  # mostly it is all of it, which need not be copied
+        elif isinstance(self._body, bytearray):
+            self._body += data
+        else:
+            self._body = bytearray(self._body) + data
         if len(self._body) > self._max_body:
             raise Unreadable(
                 f"the answer is larger than {self._max_body} bytes", code="answer_too_large", status=502

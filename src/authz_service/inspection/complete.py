@@ -79,6 +79,10 @@ class CompleteTexts:
             return False
         return not (field.is_number and _is_read_in_two_ways(field.text))
 
+    def has_none(self, text: str) -> bool:
+        """Whether a plain text has no finding; nothing is counted."""
+        return not (text and self._scanner.scan(text))
+
     def check_key(self, key: str) -> None:
         """Raises `Unreadable` (502, `unmaskable`) for a key that would have to be masked."""
         for finding in self._scanner.scan(key):

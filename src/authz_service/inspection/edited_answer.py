@@ -14,10 +14,10 @@ from authz_service.framing.json_edit import edit_json
 from authz_service.inspection.answer import frames_pipe
 from authz_service.inspection.echoes import echoed, outermost
 from authz_service.inspection.edited import require_placeholders
+from authz_service.inspection.found import Search
 from authz_service.inspection.results import AnswerStep
 from authz_service.inspection.spans import Cut
 from authz_service.masking.finding import Finding
-from authz_service.masking.seams import Scanner
 from authz_service.model_apis.base import AnswerReader, ModelApi
 from authz_service.view.answer import AnswerField
 from authz_service.view.request import Path, RequestView, TextKind
@@ -46,9 +46,20 @@ class WholeAnswer:
         """What may be edited, in order, by name: `choices/0/content`; raises `Unreadable`."""
         return self._read({}).editable()
 
-    def found(self, scanner: Scanner) -> list[FoundText]:
-        """The texts in which `scanner` finds something, editable or not; raises `Unreadable`."""
-        return list(self._read({}).found(scanner))
+    def told(self, scanner: Search) -> tuple[dict[str, str], list[FoundText]]:
+        """`texts()`, and the texts in which `scanner` finds something, editable or not; read once."""
+        read = self._read({})
+        return read.editable(), list(read.found(scanner))
+
+    def beside(self, other: WholeAnswer) -> set[str]:
+        """The names of texts that are read joined with others, where `other` has one of these otherwise."""
+        ours, theirs = self._read({}), other._read({})
+        return {
+            name
+            for names in ours.channels.values()
+            if len(names) > 1 and any(ours.tellings(name) != theirs.tellings(name) for name in names)
+            for name in names
+        }
 
     def edited(self, texts: Mapping[str, str], entities: frozenset[str]) -> bytes:
         """The answer with `texts` in the place of its own of those names; all other bytes stay.
@@ -119,6 +130,8 @@ class _Texts:
         """Of the texts, those that a tool is called with."""
         self.others: set[str] = set()
         """What is said in places that can't be edited."""
+        self.channels: dict[str, dict[str, None]] = {}
+        """The names of what is said on each channel: detectors read it joined."""
         self._reader = reader
         self._edits = edits
         self._max_depth = max_depth
@@ -129,17 +142,21 @@ class _Texts:
 
     def editable(self) -> dict[str, str]:
         """The texts; not those of which a part is fixed, or that are told in several ways."""
-        told = {name: self._pieces.get(name) for name in [*self._pieces, *self._whole]}
         texts: dict[str, str] = {}
-        for name, pieces in told.items():
-            tellings = self._whole.get(name, set()) | (set() if pieces is None else {pieces})
+        for name in dict.fromkeys([*self._pieces, *self._whole]):
+            tellings = self.tellings(name)
             if name in self._fixed or len(tellings) != 1:
                 self.others |= tellings
             else:
                 texts[name] = tellings.pop()
         return texts
 
-    def found(self, scanner: Scanner) -> Iterator[FoundText]:
+    def tellings(self, name: str) -> set[str]:
+        """All that the answer has as the text of that name: one, unless it is told in several ways."""
+        pieces = {self._pieces[name]} if name in self._pieces else set()
+        return self._whole.get(name, set()) | pieces
+
+    def found(self, scanner: Search) -> Iterator[FoundText]:
         """What is found in each text, told in whatever way; once where it is told the same."""
         named = dict.fromkeys((name, text) for name, text in self._pieces.items())
         named |= dict.fromkeys((name, text) for name, texts in self._whole.items() for text in sorted(texts))
@@ -184,10 +201,11 @@ class _Texts:
 
     def _field(self, field: AnswerField) -> Mapping[Path, str | None]:
         name = field.part or field.channel
-        is_named = bool(name) and not (field.is_whole and name.startswith("frame/"))
-        if field.is_key or not is_named:
+        if field.is_key or not name:
             self.others.add(field.text)
             return {}
+        if field.channel:
+            self.channels.setdefault(field.channel, {})[name] = None
         key = next((step for step in reversed(field.path) if isinstance(step, str)), "")
         if key not in _WORDS:
             self._fixed.add(name)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from authz_service.inspection.neighbours import findings_across
 from authz_service.masking.finding import Finding
 from authz_service.masking.json_numbers import found_in_number
-from authz_service.masking.placeholders import TYPED, WithTyped
-from authz_service.masking.seams import Scanner
+from authz_service.masking.placeholders import TYPED
 from authz_service.view.request import RequestView, TextField, TextKind
 
 _SHORT = 100
 """Characters up to which a text is likely to come again."""
+
+
+class Search(Protocol):
+    """What finds something in a whole text."""
+
+    def scan(self, text: str, *, embedded_json: bool = False) -> tuple[Finding, ...]:
+        """See `Scanner.scan`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class Scanned:
     joined: Mapping[int, str] | None = None
 
 
-def found_in(view: RequestView, scanner: Scanner | WithTyped) -> list[Scanned]:
+def found_in(view: RequestView, scanner: Search) -> list[Scanned]:
     """The texts in which something was found."""
     scan = _once(scanner)
     across = findings_across(view.texts, scan, view.in_parts)
@@ -51,7 +59,7 @@ def found_in(view: RequestView, scanner: Scanner | WithTyped) -> list[Scanned]:
     return scanned
 
 
-def _once(scanner: Scanner | WithTyped) -> Callable[[str], tuple[Finding, ...]]:
+def _once(scanner: Search) -> Callable[[str], tuple[Finding, ...]]:
     """Scans of plain texts; short ones come again within a request (the words of schemas), and are kept."""
     known: dict[str, tuple[Finding, ...]] = {}
 

@@ -14,8 +14,9 @@ from authz_service.inspection.across import Across
 from authz_service.inspection.channel import Channel
 from authz_service.inspection.complete import CompleteTexts, edits_of
 from authz_service.inspection.echoes import outermost
-from authz_service.inspection.pieces import HeldFrame, Run
-from authz_service.inspection.repetition import Likeness, Repetition
+from authz_service.inspection.likeness import Likeness
+from authz_service.inspection.pieces import HeldFrame, Run, shadowed_by
+from authz_service.inspection.repetition import Repetition
 from authz_service.inspection.results import AnswerStep
 from authz_service.inspection.tally import Tally
 from authz_service.masking.seams import Scanner
@@ -109,7 +110,7 @@ class FrameQueue:
         self._texts = CompleteTexts(
             scanner, masked_entities, found=self._found, masked=self._masked, arguments=self._arguments
         )
-        self._last = Repetition()
+        self._last = Repetition(self._texts.has_none)
 
     def put(
         self,
@@ -139,8 +140,8 @@ class FrameQueue:
         self._usage = frame.usage or self._usage
         if frame.kept:
             self._kept += frame.kept
-        if piece is not None and not (held.edits or piece.echoes):
-            self._last.learn(held.raw, json, wrap, piece)
+        if piece is not None and not held.edits:
+            self._last.learn(held.raw, json, wrap, piece, frame.varies)
         else:
             self._last.forget()
         self._push(held)
@@ -150,25 +151,27 @@ class FrameQueue:
         texts, known = self._last.texts(raws, first), self._last.likeness
         if not texts or known is None:
             return 0
-        field, raw = known.field, raws[first]
         if len(texts) == 1:
-            self._put(_again(known, raw), texts[0], field)
+            self._put(known, raws[first], texts[0])
             return 1
-        run = Run(raws[first : first + len(texts)], texts, partial(_again, known))
+        field = known.field
+        run = Run(raws[first : first + len(texts)], texts, partial(_again, known), known.shadows)
         held = run.frame()
         # Frames that overtake others do so one by one, and one by one they may be too many.
-        if field.part or self._is_overtaking or self._held + len(held.raw) > self._max_held:
+        if self._is_overtaking or self._held + len(held.raw) > self._max_held:
             for raw, text in zip(run.raws, texts, strict=True):
-                self._put(_again(known, raw), text, field)
+                self._put(known, raw, text)
         else:
-            channel = self._channels[field.channel]
+            channel = self._channels[field.channel]  # which is in the part of the last frame
             channel.feed_run(run, field.path, held)
             self._unread[field.channel] = channel
             self._push(held)
         return len(texts)
 
-    def _put(self, held: HeldFrame, text: str, field: AnswerField) -> None:
-        self._feed(self._channels[field.channel], text, field, held)
+    def _put(self, known: Likeness, raw: bytes, text: str) -> None:
+        held, field = _again(known, raw), known.field
+        self._channels[field.channel].feed(text, field.path, held, shadowed_by(known.shadows, text))
+        self._unread[field.channel] = self._channels[field.channel]
         self._push(held)
 
     def put_unread(self, raw: bytes) -> None:
@@ -203,7 +206,7 @@ class FrameQueue:
     def _take(self, frame: AnswerFrame, held: HeldFrame, *, is_complete: bool) -> AnswerField | None:
         """Take a frame's texts; the only piece of one that repeats, where no other text has a finding."""
         pieces: list[AnswerField] = []
-        repeats = frame.repeats
+        repeats, varying = frame.repeats, {path for path, _ in frame.varies} if frame.varies else ()
         for field in frame.fields:
             if field.is_key:
                 self._texts.check_key(field.text)
@@ -217,7 +220,10 @@ class FrameQueue:
                 edits = self._texts.edits(field)
                 if edits is not None:
                     held.edits |= edits
-                repeats = repeats and self._texts.is_harmless(field)
+                repeats = repeats and (
+                    self._texts.is_harmless(field)
+                    or (field.path in varying and self._texts.has_none(field.text))
+                )
             else:
                 self._feed(self._channel(field), field.text, field, held)
                 pieces.append(field)
@@ -341,7 +347,7 @@ class FrameQueue:
                 held.edits |= edits_of(field, cuts)
         if not held.edits:
             return held.raw
-        if held.gap is not None:
+        if held.gap is not None and len(held.edits) == 1:  # and nothing that shadows it
             (text,) = held.edits.values()
             return held.wrap(replace_string(held.json, held.gap, text or ""))
         return held.wrap(edit_json(held.json, outermost(held.edits)))

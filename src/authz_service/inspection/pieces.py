@@ -39,12 +39,14 @@ class HeldFrame:
 class Run:
     """Frames that differ in one text each, and are one frame until something parts them.
 
-    `make` makes of the bytes of each the frame that it would be by itself.
+    `make` makes of the bytes of each the frame that it would be by itself. In each `shadows` become null with
+    any of the text.
     """
 
     raws: Sequence[bytes]
     texts: Sequence[str]
     make: Callable[[bytes], HeldFrame]
+    shadows: tuple[Path, ...] = ()
 
     def frame(self) -> HeldFrame:
         """All of them as one; a run of one is its frame."""
@@ -52,7 +54,12 @@ class Run:
 
     def of(self, first: int, end: int) -> Run:
         """A part of it."""
-        return Run(self.raws[first:end], self.texts[first:end], self.make)
+        return Run(self.raws[first:end], self.texts[first:end], self.make, self.shadows)
+
+
+def shadowed_by(shadows: tuple[Path, ...], text: str) -> tuple[Echo, ...]:
+    """What becomes null with any of a text, as the echo that it is."""
+    return (Echo(0, len(text), None, shadows),) if shadows else ()
 
 
 @dataclass(slots=True)
@@ -92,8 +99,12 @@ class Piece:
             else:
                 frame.raw, frame.json, frame.wrap, frame.gap = made.raw, made.json, made.wrap, made.gap
             text = "".join(part.texts)
-            still = part if stop - begin > 1 else None
-            pieces.append(Piece(frame, self.path, text, edges[begin], edges[stop], run=still))
+            piece = Piece(frame, self.path, text, edges[begin], edges[stop])
+            if stop - begin > 1:
+                piece.run = part
+            else:
+                piece.echoes = shadowed_by(run.shadows, text)
+            pieces.append(piece)
         return pieces
 
     def take(self, span: Span) -> None:

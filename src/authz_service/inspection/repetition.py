@@ -1,20 +1,20 @@
 """Recognises an event that is the one before it with another text, and need not be read for that.
 
-A model server streams thousands of events that differ in one string. Let one be head + token + tail,
-where the token is that string's, and another be head + any other JSON string + tail: then both are
-framed the same, and are the same document but for that string. `AnswerFrame.repeats` promises the rest.
+A model server streams thousands of events that differ in one string, and perhaps in a number or two. Let one
+be head + token + tail, where the token is that string's, and another be head + any other JSON string + tail:
+then both are framed the same, and are the same document but for that string. So it is with several gaps,
+where what stands in each is one value of the same type. `AnswerFrame.repeats` promises the rest.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
-from authz_service.framing.json_edit import find_value
-from authz_service.view.answer import AnswerField
+from authz_service.inspection.likeness import Likeness, likeness_of
+from authz_service.view.answer import AnswerField, Varying
 
 _CHANCES = 4
 """How often a likeness is looked for without success; then the events of this answer have none."""
@@ -23,50 +23,32 @@ MOST_TOGETHER = 64
 """Events: what parts them looks at all of those that came together."""
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE_ESCAPED = re.compile(_SURROGATE_ESCAPE.pattern.encode())
 _decode = json.JSONDecoder().decode
-
-
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """An event with a gap where its only text was: `head` and `tail` with the quotes, `document` in it."""
-
-    field: AnswerField
-    wrap: Callable[[bytes], bytes]
-    head: bytes
-    tail: bytes
-    begin: int
-    end: int | None
-
-    def document(self, event: bytes) -> bytes:
-        """The document in an event that is like this one."""
-        return event[self.begin : self.end]
-
-    def gap(self, event: bytes) -> slice:
-        """Where the string with the text stands in that document."""
-        return slice(len(self.head) - 1 - self.begin, len(event) - len(self.tail) + 1 - self.begin)
 
 
 class Repetition:
     """Knows the events that are like the one that was read last."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_harmless: Callable[[str], bool]) -> None:
+        """`is_harmless`: whether a text beside the text has no finding. One that has must be read."""
         self.likeness: Likeness | None = None
+        self._is_harmless = is_harmless
         self._chances = _CHANCES
 
     def learn(
-        self, event: bytes, document: bytes, wrap: Callable[[bytes], bytes], field: AnswerField
+        self,
+        event: bytes,
+        document: bytes,
+        wrap: Callable[[bytes], bytes],
+        field: AnswerField,
+        varies: Sequence[Varying] = (),
     ) -> None:
-        """Remember an event, the document in it, and its only field that is not whole."""
+        """Remember an event, the document in it, its only field that is not whole, and what else may vary."""
         self.forget()
-        begin = event.find(document)
-        # A document over several lines does not stand in the event as it is. The first event of a
-        # stream may have a byte order mark, which means something else in any other.
-        if not self._chances or begin < 0 or event.startswith(b"\xef\xbb\xbf"):
-            return
-        self._chances -= 1
-        start, end = find_value(document, field.path)
-        head, tail = event[: begin + start + 1], event[begin + end - 1 :]
-        self.likeness = Likeness(field, wrap, head, tail, begin, begin + len(document) - len(event) or None)
+        if self._chances:
+            self.likeness = likeness_of(event, document, wrap, field, varies)
+            self._chances -= self.likeness is not None
 
     def forget(self) -> None:
         """What comes next must be read."""
@@ -77,16 +59,36 @@ class Repetition:
         known = self.likeness
         if known is None:
             return []
-        head, tail, begin, end = known.head, known.tail, len(known.head), -len(known.tail)
-        gaps: list[bytes] = []
-        for event in islice(events, first, first + MOST_TOGETHER):
-            if not event.startswith(head) or not event.endswith(tail):
-                break
-            gaps.append(event[begin:end])
-        found = _texts(gaps)
+        together = islice(events, first, first + MOST_TOGETHER)
+        found = _texts(self._in_several(known, together) if known.gaps else _in_one(known, together))
         if found:
             self._chances = _CHANCES
         return found
+
+    def _in_several(self, known: Likeness, events: Iterable[bytes]) -> list[bytes]:
+        gaps: list[bytes] = []
+        for event in events:
+            spans = known.spans(event)
+            if spans is None:
+                break
+            gap = event[slice(*spans[known.said])]
+            if not gap or (b"\\u" in gap and _SURROGATE_ESCAPED.search(gap)):
+                break  # it has to be read: nothing that comes after it is looked at in vain
+            beside = (event[slice(*spans[at])].decode() for at in known.asides)
+            if not all(map(self._is_harmless, beside)):
+                break
+            gaps.append(gap)
+        return gaps
+
+
+def _in_one(known: Likeness, events: Iterable[bytes]) -> list[bytes]:
+    head, tail, begin, end = known.head, known.tail, len(known.head), -len(known.tail)
+    gaps: list[bytes] = []
+    for event in events:
+        if not event.startswith(head) or not event.endswith(tail):
+            break
+        gaps.append(event[begin:end])
+    return gaps
 
 
 def _texts(gaps: Sequence[bytes]) -> list[str]:

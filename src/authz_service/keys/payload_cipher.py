@@ -43,8 +43,8 @@ def seal(key: bytes, seed: bytes, body: bytes) -> tuple[bytes, bytes]:
 
 def unseal(key: bytes, seed: bytes, digest: bytes, sealed: bytes) -> Opened:
     """The inverse of `seal`; raises `Altered`."""
-    payload_key, salt = _derive(key, seed)
     try:
+        payload_key, salt = _derive(key, seed)
         return Opened(salt, AESGCM(payload_key).decrypt(_NONCE, sealed, digest))
     except (InvalidTag, ValueError):
         raise Altered from None

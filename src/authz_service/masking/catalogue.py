@@ -25,10 +25,15 @@ CATALOGUE: Final[Mapping[str, EntityType]] = {
 }
 
 
+def is_always_found(name: str) -> bool:
+    """Whether a built-in entity type takes no options."""
+    return any(isinstance(shape, Region) for shape in CATALOGUE[name].shapes)
+
+
 def check_options(name: str, options: Options) -> None:
     """Whether a built-in entity type can be found on these terms; raises `Misconfigured`."""
     kind = CATALOGUE[name]
-    if any(isinstance(shape, Region) for shape in kind.shapes) and options != Options():
+    if is_always_found(name) and options != Options():
         message = f"{name} goes out before its end is known, so it is always found and takes no options"
         raise Misconfigured(message, code="bad_detectors")
     if all(options.terms(shape.score, kind.context) is None for shape in kind.shapes):

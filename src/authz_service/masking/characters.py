@@ -9,6 +9,9 @@ from authz_service.errors import Unreadable
 LOOKBACK = 2
 """Characters before a value that every detector may look at; one that needs more says so."""
 
+_LONGEST = 4
+"""Bytes of a character."""
+
 
 def encode(text: str) -> bytes:
     """UTF-8; raises `Unreadable` for a lone surrogate, which no UTF-8 can say."""
@@ -38,12 +41,12 @@ def offsets(data: bytes, places: Iterable[int]) -> dict[int, int]:
 
 
 def back(data: bytes, at: int, steps: int) -> int:
-    """Where the `steps` characters before `at` begin; 0 when there are fewer."""
+    """Where the `steps` characters before `at`, where one begins, do so; 0 when there are fewer."""
     start = max(0, at - steps)
     if data[start:at].isascii():
         return start
-    for _ in range(steps):
-        at -= at > 0
-        while at > 0 and 0x80 <= data[at] < 0xC0:
-            at -= 1
-    return at
+    start = max(0, at - _LONGEST * (steps + 1))
+    while start < at and 0x80 <= data[start] < 0xC0:
+        start += 1
+    before = data[start:at].decode()
+    return at - len(before[max(0, len(before) - steps) :].encode())

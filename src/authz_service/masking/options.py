@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from authz_service.masking.entity_type import CONTEXT, THRESHOLD
 from authz_service.masking.terms import WITHIN, Terms
@@ -22,6 +22,10 @@ class Options:
     within: int = WITHIN
     allow: tuple[str, ...] = ()
     allow_patterns: tuple[str, ...] = ()
+
+    def anywhere(self) -> Options:
+        """On which the same matches count, and more: whatever stands before them, however sure they are."""
+        return replace(self, threshold=0.0, context=())
 
     def terms(self, score: float, words: tuple[str, ...]) -> Terms | None:
         """The terms for matches of this score that these words raise; None when they can never count."""

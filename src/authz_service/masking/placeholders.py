@@ -7,18 +7,21 @@ document can have a value filled in by writing its placeholder, and what they wr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from authz_service.masking.finding import Finding, in_order
 from authz_service.masking.marked import Mark, MarkedScanner
-from authz_service.masking.seams import Scanner
+from authz_service.masking.seams import IncrementalScanner, Progress, Scanner
 
 TYPED = "placeholder"
 """The entity type of what looks like a placeholder in a request; no detector can have this name."""
 
-_TYPED_LABEL = "PLACEHOLDER"
+TYPED_LABEL = "PLACEHOLDER"
+"""What its placeholders are called."""
 _MOST_DIGITS = 9
 
 
@@ -57,7 +60,7 @@ class Placeholders:
         """The placeholder of a value: the same for the same value, numbered within its type otherwise."""
         name = self._names.get((entity, value))
         if name is None:
-            label = _TYPED_LABEL if entity == TYPED else entity
+            label = TYPED_LABEL if entity == TYPED else entity
             self._counts[label] = number = self._counts.get(label, 0) + 1
             name = self._names[entity, value] = f"<{label}_{number}>"
             places = EVERYWHERE if entity == TYPED else self._reversible[entity]
@@ -71,7 +74,7 @@ class TypedPlaceholders:
     entities = frozenset((TYPED,))
 
     def __init__(self, reversible: Collection[str]) -> None:
-        self._labels = frozenset((*reversible, _TYPED_LABEL))
+        self._labels = frozenset((*reversible, TYPED_LABEL))
         self.longest = max(map(len, self._labels)) + len("<_>") + _MOST_DIGITS
 
     def recognise(self, text: str, *, in_json: bool) -> Mark | None:
@@ -89,6 +92,7 @@ class WithTyped:
     """A scanner that finds what looks like a placeholder too."""
 
     def __init__(self, scanner: Scanner, reversible: Collection[str]) -> None:
+        self.entities = scanner.entities | {TYPED}
         self._scanner = scanner
         self._typed = MarkedScanner(TypedPlaceholders(reversible), unescapes=True)
 
@@ -98,6 +102,46 @@ class WithTyped:
         typed = self.typed(text, embedded_json=embedded_json)
         return tuple(sorted((*found, *typed), key=in_order)) if typed else found
 
+    def incremental(self, *, embedded_json: bool = False) -> IncrementalScanner:
+        """See `Scanner.incremental`."""
+        both = (self._scanner, self._typed)
+        return _Together(both, [scanner.incremental(embedded_json=embedded_json) for scanner in both])
+
     def typed(self, text: str, *, embedded_json: bool = False) -> tuple[Finding, ...]:
         """What looks like a placeholder alone."""
         return self._typed.scan(text, embedded_json=embedded_json)
+
+
+class _Together:
+    """Implements `IncrementalScanner`: what several find that have no entity type in common."""
+
+    def __init__(self, scanners: Sequence[Scanner], streams: Sequence[IncrementalScanner]) -> None:
+        self._scanners = scanners
+        self._streams = streams
+        self._waiting: list[tuple[Finding, bool]] = []
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Together:
+        """One that goes on apart from it; they share their scanners."""
+        shared = memo | {id(scanner): scanner for scanner in self._scanners}
+        copied = _Together(self._scanners, [deepcopy(stream, shared) for stream in self._streams])
+        copied._waiting = [*self._waiting]
+        return copied
+
+    def feed(self, text: str) -> Progress:
+        """See `IncrementalScanner.feed`."""
+        return self._taken(lambda stream: stream.feed(text))
+
+    def finish(self, text: str = "") -> Progress:
+        """See `IncrementalScanner.finish`."""
+        return self._taken(lambda stream: stream.finish(text))
+
+    def _taken(self, step: Callable[[IncrementalScanner], Progress]) -> Progress:
+        steps = [step(stream) for stream in self._streams]
+        settled = min(taken.settled for taken in steps)
+        for taken in steps:
+            self._waiting += ((found, i in taken.more) for i, found in enumerate(taken.findings))
+        self._waiting.sort(key=lambda waits: waits[0].start)
+        count = sum(found.start < settled for found, _ in self._waiting)
+        given, self._waiting = self._waiting[:count], self._waiting[count:]
+        more = frozenset(i for i, (_, goes_on) in enumerate(given) if goes_on)
+        return Progress(tuple(found for found, _ in given), settled, more)

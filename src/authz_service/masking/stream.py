@@ -168,8 +168,9 @@ class PlainStream:
         self._window = window[cut:]
         held = len(window) - keep
         self._to_arrive = held // 8 if held > _SHORT else 0
-        begin = self._origin + self._begin
-        self._tracks = {i: track for i, track in self._tracks.items() if track.is_inside or track.at > begin}
+        if self._tracks:
+            begin, tracks = self._origin + self._begin, self._tracks.items()
+            self._tracks = {i: track for i, track in tracks if track.is_inside or track.at > begin}
 
     def _progress(self) -> Progress:
         if not self._pending:

@@ -4,6 +4,7 @@
 - `words`, `request_reader`: what the request readers of all dialects share; `request_texts` are the texts as
   they are collected, `request_messages` a conversation, `request_members` what nobody named, `request_unread`
   what is no text, which `measuring` measures; `numbers`: which numbers may tell something
+- `turns`: where a request has the turns of a conversation, and what their parts are
 - `answer_frame`: what the answer readers of all dialects share; `logprobs`: log probabilities beside a text
 - `openai_chat`: POST /v1/chat/completions; its two sides are `openai_chat_request` and `openai_chat_answer`,
   which collects each `openai_chat_frame`, follows each `openai_chat_choice`, and leaves tools to

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -10,7 +10,8 @@ from authz_service.errors import Unreadable
 from authz_service.masking.json_numbers import said_by
 from authz_service.model_apis.numbers import TELLING, is_number, is_numbers
 from authz_service.model_apis.words import Words
-from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Usage
+from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Form, Usage, Varying
+from authz_service.view.pointer import escaped
 from authz_service.view.request import Path, TextKind
 
 LARGEST_INDEX = 1023
@@ -41,11 +42,6 @@ def require_each_once(indexes: Sequence[int], words: Words, path: Path) -> None:
     """
     if len(set(indexes)) != len(indexes):
         unreadable(words, path, "two have the same index")
-
-
-def escaped(key: str) -> str:
-    """A key as one step of a channel's name: two that differ in one step never have one name."""
-    return key.replace("~", "~0").replace("/", "~1")
 
 
 @dataclass(slots=True)
@@ -101,6 +97,9 @@ class FrameTexts:
 
     `unread` are keys whose value becomes null, since it carries text in a form that is not read (tokens,
     alternatives); so does every list of numbers that nobody named.
+
+    A reader says that a frame is `steady` where another with other words in the text that goes on would
+    change nothing in what it knows, and of which values beside that it `may_vary`.
     """
 
     number: int
@@ -113,6 +112,8 @@ class FrameTexts:
     empty: set[str] = field(default_factory=set)
     closes: bool = False
     usage: Usage | None = None
+    steady: bool = False
+    varies: list[Varying] = field(default_factory=list)
 
     def say(
         self,
@@ -139,13 +140,11 @@ class FrameTexts:
         is_key: bool = False,
         is_number: bool = False,
     ) -> None:
-        """A text that is complete in this frame, on a channel of its own."""
+        """A text that is complete in this frame."""
         if text:
-            channel = f"frame/{self.number}/{len(self.fields)}"
             self.fields.append(
-                AnswerField(channel, path, text, kind, is_key=is_key, is_whole=True, is_number=is_number)
+                AnswerField("", path, text, kind, is_key=is_key, is_whole=True, is_number=is_number)
             )
-            self.ended.append(channel)
 
     def say_on(self, channel: str, path: Path, value: object, kind: TextKind = TextKind.PLAIN) -> None:
         """A value that nobody named, beside a text that goes on: its strings may go on too.
@@ -205,15 +204,42 @@ class FrameTexts:
         elif is_number(value) and (kind is not TextKind.PLAIN or abs(value) >= TELLING):
             self.say_whole(path, said_by(value), kind, is_number=True)
 
+    def may_vary(self, path: Path, value: object, form: Form) -> None:
+        """The value at `path` may be another of this form; nothing where it is of another itself."""
+        if _HAS_FORM[form](value):
+            self.varies.append(Varying(path, form))
+
     def frame(self) -> AnswerFrame:
         """All that was collected."""
+        repeats = self.steady and not (self.closes or self.usage or self.cleared or self.ended)
+        repeats = repeats and self._says_one_thing()
         return AnswerFrame(
             tuple(self.fields),
             usage=self.usage,
             cleared=tuple(self.cleared),
             ended=tuple(self.ended),
             closes=self.closes,
+            repeats=repeats,
+            varies=tuple(self.varies) if repeats else (),
         )
+
+    def _says_one_thing(self) -> bool:
+        """Whether one text goes on, and nothing else says its words."""
+        pieces = [field for field in self.fields if not field.is_whole]
+        return len(pieces) == 1 and all(echo.path is None for echo in pieces[0].echoes)
+
+
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number that tells nothing."""
+    return type(value) is int and 0 <= value < TELLING
+
+
+_HAS_FORM: Mapping[Form, Callable[[object], bool]] = {
+    Form.COUNT: is_count,
+    Form.COUNTS: lambda value: isinstance(value, list) and bool(value) and all(map(is_count, value)),
+    Form.SMALL: lambda value: is_number(value) and abs(value) < TELLING,
+    Form.TEXT: lambda value: isinstance(value, str),
+}
 
 
 def openai_usage(value: object) -> Usage | None:

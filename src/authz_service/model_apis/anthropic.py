@@ -5,13 +5,15 @@ from __future__ import annotations
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.anthropic_answer import CountReader, MessagesAnswerReader
 from authz_service.model_apis.anthropic_errors import anthropic_error, anthropic_error_event
-from authz_service.model_apis.anthropic_request import MessagesReader
+from authz_service.model_apis.anthropic_request import ROLES, MessagesReader
 from authz_service.model_apis.anthropic_said import said_in_messages
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
-from authz_service.view.request import Path, RequestView
+from authz_service.model_apis.turns import TurnPlaces
+from authz_service.view.request import Path, RequestView, Role
 
 NAME = "anthropic"
 _BETA = frozenset({"beta"})  # the SDK's beta namespace sends it; the headers say what it asks for
+_TURNS = TurnPlaces(messages={"messages": ROLES}, texts={"system": Role.SYSTEM})
 MESSAGES = Operation(api=NAME, name="messages", method="POST", path="/v1/messages", query=_BETA)
 COUNT_TOKENS = Operation(
     api=NAME, name="count_tokens", method="POST", path="/v1/messages/count_tokens", query=_BETA
@@ -46,6 +48,10 @@ class Anthropic:
     def model_path(self, operation: Operation) -> Path | None:
         """`model`, at the root."""
         return ("model",)
+
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """`messages`, and `system`."""
+        return _TURNS
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole messages and for streams: the type of the first frame says which it is."""

@@ -135,11 +135,13 @@ class MessagesAnswerReader:
         for key, value in delta.items():
             if key == carrier:
                 self._say(index, key, ("delta", key), value, kind, texts)
+                texts.steady = True
             elif key == "type":
                 texts.aside(value, ("delta", key))
             else:
                 texts.say_on(f"blocks/{index}/~", ("delta", key), value)
         texts.end_unnamed(self._unnamed, f"blocks/{index}")
+        texts.steady = texts.steady and not self._unnamed.under_way
         _beside(event, "delta", texts)
 
     def _say(

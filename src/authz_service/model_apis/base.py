@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from authz_service.framing.encoding import BodyFormat, RequestFormat
+from authz_service.model_apis.turns import TurnPlaces
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path, RequestView
 
@@ -94,6 +95,10 @@ class ModelApi(Protocol):
 
         None where the body does not: then an alias is refused, since the model server would see it.
         """
+        ...
+
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """Where its requests have the turns of a conversation, or what is said in the place of one."""
         ...
 
     def answer_reader(self, request: RequestView) -> AnswerReader:

@@ -20,7 +20,8 @@ from authz_service.model_apis.openai_errors import openai_error, openai_error_ev
 from authz_service.model_apis.own_answer import events, whole
 from authz_service.model_apis.request_reader import RequestReader
 from authz_service.model_apis.request_texts import Speaker
-from authz_service.view.answer import AnswerFrame, Echo, Usage
+from authz_service.model_apis.turns import TurnPlaces
+from authz_service.view.answer import AnswerFrame, Echo, Form, Usage
 from authz_service.view.request import Path, RequestView, Role
 
 NAME = "llamacpp"
@@ -29,6 +30,7 @@ INFILL = Operation(api=NAME, name="infill", method="POST", path="/infill")
 
 _PROMPT = Speaker(Role.USER, new_turn=True)
 _AROUND = frozenset(("input_prefix", "input_suffix", "input_extra"))
+_TURNS = TurnPlaces(texts=dict.fromkeys(("prompt", *sorted(_AROUND)), Role.USER))
 _FREE_FORM = frozenset(("json_schema", "logit_bias", "dry_sequence_breakers", "lora"))
 _UNREAD = frozenset(("tokens", "probs", "top_logprobs", "top_probs"))
 
@@ -58,6 +60,10 @@ class LlamaCpp:
     def model_path(self, operation: Operation) -> Path | None:
         """`model`, at the root, where a request has one."""
         return ("model",)
+
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """`prompt`, and what stands around the place to fill in."""
+        return _TURNS
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole answers and for streams, which have the same shape."""
@@ -132,6 +138,10 @@ class _AnswerReader:
             else:
                 texts.say_on(f"content/{index}/~", (*path, key), value)
         texts.end_unnamed(self._unnamed, f"content/{index}")
+        texts.steady = not self._unnamed.under_way
+        texts.may_vary((*path, "tokens_predicted"), item.get("tokens_predicted"), Form.COUNT)
+        if echoes:
+            texts.may_vary((*path, "tokens"), item["tokens"], Form.COUNTS)
         probabilities = (*path, "completion_probabilities")
         beside(item.get("completion_probabilities"), probabilities, [(*path, "content")], texts)
         if item.get("stop") is True:

@@ -7,9 +7,10 @@ import json
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.ollama_answer import OllamaAnswerReader, VectorsReader
-from authz_service.model_apis.ollama_request import OllamaReader
+from authz_service.model_apis.ollama_request import ROLES, OllamaReader
 from authz_service.model_apis.ollama_said import said_in_ollama
-from authz_service.view.request import Path, RequestView
+from authz_service.model_apis.turns import TurnPlaces
+from authz_service.view.request import Path, RequestView, Role
 
 NAME = "ollama"
 
@@ -20,6 +21,12 @@ def _operation(name: str) -> Operation:
 
 CHAT, GENERATE, EMBED, EMBEDDINGS = map(_operation, ("chat", "generate", "embed", "embeddings"))
 _CARRIERS = {EMBED.name: "input", EMBEDDINGS.name: "prompt"}
+_TURNS = {
+    CHAT.name: TurnPlaces(messages={"messages": ROLES}),
+    GENERATE.name: TurnPlaces(texts={"system": Role.SYSTEM, "prompt": Role.USER, "suffix": Role.USER}),
+    EMBED.name: TurnPlaces(texts={"input": Role.USER}),
+    EMBEDDINGS.name: TurnPlaces(texts={"prompt": Role.USER}),
+}
 
 
 class Ollama:
@@ -57,6 +64,10 @@ class Ollama:
     def model_path(self, operation: Operation) -> Path | None:
         """`model`, at the root."""
         return ("model",)
+
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """`messages`, or the prompt and what surrounds it."""
+        return _TURNS[operation.name]
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader of texts, or of vectors."""

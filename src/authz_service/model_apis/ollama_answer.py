@@ -9,7 +9,7 @@ from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, unreadabl
 from authz_service.model_apis.logprobs import beside
 from authz_service.model_apis.numbers import is_number, is_numbers
 from authz_service.model_apis.ollama_words import ANSWER_KEYS, OLLAMA_WORDS
-from authz_service.view.answer import AnswerFrame, Usage
+from authz_service.view.answer import AnswerFrame, Form, Usage
 from authz_service.view.request import Path, TextKind
 
 _UNREAD = frozenset(("context", "tokens", "images", "image"))
@@ -50,6 +50,8 @@ class OllamaAnswerReader:
             elif key != "logprobs":
                 self._member(key, value, (key,), texts)
         texts.end_unnamed(self._unnamed, "")
+        texts.steady = not self._unnamed.under_way
+        texts.may_vary(("created_at",), document.get("created_at"), Form.TEXT)
         beside(document.get("logprobs"), ("logprobs",), _SAID, texts)
         self._end(document, texts)
         return texts.frame()

@@ -10,7 +10,8 @@ from authz_service.model_apis.base import AnswerReader, ApiError, Operation, Own
 from authz_service.model_apis.open_inference_answer import GenerateAnswerReader, InferAnswerReader
 from authz_service.model_apis.open_inference_errors import inference_error, inference_error_event
 from authz_service.model_apis.open_inference_request import InferenceReader
-from authz_service.view.request import Path, RequestView
+from authz_service.model_apis.turns import TurnPlaces
+from authz_service.view.request import Path, RequestView, Role
 
 NAME = "open_inference"
 _MODEL = "/v2/models/{model}"
@@ -56,6 +57,10 @@ class OpenInference:
     def model_path(self, operation: Operation) -> Path | None:
         """Nowhere: the path names the model."""
         return None
+
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """Triton's `text_input`, and the tensors of the protocol itself, by their names."""
+        return TurnPlaces(texts={"text_input": Role.USER, "inputs": Role.USER}, tensors={"inputs": Role.USER})
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader of tensors, or of generated text."""

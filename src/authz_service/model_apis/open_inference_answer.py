@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, escaped, unreadable
+from authz_service.model_apis.answer_frame import FrameTexts, Unnamed, unreadable
 from authz_service.model_apis.numbers import TELLING, is_number, is_numbers
 from authz_service.model_apis.open_inference_words import ANSWER_KEYS, FLOATS, INFERENCE_WORDS
 from authz_service.view.answer import AnswerFrame
+from authz_service.view.pointer import escaped
 from authz_service.view.request import Path
 
 _UNREAD = frozenset(("tokens", "token_ids", "output_ids", "logprobs"))

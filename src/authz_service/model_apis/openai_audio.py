@@ -8,7 +8,8 @@ from authz_service.model_apis.openai_audio_answer import TranscriptReader
 from authz_service.model_apis.openai_audio_request import AudioReader
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
 from authz_service.model_apis.own_answer import whole
-from authz_service.view.request import Path, RequestView
+from authz_service.model_apis.turns import TurnPlaces
+from authz_service.view.request import Path, RequestView, Role
 
 NAME = "openai_audio"
 
@@ -41,6 +42,10 @@ class OpenAiAudio:
     def model_path(self, operation: Operation) -> Path | None:
         """The field `model`."""
         return ("model",)
+
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """The prompt, by which the transcript is to go on."""
+        return TurnPlaces(texts={"prompt": Role.USER})
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader of the one frame that there is."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
 from authz_service.model_apis.openai_chat_answer import ChatAnswerReader
-from authz_service.model_apis.openai_chat_request import ChatRequestReader
+from authz_service.model_apis.openai_chat_request import ROLES, ChatRequestReader
 from authz_service.model_apis.openai_errors import openai_error, openai_error_event
 from authz_service.model_apis.openai_said import said_in_chat
+from authz_service.model_apis.turns import TurnPlaces
 from authz_service.view.request import Path, RequestView
 
 NAME = "openai_chat"
@@ -15,6 +16,7 @@ CHAT_COMPLETIONS = Operation(
     api=NAME, name="chat_completions", method="POST", path="/v1/chat/completions", query=frozenset()
 )
 
+_TURNS = TurnPlaces(messages={"messages": ROLES})
 MAX_CHOICES = 128
 """The most that OpenAI's reference allows for `n`."""
 
@@ -47,6 +49,10 @@ class OpenAiChat:
     def model_path(self, operation: Operation) -> Path | None:
         """`model`, at the root."""
         return ("model",)
+
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """`messages`."""
+        return _TURNS
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole answers and for streams: a choice says which it is."""

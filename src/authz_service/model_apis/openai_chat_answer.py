@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authz_service.model_apis.answer_frame import escaped, require_each_once, stated_index
+from authz_service.model_apis.answer_frame import require_each_once, stated_index
 from authz_service.model_apis.logprobs import beside_message
 from authz_service.model_apis.numbers import YEAR_5000, is_numbers
 from authz_service.model_apis.openai_chat_calls import CallReader
@@ -10,8 +10,12 @@ from authz_service.model_apis.openai_chat_choice import PROSE, Call, Choice
 from authz_service.model_apis.openai_chat_frame import ChatFrame, refuse
 from authz_service.model_apis.openai_chat_unnamed import UnnamedTexts, read_aside
 from authz_service.model_apis.openai_words import CHAT_WORDS, KEYS, SELECTING
-from authz_service.view.answer import AnswerField, AnswerFrame, Usage
+from authz_service.view.answer import AnswerField, AnswerFrame, Form, Usage, Varying
+from authz_service.view.pointer import escaped
 from authz_service.view.request import Path, RequestView, TextKind
+
+_OBFUSCATED = (Varying(("obfuscation",), Form.TEXT),)
+"""What hides how long a text is from those who see no more than the length of events."""
 
 
 class ChatAnswerReader:
@@ -57,6 +61,7 @@ class ChatAnswerReader:
             tuple(frame.paused),
             frame.closes,
             frame.repeats,
+            varies=_OBFUSCATED if isinstance(document.get("obfuscation"), str) else (),
         )
 
     def _beside_choices(self, key: str, text: str) -> AnswerField:

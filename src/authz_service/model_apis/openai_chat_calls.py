@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from authz_service.model_apis.answer_frame import escaped, stated_index
+from authz_service.model_apis.answer_frame import stated_index
 from authz_service.model_apis.openai_chat_choice import Call, Choice
 from authz_service.model_apis.openai_chat_frame import ChatFrame, refuse
 from authz_service.model_apis.openai_chat_unnamed import UnnamedTexts
 from authz_service.model_apis.openai_words import CHAT_WORDS, KEYS
+from authz_service.view.pointer import escaped
 from authz_service.view.request import Path, TextKind
 
 

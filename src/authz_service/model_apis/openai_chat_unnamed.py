@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from authz_service.model_apis.answer_frame import escaped, is_empty
+from authz_service.model_apis.answer_frame import is_empty
 from authz_service.model_apis.numbers import TELLING, is_number, is_numbers
 from authz_service.model_apis.openai_chat_frame import ChatFrame
 from authz_service.model_apis.openai_words import KEYS, SELECTING, selects
+from authz_service.view.pointer import escaped
 from authz_service.view.request import Path, TextKind
 
 _CLEARED = frozenset(

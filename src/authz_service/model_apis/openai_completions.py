@@ -23,12 +23,14 @@ from authz_service.model_apis.openai_said import said_in_completions
 from authz_service.model_apis.openai_words import KEYS, SELECTING, without_refusing
 from authz_service.model_apis.request_reader import RequestReader
 from authz_service.model_apis.request_texts import Speaker
+from authz_service.model_apis.turns import TurnPlaces
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path, RequestView, Role
 
 NAME = "openai_completions"
 COMPLETIONS = Operation(api=NAME, name="completions", method="POST", path="/v1/completions")
 
+_TURNS = TurnPlaces(texts={"prompt": Role.USER, "suffix": Role.USER})
 MAX_CHOICES = 128
 _WORDS = without_refusing(
     "prompt",
@@ -69,6 +71,10 @@ class OpenAiCompletions:
     def model_path(self, operation: Operation) -> Path | None:
         """`model`, at the root."""
         return ("model",)
+
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """`prompt`, and what is to follow the completion."""
+        return _TURNS
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole answers and for streams, which have the same shape."""
@@ -125,6 +131,7 @@ class _AnswerReader:
                 texts.aside(value, (key,))
         texts.usage = openai_usage(document.get("usage"))
         texts.closes = texts.closes or not document.get("choices")
+        texts.steady = not self._unnamed.under_way
         return texts.frame()
 
     def _choice(self, choice: object, path: Path, texts: FrameTexts) -> int:

@@ -16,6 +16,7 @@ from authz_service.model_apis.openai_refused import KINDS
 from authz_service.model_apis.openai_words import KEYS, SELECTING, without_refusing
 from authz_service.model_apis.request_reader import RequestReader
 from authz_service.model_apis.request_texts import Speaker
+from authz_service.model_apis.turns import TurnPlaces
 from authz_service.view.answer import AnswerFrame
 from authz_service.view.request import Path, RequestView, Role
 
@@ -56,6 +57,10 @@ class OpenAiEmbeddings:
     def model_path(self, operation: Operation) -> Path | None:
         """`model`, at the root."""
         return ("model",)
+
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """`input`."""
+        return TurnPlaces(texts={"input": Role.USER})
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """A reader of the one frame that there is."""

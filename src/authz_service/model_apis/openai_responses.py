@@ -6,15 +6,18 @@ import json
 
 from authz_service.framing.encoding import BodyFormat
 from authz_service.model_apis.base import AnswerReader, ApiError, Operation, OwnAnswer, Said
+from authz_service.model_apis.openai_chat_request import ROLES
 from authz_service.model_apis.openai_errors import openai_error
 from authz_service.model_apis.openai_responses_answer import ResponsesAnswerReader
 from authz_service.model_apis.openai_responses_request import ResponsesReader
 from authz_service.model_apis.openai_responses_words import EVENT_NAMES
 from authz_service.model_apis.openai_said import said_in_responses
-from authz_service.view.request import Path, RequestView
+from authz_service.model_apis.turns import TurnPlaces
+from authz_service.view.request import Path, RequestView, Role
 
 NAME = "openai_responses"
 RESPONSES = Operation(api=NAME, name="responses", method="POST", path="/v1/responses")
+_TURNS = TurnPlaces(items={"input": ROLES}, texts={"input": Role.USER, "instructions": Role.SYSTEM})
 
 
 class OpenAiResponses:
@@ -39,6 +42,10 @@ class OpenAiResponses:
     def model_path(self, operation: Operation) -> Path | None:
         """`model`, at the root."""
         return ("model",)
+
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """`input`, a text or items, and `instructions`."""
+        return _TURNS
 
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole responses and for streams: the first frame says which it is."""

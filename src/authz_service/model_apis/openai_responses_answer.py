@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authz_service.model_apis.answer_frame import LARGEST_INDEX, Unnamed, escaped, unreadable
+from authz_service.model_apis.answer_frame import LARGEST_INDEX, Unnamed, unreadable
 from authz_service.model_apis.numbers import YEAR_5000
 from authz_service.model_apis.openai_responses_places import Places
 from authz_service.model_apis.openai_responses_told import UNREAD, ToldTexts, is_media, kind_of
 from authz_service.model_apis.openai_responses_words import EVENT_KEYS, RESPONSES_WORDS
-from authz_service.view.answer import AnswerFrame, Usage
+from authz_service.view.answer import AnswerFrame, Form, Usage
 from authz_service.view.kept import Kept, Result
+from authz_service.view.pointer import escaped
 from authz_service.view.request import Path, TextKind
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
@@ -169,6 +170,10 @@ class ResponsesAnswerReader:
         elif event.get("logprobs"):
             texts.cleared.append(("logprobs",))
         self._beside(event, texts, number, said, "logprobs")
+        if what == "delta":
+            texts.steady = not self._unnamed.under_way
+            texts.may_vary(("sequence_number",), event.get("sequence_number"), Form.COUNT)
+            texts.may_vary(("obfuscation",), event.get("obfuscation"), Form.TEXT)
 
     def _delta(self, name: str, event: Mapping[str, Any], texts: ToldTexts) -> None:
         """Of a kind that nobody named, or of several texts: each goes on by its place in the event."""

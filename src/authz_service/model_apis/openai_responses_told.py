@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from authz_service.model_apis.answer_frame import FrameTexts, escaped, unreadable
+from authz_service.model_apis.answer_frame import FrameTexts, unreadable
 from authz_service.model_apis.logprobs import echoes_of
 from authz_service.model_apis.openai_responses_places import Places
 from authz_service.model_apis.openai_responses_runs import is_part
 from authz_service.model_apis.openai_responses_words import RESPONSES_WORDS
 from authz_service.view.answer import AnswerField
+from authz_service.view.pointer import escaped
 from authz_service.view.request import Path, TextKind
 
 UNREAD = frozenset(

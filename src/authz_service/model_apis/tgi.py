@@ -16,8 +16,9 @@ from authz_service.model_apis.request_messages import TEXT_ONLY
 from authz_service.model_apis.request_reader import RequestReader
 from authz_service.model_apis.request_texts import Speaker
 from authz_service.model_apis.tgi_errors import tgi_error, tgi_error_event
+from authz_service.model_apis.turns import TurnPlaces
 from authz_service.model_apis.words import JSON_SCHEMA_KEYS, Words, word_set
-from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Usage
+from authz_service.view.answer import AnswerField, AnswerFrame, Echo, Form, Usage
 from authz_service.view.request import Path, RequestView, Role
 from authz_service.view.unread import Kind
 
@@ -84,6 +85,10 @@ class Tgi:
         """Nowhere."""
         return None
 
+    def turn_places(self, operation: Operation) -> TurnPlaces:
+        """`inputs`."""
+        return TurnPlaces(texts={"inputs": Role.USER})
+
     def answer_reader(self, request: RequestView) -> AnswerReader:
         """One reader for whole answers and for streams."""
         return _AnswerReader()
@@ -145,6 +150,8 @@ class _AnswerReader:
             else:
                 texts.say_on("~", (key,), value)
         texts.end_unnamed(self._unnamed, "")
+        texts.steady = self._is_streamed and not self._unnamed.under_way
+        texts.may_vary(("index",), document.get("index"), Form.COUNT)
         whole, details = document.get("generated_text"), document.get("details")
         texts.closes = whole is not None or "error" in document
         if texts.closes:
@@ -167,6 +174,8 @@ class _AnswerReader:
                 if value:
                     echoes = (Echo(0, len(value), None, beside),)
                     texts.fields.append(AnswerField("text", (*path, key), value, echoes=echoes))
+                    texts.may_vary((*path, "id"), token.get("id"), Form.COUNT)
+                    texts.may_vary((*path, "logprob"), token.get("logprob"), Form.SMALL)
             elif key not in _SHADOWS:
                 texts.say_on("~token", (*path, key), value)
         texts.cleared.extend((*path, key) for key in sorted(hinting))

@@ -7,7 +7,8 @@ import ssl
 from pathlib import Path
 from typing import NoReturn
 
-from authz_service.config.model import Config, Tls
+from authz_service.config.gateway_values import Tls
+from authz_service.config.model import Config
 from authz_service.errors import Misconfigured
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.files import write_private

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from authz_service.config.model import Config, Model
+from authz_service.config.gateway_values import Model
+from authz_service.config.model import Config
 from authz_service.errors import Misconfigured
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.files import write_private

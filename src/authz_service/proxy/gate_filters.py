@@ -25,11 +25,29 @@ _on_error = exactly(
 )
 _clear = ("fails_open", "without it a failure looks like a refusal")
 
+
+def _milliseconds(value: Any, path: Path, report: Report) -> None:
+    if not (isinstance(value, str) and value.isascii() and value.isdigit()):
+        report.add("plain_service", path, "must be a number of milliseconds, as text")
+
+
 _grpc_service = fields(
     {
         "envoy_grpc": fields({"cluster_name": anything, "max_receive_message_length": anything}),
         "timeout": anything,
         "retry_policy": anything,
+        "initial_metadata": each(
+            fields(
+                {
+                    "key": exactly(
+                        "x-envoy-upstream-rq-per-try-timeout-ms",
+                        "plain_service",
+                        "must be x-envoy-upstream-rq-per-try-timeout-ms: the service is told nothing else",
+                    ),
+                    "value": _milliseconds,
+                }
+            )
+        ),
     },
     {"envoy_grpc": ("plain_service", "the service is asked through a cluster of this file")},
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from authz_service.config.model import Link
+from authz_service.config.gateway_values import Link
 from authz_service.proxy.model_parts import transport
 from authz_service.proxy.settings import LINK_CERTIFICATE, EnvoySettings, is_address
 

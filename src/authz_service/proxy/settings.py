@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from authz_service.config.model import Config, Credential, Link, Model
+from authz_service.config.gateway_values import Credential, Link, Model
+from authz_service.config.model import Config
 from authz_service.errors import Misconfigured
 from authz_service.keys.crew import service_sockets
 from authz_service.keys.data_dir import DataDir

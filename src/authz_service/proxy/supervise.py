@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from asyncio.subprocess import Process
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,7 +30,9 @@ class Program:
 
     `starts_within` and `stops_within` are in seconds; what has not stopped by then is killed. Without a
     `log` it writes to our own standard error. One that is `beside` starts and stops at the same time as the
-    one before it.
+    one before it. One that `waits` is there from the first moment, and has to wait until its standard input
+    ends, which is when its turn has come: to load takes long where others want the CPU. When it is started
+    again its input has ended.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Program:
     starts_within: float = 60.0
     stops_within: float = 10.0
     beside: bool = False
+    waits: bool = False
 
 
 @dataclass(slots=True)
@@ -52,6 +56,8 @@ class Supervisor:
     say: Callable[[str], None]
     first_delay: float = FIRST_DELAY
     stop_signal: Signals = SIGTERM
+    ends: Counter[str] = field(default_factory=Counter)
+    """How often each program ended that nobody had asked to."""
     _running: dict[str, Process] = field(default_factory=dict)
     _replaced: set[str] = field(default_factory=set)
 
@@ -118,9 +124,15 @@ class Supervisor:
         await self._until_ready(program)
 
     async def _start_and_keep(self, when_ready: Callable[[], None]) -> None:
-        for group in self._groups():
+        first, *others = self._groups()
+        for program in (*first, *(program for group in others for program in group if program.waits)):
+            await self._start(program, waits=program.waits)
+        for group in (first, *others):
             for program in group:
-                await self._start(program)
+                if program.waits:
+                    self._let_go(program)
+                elif group is not first:
+                    await self._start(program)
             for program in group:
                 await self._until_ready(program)
         when_ready()
@@ -137,7 +149,13 @@ class Supervisor:
                 groups.append([program])
         return groups
 
-    async def _start(self, program: Program) -> None:
+    def _let_go(self, program: Program) -> None:
+        """Its turn has come."""
+        waiting = self._running[program.name].stdin
+        if waiting is not None:
+            waiting.close()
+
+    async def _start(self, program: Program, *, waits: bool = False) -> None:
         wrapper = (sys.executable, "-m", "authz_service.proxy.child", str(os.getpid()))
         descriptor = os.dup(sys.stderr.fileno()) if program.log is None else _opened(program.log)
         try:
@@ -145,7 +163,7 @@ class Supervisor:
             starting = asyncio.create_subprocess_exec(
                 *wrapper,
                 *program.command,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE if waits else asyncio.subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
                 start_new_session=True,
@@ -181,6 +199,7 @@ class Supervisor:
             if program.name in self._replaced:
                 self._replaced.discard(program.name)
             else:
+                self.ends[program.name] += 1
                 where = "" if program.log is None else f" (its log: {program.log})"
                 self.say(f"{program.name} {ended(code)}; starting it again in {delay:g} s{where}")
                 await asyncio.sleep(delay)
@@ -214,6 +233,7 @@ class Supervisor:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+        self._let_go(program)
 
 
 def _opened(log: Path) -> int:

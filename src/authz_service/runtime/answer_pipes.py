@@ -8,6 +8,7 @@ from authz_service.errors import Unreadable
 from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.restored import added
 from authz_service.inspection.results import AnswerPipe, AnswerStep, RequestInspection
+from authz_service.masking.seams import Scanner
 from authz_service.runtime.judging import Route
 from authz_service.runtime.rules import Rules
 
@@ -31,9 +32,10 @@ def pipe_for(
     *,
     status: int,
     headers: Mapping[str, str],
+    scanner: Scanner,
     restores: bool,
 ) -> AnswerPipe:
-    """What reads an answer of this status with these headers, and masks it.
+    """What reads an answer of this status with these headers, and masks what `scanner` finds in it.
 
     With `restores` the values of the request go where their placeholders are. Raises `Unreadable` (502).
     """
@@ -41,7 +43,7 @@ def pipe_for(
         api=route.api,
         request=inspection.view,
         content_type=content_type_of(headers, status),
-        scanner=rules.scanner,
+        scanner=scanner,
         masked_entities=rules.answer_masks,
         max_body=rules.config.limits.body,
         max_depth=rules.config.limits.depth,

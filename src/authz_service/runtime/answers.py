@@ -39,6 +39,7 @@ class Answer:
     _is_judged: bool = False
     _unread: int = 0
     _kept: int = 0
+    _accounted: int = 0
     pseudonym: Callable[[tuple[str, str]], str] | None = None
     """Makes the names of what the model server keeps, where that is remembered."""
     _sent: bytearray | None = None
@@ -52,13 +53,18 @@ class Answer:
         try:
             if self.rules.policy.holds_answers:
                 self._keep(len(data))
+            elif self._unread > LARGEST_INLINE:
+                self._account(self._unread)
             if self._unread > LARGEST_INLINE and (is_last or len(data) > LARGEST_INLINE):
                 step = await self._in_turn(partial(self._step, data, is_last=is_last), self._unread)
             else:
                 step = self._step(data, is_last=is_last)
         except AuthzError as error:
             return AnswerFailed(error)
-        self._unread = 0 if step.release else self._unread
+        if step.release:
+            self._unread = 0
+            if self._accounted:
+                self._account(0)
         kept = self._names(step.kept) if step.kept else ()
         if self.inspection is None or not self._asks_rules(step):
             read = AnswerRead(step, kept=kept) if kept else AnswerRead(step)
@@ -97,6 +103,12 @@ class Answer:
         if self._kept > limit:
             message = f"The answer is larger than {limit} bytes, and must be whole to be held."
             raise Unreadable(message, code="answer_too_large", status=502)
+
+    def _account(self, size: int) -> None:
+        """For so much that came and has not gone on; raises `Unavailable` for too much of it."""
+        kept = size if self._sent is None else 2 * size
+        self._accounted, more = kept, kept - self._accounted
+        self.reserve(more)
 
     def _step(self, data: bytes, *, is_last: bool) -> AnswerStep:
         step = self.pipe.feed(data)
@@ -154,7 +166,15 @@ def start_answer(
     """
     if route is None or inspection is None:
         return Answer(rules, request, inspection, UnreadPipe(), clock, new_id, threads, reserve)
-    pipe = pipe_for(rules, route, inspection, status=status, headers=headers, restores=True)
+    pipe = pipe_for(
+        rules,
+        route,
+        inspection,
+        status=status,
+        headers=headers,
+        scanner=rules.answer_scanner,
+        restores=True,
+    )
     sent = bytearray() if rules.keeps_originals else None
     is_kept = rules.policy.permits_references and inspection.view.parameters.get("store") is not False
     return Answer(

@@ -124,8 +124,8 @@ class Deliveries:
         try:
             async with asyncio.timeout(DELIVERY_SECONDS):
                 await receiver.deliver(delivery)
-        except (NotDelivered, TimeoutError, OSError) as error:
-            why = str(error) if isinstance(error, NotDelivered) else "it does not answer"
+        except Exception as error:  # a fault of one receiver must not stop the others, nor the service
+            why = _why(error)
             standing.failures += 1
             standing.in_a_row += 1
             standing.error = why
@@ -178,6 +178,14 @@ class Deliveries:
             draft.replace(self.state)
         except OSError as error:
             log.warning("checkpoint.state_not_written", error=error.strerror)
+
+
+def _why(error: Exception) -> str:
+    """Without what an error that is none of ours says: it could have credentials."""
+    if isinstance(error, NotDelivered):
+        return str(error)
+    is_away = isinstance(error, TimeoutError | OSError)
+    return "it does not answer" if is_away else f"it failed ({type(error).__name__})"
 
 
 def _failing(state: Path | None) -> set[str]:

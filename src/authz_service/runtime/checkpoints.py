@@ -17,7 +17,8 @@ from authz_service.audit.entry import rfc3339
 from authz_service.audit.kept import KeptCheckpoint, kept, line
 from authz_service.audit.merkle import HASH_BYTES, Frontier
 from authz_service.audit.proofs import is_consistent
-from authz_service.errors import AuthzError, Misconfigured
+from authz_service.core.ports import DAMAGED
+from authz_service.errors import AuthzError, Misconfigured, Unavailable
 from authz_service.keys.log_key import is_ed25519_signature
 from authz_service.runtime.checkpoint_delivery import Deliveries, Delivery
 from authz_service.store.checkpoint_file import append, newest
@@ -110,6 +111,8 @@ class Checkpoints:
             log.critical("checkpoint.inconsistent", error=str(error), next=ACCEPT)
         except (AuthzError, OSError) as error:
             log.error("checkpoint.failed", error=error.strerror if isinstance(error, OSError) else str(error))
+        except Exception as error:  # whatever the record has, traffic must not end with it
+            log.error("checkpoint.failed", error=type(error).__name__)
 
     async def _take(self) -> None:
         head, proof = await self._consistent_with(self._last)
@@ -129,12 +132,12 @@ class Checkpoints:
     async def _consistent_with(self, last: KeptCheckpoint | None) -> tuple[SignedHead, tuple[bytes, ...]]:
         """The head, and the proof that it adds to `last`; raises `Inconsistent`."""
         if last is None:
-            return await self._record.signed_head(), ()
+            return await self._head(None), ()
         before = last.checkpoint
         since = last.frontier or await self._record.frontier_at(before.size)
         if since is None or since.root() != before.root:
             raise Inconsistent(f"its first {before.size} entries are not those that were signed")
-        head = await self._record.signed_head(since)
+        head = await self._head(since)
         if head.size < before.size:
             raise Inconsistent(f"it has {head.size} entries, and had {before.size}")
         if head.proof is None or not is_consistent(
@@ -142,6 +145,14 @@ class Checkpoints:
         ):
             raise Inconsistent(f"its tree does not contain that of the first {before.size} entries")
         return head, head.proof
+
+    async def _head(self, since: Frontier | None) -> SignedHead:
+        try:
+            return await self._record.signed_head(since)
+        except Unavailable as error:
+            if error.code != DAMAGED:
+                raise
+            raise Inconsistent("its head does not fit its own tree") from error
 
 
 def _nodes(frontier: Frontier) -> list[bytes]:

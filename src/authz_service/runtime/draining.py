@@ -10,6 +10,8 @@ from authz_service.core.events import ServiceStopped
 from authz_service.runtime.gateway import Ending, Gateway
 
 POLL_SECONDS = 0.05
+SETTLE_SECONDS = 0.3
+"""What requests that were checked just before a stop get to come on: a large one could not be sent again."""
 LET_GO_SECONDS = 5.0
 """What those who wait for people get to leave; ten thousand need less than two."""
 ANSWER_SECONDS = 60.0
@@ -24,12 +26,15 @@ async def drain(gateway: Gateway, *, seconds: float) -> None:
     Those that have not ended then are ended, and their callers told so, also who is still sending.
 
     Where only the process that is started in its place can take them up, those who wait are let go last:
-    Envoy asks about them for some twenty seconds, and a stream may keep this process from ending for as long.
+    Envoy asks about them for half a minute, and a stream may keep this process from ending for as long.
     Until then a decision reaches them here, but for an approval that comes too late for the model to answer.
     """
     deadline = asyncio.get_running_loop().time() + seconds
     gateway.is_stopping = True
     if gateway.ending is Ending.NEXT:
+        if seconds < ANSWER_SECONDS + SETTLE_SECONDS:
+            gateway.waiting.leave_models()
+        await asyncio.sleep(min(SETTLE_SECONDS, seconds))
         await _until(lambda: _only_waits(gateway), deadline - ANSWER_SECONDS)
         gateway.waiting.leave_models()
         await _until(lambda: _only_waits(gateway), deadline)

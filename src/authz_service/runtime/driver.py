@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, assert_never
 
+from authz_service.audit.draft import EntryDraft
 from authz_service.core.commands import (
     Abort,
     Admit,
@@ -103,6 +104,7 @@ class Driver:
         self.gateway.running[session] = self.end
         self._can_be_sent_again = not isinstance(first, BodyRead) or len(first.body) <= SENT_AGAIN_BY_ENVOY
         self._began = perf_counter()
+        self._store.came_again = self.exchange.is_recorded
         try:
             await self._handle(first)
             while not self.exchange.is_closed:
@@ -158,7 +160,9 @@ class Driver:
         What is being committed comes first: whether it was says what is still to be recorded.
         """
         self._leave()
-        if self._store.writing is None or self._store.writing.done():
+        if self._store.is_in_line:
+            self._end(CallerLeft(is_unasked=True))
+        elif self._store.writing is None or self._store.writing.done():
             self._end(CallerLeft())
         else:
             self._store.writing.add_done_callback(self._end_after)
@@ -171,7 +175,12 @@ class Driver:
     def _end(self, event: StoreFailed | CallerLeft) -> None:
         for command in self.exchange.handle(event):
             if isinstance(command, Record | RecordLater):
-                self.gateway.recorder.later(command.drafts, stream=self._stream)
+                self._later(command.drafts)
+
+    def _later(self, drafts: tuple[EntryDraft, ...]) -> None:
+        """Put them on record as soon as it can be; whoever refuses what another had ends it but once."""
+        is_anothers = self._store.came_again and not self._stream
+        self.gateway.recorder.later(drafts, stream=self._stream, again=is_anothers)
 
     async def _handle_mail(self, mail: Mail) -> None:
         if isinstance(mail, ServiceStops):
@@ -245,7 +254,7 @@ class Driver:
             case LeaveHold():
                 self._leave()
             case RecordLater():
-                self.gateway.recorder.later(command.drafts, stream=self._stream)
+                self._later(command.drafts)
             case CountRepeats():
                 self.gateway.recorder.begin(command.refusal, self.exchange.request.session)
             case _ as never:

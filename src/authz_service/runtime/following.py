@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
-from authz_service.errors import AuthzError
+from authz_service.runtime.mishaps import Mishaps
 
 POLL_SECONDS = 0.5
 
@@ -56,7 +55,11 @@ class Following(Generic[Version, Item]):
 
     async def run(self) -> None:
         """Ask until cancelled. While the store is away nothing passes, and what was withdrawn stays so."""
+        mishaps = Mishaps("following.failed")
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            with suppress(AuthzError):
+            try:
                 await self.refresh()
+                mishaps.over()
+            except Exception as error:  # whatever one row has, the service must not end with it
+                mishaps.say(error)

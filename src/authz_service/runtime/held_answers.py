@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from authz_service.core.acts import AnswerHead
 from authz_service.core.events import AnswerJudged
-from authz_service.core.ports import Hold
+from authz_service.core.stored_holds import Hold
 from authz_service.inspection.answer import restoring_pipe
 from authz_service.inspection.results import AnswerStep, RequestInspection
 from authz_service.runtime.answer_pipes import content_type_of, merged, pipe_for
@@ -42,7 +42,15 @@ async def judge_held(
         raise ValueError("a hold of a request has no answer to judge")
     step = AnswerStep(release=hold.forward, found=hold.findings, masked={}, is_last=True)
     if hold.revisions or hold.policy != rules.policy.digest:
-        pipe = pipe_for(rules, route, inspection, status=head.status, headers=head.headers, restores=False)
+        pipe = pipe_for(
+            rules,
+            route,
+            inspection,
+            status=head.status,
+            headers=head.headers,
+            scanner=rules.scanner,  # what is found goes on record, whatever the rules of now ask
+            restores=False,
+        )
         step = await threads.run(
             lambda: merged(pipe.feed(hold.forward), pipe.finish()),
             size=len(hold.forward),

@@ -7,17 +7,13 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import structlog
-
-from authz_service.errors import AuthzError
+from authz_service.runtime.mishaps import Mishaps
 
 POLL_SECONDS = 0.5
 PATIENCE = 2.0
 """Seconds that a search waits for the index to be up to date."""
 REST = 9.0
 """Times as long as a step took, the next one waits: traffic comes first."""
-
-_log = structlog.get_logger(__name__)
 
 
 class IndexStore(Protocol):
@@ -47,14 +43,15 @@ class Indexing:
 
     async def run(self) -> None:
         """Follow the record until cancelled."""
+        mishaps = Mishaps("index.waits")
         while True:
             began = time.monotonic()
             try:
                 has_more = await self._step()
+                mishaps.over()
             except Exception as error:  # whatever it was, traffic must not end with it; the index can wait
                 has_more = False
-                code = error.code if isinstance(error, AuthzError) else type(error).__name__
-                _log.warning("index.waits", error=code)
+                mishaps.say(error)
             took = time.monotonic() - began
             await asyncio.sleep(took * REST if has_more else POLL_SECONDS)
 

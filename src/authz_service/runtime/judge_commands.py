@@ -40,14 +40,16 @@ class JudgeCommands:
 
     async def judge(self, command: Judge) -> Event:
         """What the rules of this moment say to the request; whoever waited is looked at again first."""
-        if self.has_waited:
-            try:
+        try:
+            if self.has_waited:
                 await self._recheck(command.caller)
-            except AuthzError as error:
-                return RequestFailed(error)
+            self.gateway.require_rules()
+        except AuthzError as error:
+            return RequestFailed(error)
         rules = self.gateway.rules
         original = self.inspection if command.is_edited else None
-        is_first = not self.has_waited and not command.is_edited
+        # One that is taken up was judged and counted in the process that had it.
+        is_first = not (self.has_waited or command.is_edited or self.exchange.is_recorded)
         began = perf_counter()
         judged = await judge(
             rules.for_edited if command.is_edited else rules,
@@ -95,6 +97,7 @@ class JudgeCommands:
             raise RuntimeError("an answer is held without the request that it belongs to")
         try:
             await self._recheck(command.caller)
+            self.gateway.require_rules()
             return await judge_held(
                 self.gateway.rules,
                 self.route,

@@ -6,14 +6,15 @@ import asyncio
 
 from authz_service.core.events import Killed
 from authz_service.core.live_sessions import LiveSessions
-from authz_service.errors import AuthzError
 from authz_service.runtime.gateway import Gateway
+from authz_service.runtime.mishaps import Mishaps
 
 POLL_SECONDS = 0.5
 
 
 async def follow_kills(store: LiveSessions, gateway: Gateway, *, every: float = POLL_SECONDS) -> None:
     """Ask the store until cancelled. What has ended by itself meanwhile is left alone."""
+    mishaps = Mishaps("kills.follow_failed")
     while True:
         await asyncio.sleep(every)
         try:
@@ -21,5 +22,6 @@ async def follow_kills(store: LiveSessions, gateway: Gateway, *, every: float = 
                 end = gateway.running.get(item.session)
                 if end is not None:
                     end(Killed(item.reason))
-        except AuthzError:
-            continue  # the store is away, and so nothing is released either
+            mishaps.over()
+        except Exception as error:  # whatever one row has, the service must not end with it
+            mishaps.say(error)  # where the store is away, nothing is released either

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import structlog
 
 from authz_service.config.notify_values import CallerShown, NotifiedWebhook, Notify
-from authz_service.core.notifications import Notification, NotificationStore
+from authz_service.core.notifications import NOBODY, Notification, NotificationStore
 from authz_service.errors import AuthzError
 from authz_service.notify.channel import Channel, NotDelivered, Notice
 from authz_service.notify.webhook import WebhookChannel
+from authz_service.runtime.mishaps import Mishaps
 
 POLL_SECONDS = 1.0
 IDLE_SECONDS = 60.0
@@ -73,6 +74,7 @@ class Notifying:
         self._lease = lease
         self._news = asyncio.Event()
         self._busy: set[str] = set()
+        self._serving = Mishaps("notifications.serve_failed")
         self._tidied_at = float("-inf")
         self.standings: dict[str, Standing] = {}
         self.now = 0.0
@@ -104,12 +106,16 @@ class Notifying:
 
     async def run(self) -> None:
         """Deliver until cancelled. While the store is away nothing is claimed, and nothing lost."""
+        looks = Mishaps("notifications.look_failed")
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._news.clear()
-                with suppress(AuthzError):
+                try:
                     await self._look(tasks)
                     await self._tidy()
+                    looks.over()
+                except Exception as error:  # whatever one row has, the service must not end with it
+                    looks.say(error)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS if self._channels else IDLE_SECONDS):
                         await self._news.wait()
@@ -137,26 +143,43 @@ class Notifying:
             while (channel := self._channels.get(name)) is not None:
                 claimed = await self._store.claim_notifications(name, most=AT_ONCE, lease=self._lease)
                 if not claimed:
-                    return
+                    break
                 async with asyncio.TaskGroup() as tasks:
                     for notification in claimed:
-                        tasks.create_task(self._deliver(channel, notification))
-        except AuthzError:
-            return  # the store is away: the next look begins anew
+                        tasks.create_task(self._try(channel, notification))
+            self._serving.over()
+        except Exception as error:  # as above; the next look begins anew
+            self._serving.say(error)
         finally:
             self._busy.discard(name)
 
+    async def _try(self, channel: Channel, notification: Notification) -> None:
+        try:
+            await self._deliver(channel, notification)
+        except AuthzError:
+            return  # the store is away: the claim runs out, and it is sent again
+        except Exception as error:  # as above, of what was claimed beside it
+            about = {"receiver": notification.receiver, "notification": notification.id}
+            log.error("notification.failed", error=type(error).__name__, **about)
+            await self._settle_fault(notification, error)
+
+    async def _settle_fault(self, notification: Notification, error: Exception) -> None:
+        """What fails by a fault of ours, or of its row, is tried as long as any other, and given up then."""
+        standing = self.standings.get(notification.receiver, Standing())
+        standing.failures += 1
+        with suppress(Exception):  # not even that can be written: the claim runs out
+            await self._failed(notification, NotDelivered(f"it failed ({type(error).__name__})"), standing)
+
     async def _deliver(self, channel: Channel, notification: Notification) -> None:
         standing = self.standings.get(notification.receiver, Standing())
-        with suppress(AuthzError):  # the store is away: the claim runs out, and it is sent again
-            try:
-                await _hand_over(channel, self._notice(notification))
-            except NotDelivered as error:
-                standing.failures += 1
-                await self._failed(notification, error, standing)
-                return
-            if await self._store.delivered(notification):
-                standing.delivered += 1
+        try:
+            await _hand_over(channel, self._notice(notification))
+        except NotDelivered as error:
+            standing.failures += 1
+            await self._failed(notification, error, standing)
+            return
+        if await self._store.delivered(notification):
+            standing.delivered += 1
 
     async def _failed(self, notification: Notification, why: NotDelivered, standing: Standing) -> None:
         error = str(why)
@@ -184,12 +207,15 @@ class Notifying:
             at=notification.at,
             hold=notification.hold,
             rule=notification.rule,
-            caller=notification.name if is_named else self._pseudonym(notification.identity),
+            caller=notification.name if is_named else self._caller(notification),
             model=notification.model,
             deadline=notification.deadline,
             link=self._settings.link.replace("{hold}", notification.hold),
             grant=notification.grant,
         )
+
+    def _caller(self, notification: Notification) -> str:
+        return "" if notification.identity == NOBODY else self._pseudonym(notification.identity)
 
     async def _tidy(self) -> None:
         if self.now >= self._tidied_at + TIDY_SECONDS:

@@ -25,3 +25,7 @@ class Pace:
         number = min(wanted, 1 + int((now - self._next_at) / each))
         self._next_at += number * each
         return number, 0.0
+
+    def give_back(self) -> None:
+        """One of those that might go does not: their turn is somebody else's."""
+        self._next_at -= 1.0 / self.rate()

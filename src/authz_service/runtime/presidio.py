@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, Final
 
-from authz_service.config.model import PresidioDetector
+from authz_service.config.masking_values import PresidioDetector
 from authz_service.errors import Misconfigured, Unavailable, Unreadable
 from authz_service.masking.finding import Finding
 from authz_service.masking.seams import Scanner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -10,14 +11,17 @@ import structlog
 from authz_service.audit.retention import Retention
 from authz_service.config.keeping_values import Keep
 from authz_service.core.forgetting import ForgettingStore, Purged, PurgeRequest
-from authz_service.errors import AuthzError
+from authz_service.errors import AuthzError, Unavailable
 
 log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 3600.0
 COMPLETE_SECONDS = 60.0
-PAUSE_SECONDS = 0.1
-"""Between two batches, so that those who wait for a commit have their turn."""
+PAUSE_SECONDS = 0.05
+"""Between two batches at least, so that those who wait for a commit have their turn."""
+AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0)
+"""After a batch that the store could not take: it has much to do, and takes a smaller one then."""
+BUSY = frozenset({"store_unavailable", "store_busy"})
 
 
 class Retaining:
@@ -30,10 +34,7 @@ class Retaining:
     async def run(self) -> None:
         """Purge now and every hour, until cancelled; what fails is tried again."""
         while True:
-            try:
-                await self.purge()
-            except Exception as error:  # whatever is wrong with what is stored, traffic must not end with it
-                log.error("record.purge_failed", error=_said(error), next="authz audit verify")
+            await self.purge()
             await asyncio.sleep(EVERY_SECONDS)
 
     async def complete(self) -> None:
@@ -49,17 +50,24 @@ class Retaining:
                 log.warning("record.erasures_completed", number=completed)
 
     async def purge(self) -> None:
-        """Take everything whose time is over; each batch is committed with its tombstone."""
-        now = await self._now()
+        """Take everything whose time is over; each batch is committed with its tombstone.
+
+        What keeps one class from it keeps no other, and is in the log.
+        """
         for retention, seconds in times(self._keep):
-            before = round((now - seconds) * 1_000_000)
-            policy = f"record.keep.{retention.value}: {duration(seconds)}"
-            taken = await purge_all(self._store, PurgeRequest(retention, before, policy))
-            self.purged += taken
-            if taken.entries:
-                log.info(
-                    "record.purged", kind=retention.value, entries=taken.entries, payloads=taken.payloads
-                )
+            try:
+                await self._purge(retention, seconds)
+            except Exception as error:  # whatever is wrong with what is stored, traffic must not end with it
+                failed = {"kind": retention.value, "error": _said(error)}
+                log.error("record.purge_failed", **failed, next="authz audit verify")
+
+    async def _purge(self, retention: Retention, seconds: float) -> None:
+        before = round((await self._now() - seconds) * 1_000_000)
+        policy = f"record.keep.{retention.value}: {duration(seconds)}"
+        taken = await purge_all(self._store, PurgeRequest(retention, before, policy))
+        self.purged += taken
+        if taken.entries:
+            log.info("record.purged", kind=retention.value, entries=taken.entries, payloads=taken.payloads)
 
 
 async def purge_all(
@@ -69,14 +77,30 @@ async def purge_all(
     pause: float = PAUSE_SECONDS,
     progress: Callable[[Purged], None] = lambda taken: None,
 ) -> Purged:
-    """Take batch after batch to the end; `progress` is told of all so far after each."""
+    """Take batch after batch to the end; `progress` is told of all so far after each.
+
+    After each it leaves the store to others for as long as that took, and for `pause` seconds at least;
+    with none nobody else uses the store. Raises `Unavailable`, where the store is busy after some attempts.
+    """
     total = Purged()
     while True:
-        total += await store.purge(request)
+        began = time.monotonic()
+        total += await _patiently(store, request)
         progress(total)
         if not total.has_more:
             return total
-        await asyncio.sleep(pause)
+        await asyncio.sleep(max(pause, time.monotonic() - began) if pause else 0.0)
+
+
+async def _patiently(store: ForgettingStore, request: PurgeRequest) -> Purged:
+    for wait in AGAIN_SECONDS:
+        try:
+            return await store.purge(request)
+        except Unavailable as error:
+            if error.code not in BUSY:
+                raise
+            await asyncio.sleep(wait)
+    return await store.purge(request)
 
 
 def _said(error: Exception) -> str:

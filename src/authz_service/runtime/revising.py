@@ -8,23 +8,30 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from authz_service.audit.draft import Kind
-from authz_service.core.acts import AnswerHead
-from authz_service.core.ports import Hold
-from authz_service.core.sessions import Entry
-from authz_service.errors import Conflict, Forbidden, Unreadable
+from authz_service.core.acts import ActKind, AnswerHead
+from authz_service.core.ports import DAMAGED
+from authz_service.core.sessions import DAMAGED_WHY, Entry
+from authz_service.core.stored_holds import Hold
+from authz_service.errors import Conflict, Forbidden, Unavailable, Unreadable
+from authz_service.framing.json_values import count_values
 from authz_service.inspection.answer import answer_pipe
 from authz_service.inspection.edited import differences, edited_request
 from authz_service.inspection.edited_answer import FoundText, WholeAnswer, changed_texts
+from authz_service.inspection.marks import Metered
 from authz_service.inspection.results import AnswerStep, RequestInspection
 from authz_service.model_apis.base import Said
 from authz_service.model_apis.registry import operation_named
 from authz_service.policy.decision import AnswerFacts, Decision, Effect, RequestFacts
 from authz_service.runtime.judging import Route, inspect
 from authz_service.runtime.rules import Rules
+from authz_service.runtime.searching import SearchTime
 from authz_service.runtime.threads import Threads
 from authz_service.view.request import RequestView
 from authz_service.view.unread import require_permitted
 
+MOST_VALUES = 600_000
+"""Of an answer that is read to be shown: a stream of 8 MiB has fewer."""
+_GONE = "the record does not have it"
 _STREAMS = frozenset({"text/event-stream", "application/x-ndjson"})
 
 
@@ -36,6 +43,16 @@ class Revised:
     findings: dict[str, int]
     changes: bytes
     answer: AnswerHead | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAnswer:
+    """Of an answer that waits: the texts that can be edited, of the model's, by name; and those in which the
+    detectors find something, all of it unless `is_marked` is false."""
+
+    texts: Mapping[str, str]
+    found: Sequence[FoundText]
+    is_marked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +74,24 @@ class Revising:
         work = partial(_edited, rules, hold, body, self.clock())
         return await self.threads.run(work, size=len(body), by_presidio=rules.asks_presidio)
 
-    async def texts(self, hold: Hold) -> Mapping[str, str]:
-        """The texts of a model's answer that can be edited; none where it can't be read."""
-        if not hold.is_answer or hold.is_response:
-            return {}
+    async def told(self, hold: Hold) -> ToldAnswer:
+        """What an answer that waits says; nothing where it can't be read."""
         try:
-            return await self.threads.run(lambda: _answer(self.rules(), hold, _unknown(hold)).texts())
+            return await self.threads.run(partial(_told, self.rules(), hold))
         except (Conflict, Unreadable):
-            return {}
+            return ToldAnswer({}, (), is_marked=False)
 
-    async def found(self, hold: Hold) -> Sequence[FoundText]:
-        """What the detectors find in the texts of an answer that waits; nothing where it can't be read."""
-        if hold.answer is None:
-            return ()
-        try:
-            return await self.threads.run(
-                lambda: _answer(self.rules(), hold, _unknown(hold)).found(self.rules().scanner)
-            )
-        except (Conflict, Unreadable):
-            return ()
+    async def changes(self, hold: Hold) -> Mapping[str, bytes | str]:
+        """What each edit on record changed, as JSON by the id of its act; a sentence where that is gone."""
+        acts = [act.id for act in hold.revisions if act.kind is ActKind.EDIT]
+        if not acts:
+            return {}
+        told: dict[str, bytes | str] = dict.fromkeys(acts, _GONE)
+        for entry in await self.entries(hold.session):
+            act = entry.data.get("act")
+            if entry.kind == Kind.HOLD_EDITED and isinstance(act, str) and act in told:
+                told[act] = entry.payloads.get("changes", entry.missing.get("changes", _GONE))
+        return told
 
     async def edited_answer(self, hold: Hold, texts: Mapping[str, str]) -> Revised:
         """The model's answer of `hold` with `texts` in the place of those of the same names."""
@@ -93,6 +109,15 @@ class Revising:
         """
         asked = _Asked.of(await self.entries(hold.session)) if hold.is_answer else None
         return await self.threads.run(partial(_response, self.rules(), hold, text, asked, self.clock()))
+
+
+def _told(rules: Rules, hold: Hold) -> ToldAnswer:
+    if count_values(hold.forward, MOST_VALUES) == MOST_VALUES:
+        return ToldAnswer({}, (), is_marked=False)
+    metered = Metered(rules.scanner, SearchTime())
+    texts, found = answer_of(rules, hold, unknown_request(hold)).told(metered)
+    is_editable = hold.is_answer and not hold.is_response
+    return ToldAnswer(texts if is_editable else {}, found, is_marked=not metered.is_cut)
 
 
 def _edited(rules: Rules, hold: Hold, body: bytes, now: float) -> Revised:
@@ -117,7 +142,7 @@ def _response(rules: Rules, hold: Hold, text: str, asked: _Asked | None, now: fl
     route = _route(hold)
     if not hold.is_answer:
         asked = _Asked(hold.forward, hold.findings)
-    view = _unknown(hold) if asked is None else _inspect(rules, route, asked.body).view
+    view = unknown_request(hold) if asked is None else _inspect(rules, route, asked.body).view
     said = Said(text, secrets.token_hex(12), int(now))
     own = route.api.own_answer(view, said)
     if own is None:
@@ -140,7 +165,12 @@ class _Asked:
 
     @classmethod
     def of(cls, entries: Sequence[Entry]) -> _Asked | None:
-        """None where it is not kept any more, or another session has it."""
+        """None where it is not kept any more, or another session has it.
+
+        Raises `Unavailable` (`record_damaged`) where an entry or a payload of the session does not tell.
+        """
+        if any(DAMAGED_WHY in entry.missing.values() for entry in entries):
+            raise Unavailable("what is stored of this session is damaged", code=DAMAGED)
         body, findings = None, {}
         for entry in entries:
             found = entry.data.get("findings")
@@ -159,8 +189,8 @@ def _edited_answer(
         raise ValueError("a hold of a request has no answer to edit")
     if head.status >= 400:
         raise Unreadable("an error can't be edited; release or withhold it", code="edit_unsupported")
-    view = _unknown(hold) if asked is None else _inspect(rules, _route(hold), asked.body).view
-    answer = _answer(rules, hold, view)
+    view = unknown_request(hold) if asked is None else _inspect(rules, _route(hold), asked.body).view
+    answer = answer_of(rules, hold, view)
     edited = replace(answer, body=answer.edited(texts, rules.scanner.entities))
     step = _masked(rules, edited)
     found, masked = _sum(step.found, head.masked), _sum(step.masked, head.masked)
@@ -173,14 +203,15 @@ def _edited_answer(
     return Revised(step.release, found, changes, replace(head, masked=masked))
 
 
-def _answer(rules: Rules, hold: Hold, request: RequestView) -> WholeAnswer:
+def answer_of(rules: Rules, hold: Hold, request: RequestView) -> WholeAnswer:
+    """The whole answer that waits; raises `ValueError` where a request does."""
     if hold.answer is None:
         raise ValueError("a hold of a request has no answer to read")
     content_type = hold.answer.headers.get("content-type", "")
     return WholeAnswer(_route(hold).api, request, content_type, hold.forward, rules.config.limits.depth)
 
 
-def _unknown(hold: Hold) -> RequestView:
+def unknown_request(hold: Hold) -> RequestView:
     """Enough of a request to read its answer by, and to answer it in the same way."""
     content_type = hold.answer.headers.get("content-type", "") if hold.answer else ""
     is_stream = content_type.partition(";")[0].strip().lower() in _STREAMS

@@ -14,7 +14,8 @@ import orjson
 from cryptography import x509
 
 from authz_service.audit.draft import EntryDraft, Kind
-from authz_service.config.model import Config, SamlProvider
+from authz_service.config.identity_values import SamlProvider
+from authz_service.config.model import Config
 from authz_service.core.entries import caller_payload
 from authz_service.core.used_once import UNTIL, USED, OnceStore, once
 from authz_service.errors import AuthzError, Conflict, NotFound

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import httpx
 
-from authz_service.config.model import Config, LoginListener
+from authz_service.config.identity_values import LoginListener
+from authz_service.config.model import Config
 from authz_service.identity.saml.box import Box
 from authz_service.identity.saml.own_metadata import Own
 from authz_service.identity.saml.providers import MetadataSource

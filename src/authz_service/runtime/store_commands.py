@@ -35,17 +35,29 @@ class SentAgain(Exception):
 
 @dataclass(slots=True)
 class StoreCommands:
-    """Those commands of one exchange that the store answers; `writing` is what was asked of it last."""
+    """Those commands of one exchange that the store answers; `writing` is what was asked of it last.
+
+    `is_in_line` until it can be asked, and where nobody waits for that any more.
+    `came_again`: another stream had the exchange before, and may have recorded its end.
+    """
 
     gateway: Gateway
     exchange: Exchange
     transport: Transport
     writing: asyncio.Future[Any] | None = None
+    came_again: bool = False
+    is_in_line: bool = False
 
     async def record(self, command: Record) -> StoreFailed | None:
         """To the end: what was asked is on record even if the caller leaves meanwhile."""
+        store = self.gateway.store
+        append = store.append_again if self.came_again else store.append
         try:
-            await self._to_the_end(self.gateway.store.append(*command.drafts))
+            if command.ends:
+                session = self.exchange.request.session
+                await self._to_the_end(store.settle(*command.drafts, hold=command.ends, session=session))
+            else:
+                await self._to_the_end(append(*command.drafts))
         except AuthzError as error:
             return self.failed(error)
         return None
@@ -70,7 +82,9 @@ class StoreCommands:
         store = self.gateway.store
         try:
             if isinstance(command, OpenHold):
-                async with self.gateway.openings:
+                self.is_in_line = True
+                async with self.gateway.openings.turn():
+                    self.is_in_line = False
                     work = store.open_hold(command.draft, self.gateway.hold_limits)
                     opening = await self._to_the_end(work)
                     if isinstance(opening, LimitReached):
@@ -101,6 +115,7 @@ class StoreCommands:
 
     def failed(self, error: AuthzError) -> StoreFailed:
         """What the exchange is told of an error of the store; raises `SentAgain` where it says that."""
+        self.is_in_line = False
         if error.code == BEGUN_BEFORE:
             raise SentAgain from error
         return StoreFailed(error, self.transport.answer_begun)

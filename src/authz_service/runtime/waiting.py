@@ -12,9 +12,10 @@ from typing import Protocol
 import structlog
 
 from authz_service.core.events import HoldApproved, HoldEnded, WaitElapsed
-from authz_service.core.ports import HoldChange, HoldsNow, HoldState, HoldSummary
+from authz_service.core.stored_holds import HoldChange, HoldsNow, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Unavailable
 from authz_service.runtime.mailbox import ServiceStops
+from authz_service.runtime.mishaps import Mishaps
 from authz_service.runtime.pacing import Pace
 
 log = structlog.get_logger(__name__)
@@ -30,8 +31,11 @@ READ_AT_ONCE = 32
 KILL_SECONDS = 5.0
 """How long who waits for a hold that an operator ended is left to the order that says so to them."""
 
-AWAY = "store_unavailable"
-"""The code of an error that is nothing of the hold's that was asked about."""
+UNREAD_SECONDS = 5.0
+"""How often a hold that cannot be read is asked about again: each time those beside it are read singly."""
+
+AWAY = frozenset({"store_unavailable", "key_store_unavailable"})
+"""The codes of errors that are nothing of the hold's that was asked about."""
 
 _OPEN = (HoldState.PENDING, HoldState.APPROVED)
 
@@ -83,18 +87,25 @@ class Waiting:
     _dirty: set[str] = field(default_factory=set)
     _approved: dict[str, None] = field(default_factory=dict)  # in order
     _has_approved: asyncio.Event = field(default_factory=asyncio.Event)
+    _named: set[str] = field(default_factory=set)
+    _unread: set[str] = field(default_factory=set)  # those that are asked about again after a while
     _is_stopping: bool = False
     _leaves_models: bool = False
 
     @property
     def total(self) -> int:
-        """How many exchanges wait for any hold in this process."""
-        return sum(len(line) for line in self._lines.values())
+        """How many exchanges wait for any hold in this process; any thread may ask."""
+        return sum(len(line) for line in list(self._lines.values()))
 
     @property
     def untold(self) -> int:
         """How many of them have nothing else to do: no decision has been passed on to them yet."""
         return sum(not watch.is_told for line in self._lines.values() for watch in line)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether all have been told that the process stops."""
+        return self._is_stopping
 
     @property
     def approved(self) -> int:
@@ -156,15 +167,14 @@ class Waiting:
 
     async def _follow_on(self) -> None:
         seen = _Seen()
-        is_away = False
+        mishaps = Mishaps("holds.follow_failed")
         while True:
             try:
                 await self._follow(seen)
-                is_away = False
-            except AuthzError as error:
-                if not is_away:
-                    log.warning("holds.follow_failed", error=str(error))
-                is_away, seen.has_more = True, False
+                mishaps.over()
+            except Exception as error:  # whatever one row has, those who wait for others are told
+                mishaps.say(error)
+                seen.has_more = False
             if not seen.has_more:
                 await self._sleep()
 
@@ -190,7 +200,7 @@ class Waiting:
         try:
             states = await self.store.hold_states(changed)
             await self._tell_ended([hold for hold, state in states.items() if state not in _OPEN])
-        except AuthzError:
+        except Exception:  # whatever it was, they are looked at again
             self._dirty |= changed
             raise
         for hold, state in sorted(states.items()):
@@ -231,12 +241,22 @@ class Waiting:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _pass_on(self, holds: Sequence[str]) -> Sequence[str]:
-        """Tell the first in line of each; those that the store could not be asked about."""
+        """Tell the first in line of each; those that the store was away for.
+
+        One that cannot be read is asked about again later, and takes no turn from others.
+        """
         try:
             found = await self.store.holds_now(holds)
-        except AuthzError as error:
-            if error.code == AWAY or len(holds) == 1:
+        except Exception as error:  # whatever one hold has, it keeps no other from its turn
+            is_away = isinstance(error, AuthzError) and error.code in AWAY
+            if is_away:
                 return [hold for hold in holds if hold in self._lines]
+            if len(holds) == 1:
+                if holds[0] in self._lines:
+                    self._name(holds[0], error)
+                    self._ask_later(holds[0])
+                    self.pace.give_back()
+                return ()
             return [failed for hold in holds for failed in await self._pass_on([hold])]
         for hold in found.holds.values():
             line = self._lines.get(hold.id)
@@ -246,6 +266,24 @@ class Waiting:
             elif hold.state is not HoldState.PENDING:
                 self._end(hold)
         return ()
+
+    def _ask_later(self, hold: str) -> None:
+        """Ask again about one that cannot be read: once, however many join its line or leave it meanwhile."""
+        if hold not in self._unread:
+            self._unread.add(hold)
+            asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._ask_again, hold)
+
+    def _ask_again(self, hold: str) -> None:
+        self._unread.discard(hold)
+        self.nudge(hold)
+
+    def _name(self, hold: str, error: Exception) -> None:
+        """Say once of a hold that nobody can be told of its approval, which is asked for until it is over."""
+        self._named &= self._lines.keys()
+        if hold not in self._named:
+            self._named.add(hold)
+            code = error.code if isinstance(error, AuthzError) else type(error).__name__
+            log.error("hold.not_passed_on", hold=hold, error=code)
 
     def _end(self, hold: HoldSummary) -> None:
         loop = asyncio.get_running_loop()

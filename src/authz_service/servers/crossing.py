@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from authz_service.framing.multipart import without_boundary
 from authz_service.masking.seams import Scanner
 
 LONGEST_REMEMBERED = 256
@@ -28,8 +29,10 @@ class Crossing:
         crossing = {}
         for name, value in headers.items():
             if name in allowed:
-                is_clean = known.get(value)
-                if self._look(value, scanner) if is_clean is None else is_clean:
+                # One made-up boundary in a thousand has the digits of a card.
+                judged = without_boundary(value) if name == "content-type" else value
+                is_clean = known.get(judged)
+                if self._look(judged, scanner) if is_clean is None else is_clean:
                     crossing[name] = value
         return crossing
 

@@ -6,6 +6,7 @@ before (early header mutation), and a mutation here would count as an error.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
 from collections.abc import Callable
@@ -30,6 +31,11 @@ from authz_service.view.caller import Caller
 
 SEAL = "seal"
 """The key of the dynamic metadata, in the namespace of Envoy's ext_authz filter."""
+
+LATER_SECONDS = 1.0
+"""What who comes while this process leaves waits here, before Envoy is to ask again: thousands may."""
+
+Context = grpc.aio.ServicerContext[wire.CheckRequest, wire.CheckResponse]
 
 log = structlog.get_logger()
 
@@ -57,7 +63,8 @@ class ExtAuthz:
 
     Without `certificates` none counts; with `yields_to_token` a token beside one says who calls. `took`
     counts how long it took to admit. With `marks`, where there are several workers, a request that one died
-    of is refused: Envoy asks again, of another one.
+    of is refused: Envoy asks again, of another one. While it `leaves` nobody is checked: what Envoy has not
+    sent on it can still send to another process, or the next one, bodies of any size too.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class ExtAuthz:
         yields_to_token: bool = False,
         took: Durations | None = None,
         marks: Marks | None = None,
+        leaves: Callable[[], bool] = lambda: False,
     ) -> None:
         self._verifier = verifier
         self._sealer = sealer
@@ -80,6 +88,7 @@ class ExtAuthz:
         self._yields_to_token = yields_to_token
         self._took = Durations() if took is None else took
         self._marks = marks
+        self._leaves = leaves
 
     def handler(self) -> grpc.GenericRpcHandler[wire.CheckRequest, wire.CheckResponse]:
         """What to give to `add_generic_rpc_handlers` of a grpc.aio server."""
@@ -91,8 +100,18 @@ class ExtAuthz:
         )
         return grpc.method_handlers_generic_handler(service, {method: check})
 
-    async def check(self, request: wire.CheckRequest, _context: object = None) -> wire.CheckResponse:
+    async def check(self, request: wire.CheckRequest, context: Context | None = None) -> wire.CheckResponse:
         """OK with a seal in the dynamic metadata, or a denial in the shape of the API that was called."""
+        if context is not None and self._leaves():
+            await _asked_again(context)
+        answer = await self._judged(request)
+        # It may have taken longer than the process takes what it has checked, bodies that are sent once too.
+        if context is not None and self._leaves() and answer.HasField("ok_response"):
+            await _asked_again(context)
+        return answer
+
+    async def _judged(self, request: wire.CheckRequest) -> wire.CheckResponse:
+        """With a mark of it where there are several workers."""
         if self._marks is None:
             return await self._checked(request)
         http = request.attributes.request.http
@@ -152,6 +171,12 @@ class ExtAuthz:
             message = "the request carries a client certificate and a token or key: send one of them"
             raise Unauthenticated(message, code="ambiguous_credentials")
         return certificates.verify_certificate(certificate)
+
+
+async def _asked_again(context: Context) -> None:
+    """Have Envoy ask another process, or the next one, a moment later; does not return."""
+    await asyncio.sleep(LATER_SECONDS)
+    await context.abort(grpc.StatusCode.UNAVAILABLE, "the service stops")
 
 
 def _refuse_upgrade(method: str, headers: Headers) -> None:

@@ -24,7 +24,7 @@ from authz_service.keys.ids import new_id
 from authz_service.masking.seams import Progress, Scanner
 from authz_service.model_apis.registry import find_operation
 from authz_service.runtime.driver import Driver, LetGo
-from authz_service.runtime.gateway import Ending, Gateway, Reservation
+from authz_service.runtime.gateway import Gateway, Reservation
 from authz_service.runtime.judging import Route
 from authz_service.runtime.mailbox import Mailbox
 from authz_service.runtime.resuming import Past, past_of, taken_up
@@ -74,13 +74,13 @@ class ProcessServer:
             await context.abort(grpc.StatusCode.INTERNAL, "the request was not checked")
         if incoming.sealed.exchange in self._gateway.live:
             await context.abort(grpc.StatusCode.INTERNAL, "the seal is in use on another stream")
-        if self._gateway.is_stopping and self._gateway.ending is not Ending.NOBODY:
+        if not self._gateway.takes(incoming.sealed):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the service stops")  # Envoy asks again
         self._gateway.live.add(incoming.sealed.exchange)
         marks = self._gateway.marks
         if marks is not None:
             marks.begin(incoming.sealed.exchange)
-        reservation = Reservation(self._gateway)
+        reservation = Reservation(self._gateway, incoming.sealed.caller.identity)
         try:
             await self._run(incoming, context, reservation)
         finally:
@@ -99,7 +99,7 @@ class ProcessServer:
             past, first = await self._begin(driver, incoming, stream, reservation)
             if first is None:
                 return
-            driver.exchange.is_recorded, driver.exchange.has_ended = past.is_recorded, past.has_ended
+            driver.exchange.is_recorded, driver.exchange.waited_for = past.is_recorded, past.hold
             try:
                 await driver.run(first)
             except SentAgain:
@@ -124,20 +124,22 @@ class ProcessServer:
     ) -> Driver:
         mailbox = Mailbox(EnvoyMail(stream, self._gateway, self._crossing).read)
         exchange = Exchange(request, keeps_originals=self._gateway.rules.keeps_originals)
-        return Driver(self._gateway, exchange, route, stream, new_id, mailbox, reservation.add)
+        return Driver(self._gateway, exchange, route, stream, new_id, mailbox, reservation.keep)
 
     async def _begin(
         self, driver: Driver, incoming: Incoming, stream: EnvoyStream, reservation: Reservation
     ) -> tuple[Past, BodyRead | RequestFailed | CallerLeft | None]:
         """What is known of it, and its first event; None when it has been answered."""
         try:
-            if self._gateway.is_stopping:
+            if self._gateway.is_stopping and not self._gateway.is_leaving:
                 raise _stopping()
             past = await past_of(self._gateway, incoming.sealed, driver.take_up)
         except AuthzError as error:
             await stream.refuse(error)
             return Past(), None
         first = await self._first(past, incoming, stream, reservation)
+        if not isinstance(first, BodyRead):
+            reservation.give_back()  # now: its end may wait for the store, while others of the caller's come
         if isinstance(first, BodyRead) and incoming.method == "GET":
             reply = await own_reply(self._gateway, incoming.sealed.caller, incoming.method, incoming.path)
             if reply is not None:
@@ -159,7 +161,7 @@ class ProcessServer:
             except AuthzError as error:
                 await stream.refuse(error)
                 return
-        driver.exchange.is_recorded, driver.exchange.has_ended = True, past.has_ended
+        driver.exchange.is_recorded, driver.exchange.waited_for = True, past.hold
         await driver.run(first if past.refusal is None else RequestFailed(past.refusal))
 
     async def _first(
@@ -167,12 +169,13 @@ class ProcessServer:
     ) -> BodyRead | RequestFailed | CallerLeft:
         if past.refusal is not None:
             return RequestFailed(past.refusal)
+        reservation.has_place = past.is_recorded
         read = await self._read(incoming, stream.context, reservation)
         if isinstance(read, BodyRead) and self._gateway.clock() - incoming.sealed.at > FRESH_SECONDS:
             try:
                 await self._gateway.recheck(incoming.sealed.caller)
             except AuthzError as error:
-                return RequestFailed(error)
+                return RequestFailed(error.with_traceback(None))  # which would keep the body
         return read
 
     async def _read(

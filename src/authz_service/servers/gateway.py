@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from authz_service.config.model import Link
+from authz_service.config.gateway_values import Link
 from authz_service.errors import Misconfigured
 from authz_service.servers.tls import PemFiles, server_credentials
 from authz_service.servers.wire.methods import CHECK, PROCESS

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from authz_api.v1 import grants_pb2 as pb
 from authz_service.core.grant_terms import Wanted
-from authz_service.core.grants import Grant, GrantQuery, GrantState, OneGroup
+from authz_service.core.grants import Grant, GrantState, OneGroup
 from authz_service.core.holds import StageRef
+from authz_service.core.stored_grants import GrantQuery
 from authz_service.errors import Unreadable
 from authz_service.servers.review_messages import ref_message, safe_text, timestamp, vote_message
 from authz_service.servers.review_requests import MAX_PAGE, page_size
@@ -20,7 +21,9 @@ STATES: dict[GrantState, pb.GrantState.ValueType] = {
 _STATE_OF: dict[int, GrantState] = {number: state for state, number in STATES.items()}
 
 
-def grant_message(grant: Grant, *, may_vote_in: tuple[StageRef, ...], is_void: bool) -> pb.Grant:
+def grant_message(
+    grant: Grant, *, may_vote_in: tuple[StageRef, ...], is_void: bool, is_damaged: bool
+) -> pb.Grant:
     """A grant as one person sees it."""
     terms, of = grant.terms, grant.terms.beneficiary
     issuer, name = (of.issuer, of.name) if isinstance(of, OneGroup) else of.identity
@@ -53,6 +56,7 @@ def grant_message(grant: Grant, *, may_vote_in: tuple[StageRef, ...], is_void: b
         open_stages=map(ref_message, grant.open_stages),
         may_vote_in=map(ref_message, may_vote_in),
         is_void=is_void,
+        is_damaged=is_damaged,
         let_through=[
             pb.GrantUse(number=use.number, session=safe_text(use.session), at=timestamp(use.at))
             for use in grant.uses

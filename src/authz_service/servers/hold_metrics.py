@@ -1,4 +1,4 @@
-"""How many holds wait for people, and for how long, as metrics."""
+"""How many holds wait for people, for their votes or their review, and for how long, as metrics."""
 
 from __future__ import annotations
 
@@ -35,19 +35,27 @@ class HoldMetrics(Collector):
         self._loop = loop
 
     def collect(self) -> list[Metric]:
-        """A sample for each age, and the longest wait; none while the store is away."""
+        """A sample for each age, the longest wait, and the same of reviews; none while the store is away."""
         pending = GaugeMetricFamily(
             "authz_holds_pending", "Holds that wait for people, by how long they have.", labels=["age"]
         )
         oldest = GaugeMetricFamily(
             "authz_holds_oldest_seconds", "How long the oldest of them has waited; 0 for none."
         )
+        to_review = GaugeMetricFamily(
+            "authz_reviews_due", "Holds that were decided alone and wait for their review."
+        )
+        longest = GaugeMetricFamily(
+            "authz_reviews_oldest_seconds", "How long ago the oldest of them was decided; 0 for none."
+        )
         ages = self._ages()
         if ages is not None:
             for age, number in zip((*BOUNDS, OLDER), ages.counts, strict=True):
                 pending.add_metric([age], number)
             oldest.add_metric([], ages.oldest)
-        return [pending, oldest]
+            to_review.add_metric([], ages.to_review)
+            longest.add_metric([], ages.longest_to_review)
+        return [pending, oldest, to_review, longest]
 
     def _ages(self) -> HoldAges | None:
         asked = asyncio.run_coroutine_threadsafe(self._store.hold_ages(tuple(BOUNDS.values())), self._loop)

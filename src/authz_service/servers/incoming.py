@@ -78,7 +78,7 @@ async def read_request(
             takes = RequestFormat.JSON if found is None else found[1].takes
             check_request_encoding(headers.get("content-type"), headers.get("content-encoding"), takes)
     except AuthzError as error:
-        return RequestFailed(error)
+        return RequestFailed(error.with_traceback(None))  # which would keep what was read of the body
     return BodyRead(body)
 
 

@@ -17,6 +17,7 @@ from authz_service.core.durations import BUCKETS, Durations
 from authz_service.errors import AuthzError, Misconfigured
 from authz_service.runtime.gateway import Gateway
 from authz_service.servers.probes import Probed
+from authz_service.servers.process_start import process_start
 from authz_service.store.sql_store import SqlStore
 
 DECISIONS = ("allow", "hold", "deny", "refused")
@@ -69,7 +70,7 @@ class ExchangeMetrics(Collector):
                 value=gateway.waiting.approved,
             ),
             GaugeMetricFamily(
-                "authz_request_buffered_bytes", "Bodies of requests kept in memory.", value=gateway.buffered
+                "authz_request_buffered_bytes", "Bodies kept in memory.", value=gateway.buffered
             ),
             GaugeMetricFamily(
                 "authz_record_backlog",
@@ -105,12 +106,13 @@ class RecordMetrics(Collector):
         self._loop = loop
 
     def collect(self) -> list[Metric]:
-        """Asks the record; a histogram of commits, what waits for one, and the version."""
+        """Asks the record; a histogram of commits, what waits for one, and what runs here since when."""
         commits = self._store.commits
         build = GaugeMetricFamily("authz_build_info", "Always 1.", labels=["version"])
         build.add_metric([self._version], 1)
         return [
             build,
+            process_start(),
             GaugeMetricFamily(
                 "authz_record_up", "1 where the record can be written to.", value=float(self._is_up())
             ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from authz_service.audit.entry import rfc3339
-from authz_service.core.ports import HoldSummary
+from authz_service.core.stored_holds import HoldSummary
 from authz_service.errors import AuthzError, NotFound
 from authz_service.model_apis.base import ApiError
 from authz_service.model_apis.registry import MODELS_PATH, error_shape, models_list

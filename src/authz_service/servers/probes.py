@@ -59,7 +59,7 @@ class ProcessProbes:
     def ready(self) -> Health:
         """By its record."""
         if not self.is_serving():
-            return _answer(ready="it is being started or stopped")
+            return _answer(ready="it is being started or stopped, or its new rules are not on record yet")
         return _answer(ready=self._says(self.store.probe()))
 
     def _says(self, question: Coroutine[None, None, None]) -> str:

@@ -21,11 +21,12 @@ from authz_api.v1.record_pb2_grpc import add_RecordServiceServicer_to_server
 from authz_api.v1.sessions_pb2_grpc import add_SessionServiceServicer_to_server
 from authz_api.v1.tokens_pb2_grpc import add_TokenServiceServicer_to_server
 from authz_api.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
-from authz_service.config.model import Tls
-from authz_service.core.ports import HoldLimits
+from authz_service.config.gateway_values import Tls
+from authz_service.core.stored_holds import HoldLimits
 from authz_service.errors import Misconfigured
 from authz_service.masking.seams import Scanner
 from authz_service.servers.review_calls import Calls, ReviewVerifier, nothing_withdrawn
+from authz_service.servers.review_concealing import Concealer, Veil
 from authz_service.servers.review_context import Contexts
 from authz_service.servers.review_deciding import Reviser
 from authz_service.servers.review_feed import HoldFeed
@@ -76,6 +77,7 @@ class ReviewServer:
     have changed.
 
     `scanner` gives the detectors in force, with which findings are shown where they stand.
+    Without `concealer` reviewers from whom something is concealed are shown nothing of a hold.
 
     `clock` is the one that tokens expire by; `poll` the seconds between two looks for changed holds.
     """
@@ -97,6 +99,7 @@ class ReviewServer:
     recheck: Callable[[Caller], None] = nothing_withdrawn
     news: Callable[[Callable[[Collection[str]], None]], None] | None = None
     scanner: Callable[[], Scanner] | None = None
+    concealer: Concealer | None = None
     index: Index = _Unindexed()  # noqa: RUF009 - it has no state
 
     @asynccontextmanager
@@ -112,7 +115,8 @@ class ReviewServer:
         calls = Calls(self.verifier, self.roles, self.clock, self.recheck)
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
         contexts = Contexts(self.store, self.scanner)
-        holds = HoldReview(self.store, calls, self.limits, feed, contexts, self.reviser)
+        veil = Veil(self.concealer)
+        holds = HoldReview(self.store, calls, self.limits, feed, contexts, self.reviser, veil)
         add_HoldServiceServicer_to_server(holds, server)
         add_SessionServiceServicer_to_server(
             SessionReview(self.store, calls, self.index, self.poll, lambda: feed.is_closed), server

@@ -65,6 +65,12 @@ class Calls:
     clock: Callable[[], float] = time.time
     recheck: Callable[[Caller], None] = nothing_withdrawn
 
+    def require_live(self, person: Caller) -> None:
+        """Raise `Unauthenticated` for a token that is over, or was withdrawn since its call began."""
+        if self.clock() >= person.expires_at:
+            raise Unauthenticated("the token has expired; go on with a new one", code="token_expired")
+        self.recheck(person)
+
     async def standing(self, context: Context) -> Standing:
         """Who calls; raises `Unauthenticated` or `Forbidden`."""
         return Standing.of(await self.verifier.verify_review(_bearer(context)), self.roles)

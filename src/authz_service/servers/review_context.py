@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 
 from authz_api.v1 import holds_pb2 as pb
-from authz_service.core.likeness import common_messages, compared, likeness
-from authz_service.core.ports import Hold, HoldQuery, HoldState, HoldSummary, Store
+from authz_service.core.likeness import Compared, Overlap, common_messages, compared, likeness
+from authz_service.core.ports import Store
+from authz_service.core.stored_holds import Hold, HoldQuery, HoldState, HoldSummary
 from authz_service.errors import AuthzError
+from authz_service.framing.json_values import count_values
 from authz_service.inspection.edited_answer import FoundText
-from authz_service.inspection.marks import Mark, marks_in
-from authz_service.inspection.reading import view_if_readable
+from authz_service.inspection.shown import shown
 from authz_service.masking.seams import Scanner
+from authz_service.model_apis.registry import operation_named
+from authz_service.runtime.concealing import Seen
+from authz_service.runtime.searching import SearchTime
+from authz_service.servers.review_conversation import add_shown
 from authz_service.servers.review_messages import STATES, safe_text, timestamp, vote_message
 from authz_service.servers.roles import Standing
-from authz_service.view.request import Path
+from authz_service.view.unread import Unread
 
 LOOKED_AT = 50
 """How many of the caller's latest holds are compared."""
@@ -26,6 +31,8 @@ MOST_BYTES = 8 * 1024 * 1024
 SHOWN = 5
 ALIKE = 0.2
 """Below this two requests have nothing to do with each other."""
+MOST_VALUES = 200_000
+"""Of the bodies that are compared, together: each takes time."""
 
 _DECIDED = (HoldState.APPROVED, HoldState.RELEASED, HoldState.REJECTED, HoldState.EXPIRED)
 _PASSED = (HoldState.APPROVED, HoldState.RELEASED)
@@ -46,10 +53,19 @@ class Contexts:
     store: Store
     scanner: Callable[[], Scanner] | None = None
 
-    async def of(self, hold: Hold, standing: Standing) -> pb.HoldContext:
-        """What is known beside the hold itself, as far as this person may see it."""
+    async def of(
+        self, hold: Hold, standing: Standing, seen: Seen | None = None
+    ) -> tuple[pb.HoldContext, Sequence[Unread]]:
+        """What is known beside the hold, as far as this person may see it, and what in it is no text.
+
+        With what they have `seen` of it nothing is said of the rest. Nor is what a reviewer has edited or
+        answered compared: the likeness of what they write would tell them what is concealed in another.
+        """
         before, is_partial = await self._before(hold, standing)
-        return await asyncio.to_thread(self._made, hold, before, is_partial=is_partial)
+        if seen is not None:
+            told = [] if hold.revisions else [other for other in before if not other.hold.revisions]
+            before, is_partial = told, is_partial or len(told) < len(before)
+        return await asyncio.to_thread(self._made, hold, before, seen, is_partial=is_partial)
 
     async def _before(self, hold: Hold, standing: Standing) -> tuple[list[Before], bool]:
         """The caller's earlier holds that this person may see, the latest first; whether any is left out."""
@@ -74,39 +90,73 @@ class Contexts:
         before = [Before(other, held[other.id]) for other in kept if other.id in held]
         return before, len(before) < len(theirs) or bool(page.next_page_token or page.damaged)
 
-    def _made(self, hold: Hold, before: Sequence[Before], *, is_partial: bool) -> pb.HoldContext:
-        view = None if hold.answer is not None else view_if_readable(hold.api, hold.operation, hold.forward)
-        marks = marks_in(view, self.scanner()) if view is not None and self.scanner is not None else ()
-        likest, approved = _compared(hold, before)
+    def _made(
+        self, hold: Hold, before: Sequence[Before], seen: Seen | None = None, *, is_partial: bool
+    ) -> tuple[pb.HoldContext, Sequence[Unread]]:
+        kept = _few_values(before)
+        likest, approved, is_cut = _compared(hold, kept)
+        is_partial = is_partial or len(kept) < len(before)
         context = pb.HoldContext(
-            found=[_found(mark) for mark in marks],
-            new_turn=_pointer(view.turn) if view is not None else "",
             earlier=[_earlier(other, alike) for other, alike in likest],
             is_partial=is_partial,
+            likeness_is_partial=is_cut,
         )
         if approved is not None:
-            context.approved_before.hold, context.approved_before.messages = approved
-        return context
+            context.approved_before.hold = approved.hold
+            context.approved_before.messages = approved.messages
+        if hold.answer is not None:
+            return context, ()
+        scanner = None if self.scanner is None else self.scanner()
+        body = hold.forward if seen is None else seen.hold.forward
+        said = shown(hold.api, hold.operation, body, scanner, SearchTime())
+        add_shown(context, said, None if approved is None else approved.overlap.has)
+        return context, said.unread if seen is None else seen.unread
+
+
+def _few_values(before: Sequence[Before]) -> Sequence[Before]:
+    """The latest of them, as many as do not have too many values together."""
+    left = MOST_VALUES
+    for index, other in enumerate(before):
+        left -= count_values(other.forward, left)
+        if left <= 0:
+            return before[:index]
+    return before
+
+
+@dataclass(frozen=True, slots=True)
+class _Approved:
+    """The hold that was approved, and how many turns of it stand there now, from the first."""
+
+    hold: str
+    messages: int
+    overlap: Overlap
 
 
 def _compared(
     hold: Hold, before: Sequence[Before]
-) -> tuple[list[tuple[HoldSummary, float]], tuple[str, int] | None]:
-    """Earlier holds of the same rule that are alike, the most alike first and of these the latest; and the
-    one that was approved with the most messages in common, with how many these are."""
-    own = compared(hold.forward)
+) -> tuple[list[tuple[HoldSummary, float]], _Approved | None, bool]:
+    """Earlier holds of the same rule that are alike, the most alike first and of these the latest; the one
+    that was approved with the most turns in common; and whether likeness goes by a part of what is said."""
+    own = _of(hold, hold.forward)
     near: list[tuple[HoldSummary, float]] = []
-    approved: tuple[str, int] | None = None
+    approved: _Approved | None = None
+    is_cut = False
     for other in before:
         is_passed, is_same_rule = other.hold.state in _PASSED, other.hold.rule == hold.rule
         if not (is_passed or is_same_rule):
             continue
-        theirs = compared(other.forward)
+        theirs = _of(other.hold, other.forward)
         if is_same_rule and (alike := likeness(own, theirs)) >= ALIKE:
             near.append((other.hold, alike))
-        if is_passed and (common := common_messages(own, theirs)) > (approved[1] if approved else 0):
-            approved = other.hold.id, common
-    return sorted(near, key=lambda pair: -pair[1])[:SHOWN], approved
+        is_cut = is_cut or (is_same_rule and (own.is_cut or theirs.is_cut))
+        if is_passed and (common := common_messages(own, theirs)) > (approved.messages if approved else 0):
+            approved = _Approved(other.hold.id, common, Overlap(own, theirs, common))
+    return sorted(near, key=lambda pair: -pair[1])[:SHOWN], approved, is_cut
+
+
+def _of(hold: HoldSummary, forward: bytes) -> Compared:
+    known = None if hold.answer is not None else operation_named(hold.api, hold.operation)
+    return compared(forward, None if known is None else known[0].turn_places(known[1]))
 
 
 def _earlier(hold: HoldSummary, alike: float) -> pb.EarlierDecision:
@@ -123,13 +173,3 @@ def found_text(text: FoundText) -> pb.FoundText:
     """A text of an answer with what is found in it."""
     found = [pb.Found(start=f.start, end=f.end, entity=f.entity) for f in text.findings]
     return pb.FoundText(name=safe_text(text.name), text=safe_text(text.text), found=found)
-
-
-def _found(mark: Mark) -> pb.Found:
-    return pb.Found(
-        path=_pointer(mark.path), start=mark.start, end=mark.end, entity=mark.entity, is_key=mark.is_key
-    )
-
-
-def _pointer(path: Path) -> str:
-    return safe_text("".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path))

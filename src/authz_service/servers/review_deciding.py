@@ -1,4 +1,4 @@
-"""What reviewers do to holds, once it is known who they are: votes, claims, comments, reviews."""
+"""What reviewers do to holds, once it is known who they are: votes, claims, comments, reviews, edits."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ from authz_api.v1 import holds_pb2 as pb
 from authz_service.core.acts import ActDraft, ActKind, Revision
 from authz_service.core.ballots import Ballot
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import Hold, HoldLimits, HoldSummary, Store
-from authz_service.core.requesters import number_of_owners, owners_of
+from authz_service.core.ports import Store
+from authz_service.core.requesters import owners_of
+from authz_service.core.stored_holds import Hold, HoldLimits, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Conflict, Forbidden, Unreadable
-from authz_service.inspection.edited_answer import FoundText
-from authz_service.runtime.revising import Revised
-from authz_service.servers.review_requests import Word, read_answer_texts, read_digest, read_text, read_vote
+from authz_service.runtime.revising import Revised, ToldAnswer
+from authz_service.servers.review_ballots import (
+    VoteRequest,
+    ballot_of,
+    ballot_or_refusal,
+    require_part,
+    speaks_for_owner,
+)
+from authz_service.servers.review_concealing import Veil
+from authz_service.servers.review_requests import read_answer_texts, read_digest, read_text, read_vote
 from authz_service.servers.roles import Standing
 
-VoteRequest = pb.ApproveHoldRequest | pb.RejectHoldRequest
 ReviseRequest = pb.EditHoldRequest | pb.RespondHoldRequest
-
 MAX_RESPONSE = 100_000
 VOTES_AT_ONCE = 100
 """Of one call: they are committed together, in some 20 ms, which whoever commits beside them may wait for."""
-
 DECIDING = frozenset({ActKind.CLAIM, ActKind.REVIEW, ActKind.EDIT, ActKind.RESPOND})
 """What nobody does to a request of their own, nor a service account of theirs."""
 
@@ -37,12 +42,12 @@ class Reviser(Protocol):
         """The request of `hold` with what `body` changes in it."""
         ...
 
-    async def texts(self, hold: Hold) -> Mapping[str, str]:
-        """What of a model's answer can be edited, by name."""
+    async def told(self, hold: Hold) -> ToldAnswer:
+        """What an answer that waits says, the model's or a reviewer's."""
         ...
 
-    async def found(self, hold: Hold) -> Sequence[FoundText]:
-        """What stands in an answer that waits, model's or reviewer's, and is found there."""
+    async def changes(self, hold: Hold) -> Mapping[str, bytes | str]:
+        """What each edit on record changed, as JSON by the id of its act; a sentence where that is gone."""
         ...
 
     async def edited_answer(self, hold: Hold, texts: Mapping[str, str]) -> Revised:
@@ -62,6 +67,7 @@ class Deciding:
     limits: Callable[[], HoldLimits]
     changed: Callable[[], None]
     reviser: Reviser
+    veil: Veil = Veil()  # noqa: RUF009 - it has no state
 
     async def vote(self, standing: Standing, request: VoteRequest, verdict: Verdict) -> HoldSummary:
         """The hold after one vote."""
@@ -73,7 +79,7 @@ class Deciding:
     ) -> HoldSummary:
         """The same of a hold that they may see."""
         word = read_vote(request, verdict)
-        ballot = _ballot(standing, hold, word, verdict)
+        ballot = ballot_of(standing, hold, word, verdict)
         voted = await self.store.vote(ballot, self.limits())
         self.changed()
         return voted
@@ -92,7 +98,7 @@ class Deciding:
         outcomes: list[HoldSummary | AuthzError] = []
         for start in range(0, len(asked), VOTES_AT_ONCE):
             some = asked[start : start + VOTES_AT_ONCE]
-            ballots = [_ballot_or_refusal(standing, hold, request, verdict) for hold, request in some]
+            ballots = [ballot_or_refusal(standing, hold, request, verdict) for hold, request in some]
             try:
                 outcomes += await self._cast(ballots)
             except AuthzError as away:
@@ -114,7 +120,7 @@ class Deciding:
     async def claim(self, standing: Standing, request: pb.ClaimHoldRequest) -> HoldSummary:
         """The hold with their claim; for those who may vote."""
         hold = await self._visible(standing, request.id)
-        _require_part(standing, hold)
+        require_part(standing, hold)
         read_text("", request.idempotency_key)
         return await self._act(standing, hold, ActKind.CLAIM, request.idempotency_key)
 
@@ -127,7 +133,7 @@ class Deciding:
     async def comment(self, standing: Standing, request: pb.CommentHoldRequest) -> HoldSummary:
         """The hold with their comment; for those who may vote on it or review it."""
         hold = await self._visible(standing, request.id)
-        _require_part(standing, hold)
+        require_part(standing, hold)
         text = read_text(request.text, request.idempotency_key, needed_for="a comment")
         return await self._act(standing, hold, ActKind.COMMENT, request.idempotency_key, text)
 
@@ -139,20 +145,27 @@ class Deciding:
         text = read_text(request.reason, request.idempotency_key, needed_for="a review")
         return await self._act(standing, hold, ActKind.REVIEW, request.idempotency_key, text)
 
-    async def edit(self, standing: Standing, request: pb.EditHoldRequest) -> HoldSummary:
-        """The hold with the edited request, or answer; for those who may vote."""
+    async def edit(self, standing: Standing, request: pb.EditHoldRequest) -> tuple[HoldSummary, str]:
+        """The hold with the edited request, or answer, and the id of this edit; for those who may vote."""
         hold, text = await self._to_revise(standing, request)
         asked = _asked(
             request.digest, request.body, *(part for t in request.texts for part in (t.name, t.text))
         )
-        if await self._is_repeated(standing, request, ActKind.EDIT, text, asked):
-            return await self._visible(standing, hold.id)
-        if request.texts:
-            texts = read_answer_texts(request)
-            revised = await self.reviser.edited_answer(hold, texts)
-        else:
-            revised = await self.reviser.edited(hold, request.body)
-        return await self._revise(standing, hold, ActKind.EDIT, request, revised, text, asked)
+        if before := await self._done_before(standing, request, ActKind.EDIT, text, asked):
+            return await self._visible(standing, hold.id), before
+        revised = await self._edited(standing, hold, request)
+        edited = await self._revise(standing, hold, ActKind.EDIT, request, revised, text, asked)
+        twin = await self._done_before(standing, request, ActKind.EDIT, text, asked)  # sent at the same time
+        return edited, twin or edited.revisions[-1].id
+
+    async def preview(self, standing: Standing, request: pb.EditHoldRequest) -> tuple[Hold, Revised]:
+        """The hold, and what an edit would make of it; for those who may edit it."""
+        hold, _ = await self._to_revise(standing, request)
+        standing.require_another(hold)
+        if hold.state is not HoldState.PENDING:
+            raise Conflict(f"the hold is {hold.state}: it is too late to edit it", code=f"hold_{hold.state}")
+        _require_shown(hold, request)
+        return hold, await self._edited(standing, hold, request)
 
     async def respond(self, standing: Standing, request: pb.RespondHoldRequest) -> HoldSummary:
         """The hold with their answer; for those who may vote."""
@@ -161,10 +174,21 @@ class Deciding:
             message = f"an answer has 1 to {MAX_RESPONSE} characters"
             raise Unreadable(message, code="response_required")
         asked = _asked(request.digest, request.text)
-        if await self._is_repeated(standing, request, ActKind.RESPOND, text, asked):
+        if await self._done_before(standing, request, ActKind.RESPOND, text, asked):
             return await self._visible(standing, hold.id)
         revised = await self.reviser.response(hold, request.text)
         return await self._revise(standing, hold, ActKind.RESPOND, request, revised, text, asked)
+
+    async def _edited(self, standing: Standing, hold: Hold, request: pb.EditHoldRequest) -> Revised:
+        if standing.concealed:
+            _require_shown(hold, request)  # else its placeholders are of other bytes
+        if request.texts:
+            texts = await self.veil.texts(standing, hold, read_answer_texts(request))
+            revised = await self.reviser.edited_answer(hold, texts)
+        else:
+            revised = await self.reviser.edited(hold, await self.veil.body(standing, hold, request.body))
+        await self.veil.require_same(standing, hold, revised)
+        return revised
 
     async def _to_revise(self, standing: Standing, request: ReviseRequest) -> tuple[Hold, str]:
         text = read_text(request.reason, request.idempotency_key)
@@ -174,17 +198,20 @@ class Deciding:
             raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
         return hold, text
 
-    async def _is_repeated(
+    async def _done_before(
         self, standing: Standing, request: ReviseRequest, kind: ActKind, text: str, asked: str
-    ) -> bool:
-        """Whether this was done already by the same key: what waits now was made from other bytes."""
+    ) -> str:
+        """The id of the act by which this was done already, by the same key; "" where it was not.
+
+        What waits now was made from other bytes.
+        """
         key = request.idempotency_key
         before = await self.store.act_with_key(request.id, standing.person.identity, key) if key else None
         if before is None:
-            return False
+            return ""
         if (before.kind, before.text, before.revised and before.revised.asked) != (kind, text, asked):
             raise Conflict("this idempotency key was used for something else", code="idempotency_key_reused")
-        return True
+        return before.id
 
     async def _revise(
         self,
@@ -228,7 +255,7 @@ class Deciding:
             person=person.identity,
             account=(person.issuer, person.subject),
             owners=owners_of(person),
-            only_own=kind is ActKind.WITHDRAW and not _speaks_for_owner(standing, hold),
+            only_own=kind is ActKind.WITHDRAW and not speaks_for_owner(standing, hold),
             name=person.person or person.subject,
             text=text,
             idempotency_key=idempotency_key,
@@ -239,14 +266,10 @@ class Deciding:
         return acted
 
 
-def _speaks_for_owner(standing: Standing, hold: HoldSummary) -> bool:
-    """Whether who withdraws a vote may withdraw one that somebody of the same owner has cast.
-
-    A person may: they answer for their service accounts. A service account may where it has a vote itself,
-    unless it has several owners: of these it is none.
-    """
-    owners = number_of_owners(standing.person)
-    return owners == 0 or (owners == 1 and bool(standing.stages(hold)))
+def _require_shown(hold: Hold, request: pb.EditHoldRequest) -> None:
+    if request.digest != hold.digest:
+        message = "what waits is not what you were shown; look at the hold again"
+        raise Conflict(message, code="digest_changed")
 
 
 def _asked(*parts: str | bytes) -> str:
@@ -256,41 +279,3 @@ def _asked(*parts: str | bytes) -> str:
         data = part.encode(errors="surrogatepass") if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.hexdigest()
-
-
-def _ballot_or_refusal(
-    standing: Standing, hold: HoldSummary | AuthzError | None, request: VoteRequest, verdict: Verdict
-) -> Ballot | AuthzError:
-    try:
-        return _ballot(standing, standing.visible(hold), read_vote(request, verdict), verdict)
-    except AuthzError as refused:
-        return refused
-
-
-def _ballot(standing: Standing, hold: HoldSummary, word: Word, verdict: Verdict) -> Ballot:
-    standing.require_another(hold)
-    stages = standing.stages(hold)
-    if word.is_break_glass and not standing.may_break_glass:
-        raise Forbidden("only those whom review.break_glass names decide alone", code="not_break_glass")
-    if not stages and not word.is_break_glass:
-        raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")
-    person = standing.person
-    return Ballot(
-        hold=hold.id,
-        voter=person.identity,
-        account=(person.issuer, person.subject),
-        owners=owners_of(person),
-        name=person.person or person.subject,
-        verdict=verdict,
-        digest=word.digest,
-        may_vote_in=stages,
-        reason=word.reason,
-        idempotency_key=word.idempotency_key,
-        is_break_glass=word.is_break_glass,
-    )
-
-
-def _require_part(standing: Standing, hold: HoldSummary) -> None:
-    """Whoever only reads has no say."""
-    if not (standing.stages(hold) or standing.may_break_glass or standing.is_reviewer):
-        raise Forbidden("you may see this hold, and no stage of it asks for your vote", code="no_stage")

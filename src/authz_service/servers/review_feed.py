@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import structlog
 
-from authz_service.core.ports import HoldChange, Store
+from authz_service.core.ports import Store
+from authz_service.core.stored_holds import HoldChange
 from authz_service.errors import Unavailable
 
 _log = structlog.get_logger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,15 +14,20 @@ from authz_api.v1.holds_pb2_grpc import HoldServiceServicer
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import Hold, HoldLimits, HoldState, HoldSummary, Store
-from authz_service.errors import AuthzError, Conflict
-from authz_service.inspection.unread import unread_in
+from authz_service.core.ports import Store
+from authz_service.core.stored_holds import Hold, HoldLimits, HoldState, HoldSummary
+from authz_service.errors import AuthzError, Conflict, Unreadable
+from authz_service.runtime.concealing import Seen
+from authz_service.runtime.revising import ToldAnswer
+from authz_service.servers.review_ballots import VoteRequest
 from authz_service.servers.review_calls import Calls, Context, answering
+from authz_service.servers.review_changes import changes_in, edits_of, leave_out
+from authz_service.servers.review_concealing import WITHHELD, Veil, edited
 from authz_service.servers.review_context import Contexts, found_text
-from authz_service.servers.review_deciding import Deciding, Reviser, VoteRequest
+from authz_service.servers.review_deciding import Deciding, Reviser
 from authz_service.servers.review_feed import HoldFeed
 from authz_service.servers.review_messages import MAX_ANSWER, hold_message, safe_text, timestamp
-from authz_service.servers.review_requests import hold_query, read_cursor, read_votes
+from authz_service.servers.review_requests import hold_query, read_cursor, read_known, read_votes
 from authz_service.servers.review_watch import watch_holds
 from authz_service.servers.roles import Standing
 from authz_service.view.caller import Caller
@@ -40,6 +46,7 @@ class HoldReview(HoldServiceServicer):
     feed: HoldFeed
     contexts: Contexts
     reviser: Reviser
+    veil: Veil
 
     async def ListHolds(self, request: pb.ListHoldsRequest, context: Context) -> pb.ListHoldsResponse:
         """Only what the caller may see; a page may be short."""
@@ -55,8 +62,10 @@ class HoldReview(HoldServiceServicer):
                     break
                 query = hold_query(request, page_token=page.next_page_token)
             waiting = await self.store.waiting_for([hold.id for hold in holds])
+            messages = [_message(hold, standing, waiting.get(hold.id, 0)) for hold in holds]
+            await self.veil.words(standing, messages)
             return pb.ListHoldsResponse(
-                holds=[_message(hold, standing, waiting.get(hold.id, 0)) for hold in holds],
+                holds=messages,
                 next_page_token=page.next_page_token,
                 as_of=timestamp(await self.store.now()),
                 damaged=map(safe_text, damaged),
@@ -67,29 +76,33 @@ class HoldReview(HoldServiceServicer):
         async with answering(context):
             standing = await self.calls.standing(context)
             hold = standing.visible(await self.store.hold(request.id))
+            seen = await self.veil.seen(standing, hold)
             await self.store.append(_reading(hold, standing.person))
-            # From the very bytes that an approval would send; a large body takes its time.
-            is_request = hold.answer is None
-            unread = (
-                await asyncio.to_thread(unread_in, hold.api, hold.operation, hold.forward)
-                if is_request
-                else ()
-            )
             waiting = await self._waiting(hold)
-            message = _message(hold, standing, waiting, forward=hold.forward, unread=unread)
-            context_of = await self.contexts.of(hold, standing)
-            if hold.answer is not None:
-                context_of.in_answer.extend(map(found_text, await self.reviser.found(hold)))
-            texts = await self._texts(hold)
+            context_of, unread = await self.contexts.of(hold, standing, seen)
+            message = _message(hold, standing, waiting, seen=seen or Seen(hold), unread=unread)
+            await self.veil.words(standing, (message, *context_of.earlier))
+            told = await self._answer(hold if seen is None else seen.hold)
+            context_of.in_answer.extend(map(found_text, told.found))
+            context_of.found_is_partial |= not told.is_marked
+            texts = told.texts if hold.state is HoldState.PENDING else {}
             response = pb.GetHoldResponse(
                 hold=message,
                 as_of=await self._now(),
                 context=context_of,
                 texts=[pb.AnswerText(name=safe_text(n), text=safe_text(text)) for n, text in texts.items()],
+                edits=await self._edits(hold, standing),
             )
             if response.ByteSize() > MAX_ANSWER:
-                said = f"what this hold has ({len(hold.forward):,} bytes) is too large to be shown"
-                then = "it ends at its deadline, unless RejectHold is called with its digest"
+                leave_out(response.edits)
+            if response.ByteSize() > MAX_ANSWER and context_of.HasField("conversation"):
+                response.context.ClearField("conversation")
+                response.context.left_out = pb.LEFT_OUT_TOO_LARGE
+            if response.ByteSize() > MAX_ANSWER:
+                said = f"what this hold has ({len(message.forward):,} bytes) is too large to be shown"
+                then = (
+                    "it ends at its deadline, unless it is rejected: its digest in a list is enough for that"
+                )
                 raise Conflict(f"{said}; {then}", code="hold_too_large")
             return response
 
@@ -99,19 +112,23 @@ class HoldReview(HoldServiceServicer):
         """Open holds, then changes, until the token expires."""
         async with answering(context):
             standing = await self.calls.standing(context)
-            cursor = read_cursor(request.cursor)
+            cursor, known = read_cursor(request.cursor), read_known(request.known)
             async for told in watch_holds(
-                self.store, self.feed, standing, after=cursor, clock=self.calls.clock
+                self.store, self.feed, standing, after=cursor, known=known, clock=self.calls.clock
             ):
-                self.calls.recheck(standing.person)
                 hold = None if told.hold is None else _message(told.hold, standing, told.waiting)
+                if hold is not None:
+                    await self.veil.words(standing, (hold,))
+                self.calls.recheck(standing.person)  # after what may wait for a detector
                 response = pb.WatchHoldsResponse(
                     hold=hold,
                     cursor=told.cursor,
                     as_of=timestamp(told.as_of),
                     damaged=map(safe_text, told.damaged),
                 )
-                if hold is None and told.ends_snapshot:
+                if told.gone:
+                    response.no_longer_yours = safe_text(told.gone)
+                elif hold is None and told.ends_snapshot:
                     response.snapshot_done.SetInParent()
                 elif hold is None:
                     response.bookmark.SetInParent()
@@ -143,6 +160,7 @@ class HoldReview(HoldServiceServicer):
             outcomes = [
                 _outcome(vote, hold, standing, waiting) for vote, hold in zip(votes, cast, strict=True)
             ]
+            await self.veil.words(standing, [told.hold for told in outcomes if told.HasField("hold")])
             return pb.DecideHoldsResponse(outcomes=outcomes, as_of=await self._now())
 
     async def WithdrawVote(
@@ -188,8 +206,33 @@ class HoldReview(HoldServiceServicer):
         """The hold with the edited request, body and all."""
         async with answering(context):
             standing = await self.calls.standing(context)
-            hold = await self._deciding.edit(standing, request)
-            return pb.EditHoldResponse(hold=await self._revised(hold, standing), as_of=await self._now())
+            hold, act = await self._deciding.edit(standing, request)
+            whole = standing.visible(await self.store.hold(hold.id))
+            message = await self._whole(whole, standing)
+            response = pb.EditHoldResponse(hold=message, as_of=await self._now())
+            for edit in await self._edits(whole, standing):
+                if edit.act == safe_text(act):  # others may have edited it since
+                    response.edit.CopyFrom(edit)
+            return response
+
+    async def PreviewEdit(self, request: pb.EditHoldRequest, context: Context) -> pb.PreviewEditResponse:
+        """What an edit would make of the hold, after an entry says who reads it."""
+        async with answering(context):
+            standing = await self.calls.standing(context)
+            hold, revised = await self._deciding.preview(standing, request)
+            before = await self.veil.seen(standing, hold)
+            after = await self.veil.seen(standing, edited(hold, revised))
+            changes = revised.changes
+            if before is not None and after is not None:
+                changes = await self.veil.changes(before, after)
+            await self.store.append(_reading(hold, standing.person))
+            return pb.PreviewEditResponse(
+                forward=revised.forward if after is None else after.hold.forward,
+                digest=hashlib.sha256(revised.forward).hexdigest(),
+                concealed={} if after is None else after.counts,
+                changes=await asyncio.to_thread(changes_in, changes, is_answer=hold.is_answer),
+                as_of=await self._now(),
+            )
 
     async def RespondHold(self, request: pb.RespondHoldRequest, context: Context) -> pb.RespondHoldResponse:
         """The hold with the reviewer's answer, body and all."""
@@ -198,23 +241,43 @@ class HoldReview(HoldServiceServicer):
             hold = await self._deciding.respond(standing, request)
             return pb.RespondHoldResponse(hold=await self._revised(hold, standing), as_of=await self._now())
 
-    async def _texts(self, hold: Hold) -> Mapping[str, str]:
-        is_editable = hold.is_answer and hold.state is HoldState.PENDING
-        return await self.reviser.texts(hold) if is_editable else {}
+    async def _answer(self, hold: Hold) -> ToldAnswer:
+        return ToldAnswer({}, ()) if hold.answer is None else await self.reviser.told(hold)
+
+    async def _edits(self, hold: Hold, standing: Standing) -> list[pb.Edit]:
+        if not hold.revisions:
+            return []
+        recorded = await self.reviser.changes(hold)
+        if standing.concealed:
+            recorded = dict.fromkeys(recorded, WITHHELD)
+        return await asyncio.to_thread(edits_of, recorded, is_answer=hold.is_answer)
 
     async def _revised(self, hold: HoldSummary, standing: Standing) -> pb.Hold:
-        whole = standing.visible(await self.store.hold(hold.id))
-        return _message(whole, standing, await self._waiting(hold), forward=whole.forward)
+        return await self._whole(standing.visible(await self.store.hold(hold.id)), standing)
+
+    async def _whole(self, hold: Hold, standing: Standing) -> pb.Hold:
+        """As they see it, body and all; of what cannot be concealed, which is committed, as lists have it."""
+        try:
+            seen = await self.veil.seen(standing, hold) or Seen(hold)
+        except Unreadable as error:
+            if error.code != "not_concealable":
+                raise
+            return await self._told(hold, standing)
+        message = _message(hold, standing, await self._waiting(hold), seen=seen)
+        await self.veil.words(standing, (message,))
+        return message
 
     @property
     def _deciding(self) -> Deciding:
-        return Deciding(self.store, self.limits, self.feed.nudge, self.reviser)
+        return Deciding(self.store, self.limits, self.feed.nudge, self.reviser, self.veil)
 
     async def _now(self) -> Timestamp:
         return timestamp(await self.store.now())
 
     async def _told(self, hold: HoldSummary, standing: Standing) -> pb.Hold:
-        return _message(hold, standing, await self._waiting(hold))
+        message = _message(hold, standing, await self._waiting(hold))
+        await self.veil.words(standing, (message,))
+        return message
 
     async def _waiting(self, hold: HoldSummary) -> int:
         return (await self.store.waiting_for([hold.id])).get(hold.id, 0)
@@ -225,11 +288,17 @@ def _message(
     standing: Standing,
     waiting: int,
     *,
-    forward: bytes = b"",
+    seen: Seen | None = None,
     unread: Sequence[Unread] = (),
 ) -> pb.Hold:
-    stages = standing.stages(hold)
-    return hold_message(hold, waiting=waiting, may_vote_in=stages, forward=forward, unread=unread)
+    return hold_message(
+        hold,
+        waiting=waiting,
+        may_vote_in=standing.stages(hold),
+        forward=b"" if seen is None else seen.hold.forward,
+        unread=unread,
+        concealed=None if seen is None else seen.counts,
+    )
 
 
 def _outcome(

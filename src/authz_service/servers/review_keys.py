@@ -63,6 +63,9 @@ class KeyReview(KeyServiceServicer):
             person = await self._operator(context)
             now, secret = await self.now(), new_api_key()
             old = await self._named(request.key, now)
+            if old.is_damaged:
+                message = f"what is stored of {old.id} is damaged: revoke it, and make another key"
+                raise Conflict(message, code="key_damaged")
             until = min(old.expires_at, now + overlap_of(request))
             lifetime = old.expires_at - old.created_at
             key = replace(
@@ -107,7 +110,7 @@ class KeyReview(KeyServiceServicer):
             listed = [
                 key
                 for key in keys
-                if (request.include_ended or _is_live(key, now)) and request.owner in ("", key.owner)
+                if (request.include_ended or _is_shown(key, now)) and request.owner in ("", key.owner)
             ]
             return pb.ListKeysResponse(keys=map(_message, listed))
 
@@ -134,8 +137,13 @@ class KeyReview(KeyServiceServicer):
         return (live or named)[0]
 
 
+def _is_shown(key: ApiKey, now: float) -> bool:
+    """One that is in force; or damaged, and so to be revoked."""
+    return _is_live(key, now) or (key.is_damaged and key.revoked_at is None)
+
+
 def _is_live(key: ApiKey, now: float) -> bool:
-    return key.revoked_at is None and now < key.expires_at
+    return key.revoked_at is None and now < key.expires_at and not key.is_damaged
 
 
 def _name(person: Caller) -> str:
@@ -171,6 +179,7 @@ def _message(key: ApiKey) -> pb.Key:
         replaces=key.replaces or "",
         revoked_by=key.revoked_by,
         reason=key.reason,
+        is_damaged=key.is_damaged,
     )
     if key.revoked_at is not None:
         message.revoked_at.CopyFrom(timestamp(key.revoked_at))

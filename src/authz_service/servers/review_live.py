@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 from authz_service.core.live_sessions import LiveSessions
 from authz_service.core.sessions import Entry
-from authz_service.errors import Unauthenticated, Unreadable
+from authz_service.errors import Unreadable
 from authz_service.servers.review_calls import Calls
 from authz_service.view.caller import Caller
 
@@ -32,9 +32,7 @@ async def follow(
     at = last if after is None else after
     yield at, []
     while not is_stopping():
-        if calls.clock() >= person.expires_at:
-            raise Unauthenticated("the token has expired; tail on with a new one", code="token_expired")
-        calls.recheck(person)
+        calls.require_live(person)
         found = list(await store.entries_after(at, session))
         if found:
             at = found[-1].sequence

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from authz_api.v1 import logins_pb2 as pb
 from authz_api.v1.logins_pb2_grpc import LoginServiceServicer
-from authz_service.config.model import Config, LoginClient
+from authz_service.config.identity_values import LoginClient
+from authz_service.config.model import Config
 from authz_service.identity.saml.tokens import Door
 from authz_service.servers.review_calls import Context
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from google.protobuf.duration_pb2 import Duration
@@ -14,9 +14,11 @@ from authz_service.audit.retention import ORIGINAL
 from authz_service.core.acts import Act, ActKind, AnswerHead, Review
 from authz_service.core.business_hours import Hours
 from authz_service.core.holds import Stage, StageRef, Turn, Verdict, Vote
-from authz_service.core.ports import HoldState, HoldSummary
 from authz_service.core.sessions import Entry, Session
+from authz_service.core.stored_holds import HoldState, HoldSummary
 from authz_service.view.caller import Caller
+from authz_service.view.pointer import pointer
+from authz_service.view.request import Path
 from authz_service.view.unread import Unread
 
 MAX_ANSWER = 64 * 1024 * 1024
@@ -57,8 +59,9 @@ def hold_message(
     may_vote_in: tuple[StageRef, ...],
     forward: bytes = b"",
     unread: Sequence[Unread] = (),
+    concealed: Mapping[str, int] | None = None,
 ) -> holds_pb2.Hold:
-    """A hold as one reviewer sees it; where bytes are shown, with what in them is unread."""
+    """A hold as one reviewer sees it; where bytes are shown, with what in them is unread, or concealed."""
     return holds_pb2.Hold(
         id=safe_text(hold.id),
         session=safe_text(hold.session),
@@ -92,6 +95,7 @@ def hold_message(
         review=REVIEWS[hold.review],
         is_due_soon=hold.is_due_soon,
         source=safe_text(hold.source),
+        concealed=concealed,
     )
 
 
@@ -128,7 +132,7 @@ def entry_message(entry: Entry, *, before_masking: bool = False) -> sessions_pb2
         if name == ORIGINAL and not before_masking:
             continue
         if len(body) > left:
-            missing[name] = f"too large to be shown ({len(body):,} bytes); authz audit export has it"
+            missing[name] = f"too large to be shown ({len(body):,} bytes); {_where(name)}"
             continue
         left -= len(body)
         payloads.append(sessions_pb2.Payload(name=safe_text(name), body=body))
@@ -146,6 +150,13 @@ def entry_message(entry: Entry, *, before_masking: bool = False) -> sessions_pb2
             if before_masking or name != ORIGINAL
         ],
     )
+
+
+def _where(name: str) -> str:
+    """Where a payload that no message takes can be had."""
+    if name == ORIGINAL:
+        return "the store alone has it: no export has values before masking"
+    return "authz audit export has it"
 
 
 def timestamp(seconds: float) -> Timestamp:
@@ -289,3 +300,8 @@ def safe_text(text: str) -> str:
     # A claim may hold a lone surrogate (JSON "\ud800"), which protobuf refuses: without this, one such
     # caller could make the whole list of holds unreadable.
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def safe_pointer(path: Path) -> str:
+    """A JSON pointer that protobuf takes."""
+    return safe_text(pointer(path))

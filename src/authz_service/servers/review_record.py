@@ -107,6 +107,7 @@ class RecordReview(RecordServiceServicer):
                 payloads=erased.payloads,
                 votes=erased.votes,
                 keys=erased.keys,
+                damaged=erased.damaged,
             )
 
     async def KeepRecord(self, request: pb.KeepRecordRequest, context: Context) -> pb.KeepRecordResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,8 +12,8 @@ from authz_api.v1 import holds_pb2 as pb
 from authz_api.v1 import sessions_pb2
 from authz_service.core.acts import Review
 from authz_service.core.holds import Verdict
-from authz_service.core.ports import HoldQuery, HoldState
 from authz_service.core.sessions import SessionQuery
+from authz_service.core.stored_holds import HoldQuery, HoldState
 from authz_service.errors import Unreadable
 from authz_service.servers.review_messages import STATES
 
@@ -20,7 +21,9 @@ MAX_PAGE = 200
 DEFAULT_PAGE = 50
 MAX_REASON = 4096
 MAX_KEY = 128
+MAX_READ = 100  # sessions in one call
 MAX_SEARCH = 1024
+MOST_KNOWN = 10_000
 
 _STATE_OF: dict[int, HoldState] = {number: state for state, number in STATES.items()}
 _VERDICT_OF: dict[int, Verdict] = {
@@ -83,6 +86,16 @@ def session_query(request: sessions_pb2.ListSessionsRequest) -> SessionQuery:
     )
 
 
+def session_names(request: sessions_pb2.GetSessionsRequest) -> list[str]:
+    """Raises `Unreadable` where there are none, too many, or one twice."""
+    names = list(request.ids)
+    if not 0 < len(names) <= MAX_READ:
+        raise Unreadable(f"ids: name 1 to {MAX_READ} sessions", code="ids_unreadable")
+    if len(set(names)) < len(names):
+        raise Unreadable("ids: name each session once", code="ids_unreadable")
+    return names
+
+
 def read_cursor(cursor: str) -> int | None:
     """Where to watch on from; None for the beginning. Raises `Unreadable` for what is no cursor."""
     if not cursor:
@@ -90,6 +103,13 @@ def read_cursor(cursor: str) -> int | None:
     if not _CURSOR.fullmatch(cursor):
         raise Unreadable("this is no cursor of this server; watch without one", code="foreign_cursor")
     return int(cursor)
+
+
+def read_known(names: Sequence[str]) -> list[str]:
+    """The ids of holds that whoever watches shows; raises `Unreadable` for more than 10,000."""
+    if len(names) > MOST_KNOWN:
+        raise Unreadable(f"name at most {MOST_KNOWN:,} holds that you know", code="known_too_many")
+    return list(dict.fromkeys(names))
 
 
 def read_vote(request: pb.ApproveHoldRequest | pb.RejectHoldRequest, verdict: Verdict) -> Word:

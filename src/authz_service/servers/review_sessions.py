@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,19 +12,34 @@ from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.entries import caller_payload
 from authz_service.core.live_sessions import LiveSessions
 from authz_service.core.ports import Store
-from authz_service.core.sessions import SessionQuery
+from authz_service.core.sessions import Entry, Session, SessionQuery
 from authz_service.errors import Conflict, NotFound, Unavailable
 from authz_service.servers.review_calls import Calls, Context, answering
 from authz_service.servers.review_live import follow
-from authz_service.servers.review_messages import entry_message, session_message
-from authz_service.servers.review_requests import kill_reason, read_cursor, reading_reason, session_query
+from authz_service.servers.review_messages import entry_message, safe_text, session_message
+from authz_service.servers.review_requests import (
+    kill_reason,
+    read_cursor,
+    reading_reason,
+    session_names,
+    session_query,
+)
 from authz_service.view.caller import Caller
 
 BATCH_BYTES = 1024 * 1024  # of payloads, after which a message is sent; one entry is never divided
+READ_BYTES = 4 * 1024 * 1024  # of sessions that are read together, and the last of them whole
 
 
 class ReviewStore(Store, LiveSessions, Protocol):
     """What this API asks of the store."""
+
+    async def some_sessions(self, names: Sequence[str]) -> Sequence[Session]:
+        """Those of these sessions that are there, in this order."""
+        ...
+
+    async def some_entries(self, names: Sequence[str], *, most: int) -> Sequence[Sequence[Entry]]:
+        """Entries of the first of these sessions, at least one: up to `most` bytes, and the last whole."""
+        ...
 
     async def policy_file(self, digest: str) -> bytes | None:
         """The file of the policy with this digest; None when it is not on record (any more)."""
@@ -70,6 +85,7 @@ class SessionReview(SessionServiceServicer):
                 sessions=[session_message(session) for session in page.items],
                 next_page_token=page.next_page_token,
                 is_behind=not is_current,
+                damaged=map(safe_text, page.damaged),
             )
 
     async def _ready(self, query: SessionQuery) -> bool:
@@ -86,25 +102,42 @@ class SessionReview(SessionServiceServicer):
     ) -> AsyncIterator[pb.GetSessionResponse]:
         """The whole session, after an entry says who reads it."""
         async with answering(context):
-            standing = await self.calls.standing(context)
-            standing.require_auditor()
-            why = None
-            if request.before_masking:
-                standing.require_originals()
-                why = reading_reason(request.reason)
+            person, why = await self._reader(request, context)
             session = await self.store.session(request.id)
             if session is None:
                 raise NotFound("there is no such session", code="session_not_found")
-            await self.store.append(_reading(session.id, standing.person, why))
-            response = pb.GetSessionResponse(session=session_message(session))
-            size = 0
-            for entry in await self.store.entries(session.id):
-                response.entries.append(entry_message(entry, before_masking=request.before_masking))
-                size += len(entry.body) + sum(len(body) for body in entry.payloads.values())
-                if size >= BATCH_BYTES:
-                    yield response
-                    response, size = pb.GetSessionResponse(), 0
-            yield response
+            await self.store.append(_reading(session.id, person, why))
+            entries = await self.store.entries(session.id)
+            for response in _responses(session, entries, before_masking=request.before_masking):
+                yield response
+
+    async def GetSessions(
+        self, request: pb.GetSessionsRequest, context: Context
+    ) -> AsyncIterator[pb.GetSessionResponse]:
+        """Whole sessions, after an entry of each says who reads it, all in one commit, as for an export."""
+        async with answering(context):
+            person, why = await self._reader(request, context)
+            left = await self.store.some_sessions(session_names(request))
+            if left:
+                await self.store.append(*(_reading(session.id, person, why) for session in left))
+            while left:
+                self.calls.require_live(person)
+                read = await self.store.some_entries([session.id for session in left], most=READ_BYTES)
+                for session, entries in zip(left, read, strict=False):
+                    for response in _responses(session, entries, before_masking=request.before_masking):
+                        yield response
+                left = left[len(read) :]
+
+    async def _reader(
+        self, request: pb.GetSessionRequest | pb.GetSessionsRequest, context: Context
+    ) -> tuple[Caller, str | None]:
+        """Who reads, and why what was there before masking, if that is asked for; raises `Forbidden`."""
+        standing = await self.calls.standing(context)
+        standing.require_auditor()
+        if not request.before_masking:
+            return standing.person, None
+        standing.require_originals()
+        return standing.person, reading_reason(request.reason)
 
     async def TailSessions(
         self, request: pb.TailSessionsRequest, context: Context
@@ -157,6 +190,21 @@ def killing(session: str, reason: str, operator: Caller) -> EntryDraft:
     """The entry by which a session is to end; the caller reads the reason."""
     payloads = {"operator": caller_payload(operator), "reason": reason.encode(errors="replace")}
     return EntryDraft(Kind.SESSION_KILLED, session, payloads=payloads, subject=operator.identity)
+
+
+def _responses(
+    session: Session, entries: Sequence[Entry], *, before_masking: bool
+) -> Iterator[pb.GetSessionResponse]:
+    """A session in messages, the first of them with its columns."""
+    response = pb.GetSessionResponse(session=session_message(session))
+    size = 0
+    for entry in entries:
+        response.entries.append(entry_message(entry, before_masking=before_masking))
+        size += len(entry.body) + sum(len(body) for body in entry.payloads.values())
+        if size >= BATCH_BYTES:
+            yield response
+            response, size = pb.GetSessionResponse(), 0
+    yield response
 
 
 def _searching(text: str, reader: Caller) -> EntryDraft:

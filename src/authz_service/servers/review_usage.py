@@ -81,7 +81,9 @@ class UsageReview(UsageServiceServicer):
         if request.caller and not request.key:
             return []
         every = await self.keys.api_keys()
-        live = [key for key in every if key.revoked_at is None and key.expires_at > now]
+        live = [
+            key for key in every if key.revoked_at is None and key.expires_at > now and not key.is_damaged
+        ]
         return [key for key in live if not request.key or request.key in (key.id, key.name)]
 
 

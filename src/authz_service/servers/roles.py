@@ -7,8 +7,8 @@ from typing import Protocol, TypeVar
 
 from authz_service.core.acts import Review
 from authz_service.core.holds import StageRef
-from authz_service.core.ports import HoldSummary
 from authz_service.core.requesters import are_one
+from authz_service.core.stored_holds import HoldSummary
 from authz_service.errors import AuthzError, Forbidden, NotFound
 from authz_service.view.caller import Caller
 
@@ -48,6 +48,10 @@ class Roles(Protocol):
         """What the conditions of all stages of a hold look at: `findings.JWT`, `caller.groups`."""
         ...
 
+    def concealed_from(self, person: Caller) -> frozenset[str]:
+        """The entity types that `review.conceal` conceals from this person; doubt conceals."""
+        ...
+
 
 Held = TypeVar("Held", bound=HoldSummary)
 
@@ -79,6 +83,15 @@ class Standing:
             message = "you have none of the roles of `review` in the server's configuration"
             raise Forbidden(message, code="no_role")
         return standing
+
+    @property
+    def concealed(self) -> frozenset[str]:
+        """The entity types of which no value may be shown to this person, by the configuration of now.
+
+        None to auditors: the record, which they may read, has them all.
+        """
+        entities = self.roles.concealed_from(self.person)
+        return frozenset() if entities and self.roles.is_auditor(self.person) else entities
 
     def stages(self, hold: HoldSummary) -> tuple[StageRef, ...]:
         """The stages of the hold that this person may vote in: none for who is no reviewer."""

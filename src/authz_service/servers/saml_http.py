@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 from yarl import URL
 
-from authz_service.config.model import LoginListener
+from authz_service.config.identity_values import LoginListener
 from authz_service.errors import AuthzError, Misconfigured, Unreadable
 from authz_service.identity.saml.own_metadata import metadata_document
 from authz_service.identity.saml.request import LIFE, LONGEST_STATE, Login

@@ -7,7 +7,7 @@ import ssl
 
 import structlog
 
-from authz_service.config.model import Tls
+from authz_service.config.gateway_values import Tls
 from authz_service.errors import Misconfigured
 
 EVERY = 5.0

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import orjson
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from authz_service.servers.probes import Health
+from authz_service.servers.process_start import process_start
 
 SECONDS = 4.0
 """More than a page of metrics takes whose store does not answer; less than the 10 s of Prometheus."""
@@ -19,22 +20,34 @@ LABEL = "process"
 
 
 class WorkerMetrics(Collector):
-    """Asks each process when it is asked. `ports` has the metrics port of each, on this machine."""
+    """Asks each process when it is asked. `ports` has the metrics port of each, on this machine.
 
-    def __init__(self, ports: Mapping[str, int]) -> None:
+    `ends` has how often each ended by itself; one that never did may be missing.
+    """
+
+    def __init__(self, ports: Mapping[str, int], ends: Mapping[str, int]) -> None:
         self._ports = ports
+        self._ends = ends
 
     def collect(self) -> list[Metric]:
-        """Everything that each says, with a label for the process, and whether it answered at all."""
+        """Everything that each says, with a label for the process, and whether it answered at all.
+
+        When this process began, which starts them, stands beside theirs without a label.
+        """
         up = GaugeMetricFamily(
             "authz_process_up", "1 where a process of the service answers.", labels=[LABEL]
         )
-        families: dict[str, Metric] = {}
+        ended = CounterMetricFamily(
+            "authz_process_ends", "How often a process ended by itself and was started again.", labels=[LABEL]
+        )
+        began = process_start()
+        families: dict[str, Metric] = {began.name: began}
         for name, text in _asked_of_all(self._ports, "/metrics").items():
+            ended.add_metric([name], self._ends.get(name, 0))
             up.add_metric([name], 0 if text is None else 1)
             for family in text_string_to_metric_families(text or ""):
                 _add(families, family, name)
-        return [up, *families.values()]
+        return [up, ended, *families.values()]
 
 
 class WorkerProbes:

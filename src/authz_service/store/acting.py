@@ -13,15 +13,17 @@ from sqlalchemy import Row, insert, select
 from authz_service.audit.draft import EntryDraft, Kind, Scalar, Subject
 from authz_service.audit.entry import rfc3339
 from authz_service.core.acts import Act, ActDraft, ActKind, Review, Revised, claim_of
-from authz_service.core.holds import Approved, Expired, Pending, Rejected, Vote, standing
-from authz_service.core.ports import HoldLimits, HoldState, HoldSummary
+from authz_service.core.holds import Approved, Expired, Pending, Rejected, Vote
+from authz_service.core.standing import standing
+from authz_service.core.stored_holds import HoldLimits, HoldState, HoldSummary
 from authz_service.errors import Conflict, Forbidden
+from authz_service.store.changed_bytes import digest_changed
 from authz_service.store.column_texts import identity_text, key_text, micro, seconds
 from authz_service.store.eligibility import refuse_requester
 from authz_service.store.ending import expire, move
 from authz_service.store.hold_rows import approvals_of, bytes_held, requester_of
 from authz_service.store.hold_standing import OPEN, next_turn, stands_at, state_at
-from authz_service.store.loading import find_act, hold_with_id, said_of, standing_of, summary_of
+from authz_service.store.loading import find_act, hold_with_id, load_acts, said_of, standing_of, summary_of
 from authz_service.store.schema import hold_acts, votes
 from authz_service.store.transaction import Transaction
 from authz_service.store.turning import take as take_turns
@@ -167,7 +169,7 @@ def _revise(transaction: Transaction, row: Row[Any], draft: ActDraft, new: Act) 
     if is_edit and is_of_answer and "answer" not in detail:
         raise Conflict("no answer of the model's waits here; edit the request", code="request_waits")
     if revision.shown != row.digest:
-        raise Conflict("what waits is not what you were shown; look at the hold again", code="digest_changed")
+        raise digest_changed(load_acts(transaction, row.id))
     stands = standing_of(transaction, row)
     if not isinstance(stands, Pending) or not set(stands.open_stages) & set(revision.may_vote_in):
         raise Forbidden("you are not among the reviewers whose vote is open here", code="not_a_reviewer")

@@ -7,26 +7,20 @@ takes them.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Row, func, insert, or_, select, update
 
 from authz_service.audit.draft import EntryDraft
-from authz_service.audit.entry import ReadEntry, decode
 from authz_service.core.api_keys import ApiKey, KeysRead
-from authz_service.errors import Conflict, NotFound, Unavailable
+from authz_service.errors import Conflict, NotFound
+from authz_service.store.api_keys_read import name_damaged, read_keys, time_or_none
 from authz_service.store.column_texts import seconds
-from authz_service.store.payload_rows import read_payloads
-from authz_service.store.schema import api_keys, entries, sessions
+from authz_service.store.schema import api_keys, head, sessions
 from authz_service.store.transaction import Reader, Transaction
 from authz_service.view.caller import API_KEYS
-
-AT_ONCE: Final = 400  # SQLite bounds the parameters of a statement
-
-_Payloads = Mapping[str, Any]
 
 
 def create(transaction: Transaction, key: ApiKey, entry: EntryDraft) -> ApiKey:
@@ -72,11 +66,15 @@ def revoke(transaction: Transaction, key_id: str, entry: EntryDraft) -> ApiKey:
 
 def changed(reader: Reader, after: int) -> KeysRead | None:
     """Those whose last entry came after `after`. Rows are never deleted, so the last number tells all."""
-    last = reader.read(select(func.max(api_keys.c.seq))).scalar() or 0
+    # No row can have changed by an entry that there is not: such a number would hide what comes after.
+    size = select(head.c.size).where(head.c.id == 1).scalar_subquery()
+    last = reader.read(select(func.max(api_keys.c.seq)).where(api_keys.c.seq <= size)).scalar() or 0
     if last == after:
         return None
     rows = reader.read(select(api_keys).where(api_keys.c.seq > after)).all()
-    return KeysRead(last, read_keys(reader, rows))
+    keys = read_keys(reader, rows)
+    name_damaged(keys)
+    return KeysRead(last, keys)
 
 
 def every(reader: Reader) -> tuple[ApiKey, ...]:
@@ -84,23 +82,8 @@ def every(reader: Reader) -> tuple[ApiKey, ...]:
     last = select(func.max(sessions.c.started_at)).where(sessions.c.key == api_keys.c.id).scalar_subquery()
     query = select(api_keys, last.label("used_at")).order_by(api_keys.c.created_at.desc(), api_keys.c.id)
     rows = reader.read(query).all()
-    used = {row.id: _seconds(row.used_at) for row in rows}
-    return tuple(replace(key, used_at=used[key.id]) for key in read_keys(reader, rows))
-
-
-def read_keys(reader: Reader, rows: Sequence[Row[Any]]) -> tuple[ApiKey, ...]:
-    """The keys of these rows, in their order, with what their entries say of them.
-
-    Raises `Unavailable` where entries are damaged: nobody could tell what a key may ask for.
-    """
-    told: dict[int, tuple[ReadEntry, _Payloads]] = {}
-    numbers = sorted({number for row in rows for number in (row.made, row.ended) if number is not None})
-    for start in range(0, len(numbers), AT_ONCE):
-        told |= _told(reader, numbers[start : start + AT_ONCE])
-    try:
-        return tuple(_read(row, told) for row in rows)
-    except (KeyError, ValueError, TypeError) as error:
-        raise _damaged() from error
+    keys = read_keys(reader, rows)
+    return tuple(replace(key, used_at=time_or_none(row.used_at)) for key, row in zip(keys, rows, strict=True))
 
 
 def require_live(key_id: str, *, is_revoked: bool, is_over: bool) -> None:
@@ -154,62 +137,6 @@ def _row(transaction: Transaction, key_id: str) -> Row[Any]:
     return row
 
 
-def _told(reader: Reader, numbers: Sequence[int]) -> dict[int, tuple[ReadEntry, _Payloads]]:
-    query = select(entries.c.body).where(entries.c.seq.in_(numbers))
-    try:
-        found = [decode(bytes(body)) for body in reader.read(query).scalars()]
-        opened = read_payloads(reader, {ref.digest for entry in found for ref in entry.payloads.values()})
-        return {
-            entry.sequence: (
-                entry,
-                {
-                    name: json.loads(opened[ref.digest].body)
-                    for name, ref in entry.payloads.items()
-                    if ref.digest in opened
-                },
-            )
-            for entry in found
-        }
-    except ValueError as error:
-        raise _damaged() from error
-
-
-def _read(row: Row[Any], told: Mapping[int, tuple[ReadEntry, _Payloads]]) -> ApiKey:
-    entry, payloads = told[row.made]
-    # What is not there went with whom it is about.
-    nameless = {"name": row.id, "owner": "", "groups": []} if entry.data.get("subject") else {}
-    key = payloads.get("key", nameless)
-    ended = {} if row.ended is None else told[row.ended][1]
-    return ApiKey(
-        id=row.id,
-        hash=bytes(row.hash),
-        name=key["name"],
-        owner=key["owner"],
-        groups=tuple(key["groups"]),
-        scope=tuple(entry.data["scope"]),
-        created_at=seconds(row.created_at),
-        expires_at=seconds(row.expires_at),
-        by=_name(payloads),
-        replaces=row.replaces,
-        revoked_at=_seconds(row.revoked_at),
-        revoked_by=_name(ended),
-        reason=str(ended.get("reason", {}).get("reason", "")),
-    )
-
-
-def _name(payloads: _Payloads) -> str:
-    operator = payloads.get("operator", {"subject": ""})
-    return str(operator.get("person") or operator["subject"])
-
-
-def _seconds(time: int | None) -> float | None:
-    return None if time is None else seconds(time)
-
-
 def _taken(name: str, key_id: str) -> Conflict:
     message = f"there is, or was, a key named {name} ({key_id}); rotate it, or choose another name"
     return Conflict(message, code="key_name_taken")
-
-
-def _damaged() -> Unavailable:
-    return Unavailable("what the record says of API keys is damaged", code="record_damaged")

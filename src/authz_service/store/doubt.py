@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Connection, select
 
 from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.store.bulk_rows import as_bytes
 from authz_service.store.schema import entries
 
 MOST_KEPT = 4096
@@ -33,7 +34,7 @@ class Doubt:
         """Look it up, within a transaction that has the head's lock."""
         query = select(entries.c.leaf).where(entries.c.seq == self.sequence)
         found = connection.execute(query).scalar_one_or_none()
-        self.committed = found is not None and bytes(found) == self.leaf
+        self.committed = found is not None and as_bytes(found) == self.leaf
 
 
 class RecordedUnseen:

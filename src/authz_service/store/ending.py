@@ -1,4 +1,4 @@
-"""How an open hold ends: released to an exchange, expired, superseded, or killed."""
+"""How an open hold ends: released to an exchange, expired, superseded, settled by the rules, or killed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import Row, bindparam, select, update
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Approved
-from authz_service.core.ports import HoldState
-from authz_service.store.damage import reading
+from authz_service.core.stored_holds import HoldState
+from authz_service.errors import Unavailable
+from authz_service.store.damage import reading, require_text
 from authz_service.store.hold_rows import bytes_held
 from authz_service.store.hold_standing import OPEN, state_at
-from authz_service.store.loading import find_hold, standing_of
+from authz_service.store.loading import find_hold, standing_of, summary_of
 from authz_service.store.schema import holds, sessions
 from authz_service.store.sweeping import due
-from authz_service.store.taking_up import require_ours
+from authz_service.store.taking_up import append_again, require_ours, status_of_ours
 from authz_service.store.transaction import Transaction
+
+log = structlog.get_logger(__name__)
+
+REFUSED, RELEASED = "refused", "released"
+"""What the rules made of the session by which a hold was superseded."""
+
+_WAITING = ("held", "open")
+"""How a session stands that waits for its hold; `open` where it was taken up and is judged again.
+
+One that is to end does not, nor does one that was let through and of which the answer is under way.
+"""
 
 _MOVE = update(holds).where(
     holds.c.id == bindparam("was_id"),
@@ -40,7 +53,9 @@ def consume(
     row = find_hold(transaction, hold_id)
     if row is None or row.state != HoldState.APPROVED.value:
         return False
-    if row.deadline <= transaction.now or row.digest != digest or not is_approved(transaction, row):
+    with reading(f"hold {row.id}"):
+        is_other = row.deadline <= transaction.now or row.digest != digest
+    if is_other or not is_approved(transaction, row):
         return False
     require_ours(transaction, session)
     recorded = transaction.record(*entries)
@@ -91,24 +106,69 @@ def _expire(transaction: Transaction, row: Row[Any], draft: EntryDraft) -> None:
     move(transaction, row, recorded.last, {"state": HoldState.EXPIRED.value})
 
 
-def supersede(transaction: Transaction, row: Row[Any], *, by: str) -> None:
-    """End an open hold in the place of which something else is there: a hold, or a grant."""
+def supersede(transaction: Transaction, row: Row[Any], *, by: str, why: str = "") -> None:
+    """End an open hold in the place of which something else is there: a hold, or a grant.
+
+    Or what became of a session, which `why` says. Where the row does not tell whose it was, the entry is
+    nobody's.
+    """
+    session = row.session if isinstance(row.session, str) else None
     data: dict[str, Scalar] = {"hold": row.id, "by": by, "state": row.state}
-    recorded = transaction.record(EntryDraft(Kind.HOLD_SUPERSEDED, row.session, data))
+    data |= {"why": why} if why else {}
+    recorded = transaction.record(EntryDraft(Kind.HOLD_SUPERSEDED, session, data))
     move(transaction, row, recorded.last, {"state": HoldState.SUPERSEDED.value})
 
 
 def kill_hold(transaction: Transaction, hold_id: str, *, session: str) -> None:
-    """Close the hold that a session waits in, which an operator ended, unless others wait in it too."""
+    """Close the hold that a session waits in, which an operator ended, unless others wait in it too.
+
+    One that cannot be read stays as it is, and the log names it: the session ends all the same.
+    """
     row = find_hold(transaction, hold_id)
-    if row is None or state_at(row, transaction.now) not in OPEN:
+    if row is None:
         return
-    others = (sessions.c.hold == hold_id) & (sessions.c.id != session) & sessions.c.ended_at.is_(None)
-    if transaction.read(select(sessions.c.id).where(others).limit(1)).first() is not None:
+    try:
+        with reading(f"hold {row.id}"):
+            state, digest = state_at(row, transaction.now), bytes_held(row)
+            require_text(row.session)
+    except Unavailable as damage:
+        _name(row, damage)
         return
-    data: dict[str, Scalar] = {"hold": row.id, "digest": bytes_held(row), "state": row.state}
+    if state not in OPEN or _others_wait(transaction, hold_id, session):
+        return
+    data: dict[str, Scalar] = {"hold": row.id, "digest": digest, "state": row.state}
     recorded = transaction.record(EntryDraft(Kind.HOLD_KILLED, row.session, data))
     move(transaction, row, recorded.last, {"state": HoldState.KILLED.value})
+
+
+def settle(transaction: Transaction, drafts: Sequence[EntryDraft], hold_id: str, *, session: str) -> None:
+    """See `Store.settle`. A hold that cannot be read stays as it is, and the log names it."""
+    is_refused = any(draft.kind is Kind.REQUEST_REFUSED for draft in drafts)
+    if is_refused:
+        status_of_ours(transaction, session)
+    else:
+        require_ours(transaction, session)
+    append_again(transaction, drafts)
+    row = find_hold(transaction, hold_id)
+    if row is None or _others_wait(transaction, hold_id, session):
+        return
+    try:
+        state = summary_of(transaction, row).state
+    except Unavailable as damage:
+        _name(row, damage)
+        return
+    if state is HoldState.PENDING or (state is HoldState.APPROVED and not is_refused):
+        supersede(transaction, row, by=session, why=REFUSED if is_refused else RELEASED)
+
+
+def _name(row: Row[Any], damage: Unavailable) -> None:
+    log.error("hold.damaged", hold=row.id, error=type(damage.__cause__).__name__)
+
+
+def _others_wait(transaction: Transaction, hold_id: str, session: str) -> bool:
+    others = (sessions.c.hold == hold_id) & (sessions.c.id != session) & sessions.c.status.in_(_WAITING)
+    unended = sessions.c.ended_at.is_(None)  # leads to the index
+    return transaction.read(select(sessions.c.id).where(others & unended).limit(1)).first() is not None
 
 
 @dataclass(frozen=True, slots=True)

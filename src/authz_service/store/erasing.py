@@ -6,42 +6,38 @@ ordered, and is completed later. Each step may be done again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Row, select, update
 
 from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
-from authz_service.audit.entry import decode
-from authz_service.audit.forgotten import SESSION, Erasure, is_about_another
+from authz_service.audit.forgotten import SESSION, Erasure, Forgotten, is_about_another
 from authz_service.core.forgetting import Erased, Order
-from authz_service.store.column_texts import identity_text
-from authz_service.store.damage import reading
-from authz_service.store.erased_names import names_of
-from authz_service.store.erasing_kept import identity_of, keys_of, pseudonyms, require_not_kept
-from authz_service.store.erasing_open import refuse_open
-from authz_service.store.forgotten_rows import read_forgotten
-from authz_service.store.purging import WIPED, forget_holds, ordered
-from authz_service.store.schema import (
-    entries,
-    grant_acts,
-    hold_acts,
-    payloads,
-    sessions,
-    votes,
-)
-from authz_service.store.search_index import forget_reviewer
+from authz_service.store.damage import damaged
+from authz_service.store.erasing_kept import keys_of
+from authz_service.store.erasing_look import Look
+from authz_service.store.forgotten_rows import SeenForgotten, is_purged, read_forgotten
+from authz_service.store.purge_batches import AT_ONCE
+from authz_service.store.purging import WIPED, bring_near, ordered
+from authz_service.store.schema import entries, holds, sessions
+from authz_service.store.sound_entries import SOUND, sound
 from authz_service.store.transaction import Reader, Transaction
 
 SESSIONS_AT_ONCE = 50
 
 
-def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasure:
-    """Put on record what is to go; raises `Conflict` while some of it is kept or in use."""
-    others = names_of(transaction, subject).others
-    subjects = frozenset({subject, *others})
-    require_not_kept(transaction, subjects)
-    refuse_open(transaction, subjects)
+def order_erasure(transaction: Transaction, look: Look, order: Order | None) -> Erasure | None:
+    """Put on record what is to go; None where too much is new since the `look`, and it has to be done anew.
+
+    Without an `order` it is one that was given before, and did not name its keys. Raises `Conflict` while
+    some of it is kept or in use.
+    """
+    if not look.is_fresh(transaction):
+        return None
+    look.require_free(transaction)
+    subject, others, subjects = look.subject, look.names.others, look.subjects
     keyring = transaction.keyring
     keys = keys_of(keyring, subjects)
     also, named = list[Scalar](sorted(others)), list[Scalar](keys)
@@ -55,8 +51,46 @@ def order_erasure(transaction: Transaction, subject: str, order: Order) -> Erasu
     return Erasure(recorded.last, transaction.now, subject, frozenset(others), keys=frozenset(keys))
 
 
-def take_sessions(transaction: Transaction, erasure: Erasure, *, after: int) -> tuple[int, int, int]:
-    """Take what is left in the next sessions: the number of the last one (0: none), how many, payloads."""
+@dataclass(slots=True)
+class SessionsLeft:
+    """Some sessions with what is to be taken of them: payloads by `digests`, and holds.
+
+    `last` is the number of the last one. `damaged` are entries that cannot be read: what they account for is
+    not known, and lost with its key.
+    """
+
+    names: list[str]
+    last: int
+    digests: list[bytes] = field(default_factory=list)
+    holds: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class SessionsTaken:
+    """How many sessions, and payloads; `last` is the number of the last one."""
+
+    last: int = 0
+    sessions: int = 0
+    payloads: int = 0
+    damaged: list[str] = field(default_factory=list)
+
+    def add(self, left: SessionsLeft, payloads: int) -> None:
+        """These are gone."""
+        self.last = left.last
+        self.sessions += len(left.names)
+        self.payloads += payloads
+        self.damaged += left.damaged
+
+
+def sessions_left(
+    reader: Reader, erasure: Erasure, seen: SeenForgotten, *, after: int
+) -> SessionsLeft | None:
+    """The next sessions, read while nobody waits for it; None at the end. `seen` goes from call to call.
+
+    Nothing is added any more to what was there before the order. Raises `Unavailable` (`record_damaged`) for
+    an entry that cannot be read where payloads lie in clear.
+    """
     mine = sessions.c.caller.in_(sorted(erasure.subjects)) & (sessions.c.seq > after)
     old = sessions.c.seq < erasure.ordered
     query = (
@@ -65,83 +99,67 @@ def take_sessions(transaction: Transaction, erasure: Erasure, *, after: int) -> 
         .order_by(sessions.c.seq)
         .limit(SESSIONS_AT_ONCE)
     )
-    rows = transaction.read(query).all()
+    rows = reader.read(query).all()
     if not rows:
-        return 0, 0, 0
-    names = [row.id for row in rows]
-    digests, opened = _theirs(transaction, names, erasure)
-    gone = transaction.change(delete(payloads).where(payloads.c.digest.in_(digests))) if digests else 0
-    forget_holds(transaction, opened)
-    transaction.change(update(sessions).where(sessions.c.id.in_(names)).values(WIPED))
-    return rows[-1].seq, len(rows), gone
+        return None
+    found = SessionsLeft([row.id for row in rows], rows[-1].seq)
+    damaged_ones = _add_entries(reader, erasure, found, seen)
+    found.holds += _opened_by(reader, damaged_ones)
+    found.damaged = [f"entry {number}" for number in damaged_ones]
+    bring_near(reader, found.digests)
+    return found
 
 
-def _theirs(reader: Reader, names: Sequence[str], erasure: Erasure) -> tuple[list[bytes], list[str]]:
-    query = select(entries.c.body).where(entries.c.session.in_(names), entries.c.seq < erasure.ordered)
-    digests: list[bytes] = []
-    opened: list[str] = []
-    for body in reader.read(query).scalars():
-        if not body:
+def wipe_sessions(transaction: Transaction, left: SessionsLeft) -> None:
+    """Take what their rows say of people, once all else is gone."""
+    transaction.change(update(sessions).where(sessions.c.id.in_(left.names)).values(WIPED))
+
+
+def _add_entries(reader: Reader, erasure: Erasure, found: SessionsLeft, seen: SeenForgotten) -> list[int]:
+    """Add what the entries of these sessions tell; the numbers of those that cannot be read."""
+    unreadable: list[int] = []
+    emptied: list[Row[Any]] = []
+    digests: set[bytes] = set()
+    old = entries.c.session.in_(found.names) & (entries.c.seq < erasure.ordered)
+    for row in reader.read(select(*SOUND).where(old).order_by(entries.c.seq)):
+        if not row.body:
+            emptied.append(row)
             continue
-        entry = decode(bytes(body))
+        entry = sound(row)
+        if entry is None:
+            unreadable.append(row.seq)
+            continue
         if entry.kind == Kind.HOLD_OPENED.value:
-            opened.append(str(entry.data["hold"]))
-        about = (ref.digest for name, ref in entry.payloads.items() if not is_about_another(entry.kind, name))
-        digests.extend(about)
-    return digests, opened
+            found.holds.append(str(entry.data["hold"]))
+        digests |= {
+            ref.digest for name, ref in entry.payloads.items() if not is_about_another(entry.kind, name)
+        }
+    if emptied:
+        forgotten = seen.read(reader)
+        unreadable += [row.seq for row in emptied if not is_purged(row, forgotten)]
+    if unreadable and reader.keyring is None:
+        raise damaged(f"entry {min(unreadable)}")
+    found.digests = sorted(digests)
+    return sorted(unreadable)
 
 
-def take_votes(transaction: Transaction, erasure: Erasure) -> tuple[int, int]:
-    """Take their name from votes on others' requests, and from API keys: how many votes, and payloads."""
-    count, gone = _take_from(transaction, erasure, votes)
-    _, of_holds = _take_from(transaction, erasure, hold_acts)
-    _, of_grants = _take_from(transaction, erasure, grant_acts)
-    return count, gone + of_holds + of_grants
+def _opened_by(reader: Reader, numbers: Sequence[int]) -> list[str]:
+    """The holds that were opened by these entries, which cannot be read: their rows name people in clear."""
+    names: list[str] = []
+    for start in range(0, len(numbers), AT_ONCE):
+        some = holds.c.seq.in_(numbers[start : start + AT_ONCE])
+        names += reader.read(select(holds.c.id).where(some)).scalars()
+    return names
 
 
-def _take_from(transaction: Transaction, erasure: Erasure, table: Table) -> tuple[int, int]:
-    # What they said since is no part of it: a vote that nobody cast any more could be cast a second time.
-    said = table.c.seq < erasure.ordered
-    pairs = transaction.read(select(table.c.voter, table.c.account).where(said).distinct()).all()
-    theirs = [p for p in pairs if erasure.subjects & pseudonyms(transaction, [p])]
-    count = gone = 0
-    for pair in theirs:
-        is_theirs = said & (table.c.voter == pair.voter) & (table.c.account == pair.account)
-        for row in transaction.read(select(table.c.seq, table.c.detail).where(is_theirs)).all():
-            with reading(f"entry {row.seq}"):
-                told = json.loads(row.detail)
-                detail, name = json.dumps({**told, "name": ""}), told["name"]
-            nobody = _nobody(row.seq)
-            wiped = {"voter": nobody, "account": nobody, "detail": detail}
-            count += transaction.change(update(table).where(table.c.seq == row.seq).values(wiped))
-            names = {identity_of(pair.voter)[1], identity_of(pair.account)[1], name}
-            gone += _take_voter(transaction, row.seq, names)
-    return count, gone
+def _is_under_way(reader: Reader, erasure: Erasure, known: Forgotten) -> bool:
+    erasures = read_forgotten(reader, known).erasures
+    return any(one.ordered == erasure.ordered and one.done is None for one in erasures)
 
 
-def _nobody(sequence: int) -> str:
-    """Who said what this entry has, once that is nobody's: another for each, or two whose idempotency key was
-    the same would be one who used it twice."""
-    return identity_text((f"erased:{sequence}", ""))
-
-
-def _take_voter(transaction: Transaction, sequence: int, names: set[str]) -> int:
-    body = transaction.read(select(entries.c.body).where(entries.c.seq == sequence)).scalar()
-    ref = decode(bytes(body)).payloads.get("voter") if body else None
-    if ref is None:
-        return 0
-    forget_reviewer(transaction, ref.digest, names)
-    return transaction.change(delete(payloads).where(payloads.c.digest == ref.digest))
-
-
-def _is_under_way(reader: Reader, erasure: Erasure) -> bool:
-    known = read_forgotten(reader).erasures
-    return any(one.ordered == erasure.ordered and one.done is None for one in known)
-
-
-def finish(transaction: Transaction, erasure: Erasure, erased: Erased) -> None:
-    """The tombstone, unless another process was first."""
-    if erasure.done is None and not _is_under_way(transaction, erasure):
+def finish(transaction: Transaction, erasure: Erasure, erased: Erased, known: Forgotten) -> None:
+    """The tombstone, unless another process was first; `known` is what entries said of retention before."""
+    if erasure.done is None and not _is_under_way(transaction, erasure, known):
         return
     keys: list[Scalar] = [*erased.keys]
     data: Data = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, func, select
 
-from authz_service.audit.entry import decode
 from authz_service.audit.retention import Retention
 from authz_service.store.schema import entries, payloads
+from authz_service.store.sound_entries import SOUND, sound
 from authz_service.store.transaction import Reader
 
 _TAKEN = (Retention.PAYLOADS.value, Retention.ENTRIES.value)
@@ -30,11 +30,13 @@ def payloads_of(reader: Reader, first: int, last: int | None) -> int:
 
 
 def _at(reader: Reader, sequence: int, *, is_first: bool) -> int | None:
-    """When the entry was recorded, or the next one (the last one before) that still has its bytes."""
-    query = select(entries.c.body).where(func.length(entries.c.body) > 0).limit(1)
-    if is_first:
-        query = query.where(entries.c.seq >= sequence).order_by(entries.c.seq)
-    else:
-        query = query.where(entries.c.seq <= sequence).order_by(entries.c.seq.desc())
-    body = reader.read(query).scalar()
-    return None if body is None else decode(bytes(body)).at
+    """When the entry was recorded, or the next one (the last one before) that is there as it was."""
+    query = select(*SOUND).where(func.length(entries.c.body) > 0).limit(1)
+    query = query.order_by(entries.c.seq if is_first else entries.c.seq.desc())
+    while True:
+        near = entries.c.seq >= sequence if is_first else entries.c.seq <= sequence
+        row = reader.read(query.where(near)).first()
+        entry = None if row is None else sound(row)
+        if row is None or entry is not None:
+            return None if entry is None else entry.at
+        sequence = row.seq + (1 if is_first else -1)

@@ -15,8 +15,9 @@ from authz_service.core.grants import GrantState, Maker
 from authz_service.core.holds import StageRef
 from authz_service.errors import Conflict
 from authz_service.store.column_texts import identity_text, key_text, micro
-from authz_service.store.grant_rows import REVOKE, VOTE, Said, act_detail, digest_of, grant_with_id
-from authz_service.store.hold_rows import requester_of
+from authz_service.store.grant_documents import digest_of
+from authz_service.store.grant_origin import Origin
+from authz_service.store.grant_rows import REVOKE, VOTE, Said, act_detail, grant_with_id
 from authz_service.store.schema import grant_acts
 from authz_service.store.transaction import Transaction
 from authz_service.store.voices import owners_said, typed_said
@@ -36,7 +37,7 @@ class Act:
     killed: Sequence[str] | None = None
 
 
-def keep_act(transaction: Transaction, grant: Row[Any], hold: Row[Any], act: Act, data: Data) -> int:
+def keep_act(transaction: Transaction, grant: Row[Any], origin: Origin, act: Act, data: Data) -> int:
     """Record it, with `data` beside what every one of them has; the number of its entry."""
     by = act.by
     voter = {"voter": list(by.person), "account": list(by.account), "name": by.name}
@@ -56,13 +57,13 @@ def keep_act(transaction: Transaction, grant: Row[Any], hold: Row[Any], act: Act
     said |= {"owners": list(owners)} if owners else {}
     said |= {"typed": [*typed_said(transaction, by.person, by.account)]} if act.kind == VOTE else {}
     subjects: dict[str, Subject] = {"voter": by.person}
-    draft = EntryDraft(_KINDS[act.kind], hold.session, {**said}, payloads, requester_of(hold), subjects)
+    draft = EntryDraft(_KINDS[act.kind], origin.session, {**said}, payloads, origin.requester, subjects)
     seq = transaction.record(draft).last
     row = {
         "seq": seq,
         "id": act.id,
         "grant_id": grant.id,
-        "hold": hold.id,
+        "hold": grant.hold,
         "kind": act.kind,
         "voter": identity_text(by.person),
         "account": identity_text(by.account),
@@ -74,27 +75,47 @@ def keep_act(transaction: Transaction, grant: Row[Any], hold: Row[Any], act: Act
     return seq
 
 
-def done_before(transaction: Transaction, hold: str, *, kind: str, digest: str, by: Maker) -> Row[Any] | None:
-    """The grant of which this person said this before, by the key; the same key for another is refused."""
-    if not by.idempotency_key:
-        return None
-    query = select(grant_acts.c.grant_id, grant_acts.c.kind).where(_same_key(hold, by))
-    act = transaction.read(query).one_or_none()
+def voted_before(
+    transaction: Transaction, hold: str, *, digest: str, by: Maker, grant: str | None = None
+) -> Row[Any] | None:
+    """The grant for which this person voted before, by the key; the same key for another is refused.
+
+    `grant` is the one that they vote for, None where they propose one: another may have had the same terms.
+    """
+    act = _done_before(transaction, hold, by)
     if act is None:
         return None
     row = grant_with_id(transaction, act.grant_id)
-    if (act.kind, digest_of(json.loads(row.detail)["terms"])) != (kind, digest):
+    if grant not in (None, row.id):
+        raise _reused()
+    if act.kind != VOTE or digest_of(json.loads(row.detail)["terms"]) != digest:
         raise _reused()
     return row
 
 
-def killed_before(transaction: Transaction, hold: str, *, is_kill: bool, by: Maker) -> tuple[str, ...]:
-    """The sessions that the end of a grant with this key ended; one with `is_kill` and one without differ."""
-    query = select(grant_acts.c.detail).where(_same_key(hold, by))
-    killed = json.loads(transaction.read(query).scalar_one()).get("killed")
+def ended_before(
+    transaction: Transaction, grant: Row[Any], *, is_kill: bool, by: Maker
+) -> tuple[str, ...] | None:
+    """The sessions that this person ended with the grant before, by the key; None where they did not end it.
+
+    An end with `is_kill` and one without differ; the same key for another is refused.
+    """
+    act = _done_before(transaction, grant.hold, by)
+    if act is None:
+        return None
+    if (act.kind, act.grant_id) != (REVOKE, grant.id):
+        raise _reused()
+    killed = json.loads(act.detail).get("killed")
     if is_kill != (killed is not None):
         raise _reused()
     return tuple(killed or ())
+
+
+def _done_before(transaction: Transaction, hold: str, by: Maker) -> Row[Any] | None:
+    if not by.idempotency_key:
+        return None
+    query = select(grant_acts.c.grant_id, grant_acts.c.kind, grant_acts.c.detail)
+    return transaction.read(query.where(_same_key(hold, by))).one_or_none()
 
 
 def _same_key(hold: str, by: Maker) -> ColumnElement[bool]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, false, or_, select
+from sqlalchemy import ColumnElement, false, or_
 
 from authz_service.audit.columns import clean
-from authz_service.core.grants import Grant, GrantPage, GrantQuery, GrantState, OneCaller, OneGroup
+from authz_service.core.grants import Grant, GrantState, OneCaller, OneGroup
+from authz_service.core.stored_grants import GrantPage, GrantQuery
 from authz_service.errors import Unavailable
 from authz_service.store import paging
-from authz_service.store.grant_rows import grant_rows, read_grant
-from authz_service.store.schema import grants, holds
+from authz_service.store.grant_rows import WITH_SESSION, grant_rows, read_grant
+from authz_service.store.schema import grants
 from authz_service.store.transaction import Reader
 
 
@@ -22,7 +23,7 @@ def one(reader: Reader, grant_id: str) -> Grant | None:
 def listed(reader: Reader, query: GrantQuery) -> GrantPage:
     """See `GrantStore.grants`. Of the filters, those that no column has are applied to each page."""
     filters = ["grants", *map(str, query.states), query.hold, query.model]
-    statement = select(grants, holds.c.session).join(holds, holds.c.id == grants.c.hold)
+    statement = WITH_SESSION
     if query.states:
         statement = statement.where(or_(false(), *(_reads_as(s, reader.now) for s in query.states)))
     for column, wanted in ((grants.c.hold, query.hold), (grants.c.model, query.model)):

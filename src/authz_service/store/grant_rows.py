@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, assert_never
+from typing import Any
 
 from sqlalchemy import Row, select
 
 from authz_service.audit.columns import clean
-from authz_service.core.grants import (
-    Beneficiary,
-    Grant,
-    GrantState,
-    OneCaller,
-    OneGroup,
-    Revoked,
-    Terms,
-    Use,
-)
-from authz_service.core.holds import Pending, StageRef, Standing, Verdict, Vote, standing
+from authz_service.core.grants import Grant, GrantState, Revoked, Terms, Use
+from authz_service.core.holds import Pending, StageRef, Standing, Verdict, Vote
 from authz_service.core.requesters import Identity
+from authz_service.core.standing import standing
 from authz_service.errors import NotFound
 from authz_service.store.column_texts import seconds
 from authz_service.store.damage import reading
-from authz_service.store.hold_documents import approvals_document, read_approvals
+from authz_service.store.grant_documents import beneficiary_text, digest_of, read_terms
 from authz_service.store.schema import grant_acts, grant_uses, grants, holds
 from authz_service.store.transaction import Reader
 from authz_service.store.vote_rows import vote_detail
-from authz_service.store.zone_rules import zones_of
 
 VOTE = "vote"
 REVOKE = "revoke"
+WITH_SESSION = select(grants, holds.c.session).outerjoin(holds, holds.c.id == grants.c.hold)
+"""Rows of grants with the session of the hold; None for one whose hold somebody has deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,83 +49,6 @@ class Said:
     def owning(self) -> frozenset[str]:
         """The pseudonyms of all who own an account that voted."""
         return frozenset().union(*self.owners.values())
-
-
-def terms_text(terms: Terms) -> str:
-    """Terms as JSON, in the one form that their digest is of."""
-    match terms.beneficiary:
-        case OneCaller(identity):
-            of = {"caller": list(identity)}
-        case OneGroup(issuer, name):
-            of = {"group": [issuer, name]}
-        case _ as never:
-            assert_never(never)
-    document = {
-        "for": of,
-        "api": terms.api,
-        "operation": terms.operation,
-        "model": terms.model,
-        "rules": list(terms.rules),
-        "tools": list(terms.tools),
-        "unread": list(terms.unread),
-        "template": terms.template,
-        "approvals": approvals_document(terms.approvals),
-        "uses": terms.uses,
-        "until": terms.until,
-    }
-    if terms.unchanged:
-        document["unchanged"] = dict(terms.unchanged)
-    return json.dumps(document, sort_keys=True)
-
-
-def read_terms(text: str) -> Terms:
-    """The inverse."""
-    found = json.loads(text)
-    return Terms(
-        beneficiary=_read_beneficiary(found["for"]),
-        api=found["api"],
-        operation=found["operation"],
-        model=found["model"],
-        rules=tuple(found["rules"]),
-        tools=tuple(found["tools"]),
-        unread=tuple(found["unread"]),
-        template=found["template"],
-        approvals=read_approvals(found["approvals"]),
-        uses=found["uses"],
-        until=found["until"],
-        unchanged=tuple(sorted(found.get("unchanged", {}).items())),
-    )
-
-
-def _read_beneficiary(of: Any) -> Beneficiary:
-    if "caller" in of:
-        issuer, subject = of["caller"]
-        return OneCaller((issuer, subject))
-    issuer, name = of["group"]
-    return OneGroup(issuer, name)
-
-
-def digest_of(text: str) -> str:
-    """What votes name terms by."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def beneficiary_text(beneficiary: Beneficiary) -> str:
-    """Whom a grant is for, as one column; ASCII JSON, so that no two share it."""
-    match beneficiary:
-        case OneCaller((issuer, subject)):
-            return json.dumps(["caller", issuer, subject])
-        case OneGroup(issuer, name):
-            return json.dumps(["group", issuer, name])
-        case _ as never:
-            assert_never(never)
-
-
-def detail_of(terms: Terms, now: int) -> str:
-    """The column `detail` of a grant that is proposed at `now`: its terms, and its zones' rules."""
-    detail: dict[str, Any] = {"terms": terms_text(terms)}
-    zones = zones_of(terms.approvals, seconds(now))
-    return json.dumps(detail | ({"zones": zones} if zones else {}))
 
 
 def grant_row(terms: Terms, detail: str, *, id: str, hold: str, seq: int, now: int) -> dict[str, Any]:
@@ -199,7 +114,7 @@ def state_at(row: Row[Any], now: int) -> GrantState:
 
 
 def grant_with_id(reader: Reader, grant_id: str) -> Row[Any]:
-    """The row of a grant, with the session of its hold; raises `NotFound`."""
+    """The row of a grant, with the session of its hold, as `grant_rows`; raises `NotFound`."""
     rows = grant_rows(reader, [grant_id])
     if not rows:
         raise NotFound("there is no such grant", code="grant_not_found")
@@ -209,8 +124,7 @@ def grant_with_id(reader: Reader, grant_id: str) -> Row[Any]:
 def grant_rows(reader: Reader, names: Sequence[str]) -> Sequence[Row[Any]]:
     """The rows of these grants, the oldest first."""
     wanted = grants.c.id.in_([clean(name) for name in names])
-    query = select(grants, holds.c.session).join(holds, holds.c.id == grants.c.hold)
-    return reader.read(query.where(wanted).order_by(grants.c.seq)).all()
+    return reader.read(WITH_SESSION.where(wanted).order_by(grants.c.seq)).all()
 
 
 def said_of(reader: Reader, grant_id: str) -> Said:
@@ -266,7 +180,7 @@ def read_grant(reader: Reader, row: Row[Any], *, with_uses: bool = False) -> Gra
     return Grant(
         row.id,
         row.hold,
-        row.session,
+        row.session or "",
         terms,
         text,
         digest,

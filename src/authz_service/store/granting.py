@@ -12,17 +12,19 @@ from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.grants import LONGEST, Grant, GrantState, Held, Maker, Terms
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Verdict, Vote
-from authz_service.core.ports import HoldState
+from authz_service.core.stored_holds import HoldState
 from authz_service.errors import Conflict, Forbidden
+from authz_service.store.changed_bytes import digest_changed
 from authz_service.store.column_texts import micro, seconds, stage_text
+from authz_service.store.damage import reading, require_text
 from authz_service.store.eligibility import refuse_requester
 from authz_service.store.ending import supersede
-from authz_service.store.grant_acting import Act, done_before, keep_act, refuse_ended
+from authz_service.store.grant_acting import Act, keep_act, refuse_ended, voted_before
+from authz_service.store.grant_documents import detail_of, digest_of, terms_text
+from authz_service.store.grant_origin import origin_of
 from authz_service.store.grant_rows import (
     VOTE,
     Said,
-    detail_of,
-    digest_of,
     grant_row,
     grant_with_id,
     read_grant,
@@ -30,12 +32,11 @@ from authz_service.store.grant_rows import (
     stands_by,
     state_at,
     terms_of,
-    terms_text,
 )
 from authz_service.store.hold_documents import read_traits
 from authz_service.store.hold_rows import approvals_of, bytes_held, caller_of, requester_of
 from authz_service.store.hold_standing import state_at as hold_state_at
-from authz_service.store.loading import hold_with_id, is_revised
+from authz_service.store.loading import hold_with_id, is_revised, require_readable
 from authz_service.store.schema import grants
 from authz_service.store.spending import change_grant, grant_for
 from authz_service.store.transaction import Transaction
@@ -51,16 +52,15 @@ def propose(
     transaction: Transaction, hold_id: str, *, terms: Terms, shown: str, by: Maker, new_id: NewId
 ) -> Grant:
     """See `GrantStore.propose_grant`."""
-    hold = hold_with_id(transaction, hold_id)
+    hold = _readable_hold(transaction, hold_id)
     refuse_requester(hold, by.person, by.account, *by.owners)
     text = terms_text(terms)
-    before = done_before(transaction, hold.id, kind=VOTE, digest=digest_of(text), by=by)
+    before = voted_before(transaction, hold.id, digest=digest_of(text), by=by)
     if before is not None:
         return read_grant(transaction, before)
     _require_source(transaction, hold)
     if shown != hold.digest:
-        message = "the request is not the one that you were shown; look at the hold again"
-        raise Conflict(message, code="digest_changed")
+        raise digest_changed(())  # what was edited has been refused
     _require_end(transaction, terms)
     row = _same_terms(transaction, hold.id, text) or _proposed(transaction, hold, terms, by, new_id)
     _require_proposed(transaction, row)
@@ -70,17 +70,26 @@ def propose(
 def approve(transaction: Transaction, grant_id: str, *, digest: str, by: Maker, new_id: NewId) -> Grant:
     """See `GrantStore.approve_grant`."""
     row = grant_with_id(transaction, grant_id)
-    hold = hold_with_id(transaction, row.hold)
+    hold = _readable_hold(transaction, row.hold)
     refuse_requester(hold, by.person, by.account, *by.owners)
     if digest != digest_of(terms_of(row)[0]):
         message = "the grant has other terms than those that you were shown; look at it again"
         raise Conflict(message, code="digest_changed")
-    before = done_before(transaction, hold.id, kind=VOTE, digest=digest, by=by)
+    before = voted_before(transaction, hold.id, digest=digest, by=by, grant=row.id)
     if before is not None:
         return read_grant(transaction, before)
     _require_proposed(transaction, row)
     _require_source(transaction, hold)
     return _vote(transaction, row, hold, by, new_id)
+
+
+def _readable_hold(transaction: Transaction, hold_id: str) -> Row[Any]:
+    """Raises `Unavailable` (`record_damaged`) where anything cannot be read that a grant takes from it."""
+    hold = hold_with_id(transaction, hold_id)
+    require_readable(transaction, hold)
+    with reading(f"hold {hold.id}"):
+        require_text(*requester_of(hold))
+    return hold
 
 
 def _require_source(transaction: Transaction, hold: Row[Any]) -> None:
@@ -156,7 +165,7 @@ def _vote(transaction: Transaction, row: Row[Any], hold: Row[Any], by: Maker, ne
     stands = stands_by(row.detail, (*said.votes, vote), created_at=row.created_at, now=now)
     deadline = micro(stands.deadline) if isinstance(stands, Pending) else row.deadline
     stages: list[Scalar] = [stage_text(stage) for stage in act.counts_for]
-    seq = keep_act(transaction, row, hold, act, {"stages": stages, "deadline": rfc3339(deadline)})
+    seq = keep_act(transaction, row, origin_of(hold), act, {"stages": stages, "deadline": rfc3339(deadline)})
     match stands:
         case Pending():
             change_grant(transaction, row, seq, {"deadline": deadline})

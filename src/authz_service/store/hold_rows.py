@@ -12,10 +12,13 @@ from sqlalchemy import Row
 
 from authz_service.audit.columns import clean
 from authz_service.core.acts import Act, Review, claim_of
-from authz_service.core.holds import Approval, Pending, Vote, standing
-from authz_service.core.ports import DAMAGED, Hold, HoldDraft, HoldState, HoldSummary
+from authz_service.core.holds import Approval, Pending, Vote
+from authz_service.core.ports import DAMAGED
+from authz_service.core.standing import standing
+from authz_service.core.stored_holds import Hold, HoldDraft, HoldState, HoldSummary
 from authz_service.errors import Unavailable
 from authz_service.store.column_texts import identity_text, micro, seconds
+from authz_service.store.damage import reading
 from authz_service.store.hold_documents import (
     answer_document,
     approvals_document,
@@ -163,9 +166,16 @@ def _caller_of(detail: Mapping[str, Any]) -> Caller:
 def bytes_held(row: Row[Any]) -> str:
     """The name that entries have for the bytes of a hold: the salted digest of their payload.
 
-    Theirs alone, by which reviewers approve them, could be guessed back after they are gone.
+    Theirs alone, by which reviewers approve them, could be guessed back after they are gone. Raises
+    `Unavailable` (`record_damaged`) where the row has none.
     """
-    return bytes(row.forward).hex()
+    return payload_held(row).hex()
+
+
+def payload_held(row: Row[Any]) -> bytes:
+    """The same as the payload has it; raises `Unavailable` (`record_damaged`) where it is none."""
+    with reading(f"hold {row.id}"):
+        return bytes(memoryview(row.forward))  # SQLite gives back whatever was put there
 
 
 def requester_of(row: Row[Any]) -> tuple[str, str]:

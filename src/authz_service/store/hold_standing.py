@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from authz_service.core.holds import Pending, Standing, Turn, Vote, standing
-from authz_service.core.ports import HoldState
+from authz_service.core.holds import Pending, Standing, Turn, Vote
+from authz_service.core.standing import standing
+from authz_service.core.stored_holds import HoldState
 from authz_service.store.column_texts import micro, seconds
 from authz_service.store.damage import DAMAGE
 from authz_service.store.hold_documents import read_approvals

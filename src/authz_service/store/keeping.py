@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import structlog
 from sqlalchemy import select
 
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import Data, EntryDraft, Kind
 from authz_service.audit.entry import decode
-from authz_service.audit.forgotten import SESSION, Keep
+from authz_service.audit.forgotten import SESSION, Forgotten, Keep
 from authz_service.core.forgetting import Kept, Order
 from authz_service.errors import NotFound
+from authz_service.store.bulk_rows import require_bytes
+from authz_service.store.damage import DAMAGE
 from authz_service.store.forgotten_rows import read_forgotten
-from authz_service.store.payload_rows import read_payloads
+from authz_service.store.payload_rows import shown_payloads
 from authz_service.store.purging import ordered
 from authz_service.store.schema import entries, sessions
 from authz_service.store.transaction import Reader, Transaction
+
+log = structlog.get_logger(__name__)
 
 
 def place(
@@ -36,9 +41,9 @@ def place(
     return Keep(keep_id, recorded.last, transaction.now, session, subject)
 
 
-def lift(transaction: Transaction, keep_id: str, order: Order) -> None:
-    """See `ForgettingStore.lift`."""
-    if keep_id not in read_forgotten(transaction).keeps:
+def lift(transaction: Transaction, keep_id: str, order: Order, known: Forgotten) -> None:
+    """See `ForgettingStore.lift`; `known` is what entries said of retention before."""
+    if keep_id not in read_forgotten(transaction, known).keeps:
         raise NotFound("there is no such legal hold in force", code="keep_not_found")
     data: Data = {"keep": keep_id}
     transaction.record(ordered(transaction, EntryDraft(Kind.RECORD_KEEP_LIFTED, SESSION, data), order))
@@ -51,15 +56,15 @@ def in_force(reader: Reader) -> Sequence[Kept]:
 
 
 def order_of(reader: Reader, sequence: int) -> Order:
-    """Who wanted what an entry about retention says, and why; empty where nobody did."""
+    """Who wanted what an entry about retention says, and why; empty where nobody did, or it is damaged."""
     query = select(entries.c.body).where(entries.c.seq == sequence, entries.c.session == SESSION)
     body = reader.read(query).scalar()
     try:
-        ref = decode(bytes(body)).payloads.get("order") if body else None
-    except ValueError:
-        return Order("", "")
-    opened = {} if ref is None else read_payloads(reader, {ref.digest})
-    for payload in opened.values():
-        told = json.loads(payload.body)
-        return Order(told["by"], told["reason"])
+        ref = decode(require_bytes(body)).payloads.get("order") if body else None
+        opened = {} if ref is None else shown_payloads(reader, {ref.digest})
+        for payload in opened.values():
+            told = json.loads(payload or b"")
+            return Order(str(told["by"]), str(told["reason"]))
+    except DAMAGE:
+        log.error("payload.damaged", entry=sequence, payload="order")
     return Order("", "")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 
 from sqlalchemy import select
 
-from authz_service.audit.entry import ReadEntry, decode
+from authz_service.audit.entry import ReadEntry
 from authz_service.store.schema import entries, payloads
+from authz_service.store.sound_entries import SOUND, sound
 from authz_service.store.subjects import subject_of
 from authz_service.store.transaction import Reader
 
@@ -40,23 +41,21 @@ class KeptPeople:
         return found.union(*(others[digest] for digest in self._sealed(sorted(others))))
 
     def sessions_of(self, names: Sequence[str]) -> set[str]:
-        """Those of the sessions that they have a part in: others' requests that they voted on, or read."""
+        """Those of the sessions that they have a part in: others' requests that they voted on, or read.
+
+        And those of which an entry cannot be read: nobody can tell.
+        """
         found: set[str] = set()
         for start in range(0, len(names) if self._subjects else 0, SESSIONS_AT_ONCE):
             some = entries.c.session.in_(names[start : start + SESSIONS_AT_ONCE])
-            bodies = self._reader.read(select(entries.c.body).where(some)).scalars()
-            read = [decode(bytes(body)) for body in bodies if body]
-            theirs = self.entries_of(read)
-            found |= {e.session for e in read if e.session is not None and e.sequence in theirs}
+            rows = [row for row in self._reader.read(select(*SOUND).where(some)) if row.body]
+            read = [(row.session, sound(row)) for row in rows]
+            theirs = self.entries_of(entry for _, entry in read if entry is not None)
+            found |= {name for name, entry in read if entry is None or entry.sequence in theirs}
         return found
 
     def _sealed(self, digests: Sequence[bytes]) -> set[bytes]:
-        found: set[bytes] = set()
-        for start in range(0, len(digests) if digests and self._keys() else 0, DIGESTS_AT_ONCE):
-            some = payloads.c.digest.in_(digests[start : start + DIGESTS_AT_ONCE])
-            rows = self._reader.read(select(payloads.c.digest, payloads.c.key).where(some))
-            found |= {bytes(row.digest) for row in rows if row.key in self._keys()}
-        return found
+        return sealed_under(self._reader, self._keys(), digests) if digests and self._keys() else set()
 
     def _keys(self) -> frozenset[str]:
         """Asked for once, and only where there is something that one of them may have sealed."""
@@ -65,3 +64,13 @@ class KeptPeople:
             of_each = [] if keyring is None else [keyring.held(name) for name in sorted(self._subjects)]
             self._known_keys = frozenset(key for keys in of_each for key in keys)
         return self._known_keys
+
+
+def sealed_under(reader: Reader, key_ids: Collection[str], digests: Sequence[bytes]) -> set[bytes]:
+    """Those of these payloads that only these keys open."""
+    found: set[bytes] = set()
+    for start in range(0, len(digests), DIGESTS_AT_ONCE):
+        some = payloads.c.digest.in_(digests[start : start + DIGESTS_AT_ONCE])
+        rows = reader.read(select(payloads.c.digest, payloads.c.key).where(some))
+        found |= {bytes(row.digest) for row in rows if row.key in key_ids}
+    return found

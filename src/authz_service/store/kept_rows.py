@@ -18,7 +18,7 @@ from authz_service.store.transaction import Reader, Transaction
 NOBODY = ""
 AT_ONCE = 400  # SQLite bounds the parameters of a statement
 ROWS_AT_ONCE = 1000
-"""How many rows of a person go in one transaction, and what more the entry of the last one has."""
+"""How many rows of a person go in one transaction at most, and what more the entry of the last one has."""
 
 Which = Callable[[FromClause], ColumnElement[bool]]
 """A condition on rows, of the table or of another name for it."""
@@ -49,11 +49,13 @@ def take_entries(transaction: Transaction, sequences: Sequence[int]) -> None:
         _take(transaction, _of(sequences[start : start + AT_ONCE]))
 
 
-def take_person(transaction: Transaction, erasure: Erasure) -> int:
-    """Take the next of what was theirs when the erasure was ordered: how many rows, 0 when all are gone."""
+def take_person(transaction: Transaction, erasure: Erasure, most: int) -> int:
+    """Take the next of what was theirs when the erasure was ordered, about `most` rows: how many, 0 when all
+    are gone."""
+    few = min(most, ROWS_AT_ONCE)
     for subject in sorted(erasure.subjects - {NOBODY}):
         theirs = (kept_results.c.owner == subject) & (kept_results.c.seq < erasure.ordered)
-        query = select(kept_results.c.seq).where(theirs).order_by(kept_results.c.seq).limit(ROWS_AT_ONCE)
+        query = select(kept_results.c.seq).where(theirs).order_by(kept_results.c.seq).limit(few)
         if found := transaction.read(query).scalars().all():
             _take_up_to(transaction, erasure, subject, last=found[-1])
             return len(found)

@@ -10,12 +10,14 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from authz_service.errors import Unavailable
+from authz_service.store.bulk_rows import as_bytes
 from authz_service.store.database import Database
 from authz_service.store.faults import is_fault, is_lost, without_values
 from authz_service.store.key_schema import keyring, subject_keys
 
 Result = TypeVar("Result")
 
+_PROOF = select(keyring.c.proof).where(keyring.c.id == 1)
 _AFTER_SPACE = chr(ord(" ") + 1)
 
 
@@ -41,7 +43,7 @@ class KeyStore:
         """The key of that id; None when it was destroyed, or never was here."""
         query = select(subject_keys.c.wrapped).where(subject_keys.c.id == key_id)
         found = self._run(lambda connection: connection.execute(query).scalar())
-        return None if found is None else bytes(found)
+        return None if found is None else as_bytes(found)
 
     def is_known(self, key_id: str) -> bool:
         """Whether the key of that id is here, or was."""
@@ -91,12 +93,6 @@ class KeyStore:
 
         self._run(retire)
 
-    def destroyed(self, subject: str) -> Sequence[str]:
-        """The ids of the subject's keys that were destroyed."""
-        is_gone = (subject_keys.c.subject == subject) & subject_keys.c.wrapped.is_(None)
-        query = select(subject_keys.c.id).where(is_gone).order_by(subject_keys.c.id)
-        return self._run(lambda connection: connection.execute(query).scalars().all())
-
     def destroy(self, which: ColumnElement[bool]) -> Sequence[str]:
         """Overwrite these keys; the ids of those that there were."""
         doomed = which & subject_keys.c.wrapped.is_not(None)
@@ -111,18 +107,24 @@ class KeyStore:
 
         return self._run(destroy)
 
+    def has_same_master(self) -> bool:
+        """Whether the keys are wrapped by the master key that this process opened them with."""
+        return self._run(lambda connection: self._is_same(connection.execute(_PROOF).scalar()))
+
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
 
     def _require_same_master(self, connection: Connection) -> None:
-        query = select(keyring.c.proof).where(keyring.c.id == 1).with_for_update(read=True)
-        if bytes(connection.execute(query).scalar_one()) != self._proof:
+        if not self._is_same(connection.execute(_PROOF.with_for_update(read=True)).scalar_one()):
             raise Unavailable(
                 "the record's master key was exchanged, so nothing was released;"
                 " start this service again with the new one",
                 code="master_key_rotated",
             )
+
+    def _is_same(self, proof: bytes | None) -> bool:
+        return proof is not None and bytes(proof) == self._proof
 
     def _run(self, work: Callable[[Connection], Result]) -> Result:
         try:
@@ -166,7 +168,7 @@ def forget_pages(connection: Connection) -> None:
 def _live(connection: Connection, subject: str) -> LiveKey | None:
     is_live = (subject_keys.c.subject == subject) & subject_keys.c.wrapped.is_not(None)
     row = connection.execute(select(subject_keys.c.id, subject_keys.c.wrapped).where(is_live)).one_or_none()
-    return None if row is None else LiveKey(row.id, bytes(row.wrapped))
+    return None if row is None else LiveKey(row.id, as_bytes(row.wrapped))
 
 
 def _refusal(error: Exception) -> Exception:

@@ -12,11 +12,16 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+import structlog
+
 from authz_service.errors import Unavailable
 from authz_service.keys.master_key import MasterKey, WrongKey
 from authz_service.keys.payload_cipher import SUBJECT_KEY_BYTES
+from authz_service.store.damage import damaged_key
 from authz_service.store.key_schema import subject_keys
 from authz_service.store.key_store import KeyStore, LiveKey
+
+log = structlog.get_logger(__name__)
 
 MOST_REMEMBERED = 10_000
 REMEMBERED_SECONDS = 30.0
@@ -93,26 +98,15 @@ class Keyring:
         with self._lock:
             return self._store.is_known(key_id)
 
-    def destroy(self, subject: str) -> int:
-        """Destroy the subject's key; how many there were.
-
-        Once this returns, nothing that it sealed can be opened with this key store, by no replica for
-        longer than half a minute. A subject that comes back gets a new key.
-        """
-        with self._lock:
-            self._current.pop(subject, None)
-            return self._gone(self._store.destroy(subject_keys.c.subject == subject))
-
     def destroy_keys(self, key_ids: Collection[str]) -> int:
-        """Destroy those of the keys that are there, and only these; how many."""
+        """Destroy those of the keys that are there, and only these; how many.
+
+        Once this returns, nothing that they sealed can be opened with this key store, by no replica for
+        longer than half a minute.
+        """
         with self._lock:
             self._current.clear()
             return self._gone(self._store.destroy(subject_keys.c.id.in_(key_ids))) if key_ids else 0
-
-    def destroyed(self, subject: str) -> Sequence[str]:
-        """The ids of the subject's keys that were destroyed."""
-        with self._lock:
-            return self._store.destroyed(subject)
 
     def _gone(self, key_ids: Sequence[str]) -> int:
         for key_id in key_ids:
@@ -135,6 +129,9 @@ class Keyring:
         try:
             return self._master.unwrap(wrapped, purpose=key_id)
         except WrongKey as error:
+            if self._store.has_same_master():
+                log.error("key.damaged", key=key_id)
+                raise damaged_key() from error
             raise Unavailable(
                 "a key of the record is wrapped by another master key, so nothing was released",
                 code="wrong_master_key",

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from authz_service.audit.columns import NEW_SESSION, Change, Value, applied, change, merged
-from authz_service.audit.draft import Data, EntryDraft, Kind
+from authz_service.audit.draft import DONE_BY, Data, EntryDraft, Kind
 from authz_service.audit.entry import PayloadRef, encode
 from authz_service.audit.merkle import Frontier, leaf_hash
 from authz_service.core.kept import Row as KeptRow
@@ -72,8 +72,8 @@ class Ledger:
     def record(self, drafts: Sequence[EntryDraft]) -> Recorded:
         """Add entries, in order. When one of them cannot be recorded, none is, and it raises.
 
-        Equal payloads of one call, subject and class are stored once; others never, so that deleting
-        one takes nothing from another.
+        Equal payloads of one call, session, subject and class are stored once; others never, so that
+        deleting one takes nothing from another.
         """
         now, first = self.now, self._frontier.size + 1
         new_entries: list[Row] = []
@@ -149,11 +149,20 @@ class Ledger:
         return Doubt(self._frontier.size, self._last_leaf, self.drafts)
 
     def _completed(self, draft: EntryDraft) -> EntryDraft:
-        """The entry that a session begins with says whose it is to recover: its row does, and is derived."""
-        if draft.kind is not Kind.REQUEST_RECEIVED:
+        """The entry that a session begins with says whose it is to recover: its row does, and is derived.
+
+        And a reading, a search, or the end of a session by an operator says who that was.
+        """
+        if draft.kind not in _COMPLETED:
             return draft
-        data: Data = {**draft.data, "instance": self._instance}
+        by = DONE_BY.get(draft.kind)
+        told = {"instance": self._instance} if by is None else self._done_by(draft, by)
+        data: Data = {**draft.data, **told}
         return EntryDraft(draft.kind, draft.session, data, draft.payloads, draft.subject, draft.subjects)
+
+    def _done_by(self, draft: EntryDraft, name: str) -> dict[str, str]:
+        subject = self._sealing.subject(draft, name)
+        return {name: subject} if subject else {}
 
     def _change(self, sequence: int, session: str, what: Change) -> None:
         if what.begins:
@@ -181,15 +190,20 @@ def _insert_sessions(connection: Connection, begun: Mapping[str, Mapping[str, Va
 
 def _update_sessions(connection: Connection, changed: Mapping[str, Change]) -> None:
     """One statement for all sessions whose change has the same shape."""
-    shapes: dict[tuple[Names, Names], list[Row]] = {}
+    shapes: dict[tuple[Names, Names, Names], list[Row]] = {}
     for session, what in changed.items():
-        shape = (tuple(what.put), tuple(what.fill))
-        shapes.setdefault(shape, []).append((*what.put.values(), *what.fill.values(), session))
-    for (put, fill), rows in shapes.items():
-        if put or fill:
-            update_rows(connection, sessions, put, fill, rows)
+        move, moved = (_STATUS, (what.moves_to,)) if what.moves_to else _STAYS
+        shape = (tuple(what.put), tuple(what.fill), move)
+        row = (*what.put.values(), *what.fill.values(), *moved, session)
+        shapes.setdefault(shape, []).append(row)
+    for (put, fill, move), rows in shapes.items():
+        if put or fill or move:
+            update_rows(connection, sessions, put, fill, rows, move)
 
 
+_STATUS: Names = ("status",)
+_STAYS: tuple[Names, Names] = ((), ())
+_COMPLETED = frozenset({Kind.REQUEST_RECEIVED, *DONE_BY})
 _ENTRY_COLUMNS = ("seq", "session", "body", "leaf")
 _KEPT_COLUMNS = ("name", "seq", "owner")
 _HEAD_COLUMNS = ("size", "root", "frontier", "last_at", "signature")

@@ -14,13 +14,14 @@ from authz_service.audit.draft import Kind
 from authz_service.audit.entry import decode
 from authz_service.core.acts import Act
 from authz_service.core.holds import Standing, Vote
-from authz_service.core.ports import DAMAGED, Hold, HoldState, HoldSummary
+from authz_service.core.ports import DAMAGED
+from authz_service.core.stored_holds import Hold, HoldState, HoldSummary
 from authz_service.errors import NotFound, Unavailable
 from authz_service.framing.headers import MARKS
 from authz_service.store.column_texts import identity_text, key_text
 from authz_service.store.damage import reading
 from authz_service.store.declared_types import LATEST, require_declared
-from authz_service.store.hold_rows import read_summary, with_bytes
+from authz_service.store.hold_rows import bytes_held, payload_held, read_summary, with_bytes
 from authz_service.store.hold_standing import stands_at
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, hold_acts, holds, votes
@@ -109,14 +110,26 @@ def summary_of(reader: Reader, row: Row[Any], said: Said | None = None) -> HoldS
     Raises `Unavailable` (`record_damaged`) where what is stored of it cannot be read.
     """
     with reading(f"hold {row.id}"):
-        if not all(0 <= at < LATEST for at in (row.created_at, row.begun_at, row.deadline)):
-            raise ValueError("this is no time that could be told")
-        said = said_of(reader, row.id) if said is None else said
-        found = read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
-        require_declared(found)
+        found = _summary(reader, row, said)
         if found.state is HoldState.SUPERSEDED:
             return replace(found, superseded_by=superseded_by(reader, row))
         return found
+
+
+def require_readable(reader: Reader, row: Row[Any]) -> None:
+    """Raise as `summary_of`, without looking for what took the hold's place."""
+    with reading(f"hold {row.id}"):
+        _summary(reader, row, None)
+
+
+def _summary(reader: Reader, row: Row[Any], said: Said | None) -> HoldSummary:
+    if not all(0 <= at < LATEST for at in (row.created_at, row.begun_at, row.deadline)):
+        raise ValueError("this is no time that could be told")
+    said = said_of(reader, row.id) if said is None else said
+    bytes_held(row)  # whatever is done to a hold names them
+    found = read_summary(row, votes=said.votes, acts=said.acts, now=reader.now)
+    require_declared(found)
+    return found
 
 
 def superseded_by(reader: Reader, row: Row[Any]) -> str:
@@ -149,12 +162,12 @@ def _summary_or_why_not(reader: Reader, row: Row[Any], said: Said) -> HoldSummar
 
 def load_holds(reader: Reader, rows: Sequence[Row[Any]]) -> list[Hold]:
     """With their bytes; raises `Unavailable` when these are gone or altered."""
-    held = read_payloads(reader, {bytes(row.forward) for row in rows})
+    held = read_payloads(reader, {payload_held(row) for row in rows})
     found = []
     for row, summary in zip(rows, load_summaries(reader, rows), strict=True):
         if isinstance(summary, Unavailable):
             raise summary
-        opened = held.get(bytes(row.forward))
+        opened = held.get(payload_held(row))
         if opened is None:
             raise Unavailable(f"the stored bytes of hold {row.id} are gone", code=DAMAGED)
         found.append(with_bytes(summary, opened.body))

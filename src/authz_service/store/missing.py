@@ -8,11 +8,14 @@ from authz_service.audit.draft import Kind
 from authz_service.audit.entry import ReadEntry, rfc3339
 from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import retention_of
+from authz_service.core.ports import DAMAGED
+from authz_service.errors import Unavailable
 from authz_service.store.keeping import order_of
 from authz_service.store.subjects import subject_of
 from authz_service.store.transaction import Reader
 
 UNEXPLAINED = "missing, and no entry says why; run: authz audit verify"
+UNTOLD = "missing, and what the record says of its retention is damaged; run: authz audit verify"
 
 
 def why_missing(
@@ -24,7 +27,12 @@ def why_missing(
     """A sentence for each payload of a session that is not there, by the number of its entry."""
     if not missing:
         return {}
-    why = _Why(reader, forgotten(reader))
+    try:
+        why = _Why(reader, forgotten(reader))
+    except Unavailable as error:
+        if error.code != DAMAGED:
+            raise
+        return {number: dict.fromkeys(names, UNTOLD) for number, names in missing.items()}
     caller = next(
         (str(e.data.get("caller", "")) for e in session if e.kind == Kind.REQUEST_RECEIVED.value), ""
     )

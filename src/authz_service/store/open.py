@@ -87,6 +87,7 @@ async def open_store(
         high_water=high_water,
         size_at_start=size,
         patience=limits.patience,
+        pseudonym=pseudonym,
         keyring=keyring,
         news=news,
         outbox=outbox,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy import Connection, Row, insert, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from authz_service.core.ports import DAMAGED
 from authz_service.errors import Misconfigured
 from authz_service.keys.master_key import MasterKey, WrongKey
 from authz_service.store.away import cannot_be_opened
+from authz_service.store.bulk_rows import require_bytes
 from authz_service.store.connecting import open_database
+from authz_service.store.damage import DamagedKey
 from authz_service.store.database import Database, HostClock
 from authz_service.store.faults import without_values
 from authz_service.store.key_schema import key_metadata, keyring, names_in_order, subject_keys
@@ -51,7 +54,8 @@ def open_keyring(
 def rotate_master_key(url: str, old: MasterKey, new: MasterKey) -> int:
     """Wrap the keys of all subjects by `new` instead, in one transaction; how many there are.
 
-    Raises `Misconfigured` when `old` is not the key store's, and `Unavailable`. Services that run with
+    Raises `Misconfigured` when `old` is not the key store's, and `Unavailable`: `DamagedKey` where a key
+    cannot be opened, and none is wrapped by `new` then. Services that run with
     `old` write nothing under new subjects' keys from then on, until they are started with `new`.
     """
     database: Database = open_database(url)
@@ -97,13 +101,31 @@ def _rewrap(connection: Connection, old: MasterKey, new: MasterKey) -> int:
     live = select(subject_keys.c.id, subject_keys.c.wrapped).where(subject_keys.c.wrapped.is_not(None))
     count = 0
     for row in connection.execute(live).all():
-        secret = old.unwrap(bytes(row.wrapped), purpose=row.id)
+        secret = _secret(old, row)
         wrapped = new.wrap(secret, purpose=row.id)
         connection.execute(update(subject_keys).where(subject_keys.c.id == row.id).values(wrapped=wrapped))
         count += 1
     proof = new.wrap(found.name.encode(), purpose=_PURPOSE)
     connection.execute(update(keyring).values(proof=proof))
     return count
+
+
+def _secret(old: MasterKey, row: Row[str, bytes | None]) -> bytes:
+    try:
+        return old.unwrap(require_bytes(row.wrapped), purpose=row.id)
+    except (WrongKey, TypeError, ValueError) as error:  # SQLite gives back whatever was put there
+        raise DamagedKey(
+            f"key {row.id} of the record is damaged, so no key was wrapped anew: put it back from a copy of"
+            " the keys (`authz audit verify`), or erase whose it is (`authz record erase`)",
+            code=DAMAGED,
+        ) from error
+
+
+def require_master(connection: Connection, master: MasterKey) -> None:
+    """Raise `Misconfigured` unless it is `master` that wraps the keys."""
+    found = connection.execute(select(keyring.c.name, keyring.c.proof)).one_or_none()
+    if found is not None:
+        _require(master, found.name, bytes(found.proof))
 
 
 def _require(master: MasterKey, name: str, proof: bytes) -> None:

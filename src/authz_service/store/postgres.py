@@ -88,7 +88,12 @@ class Postgres(Database):
             raise as_sqlalchemy(error, connection) from error
 
     def roll_back(self, connection: Connection) -> None:
-        connection.exec_driver_sql("ROLLBACK")
+        # By the driver's own means, which forget what it took for prepared: behind a statement that failed
+        # in a pipeline nothing was, and it would fail for as long as the connection is used.
+        try:
+            _driver(connection).rollback()
+        except psycopg.Error as error:
+            raise as_sqlalchemy(error, connection) from error
 
     def clock(self, connection: Connection) -> int:
         if self._host_clock is not None:

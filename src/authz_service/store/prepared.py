@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import UpdateBase
 
+from authz_service.audit.columns import KILLING
 from authz_service.store.faults import as_sqlalchemy
 
 Row = Sequence[Any]
@@ -38,6 +39,7 @@ Names = tuple[str, ...]
 MOST_ROWS = 32  # in one statement: beyond that a row costs no less, and making the SQL takes long
 
 _EMPTY: ColumnElement[str] = literal_column("''")
+_KILLING: ColumnElement[str] = literal_column(f"'{KILLING}'")
 
 
 def insert_rows(connection: Connection, table: Table, columns: Names, rows: Sequence[Row]) -> None:
@@ -50,14 +52,18 @@ def insert_rows(connection: Connection, table: Table, columns: Names, rows: Sequ
         _run(connection, _insert(table, columns, block.stop - block.start, dialect), rows[block])
 
 
-def update_rows(connection: Connection, table: Table, put: Names, fill: Names, rows: Sequence[Row]) -> None:
-    """Update by `id`: each row has the values of `put`, those of `fill`, and an id that no other row has.
+def update_rows(
+    connection: Connection, table: Table, put: Names, fill: Names, rows: Sequence[Row], move: Names = ()
+) -> None:
+    """Update by `id`: each row has the values of `put`, those of `fill` and of `move`, and an id that no
+    other row has.
 
-    What `fill` names is set only where the column is NULL or empty text. Values as in `insert_rows`.
+    What `fill` names is set only where the column is NULL or empty text, what `move` names only where it is
+    not `KILLING`. Values as in `insert_rows`.
     """
     dialect = connection.dialect
     for block in _blocks(len(rows)):
-        _run(connection, _update(table, put, fill, block.stop - block.start, dialect), rows[block])
+        _run(connection, _update(table, put, fill, move, block.stop - block.start, dialect), rows[block])
 
 
 @contextmanager
@@ -120,8 +126,8 @@ def _insert(table: Table, columns: Names, count: int, dialect: Dialect) -> str:
 
 
 @lru_cache(maxsize=256)
-def _update(table: Table, put: Names, fill: Names, count: int, dialect: Dialect) -> str:
-    names = (*put, *fill, "id")
+def _update(table: Table, put: Names, fill: Names, move: Names, count: int, dialect: Dialect) -> str:
+    names = (*put, *fill, *move, "id")
     rows = _parameters(table, names, count)
     if count == 1:
         new: dict[str, ColumnElement[Any]] = dict(zip(names, rows[0], strict=True))
@@ -133,6 +139,9 @@ def _update(table: Table, put: Names, fill: Names, count: int, dialect: Dialect)
     for name in fill:
         old = table.c[name]
         setting.append((old, case((or_(old.is_(None), old == _EMPTY), new[name]), else_=old)))
+    for name in move:
+        old = table.c[name]
+        setting.append((old, case((old != _KILLING, new[name]), else_=old)))
     statement = update(table).where(table.c.id == new["id"]).ordered_values(*setting)
     return _sql(statement, dialect, rows=count, columns=names)
 

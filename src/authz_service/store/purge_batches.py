@@ -1,31 +1,34 @@
 """What a purge takes next: a range of entries, or some of what earlier ranges passed over.
 
 Sessions that have not ended, are held or kept are passed over, and so are entries without a session in which
-somebody on legal hold has a part. A tombstone names both, by id and by number.
+somebody on legal hold has a part. So is what cannot be read: nobody can tell what it accounts for.
+A tombstone names all of these, by id or by number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
-from authz_service.audit.entry import ReadEntry, decode
+from authz_service.audit.entry import PayloadRef, ReadEntry
 from authz_service.audit.forgotten import Forgotten, Passed
 from authz_service.audit.retention import STANDING, Retention
-from authz_service.core.acts import Review
 from authz_service.core.forgetting import PurgeRequest
+from authz_service.errors import Misconfigured
 from authz_service.store.first_since import first_since, time_of
-from authz_service.store.grant_queries import in_force
-from authz_service.store.hold_standing import OPEN
 from authz_service.store.kept_people import KeptPeople
-from authz_service.store.schema import entries, grant_uses, grants, holds, payloads, sessions
+from authz_service.store.schema import entries, payloads
+from authz_service.store.sound_entries import SOUND, sound
+from authz_service.store.standing_sessions import standing_sessions
 from authz_service.store.transaction import Reader
 
 ENTRIES_AT_ONCE = 400
 LEFT_OVER_AT_ONCE = 20
 AT_ONCE = 400  # SQLite bounds the parameters of a statement
+SHARING = 64
+"""How far from each other entries that account for one payload may stand: they were recorded by one call."""
 
 
 @dataclass(slots=True)
@@ -54,12 +57,13 @@ class LeftOver:
         """Whether there is any that `take` has not come to."""
         return bool(self._rest or self._ready)
 
-    def take(self, reader: Reader, forgotten: Forgotten) -> list[Passed]:
-        """The next whose time has come, a few; none at the end."""
+    def take(self, reader: Reader, forgotten: Forgotten, *, most: int = LEFT_OVER_AT_ONCE) -> list[Passed]:
+        """The next whose time has come, a few, `most` of them; none at the end."""
+        few = max(1, min(most, LEFT_OVER_AT_ONCE))
         while self._rest and not self._ready:
             some, self._rest = self._rest[:AT_ONCE], self._rest[AT_ONCE:]
             self._ready = ready(reader, self.request, forgotten, some)
-        some, self._ready = self._ready[:LEFT_OVER_AT_ONCE], self._ready[LEFT_OVER_AT_ONCE:]
+        some, self._ready = self._ready[:few], self._ready[few:]
         return some
 
 
@@ -70,9 +74,14 @@ def begin_after(reader: Reader, request: PurgeRequest, forgotten: Forgotten) -> 
         return after
     last = reader.read(select(func.max(entries.c.seq))).scalar() or 0
     is_old = (payloads.c.retention == Retention.ORIGINALS.value) & (payloads.c.at < request.before)
-    is_next = is_old & (payloads.c.at >= time_of(reader, after))  # those before it were passed over, or kept
-    oldest = reader.read(select(func.min(payloads.c.at)).where(is_next)).scalar()
-    return max(after, last if oldest is None else first_since(reader, oldest, last) - 1)
+    try:
+        is_next = is_old & (
+            payloads.c.at >= time_of(reader, after)
+        )  # those before it were passed over, or kept
+        oldest = reader.read(select(func.min(payloads.c.at)).where(is_next)).scalar()
+        return max(after, last if oldest is None else first_since(reader, oldest, last) - 1)
+    except Misconfigured:
+        return after  # an entry that is looked at on the way cannot be read, or is missing
 
 
 def left_over(reader: Reader, names: Sequence[Passed]) -> Batch:
@@ -80,33 +89,66 @@ def left_over(reader: Reader, names: Sequence[Passed]) -> Batch:
     return Batch(only=tuple(names), taken=_entries_of(reader, names), has_more=True)
 
 
-def next_range(reader: Reader, request: PurgeRequest, forgotten: Forgotten, *, after: int) -> Batch | None:
-    """The next entries from which something may be taken; None at the end."""
-    last, old, has_more = _older(reader, after, request.before)
-    if last == after:
+def next_range(
+    reader: Reader, request: PurgeRequest, forgotten: Forgotten, *, after: int, most: int | None = None
+) -> Batch | None:
+    """The next entries, `most` of them, from which something may be taken; None at the end."""
+    at_once = ENTRIES_AT_ONCE if most is None else min(most, ENTRIES_AT_ONCE)
+    found = _older(reader, after, request.before, at_once)
+    if found.last == after:
         return None
-    but = _passed(reader, request, forgotten, old)
-    taken = [e for e in old if not {e.session, e.sequence} & but and e.kind not in STANDING]
-    return Batch(after + 1, last, but, (), taken, has_more)
+    but = _passed(reader, request, forgotten, found.old) | found.unreadable
+    taken = [e for e in found.old if not {e.session, e.sequence} & but and e.kind not in STANDING]
+    return Batch(after + 1, found.last, but, (), taken, found.has_more)
 
 
-def _older(reader: Reader, after: int, before: int) -> tuple[int, list[ReadEntry], bool]:
-    """The next entries that are older than `before`, the last number among them, and whether more may be.
+@dataclass(slots=True)
+class _Older:
+    """The next entries that are old enough, the last number among them, and whether there may be more."""
 
-    Those that were emptied already are passed: their time lies between that of their neighbours.
+    last: int
+    old: list[ReadEntry] = field(default_factory=list)
+    unreadable: set[Passed] = field(default_factory=set)
+    has_more: bool = False
+
+
+def _older(reader: Reader, after: int, before: int, at_once: int) -> _Older:
+    """Those that are older than `before`.
+
+    Those that were emptied already are passed: their time lies between that of their neighbours. So does that
+    of one that cannot be read, which is passed over.
     """
-    query = select(entries.c.seq, entries.c.body).where(entries.c.seq > after)
-    last = after
-    old: list[ReadEntry] = []
-    rows = reader.read(query.order_by(entries.c.seq).limit(ENTRIES_AT_ONCE)).all()
-    for row in rows:
-        if row.body:
-            entry = decode(bytes(row.body))
-            if entry.at >= before:
-                return last, old, False
-            old.append(entry)
-        last = row.seq
-    return last, old, len(rows) == ENTRIES_AT_ONCE
+    query = select(*SOUND).where(entries.c.seq > after).order_by(entries.c.seq)
+    most = at_once + SHARING
+    rows = reader.read(query.limit(most)).all()
+    read = [sound(row) if row.body else None for row in rows]
+    end = _not_between_equals(read, at_once)
+    found = _Older(after, has_more=end < len(rows) or len(rows) == most)
+    for row, entry in zip(rows[:end], read[:end], strict=True):
+        if entry is not None and entry.at >= before:
+            found.has_more = False
+            return found
+        if entry is not None:
+            found.old.append(entry)
+        elif row.body:
+            found.unreadable.add(row.seq)
+        found.last = row.seq
+    return found
+
+
+def _not_between_equals(read: Sequence[ReadEntry | None], at_once: int) -> int:
+    """How many of these to take so that no entry is left that accounts for a payload which goes."""
+    end = min(at_once, len(read))
+    known = {ref.digest for entry in read[max(0, end - SHARING) : end] for ref in _refs(entry)}
+    for place in range(end, len(read)):
+        if any(ref.digest in known for ref in _refs(read[place])):
+            known |= {ref.digest for entry in read[end : place + 1] for ref in _refs(entry)}
+            end = place + 1
+    return end
+
+
+def _refs(entry: ReadEntry | None) -> Iterable[PayloadRef]:
+    return () if entry is None else entry.payloads.values()
 
 
 def ready(
@@ -115,11 +157,15 @@ def ready(
     """Those of what was passed over whose time has come."""
     ids = [name for name in names if isinstance(name, str)]
     people = KeptPeople(reader, forgotten.kept_subjects())
-    there, standing = _sessions(reader, request, forgotten, people, ids)
+    there, standing = standing_sessions(reader, request, forgotten, people, ids)
     numbers = [name for name in names if isinstance(name, int)]
     old = [entry for entry in _entries_of(reader, numbers) if entry.at < request.before]
+    # One that could not be read may have a session; it goes no sooner than that.
+    theirs = sorted({entry.session for entry in old if entry.session is not None})
+    _, held = standing_sessions(reader, request, forgotten, people, theirs)
     kept = people.entries_of(old)
-    free = (there - standing) | {entry.sequence for entry in old if entry.sequence not in kept}
+    single = {e.sequence for e in old if e.sequence not in kept and e.session not in held}
+    free = (there - standing) | single
     return [name for name in names if name in free]
 
 
@@ -129,47 +175,15 @@ def _passed(
     """Of these entries the sessions, and the numbers where there is none, that must not be touched yet."""
     names = sorted({entry.session for entry in old if entry.session is not None})
     people = KeptPeople(reader, forgotten.kept_subjects())
-    there, standing = _sessions(reader, request, forgotten, people, names)
+    there, standing = standing_sessions(reader, request, forgotten, people, names)
     alone = [entry for entry in old if entry.session not in there and entry.kind not in STANDING]
     return {*standing, *people.entries_of(alone)}
-
-
-def _sessions(
-    reader: Reader, request: PurgeRequest, forgotten: Forgotten, people: KeptPeople, names: Sequence[str]
-) -> tuple[set[str], set[str]]:
-    """Those that there are, and those of them from which nothing may be taken yet."""
-    columns = (sessions.c.id, sessions.c.caller, sessions.c.ended_at)
-    there: set[str] = set()
-    standing: set[str] = set()
-    for row in reader.read(select(*columns).where(sessions.c.id.in_(names))).all() if names else ():
-        there.add(row.id)
-        has_ended = row.ended_at is not None and row.ended_at < request.before
-        if (
-            not has_ended
-            or forgotten.is_kept(row.id, row.caller)
-            or _is_held(reader, row.id, request.retention)
-        ):
-            standing.add(row.id)
-    return there, standing | people.sessions_of(sorted(there - standing))
-
-
-def _is_held(reader: Reader, session: str, retention: Retention) -> bool:
-    """Whether what it asked for may still be released, its release be reviewed, or a grant of it be used.
-
-    The entry of a use stays as long as its grant: how often that was used is derived from it.
-    """
-    is_open = holds.c.state.in_([state.value for state in OPEN]) | (holds.c.review == Review.DUE.value)
-    has_grant = holds.c.id.in_(select(grants.c.hold).where(in_force(reader.now)))
-    query = select(holds.c.id).where(holds.c.session == session, is_open | has_grant)
-    if reader.read(query).first() is not None:
-        return True
-    used = select(grant_uses.c.seq).where(grant_uses.c.session == session)
-    return retention is Retention.ENTRIES and reader.read(used).first() is not None
 
 
 def _entries_of(reader: Reader, names: Sequence[Passed]) -> list[ReadEntry]:
     ids = [name for name in names if isinstance(name, str)]
     numbers = [name for name in names if isinstance(name, int)]
     found = entries.c.session.in_(ids) | entries.c.seq.in_(numbers)
-    query = select(entries.c.body).where(found).order_by(entries.c.seq)
-    return [decode(bytes(body)) for body in reader.read(query).scalars() if body] if names else []
+    rows = reader.read(select(*SOUND).where(found).order_by(entries.c.seq)) if names else ()
+    read = (sound(row) for row in rows if row.body)
+    return [entry for entry in read if entry is not None]

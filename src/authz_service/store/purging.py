@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from authz_service.audit.draft import Data, EntryDraft, Kind, Scalar
 from authz_service.audit.entry import ReadEntry, rfc3339
@@ -18,6 +18,7 @@ from authz_service.audit.forgotten import SESSION, Forgotten, Passed
 from authz_service.audit.retention import TAKEN_WITH, Retention, retention_of
 from authz_service.core.forgetting import Order, Purged, PurgeRequest
 from authz_service.store.forgotten_rows import read_forgotten
+from authz_service.store.kept_people import KeptPeople
 from authz_service.store.kept_rows import take_entries
 from authz_service.store.purge_batches import (
     AT_ONCE,
@@ -41,32 +42,69 @@ from authz_service.store.schema import (
     sessions,
     votes,
 )
+from authz_service.store.standing_sessions import standing_sessions
 from authz_service.store.transaction import Reader, Transaction
 
 WIPED: Mapping[str, str | None] = {"caller_detail": None, "subject": "", "person": "", "path": ""}
 """The columns of a session that go with its payloads."""
 
 
-def purge(
-    transaction: Transaction, request: PurgeRequest, known: Forgotten, left: Sequence[Passed]
-) -> Purged:
-    """Take the next batch, with its tombstone: of what is `left` over, or else a range.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to go in one transaction, as it was on record up to the entry `seen`, and by `known`."""
 
-    `known` and `left` were read before, so that nobody waits for it; what is new since is read here.
+    request: PurgeRequest
+    known: Forgotten
+    seen: int
+    batch: Batch
+    digests: Sequence[bytes]
+    size: int
+
+    @property
+    def sessions(self) -> list[str]:
+        """Those of what is taken."""
+        return sorted({entry.session for entry in self.batch.taken if entry.session is not None})
+
+
+def plan(
+    reader: Reader, request: PurgeRequest, known: Forgotten, left: Sequence[Passed], *, most: int
+) -> Plan | None:
+    """The next batch: of what is `left` over, or else a range of `most` entries; None at the end.
+
+    All that takes long is done here, so that nobody waits for it.
     """
-    forgotten = read_forgotten(transaction, known)
-    over = ready(transaction, request, forgotten, left)
+    forgotten = read_forgotten(reader, known)
+    over = ready(reader, request, forgotten, left)
     if over:
-        batch: Batch | None = left_over(transaction, over)
+        batch: Batch | None = left_over(reader, over)
     else:
-        after = begin_after(transaction, request, forgotten)
-        batch = next_range(transaction, request, forgotten, after=after)
+        after = begin_after(reader, request, forgotten)
+        batch = next_range(reader, request, forgotten, after=after, most=most)
     if batch is None:
-        return Purged()
+        return None
     digests, size = _payloads_of(batch.taken, request.retention)
+    bring_near(reader, digests)
+    seen = reader.read(select(func.max(entries.c.seq))).scalar() or 0
+    return Plan(request, forgotten, seen, batch, digests, size)
+
+
+def bring_near(reader: Reader, digests: Sequence[bytes]) -> None:
+    """Have the database read what is to be deleted: from a slow disk the writer would wait for it."""
+    for start in range(0, len(digests), AT_ONCE):
+        some = payloads.c.digest.in_(digests[start : start + AT_ONCE])
+        reader.read(select(func.count(payloads.c.at)).where(some)).scalar()
+
+
+def take(transaction: Transaction, planned: Plan) -> Purged | None:
+    """Take what was planned, with its tombstone; None where that has to be planned anew."""
+    if not _is_fresh(transaction, planned):
+        return None
+    request, batch = planned.request, planned.batch
+    digests, size = planned.digests, planned.size
     transaction.record(ordered(transaction, _tombstone(request, batch, digests, size), request.order))
-    _delete_payloads(transaction, digests)
-    gone = {entry.session for entry in batch.taken if entry.session is not None}
+    delete_payloads(transaction, digests)
+    # One that is taken by its number could not be read when its session went.
+    gone = {e.session for e in batch.taken if e.session is not None and e.sequence not in batch.only}
     match request.retention:
         case Retention.ENTRIES:
             _forget_holds(transaction, batch.taken)
@@ -79,6 +117,21 @@ def purge(
         case Retention.ORIGINALS:
             pass
     return Purged(len(batch.taken), len(digests), size, batch.has_more)
+
+
+def _is_fresh(reader: Reader, planned: Plan) -> bool:
+    """Whether all of it may still go: nothing is kept, held or taken elsewhere since, nor more there."""
+    if read_forgotten(reader, planned.known) is not planned.known:
+        return False
+    kept = planned.known.kept_subjects()
+    # All of what was passed over goes, and what people on legal hold said stays.
+    if kept or planned.batch.only:
+        new = entries.c.session.in_(planned.sessions) & (entries.c.seq > planned.seen)
+        if reader.read(select(entries.c.seq).where(new).limit(1)).first() is not None:
+            return False
+    nobody = KeptPeople(reader, frozenset())
+    _, standing = standing_sessions(reader, planned.request, planned.known, nobody, planned.sessions)
+    return not standing
 
 
 def preview(reader: Reader, request: PurgeRequest) -> Purged:
@@ -144,14 +197,17 @@ def order_payload(order: Order) -> dict[str, bytes]:
     return {"order": json.dumps({"by": order.by, "reason": order.reason}).encode()}
 
 
-def _delete_payloads(transaction: Transaction, digests: Sequence[bytes]) -> None:
+def delete_payloads(transaction: Transaction, digests: Sequence[bytes]) -> int:
+    """Delete these payloads; how many were there."""
+    gone = 0
     for start in range(0, len(digests), AT_ONCE):
         some = digests[start : start + AT_ONCE]
-        transaction.change(delete(payloads).where(payloads.c.digest.in_(some)))
+        gone += transaction.change(delete(payloads).where(payloads.c.digest.in_(some)))
+    return gone
 
 
 def _forget_holds(transaction: Transaction, taken: Iterable[ReadEntry]) -> None:
-    names = [str(e.data["hold"]) for e in taken if e.kind == Kind.HOLD_OPENED.value]
+    names = [str(e.data.get("hold")) for e in taken if e.kind == Kind.HOLD_OPENED.value]
     forget_holds(transaction, names)
 
 

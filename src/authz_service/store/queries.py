@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -20,17 +20,18 @@ from sqlalchemy import (
 )
 
 from authz_service.audit.columns import clean
-from authz_service.audit.entry import decode
+from authz_service.audit.entry import LARGEST_ENTRY, ReadEntry
 from authz_service.audit.forgotten import Forgotten
 from authz_service.core.acts import Act
 from authz_service.core.pages import Page
-from authz_service.core.ports import Hold, HoldChange, HoldQuery, HoldsNow, HoldState, HoldSummary
-from authz_service.core.sessions import Entry
+from authz_service.core.sessions import DAMAGED_ENTRY, DAMAGED_WHY, Entry
+from authz_service.core.stored_holds import Hold, HoldChange, HoldQuery, HoldsNow, HoldState, HoldSummary
 from authz_service.errors import Unavailable
 from authz_service.store import paging
+from authz_service.store.bulk_rows import told_bytes
 from authz_service.store.column_texts import identity_text, seconds
 from authz_service.store.forgotten_rows import read_forgotten
-from authz_service.store.hold_rows import require_digest
+from authz_service.store.hold_rows import payload_held, require_digest
 from authz_service.store.hold_standing import OPEN, state_or_none
 from authz_service.store.keyring import Keyring
 from authz_service.store.loading import (
@@ -42,9 +43,10 @@ from authz_service.store.loading import (
     rows_of,
 )
 from authz_service.store.missing import why_missing
-from authz_service.store.payload_rows import read_payloads
+from authz_service.store.payload_rows import read_payloads, shown_payloads
 from authz_service.store.prefixes import begins_with
 from authz_service.store.schema import IS_OPEN, entries, head, holds
+from authz_service.store.sound_entries import SOUND, sound
 from authz_service.store.transaction import Parameters, Reader
 from authz_service.store.vote_rows import read_act
 
@@ -98,8 +100,8 @@ def holds_now(reader: Reader, hold_ids: Collection[str]) -> HoldsNow:
 def held_bytes(reader: Reader, hold_ids: Collection[str]) -> dict[str, bytes]:
     """See `Store.held_bytes`."""
     rows = rows_of(reader, hold_ids)
-    stored = read_payloads(reader, {bytes(row.forward) for row in rows})
-    held = {row: stored.get(bytes(row.forward)) for row in rows}
+    stored = read_payloads(reader, {payload_held(row) for row in rows})
+    held = {row: stored.get(payload_held(row)) for row in rows}
     return {row.id: require_digest(row, found.body) for row, found in held.items() if found is not None}
 
 
@@ -137,7 +139,10 @@ def act_with_key(reader: Reader, hold_id: str, person: tuple[str, str], key: str
 def hold_changes(reader: Reader, after: int) -> Sequence[HoldChange]:
     """See `Store.hold_changes`."""
     columns = (holds.c.changed, holds.c.id, holds.c.state, holds.c.deadline)
-    query = select(*columns).where(holds.c.changed > after).order_by(holds.c.changed).limit(CHANGES_AT_ONCE)
+    # No hold can have changed by an entry that there is not: such a number would hide what comes after.
+    size = select(head.c.size).where(head.c.id == 1).scalar_subquery()
+    later = (holds.c.changed > after) & (holds.c.changed <= size)
+    query = select(*columns).where(later).order_by(holds.c.changed).limit(CHANGES_AT_ONCE)
     found = ((row, state_or_none(row, reader.now)) for row in reader.read(query))
     return [HoldChange(row.changed, row.id, state) for row, state in found if state is not None]
 
@@ -163,25 +168,56 @@ def list_entries(
     reader: Reader, session_id: str, forgotten: Callable[[Reader], Forgotten] = read_forgotten
 ) -> Sequence[Entry]:
     """See `Store.entries`; `forgotten` reads what was let go of, once anything is missing."""
-    query = select(entries.c.body).where(entries.c.session == clean(session_id)).order_by(entries.c.seq)
-    bodies = [bytes(body) for body in reader.read(query).scalars() if body]
-    read = [decode(body) for body in bodies]
-    stored = read_payloads(reader, {ref.digest for entry in read for ref in entry.payloads.values()})
+    query = select(*SOUND).where(entries.c.session == clean(session_id)).order_by(entries.c.seq)
+    rows = [(row, sound(row)) for row in reader.read(query) if row.body]
+    read = [entry for _, entry in rows if entry is not None]
+    stored = shown_payloads(reader, {ref.digest for entry in read for ref in entry.payloads.values()})
     gone = {e.sequence: [n for n, ref in e.payloads.items() if ref.digest not in stored] for e in read}
     why = why_missing(reader, read, {number: names for number, names in gone.items() if names}, forgotten)
-    return [
-        Entry(
-            entry.sequence,
-            entry.kind,
-            seconds(entry.at),
-            entry.session,
-            entry.data,
-            {name: stored[ref.digest].body for name, ref in entry.payloads.items() if ref.digest in stored},
-            body,
-            why.get(entry.sequence, {}),
-        )
-        for entry, body in zip(read, bodies, strict=True)
-    ]
+    found: list[Entry] = []
+    at = seconds(read[0].at) if read else 0.0
+    for row, entry in rows:
+        if entry is None:
+            found.append(damaged_entry(row, at))
+            continue
+        at = seconds(entry.at)
+        found.append(with_payloads(row, entry, stored, why.get(entry.sequence, {})))
+    return found
+
+
+def with_payloads(
+    row: Row[Any], read: ReadEntry, stored: Mapping[bytes, bytes | None], why: Mapping[str, str]
+) -> Entry:
+    """The entry of a row; `stored` as of `shown_payloads`, `why` of those that are missing."""
+    bodies = {name: stored[ref.digest] for name, ref in read.payloads.items() if ref.digest in stored}
+    damaged = {name: DAMAGED_WHY for name, body in bodies.items() if body is None}
+    payloads = {name: body for name, body in bodies.items() if body is not None}
+    at, body = seconds(read.at), bytes(row.body)
+    return Entry(read.sequence, read.kind, at, read.session, read.data, payloads, body, {**why, **damaged})
+
+
+def damaged_entry(row: Row[Any], at: float) -> Entry:
+    """In the place of one that is not `sound`; `at` is the time of one beside it."""
+    body, why = told_bytes(row.body), {"entry": DAMAGED_WHY}
+    return Entry(row.seq, DAMAGED_ENTRY, at, row.session, {}, {}, body[:LARGEST_ENTRY], why)
+
+
+def list_some_entries(
+    reader: Reader,
+    session_ids: Sequence[str],
+    most: int,
+    forgotten: Callable[[Reader], Forgotten] = read_forgotten,
+) -> Sequence[Sequence[Entry]]:
+    """The entries of the first of these sessions: up to `most` bytes, and the last of them whole."""
+    found: list[Sequence[Entry]] = []
+    size = 0
+    for session_id in session_ids:
+        read = list_entries(reader, session_id, forgotten)
+        found.append(read)
+        size += sum(len(entry.body) + sum(map(len, entry.payloads.values())) for entry in read)
+        if size >= most:
+            break
+    return found
 
 
 def read_as(states: Collection[HoldState], now: int) -> ColumnElement[bool]:

@@ -19,11 +19,12 @@ from authz_service.keys.master_key import (
     master_key_from_file,
 )
 from authz_service.store.connecting import open_database
+from authz_service.store.damage import damaged_key
 from authz_service.store.faults import without_values
 from authz_service.store.key_schema import keyring, subject_keys
 from authz_service.store.keyring import Keyring
 from authz_service.store.location import SQLITE, store_url
-from authz_service.store.open_keys import open_keyring
+from authz_service.store.open_keys import open_keyring, require_master
 from authz_service.store.read_only import read_only_engine
 
 
@@ -58,9 +59,13 @@ def open_record_keys(config: Config, data: DataDir) -> Keyring:
 
 
 class ReadKeys:
-    """The keys of subjects for who only reads, beside a service that runs."""
+    """The keys of subjects for who only reads, beside a service that runs.
+
+    Raises `Misconfigured` for a master key that is not theirs.
+    """
 
     def __init__(self, connection: Connection, master: MasterKey) -> None:
+        require_master(connection, master)
         self._connection = connection
         self._master = master
         self._known: dict[str, bytes | None] = {}
@@ -76,10 +81,8 @@ class ReadKeys:
     def _unwrap(self, key_id: str, wrapped: bytes) -> bytes:
         try:
             return self._master.unwrap(wrapped, purpose=key_id)
-        except WrongKey:
-            raise Misconfigured(
-                f"{self._master.source} is not the master key of this record's keys"
-            ) from None
+        except WrongKey as error:
+            raise damaged_key() from error
 
 
 @contextmanager

@@ -5,36 +5,38 @@ Reading takes no lock that the service needs: it works on a store that is being 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Result, bindparam, event, func, select
+from sqlalchemy import Connection, Engine, Executable, Result, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from authz_service.errors import Misconfigured
+from authz_service.core.ports import DAMAGED
+from authz_service.errors import Misconfigured, Unavailable
 from authz_service.store.away import cannot_be_opened
+from authz_service.store.bulk_rows import (
+    EntryRow,
+    PayloadRow,
+    entry_rows,
+    payload_rows,
+    query_of,
+    rows_among,
+)
 from authz_service.store.connecting import open_database
 from authz_service.store.faults import without_values
 from authz_service.store.first_since import first_since
 from authz_service.store.migrate import SchemaState, state_of
 from authz_service.store.payload_rows import Keys, open_payload
 from authz_service.store.read_only import read_only_engine
-from authz_service.store.schema import entries, head, payloads
+from authz_service.store.schema import entries, head, payloads, sessions
 
 ENTRIES_AT_ONCE = 4096
 PAYLOAD_BYTES_AT_ONCE = 16 * 1024 * 1024
 DIGESTS_AT_ONCE = 400  # SQLite bounds the parameters of a statement
 PATIENCE = 60.0
-
-_PAGE = (
-    select(entries.c.seq, entries.c.session, entries.c.body, entries.c.leaf)
-    .where(entries.c.seq > bindparam("after"), entries.c.seq <= bindparam("last"))
-    .order_by(entries.c.seq)
-    .limit(ENTRIES_AT_ONCE)
-)
 
 
 class RecordReader:
@@ -56,19 +58,17 @@ class RecordReader:
         """The number of the last entry that there is."""
         return self.read(select(func.max(entries.c.seq))).scalar() or 0
 
-    def pages(self, first: int, last: int) -> Iterator[Sequence[Any]]:
+    def pages(self, first: int, last: int) -> Iterator[Sequence[EntryRow]]:
         """The rows of entries `first` to `last`, in order, some thousands at once."""
-        after = first - 1
-        while page := self.read(_PAGE, {"after": after, "last": last}).all():
+        for _, page in self.ranges(first, last):
             yield page
-            after = page[-1].seq
 
     def lacks_keys(self) -> bool:
         """Whether there are payloads that no key of this view opens, as it has none."""
         sealed = select(payloads.c.digest).where(payloads.c.key.is_not(None)).limit(1)
         return self.keys is None and self.read(sealed).first() is not None
 
-    def ranges(self, first: int, last: int) -> Iterator[tuple[int, Sequence[Any]]]:
+    def ranges(self, first: int, last: int) -> Iterator[tuple[int, Sequence[EntryRow]]]:
         """The rows of entries `first` to `last`, in order: so many numbers at once, as `between` has them.
 
         Numbers of which there are no entries are passed over.
@@ -82,31 +82,42 @@ class RecordReader:
                 later = select(func.min(entries.c.seq)).where(entries.c.seq > first)
                 first = self.read(later).scalar() or last + 1
 
-    def between(self, first: int, last: int) -> Sequence[Any]:
+    def between(self, first: int, last: int) -> Sequence[EntryRow]:
         """The rows of entries from `first` on, up to `last` and to 4,096 numbers."""
-        last = min(last, first + ENTRIES_AT_ONCE - 1)
-        return self.read(_PAGE, {"after": first - 1, "last": last}).all()
+        return entry_rows(self._connection, first, min(last, first + ENTRIES_AT_ONCE - 1))
 
     def leaves(self, first: int, last: int) -> Iterator[bytes]:
         """The stored leaf hashes of entries `first` to `last`."""
         for page in self.pages(first, last):
-            yield from (bytes(row.leaf) for row in page)
+            yield from (row.leaf for row in page)
 
-    def payloads(self, wanted: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    def payloads(
+        self, wanted: Iterable[tuple[bytes, int]], skipped: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Digest, salt and body of the payloads that are there, and that a key opens.
 
         `wanted` has digests and sizes. Held in memory are some of them at once, at most 16 MiB where the
-        sizes are right, or one. Raises `Unavailable` for one that is damaged.
+        sizes are right, or one. One that is damaged, or whose key is, is passed over, and `skipped` called.
         """
         for row in self.payload_rows(wanted):
-            opened = open_payload(row, self.keys)
+            try:
+                opened = open_payload(row, self.keys)
+            except Unavailable as error:
+                if error.code != DAMAGED:
+                    raise
+                skipped()
+                continue
             if opened is not None:
-                yield bytes(row.digest), opened.salt, opened.body
+                yield row.digest, opened.salt, opened.body
 
-    def payload_rows(self, wanted: Iterable[tuple[bytes, int]]) -> Iterator[Any]:
+    def payload_rows(self, wanted: Iterable[tuple[bytes, int]]) -> Iterator[PayloadRow]:
         """The rows of the payloads that are there, as they are stored; see `payloads`."""
         for group in _groups(wanted):
-            yield from self.read(select(payloads).where(payloads.c.digest.in_(group))).all()
+            yield from payload_rows(self._connection, group)
+
+    def sessions(self, names: Sequence[str], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """These columns of the rows of these sessions, no more than a statement takes."""
+        return rows_among(self._connection, query_of(sessions, tuple(columns), "id"), names)
 
     def first_since(self, at: int) -> int:
         """See `first_since`: the number of the first entry at or after a time (microseconds)."""

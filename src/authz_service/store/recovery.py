@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import ColumnElement, or_, select
 
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
-from authz_service.audit.entry import decode
 from authz_service.store.schema import entries, sessions
+from authz_service.store.sound_entries import SOUND, sound
 from authz_service.store.transaction import Transaction
 
+log = structlog.get_logger(__name__)
+
 RECOVERED_AT_ONCE = 128
+NOT_KNOWN = "not known"
+"""In the place of whether something was released, where an entry that may tell it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,13 @@ def recover(transaction: Transaction, *, heritage: Heritage, up_to: int) -> int:
 
 
 def _known(transaction: Transaction, session: str) -> dict[str, Scalar]:
-    query = select(entries.c.body).where(entries.c.session == session)
-    kinds = {decode(bytes(body)).kind for body in transaction.read(query).scalars()}
-    return {
-        "request_released": Kind.REQUEST_RELEASED.value in kinds,
-        "answer_released": Kind.ANSWER_RELEASED.value in kinds,
-    }
+    rows = transaction.read(select(*SOUND).where(entries.c.session == session)).all()
+    read = [(row, sound(row)) for row in rows]
+    if damaged := sorted(row.seq for row, entry in read if entry is None and row.body):
+        log.error("session.damaged", session=session, entries=damaged)
+    kinds = {None if entry is None else entry.kind for _, entry in read}
+
+    def has(kind: Kind) -> Scalar:
+        return True if kind.value in kinds else NOT_KNOWN if None in kinds else False
+
+    return {"request_released": has(Kind.REQUEST_RELEASED), "answer_released": has(Kind.ANSWER_RELEASED)}

@@ -51,25 +51,33 @@ class Sealing:
 
 
 class Payloads:
-    """The new payloads of one call: equal ones of the same subject and class are stored once."""
+    """The new payloads of one call: equal ones of the same session, subject and class are stored once.
+
+    Those of two sessions never, nor those of entries that have none: one may go where the other is to stay.
+    """
 
     def __init__(self, sealing: Sealing, *, at: int) -> None:
         self._sealing = sealing
         self._at = at
-        self._known: list[tuple[bytes, str, Retention, bytes]] = []
+        self._known: list[tuple[bytes, str, Retention, EntryDraft, bytes]] = []
         self.rows: list[PayloadRow] = []
 
     def ref(self, draft: EntryDraft, name: str, body: bytes) -> PayloadRef:
         """How the entry accounts for its payload `name`, which is stored if it is new."""
         subject = self._sealing.subject(draft, name)
         retention = retention_of(draft.kind, name)
-        for known, owner, kept_as, digest in self._known:
-            if (known is body or known == body) and owner == subject and kept_as is retention:
+        for known, owner, kept_as, told_in, digest in self._known:
+            is_equal = (known is body or known == body) and owner == subject and kept_as is retention
+            if is_equal and _go_together(told_in, draft):
                 return PayloadRef(digest, len(body))
         row = self._sealing.row(body, subject=subject, retention=retention, at=self._at)
-        self._known.append((body, subject, retention, row[0]))
+        self._known.append((body, subject, retention, draft, row[0]))
         self.rows.append(row)
         return PayloadRef(row[0], len(body))
+
+
+def _go_together(one: EntryDraft, other: EntryDraft) -> bool:
+    return one is other or (one.session is not None and one.session == other.session)
 
 
 def _seeds(random: Random) -> Iterator[bytes]:

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
-from sqlalchemy import delete, func, insert, select, update
+import structlog
+from sqlalchemy import Row, delete, func, insert, select, update
 
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import Kind
-from authz_service.store.schema import entries, payloads
+from authz_service.store.bulk_rows import require_bytes
+from authz_service.store.damage import DAMAGE
+from authz_service.store.schema import entries, payloads, sessions
 from authz_service.store.search_schema import PERSONAL, REVIEWER, marks, sources, state
 from authz_service.store.search_sessions import Indexed, look_at
 from authz_service.store.search_texts import indexed, table_of
 from authz_service.store.transaction import Reader, Transaction
+
+log = structlog.get_logger(__name__)
 
 ENTRIES_AT_ONCE = 64  # a step is one transaction, for which whoever records waits
 SOURCES_AT_ONCE = 200
@@ -60,7 +66,7 @@ def next_step(reader: Reader, *, has_texts: bool, most: int = ENTRIES_AT_ONCE) -
     rows = reader.read(query.order_by(entries.c.seq).limit(most)).all()
     if not rows:
         return None
-    told = dict.fromkeys(row.session for row in rows if row.session is not None and _is_telling(row.body))
+    told = dict.fromkeys(row.session for row in rows if row.session is not None and _is_telling(row))
     items = look_at(reader, list(told), has_texts=has_texts)
     size = sum(len(word) + 1 for item in items for word in (*item.prompt, *item.answer))
     return Step(stands.seq, rows[-1].seq, has_texts, items, size=size)
@@ -90,6 +96,13 @@ def forget_reviewer(transaction: Transaction, digest: bytes, names: Collection[s
     voted = select(sources.c.session).where(of_vote)
     transaction.change(delete(marks).where(marks.c.mark.in_(gone), marks.c.session.in_(voted)))
     transaction.change(delete(sources).where(of_vote))
+
+
+def forget_names(transaction: Transaction, session: str, names: Collection[str]) -> None:
+    """The same of one session, where the vote's entry does not tell which payload it was."""
+    gone = [f"{REVIEWER}{clean(name)}" for name in names if name]
+    voted = select(sessions.c.seq).where(sessions.c.id == session)
+    transaction.change(delete(marks).where(marks.c.mark.in_(gone), marks.c.session.in_(voted)))
 
 
 def _replace(transaction: Transaction, items: Sequence[Indexed]) -> None:
@@ -139,5 +152,10 @@ def _are_there(transaction: Transaction, digests: Iterable[bytes]) -> bool:
     return True
 
 
-def _is_telling(body: bytes) -> bool:
-    return bool(body) and orjson.loads(bytes(body)).get("kind") in _TELLING
+def _is_telling(row: Row[Any]) -> bool:
+    """False for an entry that cannot be read: nor can its session be, and the next ones wait for neither."""
+    try:
+        return bool(row.body) and orjson.loads(require_bytes(row.body)).get("kind") in _TELLING
+    except DAMAGE as error:
+        log.error("index.passed_over", entry=row.seq, error=type(error).__name__)
+        return False

@@ -7,17 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+import structlog
 from sqlalchemy import select
 
 from authz_service.audit.columns import clean
 from authz_service.audit.draft import Kind
 from authz_service.audit.words import texts_of, words
+from authz_service.core.ports import DAMAGED
 from authz_service.errors import Unavailable
 from authz_service.keys.payload_cipher import Opened
+from authz_service.store.bulk_rows import require_bytes
+from authz_service.store.damage import DAMAGE
 from authz_service.store.payload_rows import read_payloads
 from authz_service.store.schema import entries, sessions
 from authz_service.store.search_schema import REVIEWER
 from authz_service.store.transaction import Reader
+
+log = structlog.get_logger(__name__)
 
 BYTES_AT_ONCE = 8 * 1024 * 1024  # of payloads
 
@@ -44,9 +50,10 @@ class Indexed:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A session's number and entries, and the payloads that are wanted of it, each with its part and size."""
+    """A session, its entries, and the payloads that are wanted of it, each with its part and size."""
 
     number: int
+    name: str
     documents: Sequence[Any]
     wanted: Sequence[tuple[str, bytes, int]]
 
@@ -58,7 +65,8 @@ class _Known:
 def look_at(reader: Reader, names: Sequence[str], *, has_texts: bool) -> list[Indexed]:
     """All that is known of these sessions now.
 
-    A session that cannot be read is not found, and keeps no other from being found.
+    One that cannot be read is found by what was known of it before, if anything, and keeps no other from
+    being found; the log names it.
     """
     known = _known(reader, names, has_texts=has_texts)
     together = _read_together(reader, known)
@@ -68,17 +76,18 @@ def look_at(reader: Reader, names: Sequence[str], *, has_texts: bool) -> list[In
 def _known(reader: Reader, names: Sequence[str], *, has_texts: bool) -> list[_Known]:
     found = reader.read(select(sessions.c.id, sessions.c.seq).where(sessions.c.id.in_(names))).all()
     query = select(entries.c.session, entries.c.body).where(entries.c.session.in_(names))
-    bodies: dict[str, list[bytes]] = {row.id: [] for row in found}
+    bodies: dict[str, list[Any]] = {row.id: [] for row in found}
     for row in reader.read(query.order_by(entries.c.session, entries.c.seq)):
         if row.body and row.session in bodies:
-            bodies[row.session].append(bytes(row.body))
+            bodies[row.session].append(row.body)
     known = []
     for row in found:
         try:
-            documents = [orjson.loads(body) for body in bodies[row.id]]
-            known.append(_Known(row.seq, documents, list(_wanted(documents, has_texts=has_texts))))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
+            documents = [orjson.loads(require_bytes(body)) for body in bodies[row.id]]
+            wanted = list(_wanted(documents, has_texts=has_texts))
+            known.append(_Known(row.seq, row.id, documents, wanted))
+        except DAMAGE as error:
+            _pass_over(row.id, error)
     return known
 
 
@@ -89,8 +98,10 @@ def _read_together(reader: Reader, known: Sequence[_Known]) -> Mapping[bytes, Op
     try:
         return read_payloads(reader, {digest for one in known for digest in one.digests})
     except Unavailable as error:
-        if error.code != "record_damaged":
+        if error.code != DAMAGED:
             raise
+        return None
+    except DAMAGE:  # SQLite gives back whatever was put there
         return None
 
 
@@ -98,11 +109,16 @@ def _attempt(reader: Reader, one: _Known, together: Mapping[bytes, Opened] | Non
     try:
         return _indexed(one, read_payloads(reader, one.digests) if together is None else together)
     except Unavailable as error:
-        if error.code != "record_damaged":
+        if error.code != DAMAGED:
             raise
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        pass
+        _pass_over(one.name, error)
+    except DAMAGE as error:
+        _pass_over(one.name, error)
     return None
+
+
+def _pass_over(name: str, error: Exception) -> None:
+    log.error("index.passed_over", session=name, error=type(error).__name__)
 
 
 def _indexed(one: _Known, opened: Mapping[bytes, Opened]) -> Indexed:

@@ -29,9 +29,11 @@ from sqlalchemy import (
 
 from authz_service.audit.columns import clean
 from authz_service.core.pages import Page
-from authz_service.core.sessions import Session, SessionQuery
+from authz_service.core.sessions import DAMAGED_STATUS, Session, SessionQuery
 from authz_service.store import paging
 from authz_service.store.column_texts import micro, seconds
+from authz_service.store.damage import DAMAGE
+from authz_service.store.declared_types import LATEST, require_declared
 from authz_service.store.hold_documents import read_caller
 from authz_service.store.prefixes import begins_with
 from authz_service.store.schema import sessions
@@ -73,6 +75,13 @@ def session(reader: Reader, session_id: str) -> Session | None:
     return None if row is None else _session(row)
 
 
+def some_sessions(reader: Reader, names: Sequence[str]) -> Sequence[Session]:
+    """Those of these sessions that are there, in this order; no more than a statement takes."""
+    rows = reader.read(select(sessions).where(sessions.c.id.in_([clean(name) for name in names])))
+    found = {row.id: row for row in rows}
+    return [_session(found[clean(name)]) for name in names if clean(name) in found]
+
+
 def list_sessions(reader: Reader, query: SessionQuery) -> Page[Session]:
     """See `Store.sessions`."""
     described = _described(query)
@@ -104,7 +113,8 @@ def list_sessions(reader: Reader, query: SessionQuery) -> Page[Session]:
         rows, token = rows[:size], paging.token(described, rows[size - 1].seq)
     else:
         token = "" if floor is None else paging.token(described, floor)
-    return Page(tuple(_session(row) for row in rows), token)
+    listed = tuple(_session(row) for row in rows)
+    return Page(listed, token, tuple(one.id for one in listed if one.is_damaged))
 
 
 def _described(query: SessionQuery) -> Sequence[object]:
@@ -211,10 +221,30 @@ def _floor(reader: Reader, span: _Span) -> int | None:
 
 
 def _session(row: Row[Any]) -> Session:
-    caller = None
+    """One whose columns are not what they are declared as is there by its id: its entries may be sound.
+
+    So are its hold and its end, by which an operator ends it, where these are."""
+    try:
+        read = _read(row)
+        require_declared(read)
+        return read
+    except DAMAGE:
+        name, status = str(row.id), DAMAGED_STATUS
+        hold = row.hold if isinstance(row.hold, str) else None
+        is_time = isinstance(row.ended_at, int) and 0 <= row.ended_at < LATEST
+        ended = row.ended_at / 1_000_000 if is_time else None
+        return Session(name, None, "", "", "", "", "", "", hold, status, 0.0, ended, is_damaged=True)
+
+
+def _read(row: Row[Any]) -> Session:
+    caller, is_damaged = None, False
     if row.caller_detail is not None:
-        # The record keeps no claims and no expiry: a session's caller is to be shown, not judged.
-        caller = read_caller(json.loads(row.caller_detail), claims={}, expires_at=0.0)
+        try:
+            # The record keeps no claims and no expiry: a session's caller is to be shown, not judged.
+            caller = read_caller(json.loads(row.caller_detail), claims={}, expires_at=0.0)
+            require_declared(caller)
+        except DAMAGE:  # the rest of it can be shown, and an operator can end it
+            caller, is_damaged = None, True
     return Session(
         row.id,
         caller,
@@ -230,4 +260,5 @@ def _session(row: Row[Any]) -> Session:
         None if row.ended_at is None else seconds(row.ended_at),
         row.prompt_tokens,
         row.completion_tokens,
+        is_damaged,
     )

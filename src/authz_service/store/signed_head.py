@@ -9,6 +9,8 @@ from sqlalchemy import select
 
 from authz_service.audit.merkle import Frontier
 from authz_service.audit.proofs import consistency_ranges, hash_ranges
+from authz_service.store.bulk_rows import as_bytes
+from authz_service.store.damage import reading
 from authz_service.store.schema import entries, head
 from authz_service.store.transaction import Reader
 
@@ -33,9 +35,10 @@ class SignedHead:
 
 
 def signed_head(reader: Reader, since: Frontier | None) -> SignedHead:
-    """The committed head; raises `ValueError` when its frontier does not fit its size."""
-    found = reader.read(select(head).where(head.c.id == 1)).one()
-    frontier = Frontier.from_bytes(found.size, bytes(found.frontier))
+    """The committed head; raises `Unavailable` (`record_damaged`) when its frontier does not fit its size."""
+    with reading("the record's head"):
+        found = reader.read(select(head).where(head.c.id == 1)).one()
+        frontier = Frontier.from_bytes(found.size, bytes(found.frontier))
     proof = () if since is None else _proof(reader, since, found.size)
     signature = bytes(found.signature or b"")
     return SignedHead(found.size, bytes(found.root), frontier, signature, reader.now, proof)
@@ -70,5 +73,5 @@ def _leaves(reader: Reader, after: int, last: int) -> Iterator[bytes]:
             if row.seq != expected:
                 raise ValueError(f"entry {expected} is missing")
             expected += 1
-            yield bytes(row.leaf or b"")
+            yield as_bytes(row.leaf)
         after = page[-1].seq

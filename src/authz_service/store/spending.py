@@ -14,19 +14,16 @@ from authz_service.audit.columns import clean
 from authz_service.audit.draft import Data, EntryDraft, Kind
 from authz_service.core.grants import GrantState, Held, OneCaller, OneGroup, covers
 from authz_service.core.holds import Approved
-from authz_service.core.ports import Granted, HoldDraft
+from authz_service.core.openings import Granted
 from authz_service.core.requesters import owners_of
+from authz_service.core.stored_holds import HoldDraft
+from authz_service.errors import Unavailable
 from authz_service.store.column_texts import seconds
 from authz_service.store.damage import DAMAGE
-from authz_service.store.grant_rows import (
-    Said,
-    beneficiary_text,
-    read_terms,
-    said_of,
-    stands_by,
-    state_at,
-)
-from authz_service.store.schema import grant_uses, grants, holds
+from authz_service.store.grant_documents import beneficiary_text, read_terms
+from authz_service.store.grant_origin import require_origin
+from authz_service.store.grant_rows import WITH_SESSION, Said, said_of, stands_by, state_at
+from authz_service.store.schema import grant_uses, grants
 from authz_service.store.taking_up import require_ours
 from authz_service.store.transaction import Reader, Transaction
 from authz_service.store.voices import owners_said, typed_said, voice_of_caller, voice_said
@@ -39,12 +36,16 @@ def grant_for(transaction: Transaction, held: Held) -> Row[Any] | None:
     """The grant that covers a request now, of several the one that ends first.
 
     The row is not believed by itself: the votes and the uses must say the same. One that cannot be read
-    covers nothing: the request waits for people, as if it were not there, and the log names it.
+    covers nothing, nor does one whose hold cannot be read: the request waits for people, as if it were not
+    there, and the log names it.
     """
     for row in _candidates(transaction, held):
         try:
             if _covers(transaction, row, held):
+                require_origin(transaction, row)
                 return row
+        except Unavailable:
+            log.error("grant.damaged", grant=row.id, hold=row.hold)
         except DAMAGE as error:
             log.error("grant.damaged", grant=row.id, error=type(error).__name__)
     return None
@@ -106,19 +107,14 @@ def _candidates(reader: Reader, held: Held) -> Sequence[Row[Any]]:
     caller = held.caller
     whom = [beneficiary_text(OneCaller(caller.identity))]
     whom += [beneficiary_text(OneGroup(caller.issuer, group)) for group in caller.groups]
-    query = (
-        select(grants, holds.c.session)
-        .join(holds, holds.c.id == grants.c.hold)
-        .where(
-            grants.c.beneficiary.in_(whom),
-            grants.c.model == clean(held.model),
-            grants.c.until > reader.now,
-            grants.c.state == GrantState.ACTIVE.value,
-            grants.c.used < grants.c.uses,
-        )
-        .order_by(grants.c.until, grants.c.seq)
+    query = WITH_SESSION.where(
+        grants.c.beneficiary.in_(whom),
+        grants.c.model == clean(held.model),
+        grants.c.until > reader.now,
+        grants.c.state == GrantState.ACTIVE.value,
+        grants.c.used < grants.c.uses,
     )
-    return reader.read(query).all()
+    return reader.read(query.order_by(grants.c.until, grants.c.seq)).all()
 
 
 def _covers(transaction: Transaction, row: Row[Any], held: Held) -> bool:

@@ -16,6 +16,7 @@ from authz_service.store.parts.sessions import SqlSessions
 from authz_service.store.parts.usage import SqlUsage
 from authz_service.store.queueing import Outbox
 from authz_service.store.recovery import Heritage
+from authz_service.store.sealing import Pseudonym
 from authz_service.store.used import Remembered
 from authz_service.store.writer import Writer
 
@@ -32,6 +33,7 @@ class SqlStore(SqlRecord, SqlSessions, SqlHolds, SqlGrants, SqlUsage, SqlCredent
         high_water: HighWater,
         size_at_start: int,
         patience: float,
+        pseudonym: Pseudonym,
         keyring: Keyring | None = None,
         news: HoldNews | None = None,
         outbox: Outbox | None = None,
@@ -42,7 +44,7 @@ class SqlStore(SqlRecord, SqlSessions, SqlHolds, SqlGrants, SqlUsage, SqlCredent
         self._past_use = Remembered()
         self._named = set()
         self._seen = SeenForgotten()
-        self.forgetting = Forgetting(self, keyring, self._seen, is_shared=database.is_shared)
+        self.forgetting = Forgetting(self, keyring, self._seen, pseudonym, is_shared=database.is_shared)
         """Lets go of what is on record, and keeps what must be."""
         self.news = news or HoldNews()
         """Which holds have changed, as soon as that is committed."""

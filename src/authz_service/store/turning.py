@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from authz_service.audit.draft import EntryDraft, Kind, Scalar
 from authz_service.audit.entry import rfc3339
 from authz_service.core.holds import Pending, Timed, Turn
-from authz_service.core.ports import HoldState
+from authz_service.core.stored_holds import HoldState
 from authz_service.store.column_texts import micro, stage_text
 from authz_service.store.damage import reading
 from authz_service.store.ending import move

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -21,16 +22,22 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DataError
 
 from authz_service.audit.columns import clean
+from authz_service.audit.entry import rfc3339
 from authz_service.core.limits import Quota
 from authz_service.core.usage import ActiveCaller, Dimension, Left, Usage, UsageQuery, limits_of
 from authz_service.store.column_texts import micro
+from authz_service.store.damage import DAMAGE, damaged
+from authz_service.store.faults import without_values
 from authz_service.store.hold_documents import read_caller
 from authz_service.store.schema import sessions
 from authz_service.store.transaction import Reader
 from authz_service.store.usage_report import MOST_TOLD_APART
 from authz_service.store.used import LIMITED, Use
+
+log = structlog.get_logger(__name__)
 
 DAY: Final = micro(86_400.0)
 
@@ -50,7 +57,11 @@ def bounds(reader: Reader, since: float) -> tuple[float, float] | None:
 
 
 def usage(reader: Reader, query: UsageQuery) -> Sequence[Usage]:
-    """What the sessions of the query have, in no order, and whatever the query's `most`."""
+    """What the sessions of the query have, in no order, and whatever the query's `most`.
+
+    One whose caller is damaged is in no group. On PostgreSQL it raises `Unavailable` (`record_damaged`),
+    which names the time, where groups are asked for.
+    """
     first = _first(reader, query.since)
     if first is None:
         return ()
@@ -80,7 +91,13 @@ def usage(reader: Reader, query: UsageQuery) -> Sequence[Usage]:
         .group_by(*told.values())
         .limit(MOST_TOLD_APART + 1)
     )
-    return tuple(_row(row._mapping, query) for row in reader.read(statement) if row.requests or row.limited)
+    try:
+        rows = reader.read(statement).all()
+    except DataError as error:
+        when = rfc3339(micro(query.since))
+        what = f"the caller of a session that began at {when} or later (`authz session list` names it)"
+        raise damaged(what) from without_values(error)
+    return tuple(_row(row._mapping, query) for row in rows if row.requests or row.limited)
 
 
 def left(reader: Reader, quotas: Collection[Quota]) -> Sequence[Left]:
@@ -110,7 +127,7 @@ def active_callers(reader: Reader, since: float, caller: str, *, most: int) -> S
         .subquery()
     )
     query = (
-        select(sessions.c.caller, sessions.c.caller_detail, sessions.c.key)
+        select(sessions.c.id, sessions.c.caller, sessions.c.caller_detail, sessions.c.key)
         .join(last, last.c.seq == sessions.c.seq)
         .order_by(sessions.c.seq.desc())
         .limit(most)
@@ -118,7 +135,11 @@ def active_callers(reader: Reader, since: float, caller: str, *, most: int) -> S
     found = []
     for row in reader.read(query):
         claims = {} if row.key is None else {"key": row.key}
-        of = read_caller(json.loads(row.caller_detail), claims=claims, expires_at=0.0)
+        try:
+            of = read_caller(json.loads(row.caller_detail), claims=claims, expires_at=0.0)
+        except DAMAGE as error:
+            log.error("session.damaged", session=row.id, error=type(error).__name__)
+            continue
         found.append(ActiveCaller(row.caller, of))
     return found
 
@@ -159,7 +180,8 @@ def _groups(reader: Reader) -> Any:
     """The groups of a session's caller, a row for each."""
     detail = sessions.c.caller_detail
     if reader.dialect == "sqlite":
-        return func.json_each(detail, "$.groups").table_valued("value", name="caller_groups")
+        sound = case((func.json_valid(detail), detail))  # a damaged one has none, and fails no report
+        return func.json_each(sound, "$.groups").table_valued("value", name="caller_groups")
     array = cast(detail, JSONB)["groups"]
     return func.jsonb_array_elements_text(array).table_valued("value", name="caller_groups")
 

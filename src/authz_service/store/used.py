@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_column, select, text
 
 from authz_service.core.limits import DAY, LONGEST_OPEN, MINUTE, CountedBy, Quota, QuotaKey
-from authz_service.core.ports import HoldState
+from authz_service.core.stored_holds import HoldState
 from authz_service.core.usage import Used
 from authz_service.store.column_texts import micro
 from authz_service.store.schema import IS_OPEN, holds, session_budgets, sessions

@@ -23,7 +23,8 @@ class BudgetsCheck:
         """Compare what counts for a group's budget among these entries; purged sessions have no rows."""
         if not seen:
             return
-        derived = {(name, entry.sequence) for entry in seen for name in _budgets(entry)}
+        begun = (entry for entry in seen if entry.document["kind"] == Kind.REQUEST_RECEIVED)
+        derived = {(name, entry.sequence) for entry in begun for name in _budgets(entry)}
         column = session_budgets.c.session
         between = select(session_budgets).where(column >= seen[0].sequence, column <= seen[-1].sequence)
         rows = {(row.budget, row.session) for row in self._reader.read(between)}
@@ -44,7 +45,7 @@ class BudgetsCheck:
 
 def _budgets(entry: Seen) -> list[str]:
     document = entry.document
-    if document["kind"] != Kind.REQUEST_RECEIVED or document["session"] is None:
+    if document["session"] is None:
         return []
     names = document["data"].get("budgets", [])
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []

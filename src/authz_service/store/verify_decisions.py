@@ -9,7 +9,7 @@ from authz_service.audit.draft import Kind
 from authz_service.audit.entry import microseconds
 from authz_service.audit.walk import Seen
 from authz_service.core.holds import StageRef, Verdict
-from authz_service.core.ports import HoldState
+from authz_service.core.stored_holds import HoldState
 from authz_service.store.verify_eyes import Person
 from authz_service.store.verify_payloads import Say
 from authz_service.store.verify_standing import KnownHold

@@ -18,14 +18,8 @@ from authz_service.audit.walk import Seen
 from authz_service.core.grants import GrantState, OneCaller
 from authz_service.core.holds import Approved, StageRef, Standing, Verdict, Vote
 from authz_service.store.column_texts import read_stage, seconds
-from authz_service.store.grant_rows import (
-    REVOKE,
-    VOTE,
-    act_detail,
-    beneficiary_text,
-    read_terms,
-    stands_by,
-)
+from authz_service.store.grant_documents import beneficiary_text, read_terms
+from authz_service.store.grant_rows import REVOKE, VOTE, act_detail, stands_by
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import grant_acts, grant_uses, grants, sessions
 from authz_service.store.verify_columns import say_differing
@@ -154,8 +148,9 @@ class GrantsCheck:
             of, is_for_one = beneficiary_text(terms.beneficiary), isinstance(terms.beneficiary, OneCaller)
             row |= {"detail": detail.decode(), "beneficiary": of, "model": clean(terms.model)}
         # A grant goes with the hold that it was made from.
-        is_going = self._forgotten.is_being_erased(data["person"], data["opened"])
-        is_gone = not is_going and self._forgotten.took_payloads(
+        is_being_erased = self._forgotten.is_being_erased(data["person"], data["opened"])
+        is_going = is_being_erased and not self._holds.has_row(data["hold"])
+        is_gone = not is_being_erased and self._forgotten.took_payloads(
             data["opened"], document["session"], data["person"]
         )
         asked = self._holds.eyes(data["hold"])

@@ -12,7 +12,7 @@ from authz_service.audit.entry import microseconds
 from authz_service.audit.walk import Seen
 from authz_service.core.acts import ActKind, Review
 from authz_service.core.holds import Approved, StageRef, Verdict, Vote
-from authz_service.core.ports import HoldState
+from authz_service.core.stored_holds import HoldState
 from authz_service.store.column_texts import read_stage, seconds
 from authz_service.store.hold_standing import OPEN
 from authz_service.store.verify_decisions import say_wrong, wrong_with_bytes, wrong_with_vote

@@ -12,7 +12,7 @@ from authz_service.audit.entry import microseconds
 from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.walk import Seen
 from authz_service.core.holds import Pending, Turn
-from authz_service.core.ports import HoldState
+from authz_service.core.stored_holds import HoldState
 from authz_service.store.column_texts import identity_text, micro, read_stage
 from authz_service.store.hold_documents import read_approvals
 from authz_service.store.hold_standing import next_turn
@@ -29,6 +29,10 @@ ENDS = {
     Kind.HOLD_KILLED.value: HoldState.KILLED,
 }
 """The state that a hold ends in, by the kind of the entry that says so."""
+SETTLING = {Kind.REQUEST_REFUSED.value: "refused", Kind.REQUEST_RELEASED.value: "released"}
+"""What the rules make of a session, as the end of the hold says it that this has waited for."""
+Settled = tuple[str | None, str, str]
+"""The session of which that is on record last, when, and what."""
 TURNS = {Kind.HOLD_REMINDED.value: Turn.REMINDED, Kind.HOLD_ESCALATED.value: Turn.ESCALATED}
 """The turns of a stage, by the kind of their entry."""
 
@@ -71,6 +75,8 @@ def follow_opening(
         approvals = read_approvals(told["approvals"])
         zones = told.get("zones", {})
     is_gone = forgotten.took_payloads(entry.sequence, document["session"], data["person"])
+    if detail is not None and forgotten.is_being_erased(data["person"], entry.sequence):
+        is_gone = False  # the erasure has not come to it: rows go with the payloads
     hold = KnownHold(
         at,
         entry.sequence,
@@ -112,10 +118,12 @@ def follow_turn(entry: Seen, hold: KnownHold) -> None:
     hold.turn_at = later[0][2] if later else None
 
 
-def follow_end(say: Say, entry: Seen, hold: KnownHold) -> None:
-    """A hold is decided, or ends without."""
+def follow_end(say: Say, entry: Seen, hold: KnownHold, settled: Settled | None) -> None:
+    """A hold is decided, or ends without. `settled` is None where that may have been purged."""
     kind, data = entry.document["kind"], entry.document["data"]
     say_wrong(say, entry, wrong_with_end(hold, entry.document))
+    if "why" in data and settled is not None and settled != (data["by"], entry.document["at"], data["why"]):
+        say(f"entry {entry.sequence}", "ends a hold for what became of a session, which is not on record")
     hold.end(ENDS[kind])
     hold.changed = entry.sequence
     if kind in (Kind.HOLD_APPROVED, Kind.HOLD_REJECTED):

@@ -13,12 +13,20 @@ from authz_service.audit.draft import Kind
 from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen
-from authz_service.core.ports import HoldState
+from authz_service.core.stored_holds import HoldState
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.verify_decisions import say_wrong, wrong_with_release
 from authz_service.store.verify_eyes import Eyes
 from authz_service.store.verify_hold_acts import ACTS, follow_act, follow_vote
-from authz_service.store.verify_hold_course import ENDS, TURNS, follow_end, follow_opening, follow_turn
+from authz_service.store.verify_hold_course import (
+    ENDS,
+    SETTLING,
+    TURNS,
+    Settled,
+    follow_end,
+    follow_opening,
+    follow_turn,
+)
 from authz_service.store.verify_hold_rows import HoldRows
 from authz_service.store.verify_payloads import HASH, Say, Wanted
 from authz_service.store.verify_standing import KnownHold
@@ -28,8 +36,8 @@ _CONCERNING = frozenset(
         Kind.HOLD_OPENED.value,
         Kind.HOLD_VOTED.value,
         Kind.HOLD_BREAK_GLASS.value,
-        Kind.REQUEST_RELEASED.value,
         Kind.ANSWER_RELEASED.value,
+        *SETTLING,
         *ENDS,
         *TURNS,
         *ACTS,
@@ -46,7 +54,8 @@ class HoldsCheck:
         self._has_purged_entries = any(p.retention is Retention.ENTRIES for p in forgotten.purges)
         self._holds: dict[str, KnownHold] = {}
         self._rows = HoldRows(reader, say)
-        self._releasing: tuple[str, str, str] | None = None
+        self._releasing: tuple[str, int] | None = None
+        self._settled: Settled = ("", "", "")
 
     def page(self, seen: Sequence[Seen], payloads: Mapping[Wanted, bytes]) -> None:
         """Follow what these entries do to holds; compare the rows that begin with them."""
@@ -70,6 +79,11 @@ class HoldsCheck:
         known = self._holds.get(hold)
         return None if known is None else known.eyes
 
+    def has_row(self, hold: str) -> bool:
+        """Whether it must have a row, and what was made from it too."""
+        known = self._holds.get(hold)
+        return known is not None and not known.is_gone
+
     def end(self) -> None:
         """Compare how holds stand; there may be no other rows."""
         self._rows.compare_standing(self._holds)
@@ -85,22 +99,25 @@ class HoldsCheck:
         document = entry.document
         kind, session, data, at = document["kind"], document["session"], document["data"], document["at"]
         if self._releasing is not None:
-            hold, to, when = self._releasing
-            if (session, at) == (to, when):  # recorded in one go with the release, and the row names the last
+            hold, released = self._releasing
+            if (kind, entry.sequence) == (Kind.EXCHANGE_ENDED, released + 1):
+                # Recorded in one go with the release, and the row names the last. By their times that could
+                # not be told: after a clock went back, all has one time until it has caught up.
                 self._holds[hold].changed = entry.sequence
-            else:
-                self._releasing = None
+            self._releasing = None
+        if kind in SETTLING:
+            self._settled = (session, at, SETTLING[kind])
         if kind == Kind.HOLD_OPENED:
             opened[data["hold"]] = follow_opening(self._say, entry, self._holds, payloads, self._forgotten)
         elif kind in (Kind.HOLD_VOTED, Kind.HOLD_BREAK_GLASS):
             voted[entry.sequence] = follow_vote(self._say, entry, self._holds[data["hold"]], payloads)
         elif kind in ACTS:
-            self._releasing = None
             acted[entry.sequence] = follow_act(self._say, entry, self._holds[data["hold"]], payloads)
         elif kind in TURNS:
             follow_turn(entry, self._holds[data["hold"]])
         elif kind in ENDS:
-            follow_end(self._say, entry, self._holds[data["hold"]])
+            settled = None if self._has_purged_entries else self._settled
+            follow_end(self._say, entry, self._holds[data["hold"]], settled)
         elif kind in (Kind.REQUEST_RELEASED, Kind.ANSWER_RELEASED) and data.get("hold"):
             self._released(entry, data["hold"], payloads)
 
@@ -111,7 +128,8 @@ class HoldsCheck:
         hold.end(HoldState.RELEASED)
         hold.released_to, hold.changed = entry.document["session"], entry.sequence
         hold.version += 1
-        self._releasing = (name, entry.document["session"], entry.document["at"])
+        if entry.document["kind"] == Kind.ANSWER_RELEASED:
+            self._releasing = name, entry.sequence
 
 
 def _hold_of(entry: Seen) -> Any:

@@ -7,16 +7,17 @@ may come after a session's end, and then only all of its entries together say wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 
 from authz_service.audit.columns import NEW_SESSION, Value, applied, change
-from authz_service.audit.draft import EntryDraft, Kind
+from authz_service.audit.draft import Kind
 from authz_service.audit.entry import microseconds
 from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.retention import Retention
 from authz_service.audit.walk import Seen, readable
+from authz_service.store.bulk_rows import as_bytes
 from authz_service.store.purging import WIPED
 from authz_service.store.record_reader import DIGESTS_AT_ONCE, RecordReader
 from authz_service.store.schema import entries, sessions
@@ -48,6 +49,14 @@ _BETWEEN = select(sessions.c.id, sessions.c.seq).where(
 _OUTSIDE = select(sessions.c.id).where((sessions.c.seq < 1) | (sessions.c.seq > bindparam("last")))
 
 Columns = dict[str, Value]
+
+
+class _Said(NamedTuple):
+    """An entry as `change` reads it."""
+
+    kind: Kind
+    data: Mapping[str, Any]
+    payloads: Mapping[str, bytes]
 
 
 class SessionsCheck:
@@ -96,13 +105,15 @@ class SessionsCheck:
 
     def _compare(self, derived: Mapping[str, Columns]) -> None:
         for names in _some(derived):
-            rows = {row.id: row for row in self._reader.read(_ROWS.where(sessions.c.id.in_(names))).all()}
+            rows = {row[0]: row for row in self._reader.sessions(names, COLUMNS)}
             for name in names:
                 if name not in rows or self._differing(rows[name], derived[name]):
                     self._again.add(name)
 
     def _differing(self, row: Any, columns: Columns) -> list[str]:
         """The columns that are not as derived, after what tombstones say was taken from the session."""
+        if row == tuple(columns.values()):  # as it is for nearly all of them
+            return []
         name, sequence, caller = str(columns["id"]), columns["seq"], str(columns["caller"])
         if not isinstance(sequence, int) or not self._forgotten.took_payloads(sequence, name, caller):
             return _differing(row, columns)
@@ -112,7 +123,8 @@ class SessionsCheck:
         different = _differing(row, columns)
         if columns.keys() >= FROM_PAYLOAD:
             return different  # the erasure has not come to it: columns go with the payloads
-        wiped = {column for column, value in WIPED.items() if getattr(row, column) == value}
+        found = dict(zip(COLUMNS, row, strict=True))
+        wiped = {column for column, value in WIPED.items() if found[column] == value}
         return [column for column in different if column not in wiped]
 
     def _look_again(self, session: str) -> None:
@@ -122,7 +134,7 @@ class SessionsCheck:
             select(entries.c.seq, entries.c.body).where(entries.c.session == session).order_by(entries.c.seq)
         )
         callers: dict[Wanted, bytes] = {}
-        for entry in readable((row.seq, bytes(row.body)) for row in self._reader.read(query)):
+        for entry in readable((row.seq, as_bytes(row.body)) for row in self._reader.read(query)):
             document = entry.document
             if document["session"] == session and document["kind"] in _CHANGING:
                 if document["kind"] == Kind.REQUEST_RECEIVED:
@@ -145,9 +157,9 @@ def _apply(known: dict[str, Columns], entry: Seen, payloads: Mapping[Wanted, byt
     document = entry.document
     session, data = document["session"], document["data"]
     caller = payloads.get((entry.sequence, "caller"))
-    draft = EntryDraft(document["kind"], session, data, {} if caller is None else {"caller": caller})
+    said = _Said(document["kind"], data, {} if caller is None else {"caller": caller})
     try:
-        what = change(draft, at=microseconds(document["at"]))
+        what = change(said, at=microseconds(document["at"]))
     except (ValueError, KeyError, TypeError):
         return False
     if what is None:
@@ -161,7 +173,10 @@ def _apply(known: dict[str, Columns], entry: Seen, payloads: Mapping[Wanted, byt
         return True
     if session not in known:
         return False
-    known[session] = applied(known[session], what)
+    if what.fill or what.moves_to:
+        known[session] = applied(known[session], what)
+    else:
+        known[session].update(what.put)  # nobody else has them
     return True
 
 

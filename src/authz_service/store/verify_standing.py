@@ -5,17 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from authz_service.core.business_hours import Zones
-from authz_service.core.holds import (
-    Approval,
-    Approved,
-    Pending,
-    Rejected,
-    Standing,
-    Verdict,
-    Vote,
-    standing,
-)
-from authz_service.core.ports import HoldState
+from authz_service.core.holds import Approval, Approved, Pending, Rejected, Standing, Verdict, Vote
+from authz_service.core.standing import standing
+from authz_service.core.stored_holds import HoldState
 from authz_service.store.column_texts import micro, seconds
 from authz_service.store.hold_standing import OPEN, next_turn
 from authz_service.store.verify_eyes import Eyes

@@ -19,10 +19,10 @@ from authz_service.audit.forgotten import Forgotten
 from authz_service.audit.given_up import LISTED, GivenUp, read_listing
 from authz_service.audit.merkle import Frontier
 from authz_service.audit.retention import Retention
-from authz_service.audit.walk import Kept, Seen, Walk, Wrong
+from authz_service.audit.walk import Kept, Seen, Walk, Wrong, readable
 from authz_service.errors import Unavailable
 from authz_service.keys.log_key import is_ed25519_signature
-from authz_service.store.forgotten_rows import read_forgotten
+from authz_service.store.forgotten_rows import accounted_for
 from authz_service.store.record_reader import RecordReader
 from authz_service.store.schema import entries, head
 from authz_service.store.verify_ahead import Helpers, ahead
@@ -141,8 +141,8 @@ def _listed(reader: RecordReader, reference: PayloadRef | None) -> frozenset[tup
 def _forgotten(reader: RecordReader, report: Verified) -> Forgotten:
     """What tombstones account for. They are entries, and verified as such with all others."""
     try:
-        return read_forgotten(reader)
-    except Unavailable:
+        return accounted_for(reader)
+    except ValueError:
         report.say("the entries about retention", "cannot be read")
         return Forgotten()
 
@@ -195,12 +195,19 @@ def _walk(
     kept_results.end()
     check_outbox(reader, report.say)
     if with_payloads:
-        judge_count(reader, report.say, report.payloads)
+        again = None if helpers is None else partial(_stored, reader, payloads, last)
+        judge_count(reader, report.say, report.payloads, again)
         revocations.end(_time(walk))
     if walk.emptied != forgotten.emptied():
         what = f"{walk.emptied} have lost their bytes, and tombstones tell of {forgotten.emptied()}"
         report.say("entries", what)
     return walk
+
+
+def _stored(reader: RecordReader, payloads: PayloadsCheck, last: int) -> int:
+    """How many payloads that entries account for are there in this view."""
+    pages = reader.pages(1, last)
+    return sum(payloads.stored(list(readable((row.seq, row.body) for row in page))) for page in pages)
 
 
 def _pages(
@@ -211,14 +218,16 @@ def _pages(
     helpers: Helpers | None,
     forgotten: Forgotten,
 ) -> Iterator[tuple[list[Seen], CheckedPayloads]]:
-    """The entries that could be read, some thousands at once, and what was found of their payloads."""
+    """The entries that could be read, some thousands at once, and what was found of their payloads.
+
+    Nobody helps while an erasure is under way: what it takes next no entry tells, and a later view has less.
+    """
+    if any(erasure.done is None for erasure in forgotten.erasures):
+        helpers = None
     with ahead(helpers, last=last, told=forgotten.last) as others:
         for first, page in reader.ranges(1, last):
             others.begin(first)
-            rows = [
-                (sequence, session, bytes(body), bytes(leaf or b"")) for sequence, session, body, leaf in page
-            ]
-            seen = walk.page(rows)
+            seen = walk.page(page)
             if payloads is None:
                 yield seen, CheckedPayloads()
             else:

@@ -16,8 +16,10 @@ from authz_service.core.acts import Act, Review
 from authz_service.core.ballots import Ballot
 from authz_service.core.grants import GRANT_IDS
 from authz_service.core.holds import Approved, Expired, Pending, Rejected, StageRef, Timed, Verdict, Vote
-from authz_service.core.ports import HoldLimits, HoldState, HoldSummary
+from authz_service.core.sessions import SESSION_IDS
+from authz_service.core.stored_holds import HoldLimits, HoldState, HoldSummary
 from authz_service.errors import AuthzError, Conflict, Forbidden
+from authz_service.store.changed_bytes import digest_changed
 from authz_service.store.column_texts import identity_text, key_text, micro, stage_text
 from authz_service.store.damage import reading
 from authz_service.store.eligibility import refuse_requester, without_own_edits
@@ -100,9 +102,7 @@ def _counted(
         return summary
     refuse_decided(transaction, row, summary.votes)
     if ballot.digest != row.digest:
-        raise Conflict(
-            "the request is not the one that you were shown; look at the hold again", code="digest_changed"
-        )
+        raise digest_changed(known.acts)
     ballot = without_own_edits(transaction, row, _edits(transaction, row, known.acts), ballot)
     counts_for = () if ballot.is_break_glass else _counted_stages(transaction, summary, known, ballot)
     return _Counted(ballot, row, counts_for, due_turns(transaction, row))
@@ -165,14 +165,19 @@ def refuse_decided(transaction: Transaction, row: Row[Any], cast: Sequence[Vote]
             said = f"expired at {rfc3339(row.deadline)}"
             said += f" after its approval by {_names(cast)}" if row.state == HoldState.APPROVED.value else ""
         case HoldState.SUPERSEDED:
-            by = superseded_by(transaction, row)
-            what = "" if by.startswith(GRANT_IDS) else "a newer request of the same caller, hold "
-            said = f"was superseded by {what}{by}" if by else "was superseded"
+            said = f"was superseded{_by(superseded_by(transaction, row))}"
         case HoldState.KILLED:
             said = "was ended: an operator ended the request that it was for"
         case _ as never:
             assert_never(never)
     raise Conflict(f"hold {row.id} {said}", code=f"hold_{state.value}")
+
+
+def _by(superseding: str) -> str:
+    if superseding.startswith(SESSION_IDS):
+        return f": by the rules, nobody has to be asked any more about its request (session {superseding})"
+    what = "" if superseding.startswith(GRANT_IDS) else "a newer request of the same caller, hold "
+    return f" by {what}{superseding}" if superseding else ""
 
 
 def _names(cast: Sequence[Vote]) -> str:

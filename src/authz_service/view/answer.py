@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
 from authz_service.view.kept import Kept
@@ -61,6 +62,22 @@ class AnswerField(NamedTuple):
     is_number: bool = False
 
 
+class Form(Enum):
+    """What a value is that may differ from frame to frame, and says nothing or is looked at by itself."""
+
+    COUNT = "a whole number from 0 to 999,999"
+    COUNTS = "a list of some of these, which is not empty"
+    SMALL = "a number below a million, in either direction"
+    TEXT = "a string, which is a whole text"
+
+
+class Varying(NamedTuple):
+    """A value that may be another of its form."""
+
+    path: Path
+    form: Form
+
+
 class AnswerFrame(NamedTuple):
     """What one frame of an answer says. `fields` has every string that carries text, in order.
 
@@ -75,7 +92,9 @@ class AnswerFrame(NamedTuple):
 
     `repeats`: besides whole texts it says one thing, a value. A next frame that is the same document but
     for that string, not empty, need not be read: it says the same but for that, and nothing that comes
-    later would be read otherwise. A reader that cannot promise this leaves it False.
+    later would be read otherwise. So it is where what `varies` differs as well; a text among that is another
+    whole text then, and what shadows the string does so as far as the string goes. A reader that cannot
+    promise this leaves it False.
 
     `kept` is what the model server keeps, as far as this frame is the first to name it.
     """
@@ -88,3 +107,4 @@ class AnswerFrame(NamedTuple):
     closes: bool = False
     repeats: bool = False
     kept: tuple[Kept, ...] = ()
+    varies: tuple[Varying, ...] = ()

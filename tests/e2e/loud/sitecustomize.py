@@ -41,9 +41,9 @@ if "serve" in sys.orig_argv:
         return await _verified(self, token, *more)
 
     def _message(hold: Any, *more: Any, **named: Any) -> Any:
-        forward = named.get("forward")
-        if forward and b"LOUD-REVIEW" in forward:
-            raise ValueError(hold, forward)
+        seen = named.get("seen")
+        if seen is not None and b"LOUD-REVIEW" in seen.hold.forward:
+            raise ValueError(hold, seen.hold.forward)
         return _shown(hold, *more, **named)
 
     _recorded, _verified, _shown = Transaction.record, Verifier.verify_gateway, review_holds._message

@@ -14,7 +14,7 @@ import pytest
 from lxml import etree
 from tests.identity.saml_idp import ENTITY, SIGN_ON, Signer, metadata, sign, signer
 
-from authz_service.config.model import SamlProvider
+from authz_service.config.identity_values import SamlProvider
 from authz_service.errors import Misconfigured, Unavailable
 from authz_service.identity.saml.metadata import IdpMetadata, read_metadata
 from authz_service.identity.saml.providers import FRESH, PAUSE, STALE, MetadataSource

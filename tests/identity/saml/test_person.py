@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.identity.saml_idp import EMAIL, PERSISTENT
 
-from authz_service.config.model import SamlBatch, SamlProvider
+from authz_service.config.identity_values import SamlBatch, SamlProvider
 from authz_service.errors import Unauthenticated
 from authz_service.identity.saml.assertion import UNSPECIFIED, Assertion
 from authz_service.identity.saml.person import TRANSIENT, claims_of_person, claims_of_service

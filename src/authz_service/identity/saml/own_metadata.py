@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from authz_service.config.model import LoginListener, SamlProvider
+from authz_service.config.identity_values import LoginListener, SamlProvider
 from authz_service.identity.saml.request import POST
 from authz_service.identity.saml.request_signer import RequestSigner
 from authz_service.identity.saml.xml import METADATA, PROTOCOL, SIGNATURE, tag

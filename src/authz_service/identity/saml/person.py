@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from authz_service.config.model import SamlBatch, SamlProvider
+from authz_service.config.identity_values import SamlBatch, SamlProvider
 from authz_service.identity.saml.assertion import Assertion, texts
 from authz_service.identity.saml.xml import refused
 from authz_service.identity.token import LONGEST_NAME

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import structlog
 
-from authz_service.config.model import SamlProvider
+from authz_service.config.identity_values import SamlProvider
 from authz_service.errors import AuthzError, Misconfigured, Unavailable
 from authz_service.identity.download import LARGEST_DOCUMENT, fetch_bytes, reason
 from authz_service.identity.saml.metadata import IdpMetadata, read_metadata, read_signer

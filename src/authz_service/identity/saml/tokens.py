@@ -9,7 +9,8 @@ from typing import Any, Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from authz_service.config.model import Config, SamlProvider
+from authz_service.config.identity_values import SamlProvider
+from authz_service.config.model import Config
 from authz_service.identity.keys import VerifyingKey, verifying_key
 from authz_service.identity.saml.box import derived
 from authz_service.keys.ids import new_id

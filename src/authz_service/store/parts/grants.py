@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from authz_service.audit.draft import EntryDraft
-from authz_service.core.grants import Grant, GrantEnd, GrantPage, GrantQuery, Maker, Terms
+from authz_service.core.grants import Grant, Maker, Terms
+from authz_service.core.stored_grants import GrantEnd, GrantPage, GrantQuery
 from authz_service.keys.ids import new_id
 from authz_service.store import grant_ending, grant_queries, granting
 from authz_service.store.parts.units import SqlUnits

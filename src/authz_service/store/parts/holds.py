@@ -8,11 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from authz_service.audit.draft import EntryDraft
 from authz_service.core.acts import Act, ActDraft
 from authz_service.core.ballots import Ballot
+from authz_service.core.openings import AlreadyRejected, AnswerWanted, Attached, Opening
 from authz_service.core.pages import Page
-from authz_service.core.ports import (
-    AlreadyRejected,
-    AnswerWanted,
-    Attached,
+from authz_service.core.stored_holds import (
     Hold,
     HoldChange,
     HoldDraft,
@@ -21,7 +19,6 @@ from authz_service.core.ports import (
     HoldsNow,
     HoldState,
     HoldSummary,
-    Opening,
 )
 from authz_service.errors import AuthzError, Unavailable
 from authz_service.store import acting, ending, live_sessions, opening, queries, turning, voting
@@ -39,6 +36,11 @@ class SqlHolds(SqlUnits):
         """See `Store.open_hold`."""
         size = payload_bytes(draft.entries) + len(draft.forward)
         return await self._writer.run(lambda t: opening.open_hold(t, draft, limits), size=size)
+
+    async def settle(self, *drafts: EntryDraft, hold: str, session: str) -> None:
+        """See `Store.settle`."""
+        size = payload_bytes(drafts)
+        await self._writer.run(lambda t: ending.settle(t, drafts, hold, session=session), size=size)
 
     async def attach_answer(self, wanted: AnswerWanted) -> Attached | AlreadyRejected | None:
         """See `Store.attach_answer`."""
@@ -82,9 +84,10 @@ class SqlHolds(SqlUnits):
     async def act(self, draft: ActDraft, limits: HoldLimits) -> HoldSummary:
         """See `Store.act`."""
         act_id = uuid.uuid4().hex
-        return await self._writer.run(
-            lambda t: acting.act(t, draft, limits, act_id=act_id), size=len(draft.text)
-        )
+        size = len(draft.text)
+        if draft.revision is not None:
+            size += len(draft.revision.forward) + len(draft.revision.changes)
+        return await self._writer.run(lambda t: acting.act(t, draft, limits, act_id=act_id), size=size)
 
     async def act_with_key(self, hold_id: str, person: tuple[str, str], key: str) -> Act | None:
         """See `Store.act_with_key`."""

@@ -28,13 +28,25 @@ class SqlRecord(SqlUnits):
 
         return self._writer.start(record, size=payload_bytes(drafts))
 
-    async def append_own(self, *drafts: EntryDraft, stream: str | None = "") -> None:
+    async def append_own(self, *drafts: EntryDraft, stream: str | None = "", again: bool = False) -> None:
         """See `Store.append_own`."""
-        await self._writer.run(lambda t: taking_up.append_own(t, drafts, stream), size=payload_bytes(drafts))
+        await self._writer.run(
+            lambda t: taking_up.append_own(t, drafts, stream, again=again), size=payload_bytes(drafts)
+        )
+
+    async def append_again(self, *drafts: EntryDraft) -> None:
+        """See `Store.append_again`."""
+        await self._writer.run(lambda t: taking_up.append_again(t, drafts), size=payload_bytes(drafts))
 
     async def entries(self, session_id: str) -> Sequence[Entry]:
         """See `Store.entries`."""
         return await self._read(lambda reader: queries.list_entries(reader, session_id, self._seen.read))
+
+    async def some_entries(self, session_ids: Sequence[str], *, most: int) -> Sequence[Sequence[Entry]]:
+        """Entries of the first of these sessions, at least one: up to `most` bytes, and the last whole."""
+        return await self._read(
+            lambda reader: queries.list_some_entries(reader, session_ids, most, self._seen.read)
+        )
 
     async def entries_after(self, sequence: int, session: str = "") -> Sequence[Entry]:
         """See `LiveSessions.entries_after`."""

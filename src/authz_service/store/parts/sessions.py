@@ -28,6 +28,10 @@ class SqlSessions(SqlUnits):
         """See `Store.session`."""
         return await self._read(lambda reader: session_queries.session(reader, session_id))
 
+    async def some_sessions(self, names: Sequence[str]) -> Sequence[Session]:
+        """Those of these sessions that are there, in this order; some hundred at most."""
+        return await self._read(lambda reader: session_queries.some_sessions(reader, names))
+
     async def take_up(self, session_id: str, stream: str) -> TakenUp:
         """See `Store.take_up`."""
         return await self._writer.run(lambda t: taking_up.take_up(t, session_id, stream))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from authz_service.store.schema.base import metadata
 from authz_service.store.schema.credential_tables import api_keys, revocations, used_once
 from authz_service.store.schema.grant_tables import grant_acts, grant_uses, grants
-from authz_service.store.schema.hold_tables import IS_OPEN, hold_acts, holds, votes
+from authz_service.store.schema.hold_tables import IS_OPEN, TO_REVIEW, hold_acts, holds, votes
 from authz_service.store.schema.notification_tables import outbox
 from authz_service.store.schema.record_tables import entries, head, payloads
 from authz_service.store.schema.session_tables import kept_results, session_budgets, sessions
@@ -18,6 +18,7 @@ from authz_service.store.schema.session_tables import kept_results, session_budg
 __all__ = (
     "IS_OPEN",
     "REVISIONS",
+    "TO_REVIEW",
     "api_keys",
     "entries",
     "grant_acts",

@@ -10,7 +10,7 @@ IS_OPEN = "state IN ('pending', 'approved')"
 
 _TURNING = "turn_at IS NOT NULL"
 
-_TO_REVIEW = "review = 'due'"
+TO_REVIEW = "review = 'due'"
 
 holds = Table(
     "holds",
@@ -54,7 +54,7 @@ holds = Table(
     Index("holds_open", "seq", sqlite_where=text(IS_OPEN), postgresql_where=text(IS_OPEN)),
     Index("holds_deadline", "deadline", sqlite_where=text(IS_OPEN), postgresql_where=text(IS_OPEN)),
     Index("holds_turn", "turn_at", sqlite_where=text(_TURNING), postgresql_where=text(_TURNING)),
-    Index("holds_review", "seq", sqlite_where=text(_TO_REVIEW), postgresql_where=text(_TO_REVIEW)),
+    Index("holds_review", "seq", sqlite_where=text(TO_REVIEW), postgresql_where=text(TO_REVIEW)),
 )
 
 votes = Table(
