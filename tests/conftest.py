@@ -1,5 +1,8 @@
 """Properties have no time limit, for an example or for making them: it would measure the machine.
 
+In CI they try the same examples in each run, so that a change is refused for what it did; elsewhere others
+each time.
+
 And where bytecode may not be written beside sources (PYTHONDONTWRITEBYTECODE) it is kept elsewhere: hundreds
 of processes are started, and each would spend most of its start on compiling the same files.
 """
@@ -12,7 +15,12 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "unhurried",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
 settings.load_profile("unhurried")
 
 if sys.dont_write_bytecode and sys.pycache_prefix is None:

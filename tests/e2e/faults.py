@@ -49,9 +49,8 @@ def until_gone(process: int) -> None:
 
 
 @contextmanager
-def suspended(stack: Stack) -> Iterator[None]:
-    """Within the context the service is there, and does nothing."""
-    process = stack.child("serve")
+def suspended(process: int) -> Iterator[None]:
+    """Within the context the process is there, and does nothing."""
     os.kill(process, signal.SIGSTOP)
     try:
         yield

@@ -34,7 +34,7 @@ def test_a_service_that_hangs_is_503_for_all_and_goes_on_when_it_wakes(stack: St
         waiter.send(contractor(stack, "waiter").head(size=len(HELLO)) + HELLO)
         hold = hold_of(stack, "waiter")
         seen = len(stack.upstream.requests)
-        with suspended(stack):
+        with suspended(stack.child("serve")):
             late = in_background(lambda: late_request(stack))
             gate.open()
             assert waiter.reply().refusal == (503, "gateway_unavailable")

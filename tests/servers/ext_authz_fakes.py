@@ -67,12 +67,10 @@ def token(issuer: EmbeddedIssuer) -> Callable[..., str]:
 @pytest.fixture
 def play(issuer: EmbeddedIssuer, tmp_path: Path) -> Play:
     @asynccontextmanager
-    async def serve(verifier: GatewayVerifier, leaves: Callable[[], bool]) -> AsyncIterator[Gate]:
+    async def serve(verifier: GatewayVerifier, more: dict[str, Any]) -> AsyncIterator[Gate]:
         counted = Counted()
         server = grpc.aio.server()
-        service = ExtAuthz(
-            verifier=verifier, sealer=SEALER, refusals=counted, clock=lambda: NOW, leaves=leaves
-        )
+        service = ExtAuthz(verifier=verifier, sealer=SEALER, refusals=counted, clock=lambda: NOW, **more)
         server.add_generic_rpc_handlers((service.handler(),))
         address = f"unix:{tmp_path / 's.sock'}"
         server.add_insecure_port(address)
@@ -88,12 +86,12 @@ def play(issuer: EmbeddedIssuer, tmp_path: Path) -> Play:
         finally:
             await server.stop(None)
 
-    async def run(scene: Scene, verifier: GatewayVerifier, leaves: Callable[[], bool]) -> None:
-        async with serve(verifier, leaves) as gate:
+    async def run(scene: Scene, verifier: GatewayVerifier, more: dict[str, Any]) -> None:
+        async with serve(verifier, more) as gate:
             await scene(gate)
 
     real = Verifier([trusted_embedded(issuer)], review_audience="authz-review", clock=lambda: NOW)
-    return lambda scene, verifier=real, leaves=lambda: False: asyncio.run(run(scene, verifier, leaves))
+    return lambda scene, verifier=real, **more: asyncio.run(run(scene, verifier, more))
 
 
 def request(

@@ -54,6 +54,21 @@ def test_while_the_process_leaves_nobody_is_checked_and_envoy_is_told_to_ask_aga
     play(scene, leaves=lambda: True)
 
 
+def test_before_it_opens_nobody_is_checked_and_who_came_is_answered_then(
+    play: Play, token: Callable[..., str]
+) -> None:
+    opens = asyncio.Event()
+
+    async def scene(gate: Gate) -> None:
+        waiting = asyncio.ensure_future(gate.check(request(("authorization", f"Bearer {token()}"))))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        opens.set()
+        assert (await waiting).status.code == 0
+
+    play(scene, opens=opens)
+
+
 class LeavesMeanwhile:
     """Knows everybody, or nobody, once the process has begun to leave."""
 
@@ -84,8 +99,8 @@ def test_who_was_found_while_the_process_began_to_leave_is_asked_about_again_and
         response = await gate.check(request(("authorization", "Bearer nobody")))
         assert denial(response)[:1] == (401,)
 
-    play(asked_again, known, lambda: known.leaves)
-    play(refused, unknown, lambda: unknown.leaves)
+    play(asked_again, known, leaves=lambda: known.leaves)
+    play(refused, unknown, leaves=lambda: unknown.leaves)
 
 
 def test_each_request_is_an_exchange_of_its_own(play: Play, token: Callable[..., str]) -> None:

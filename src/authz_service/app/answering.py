@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 
 from authz_service.app.base import Base
 from authz_service.app.service import has_other_hosts, mask_key_of, rules_of
+from authz_service.app.together import until_all_listen
 from authz_service.framing.prefer import LONGEST_WAIT
 from authz_service.keys.crew import Duty
 from authz_service.keys.files import load_or_create_key
@@ -57,6 +59,7 @@ def _marks_of(base: Base, name: str) -> Marks | None:
 async def answer(base: Base, gateway: Gateway) -> None:
     settings, link = base.settings, base.loaded.config.link
     certificates = base.loaded.config.identity.certificates
+    opens = asyncio.Event()
     check = ExtAuthz(
         verifier=base.verifier,
         sealer=gateway.sealer,
@@ -65,6 +68,7 @@ async def answer(base: Base, gateway: Gateway) -> None:
         yields_to_token=certificates is not None and certificates.yields_to_token,
         took=gateway.took.check,
         marks=_marks_of(base, "checks"),
+        opens=opens,
         leaves=lambda: gateway.is_leaving,
     )
     handlers = (check.handler(), ProcessServer(gateway).handler())
@@ -82,6 +86,14 @@ async def answer(base: Base, gateway: Gateway) -> None:
     await base.stack.enter_async_context(
         serve_gateway(socket, handlers, drain=draining, leave=leave, link=link)
     )
+    base.run(_open_together(base, opens))
+
+
+async def _open_together(base: Base, opens: asyncio.Event) -> None:
+    try:
+        await until_all_listen(base.loaded.config.link, base.settings.data, base.settings.part)
+    finally:
+        opens.set()  # at a stop too: who waits is sent to another process
 
 
 def _succession_of(base: Base, gateway: Gateway) -> Succession | None:

@@ -16,8 +16,8 @@ from authz_service.commands.deferred import Deferred
 from authz_service.config.model import Config
 from authz_service.errors import AuthzError, Misconfigured
 from authz_service.keys.crew import Part
-from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.leaving import left_out_within
+from authz_service.proxy.listening import worker_serves
 from authz_service.proxy.probes import accepts, accepts_unix, free_port, reachable
 from authz_service.proxy.supervise import Program, Supervisor
 
@@ -169,21 +169,13 @@ def _program(settings: ServeSettings, config: Config, part: Part, metrics: int, 
         command=tuple(command),
         log=None,
         is_ready=lambda: (
-            _reviews(settings) if part.worker is None else worker_serves(config, settings.data, part)
+            _reviews(settings) if part.worker is None else worker_serves(config.link, settings.data, part)
         ),
         stops_within=STOPS_WITHIN
         + (0.0 if part.worker is None else left_out_within(settings.data) + settings.drain),
         beside=bool(part.worker),
         waits=part.worker is not None,  # for the keeper, which makes keys and compares checkpoints first
     )
-
-
-def worker_serves(config: Config, data: DataDir, part: Part) -> bool:
-    """Whether this worker listens to Envoy."""
-    if config.link is None:
-        return accepts_unix(part.socket(data))
-    host, port = config.link.listen
-    return accepts(reachable(host), part.port(port))
 
 
 def _reviews(settings: ServeSettings) -> bool:

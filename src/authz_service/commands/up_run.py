@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from authz_service.commands.deferred import Deferred
-from authz_service.commands.serve_workers import STOPS_WITHIN, worker_serves, workers_stop_within
+from authz_service.commands.serve_workers import STOPS_WITHIN, workers_stop_within
 from authz_service.commands.up_config import Chosen
 from authz_service.config.model import Config
 from authz_service.errors import AuthzError, Misconfigured
@@ -24,6 +24,7 @@ from authz_service.proxy.binary import envoy_path
 from authz_service.proxy.certificate import write_certificates
 from authz_service.proxy.credentials import write_credentials
 from authz_service.proxy.files import write_private
+from authz_service.proxy.listening import worker_serves
 from authz_service.proxy.probes import (
     accepts,
     accepts_unix,
@@ -145,7 +146,7 @@ def programs(
 def serves(config: Config, data: DataDir, workers: int) -> bool:
     """Whether all workers of the service listen to Envoy."""
     parts = [Part(workers, worker) for worker in range(workers)]
-    return all(worker_serves(config, data, part) for part in parts)
+    return all(worker_serves(config.link, data, part) for part in parts)
 
 
 def _envoy(config: Config, data: DataDir) -> Program:

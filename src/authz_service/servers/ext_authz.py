@@ -63,8 +63,9 @@ class ExtAuthz:
 
     Without `certificates` none counts; with `yields_to_token` a token beside one says who calls. `took`
     counts how long it took to admit. With `marks`, where there are several workers, a request that one died
-    of is refused: Envoy asks again, of another one. While it `leaves` nobody is checked: what Envoy has not
-    sent on it can still send to another process, or the next one, bodies of any size too.
+    of is refused: Envoy asks again, of another one. Nobody is checked before it `opens`, nor while it
+    `leaves`: what Envoy has not sent on it can still send to another process, or the next one, bodies of any
+    size too.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class ExtAuthz:
         yields_to_token: bool = False,
         took: Durations | None = None,
         marks: Marks | None = None,
+        opens: asyncio.Event | None = None,
         leaves: Callable[[], bool] = lambda: False,
     ) -> None:
         self._verifier = verifier
@@ -88,6 +90,7 @@ class ExtAuthz:
         self._yields_to_token = yields_to_token
         self._took = Durations() if took is None else took
         self._marks = marks
+        self._opens = opens
         self._leaves = leaves
 
     def handler(self) -> grpc.GenericRpcHandler[wire.CheckRequest, wire.CheckResponse]:
@@ -102,6 +105,8 @@ class ExtAuthz:
 
     async def check(self, request: wire.CheckRequest, context: Context | None = None) -> wire.CheckResponse:
         """OK with a seal in the dynamic metadata, or a denial in the shape of the API that was called."""
+        if self._opens is not None and not self._opens.is_set():
+            await self._opens.wait()
         if context is not None and self._leaves():
             await _asked_again(context)
         answer = await self._judged(request)
