@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,17 @@ AUTHZ = (sys.executable, "-c", "from authz_cli.main import cli; cli()")
 def at_a_terminal(*command: str) -> list[str]:
     """What is said on standard error, each as it replaced the one before."""
     terminal, theirs = pty.openpty()
+    said = b""
     try:
-        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=True, timeout=60)
-        said = os.read(terminal, 1 << 16).decode()
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+            os.close(theirs)
+            with suppress(OSError):  # EIO, once nobody can say anything more
+                while piece := os.read(terminal, 1 << 16):
+                    said += piece
+        assert process.returncode == 0
     finally:
-        os.close(theirs)
         os.close(terminal)
-    return [line for line in said.replace("\n", "").split("\r") if line]
+    return [line for line in said.decode().replace("\n", "").split("\r") if line]
 
 
 @pytest.mark.parametrize(("verb", "word"), [("export", "exported"), ("verify", "verified")])

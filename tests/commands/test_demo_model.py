@@ -36,7 +36,7 @@ def sdk(server: DemoModel) -> Iterator[openai.OpenAI]:
 
 @pytest.fixture
 def http(server: DemoModel) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60, trust_env=False) as client:
         yield client
 
 
@@ -46,7 +46,7 @@ def ask(text: str) -> list[Any]:
 
 def talk(server: DemoModel, request: bytes) -> bytes:
     """What the server sends until it closes the connection."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(request)
         received = b""
         while piece := connection.recv(65536):
@@ -210,6 +210,7 @@ def test_the_command_prints_its_port_and_serves() -> None:
         try:
             assert process.stdout is not None
             port = int(process.stdout.readline())
-            assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+            url = f"http://127.0.0.1:{port}/health"
+            assert httpx.get(url, timeout=60, trust_env=False).status_code == 200
         finally:
             process.terminate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -14,10 +15,18 @@ from tests.e2e.people import until
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.probes import free_port
 
+HELD = """
+import sys, time
+from pathlib import Path
+while "serve" in sys.orig_argv and not Path({go!r}).exists():
+    time.sleep(0.01)
+"""
+"""What Python runs before anything else: the service begins when the test says so."""
+
 
 def said(data: DataDir, event: str) -> list[str]:
-    """The lines of the service's log with this event."""
-    lines = (data.logs / "service.log").read_text().splitlines()
+    """The lines of the service's log with this event, as far as they are whole."""
+    lines = (data.logs / "service.log").read_text().rpartition("\n")[0].splitlines()
     return [line for line in lines if line.startswith("{") and json.loads(line).get("event") == event]
 
 
@@ -26,12 +35,18 @@ def said(data: DataDir, event: str) -> list[str]:
 def test_a_reload_that_is_asked_for_while_all_start_is_made_once_they_run(tmp_path: Path) -> None:
     data = DataDir(tmp_path / "data")
     starting = command("up", "--data-dir", str(data.root), "--listen", f"127.0.0.1:{free_port()}")
-    with subprocess.Popen(starting, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    go = tmp_path / "go"
+    (tmp_path / "sitecustomize.py").write_text(HELD.format(go=str(go)))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(
+        starting, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         try:
             assert process.stdout.readline().startswith("starting with")
             for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGHUP):
                 process.send_signal(number)
+            go.touch()
             printed = ""
             for line in process.stdout:
                 printed += line

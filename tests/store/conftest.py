@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from tests.store.drafts import Make
 from tests.store.filled_record import filled as filled
+from tests.store.hurry import Hurry
 from tests.store.places import Place
 from tests.store.postgres_for_tests import PostgresForTests
 
-from authz_service.store import erasures
+from authz_service.store import batch, erasures, waits
 from authz_service.store.migrate import migrate
 
 Fresh = Callable[[], AbstractContextManager[str]]
@@ -75,17 +76,26 @@ def sealed(place: Place, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Hurry:
+    """Time as the writer sees it, which a test can pass over."""
+    passing = Hurry()
+    for module in (batch, waits):
+        monkeypatch.setattr(module, "time", passing)
+    return passing
+
+
+@pytest.fixture
 def make() -> Make:
     return Make()
 
 
 @pytest.fixture
 def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Runs a test's coroutine on an event loop of its own, within 30 seconds."""
+    """Runs a test's coroutine on an event loop of its own, within 100 seconds."""
 
     def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         async def bounded() -> Any:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(100):
                 return await coroutine
 
         return asyncio.run(bounded())

@@ -33,6 +33,8 @@ class LossyPostgres:
         port = self._listener.getsockname()[1]
         self.url = f"postgresql://{parsed.username}@127.0.0.1:{port}/{parsed.database}"
         self.lost = 0
+        self.refused = 0
+        """How many connections were not let in."""
         self.turns = 0
         """How often somebody spoke to the server after it had answered: what a far one is waited for."""
         self._next: Loss | None = None
@@ -63,6 +65,7 @@ class LossyPostgres:
                 client, _ = self._listener.accept()
                 if self._is_away:
                     client.close()
+                    self.refused += 1
                     continue
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(self._socket)

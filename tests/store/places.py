@@ -18,6 +18,8 @@ from authz_service.store.sql_store import SqlStore
 from authz_service.store.writer import WriterLimits
 
 START = 1_800_000_000.0
+PATIENCE = 60.0
+"""Seconds that anything may wait: a busy machine stands still for ten."""
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Place:
     keys: Path | None = None
 
     async def open(
-        self, *, instance: str = "one", patience: float = 5.0, migrate: bool = True, **more: Any
+        self, *, instance: str = "one", patience: float = PATIENCE, migrate: bool = True, **more: Any
     ) -> SqlStore:
         if self.keys is not None and "keyring" not in more:
             more["keyring"] = self.keyring()

@@ -45,7 +45,7 @@ class PostgresForTests:
         server = self._server.get_postmaster_info().process
         assert server is not None
         server.send_signal(signal.SIGQUIT)
-        server.wait(10)
+        server.wait(START_SECONDS)
 
     def start(self) -> None:
         """Start again, and wait for its recovery, which takes longer on a busy machine than pg_ctl waits."""

@@ -39,10 +39,10 @@ def test_who_waits_beside_it_has_their_turn(sqlite_url: str, make: Any, run: Any
             change(place, FORWARD, id=bad.id)
             waiting = Waiting(store, Pace(lambda: 1000.0))
             told: asyncio.Future[WatchEvent] = asyncio.get_running_loop().create_future()
-            waiting.watch(bad.id, lambda _event: None, seconds=20)
-            waiting.watch(good.id, told.set_result, seconds=20)
+            waiting.watch(bad.id, lambda _event: None, seconds=100)
+            waiting.watch(good.id, told.set_result, seconds=100)
             running = asyncio.create_task(waiting.run())
-            assert isinstance(await asyncio.wait_for(told, 10), HoldApproved)
+            assert isinstance(await asyncio.wait_for(told, 60), HoldApproved)
             assert not running.done()
             running.cancel()
 

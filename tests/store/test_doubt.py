@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.store.hurry import Hurry
 from tests.store.lossy import Loss, LossyPostgres, lossy
+from tests.store.places import PATIENCE
 from tests.store.verifying import KEY, assert_verifies
 
 from authz_service.audit.draft import EntryDraft, Kind
@@ -111,22 +113,21 @@ def test_whoever_waits_does_not_notice_a_lost_commit(
 
 @pytest.mark.parametrize("what", list(Loss), ids=lambda loss: loss.name.lower())
 def test_an_end_that_was_committed_unseen_is_not_recorded_again_when_the_database_comes_back(
-    proxy: LossyPostgres, make: Any, run: Any, what: Loss
+    proxy: LossyPostgres, make: Any, run: Any, hurry: Hurry, what: Loss
 ) -> None:
     async def scenario() -> int:
-        async with make.place(proxy.url).store(signer=KEY, patience=0.5) as store:
+        async with make.place(proxy.url).store(signer=KEY) as store:
             await store.append(make.received("s1"), make.received("s2"))
             proxy.lose(what, and_stay_away=True)
             recorder = Recorder(store)
             recorder.later((make.ended("s1"),))
-            await recorder.drain()
+            await hurry.until_given_up(PATIENCE, recorder.drain(), proxy)
             assert (proxy.lost, recorder.backlog) == (1, 1)  # it was told that the store is away
             with pytest.raises(Unavailable):
                 await store.append(make.ended("s2"))  # so are others, and nothing of theirs is recorded
             proxy.come_back()
-            async with asyncio.timeout(10):
-                while recorder.backlog:
-                    await recorder.drain()
+            while recorder.backlog:
+                await recorder.drain()
             assert [e.kind for e in await store.entries("s1")] == ["request.received", "exchange.ended"]
             assert [e.kind for e in await store.entries("s2")] == ["request.received"]
             return 3
@@ -135,17 +136,17 @@ def test_an_end_that_was_committed_unseen_is_not_recorded_again_when_the_databas
 
 
 def test_an_exchange_whose_last_commit_was_not_answered_in_time_ends_once(
-    proxy: LossyPostgres, make: Any, run: Any
+    proxy: LossyPostgres, make: Any, run: Any, hurry: Hurry
 ) -> None:
     last = EntryDraft(Kind.ANSWER_RELEASED, "s1", {"masked": {}}, {"body": b"the last piece"})
     refused = EntryDraft(Kind.ANSWER_REFUSED, "s1", {"code": "store_unavailable"})
 
     async def scenario() -> int:
-        async with make.place(proxy.url).store(signer=KEY, patience=0.5) as store:
+        async with make.place(proxy.url).store(signer=KEY) as store:
             await store.append(make.received("s1"))
             proxy.lose(Loss.ANSWER, and_stay_away=True)
             with pytest.raises(Unavailable):
-                await store.append(last, make.ended("s1"))
+                await hurry.until_given_up(PATIENCE, store.append(last, make.ended("s1")), proxy)
             proxy.come_back()
             await store.append(refused, make.ended("s1", "store_failed"))  # as its exchange says it then
             session = await store.session("s1")
@@ -159,14 +160,14 @@ def test_an_exchange_whose_last_commit_was_not_answered_in_time_ends_once(
 
 
 def test_an_exchange_that_goes_on_after_an_end_that_was_committed_unseen_ends_again(
-    proxy: LossyPostgres, make: Any, run: Any
+    proxy: LossyPostgres, make: Any, run: Any, hurry: Hurry
 ) -> None:
     async def scenario() -> None:
-        async with make.place(proxy.url).store(patience=0.5) as store:
+        async with make.place(proxy.url).store() as store:
             await store.open_hold(make.hold("s1"), make.limits)
             proxy.lose(Loss.ANSWER, and_stay_away=True)
             with pytest.raises(Unavailable):
-                await store.append(make.ended("s1", "client_left"))
+                await hurry.until_given_up(PATIENCE, store.append(make.ended("s1", "client_left")), proxy)
             proxy.come_back()
             assert (await store.take_up("s1", "again")).is_ours
             await store.append(make.ended("s1", "client_left"))
@@ -177,14 +178,14 @@ def test_an_exchange_that_goes_on_after_an_end_that_was_committed_unseen_ends_ag
 
 
 def test_an_approval_whose_use_was_not_answered_in_time_is_used_up(
-    proxy: LossyPostgres, make: Any, run: Any
+    proxy: LossyPostgres, make: Any, run: Any, hurry: Hurry
 ) -> None:
     async def scenario() -> None:
-        async with make.place(proxy.url).store(patience=0.5) as store:
+        async with make.place(proxy.url).store() as store:
             await prepared(store, make)
             proxy.lose(Loss.ANSWER, and_stay_away=True)
             with pytest.raises(Unavailable):
-                await consume(store, make)
+                await hurry.until_given_up(PATIENCE, consume(store, make), proxy)
             proxy.come_back()
             [used] = [h for h in await all_holds(store) if h.session == "approved"]
             assert used.state is HoldState.RELEASED

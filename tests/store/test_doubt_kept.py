@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import gc
-import time
 from typing import Any
 from weakref import ref
 
 import pytest
+from tests.store.places import PATIENCE
 
-from authz_service.store.sqlite import Sqlite
+from authz_service.store import batch
 
 
 def test_a_draft_that_was_committed_late_is_recorded_once_and_goes_with_who_has_it(
     sqlite_url: str, make: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Sqlite.commit
-
-    def slow(self: Sqlite, connection: Any) -> None:
-        time.sleep(0.3)  # this is the late commit: with this patience, it counts as one that may be retried
-        whole(self, connection)
-
-    monkeypatch.setattr(Sqlite, "commit", slow)
+    monkeypatch.setattr(
+        batch, "NEARLY_OVERDUE", 2 * PATIENCE
+    )  # each commit is so late that it may be retried
 
     async def scenario() -> None:
-        async with make.place(sqlite_url).store(patience=1.2) as store:
+        async with make.place(sqlite_url).store() as store:
             released = make.released("s1", b"approved bytes")
             await store.append(make.received("s1"), released)
             await store.append(released)

@@ -6,7 +6,9 @@ import sqlite3
 from typing import Any
 
 import pytest
+from tests.store.hurry import Hurry
 from tests.store.lossy import Loss, lossy
+from tests.store.places import PATIENCE
 from tests.store.verifying import KEY
 
 from authz_service.errors import Unavailable
@@ -14,14 +16,16 @@ from authz_service.store.sqlite import Sqlite
 
 
 @pytest.mark.postgres
-def test_a_probe_after_a_lost_commit_leaves_the_record_open(postgres_url: str, make: Any, run: Any) -> None:
+def test_a_probe_after_a_lost_commit_leaves_the_record_open(
+    postgres_url: str, make: Any, run: Any, hurry: Hurry
+) -> None:
     async def scenario() -> None:
         with lossy(postgres_url) as proxy:
-            async with make.place(proxy.url).store(signer=KEY, patience=0.5) as store:
+            async with make.place(proxy.url).store(signer=KEY) as store:
                 await store.append(make.received("s1"))
                 proxy.lose(Loss.COMMIT, and_stay_away=True)
                 with pytest.raises(Unavailable):
-                    await store.append(make.received("s2"))
+                    await hurry.until_given_up(PATIENCE, store.append(make.received("s2")), proxy)
                 proxy.come_back()
                 await store.probe()
                 await store.append(make.received("s3"))

@@ -64,7 +64,7 @@ def test_its_approval_is_not_passed_on_and_keeps_no_other_from_being(
                 await store.vote(make.ballot(one), make.limits)
             with capture_logs() as logs:
                 following = asyncio.create_task(waiting.run())
-                done, _ = await asyncio.wait({following, told}, timeout=20, return_when="FIRST_COMPLETED")
+                done, _ = await asyncio.wait({following, told}, timeout=50, return_when="FIRST_COMPLETED")
                 assert done == {told}
                 while not logs:
                     await asyncio.sleep(0.01)

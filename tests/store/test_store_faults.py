@@ -7,6 +7,7 @@ import sqlite3
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from tests.store.full_disks import set_most_pages
 
 from authz_service.core.openings import Opened
@@ -68,7 +69,8 @@ def test_a_locked_database_stops_writers_only_and_traffic_resumes_by_itself(
     place: Any, make: Any, run: Any
 ) -> None:
     async def scenario() -> None:
-        async with place.store(patience=0.3) as store:
+        async with place.store() as store:
+            waits_for_a_lock(store, 0.3)
             await store.append(make.received("s1"))
             unlock = await lock(place)
             said = await asyncio.gather(
@@ -85,6 +87,18 @@ def test_a_locked_database_stops_writers_only_and_traffic_resumes_by_itself(
             assert await store.entries("s2") == []
 
     run(scenario())
+
+
+def waits_for_a_lock(store: SqlStore, seconds: float) -> None:
+    """Its writer waits for a lock no longer than this, and for anything else as long as before."""
+    milliseconds = round(seconds * 1000)
+
+    def set_wait(connection: Any, *_: Any) -> None:
+        connection.execute(waits.format(milliseconds))
+
+    engine = store._database.writing
+    waits = "PRAGMA busy_timeout = {}" if engine.dialect.name == "sqlite" else "SET lock_timeout = {}"
+    event.listen(engine, "checkout", set_wait)
 
 
 async def lock(place: Any) -> Any:
@@ -121,7 +135,7 @@ def test_a_postgresql_that_crashes_and_comes_back(
     place = make.place(postgres_url)
 
     async def scenario() -> None:
-        async with place.store(patience=2.0) as store:
+        async with place.store() as store:
             opening = await store.open_hold(make.hold("s1"), make.limits)
             assert isinstance(opening, Opened)
             await asyncio.to_thread(postgres.kill)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from tests.store.altered_grants import alter
+from tests.store.hurry import Hurry
 from tests.store.lossy import Loss, LossyPostgres, lossy
+from tests.store.places import PATIENCE
 
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.core.grants import GrantState
@@ -43,16 +45,16 @@ def proxy(postgres_url: str) -> Iterator[LossyPostgres]:
 @pytest.mark.parametrize("what", list(Loss), ids=lambda loss: loss.name.lower())
 @pytest.mark.parametrize("is_away", [False, True], ids=["comes back", "stays away"])
 def test_a_use_whose_commit_is_lost_is_spent_exactly_when_its_release_is_on_record(
-    proxy: LossyPostgres, make: Any, run: Any, what: Loss, is_away: bool
+    proxy: LossyPostgres, make: Any, run: Any, hurry: Hurry, what: Loss, is_away: bool
 ) -> None:
     async def scenario() -> None:
-        async with make.place(proxy.url).store(signer=KEY, patience=0.5 if is_away else 5.0) as store:
+        async with make.place(proxy.url).store(signer=KEY) as store:
             grant = await proposed(store, make, approval=make.security)
             proxy.lose(what, and_stay_away=is_away)
             draft = make.hold("s1", request="again", traits=make.traits)
             if is_away:
                 with pytest.raises(Unavailable):
-                    await store.open_hold(draft, LIMITS)
+                    await hurry.until_given_up(PATIENCE, store.open_hold(draft, LIMITS), proxy)
                 proxy.come_back()
             else:
                 assert await store.open_hold(draft, LIMITS) == Granted(grant.id)

@@ -134,7 +134,7 @@ def test_nothing_is_owned_where_the_store_cannot_be_asked(place: Any, run: Any) 
         store = await place.open(signer=KEY)
         await store.close()
         with pytest.raises(Unavailable):
-            await asyncio.wait_for(store.owned(["a"], "alice"), 20)
+            await asyncio.wait_for(store.owned(["a"], "alice"), 60)
 
     run(scenario())
 

@@ -18,9 +18,10 @@ WRITES = """
 import asyncio, sys, os
 from authz_service.audit.draft import EntryDraft, Kind
 from authz_service.store.open import open_store
+from authz_service.store.writer import WriterLimits
 
 async def main():
-    store = await open_store(sys.argv[1], instance="one", pseudonym=str)
+    store = await open_store(sys.argv[1], instance="one", pseudonym=str, limits=WriterLimits(patience=60.0))
     start = sys.argv[2]
 
     async def writes(task):

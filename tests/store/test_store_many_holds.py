@@ -109,7 +109,7 @@ def test_an_order_to_end_a_session_is_seen_by_a_release_of_the_same_group(
             held = await opened(store, make, *(make.hold(request=f"request {n}") for n in range(2)))
             await store.vote_all([make.ballot(hold, "rita") for hold in held], make.limits)
             both_wait = threading.Event()
-            first = asyncio.ensure_future(store.change(lambda _transaction: both_wait.wait(10)))
+            first = asyncio.ensure_future(store.change(lambda _transaction: both_wait.wait(60)))
             order = EntryDraft(
                 Kind.SESSION_KILLED, held[0].session, {}, {"operator": b"{}", "reason": b"enough"}
             )

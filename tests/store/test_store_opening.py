@@ -252,10 +252,10 @@ def test_a_store_is_opened_beside_one_that_writes_with_all_that_was_under_way(
                 transaction.record(make.received("s1"))
                 transaction.read(text("SELECT 1"))  # what was recorded is in the database, uncommitted
                 entered.set()
-                may_go_on.wait(10)
+                may_go_on.wait(60)
 
             slow = asyncio.create_task(writing._writer.run(commits_slowly))
-            await asyncio.to_thread(entered.wait, 10)
+            await asyncio.to_thread(entered.wait, 60)
             opening = asyncio.create_task(place.open())
             while not (opening.done() or await asyncio.to_thread(is_waited_for)):
                 await asyncio.sleep(0.01)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from authz_service.errors import Unavailable
+from authz_service.store import waits as module
 from authz_service.store.waits import Waits
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -35,7 +37,12 @@ def test_each_wait_ends_in_its_turn_also_those_that_began_later(run: Any) -> Non
     run(scenario())
 
 
-def test_a_wait_that_was_settled_or_left_is_let_go_of_and_the_next_still_ends(run: Any) -> None:
+def test_a_wait_that_was_settled_or_left_is_let_go_of_and_the_next_still_ends(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
     async def scenario() -> None:
         waits = Waits(asyncio.get_running_loop(), patience=0.2)
         settled, left, open_still = waits.begin(), waits.begin(), waits.begin()
@@ -44,6 +51,7 @@ def test_a_wait_that_was_settled_or_left_is_let_go_of_and_the_next_still_ends(ru
         assert open_still.is_wanted()
         waits.forget_settled()
         assert list(waits._waits) == [open_still]
+        now[0] = 0.2
         with pytest.raises(Unavailable):
             await open_still.future
         assert settled.future.result() == 1

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from tests.store.edits import edit
+from tests.store.hurry import Hurry
 
 from authz_service.core.openings import Opened
 from authz_service.core.stored_holds import HoldLimits
@@ -36,7 +37,7 @@ class Gate:
 
     def __call__(self, _transaction: Transaction) -> None:
         self.entered.set()
-        self._open.wait(10)
+        self._open.wait(60)
 
     def open(self) -> None:
         self._open.set()
@@ -64,7 +65,7 @@ async def gated(writer: Writer, *works: Any, sizes: tuple[int, ...] = ()) -> lis
     """Run `works` as one group; their results or errors."""
     gate = Gate()
     first = asyncio.create_task(writer.run(gate))
-    await asyncio.to_thread(gate.entered.wait, 10)
+    await asyncio.to_thread(gate.entered.wait, 60)
     padded = sizes or (0,) * len(works)
     tasks = [asyncio.create_task(writer.run(w, size=s)) for w, s in zip(works, padded, strict=True)]
     await asyncio.sleep(0)
@@ -165,7 +166,7 @@ def test_votes_of_one_call_count_with_their_reasons(sqlite_url: str, make: Any, 
             ballots = [replace(make.ballot(hold), reason=reason) for hold in unknown]
             gate = Gate()
             first = asyncio.create_task(store._writer.run(gate))
-            await asyncio.to_thread(gate.entered.wait, 10)
+            await asyncio.to_thread(gate.entered.wait, 60)
             waiting = asyncio.create_task(store.vote_all(ballots, HoldLimits()))
             while not store._writer.queued:
                 await asyncio.sleep(0)
@@ -227,12 +228,12 @@ def test_large_units_that_are_passed_count_as_waiting(sqlite_url: str, run: Any)
         async with writer_on(sqlite_url, queued_bytes=700, group_bytes=100) as (writer, _recorded):
             gate, large = Gate(), Gate()
             first = asyncio.create_task(writer.run(gate))
-            await asyncio.to_thread(gate.entered.wait, 10)
+            await asyncio.to_thread(gate.entered.wait, 60)
             begun = writer.start(large, size=300)
             passed = writer.start(lambda _t: "passed", size=300)
             gate.open()
             await first
-            await asyncio.to_thread(large.entered.wait, 10)
+            await asyncio.to_thread(large.entered.wait, 60)
             assert writer.queued == 1
             with pytest.raises(Unavailable):
                 await writer.run(lambda _t: None, size=500)
@@ -243,17 +244,19 @@ def test_large_units_that_are_passed_count_as_waiting(sqlite_url: str, run: Any)
     run(scenario())
 
 
-def test_a_wait_has_an_end_and_what_waited_too_long_is_not_done(sqlite_url: str, make: Any, run: Any) -> None:
+def test_a_wait_has_an_end_and_what_waited_too_long_is_not_done(
+    sqlite_url: str, make: Any, run: Any, hurry: Hurry
+) -> None:
     async def scenario() -> None:
-        async with writer_on(sqlite_url, patience=0.5) as (writer, recorded):
-            await writer.run(lambda _t: None)  # it is connected now
+        async with writer_on(sqlite_url, patience=60.0) as (writer, recorded):
             gate = Gate()
-            first = asyncio.create_task(writer.run(gate))
-            await asyncio.to_thread(gate.entered.wait, 10)
-            with pytest.raises(Unavailable):
-                await writer.run(lambda t: t.record(make.received("late")))
-            with pytest.raises(Unavailable):
-                await first
+            first = writer.start(gate)
+            await asyncio.to_thread(gate.entered.wait, 60)
+            late = writer.start(lambda t: t.record(make.received("late")))
+            hurry.pass_over(60.0, writer)
+            for waiting in (late, first):
+                with pytest.raises(Unavailable):
+                    await waiting
             gate.open()
             await writer.run(lambda t: t.record(make.received("next")))
             assert recorded() == ["next"]
@@ -266,7 +269,7 @@ def test_a_caller_who_left_before_its_turn_has_nothing_recorded(sqlite_url: str,
         async with writer_on(sqlite_url) as (writer, recorded):
             gate = Gate()
             first = asyncio.create_task(writer.run(gate))
-            await asyncio.to_thread(gate.entered.wait, 10)
+            await asyncio.to_thread(gate.entered.wait, 60)
             gone = asyncio.create_task(writer.run(lambda t: t.record(make.received("gone"))))
             await asyncio.sleep(0)
             gone.cancel()
@@ -286,7 +289,7 @@ def test_a_caller_whose_loop_has_ended_does_not_stop_the_writer(sqlite_url: str,
 
             async def leaves() -> None:
                 task = asyncio.create_task(writer.run(gate))
-                await asyncio.to_thread(gate.entered.wait, 10)
+                await asyncio.to_thread(gate.entered.wait, 60)
                 task.cancel()
 
             await asyncio.to_thread(asyncio.run, leaves())
