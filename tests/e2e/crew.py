@@ -56,21 +56,19 @@ def until_back(stack: Stack, part: str, killed: int) -> None:
 def until_all_serve(stack: Stack) -> None:
     """Until every part answers, and Envoy gives requests to each."""
     parts = {"-1", *(str(worker) for worker in range(stack.workers))}
-    until(lambda: parts_up(stack) == parts and unhealthy(stack) == 0, "all serve", within=60)
+    until(lambda: parts_up(stack) == parts and unhealthy(stack) == 0, "all serve")
 
 
 def parts_up(stack: Stack) -> set[str]:
     """The parts that answer."""
-    up = re.findall(
-        r'authz_process_up\{process="(?:worker )?(\w+)"\} 1', httpx.get(stack.info["metrics"]).text
-    )
+    up = re.findall(r'authz_process_up\{process="(?:worker )?(\w+)"\} 1', stack.metrics())
     return {"-1" if part == "keeper" else part for part in up}
 
 
 def unhealthy(stack: Stack) -> int:
     """How many of the service's processes Envoy leaves out."""
     admin = httpx.HTTPTransport(uds=str(stack.data / "run" / "envoy-admin.sock"))
-    with httpx.Client(transport=admin) as client:
+    with httpx.Client(transport=admin, timeout=60) as client:
         clusters = client.get("http://envoy/clusters").text
     flags = re.findall(r"^authz_service::\S+::health_flags::(\S+)$", clusters, re.MULTILINE)
     return sum(flag != "healthy" for flag in flags)

@@ -28,6 +28,13 @@ def kill_service(stack: Stack) -> None:
     kill(stack, "serve")
 
 
+def kill_up(stack: Stack) -> None:
+    """kill -9 for `authz up`; returns when all that it ran has gone too, and another can take its place."""
+    stack.process.kill()
+    stack.process.wait()
+    until(lambda: not stack.processes(), "the end of Envoy and the service")
+
+
 def stop_service(stack: Stack) -> int:
     """Ask the service to end in order; it is started again like one that was killed. Its process id."""
     process = stack.child("serve")

@@ -25,8 +25,8 @@ from authz_cli.options import Target
 
 Found = TypeVar("Found")
 
-PATIENCE = 20.0
-"""Seconds until a test gives up on what must happen."""
+PATIENCE = 60.0
+"""Seconds until a test gives up on what must happen: on a busy machine any process may stand still."""
 
 
 def until(look: Callable[[], Found], what: str, *, within: float = PATIENCE) -> Found:
@@ -149,7 +149,7 @@ def received(stack: Stack, text: str) -> list[bytes]:
 def own_hold(stack: Stack, hold: dict[str, Any], subject: str, *groups: str) -> httpx.Response:
     """What `subject` is told of a hold at its well-known address."""
     headers = {"authorization": f"Bearer {stack.token(subject, *groups)}"}
-    return httpx.get(f"{stack.url}/.well-known/authz/holds/{hold['id']}", headers=headers, timeout=30)
+    return httpx.get(f"{stack.url}/.well-known/authz/holds/{hold['id']}", headers=headers, timeout=60)
 
 
 def sha256(body: bytes) -> str:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from tests.e2e.people import until
 from tests.e2e.raw_client import RawClient, Reply, head
 from tests.e2e.stack import CHAT, Stack
@@ -99,8 +98,8 @@ def data_of(session: dict[str, Any], kind: str) -> dict[str, Any]:
 
 def live(stack: Stack) -> int:
     """How many exchanges the service has in hand."""
-    said = httpx.get(stack.info["metrics"], timeout=10).text
-    (value,) = [line.split()[1] for line in said.splitlines() if line.startswith("authz_exchanges_live ")]
+    page = stack.metrics().splitlines()
+    (value,) = [line.split()[1] for line in page if line.startswith("authz_exchanges_live ")]
     return int(float(value))
 
 

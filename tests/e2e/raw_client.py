@@ -66,7 +66,7 @@ def chunked(pieces: Iterable[bytes], *, trailers: Pairs = ()) -> bytes:
 class RawClient:
     """One connection. `receive_buffer`, in bytes, makes a client that takes little at a time."""
 
-    def __init__(self, url: str, *, timeout: float = 30.0, receive_buffer: int = 0) -> None:
+    def __init__(self, url: str, *, timeout: float = 60.0, receive_buffer: int = 0) -> None:
         address = urlsplit(url)
         self._socket = socket.socket()
         if receive_buffer:

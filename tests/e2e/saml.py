@@ -39,10 +39,10 @@ class Corp:
 
     def browse(self, url: str, subject: str, *groups: str, **changes: Any) -> httpx.Response:
         """Follow the command's link, log in, and bring the answer back; where the browser is sent last."""
-        begun = httpx.get(url, timeout=10)
+        begun = httpx.get(url, timeout=60)
         assert begun.status_code == 303, begun.text
         where = begun.headers["location"]
-        assert is_signed(where, httpx.get(f"{self.issuer}/metadata", timeout=10).content)
+        assert is_signed(where, httpx.get(f"{self.issuer}/metadata", timeout=60).content)
         request = asked(where).get("ID")
         return self.bring(self.say(request, subject, *groups, **changes), request)
 
@@ -50,7 +50,7 @@ class Corp:
         """What the browser posts."""
         document = response(sign(say.text()), destination=f"{self.issuer}/acs", in_response_to=request)
         form = {"SAMLResponse": posted(document), "RelayState": "https://evil.example.com/"}
-        return httpx.post(f"{self.issuer}/acs", data=form, timeout=10)
+        return httpx.post(f"{self.issuer}/acs", data=form, timeout=60)
 
 
 def saml_config(folder: Path, corp: Corp, *, provider: str = "person: mail", more: str = "") -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -66,11 +69,19 @@ store: {{url: "{store}"}}
 """
 
 
+_NEXT = itertools.count(random.randrange(20_000))
+
+
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that nobody is given who asks the system for any.
+
+    So it stays free until it is bound, and from a stop to the next start. This process names none twice.
+    """
+    while True:
+        port = 10_000 + next(_NEXT) % 20_000
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def environment() -> dict[str, str]:
@@ -83,10 +94,11 @@ class Stack:
     """`with Stack(folder) as stack:` runs the gateway until the end of the block.
 
     Keyword arguments fill the configuration above; `config` replaces it. `options` are more of `authz up`.
+    Who waits for people is sent away after longer than any test takes, unless `wait` says otherwise.
     """
 
     folder: Path
-    wait: str = "30s"
+    wait: str = "5m"
     use_within: str = "15m"
     within: str = "30m"
     votes: int = 1
@@ -168,7 +180,7 @@ class Stack:
             return
         self._up.send_signal(signal.SIGINT)
         try:
-            self._up.wait(30)
+            self._up.wait(60)
         except subprocess.TimeoutExpired:
             self._up.kill()
             self._up.wait()
@@ -192,6 +204,10 @@ class Stack:
     def url(self) -> str:
         """The gateway's base, without a path."""
         return str(self.info["gateway"]).rstrip("/")
+
+    def metrics(self) -> str:
+        """The page of metrics."""
+        return httpx.get(self.info["metrics"], timeout=60).text
 
     def logs(self) -> str:
         """Everything that the processes said, for a failing test."""
@@ -285,7 +301,7 @@ class Stack:
         found: list[dict[str, Any]] = self.cli_json("hold", "list", *arguments)
         return found
 
-    def wait_for_hold(self, *, waiting: int = 1, timeout: float = 20.0) -> dict[str, Any]:
+    def wait_for_hold(self, *, waiting: int = 1, timeout: float = 60.0) -> dict[str, Any]:
         """The one pending hold, once as many callers wait for it."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

@@ -52,5 +52,5 @@ def test_no_process_tells_what_it_failed_at(stack: Stack) -> None:
         assert stack.service_log(event), f"nothing came to {event}"
     logs = {log.name: log.read_text(errors="replace") for log in (stack.data / "logs").iterdir()}
     logs["up.log"] = (stack.folder / "up.log").read_text(errors="replace")
-    logs["metrics"] = httpx.get(stack.info["metrics"], timeout=20).text
+    logs["metrics"] = stack.metrics()
     assert {(name, kind) for name, text in logs.items() for kind in KINDS if kind in text} == set()

@@ -14,6 +14,7 @@ from typing import Any
 
 import anthropic
 import pytest
+from tests.e2e.faults import kill_up
 from tests.e2e.people import (
     approve,
     ask,
@@ -290,8 +291,7 @@ def test_after_a_kill_of_everything_the_retry_gets_the_edited_answer(stack: Stac
     body = chat("Who knows about hens?")
     stack.post(body, "staff", subject="hal", headers={"prefer": "respond-async"})
     edit(stack, hold_of(stack, "hal", waiting=0), {CONTENT: EDITED})
-    stack.process.kill()
-    stack.process.wait()
+    kill_up(stack)
     stack.start()
     approved_by_bob(stack, "hal", waiting=0)
     again = stack.post(body, "staff", subject="hal")

@@ -10,7 +10,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from tests.e2e.faults import assert_goes_on, stop_service
+from tests.e2e.faults import assert_goes_on, kill_up, stop_service
 from tests.e2e.people import (
     approve,
     ask,
@@ -161,8 +161,7 @@ def test_after_a_kill_of_everything_the_retry_gets_the_answer_that_was_held(stac
     stack.upstream.answer_with(saying(SECRET))
     waiting = in_background(lambda: ask(stack.sdk("hal", "staff", max_retries=0), "Who knows about hens?"))
     hold = hold_of(stack, "hal")
-    stack.process.kill()
-    stack.process.wait()
+    kill_up(stack)
     with pytest.raises(openai.APIError):
         waiting.result(20)
     stack.start()

@@ -57,7 +57,7 @@ each = pytest.mark.parametrize("api", [LLAMACPP, TGI], ids=["llamacpp", "tgi"])
 
 def post(stack: Stack, path: str, body: Any, *groups: str) -> httpx.Response:
     headers = {"authorization": f"Bearer {stack.token('alice', *groups)}"}
-    return httpx.post(f"{stack.url}{path}", json=body, headers=headers, timeout=30)
+    return httpx.post(f"{stack.url}{path}", json=body, headers=headers, timeout=60)
 
 
 @each
@@ -86,7 +86,7 @@ def test_a_held_request_goes_through_when_approved(stack: Stack, api: Native) ->
     hold = stack.wait_for_hold()
     stack.upstream.answer_with(whole({api.says: "there was a gate."}))
     stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", "--reason", "fine")
-    assert waiting.result(20).json()[api.says] == "there was a gate."
+    assert waiting.result(60).json()[api.says] == "there was a gate."
 
 
 @each

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 import grpc
-import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.e2e.faults import assert_goes_on, stop_service, until_gone
@@ -56,7 +55,7 @@ def health(stack: Stack) -> dict[str, int]:
     with grpc.insecure_channel(f"unix:{stack.data / 'run' / 'service.sock'}") as channel:
         asked = health_pb2_grpc.HealthStub(channel)
         names = (health_pb2.HealthCheckRequest(service=name) for name in SERVICES)
-        return {name.service: asked.Check(name, timeout=10).status for name in names}
+        return {name.service: asked.Check(name, timeout=60).status for name in names}
 
 
 def allowed(stack: Stack) -> float:
@@ -71,5 +70,5 @@ def live(stack: Stack) -> float:
 
 def sample(stack: Stack, name: str) -> float:
     """One number of the page of metrics."""
-    (found,) = re.findall(rf"^{name} (\S+)$", httpx.get(stack.info["metrics"]).text, re.MULTILINE)
+    (found,) = re.findall(rf"^{name} (\S+)$", stack.metrics(), re.MULTILINE)
     return float(found)

@@ -56,7 +56,7 @@ def test_neither_account_of_the_requester_may_vote_and_two_of_a_reviewer_are_one
     assert "voted" in approve(stack, hold, check=4, token=again)
     assert state_of(stack, hold) == "pending"
     approve(stack, hold, token=reviewer(idp, "two", "rob", "rob@example.com"))
-    assert asking.result(30).status_code == 200
+    assert asking.result(60).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def ask(stack: Stack, headers: dict[str, str], *, query: str = "") -> httpx.Resp
     """One request with these credentials."""
     url = f"{stack.url}/v1/chat/completions{query}"
     return httpx.post(
-        url, content=json.dumps(CHAT), headers=headers | {"content-type": "application/json"}, timeout=30
+        url, content=json.dumps(CHAT), headers=headers | {"content-type": "application/json"}, timeout=60
     )
 
 

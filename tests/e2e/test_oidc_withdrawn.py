@@ -48,7 +48,7 @@ def test_a_request_whose_tokens_key_is_withdrawn_while_it_is_held_is_not_release
     ask(stack, idp.token("ec", header={"kid": "random"}))
     until(lambda: idp.paths.count("/main/keys") > fetched, "the keys are fetched anew")
     approve(stack, hold)
-    assert code_of(asking.result(30)) == (401, "unknown_key")
+    assert code_of(asking.result(60)) == (401, "unknown_key")
     assert code_of(ask(stack, token)) == (401, "unknown_key")
     assert stack.upstream.requests == []
     assert state_of(stack, hold) == "approved"

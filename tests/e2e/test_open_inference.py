@@ -16,7 +16,7 @@ GENERATE = "/v2/models/llama/generate_stream"
 
 def post(stack: Stack, path: str, body: Any, *groups: str) -> httpx.Response:
     headers = {"authorization": f"Bearer {stack.token('alice', *groups)}"}
-    return httpx.post(f"{stack.url}{path}", json=body, headers=headers, timeout=30)
+    return httpx.post(f"{stack.url}{path}", json=body, headers=headers, timeout=60)
 
 
 def texts(*data: str) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def test_a_held_inference_goes_through_when_approved(stack: Stack) -> None:
     assert hold["model"] == "llama"
     stack.upstream.answer_with(whole({"model_name": "llama", "outputs": [texts("there")]}))
     stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", "--reason", "fine")
-    assert waiting.result(20).json()["outputs"][0]["data"] == ["there"]
+    assert waiting.result(60).json()["outputs"][0]["data"] == ["there"]
 
 
 def test_tokens_other_models_and_binary_tensors_never_reach_the_model(stack: Stack) -> None:
@@ -68,6 +68,6 @@ def test_tokens_other_models_and_binary_tensors_never_reach_the_model(stack: Sta
         "content-type": "application/octet-stream",
         "inference-header-content-length": "10",
     }
-    binary = httpx.post(f"{stack.url}{INFER}", content=b'{"a": 1}  hello', headers=headers, timeout=30)
+    binary = httpx.post(f"{stack.url}{INFER}", content=b'{"a": 1}  hello', headers=headers, timeout=60)
     assert binary.status_code == 415
     assert len(stack.upstream.requests) == before

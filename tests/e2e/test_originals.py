@@ -70,7 +70,7 @@ def test_both_sides_are_kept_as_they_came_and_shown_to_whom_the_role_names(stack
 def test_a_request_that_waited_is_kept_as_it_came(stack: Stack) -> None:
     waiting = asking(stack, "cal", ASKED)
     approve(stack, hold_of(stack, "cal"))
-    waiting.result(30)
+    waiting.result(60)
     (listed,) = stack.cli_json("session", "list", "--caller", "cal")
     shown = stack.cli("session", "show", listed["id"], "--json", *WHY, token=privacy(stack)).stdout
     assert ASKED in json.loads(shown)["request"]

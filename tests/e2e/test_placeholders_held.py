@@ -37,7 +37,7 @@ def test_a_held_request_shows_placeholders_and_its_answer_has_the_values(stack: 
     assert "example.org" not in shown
     stack.upstream.answer_with(echo)
     approve(stack, hold)
-    assert said(waiting.result(20)) == f"Held: {TEXT}"
+    assert said(waiting.result(60)) == f"Held: {TEXT}"
     (body,) = received(stack, "Held: ")
     assert json.loads(body)["messages"][0]["content"] == f"Held: {SEEN}"
 
@@ -50,7 +50,7 @@ def test_what_was_approved_before_a_restart_is_restored_from_the_request_that_co
     hold = hold_of(stack, "dora")
     stack.stop()
     with pytest.raises(openai.APIError):
-        waiting.result(20)
+        waiting.result(60)
     stack.start()
     approve(stack, hold)
     stack.upstream.answer_with(echo)
@@ -67,11 +67,11 @@ def test_the_noise_of_another_try_changes_no_value(stack: Stack) -> None:
     assert hold_of(stack, "elsa", waiting=2)["id"] == hold["id"]
     stack.upstream.answer_with(echo)
     approve(stack, hold)
-    assert said(waiting.result(20)) == "Noisy: jane@example.com"
+    assert said(waiting.result(60)) == "Noisy: jane@example.com"
     other = hold_of(stack, "elsa", but=hold["id"])
     stack.upstream.answer_with(echo)
     approve(stack, other)
-    assert said(again.result(20)) == "Noisy: jane@example.com"
+    assert said(again.result(60)) == "Noisy: jane@example.com"
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +113,12 @@ def test_a_held_answer_shows_placeholders_and_every_caller_of_it_gets_the_values
         if is_back:
             holding.stop()
             with pytest.raises(openai.APIError):
-                waiting.result(20)
+                waiting.result(60)
             holding.start()
             waiting = in_background(lambda: asked(holding.sdk(subject, "staff", max_retries=0)))
             assert hold_of(holding, subject)["id"] == hold["id"]
         approve(holding, hold)
-        assert waiting.result(20) == expected
+        assert waiting.result(60) == expected
         assert len(holding.upstream.requests) == before + 1
     checked = holding.cli("audit", "verify", "--config", str(holding.config_file), "--json").stdout
     assert json.loads(checked)["ok"]

@@ -63,7 +63,7 @@ def test_a_held_request_goes_through_when_approved(stack: Stack) -> None:
     fresh = hold_of(stack, "bo", but=hold["id"])
     assert len(received(stack, "Plan a party")) == 1
     reject(stack, fresh, "one party is enough")
-    outcomes = [future.exception(20) for future in (waiting, again)]
+    outcomes = [future.exception(60) for future in (waiting, again)]
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", "PermissionDeniedError"]
     assert state_of(stack, hold) == "released"
 
@@ -84,7 +84,7 @@ def test_what_waits_survives_a_restart_of_the_gateway(stack: Stack) -> None:
     again = asking(stack, "cy", "Wait for me")
     assert hold_of(stack, "cy")["id"] == hold["id"]
     approve(stack, hold)
-    assert said(again.result(20))
+    assert said(again.result(60))
     assert len(received(stack, "Wait for me")) == 1
 
 
@@ -131,7 +131,7 @@ def test_without_its_database_nothing_passes_and_with_it_everything_goes_on(
     until(is_answered, "an answer after the outage")
     # Who was held through it all is held still, and released by an approval as ever.
     approve(stack, hold)
-    assert said(waiting.result(20))
+    assert said(waiting.result(60))
     assert len(received(stack, "Outlast the outage")) == 1
     assert stack.child("serve") == pid
     until(lambda: refusal_is_on_record(stack), "the refusal on record")

@@ -85,15 +85,16 @@ def ask_beside_the_point(run: Run) -> None:
         headers = {key: staff, "cookie": HEADER, "x-note": HEADER, "user-agent": EMAIL}
         address = f"{stack.url}/v1/chat/completions?note={QUERY}"
         assert (
-            httpx.post(address, json=chat("By another header"), headers=headers, timeout=30).status_code
+            httpx.post(address, json=chat("By another header"), headers=headers, timeout=60).status_code
             == 200
         )
+    address = f"{stack.url}/v1/chat/completions"
     bad = {"authorization": f"Bearer {staff}{CANARY}"}
-    assert httpx.post(f"{stack.url}/v1/chat/completions", json=chat("?"), headers=bad).status_code == 401
+    assert httpx.post(address, json=chat("?"), headers=bad, timeout=60).status_code == 401
     for path in (f"/v1/of/{EMAIL}", f"/v1/of/{EMAIL.replace('@', '%40')}"):
-        assert httpx.get(f"{stack.url}{path}", headers={"x-api-key": staff}).status_code == 404
+        assert httpx.get(f"{stack.url}{path}", headers={"x-api-key": staff}, timeout=60).status_code == 404
     headers = {"x-api-key": staff, "content-type": "application/json"}
-    unread = httpx.post(f"{stack.url}/v1/chat/completions", content=f'{{"note": "{EMAIL}"', headers=headers)
+    unread = httpx.post(address, content=f'{{"note": "{EMAIL}"', headers=headers, timeout=60)
     assert unread.status_code == 400
 
 
@@ -105,10 +106,10 @@ def ask_and_be_held(run: Run) -> None:
         assert HELD_EMAIL not in run.stack.cli("hold", "show", hold["id"], token=run.reviewer).stdout
         if text == "Held":
             approve(run.stack, hold, token=run.reviewer)
-            assert said(waiting.result(20))
+            assert said(waiting.result(60))
         else:
             reject(run.stack, hold, "No.")
-            assert isinstance(waiting.exception(20), openai.PermissionDeniedError)
+            assert isinstance(waiting.exception(60), openai.PermissionDeniedError)
 
 
 TEXTS = ("The harmless text. I am [EMAIL_ADDRESS]", "Write to [EMAIL_ADDRESS]", "Held, from [EMAIL")

@@ -22,7 +22,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         ask(running.sdk("ben", "staff"), f"ben: {SECRET}")
         waiting = asking(running, "cal", f"cal: {SECRET}")
         approve(running, hold_of(running, "cal"))
-        waiting.result(30)
+        waiting.result(60)
         yield running
 
 

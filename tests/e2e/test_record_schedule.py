@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.commands.record_commands import Stopped
+from tests.e2e.faults import kill_up
 from tests.e2e.people import ask, until
 from tests.e2e.stack import CONFIG, Stack
 
@@ -31,8 +32,7 @@ def recorded(stack: Stack, *kinds: str) -> list[dict[str, Any]]:
 
 def test_each_start_and_each_stop_of_a_service_is_an_entry(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
-        stack.process.kill()
-        stack.process.wait()
+        kill_up(stack)
         stack.start()
     entries = recorded(stack, "service.started", "service.stopped")
     kinds = [entry["kind"] for entry in entries]

@@ -92,7 +92,7 @@ def test_what_is_held_stays_held_over_a_reload(stack: Stack) -> None:
     assert hold_of(stack, "hew")["id"] == hold["id"]
     reject(stack, hold, "not now")
     with pytest.raises(openai.PermissionDeniedError, match="not now"):
-        waiting.result(20)
+        waiting.result(60)
 
 
 def test_a_file_with_three_mistakes_keeps_the_last_good_rules_and_names_all_three(stack: Stack) -> None:
@@ -140,7 +140,7 @@ def test_requests_during_a_reload_are_all_answered(stack: Stack) -> None:
     asked = [in_background(lambda: ask(client, "Go on")) for _ in range(8)]
     stack.config = GUESTS
     stack.reload()
-    assert [said(future.result(20)) for future in asked] == ["Hello from upstream."] * 8
+    assert [said(future.result(60)) for future in asked] == ["Hello from upstream."] * 8
 
 
 def test_a_lone_service_that_is_asked_to_replace_its_processes_goes_on_and_says_why(gateway: Stack) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import openai
 import pytest
+from tests.e2e.faults import kill_up
 from tests.e2e.people import (
     approve,
     ask,
@@ -66,7 +67,7 @@ def test_a_stop_leaves_no_process_and_a_start_finds_everything_again(stack: Stac
     again = asking(stack, "bo", "Wait for me")
     assert hold_of(stack, "bo")["id"] == pending["id"]
     approve(stack, pending)
-    assert said(again.result(20))
+    assert said(again.result(60))
     assert len(received(stack, "Wait for me")) == len(received(stack, "Approved before")) == 1
 
 
@@ -80,7 +81,7 @@ def test_an_sdk_that_waits_through_a_restart_gets_its_answer(stack: Stack) -> No
     again = hold_of(stack, "di")
     assert again["id"] == hold["id"]
     approve(stack, hold)
-    assert said(waiting.result(30)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     assert len(received(stack, "I have patience")) == 1
 
 
@@ -97,7 +98,7 @@ def test_an_sdk_that_waits_while_the_service_is_killed_gets_its_answer_once(stac
     until(is_back, "another service")
     assert hold_of(stack, "dot")["id"] == hold["id"]
     approve(stack, hold)
-    assert said(waiting.result(30)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     assert len(received(stack, "Still here")) == 1
 
 
@@ -105,12 +106,10 @@ def test_a_killed_authz_up_leaves_nothing_running_and_starts_again(stack: Stack)
     waiting = asking(stack, "ed", "Do not forget me")
     hold = hold_of(stack, "ed")
     url = stack.url
-    stack.process.send_signal(signal.SIGKILL)
-    stack.process.wait(10)
-    until(lambda: not stack.processes(), "the end of Envoy and the service")
+    kill_up(stack)
     assert not accepts_connections(stack, url)
     with pytest.raises(openai.APIConnectionError):
-        waiting.result(20)
+        waiting.result(60)
     # What it could not take away is not believed by whoever starts next.
     assert (stack.data / "up.json").exists()
     good = stack.config_file.read_text()
@@ -127,5 +126,5 @@ def test_a_killed_authz_up_leaves_nothing_running_and_starts_again(stack: Stack)
     again = asking(stack, "ed", "Do not forget me")
     assert hold_of(stack, "ed")["id"] == hold["id"]
     approve(stack, hold)
-    assert said(again.result(20))
+    assert said(again.result(60))
     assert len(received(stack, "Do not forget me")) == 1

@@ -48,7 +48,7 @@ def all_of(stack: Stack, first: int) -> list[Future[Reply]]:
 def active(stack: Stack) -> int:
     """Requests that Envoy has in hand."""
     admin = httpx.HTTPTransport(uds=str(stack.data / "run" / "envoy-admin.sock"))
-    with httpx.Client(transport=admin) as client:
+    with httpx.Client(transport=admin, timeout=60) as client:
         said = client.get("http://envoy/stats?filter=http.gateway.downstream_rq_active").text
     return int(re.findall(r"downstream_rq_active: (\d+)", said)[0])
 
@@ -80,4 +80,4 @@ def test_of_two_hundred_requests_over_a_stop_and_a_start_none_fails_and_each_is_
 
 def probe(stack: Stack) -> int:
     """What `/ready` says."""
-    return httpx.get(str(stack.info["metrics"]).replace("/metrics", "/ready"), timeout=10).status_code
+    return httpx.get(str(stack.info["metrics"]).replace("/metrics", "/ready"), timeout=60).status_code

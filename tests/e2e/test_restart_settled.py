@@ -41,7 +41,7 @@ def test_the_hold_of_requests_that_are_denied_after_a_kill_ends_with_the_last_of
         kill_the_service(stack)
         for each in waiting:
             with pytest.raises(openai.PermissionDeniedError) as refused:
-                each.result(30)
+                each.result(60)
             assert refused.value.code == "request_denied"
         assert state_of(stack, hold) == "superseded"
         (found,) = stack.holds("--all-states", "--caller", "di")

@@ -14,6 +14,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from tests.e2e.faults import kill_up
 from tests.e2e.people import (
     approve,
     ask,
@@ -120,7 +121,7 @@ def test_the_edited_request_goes_to_the_model_once_somebody_else_has_approved_it
     assert "what you edited" in approve(stack, now, check=5)
     assert received(stack, "boat") == []
     approve(stack, now, token=reviewer(stack, "bob"))
-    answer = raw.result(20)
+    answer = raw.result(60)
     assert answer.headers["x-authz-edited"] == "true"
     assert received(stack, "boat") == [before.replace(b"100 boats", b"1 boat")]
     session = stack.session(answer.headers["x-authz-session"])
@@ -159,7 +160,7 @@ def test_a_vote_on_what_was_edited_since_is_void(stack: Stack) -> None:
         approve(stack, now, token=reviewer(stack, "cyd"))
         assert hold_of(stack, "bea")["state"] == "pending"
         approve(stack, now, token=reviewer(stack, "bob"))
-        assert said(waiting.result(20)) == "Hello from upstream."
+        assert said(waiting.result(60)) == "Hello from upstream."
     finally:
         stack.reload(votes="1")
 
@@ -169,7 +170,7 @@ def test_the_editor_may_approve_where_the_stage_says_so(stack: Stack) -> None:
     hold = hold_of(stack, "tim")
     edit(stack, hold, waiting_body(stack, hold).replace(b"100", b"3"))
     approve(stack, hold_of(stack, "tim"))
-    waiting.result(20)
+    waiting.result(60)
     assert len(received(stack, "3 tents")) == 1
 
 
@@ -189,7 +190,7 @@ def test_an_edit_that_must_not_be_changes_nothing(stack: Stack) -> None:
     assert hold_of(stack, "col")["digest"] == hold["digest"]
     reject(stack, hold, "enough")
     with pytest.raises(openai.PermissionDeniedError):
-        waiting.result(20)
+        waiting.result(60)
 
 
 def test_what_is_masked_counts_in_an_edited_request_too(stack: Stack) -> None:
@@ -204,7 +205,7 @@ def test_what_is_masked_counts_in_an_edited_request_too(stack: Stack) -> None:
     assert now["findings"] == hold["findings"] == {"EMAIL_ADDRESS": 1}
     assert approve(stack, now, check=3, token=reviewer(stack, "bob")) == refused
     approve(stack, now, token=reviewer(stack, "cyd"))
-    assert said(waiting.result(20)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     assert len(received(stack, "1 kayak")) == 1
 
 
@@ -236,7 +237,7 @@ def test_an_answer_by_a_person_is_given_once_and_the_model_is_not_asked(
     assert (now["responded"], now["answer"]["status"]) == (True, 200)
     assert "what you edited or answered" in approve(stack, now, check=5)
     approve(stack, now, token=reviewer(stack, "bob"))
-    answer = raw.result(20)
+    answer = raw.result(60)
     assert answer.headers["x-authz-responded"] == "true"
     assert said(answer.parse()) == "Ask the harbour: [EMAIL_ADDRESS]\nor don't."
     assert received(stack, "buy eels") == []
@@ -246,7 +247,7 @@ def test_an_answer_by_a_person_is_given_once_and_the_model_is_not_asked(
     assert hold_of(stack, "eve")["id"] != hold["id"]
     reject(stack, hold_of(stack, "eve"), "asked before")
     with pytest.raises(openai.PermissionDeniedError):
-        again.result(20)
+        again.result(60)
 
 
 def test_an_answer_by_a_person_is_streamed_to_who_asked_for_a_stream(stack: Stack) -> None:
@@ -260,7 +261,7 @@ def test_an_answer_by_a_person_is_streamed_to_who_asked_for_a_stream(stack: Stac
     waiting = in_background(streamed)
     respond(stack, hold_of(stack, "fay"), "Not at all.")
     approve(stack, hold_of(stack, "fay"), token=reviewer(stack, "bob"))
-    assert waiting.result(20) == "Not at all."
+    assert waiting.result(60) == "Not at all."
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
@@ -277,7 +278,7 @@ def test_an_answer_by_a_person_reads_like_anthropics(stack: Stack, is_streamed: 
     waiting = in_background(asked)
     respond(stack, hold_of(stack, "gil"), "At the market.")
     approve(stack, hold_of(stack, "gil"), token=reviewer(stack, "bob"))
-    assert waiting.result(20) == "At the market."
+    assert waiting.result(60) == "At the market."
 
 
 def test_an_answer_that_the_rules_deny_is_refused_to_its_writer(stack: Stack) -> None:
@@ -286,7 +287,7 @@ def test_an_answer_that_the_rules_deny_is_refused_to_its_writer(stack: Stack) ->
     assert "denies this answer" in respond(stack, hold, "Ask E-123456", check=5).stderr
     reject(stack, hold_of(stack, "hal"), "nobody")
     with pytest.raises(openai.PermissionDeniedError):
-        waiting.result(20)
+        waiting.result(60)
 
 
 def test_a_restart_between_keeps_what_was_edited_and_the_record_verifies(stack: Stack) -> None:
@@ -295,8 +296,7 @@ def test_a_restart_between_keeps_what_was_edited_and_the_record_verifies(stack: 
     hold = hold_of(stack, "ida", waiting=0)
     edit(stack, hold, waiting_body(stack, hold).replace(b"100", b"5"))
     approve(stack, hold_of(stack, "ida", waiting=0), token=reviewer(stack, "bob"))
-    stack.process.kill()
-    stack.process.wait()
+    kill_up(stack)
     stack.start()
     assert stack.post(body, "contractors", subject="ida").headers["x-authz-edited"] == "true"
     assert len(received(stack, "5 ibexes")) == 1
@@ -323,7 +323,7 @@ def test_on_a_terminal_the_conversation_is_edited_in_the_editor(
     assert done.returncode == 0
     assert (f"100 {what}\\nand" in seen.read_text()) is bool(form)
     approve(stack, hold_of(stack, "jan"), token=reviewer(stack, "bob"))
-    waiting.result(20)
+    waiting.result(60)
     (sent,) = received(stack, what)
     assert json.loads(sent)["messages"][-1]["content"] == f"Buy 6 {what}\nand 7 lids"
 
@@ -351,6 +351,6 @@ def test_a_reviewer_edits_and_approves_what_they_do_not_see_whole_and_the_model_
     assert "+  │ Please move <EMPLOYEE_ID_1> to a better office." in done.stdout
     assert "E-123456" not in done.stdout
     approve(stack, hold_of(stack, "cleo"), token=stack.token("otto", "reviewers", "outside", review=True))
-    answer.result(20)
+    answer.result(60)
     (body_sent,) = received(stack, "better office")
     assert b"Please move E-123456 to a better office." in body_sent

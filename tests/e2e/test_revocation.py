@@ -57,7 +57,7 @@ def test_a_held_request_of_a_withdrawn_token_is_not_released_and_a_good_token_us
     hold = hold_of(stack, "carol")
     stack.cli("token", "revoke", "--jti", id_of(token), *WHY)
     approve(stack, hold)
-    assert code_of(asking.result(30)) == (401, "token_revoked")
+    assert code_of(asking.result(60)) == (401, "token_revoked")
     assert state_of(stack, hold) == "approved"
     assert not [r for r in stack.upstream.requests if b"Hold this one" in r.body]
     assert ask(stack, stack.token("carol", "contractors"), body).status_code == 200

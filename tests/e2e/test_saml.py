@@ -48,7 +48,7 @@ def log_in(desk: Desk, corp: Corp, stack: Stack, who: tuple[str, ...], *words: s
         url = typed.until_said(r"(http://\S+/authorize\?\S+)")
         answer = corp.browse(url, *who)
         assert answer.status_code == 303, answer.text
-        assert httpx.get(answer.headers["location"], timeout=10).status_code == 200
+        assert httpx.get(answer.headers["location"], timeout=60).status_code == 200
         return typed.ended()
 
 
@@ -103,7 +103,7 @@ def test_a_refused_login_ends_the_command_with_the_reason(desk: Desk, corp: Corp
     with Typed(desk, "login", "--storage", "file", "--server", stack.info["review"]) as typed:
         url = typed.until_said(r"(http://\S+/authorize\?\S+)")
         answer = corp.browse(url, "alice", "staff", audience="https://other.example.com")
-        httpx.get(answer.headers["location"], timeout=10)
+        httpx.get(answer.headers["location"], timeout=60)
         code, out, err = typed.ended()
     assert (code != 0, out) == (True, "")
     assert "for another audience" in err
@@ -123,7 +123,7 @@ def test_a_batch_client_asks_the_models_of_its_scope_and_no_others(corp: Corp, s
         say = corp.say(None, "batch", recipient=f"{corp.issuer}/token", attributes=told)
         assertion = base64.urlsafe_b64encode(etree.tostring(sign(say.text()))).decode()
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:saml2-bearer", "assertion": assertion}
-        answer = httpx.post(f"{corp.issuer}/token", data=form, timeout=10)
+        answer = httpx.post(f"{corp.issuer}/token", data=form, timeout=60)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
 
@@ -146,7 +146,7 @@ def test_the_doctor_and_our_metadata_know_the_provider(corp: Corp, stack: Stack)
     (ours,) = (finding for finding in found if finding["check"] == "saml corp")
     assert (ours["status"], ours["message"]) == ("ok", "1 key, and logins at https://idp.example.com/sso")
     printed = stack.cli("saml", "metadata", *config).stdout
-    assert printed == httpx.get(f"{corp.issuer}/metadata", timeout=10).text
+    assert printed == httpx.get(f"{corp.issuer}/metadata", timeout=60).text
 
 
 def test_logins_are_exported_verified_and_forgotten_with_their_person(

@@ -39,7 +39,7 @@ def test_every_worker_takes_the_token_of_a_login(corp: Corp, stack: Stack, tmp_p
     server = stack.info["review"]
     with Typed(desk, "login", "--storage", "file", "--server", server, "--gateway") as typed:
         answer = corp.browse(typed.until_said(r"(http://\S+/authorize\?\S+)"), "alice", "staff")
-        httpx.get(answer.headers["location"], timeout=10)
+        httpx.get(answer.headers["location"], timeout=60)
         assert typed.ended()[0] == 0
     token = desk.type("token").stdout.strip()
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}

@@ -137,7 +137,7 @@ def test_a_held_request_waits_and_goes_through_when_approved(stack: Stack) -> No
     assert len(stack.upstream.requests) == before
     stack.upstream.answer_with(message(text("Balloons.")))
     stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", "--reason", "fine")
-    assert said_in(waiting.result(20)) == "Balloons."
+    assert said_in(waiting.result(60)) == "Balloons."
     assert len(stack.upstream.requests) == before + 1
 
 

@@ -89,7 +89,7 @@ def test_a_held_request_goes_through_when_approved(stack: Stack, client: Clients
     hold = stack.wait_for_hold()
     stack.upstream.answer_with(whole(message("Cake.") | COUNTS))
     stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", "--reason", "fine")
-    assert waiting.result(20).message.content == "Cake."
+    assert waiting.result(60).message.content == "Cake."
 
 
 def test_refusals_are_the_clients_own_error_and_never_reach_the_model(stack: Stack, client: Clients) -> None:

@@ -58,7 +58,7 @@ def test_a_held_completion_goes_through_when_approved(stack: Stack) -> None:
     hold = stack.wait_for_hold()
     stack.upstream.answer_with(completed("there was a gate."))
     stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", "--reason", "fine")
-    assert waiting.result(20).choices[0].text == "there was a gate."
+    assert waiting.result(60).choices[0].text == "there was a gate."
 
 
 def test_a_denied_completion_and_a_prompt_of_tokens_never_reach_the_model(stack: Stack) -> None:

@@ -115,7 +115,7 @@ def test_a_held_request_waits_and_goes_through_when_approved(stack: Stack) -> No
     assert len(stack.upstream.requests) == before
     stack.upstream.answer_with(response(message("Cake.")))
     stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", "--reason", "fine")
-    assert waiting.result(20).output_text == "Cake."
+    assert waiting.result(60).output_text == "Cake."
     assert len(stack.upstream.requests) == before + 1
 
 

@@ -118,7 +118,7 @@ def shown(port: int, client: Path) -> str:
     context.set_alpn_protocols(["h2"])
     context.load_cert_chain(client / "envoy.crt", client / "envoy.key")
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as plain,
         context.wrap_socket(plain) as secure,
     ):
         found = secure.getpeercert(binary_form=True)
@@ -128,6 +128,6 @@ def shown(port: int, client: Path) -> str:
 
 def asked(apart: Apart) -> httpx.Response | None:
     try:
-        return httpx.post(f"{apart.url}/v1/chat/completions", json=CHAT)
+        return httpx.post(f"{apart.url}/v1/chat/completions", json=CHAT, timeout=60)
     except httpx.TransportError:
         return None

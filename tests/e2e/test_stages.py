@@ -80,7 +80,7 @@ def test_two_people_are_two_people_and_a_vote_counts_until_it_is_taken_back(stac
     assert state_of(stack, hold) == "pending"
     assert received(stack, "Ship one") == []
     approve(stack, hold, token=reviewer(stack, "rita"))
-    assert said(waiting.result(20))
+    assert said(waiting.result(60))
     assert len(received(stack, "Ship one")) == 1
     late = stack.cli("hold", "withdraw", hold["id"], check=4, token=reviewer(stack, "rita"))
     assert "has been released" in late.stderr
@@ -104,7 +104,7 @@ def test_a_service_account_and_its_owner_are_one_of_two(stack: Stack) -> None:
     assert "are one person" in refused.stderr
     assert received(stack, "Ship robots") == []
     approve(stack, hold, token=reviewer(stack, "rita"))
-    assert said(waiting.result(20))
+    assert said(waiting.result(60))
     stack.cli("audit", "verify", "--config", str(stack.config_file))
 
 
@@ -123,7 +123,7 @@ def test_a_stage_is_escalated_to_others_while_the_caller_waits(stack: Stack) -> 
     refused = approve(stack, hold, check=5, token=reviewer(stack, "rita"))
     assert "not among the reviewers" in refused
     approve(stack, hold, token=lead)
-    assert said(waiting.result(20))
+    assert said(waiting.result(60))
     kinds = [event["kind"] for event in stack.session(hold["session"])["events"]]
     assert [kind for kind in kinds if kind.startswith("hold.")] == [
         "hold.opened",
@@ -142,7 +142,7 @@ def test_whoever_decides_alone_is_reviewed_and_the_record_verifies(stack: Stack)
     stack.cli(*alone, check=5, token=reviewer(stack, "rita"))
     oncall = stack.token("gus", "oncall", "mfa", "reviewers", review=True)
     stack.cli(*alone, token=oncall)
-    assert said(waiting.result(20))
+    assert said(waiting.result(60))
     assert [due["id"] for due in stack.cli_json("hold", "list", "--to-review")] == [hold["id"]]
     review = ("hold", "review", hold["id"], "--reason", "it was right")
     stack.cli(*review, check=5, token=oncall)
@@ -162,5 +162,5 @@ def test_a_claim_binds_nobody_and_one_word_rejects_all_that_wait(stack: Stack) -
     rejected = stack.cli("hold", "reject", "--all", "--reason", "not today", token=reviewer(stack, "rolf"))
     assert f"{hold['id']} is rejected" in rejected.stdout
     with pytest.raises(openai.PermissionDeniedError, match="not today"):
-        waiting.result(20)
+        waiting.result(60)
     assert received(stack, "Ship four") == []

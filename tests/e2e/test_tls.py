@@ -38,7 +38,7 @@ def made(folder: Path) -> Path:
 def shown(stack: Stack) -> str:
     """The certificate that the gateway shows now."""
     host, port = stack.url.removeprefix("https://").split(":")
-    return ssl.get_server_certificate((host, int(port)), timeout=10)
+    return ssl.get_server_certificate((host, int(port)), timeout=60)
 
 
 def is_shown(stack: Stack, folder: Path) -> bool:
@@ -76,7 +76,7 @@ def test_a_certificate_that_is_replaced_by_a_rename_is_shown_without_a_restart(
     with pytest.raises(httpx.ConnectError):
         ask(stack, first, stack.token("alice", "staff"))
     approve(stack, hold)
-    assert asking.result(30).status_code == 200  # what was held before goes on as if nothing had been
+    assert asking.result(60).status_code == 200  # what was held before goes on as if nothing had been
     assert stack.child("envoy") == envoy
 
 

@@ -50,7 +50,7 @@ def another_envoy(stack: Apart, folder: Path) -> Iterator[Second]:
         yield second
     finally:
         envoy.terminate()
-        envoy.wait(30)
+        envoy.wait(60)
 
 
 def answers(stack: Apart) -> bool:
@@ -90,7 +90,7 @@ def test_who_left_one_envoy_finds_the_hold_through_the_other(both: tuple[Apart, 
     waiting = asking(second, "lou", TEXT)
     assert hold_of(second, "lou")["id"] == hold["id"]
     approve(first, hold)
-    assert said(waiting.result(30)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     assert len(received(first, TEXT)) == 1
 
 
@@ -101,7 +101,7 @@ def test_who_waits_loses_nothing_when_the_other_envoy_dies(both: tuple[Apart, Se
     first.kill_envoy()
     assert second.post(chat("Hello"), "staff").status_code == 200
     approve(second, hold)
-    assert said(waiting.result(30)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     first.start_envoy()
     until(lambda: answers(first), "the first Envoy answers again", within=60)
     assert first.post(chat("Hello"), "staff").status_code == 200

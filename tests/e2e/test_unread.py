@@ -196,7 +196,7 @@ def test_a_reviewer_sees_what_is_unread_and_approves_those_bytes(
         assert f'  ├   size: {len(WAV)}\n  ├   sha256: "{hashlib.sha256(WAV).hexdigest()}"\n' in page
     stack.upstream.answer_with(completion("A cat.") if is_image else whole({"text": "Hello."}))
     stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", "--reason", "fine")
-    answer = waiting.result(20)
+    answer = waiting.result(60)
     assert (answer.choices[0].message.content if is_image else answer.text) in ("A cat.", "Hello.")
     assert hashlib.sha256(stack.upstream.requests[-1].body).hexdigest() == hold["digest"]
 

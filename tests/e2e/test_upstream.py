@@ -23,12 +23,12 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def client(upstream: Upstream) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=upstream.url, trust_env=False, timeout=10) as client:
+    with httpx.Client(base_url=upstream.url, trust_env=False, timeout=60) as client:
         yield client
 
 
 def talk(upstream: Upstream, request: bytes, *, leave: bool = False) -> bytes:
-    with socket.create_connection(("127.0.0.1", upstream.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", upstream.port), timeout=60) as connection:
         connection.sendall(request)
         if leave:
             connection.shutdown(socket.SHUT_WR)
@@ -53,7 +53,7 @@ def test_it_records_requests_as_they_came(upstream: Upstream, client: httpx.Clie
     assert request.header("X-TWICE") == ["a", "b"]
     assert ("X-Twice", "a") in request.headers
     assert request.json() == BODY
-    assert request.answered.wait(10)
+    assert request.answered.wait(60)
 
 
 def test_it_reads_chunked_bodies(upstream: Upstream, client: httpx.Client) -> None:
@@ -74,7 +74,7 @@ def test_an_answer_waits_at_a_gate(upstream: Upstream, client: httpx.Client) -> 
     with client.stream("GET", "/") as answer:
         pieces = answer.iter_raw()
         assert next(pieces) == b"before"
-        assert gate.reached.wait(10)
+        assert gate.reached.wait(60)
         assert not upstream.requests[0].answered.is_set()
         gate.open()
         assert b"".join(pieces) == b"after"
@@ -85,7 +85,7 @@ def test_it_notices_who_leaves(upstream: Upstream, client: httpx.Client) -> None
     upstream.answer_with(Answer(steps=(b"before", gate)))
     with client.stream("GET", "/") as answer:
         next(answer.iter_raw())
-    assert upstream.requests[0].left.wait(10)
+    assert upstream.requests[0].left.wait(60)
 
 
 @pytest.mark.parametrize("ending", [Ending.CLOSE, Ending.RESET])

@@ -45,7 +45,7 @@ class Upstream:
         """A new gate for the steps of an answer."""
         return Gate(self._loop)
 
-    def wait_for_requests(self, count: int, timeout: float = 10.0) -> list[Received]:
+    def wait_for_requests(self, count: int, timeout: float = 60.0) -> list[Received]:
         """The requests, once there are `count` with their bodies complete; fails after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         with self._arrival:
@@ -71,7 +71,7 @@ class Upstream:
         self._loop.run_forever()
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
 
     async def _start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=2**20)
