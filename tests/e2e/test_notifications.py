@@ -61,8 +61,10 @@ def ask(stack: Stack) -> httpx.Response:
 
 
 def listed(stack: Stack, **wanted: str) -> list[dict[str, Any]]:
+    """None while the service is being started again."""
     options = [word for name, value in wanted.items() for word in (f"--{name}", value)]
-    found: list[dict[str, Any]] = stack.cli_json("notify", "list", *options)
+    said = stack.cli("notify", "list", *options, "--json", check=None).stdout
+    found: list[dict[str, Any]] = json.loads(said or "[]")
     return found
 
 
@@ -199,7 +201,8 @@ def test_a_reload_tells_others_and_a_missing_secret_is_refused(
 def test_metrics_name_each_receiver(stack: Stack, chat: Receiver) -> None:
     ask(stack)
     until(stack, 1, state="delivered")
-    text = httpx.get(f"{stack.info['metrics']}").text
-    assert 'authz_notify_delivered_total{receiver="chat"} 1.0' in text
+    deadline = time.monotonic() + 60
+    while 'authz_notify_delivered_total{receiver="chat"} 1.0' not in (text := stack.metrics()):
+        assert time.monotonic() < deadline, text  # it is counted once it is on record
     assert 'authz_notify_queued{receiver="pager"} 0.0' in text
     assert json.dumps(PROMPT) not in text

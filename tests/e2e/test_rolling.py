@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from tests.e2e.crew import crew_of, kill, processes, until_all_serve, until_back
 from tests.e2e.loads import CUT, load_on
@@ -45,7 +44,7 @@ def logged(stack: Stack, event: str, before: int, *, times: int = 1) -> None:
 
 def policy(stack: Stack) -> str:
     """The digest of the policy that all processes decide by."""
-    page = httpx.get(stack.info["metrics"]).text
+    page = stack.metrics()
     (found,) = set(re.findall(r'authz_policy_info\{.*policy="(\w+)"', page))
     return str(found)
 
@@ -77,19 +76,20 @@ def test_no_request_notices_that_all_processes_are_replaced(stack: Stack) -> Non
     after = processes(stack)
     assert not set(before.values()) & set(after.values())
     approve(stack, hold_of(stack, "wanda"))
-    assert said(waiting.result(30)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
 
 
 def test_only_what_a_killed_worker_had_in_hand_fails_and_as_it_is_documented(stack: Stack) -> None:
     with load_on(stack) as load:
         for part in map(str, range(WORKERS)):
             failed = len(load.failures)
-            killed_at, killed = time.monotonic(), kill(stack, part)
+            killed = kill(stack, part)
+            killed_at = time.monotonic()
             until_back(stack, part, killed)
             load.go_on()
             lost = load.failures[failed:]
             assert {outcome.came_to for outcome in lost} <= OF_THE_DEAD
-            assert [outcome for outcome in lost if outcome.began > killed_at + 0.05] == []
+            assert [outcome for outcome in lost if outcome.began > killed_at] == []
             known = {stack.session(o.session)["events"][0]["data"]["instance"] for o in lost if o.session}
             assert {instance.rpartition("-")[2] for instance in known} <= {part}
     stack.cli("audit", "verify", "--config", str(stack.config_file))

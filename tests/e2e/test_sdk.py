@@ -66,7 +66,7 @@ def test_a_held_request_waits_and_goes_through_when_approved(stack: Stack) -> No
     assert len(stack.upstream.requests) == before
     assert (hold["caller"]["subject"], hold["model"], hold["rule"]) == ("carol", "llama", "contractors")
     approve(stack, hold)
-    assert waiting.result(20).choices[0].message.content == "Hello from upstream."
+    assert waiting.result(60).choices[0].message.content == "Hello from upstream."
     assert len(stack.upstream.requests) == before + 1
     (now,) = [h for h in stack.holds("--all-states") if h["id"] == hold["id"]]
     assert now["state"] == "released"
@@ -79,7 +79,7 @@ def test_a_held_request_is_refused_when_rejected_with_the_reason(stack: Stack) -
     hold = stack.wait_for_hold()
     stack.cli("hold", "reject", hold["id"], "--reason", "Not on company time.")
     with pytest.raises(openai.PermissionDeniedError, match="Not on company time") as refused:
-        waiting.result(20)
+        waiting.result(60)
     assert refused.value.code == "request_rejected"
     assert len(stack.upstream.requests) == before
     with pytest.raises(openai.PermissionDeniedError, match="Not on company time"):
@@ -143,7 +143,7 @@ def test_a_stream_flows_while_the_model_is_still_writing(stack: Stack) -> None:
         model="llama", messages=messages("Tell me"), stream=True
     )
     assert next(iter(chunks)).choices[0].delta.content == "Hello there, "
-    assert gate.reached.is_set()
+    assert gate.reached.wait(60)
     gate.open()
     assert next(c.choices[0].delta.content for c in chunks if c.choices) == "friend."
 
@@ -256,11 +256,11 @@ def test_many_identical_requests_wait_on_one_hold_and_one_goes_through(stack: St
     waiting = [pool.submit(one) for _ in range(3)]
     first = stack.wait_for_hold(waiting=3)
     approve(stack, first)
-    assert done.acquire(timeout=20)
+    assert done.acquire(timeout=60)
     second = stack.wait_for_hold(waiting=2)
     assert second["id"] != first["id"]
     assert len(stack.upstream.requests) == before + 1
     stack.cli("hold", "reject", second["id"], "--reason", "once is enough")
-    outcomes = [f.exception(20) is None for f in waiting]
+    outcomes = [f.exception(60) is None for f in waiting]
     assert sorted(outcomes) == [False, False, True]
     assert len(stack.upstream.requests) == before + 1

@@ -6,13 +6,14 @@ import json
 import re
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.e2e.crew import WORKERS, crew_of, kill, owner_of, processes, until_all_serve, until_back
+from tests.e2e.faults import kill_up
 from tests.e2e.people import (
     approve,
     ask,
@@ -28,6 +29,10 @@ from tests.e2e.people import (
 )
 from tests.e2e.stack import Stack
 from tests.store.postgres_for_tests import PostgresForTests
+
+from authz_cli.options import Target
+from authz_cli.session_client import connect
+from authz_cli.session_json import session_with_bodies
 
 pytestmark = pytest.mark.postgres
 
@@ -49,15 +54,18 @@ def stack(server: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) ->
 
 def instances(stack: Stack) -> set[str]:
     """The workers that have answered somebody, by the record."""
-    sessions = [stack.session(found["id"]) for found in stack.cli_json("session", "list", "--limit", "40")]
+    listed = stack.cli_json("session", "list", "--limit", "40")
+    with connect(Target(None, None, None, stack.data, is_data_dir_named=True)) as client:
+        sessions = [session_with_bodies(*client.session(found["id"])) for found in listed]
     return {str(session["events"][0]["data"]["instance"]).rpartition("-")[2] for session in sessions}
 
 
 def test_each_worker_answers_and_all_write_one_record(stack: Stack) -> None:
+    until_all_serve(stack)
     client = stack.sdk("ann", "staff")
     for _ in range(6):
         answers = [in_background(lambda: ask(client, "Hello")) for _ in range(4)]
-        assert [said(answer.result(20)) for answer in answers] == ["Hello from upstream."] * 4
+        assert [said(answer.result(60)) for answer in answers] == ["Hello from upstream."] * 4
     assert instances(stack) == {str(worker) for worker in range(WORKERS)}
     assert set(processes(stack)) == {"-1", *(str(worker) for worker in range(WORKERS))}
     stack.cli("audit", "verify", "--config", str(stack.config_file))
@@ -70,7 +78,7 @@ def test_one_hold_for_one_person_s_request_whichever_worker_gets_it(stack: Stack
     fresh = hold_of(stack, "bo", waiting=3, but=hold["id"])
     assert len(received(stack, "Plan a party")) == 1
     reject(stack, fresh, "one party is enough")
-    outcomes = sorted(type(future.exception(20)).__name__ for future in waiting)
+    outcomes = sorted(type(future.exception(60)).__name__ for future in waiting)
     assert outcomes == ["NoneType", "PermissionDeniedError", "PermissionDeniedError", "PermissionDeniedError"]
 
 
@@ -79,7 +87,7 @@ def test_an_operator_ends_an_exchange_on_whatever_worker_has_it(stack: Stack) ->
     for number in range(4):
         hold = hold_of(stack, f"kim{number}")
         stack.cli("session", "kill", hold["session"], "--reason", "enough", "--yes")
-    ended = [future.exception(20) for future in waiting]
+    ended = [future.exception(60) for future in waiting]
     assert [type(error).__name__ for error in ended] == ["PermissionDeniedError"] * 4
     assert received(stack, "Stop me") == []
 
@@ -87,16 +95,28 @@ def test_an_operator_ends_an_exchange_on_whatever_worker_has_it(stack: Stack) ->
 def test_the_metrics_of_all_processes_are_at_one_address(stack: Stack) -> None:
     waiting = connection_of(stack, "mia", "Count me")
     hold = hold_of(stack, "mia")
-    page = httpx.get(stack.info["metrics"]).text
-    up = dict(re.findall(r'authz_process_up\{process="([^"]+)"\} (\S+)', page))
-    assert up == dict.fromkeys(("keeper", *(f"worker {n}" for n in range(WORKERS))), "1.0")
+    parts = ("keeper", *(f"worker {n}" for n in range(WORKERS)))
+    page = until(lambda: page_of(stack, parts), "all processes answer")
     held = re.findall(r'authz_exchanges_waiting\{process="worker \d"\} (\S+)', page)
     assert sum(map(float, held)) >= 1
     assert 'authz_checkpoint_consistent{process="keeper"} 1.0' in page
-    ready = httpx.get(str(stack.info["metrics"]).replace("/metrics", "/ready"))
-    assert (ready.status_code, ready.json()) == (200, {"ready": True, "processes": dict.fromkeys(up, True)})
+    all_ready = {"ready": True, "processes": dict.fromkeys(parts, True)}
+    until(lambda: ready(stack) == (200, all_ready), "all are ready")
     waiting.close()
     reject(stack, hold, "counted")
+
+
+def page_of(stack: Stack, parts: Sequence[str]) -> str:
+    """The page of metrics, once these and no others have answered within the seconds that each has."""
+    page = stack.metrics()
+    up = dict(re.findall(r'authz_process_up\{process="([^"]+)"\} (\S+)', page))
+    return page if up == dict.fromkeys(parts, "1.0") else ""
+
+
+def ready(stack: Stack) -> tuple[int, Any]:
+    """What `/ready` says of all processes."""
+    said = httpx.get(str(stack.info["metrics"]).replace("/metrics", "/ready"), timeout=60)
+    return said.status_code, said.json()
 
 
 def test_a_reload_reaches_every_worker(stack: Stack) -> None:
@@ -127,7 +147,7 @@ def test_what_waits_on_a_worker_that_dies_goes_on_in_another(stack: Stack) -> No
     approve(stack, hold)
     fresh = hold_of(stack, "pat", but=hold["id"])
     reject(stack, fresh, "once is enough")
-    outcomes = sorted(type(future.exception(30)).__name__ for future in waiting)
+    outcomes = sorted(type(future.exception(60)).__name__ for future in waiting)
     assert outcomes == ["NoneType", "PermissionDeniedError"]
     assert len(received(stack, "Outlive your worker")) == 1
     until_back(stack, owner, killed)
@@ -144,7 +164,7 @@ def test_nobody_notices_a_worker_that_dies_with_nothing_in_hand(stack: Stack) ->
         until_back(stack, part, killed)
     for hold in holds:
         approve(stack, hold)
-    assert [said(future.result(30)) for future in waiting] == ["Hello from upstream."] * 4
+    assert [said(future.result(60)) for future in waiting] == ["Hello from upstream."] * 4
 
 
 def resumptions(stack: Stack, session: str) -> list[dict[str, Any]]:
@@ -187,7 +207,7 @@ def test_a_keeper_that_dies_comes_back_and_nobody_who_waits_notices(stack: Stack
     until_back(stack, "-1", killed)
     until(lambda: stack.cli("hold", "list", check=None).returncode == 0, "the review API")
     approve(stack, hold)
-    assert said(waiting.result(20)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     assert len(received(stack, "Keep me")) == 1
 
 
@@ -221,9 +241,7 @@ def test_a_stop_leaves_no_process_and_neither_does_a_killed_up(
 ) -> None:
     with crew_of(server, tmp_path) as stack:
         assert len(processes(stack)) == WORKERS + 1
-        stack.process.send_signal(signal.SIGKILL)
-        stack.process.wait(10)
-        until(lambda: not stack.processes(), "the end of all processes")
+        kill_up(stack)
         stack.start()
         stack.stop()
         assert stack.processes() == {}
