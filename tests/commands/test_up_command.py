@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -152,6 +153,18 @@ def test_nothing_outlives_it_killed_or_stopped_and_the_next_start_works(tmp_path
         assert up.process.wait(30) == 0
         assert not any(is_alive(pid) for pid in children)
         assert not up.data.up.exists()
+
+
+def test_nobody_is_given_the_port_of_the_metrics_while_the_service_is_started_again(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as up:
+        port = urlsplit(json.loads(up.data.up.read_text())["metrics"]).port
+        (service,) = (
+            pid for pid in up.children if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        )
+        os.kill(service, signal.SIGKILL)
+        wait_for_end(service)
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
 
 
 def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:

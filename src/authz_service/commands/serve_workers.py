@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -18,7 +19,7 @@ from authz_service.errors import AuthzError, Misconfigured
 from authz_service.keys.crew import Part
 from authz_service.proxy.leaving import left_out_within
 from authz_service.proxy.listening import worker_serves
-from authz_service.proxy.probes import accepts, accepts_unix, free_port, reachable
+from authz_service.proxy.probes import accepts, accepts_unix, reachable, reserved_port
 from authz_service.proxy.supervise import Program, Supervisor
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def serve_workers(settings: ServeSettings, workers: int, log_level: str) -> None
     require_possible(config, settings.data, workers)
     if settings.review.endswith(":0"):
         raise Misconfigured("several workers need a review address with a port: --review HOST:PORT")
-    uvloop.run(_serve(settings, config, workers, log_level))
+    parts = [Part(workers), *(Part(workers, worker) for worker in range(workers))]
+    with ExitStack() as reserved:
+        ports = {part.name: reserved.enter_context(reserved_port()) for part in parts}
+        uvloop.run(_serve(settings, config, parts, ports, log_level))
 
 
 def workers_stop_within(drain: float) -> float:
@@ -56,12 +60,13 @@ def workers_stop_within(drain: float) -> float:
     return 2 * STOPS_WITHIN + drain + 5.0
 
 
-async def _serve(settings: ServeSettings, config: Config, workers: int, log_level: str) -> None:
+async def _serve(
+    settings: ServeSettings, config: Config, parts: Sequence[Part], ports: Mapping[str, int], log_level: str
+) -> None:
+    """`ports` has where each of the parts is asked for its metrics, by its name."""
     from authz_service.servers.metrics import serve_metrics
     from authz_service.servers.worker_metrics import WorkerMetrics, WorkerProbes
 
-    parts = [Part(workers), *(Part(workers, worker) for worker in range(workers))]
-    ports = {part.name: free_port() for part in parts}
     programs = tuple(_program(settings, config, part, ports[part.name], log_level) for part in parts)
     supervisor = Supervisor(programs, lambda line: log.warning("service.process_ended", note=line))
     stop = asyncio.Event()
@@ -85,7 +90,7 @@ async def _serve(settings: ServeSettings, config: Config, workers: int, log_leve
             supervisor.signal(part.name, signal.SIGHUP)
 
     async with AsyncExitStack() as stack:
-        rolling = stack.enter_context(_Rolling(supervisor, settings, config, workers))
+        rolling = stack.enter_context(_Rolling(supervisor, settings, config, parts[0].workers))
         metrics = await stack.enter_async_context(
             serve_metrics(settings.metrics, [WorkerMetrics(ports, supervisor.ends)], WorkerProbes(ports))
         )
@@ -95,7 +100,7 @@ async def _serve(settings: ServeSettings, config: Config, workers: int, log_leve
 
             reloads.begin(reload)
             loop.add_signal_handler(signal.SIGUSR2, rolling.start)
-            addresses = {"review": settings.review, "metrics": metrics, "workers": workers}
+            addresses = {"review": settings.review, "metrics": metrics, "workers": parts[0].workers}
             click.echo(orjson.dumps(addresses).decode())
             sys.stdout.flush()
 

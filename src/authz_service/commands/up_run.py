@@ -28,10 +28,10 @@ from authz_service.proxy.listening import worker_serves
 from authz_service.proxy.probes import (
     accepts,
     accepts_unix,
-    free_port,
     gateway_answers,
     reachable,
     require_free,
+    reserved_port,
 )
 from authz_service.proxy.render import render
 from authz_service.proxy.settings import LONGEST_HOLD, envoy_settings
@@ -97,23 +97,24 @@ def run_until_stopped(
     require_free(listen.host, listen.port)
     if chosen.demo_port is not None:
         require_free("127.0.0.1", chosen.demo_port)
-    metrics = free_port()
-    running = Running(
-        gateway=f"{'https' if listen.tls else 'http'}://{_authority(reachable(listen.host), listen.port)}",
-        review=f"unix:{data.review_socket}",
-        metrics=f"http://127.0.0.1:{metrics}/metrics",
-    )
-    supervisor = Supervisor(programs(chosen, data, metrics=metrics, workers=workers, drain=drain), say)
+    scheme, authority = "https" if listen.tls else "http", _authority(reachable(listen.host), listen.port)
+    with reserved_port() as metrics:
+        running = Running(
+            gateway=f"{scheme}://{authority}",
+            review=f"unix:{data.review_socket}",
+            metrics=f"http://127.0.0.1:{metrics}/metrics",
+        )
+        supervisor = Supervisor(programs(chosen, data, metrics=metrics, workers=workers, drain=drain), say)
 
-    def ready() -> None:
-        addresses = {"gateway": running.gateway, "review": running.review, "metrics": running.metrics}
-        write_private(data.up, json.dumps(addresses | {"pid": os.getpid()}, indent=2) + "\n")
-        when_ready(running)
+        def ready() -> None:
+            addresses = {"gateway": running.gateway, "review": running.review, "metrics": running.metrics}
+            write_private(data.up, json.dumps(addresses | {"pid": os.getpid()}, indent=2) + "\n")
+            when_ready(running)
 
-    try:
-        asyncio.run(_supervised(supervisor, chosen, data, ready, reloads, say, workers, drain))
-    finally:
-        data.up.unlink(missing_ok=True)
+        try:
+            asyncio.run(_supervised(supervisor, chosen, data, ready, reloads, say, workers, drain))
+        finally:
+            data.up.unlink(missing_ok=True)
 
 
 def programs(

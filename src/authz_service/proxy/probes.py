@@ -5,6 +5,9 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from authz_service.errors import Misconfigured
@@ -73,6 +76,21 @@ def require_free(host: str, port: int) -> None:
 
 def free_port() -> int:
     """A port of the loopback interface that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with reserved_port() as port:
+        return port
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of the loopback interface that the system gives to nobody else within the context.
+
+    A server of ours can listen there, and again after it has ended: servers set SO_REUSEADDR. Where that
+    lets no two sockets have one address (not Linux) the port is only free at first.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port = int(holder.getsockname()[1])
+        if sys.platform != "linux":
+            holder.close()
+        yield port
