@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -66,13 +67,16 @@ def token(issuer: EmbeddedIssuer) -> Callable[..., str]:
 
 @pytest.fixture
 def play(issuer: EmbeddedIssuer, tmp_path: Path) -> Play:
+    servers = itertools.count()
+
     @asynccontextmanager
     async def serve(verifier: GatewayVerifier, more: dict[str, Any]) -> AsyncIterator[Gate]:
         counted = Counted()
         server = grpc.aio.server()
         service = ExtAuthz(verifier=verifier, sealer=SEALER, refusals=counted, clock=lambda: NOW, **more)
         server.add_generic_rpc_handlers((service.handler(),))
-        address = f"unix:{tmp_path / 's.sock'}"
+        # One of its own for each: a client may still have the connection to the server before.
+        address = f"unix:{tmp_path / f's{next(servers)}.sock'}"
         server.add_insecure_port(address)
         await server.start()
         try:
