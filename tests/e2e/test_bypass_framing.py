@@ -60,6 +60,12 @@ MASKED: dict[str, Write] = {
     "a method to override": sized(("x-http-method-override", "GET"), ("x-method-override", "GET")),
     "an upgrade to HTTP/2": sized(("connection", "upgrade, http2-settings"), ("upgrade", "h2c")),
     "a connection header that names another": sized(("connection", "x-authz-model, authority")),
+    "lines that end in a line feed": lambda who, sample: sized()(who, sample).replace(b"\r\n", b"\n"),
+    "a folded header": lambda who, sample: sized()(who, sample).replace(
+        b"\r\nhost", b"\r\nx-a: b\r\n c\r\nhost", 1
+    ),
+    "two hosts": sized(("host", "other")),
+    "something else to expect": sized(("expect", "nothing")),
 }
 
 
@@ -115,13 +121,6 @@ def whole_chunk(body: bytes) -> bytes:
     return chunked([body])
 
 
-def smuggled(who: Attacker, sample: Sample) -> bytes:
-    """A length that ends before the body does: what follows is said to be a request without a token."""
-    inner = b"POST %b HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n" % sample.path.encode()
-    inner += b"content-length: %d\r\n\r\n%b" % (len(sample.sent()), sample.sent())
-    return head(who, sample, ("content-length", "2")) + b"{}" + inner
-
-
 CUT_OFF: dict[str, Write] = {
     "a length and chunks": raw(("content-length", "5"), CHUNKED, body=whole_chunk),
     "chunks and a length": raw(CHUNKED, ("content-length", "5"), body=whole_chunk),
@@ -145,17 +144,11 @@ CUT_OFF: dict[str, Write] = {
     "a chunk size below zero": raw(CHUNKED, body=lambda body: b"-1\r\n" + body),
     "a chunk size that overflows": raw(CHUNKED, body=lambda body: b"1" + b"0" * 16 + b"\r\n" + body),
     "a chunk longer than its size": raw(CHUNKED, body=lambda body: b"2\r\n" + body + b"\r\n0\r\n\r\n"),
-    "lines that end in a line feed": lambda who, sample: sized()(who, sample).replace(b"\r\n", b"\n"),
     "chunks that end in a line feed": raw(CHUNKED, body=lambda b: chunked([b]).replace(b"\r\n", b"\n")),
-    "a folded header": lambda who, sample: sized()(who, sample).replace(
-        b"\r\nhost", b"\r\nx-a: b\r\n c\r\nhost", 1
-    ),
     "HTTP/1.0": sized(version=b"HTTP/1.0"),
     "HTTP/0.9": lambda who, sample: b"POST %b\r\n" % sample.path.encode(),
     "HTTP/3.0": sized(version=b"HTTP/3.0"),
     "no host": lambda who, sample: sized()(who, sample).replace(b"host: gateway\r\n", b"", 1),
-    "two hosts": lambda who, sample: sized(("host", "other"))(who, sample),
-    "a request within a request": smuggled,
     "a GET with a body": lambda who, sample: sized()(who, sample).replace(b"POST", b"GET", 1),
     "another method in lower case": lambda who, sample: sized()(who, sample).replace(b"POST", b"post", 1),
     "another method": lambda who, sample: sized()(who, sample).replace(b"POST", b"PUT", 1),
@@ -167,24 +160,39 @@ CUT_OFF: dict[str, Write] = {
     "the same length twice": lambda who, sample: sized(("content-length", str(len(sample.sent()))))(
         who, sample
     ),
-    "something else to expect": sized(("expect", "nothing")),
 }
 
 
 @pytest.mark.parametrize("name", CUT_OFF)
 def test_a_request_with_two_ends_reaches_no_model_with_a_canary(mallory: Attacker, name: str) -> None:
-    for sample in SAMPLES:
-        seen = mallory.seen()
+    """The client stays: one that had left would have been taken for the reason why no model heard of it."""
+
+    def attack(sample: Sample) -> bytes:
         with RawClient(mallory.caller.stack.url) as client:
             client.send_what_is_taken(CUT_OFF[name](mallory, sample))
-            client.end_sending()
-            answers = [client.read_until(b"\r\n\r\n")]
-            if name == "a request within a request" and answers[0]:
-                answers.append(client.read_until(b"HTTP/1.1 ") + client.read_until(b"\r\n"))
-        statuses = [line for answer in answers for line in answer.split(b"\r\n") if b"HTTP/1.1 " in line]
-        came = mallory.upstream.requests[seen:]
-        assert all(b" 200 " not in status for status in statuses), f"{sample}: {name}: {statuses}"
-        assert not came, f"{sample}: {name}: {[request.body for request in came]}"
+            return client.read_until(b"\r\n")
+
+    seen = mallory.seen()
+    for sample, status in at_once(attack):
+        assert b" 200 " not in status, f"{sample}: {name}: {status!r}"
+    came = mallory.upstream.requests[seen:]
+    assert not came, f"{name}: {[(request.path, request.body) for request in came]}"
+
+
+def test_what_follows_a_body_of_its_length_is_a_request_without_a_token(mallory: Attacker) -> None:
+    for sample in SAMPLES:
+        seen = mallory.seen()
+        inner = (
+            b"POST %b HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n" % sample.path.encode()
+        )
+        inner += b"content-length: %d\r\n\r\n%b" % (len(sample.sent()), sample.sent())
+        with RawClient(mallory.caller.stack.url) as client:
+            client.send(head(mallory, sample, ("content-length", "2")) + b"{}" + inner)
+            first = client.reply()
+            second = client.read_until(b"\r\n")  # nothing, where the connection went with the first
+        assert second in (b"", b"HTTP/1.1 401 Unauthorized\r\n"), f"{sample}: {second!r}"
+        came = [request.body for request in mallory.upstream.requests[seen:]]
+        assert came == ([b"{}"] if first.status == 200 else []), f"{sample}: {first}"
 
 
 def fields(who: Attacker, sample: Sample, *more: Header) -> list[Header]:
