@@ -79,7 +79,6 @@ def test_a_small_run_measures_every_load_and_gets_no_wrong_answer(tmp_path: Path
 
 @pytest.mark.e2e
 @pytest.mark.postgres
-@pytest.mark.timeout(200)
 def test_postgresql_and_several_workers_are_measured_without_being_asked_for(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     command = [sys.executable, "-m", "bench", "--quick", "--load", "streamed-16", "--json", str(figures)]

@@ -31,7 +31,6 @@ def said(data: DataDir, event: str) -> list[str]:
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(150)
 def test_a_reload_that_is_asked_for_while_all_start_is_made_once_they_run(tmp_path: Path) -> None:
     data = DataDir(tmp_path / "data")
     starting = command("up", "--data-dir", str(data.root), "--listen", f"127.0.0.1:{free_port()}")

@@ -14,7 +14,7 @@ from tests.e2e.people import until
 from tests.e2e.plain import HELLO, staff
 from tests.e2e.stack import Stack
 
-RESTART = 60.0
+RESTART = 100.0
 """Seconds within which what was killed is back; it is started again ever later, the oftener it dies."""
 
 

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.e2e.people import chat, until
+from tests.e2e.people import PATIENCE, chat, until
 from tests.e2e.plain import Plain, staff
 from tests.e2e.raw_client import RawClient
 from tests.e2e.stack import Stack
 from tests.e2e.upstream_answers import Answer, Received, plausible, stream
 
-HANGS = 45.0
+HANGS = 90.0
 """Seconds without a byte after which a request counts as one that hangs."""
 WORDS = ["One ", "word ", "after ", "the ", "other, ", "and ", "an ", "end."]
 PAUSE = 0.05
@@ -57,7 +57,7 @@ class Load:
         """How many have ended."""
         return len(self.outcomes)
 
-    def go_on(self, more: int = 20, *, within: float = 60.0) -> None:
+    def go_on(self, more: int = 20, *, within: float = PATIENCE) -> None:
         """Wait until so many more have ended."""
         wanted = self.count + more
         until(lambda: self.count >= wanted, f"{more} more answers", within=within)

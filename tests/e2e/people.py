@@ -25,7 +25,7 @@ from authz_cli.options import Target
 
 Found = TypeVar("Found")
 
-PATIENCE = 60.0
+PATIENCE = 100.0
 """Seconds until a test gives up on what must happen: on a busy machine any process may stand still."""
 
 

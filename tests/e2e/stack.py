@@ -21,7 +21,7 @@ import httpx
 import openai
 from tests.e2e.upstream import Upstream
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 CONFIG = """\
 version: 1

@@ -21,7 +21,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-@pytest.mark.timeout(100)
 def test_an_approval_during_a_stop_is_not_used_for_an_answer_that_is_cut(stack: Stack) -> None:
     gate = stack.upstream.gate()
     first, *rest = stream(["Hello there, ", "how are you?"]).steps

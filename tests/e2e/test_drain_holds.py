@@ -30,7 +30,6 @@ def is_stopping(stack: Stack) -> bool:
     return httpx.get(address, timeout=10).status_code == 503
 
 
-@pytest.mark.timeout(150)
 def test_who_waits_is_decided_during_a_stop_and_found_again_after_it(stack: Stack) -> None:
     gate = stack.upstream.gate()
     first, *rest = stream(["Hello there, ", "how are you?"]).steps

@@ -25,7 +25,7 @@ from tests.e2e.upstream_answers import SSE_TYPE, Answer, Gate, stream
 from tests.soak.apart import Apart
 from tests.store.postgres_for_tests import PostgresForTests
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.postgres
 
 COMPOSE = YAML(typ="safe").load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
 STREAM = json.dumps(chat("Hello", stream=True)).encode()

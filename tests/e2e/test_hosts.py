@@ -112,7 +112,7 @@ def test_what_waits_on_a_host_that_dies_goes_on_on_the_other(hosts: tuple[Apart,
     one.kill_service()
     for name, hold in holds.items():
         if owners[name] == own:
-            until(lambda: resumptions(two, hold["session"]), "the other host has it", within=60)  # noqa: B023 - called here
+            until(lambda: resumptions(two, hold["session"]), "the other host has it")  # noqa: B023 - called here
         approve(two, hold)
     assert [said(answer.result(30)) for answer in waiting.values()] == ["Hello from upstream."] * len(waiting)
     assert all(len(received(one, f"I am {name}")) == 1 for name in waiting)

@@ -19,7 +19,7 @@ from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
 from authz_service.proxy.probes import accepts_unix
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.postgres
 
 OTHER = {"0": "1", "1": "0"}
 LATE = 3.0

@@ -153,7 +153,7 @@ def rejected(stack: Stack, group: str) -> dict[str, tuple[httpx.Response, str]]:
             holds.update({hold.caller.subject.removeprefix(f"{group}-"): hold.id for hold in found})
             return len(holds) == len(APIS)
 
-        until(all_wait, "a hold of each", within=60)
+        until(all_wait, "a hold of each")
         for name in holds:
             shown = client.hold(holds[name]).hold
             assert shown.source == "127.0.0.1"

@@ -53,7 +53,6 @@ def active(stack: Stack) -> int:
     return int(re.findall(r"downstream_rq_active: (\d+)", said)[0])
 
 
-@pytest.mark.timeout(150)
 def test_of_two_hundred_requests_over_a_stop_and_a_start_none_fails_and_each_is_asked_once(
     stack: Stack,
 ) -> None:

@@ -38,7 +38,7 @@ def stack(server: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) ->
 
 def logged(stack: Stack, event: str, before: int, *, times: int = 1) -> None:
     """Wait until an event has come so many times more."""
-    found = until(lambda: stack.service_log(event)[before + times - 1 :], event, within=120)
+    found = until(lambda: stack.service_log(event)[before + times - 1 :], event, within=200)
     assert found
 
 

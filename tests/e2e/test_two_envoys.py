@@ -46,7 +46,7 @@ def another_envoy(stack: Apart, folder: Path) -> Iterator[Second]:
     second = Second(stack.folder, upstream=stack.upstream)
     second.address = f"http://127.0.0.1:{port}"
     try:
-        until(lambda: answers(second), "the second Envoy answers", within=60)
+        until(lambda: answers(second), "the second Envoy answers")
         yield second
     finally:
         envoy.terminate()
@@ -103,5 +103,5 @@ def test_who_waits_loses_nothing_when_the_other_envoy_dies(both: tuple[Apart, Se
     approve(second, hold)
     assert said(waiting.result(60)) == "Hello from upstream."
     first.start_envoy()
-    until(lambda: answers(first), "the first Envoy answers again", within=60)
+    until(lambda: answers(first), "the first Envoy answers again")
     assert first.post(chat("Hello"), "staff").status_code == 200

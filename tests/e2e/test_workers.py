@@ -142,7 +142,7 @@ def test_what_waits_on_a_worker_that_dies_goes_on_in_another(stack: Stack) -> No
     hold = hold_of(stack, "pat", waiting=2)
     owner = owner_of(stack, hold)
     killed = kill(stack, owner)
-    resumed = until(lambda: resumptions(stack, hold["session"]), "another worker has it", within=60)
+    resumed = until(lambda: resumptions(stack, hold["session"]), "another worker has it")
     assert resumed[-1]["data"]["instance"].rpartition("-")[2] in processes(stack)
     approve(stack, hold)
     fresh = hold_of(stack, "pat", but=hold["id"])

@@ -15,7 +15,7 @@ import psycopg
 
 from authz_service.store.migrate import migrate
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 class PostgresForTests:
