@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from h2.config import H2Configuration
@@ -36,7 +37,7 @@ def ask_http2(url: str, fields: Fields, pieces: Sequence[bytes], *, trailers: Fi
         connection.send_data(STREAM, piece, end_stream=number == len(pieces) and not trailers)
     if trailers:
         connection.send_headers(STREAM, trailers, end_stream=True)
-    with socket.create_connection((address.hostname, address.port or 80), timeout=30) as channel:
+    with socket.create_connection((address.hostname, address.port or 80), timeout=60) as channel:
         channel.sendall(connection.data_to_send())
         return _reply(channel, connection)
 
@@ -44,7 +45,7 @@ def ask_http2(url: str, fields: Fields, pieces: Sequence[bytes], *, trailers: Fi
 def _reply(channel: socket.socket, connection: H2Connection) -> Reply | None:
     headers: tuple[tuple[str, str], ...] = ()
     body = b""
-    while data := channel.recv(65536):
+    while data := _received(channel):
         for event in connection.receive_data(data):
             if isinstance(event, DataReceived):
                 body += event.data or b""
@@ -55,8 +56,17 @@ def _reply(channel: socket.socket, connection: H2Connection) -> Reply | None:
                 return Reply(status, headers[1:], body, is_whole=True)
             if isinstance(event, StreamReset | ConnectionTerminated):
                 return None
-        channel.sendall(connection.data_to_send())
+        with suppress(ConnectionError):  # it may have closed: what it said before is still to be read
+            channel.sendall(connection.data_to_send())
     return None
+
+
+def _received(channel: socket.socket) -> bytes:
+    """Some bytes as they come, b"" at the end; a reset is an end too."""
+    try:
+        return channel.recv(65536)
+    except ConnectionResetError:
+        return b""
 
 
 def _fields(event: Event) -> tuple[tuple[str, str], ...]:

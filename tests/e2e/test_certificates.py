@@ -7,6 +7,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,21 +221,36 @@ def test_the_owner_cannot_vote_on_what_the_service_asks_and_others_can(
     said = approve(stack, hold, check=5, token=reviewer(stack, "olga"))
     assert "cannot decide on it" in said, json.dumps(said)
     approve(stack, hold)
-    assert asking.result(30).status_code == 200
+    assert asking.result(60).status_code == 200
+
+
+def kept_open(stack: Stack, folder: Path, authority: Authority, *, lasts: int = 8) -> httpx.Client:
+    """A client whose one connection was opened, and answered on, with a certificate that ends soon.
+
+    Where it ended before that, as on a machine that stood still, the next one lasts longer.
+    """
+    shown = authority.sign("short", BATCH, days=(-1, lasts / 86400))
+    limits = httpx.Limits(max_connections=1, keepalive_expiry=None)
+    client = httpx.Client(verify=trust(folder, shown), timeout=60, limits=limits)
+    with suppress(httpx.TransportError):
+        if client.post(f"{stack.url}/v1/chat/completions", json=CHAT).status_code == 200:
+            return client
+    client.close()
+    assert lasts < 60
+    return kept_open(stack, folder, authority, lasts=3 * lasts)
 
 
 def test_a_certificate_that_ends_under_an_open_connection_is_refused_on_it(
     stack: Stack, folder: Path, authority: Authority
 ) -> None:
-    shown = authority.sign("short", BATCH, days=(-1, 8 / 86400))
-    with httpx.Client(verify=trust(folder, shown), timeout=60) as client:
-        answer = client.post(f"{stack.url}/v1/chat/completions", json=CHAT)
-        assert answer.status_code == 200
-        deadline = time.monotonic() + 60
-        while answer.status_code == 200:
-            assert time.monotonic() < deadline
+    deadline = time.monotonic() + 100
+    with closing(kept_open(stack, folder, authority)) as client:
+        while True:
             seen = len(stack.upstream.requests)
             answer = client.post(f"{stack.url}/v1/chat/completions", json=CHAT)
+            if answer.status_code != 200:
+                break
+            assert time.monotonic() < deadline
         # A new connection would have failed before any answer: Envoy takes no certificate that has ended.
         assert refusal(answer) == (401, "certificate_expired")
         assert len(stack.upstream.requests) == seen

@@ -21,13 +21,13 @@ def test_others_are_answered_listed_and_decided_beside_it(stack: Stack) -> None:
     """Its reminder was due, and the service ended; it did so again after each start."""
     in_background(lambda: ask(stack.sdk("bea", "hasty", max_retries=0), "Ship two"))
     damaged = hold_of(stack, "bea")["id"]
-    with sqlite3.connect(stack.data / "authz.db", timeout=10) as database:
-        database.execute("UPDATE holds SET detail = '{' WHERE id = ?", (damaged,))
+    with sqlite3.connect(stack.data / "authz.db", timeout=60) as database:
+        database.execute("UPDATE holds SET detail = '{', turn_at = created_at WHERE id = ?", (damaged,))
     until(lambda: "hold.damaged" in stack.logs(), "the log names it")
     waiting = asking(stack, "cy", "Ship three")
     other = hold_of(stack, "cy")
     for name in ("rita", "rolf"):
         approve(stack, other, token=reviewer(stack, name))
-    assert said(waiting.result(20)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     assert damaged in stack.cli("hold", "list", token=reviewer(stack, "rita")).stderr
     assert "service.failed" not in stack.logs()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.e2e.faults import RESTART, stop_service, until_gone
-from tests.e2e.people import approve, chat, hold_of, in_background, until
+from tests.e2e.people import approve_at_once, chat, hold_of, in_background, until
 from tests.e2e.plain import contractor, staff
 from tests.e2e.raw_client import RawClient
 from tests.e2e.stack import Stack
@@ -17,7 +17,7 @@ from tests.e2e.upstream_answers import SSE_TYPE, Answer, completion, stream
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("late"), wait="5m", options=("--drain", "8")) as running:
+    with Stack(tmp_path_factory.mktemp("late"), wait="5m", options=("--drain", "15")) as running:
         yield running
 
 
@@ -33,7 +33,7 @@ def test_an_approval_during_a_stop_is_not_used_for_an_answer_that_is_cut(stack: 
         stopped = stop_service(stack)
         until(lambda: is_stopping(stack), "the service has heard of it")
         stack.upstream.answer_with(Answer(steps=(gate, *completion("Here is your answer.").steps)))
-        approve(stack, hold)
+        approve_at_once(stack, hold)
         told = in_background(lou.reply)
         until_gone(stopped)
         gate.open()

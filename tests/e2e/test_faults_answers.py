@@ -271,7 +271,8 @@ def test_informational_answers_and_trailers_do_not_cross(alice: Plain) -> None:
 def test_what_a_server_says_in_its_status_line_and_between_chunks_does_not_cross(alice: Plain) -> None:
     said = b"".join(step for step in completion("Hello").steps if isinstance(step, bytes))
     note = EMAIL.encode()
-    head = b"HTTP/1.1 200 %s\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n" % note
+    head = b"HTTP/1.1 200 %s\r\ncontent-type: application/json\r\n" % note
+    head += b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n"  # as the upstream does after it
     chunks = b"%x;note=%s\r\n%s\r\n0;%s\r\n\r\n" % (len(said), note, said, note)
     alice.stack.upstream.answer_with(Answer(raw=head + chunks))
     with alice.asking() as client:

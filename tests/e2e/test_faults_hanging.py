@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.e2e.faults import RESTART, assert_goes_on, suspended
-from tests.e2e.people import hold_of, in_background
+from tests.e2e.faults import assert_goes_on, suspended
+from tests.e2e.people import hold_of, in_background, until
 from tests.e2e.plain import HELLO, contractor, data_of, live, on_record, staff
 from tests.e2e.raw_client import RawClient, Reply
 from tests.e2e.stack import Stack
 from tests.e2e.upstream_answers import SSE_TYPE, Answer, stream
 
 WORDS = stream(["Hello there, ", "how are you?"])
+LONGEST = 120.0
+"""Seconds: Envoy needs forty of them to give up, where nothing else stands still."""
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +24,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
+@pytest.mark.timeout(240)
 def test_a_service_that_hangs_is_503_for_all_and_goes_on_when_it_wakes(stack: Stack) -> None:
     gate = stack.upstream.gate()
     first, *rest = WORDS.steps
     stack.upstream.answer_with(Answer(headers=SSE_TYPE, steps=(first, gate, *rest)))
     url = stack.url
-    with RawClient(url, timeout=RESTART) as listener, RawClient(url, timeout=RESTART) as waiter:
+    with RawClient(url, timeout=LONGEST) as listener, RawClient(url, timeout=LONGEST) as waiter:
         listener.send(staff(stack).head(size=len(HELLO)) + HELLO)
         _, headers = listener.reply_head()
         listener.read_until(b"there, ")
@@ -38,7 +41,7 @@ def test_a_service_that_hangs_is_503_for_all_and_goes_on_when_it_wakes(stack: St
             late = in_background(lambda: late_request(stack))
             gate.open()
             assert waiter.reply().refusal == (503, "gateway_unavailable")
-            assert late.result(RESTART).refusal == (503, "gateway_unavailable")
+            assert late.result(LONGEST).refusal == (503, "gateway_unavailable")
             rest_of_it = listener.read_until(b"\r\n0\r\n")
         assert b"how are you?" not in rest_of_it, "nobody had looked at it"
     assert not rest_of_it.endswith(b"\r\n0\r\n")
@@ -47,11 +50,11 @@ def test_a_service_that_hangs_is_503_for_all_and_goes_on_when_it_wakes(stack: St
     ended = data_of(on_record(stack, dict(headers)["x-authz-session"]), "exchange.ended")
     assert ended["outcome"] == "broken_off"
     assert hold_of(stack, "waiter", waiting=0)["id"] == hold["id"]
-    assert live(stack) == 0
+    until(lambda: live(stack) == 0, "nothing is left in hand")
 
 
 def late_request(stack: Stack) -> Reply:
     """A request to a service that does nothing any more."""
-    with RawClient(stack.url, timeout=RESTART) as client:
+    with RawClient(stack.url, timeout=LONGEST) as client:
         client.send(staff(stack).head(size=len(HELLO)) + HELLO)
         return client.reply()

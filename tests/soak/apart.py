@@ -15,6 +15,8 @@ from tests.e2e.stack import START_SECONDS, Stack, environment
 
 from authz_service.proxy.binary import envoy_path
 
+STOP_SECONDS = 90.0
+
 
 class Apart(Stack):
     """A `Stack` whose service and Envoy are children of the test itself; workers are the service's."""
@@ -63,7 +65,7 @@ class Apart(Stack):
         """SIGTERM, and wait until it is gone."""
         assert self._envoy is not None
         self._envoy.terminate()
-        self._envoy.wait(30)
+        self._envoy.wait(STOP_SECONDS)
 
     def start_service(self) -> None:
         """Run `authz serve`; returns when it has said its addresses."""
@@ -90,7 +92,7 @@ class Apart(Stack):
         for process in (self._envoy, self._service):
             if process is not None and process.poll() is None:
                 process.terminate()
-                process.wait(30)
+                process.wait(STOP_SECONDS)
             if process is not None and process.stdout:
                 process.stdout.close()
 
