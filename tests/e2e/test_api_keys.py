@@ -89,7 +89,7 @@ def test_the_owner_of_a_key_does_not_approve_what_it_asks(stack: Stack) -> None:
     owner = stack.token("olga", "reviewers", review=True)
     assert "cannot decide on it" in approve(stack, hold, check=5, token=owner)
     approve(stack, hold, token=stack.token("rita", "reviewers", review=True))
-    assert waiting.result(20).choices
+    assert waiting.result(60).choices
 
 
 def test_a_key_that_is_revoked_while_its_request_is_held_releases_nothing(stack: Stack) -> None:
@@ -100,7 +100,7 @@ def test_a_key_that_is_revoked_while_its_request_is_held_releases_nothing(stack:
     fresh = stack.cli_json("key", "rotate", "builder", "--overlap", "24h")
     stack.cli("key", "revoke", key["id"], *WHY)
     approve(stack, hold)
-    assert code_of(asking.result(30)) == (401, "api_key_revoked")
+    assert code_of(asking.result(60)) == (401, "api_key_revoked")
     assert code_of(post(stack, bearer(key["secret"]))) == (401, "api_key_revoked")
     assert state_of(stack, hold) == "approved"
     assert not [r for r in stack.upstream.requests if b"Build the release" in r.body]

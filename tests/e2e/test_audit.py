@@ -37,7 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, syslog: socket.socket) -> It
         ask(running.sdk("amy", "staff"), "Hello")
         waiting = asking(running, "cal", "May I?")
         approve(running, hold_of(running, "cal"))
-        waiting.result(30)
+        waiting.result(60)
         yield running
 
 
@@ -60,7 +60,7 @@ def kept_elsewhere(syslog: socket.socket, folder: Path) -> Path:
 
 
 def change(stack: Stack, statement: str) -> None:
-    with sqlite3.connect(stack.data / "authz.db") as connection:
+    with sqlite3.connect(stack.data / "authz.db", timeout=60) as connection:
         connection.execute(statement)
     connection.close()
 

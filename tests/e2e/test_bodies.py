@@ -155,6 +155,7 @@ def test_trailers_behind_chunks_reach_no_model(alice: Plain) -> None:
 def test_a_body_that_ends_before_its_length_is_never_judged(stack: Stack) -> None:
     shorty = staff(stack, "shorty")
     seen = len(stack.upstream.requests)
+    until(lambda: live(stack) == 0, "nothing else is in hand")
     with RawClient(stack.url) as client:
         client.send(shorty.head(size=len(HELLO) + 1) + HELLO)
         until(lambda: live(stack) == 1, "the service reads the body")

@@ -97,7 +97,7 @@ def test_paths_bodies_and_headers_that_are_refused(stack: Stack) -> None:
 
 
 def test_a_record_that_is_away(stack: Stack) -> None:
-    with closing(sqlite3.connect(stack.data / "authz.db", isolation_level=None)) as other:
+    with closing(sqlite3.connect(stack.data / "authz.db", isolation_level=None, timeout=60)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert stack.post(chat(CANARY), "staff", subject=CANARY).status_code == 503
         other.execute("ROLLBACK")

@@ -79,6 +79,7 @@ def test_a_caller_whom_the_model_keeps_waiting_is_told_to_come_again(stack: Stac
 
 
 def test_who_is_still_sending_when_the_drain_is_over_is_told_to_come_again(stack: Stack) -> None:
+    until(lambda: live(stack) == 0, "nothing else is in hand")
     with RawClient(stack.url, timeout=RESTART) as client:
         client.send(staff(stack).head(size=len(HELLO)) + HELLO[:9])
         until(lambda: live(stack) == 1, "the service reads the body")

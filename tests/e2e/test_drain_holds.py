@@ -27,7 +27,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def is_stopping(stack: Stack) -> bool:
     """Whether the service that was asked to stop is about it."""
     address = str(stack.info["metrics"]).replace("/metrics", "/ready")
-    return httpx.get(address, timeout=10).status_code == 503
+    return httpx.get(address, timeout=60).status_code == 503
 
 
 def test_who_waits_is_decided_during_a_stop_and_found_again_after_it(stack: Stack) -> None:

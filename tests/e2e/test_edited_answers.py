@@ -99,7 +99,7 @@ def test_an_edited_answer_goes_out_once_somebody_else_has_approved_it(stack: Sta
     assert own_hold(stack, hold, "ann").json()["waits"] == "answer"
     approve(stack, now, check=5)
     approved_by_bob(stack, "ann")
-    answer = raw.result(20)
+    answer = raw.result(60)
     assert answer.headers["x-authz-edited"] == "true"
     assert said(answer.parse()) == EDITED
     assert sha256(answer.content) == now["digest"]
@@ -144,7 +144,7 @@ def test_a_person_answers_in_the_place_of_an_answer_that_waits(stack: Stack, is_
     assert "a reviewer's answer" in edit(stack, now, {CONTENT: "x"}, check=4).stderr
     approve(stack, now, check=5)  # whoever wrote it is no second pair of eyes
     approved_by_bob(stack, subject)
-    answer = raw.result(20)
+    answer = raw.result(60)
     assert (answer.status_code, answer.headers["x-authz-responded"]) == (200, "true")
     assert sha256(answer.content if not is_streamed else answer.http_response.read()) == now["digest"]
     assert len(received(stack, question)) == 1
@@ -181,7 +181,7 @@ def test_a_vote_before_the_edit_is_void(stack: Stack) -> None:
         approve(stack, hold_of(stack, "bea"), token=reviewer(stack, "cyd"))
         assert hold_of(stack, "bea")["state"] == "pending"
         approved_by_bob(stack, "bea")
-        assert said(waiting.result(20)) == EDITED
+        assert said(waiting.result(60)) == EDITED
     finally:
         stack.reload(votes="1")
 
@@ -193,7 +193,7 @@ def test_an_edited_answer_is_streamed_to_who_asked_for_a_stream(stack: Stack) ->
     assert texts_of(stack, hold) == {CONTENT: MASKED}
     edit(stack, hold, {CONTENT: EDITED + "\nor nobody"})
     approved_by_bob(stack, "cat")
-    answer = raw.result(20)
+    answer = raw.result(60)
     assert answer.headers["x-authz-edited"] == "true"
     assert "event-stream" in answer.headers["content-type"]
     chunks = [chunk for chunk in answer.parse() if chunk.choices]
@@ -238,7 +238,7 @@ def test_an_answer_of_anthropics_api_is_edited_as_well(stack: Stack, is_streamed
     assert said_now == MASKED
     edit(stack, hold, {name: EDITED})
     approved_by_bob(stack, "gil")
-    assert waiting.result(20) == EDITED
+    assert waiting.result(60) == EDITED
 
 
 def test_what_a_tool_is_called_with_is_edited_and_ids_and_names_are_not(stack: Stack) -> None:
@@ -255,7 +255,7 @@ def test_what_a_tool_is_called_with_is_edited_and_ids_and_names_are_not(stack: S
     assert "JSON" in edit(stack, hold, {arguments: "{to"}, check=2).stderr
     edit(stack, hold, {arguments: '{"to":"nobody"}'})
     approved_by_bob(stack, "dan")
-    (made,) = waiting.result(20).model_dump()["choices"][0]["message"]["tool_calls"]
+    (made,) = waiting.result(60).model_dump()["choices"][0]["message"]["tool_calls"]
     assert (made["id"], made["function"]) == ("call_1", {"name": "mail", "arguments": '{"to":"nobody"}'})
 
 
@@ -273,7 +273,7 @@ def test_an_edit_of_an_answer_that_must_not_be_changes_nothing(stack: Stack) -> 
         assert words in edit(stack, hold, texts, check=code).stderr
     assert hold_of(stack, "eve")["digest"] == hold["digest"]
     approve(stack, hold)
-    assert said(waiting.result(20)) == MASKED
+    assert said(waiting.result(60)) == MASKED
 
 
 def test_masks_for_answers_are_for_what_the_editor_writes_too(stack: Stack) -> None:
@@ -283,7 +283,7 @@ def test_masks_for_answers_are_for_what_the_editor_writes_too(stack: Stack) -> N
     assert "+  │ Ask [EMAIL_ADDRESS]\n" in done.stdout
     hold = approved_by_bob(stack, "fay")
     assert hold["answer"]["masked"] == {"EMAIL_ADDRESS": 1}
-    assert said(waiting.result(20)) == "Ask [EMAIL_ADDRESS]"
+    assert said(waiting.result(60)) == "Ask [EMAIL_ADDRESS]"
 
 
 def test_after_a_kill_of_everything_the_retry_gets_the_edited_answer(stack: Stack) -> None:
@@ -314,7 +314,7 @@ def test_on_a_terminal_the_answer_is_edited_in_the_editor(stack: Stack, tmp_path
     os.close(ours)
     assert done.returncode == 0
     approved_by_bob(stack, "jan")
-    assert said(waiting.result(20)) == EDITED
+    assert said(waiting.result(60)) == EDITED
 
 
 def test_the_record_of_edited_answers_verifies(stack: Stack) -> None:

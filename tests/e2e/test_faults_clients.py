@@ -62,7 +62,7 @@ def test_a_client_that_leaves_while_the_model_thinks_ends_its_work(stack: Stack,
     with staff(stack, f"thinker-{how}").asking() as client:
         seen = stack.upstream.wait_for_requests(before + 1)[-1]
         LEAVE[how](client)
-    assert seen.left.wait(10)
+    assert seen.left.wait(60)
     (session,) = until(lambda: sessions_of(stack, f"thinker-{how}"), "the session on record")
     found = on_record(stack, session["id"])
     assert data_of(found, "exchange.ended")["outcome"] == "broken_off"
@@ -79,7 +79,7 @@ def test_a_client_that_leaves_while_the_answer_streams_ends_the_models_work(stac
         client.read_until(b"there, ")
         LEAVE[how](client)
     seen = stack.upstream.requests[-1]
-    assert seen.left.wait(10)
+    assert seen.left.wait(60)
     found = on_record(stack, dict(headers)["x-authz-session"])
     assert kinds(found)[-2:] == ["answer.released", "exchange.ended"]
     assert data_of(found, "exchange.ended")["outcome"] == "broken_off"
@@ -140,7 +140,7 @@ def test_a_client_that_does_not_read_makes_the_model_wait(stack: Stack) -> None:
         assert taken < 120 * MEGABYTE, "the model was made to wait"
         assert resident(service) - before < 120 * MEGABYTE
         assert staff(stack).ask(HELLO).status == 200, "others are served meanwhile"
-    assert stack.upstream.requests[-2].left.wait(20)
+    assert stack.upstream.requests[-2].left.wait(60)
     session = dict(headers)["x-authz-session"]
     assert data_of(on_record(stack, session), "exchange.ended")["outcome"] == "broken_off"
 

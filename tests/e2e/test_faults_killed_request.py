@@ -17,6 +17,7 @@ LARGER_THAN_ENVOY_KEEPS = 200_000
 def test_killed_while_it_reads_a_request_it_has_the_client_send_it_again(stack: Stack) -> None:
     caller = staff(stack, "reader")
     seen = len(stack.upstream.requests)
+    until(lambda: live(stack) == 0, "nothing else is in hand")
     with RawClient(stack.url, timeout=RESTART) as client:
         client.send(caller.head(size=len(HELLO)) + HELLO[:9])
         until(lambda: live(stack) == 1, "the service reads the body")

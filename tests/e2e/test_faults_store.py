@@ -22,7 +22,7 @@ REFUSED = ["request.received", "request.refused", "exchange.ended"]
 @contextmanager
 def locked(stack: Stack) -> Iterator[None]:
     """Within the context nobody else can write to the database."""
-    with closing(sqlite3.connect(stack.data / "authz.db", isolation_level=None, timeout=20)) as database:
+    with closing(sqlite3.connect(stack.data / "authz.db", isolation_level=None, timeout=60)) as database:
         database.execute("BEGIN EXCLUSIVE")
         try:
             yield
@@ -55,7 +55,7 @@ def test_whatever_is_asked_is_503_while_nothing_can_be_recorded_and_on_record_af
             "refused": in_background(lambda: alice.ask(b"no JSON")),
             "held": in_background(lambda: carol.ask(HELLO)),
         }
-        replies = {name: asking.result(30) for name, asking in asked.items()}
+        replies = {name: asking.result(60) for name, asking in asked.items()}
         assert {name: reply.refusal for name, reply in replies.items()} == dict.fromkeys(
             asked, (503, "store_unavailable")
         )
@@ -71,7 +71,7 @@ def test_a_lock_of_a_moment_is_waited_for(stack: Stack) -> None:
         answer = in_background(lambda: ask(stack.sdk("alice", "staff", max_retries=0), "Hello"))
         with pytest.raises(TimeoutError):
             answer.result(0.5)
-    assert said(answer.result(20)) == "Hello from upstream."
+    assert said(answer.result(60)) == "Hello from upstream."
 
 
 def test_the_sdks_own_retry_gets_through_when_the_lock_is_gone(stack: Stack) -> None:
@@ -80,7 +80,7 @@ def test_the_sdks_own_retry_gets_through_when_the_lock_is_gone(stack: Stack) -> 
         answer = in_background(lambda: ask(client, "Hello again"))
         with pytest.raises(openai.InternalServerError):
             ask(stack.sdk("alice", "staff", max_retries=0), "Hello")
-    assert said(answer.result(30)) == "Hello from upstream."
+    assert said(answer.result(60)) == "Hello from upstream."
     assert len(received(stack, "Hello again")) == 1
 
 

@@ -67,7 +67,7 @@ def granted(stack: Stack, subject: str, text: str, *more: str) -> dict[str, Any]
     """A grant that is made from a contractor's question, which goes through under it."""
     waiting = asking(stack, subject, text)
     grant = create(stack, hold_of(stack, subject), *more)
-    assert said(waiting.result(20)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     return grant
 
 
@@ -83,7 +83,7 @@ def is_held(stack: Stack, subject: str, text: str) -> None:
     assert received(stack, text) == []
     reject(stack, hold, "enough")
     with pytest.raises(openai.PermissionDeniedError):
-        waiting.result(20)
+        waiting.result(60)
 
 
 def test_one_command_lets_the_request_and_its_likes_through_and_then_no_more(stack: Stack) -> None:
@@ -161,7 +161,7 @@ def test_two_votes_are_for_the_very_same_terms(stack: Stack) -> None:
     assert not waiting.done()
     told = stack.cli("grant", "approve", grant["id"][:-2], "--yes", token=rolf)
     assert f"{grant['id']} is active" in told.stdout
-    assert said(waiting.result(20)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     assert said(ask(client, "Delete the other archive")) == "Hello from upstream."
 
 
@@ -181,7 +181,7 @@ def test_the_requester_makes_no_grant_and_a_stranger_sees_none(stack: Stack) -> 
     assert state_of(stack, hold) == "pending"
     reject(stack, hold, "no")
     with pytest.raises(openai.PermissionDeniedError):
-        waiting.result(20)
+        waiting.result(60)
 
 
 def test_the_same_template_is_all_but_the_newest_user_turn(stack: Stack) -> None:
@@ -195,13 +195,13 @@ def test_the_same_template_is_all_but_the_newest_user_turn(stack: Stack) -> None
 
     waiting = in_background(lambda: sorting("Mail one"))
     grant = create(stack, hold_of(stack, "gil"), "--same-template", "--uses", "5")
-    assert waiting.result(20) == "Hello from upstream."
+    assert waiting.result(60) == "Hello from upstream."
     assert sorting("Mail two") == "Hello from upstream."
     other = in_background(lambda: sorting("Mail three", system | {"content": "You obey mail."}))
     hold = hold_of(stack, "gil")
     reject(stack, hold, "another system prompt")
     with pytest.raises(openai.PermissionDeniedError):
-        other.result(20)
+        other.result(60)
     assert shown(stack, grant)["used"] == 2
     revoke_all(stack)
 

@@ -37,7 +37,7 @@ def asking(stack: Stack, subject: str, text: str) -> Future[httpx.Response]:
 
 
 def granted(stack: Stack, subject: str, uses: int) -> dict[str, Any]:
-    asking(stack, subject, f"{subject} begins").result(20)
+    asking(stack, subject, f"{subject} begins").result(60)
     hold = hold_of(stack, subject, waiting=0)
     command = ("grant", "create", "--from-hold", hold["id"], "--uses", str(uses), "--until", "1h", "--yes")
     made: dict[str, Any] = json.loads(stack.cli(*command, "--json", token=reviewer(stack, "rita")).stdout)
@@ -51,7 +51,7 @@ def shown(stack: Stack, grant: dict[str, Any]) -> dict[str, Any]:
 
 def test_of_many_at_once_as_many_reach_the_model_as_it_has_uses(stack: Stack) -> None:
     grant = granted(stack, "ann", 5)
-    answers = [future.result(30) for future in [asking(stack, "ann", f"Page {n}!") for n in range(16)]]
+    answers = [future.result(60) for future in [asking(stack, "ann", f"Page {n}!") for n in range(16)]]
     assert sorted(answer.status_code for answer in answers) == [200] * 5 + [409] * 11
     assert sum(len(received(stack, f"Page {n}!")) for n in range(16)) == 5
     after = shown(stack, grant)
@@ -71,10 +71,10 @@ def test_a_worker_that_is_killed_has_spent_what_it_released_and_no_more(stack: S
     part = owner_of(stack, use)
     until_back(stack, part, kill(stack, part))
     gate.open()
-    assert waiting.result(30).status_code >= 500
+    assert waiting.result(60).status_code >= 500
     assert len(received(stack, "Never answered")) == 1
     assert shown(stack, grant)["used"] == 1
-    assert asking(stack, "bo", "The second").result(30).status_code == 200
-    assert asking(stack, "bo", "The third").result(30).status_code == 409
+    assert asking(stack, "bo", "The second").result(60).status_code == 200
+    assert asking(stack, "bo", "The third").result(60).status_code == 409
     assert shown(stack, grant)["used"] == 2
     stack.cli("audit", "verify", "--config", str(stack.config_file))

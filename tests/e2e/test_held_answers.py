@@ -69,7 +69,7 @@ def test_a_whole_answer_waits_and_goes_out_as_the_reviewer_saw_it(stack: Stack) 
     assert "bob@example.com" not in shown
     assert own_hold(stack, hold, "ann").json()["waits"] == "answer"
     approve(stack, hold)
-    only_placeholder(said(waiting.result(20)))
+    only_placeholder(said(waiting.result(60)))
     (now,) = stack.holds("--all-states", "--caller", "ann")
     (session,) = stack.cli_json("session", "list", "--caller", "ann")
     assert (now["state"], now["released_to"]) == ("released", session["id"])
@@ -92,7 +92,7 @@ def test_a_streamed_answer_waits_whole_and_is_streamed_when_it_is_released(stack
     hold = hold_of(stack, "ben")
     assert "event-stream" in hold["answer"]["content_type"]
     approve(stack, hold)
-    only_placeholder(waiting.result(20))
+    only_placeholder(waiting.result(60))
 
 
 def test_the_retry_gets_that_very_answer_and_the_model_is_asked_once(stack: Stack) -> None:
@@ -124,7 +124,7 @@ def test_a_withheld_answer_is_refused_to_the_retry_too(stack: Stack) -> None:
     again = in_background(lambda: ask(stack.sdk("dan", "staff"), "Who knows about dams?"))
     for refused in (waiting, again):
         with pytest.raises(openai.PermissionDeniedError, match="names nobody should read"):
-            refused.result(20)
+            refused.result(60)
     assert len(received(stack, "about dams")) == 1
 
 
@@ -136,7 +136,7 @@ def test_a_held_request_whose_answer_is_held_waits_twice(stack: Stack) -> None:
     second = hold_of(stack, "eve", but=first["id"])
     assert (first["answer"], second["answer"]["status"]) == (None, 200)
     approve(stack, second)
-    only_placeholder(said(waiting.result(20)))
+    only_placeholder(said(waiting.result(60)))
 
 
 def test_an_answer_without_anything_to_review_goes_through(stack: Stack) -> None:
@@ -154,7 +154,7 @@ def test_an_answer_of_anthropics_api_waits_as_well(stack: Stack) -> None:
 
     waiting = in_background(streamed)
     approve(stack, hold_of(stack, "gil"))
-    only_placeholder(waiting.result(20))
+    only_placeholder(waiting.result(60))
 
 
 def test_after_a_kill_of_everything_the_retry_gets_the_answer_that_was_held(stack: Stack) -> None:
@@ -163,12 +163,12 @@ def test_after_a_kill_of_everything_the_retry_gets_the_answer_that_was_held(stac
     hold = hold_of(stack, "hal")
     kill_up(stack)
     with pytest.raises(openai.APIError):
-        waiting.result(20)
+        waiting.result(60)
     stack.start()
     again = in_background(lambda: ask(stack.sdk("hal", "staff"), "Who knows about hens?"))
     until(lambda: hold_of(stack, "hal")["id"] == hold["id"], "the retry at the same hold")
     approve(stack, hold)
-    only_placeholder(said(again.result(20)))
+    only_placeholder(said(again.result(60)))
     assert len(received(stack, "about hens")) == 1
 
 
@@ -178,7 +178,7 @@ def test_a_stop_in_between_tells_the_caller_to_come_back(stack: Stack) -> None:
     waiting = in_background(lambda: stack.post(body, "staff", subject="ida"))
     hold = hold_of(stack, "ida")
     stop_service(stack)
-    told = waiting.result(20)
+    told = waiting.result(60)
     assert (told.status_code, told.json()["error"]["code"]) == (409, "approval_pending")
     assert told.headers["x-should-retry"] == "true"
     assert_goes_on(stack)

@@ -63,7 +63,7 @@ def words(answer: httpx.Response) -> str:
 
 
 def only_one(waiting: list[Future[httpx.Response]]) -> httpx.Response:
-    answers = [future.result(20) for future in waiting]
+    answers = [future.result(60) for future in waiting]
     (given,) = [answer for answer in answers if answer.status_code == 200]
     assert {answer.status_code for answer in answers if answer is not given} <= {409}
     assert not any("E-123456" in answer.text for answer in answers if answer is not given)

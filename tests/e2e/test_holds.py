@@ -51,7 +51,7 @@ def test_the_bytes_that_were_shown_and_approved_are_those_that_go_out(stack: Sta
     assert "jane@example.com" not in json.dumps(shown)
     assert sha256(shown["forward"].encode()) == shown["digest"] == hold["digest"]
     approve(stack, hold)
-    assert said(waiting.result(20)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     (body,) = received(stack, "about the picnic")
     assert body == shown["forward"].encode()
 
@@ -64,7 +64,7 @@ def test_nobody_approves_their_own_request_whatever_their_role(stack: Stack) -> 
     assert state_of(stack, hold) == "pending"
     assert not waiting.done()
     approve(stack, hold, token=reviewer(stack, "rita"))
-    assert said(waiting.result(20))
+    assert said(waiting.result(60))
     assert len(received(stack, "Raise my pay")) == 1
 
 
@@ -77,7 +77,7 @@ def test_the_owner_of_a_service_account_does_not_approve_its_requests(stack: Sta
     assert "cannot decide on it" in approve(stack, hold, check=5, token=reviewer(stack, "olga"))
     assert received(stack, "Deploy on Friday") == []
     approve(stack, hold, token=reviewer(stack, "rita"))
-    assert said(waiting.result(20))
+    assert said(waiting.result(60))
 
 
 def test_a_token_of_the_gateway_cannot_vote_and_one_of_the_review_api_cannot_ask(stack: Stack) -> None:
@@ -89,7 +89,7 @@ def test_a_token_of_the_gateway_cannot_vote_and_one_of_the_review_api_cannot_ask
         ask(stack.sdk(api_key=stack.token("cleo", "contractors", review=True)), "Open the vault")
     reject(stack, hold, "no")
     with pytest.raises(openai.PermissionDeniedError):
-        waiting.result(20)
+        waiting.result(60)
 
 
 def test_of_two_reviewers_at_once_one_wins_and_the_other_is_told_who(stack: Stack) -> None:
@@ -104,11 +104,11 @@ def test_of_two_reviewers_at_once_one_wins_and_the_other_is_told_who(stack: Stac
         )
         for name, token in tokens.items()
     }
-    ended = {name: future.result(30) for name, future in racing.items()}
+    ended = {name: future.result(60) for name, future in racing.items()}
     assert sorted(done.returncode for done in ended.values()) == [0, 4]
     winner, loser = sorted(ended, key=lambda name: ended[name].returncode)
     assert winner in ended[loser].stderr
-    assert said(waiting.result(20))
+    assert said(waiting.result(60))
     votes = stack.cli_json("hold", "show", hold["id"])["votes"]
     assert [vote["name"] for vote in votes] == [winner]
     assert len(received(stack, "Book the flight")) == 1
@@ -123,7 +123,7 @@ def test_two_votes_need_two_people(stack: Stack) -> None:
     assert state_of(stack, hold) == "pending"
     assert received(stack, "Delete the archive") == []
     approve(stack, hold, token=reviewer(stack, "rolf"))
-    assert said(waiting.result(20))
+    assert said(waiting.result(60))
 
 
 def test_an_approval_of_other_bytes_than_those_that_wait_is_refused(stack: Stack) -> None:
@@ -134,7 +134,7 @@ def test_an_approval_of_other_bytes_than_those_that_wait_is_refused(stack: Stack
     assert state_of(stack, hold) == "pending"
     reject(stack, hold, "no chairs")
     with pytest.raises(openai.PermissionDeniedError, match="no chairs"):
-        waiting.result(20)
+        waiting.result(60)
 
 
 def test_a_caller_that_leaves_keeps_the_hold_and_finds_it_again(stack: Stack) -> None:
@@ -142,7 +142,7 @@ def test_a_caller_that_leaves_keeps_the_hold_and_finds_it_again(stack: Stack) ->
     again = asking(stack, "gus", "Paint the bikeshed")
     assert hold_of(stack, "gus")["id"] == left["id"]
     approve(stack, left)
-    assert said(again.result(20))
+    assert said(again.result(60))
     assert len(received(stack, "Paint the bikeshed")) == 1
     assert state_of(stack, left) == "released"
 
@@ -159,7 +159,7 @@ def test_an_approval_that_comes_while_nobody_waits_is_used_by_the_next_attempt_o
     assert len(received(stack, "Feed the cat")) == 1
     reject(stack, fresh, "it is fed")
     with pytest.raises(openai.PermissionDeniedError):
-        third.result(20)
+        third.result(60)
 
 
 def test_an_approval_is_for_the_oldest_that_still_waits(stack: Stack) -> None:
@@ -170,7 +170,7 @@ def test_an_approval_is_for_the_oldest_that_still_waits(stack: Stack) -> None:
         hold_of(stack, "ian", waiting=2)
     hold_of(stack, "ian", waiting=1)
     approve(stack, hold)
-    assert said(second.result(20))
+    assert said(second.result(60))
     assert len(received(stack, text)) == 1
 
 
@@ -186,17 +186,17 @@ def test_who_leaves_after_the_release_ends_the_models_work_and_asks_anew(stack: 
     )
     hold = hold_of(stack, "ivy")
     approve(stack, hold)
-    with begun.result(20) as chunks:
+    with begun.result(60) as chunks:
         assert next(iter(chunks)).choices[0].delta.content == "Once "
     (request,) = [r for r in stack.upstream.requests if b"A story" in r.body]
-    assert request.left.wait(20)
+    assert request.left.wait(60)
     until(lambda: status_of(stack, hold) == "broken_off", "the end on record")
     again = in_background(lambda: ask_streamed(client, "A story"))
     fresh = hold_of(stack, "ivy")
     assert fresh["previous"] == hold["id"]
     assert fresh["digest"] == hold["digest"]
     reject(stack, fresh, "you had one")
-    assert isinstance(again.exception(20), openai.PermissionDeniedError)
+    assert isinstance(again.exception(60), openai.PermissionDeniedError)
 
 
 def status_of(stack: Stack, hold: dict[str, Any]) -> object:
@@ -216,7 +216,7 @@ def test_an_overdue_hold_cannot_be_approved_and_its_caller_is_told(stack: Stack)
     until(lambda: time.time() > _deadline(hold), "the deadline")
     refusal = approve(stack, hold, check=4)
     assert "expired" in refusal
-    answer = waiting.result(20)
+    answer = waiting.result(60)
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "approval_expired"
     assert answer.headers["x-should-retry"] == "false"
@@ -240,10 +240,11 @@ def test_the_state_of_a_hold_is_for_its_owner_alone(stack: Stack) -> None:
     unknown = own_hold(stack, {"id": "hold_0"}, "lea", "contractors")
     assert (others.status_code, unknown.status_code) == (404, 404)
     assert others.json() == unknown.json()
-    assert httpx.get(f"{stack.url}/.well-known/authz/holds/{hold['id']}").status_code == 401
+    anybody = httpx.get(f"{stack.url}/.well-known/authz/holds/{hold['id']}", timeout=60)
+    assert anybody.status_code == 401
     reject(stack, hold, "keep the name")
     with pytest.raises(openai.PermissionDeniedError, match="keep the name"):
-        waiting.result(20)
+        waiting.result(60)
     told = own_hold(stack, hold, "lea").json()
     assert told["state"] == "rejected"
     assert told["votes"] == [{"verdict": "reject", "reason": "keep the name"}]
@@ -255,5 +256,4 @@ def test_a_connection_that_is_reset_while_held_counts_no_longer(stack: Stack) ->
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert hold_of(stack, "nora", waiting=0)["id"] == hold["id"]
     reject(stack, hold, "nobody is here")
-    (session,) = stack.cli_json("session", "list", "--caller", "nora")
-    assert session["status"] == "client_left"
+    until(lambda: status_of(stack, hold) == "client_left", "the end on record")

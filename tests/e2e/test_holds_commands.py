@@ -34,7 +34,7 @@ def held(stack: Stack, request: pytest.FixtureRequest) -> Iterator[dict[str, Any
     hold = hold_of(stack, subject)
     yield hold
     stack.cli("hold", "reject", hold["id"], "--reason", "the test is over", check=None)
-    waiting.exception(20)
+    waiting.exception(60)
 
 
 def utc(text: str) -> datetime:
@@ -131,7 +131,7 @@ def test_session_show_tells_the_whole_story_of_a_hold(stack: Stack) -> None:
     waiting = in_background(lambda: ask(client, "Tell val@example.com a story"))
     hold = hold_of(stack, "val")
     approve(stack, hold, token=reviewer(stack, "rita"))
-    assert said(waiting.result(20)) == "Hello from upstream."
+    assert said(waiting.result(60)) == "Hello from upstream."
     session = stack.session(hold["session"])
     assert [event["kind"] for event in session["events"]] == [
         "request.received",

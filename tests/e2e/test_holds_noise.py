@@ -51,7 +51,7 @@ def test_another_person_or_another_text_is_another_request(stack: Stack) -> None
         reject(stack, {"id": hold}, "no")
     for future in asked:
         with pytest.raises(openai.PermissionDeniedError):
-            future.result(20)
+            future.result(60)
 
 
 def test_noise_makes_no_other_request_and_what_goes_out_is_what_was_approved(stack: Stack) -> None:
@@ -77,18 +77,18 @@ def test_noise_makes_no_other_request_and_what_goes_out_is_what_was_approved(sta
     assert different["id"] != hold["id"]
     reject(stack, different, "no")
     with pytest.raises(openai.PermissionDeniedError):
-        other.result(20)
+        other.result(60)
 
     approve(stack, hold)
-    assert said(first.result(20))
+    assert said(first.result(60))
     (body,) = received(stack, "Water the plants")
     assert body == shown.encode()
     fresh = hold_of(stack, "jan", waiting=2)
     assert fresh["previous"] == hold["id"]
     reject(stack, fresh, "once is enough")
     with pytest.raises(openai.PermissionDeniedError):
-        second.result(20)
-    assert third.result(20).status_code == 403
+        second.result(60)
+    assert third.result(60).status_code == 403
     assert len(received(stack, "Water the plants")) == 1
 
 

@@ -91,7 +91,7 @@ def test_no_request_notices_that_a_host_stops_in_order(hosts: tuple[Apart, Apart
         two.start_service()
         load.go_on()
     assert load.failures == []
-    assert [answer.result(30).status_code for answer in paused] == [200] * 6
+    assert [answer.result(60).status_code for answer in paused] == [200] * 6
 
 
 def test_what_waits_on_a_host_that_dies_goes_on_on_the_other(hosts: tuple[Apart, Apart]) -> None:
@@ -114,5 +114,5 @@ def test_what_waits_on_a_host_that_dies_goes_on_on_the_other(hosts: tuple[Apart,
         if owners[name] == own:
             until(lambda: resumptions(two, hold["session"]), "the other host has it")  # noqa: B023 - called here
         approve(two, hold)
-    assert [said(answer.result(30)) for answer in waiting.values()] == ["Hello from upstream."] * len(waiting)
+    assert [said(answer.result(60)) for answer in waiting.values()] == ["Hello from upstream."] * len(waiting)
     assert all(len(received(one, f"I am {name}")) == 1 for name in waiting)

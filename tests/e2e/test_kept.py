@@ -109,5 +109,5 @@ def test_ollamas_context_which_is_a_conversation_in_tokens_does_not_reach_the_ca
     answer = {"model": "llama", "response": "Hello.", "done": True, "context": [733, 16289, 28793]}
     stack.upstream.answer_with(whole(answer))
     headers = {"authorization": f"Bearer {stack.token('alice', 'staff')}"}
-    got = httpx.post(f"{stack.url}/api/generate", json=GENERATE, headers=headers, timeout=30)
+    got = httpx.post(f"{stack.url}/api/generate", json=GENERATE, headers=headers, timeout=60)
     assert got.json() == answer | {"context": None}

@@ -183,7 +183,7 @@ def test_whoever_is_held_is_asked_at_once_and_others_see_no_hold(stack: Stack) -
     hold = stack.wait_for_hold()
     stack.upstream.answer_with(answered("resp_after"))
     stack.cli("hold", "approve", hold["id"], "--digest", hold["digest"], "--yes", "--reason", "fine")
-    assert waiting.result(20).status == 200
+    assert waiting.result(60).status == 200
     assert stack.upstream.requests[-1].json()["previous_response_id"] == "resp_held"
 
 
@@ -198,7 +198,7 @@ def test_what_a_reviewer_edits_into_a_request_is_asked_about_at_its_release(stac
     file.write_bytes(body.replace(b"resp_anns", b"resp_bobs"))
     stack.cli("hold", "edit", hold["id"], "--file", str(file), "--yes")
     approve(stack, hold_of(stack, "ann"), token=reviewer(stack, "rita"))
-    assert waiting.result(20).refusal == NOT_YOURS
+    assert waiting.result(60).refusal == NOT_YOURS
     assert len(stack.upstream.requests) == seen
 
 

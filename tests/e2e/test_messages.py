@@ -46,7 +46,7 @@ def counters(stack: Stack) -> Counter[str]:
 def stats(stack: Stack) -> list[str]:
     """What Envoy counts of both filters, a line for each."""
     admin = httpx.HTTPTransport(uds=str(stack.data / "run" / "envoy-admin.sock"))
-    with httpx.Client(transport=admin) as client:
+    with httpx.Client(transport=admin, timeout=60) as client:
         return client.get("http://envoy/stats?filter=ext_(proc|authz)").text.splitlines()
 
 
@@ -78,7 +78,7 @@ def test_one_that_was_held_is_no_more_than_that(stack: Stack) -> None:
     def held() -> None:
         told = in_background(lambda: contractor(stack, "kim").ask(HELLO))
         approve(stack, hold_of(stack, "kim"))
-        assert told.result(30).status == 200
+        assert told.result(60).status == 200
 
     counted = during(stack, held)
     assert (counted["checks"], counted["streams"], counted["received"]) == (1, 1, 4)
@@ -104,7 +104,7 @@ def test_what_is_denied_is_answered_at_once(stack: Stack) -> None:
 
 def test_what_nobody_is_known_to_have_asked_is_refused_by_check(stack: Stack) -> None:
     """Envoy shows its own reply on a stream, on which nothing is changed of it."""
-    counted = during(stack, lambda: httpx.post(f"{stack.url}/v1/chat/completions", json={}))
+    counted = during(stack, lambda: httpx.post(f"{stack.url}/v1/chat/completions", json={}, timeout=60))
     assert counted == Counter(checks=1, streams=1, sent=2, received=2)
 
 
