@@ -43,7 +43,7 @@ def test_a_sweep_that_fails_is_said_when_that_begins_or_changes_and_ends_no_serv
     async def sweep() -> None:
         store = Holds()
         sweeping = asyncio.create_task(keeping._sweep(store))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             while store.sweeps < 5:
                 await asyncio.sleep(0.001)
         assert not sweeping.done()
@@ -67,7 +67,7 @@ def test_a_service_whose_background_work_fails_ends_to_be_started_again(
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         data = DataDir.open(tmp_path / "data")
         settings = ServeSettings(tmp_path / "authz.yaml", data, f"unix:{data.review_socket}")
-        async with running(settings), asyncio.timeout(30):
+        async with running(settings), asyncio.timeout(100):
             await stop.wait()
 
     monkeypatch.setattr(Waiting, "run", broken)

@@ -87,7 +87,7 @@ async def serving_reluctantly(
     folder: Path, told: list[Notify] | None = None
 ) -> AsyncIterator[tuple[Service, service.Service]]:
     """`told` gets the receivers that are put in force."""
-    async with asyncio.timeout(30), serving(folder, store=Reluctant) as running:
+    async with asyncio.timeout(100), serving(folder, store=Reluctant) as running:
         settings = ServeSettings(folder / "authz.yaml", DataDir.open(folder / "data"), "")
         store = cast(Store, running.store)
         tell = [] if told is None else told

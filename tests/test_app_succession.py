@@ -22,7 +22,7 @@ def run(folder: Path, scene: Callable[[Gateway], Awaitable[None]]) -> None:
     """With the gateway of a process that serves."""
 
     async def scenario() -> None:
-        async with asyncio.timeout(30), serving(folder) as service:
+        async with asyncio.timeout(100), serving(folder) as service:
             await scene(service.gateway)
 
     asyncio.run(scenario())

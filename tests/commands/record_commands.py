@@ -76,4 +76,4 @@ def said(result: Result) -> Any:
 def verify(out: Path) -> subprocess.CompletedProcess[str]:
     """By the verifier that goes with the export, alone."""
     command = [sys.executable, "-I", str(out / "verify.py"), str(out)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

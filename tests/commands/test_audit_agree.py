@@ -68,7 +68,7 @@ def test_openssl_verifies_the_signature_of_a_checkpoint(out: Path, tmp_path: Pat
     command += ["-sigfile", "signature", "-in", "text"]
 
     def verify() -> tuple[int, str]:
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout.strip()
 
     assert verify() == (0, "Signature Verified Successfully")

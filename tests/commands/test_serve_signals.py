@@ -61,7 +61,7 @@ def test_a_reload_that_comes_while_it_starts_is_done_once_it_serves(
         settings = ServeSettings(tmp_path / "authz.yaml", DataDir.open(tmp_path / "data"), "")
         serving = asyncio.create_task(_serve(settings))
         try:
-            await asyncio.wait_for(service.asked.wait(), 20)
+            await asyncio.wait_for(service.asked.wait(), 60)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
@@ -85,7 +85,7 @@ def test_a_process_of_several_that_is_to_leave_while_it_starts_leaves_envoy_to_t
         monkeypatch.setattr("authz_service.app.running", running)
         data = DataDir.open(tmp_path / "data")
         settings = ServeSettings(tmp_path / "authz.yaml", data, "", part=Part(2))
-        await asyncio.wait_for(_serve(settings), 20)
+        await asyncio.wait_for(_serve(settings), 60)
         assert service.ending is Ending.OTHERS
 
     asyncio.run(scenario())

@@ -42,7 +42,7 @@ def takes(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
 
 def test_it_stops_while_it_waits_and_has_read_nothing(worker: subprocess.Popen[bytes]) -> None:
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(30) == 0
+    assert worker.wait(60) == 0
     assert worker.stderr is not None
     assert worker.stderr.read() == b""
 

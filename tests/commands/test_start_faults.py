@@ -48,7 +48,13 @@ def serve(file: Path, *more: str, before: Callable[[], None] | None = None, verb
     command = [sys.executable, "-m", "authz_cli.main", verb, "--config", str(file)]
     command += ["--data-dir", str(file.parent / "data"), *more]
     return subprocess.run(
-        command, capture_output=True, text=True, env=environment(), timeout=60, preexec_fn=before, check=False
+        command,
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=120,
+        preexec_fn=before,
+        check=False,
     )
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tests.e2e.stack import free_port
 
 from authz_service.keys.data_dir import DataDir
-from authz_service.proxy.probes import free_port
 
 pytestmark = pytest.mark.e2e
-READY = 90
+ENDS = 100
+"""Seconds for a process to end, on a machine with much else to do."""
 
 
 def command(*arguments: str) -> list[str]:
@@ -66,7 +67,7 @@ def running(folder: Path, *options: str) -> Iterator[Up]:
         yield Up(process, folder)
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=ENDS)
 
 
 def is_alive(pid: int) -> bool:
@@ -83,14 +84,14 @@ def wait_for_end(pid: int) -> None:
         try:
             import select
 
-            assert select.select([descriptor], [], [], 20)[0], f"{pid} still runs"
+            assert select.select([descriptor], [], [], ENDS)[0], f"{pid} still runs"
         finally:
             os.close(descriptor)
 
 
 def paste(line: str) -> str:
     """What a shell prints for a line."""
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=ENDS, check=False)
     return done.stdout + done.stderr
 
 
@@ -113,7 +114,7 @@ def test_what_it_prints_to_try_works_when_pasted(up: Up) -> None:
             watching.stdout.readline()
             watching.terminate()
         assert "is approved" in paste(approve)
-        assert "Plan a party" in said(waiting.communicate(timeout=30)[0])
+        assert "Plan a party" in said(waiting.communicate(timeout=ENDS)[0])
 
 
 def said(answer: str) -> str:
@@ -150,7 +151,7 @@ def test_nothing_outlives_it_killed_or_stopped_and_the_next_start_works(tmp_path
         children = up.children
         assert len(children) == 3
         up.process.send_signal(signal.SIGINT)
-        assert up.process.wait(30) == 0
+        assert up.process.wait(ENDS) == 0
         assert not any(is_alive(pid) for pid in children)
         assert not up.data.up.exists()
 

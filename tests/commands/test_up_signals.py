@@ -9,11 +9,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.commands.test_up_command import command
+from tests.commands.test_up_command import ENDS, command
 from tests.e2e.people import until
+from tests.e2e.stack import free_port
 
 from authz_service.keys.data_dir import DataDir
-from authz_service.proxy.probes import free_port
 
 HELD = """
 import sys, time
@@ -56,5 +56,5 @@ def test_a_reload_that_is_asked_for_while_all_start_is_made_once_they_run(tmp_pa
             until(lambda: said(data, "policy.activated"), "the reload")
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=ENDS)
     assert process.returncode == 0

@@ -54,7 +54,7 @@ def test_an_export_takes_no_more_memory_of_many_entries_and_tombstones_than_of_f
         run(fill(first, last))
         folder = tmp_path / f"{last}"
         command = [sys.executable, "-c", EXPORT, place.url, str(folder), str(KEY.vkey)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stderr
         entries, peak = map(int, done.stdout.split())
         assert entries == last
