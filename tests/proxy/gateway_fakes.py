@@ -8,6 +8,7 @@ import json
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ class Loop:
         self._thread.start()
 
     def run(self, coroutine: Any) -> Any:
-        """Run a coroutine there and wait for its result (20 s at most)."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(20)
+        """Run a coroutine there and wait for its result (60 s at most)."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
 
     def close(self) -> None:
         """Stop the loop and its thread."""
@@ -60,19 +61,29 @@ class Gateway:
         self.model.chunks, self.model.ends = [b'{"answer": 42}'], True
         self.model.gone.clear()
 
-    def logged(self) -> list[dict[str, Any]]:
-        """The access log's lines, all of them."""
+    def logged(self, body: bytes) -> dict[str, Any]:
+        """The access log's line about the request with this body, as soon as there is one as long as it."""
+        deadline = time.monotonic() + 60
+        while True:
+            self._flush()  # which a thread of Envoy's does, a moment after it has answered
+            lines = (self.folder / "access.log").read_text().splitlines(keepends=True)
+            for line in (json.loads(line) for line in reversed(lines) if line.endswith("\n")):
+                if line["received"] == len(body):
+                    return dict(line)
+            assert time.monotonic() < deadline, lines
+            time.sleep(0.01)
+
+    def _flush(self) -> None:
         connection = UnixConnection(self.folder / "admin.sock")
         try:
-            connection.request("POST", "/reopen_logs")  # which flushes them
+            connection.request("POST", "/reopen_logs")
             connection.getresponse().read()
         finally:
             connection.close()
-        return [json.loads(line) for line in (self.folder / "access.log").read_text().splitlines()]
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection to the gateway."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def ask(
         self, path: str = CHAT, headers: dict[str, str] | None = None, body: bytes = b"{}"
@@ -102,14 +113,14 @@ def running_envoy(file: Path, port: int, log: Path) -> Iterator[subprocess.Popen
             yield process
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=15)
+        super().__init__("localhost", timeout=60)
         self._path = path
 
     def connect(self) -> None:
