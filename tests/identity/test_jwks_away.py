@@ -158,10 +158,9 @@ def test_a_server_that_is_not_there_is_unavailable(clock: Clock) -> None:
 def test_who_has_a_known_key_does_not_wait_again_and_again_for_a_server_that_hangs(
     asking: Callable[[Scene], None], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_cache, "LONGEST_FETCH", 0.05)
-
     async def scene(server: KeyServer, source: KeyCache) -> None:
         key = await source.find("rsa", "RS256")
+        monkeypatch.setattr(key_cache, "LONGEST_FETCH", 0.05)
         server.gate.clear()
         clock.now += 2 * REFRESH_AFTER
         assert await source.find("rsa", "RS256") == key  # the first after a long silence waits

@@ -129,10 +129,9 @@ def test_a_key_that_appears_right_after_a_refresh_is_found_at_once(
 def test_while_it_is_not_known_whether_the_issuer_has_a_key_the_caller_may_try_again(
     asking: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_cache, "LONGEST_WAIT", 0.05)
-
     async def scene(server: KeyServer, source: KeyCache) -> None:
         await source.find("rsa", "RS256")
+        monkeypatch.setattr(key_cache, "LONGEST_WAIT", 0.05)
         server.gate.clear()
         with pytest.raises(Unavailable):
             await source.find("other", "RS256")
