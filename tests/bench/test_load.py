@@ -83,7 +83,7 @@ def measure(serve: Callable[[int], Server]) -> Measured:
             try:
                 return await run(job(server.sockets[0].getsockname()[1]))
             finally:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(60):
                     await asyncio.gather(*(each.ended for each in servers))
 
     return asyncio.run(both())

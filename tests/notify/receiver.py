@@ -86,7 +86,7 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
 
-    def until(self, number: int, *, seconds: float = 30.0) -> list[Sent]:
+    def until(self, number: int, *, seconds: float = 60.0) -> list[Sent]:
         """What was sent, once that is so many."""
         deadline = time.monotonic() + seconds
         while len(self.sent) < number:
@@ -94,7 +94,7 @@ class Receiver:
             time.sleep(0.01)
         return self.sent
 
-    def of_type(self, kind: str, *, seconds: float = 30.0) -> Sent:
+    def of_type(self, kind: str, *, seconds: float = 60.0) -> Sent:
         """The first of a type, waited for."""
         deadline = time.monotonic() + seconds
         while True:

@@ -81,7 +81,7 @@ def log_place(tmp_path: Path) -> Place:
 
 def within(work: Any) -> Any:
     async def bounded() -> Any:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             return await work
 
     return asyncio.run(bounded())

@@ -159,7 +159,7 @@ class Begun:
 @asynccontextmanager
 async def desk_of(config: Config, store: SqlStore) -> AsyncIterator[SamlDesk]:
     """A replica that serves."""
-    async with new_client() as outward, httpx.AsyncClient(timeout=10) as client:
+    async with new_client() as outward, httpx.AsyncClient(timeout=60) as client:
         desk = SamlDesk(config, client)
         grants = saml_grants(
             config,

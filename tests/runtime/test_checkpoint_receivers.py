@@ -89,17 +89,17 @@ SYSLOG = re.compile(
 
 def test_syslog_gets_a_message_of_rfc_5424_by_udp_tcp_and_unix(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(10)
+        udp.settimeout(60)
         udp.bind(("127.0.0.1", 0))
         within(receiver_of(Syslog("udp", "127.0.0.1", udp.getsockname()[1])).deliver(DELIVERY))
         check_syslog(udp.recv(65536))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
-        unix.settimeout(10)
+        unix.settimeout(60)
         unix.bind(str(tmp_path / "log"))
         within(receiver_of(Syslog("unix", str(tmp_path / "log"), 0)).deliver(DELIVERY))
         check_syslog(unix.recv(65536))
     with socket.create_server(("127.0.0.1", 0)) as tcp:
-        tcp.settimeout(10)
+        tcp.settimeout(60)
         within(receiver_of(Syslog("tcp", "127.0.0.1", tcp.getsockname()[1])).deliver(DELIVERY))
         connection, _ = tcp.accept()
         with connection:

@@ -48,7 +48,7 @@ def test_the_record_is_followed_over_a_time_without_a_store() -> None:
 
     async def scenario() -> None:
         following = asyncio.create_task(Indexing(store, has_texts=True).run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(store.asked) < 3:
                 await asyncio.sleep(0.001)
             store.is_away = False
@@ -79,7 +79,7 @@ def test_what_goes_wrong_again_and_again_is_logged_once_until_it_is_over(
 
     async def scenario() -> None:
         following = asyncio.create_task(Indexing(store, has_texts=True).run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(store.asked) < 9:
                 await asyncio.sleep(0.001)
         following.cancel()

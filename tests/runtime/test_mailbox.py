@@ -40,7 +40,7 @@ class Stream:
 
 def run(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await scenario()
 
     asyncio.run(limited())

@@ -52,7 +52,7 @@ async def settled() -> None:
 
 def play(scene: Callable[[Asked], Awaitable[None]]) -> None:
     async def scenario() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await scene(Asked())
 
     asyncio.run(scenario())

@@ -81,7 +81,7 @@ def test_what_cannot_be_recorded_stops_nothing_behind_it(recorder: Recorder, rec
 def test_it_writes_by_itself_once_there_is_something(recorder: Recorder, record: Record) -> None:
     async def scenario() -> None:
         running = asyncio.create_task(recorder.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             recorder.later((ended("a"),))
             while not record.entries:
                 await asyncio.sleep(0.005)

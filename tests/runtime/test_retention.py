@@ -73,7 +73,7 @@ def test_what_fails_is_tried_again_and_never_ends_the_service(
 
     async def until_purged() -> None:
         task = asyncio.create_task(retaining(store).run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(store.asked) < 3:
                 await asyncio.sleep(0)
         assert not task.done()
@@ -127,7 +127,7 @@ def test_erasures_that_were_cut_off_are_completed_while_the_service_runs_however
     async def until_done() -> None:
         store = CutOff([Unavailable("the keys are away"), ValueError(quoted), TypeError(quoted), 2])
         task = asyncio.create_task(retaining(store).complete())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await store.done.wait()
         task.cancel()
 

@@ -62,7 +62,7 @@ def test_a_login_ends_with_a_token_for_its_door_alone(place: Place, run: Run, tm
                 "llm-gateway",
             )
             assert (said["groups"], said["person"]) == (["staff", "reviewers"], "Alice@Example.com")
-            assert 3590 <= said["exp"] - said["iat"] <= 3600
+            assert 3500 <= said["exp"] - said["iat"] <= 3600
             verifier = desk.verifier()
             caller = await verifier.verify_gateway(token)
             await verifier.close()
@@ -131,7 +131,7 @@ def test_while_a_provider_says_nothing_others_log_in(run: Run) -> None:
         trusted = Trusted(nothing, nothing, cast("Any", Slow()))
         logins = SamlLogins(nothing, {}, nothing, nothing, lambda _peer, _code: None, nothing, nothing)
         waiting = [asyncio.create_task(logins.verified(trusted, bad, peer="")) for _ in range(AT_ONCE)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for _ in waiting:
                 await asked_for.acquire()
             assert await logins.verified(trusted, lambda _: nothing, peer="") is None
@@ -149,7 +149,7 @@ def test_requests_are_signed_beside_the_event_loop_and_a_few_at_once(run: Run, t
     class Slow:
         def signed(self, query: str) -> str:
             started.release()
-            assert goes_on.wait(20)
+            assert goes_on.wait(60)
             return query + "&Signature=x"
 
     class Source:
@@ -167,7 +167,7 @@ def test_requests_are_signed_beside_the_event_loop_and_a_few_at_once(run: Run, t
         begun = [asyncio.create_task(logins.begin("corp", login)) for _ in range(AT_ONCE + 1)]
         try:
             for _ in range(AT_ONCE):
-                assert await asyncio.to_thread(started.acquire, timeout=20)
+                assert await asyncio.to_thread(started.acquire, timeout=60)
             assert logins.reading.locked()
             assert not started.acquire(blocking=False)
         finally:

@@ -23,17 +23,17 @@ class Work:
     def __call__(self) -> int:
         self.count += 1
         self.begun.release()
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(60)
         return self.count
 
     async def has_begun(self) -> None:
         """Wait until it has begun once more."""
-        assert await asyncio.get_running_loop().run_in_executor(None, self.begun.acquire, True, 20)
+        assert await asyncio.get_running_loop().run_in_executor(None, self.begun.acquire, True, 60)
 
 
 def run(scenario: Callable[[Threads, Work], Awaitable[None]]) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await scenario(Threads(), Work())
 
     asyncio.run(whole())

@@ -53,7 +53,7 @@ def event(text: str) -> bytes:
 
 def test_a_token_goes_on_before_the_next_one_comes(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with asyncio.timeout(20), serving(tmp_path, UNSOUGHT) as service, service.play() as play:
+        async with asyncio.timeout(60), serving(tmp_path, UNSOUGHT) as service, service.play() as play:
             await play.send(request_headers(service.seal()), request_body(ASKED))
             await play.send(answer_headers(kind="text/event-stream"))
             said = b""

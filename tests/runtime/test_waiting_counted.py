@@ -44,6 +44,8 @@ def test_how_many_wait_is_told_whoever_comes_and_goes_meanwhile() -> None:
 
         asking = threading.Thread(target=ask)
         asking.start()
+        while not asked:  # of two threads on a busy machine one may have all turns for a while
+            await asyncio.sleep(0.001)
         for number in range(TIMES):
             waiting.leave(waiting.watch(f"other_{number}", lambda _: None, seconds=60.0))
             if failed:

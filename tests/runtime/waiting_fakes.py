@@ -85,7 +85,7 @@ def run(scenario: Callable[[Holds, Waiting], Awaitable[None]]) -> None:
         waiting = Waiting(holds, Pace(lambda: 500.0))
         following = asyncio.create_task(waiting.run())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await scenario(holds, waiting)
         finally:
             following.cancel()

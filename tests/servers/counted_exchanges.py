@@ -111,7 +111,7 @@ def played(
     """The log of a scenario on one stream; what the start decoded and asked does not count."""
 
     async def play() -> None:
-        async with asyncio.timeout(20), serving(folder, TEN) as service, service.play() as stream:
+        async with asyncio.timeout(60), serving(folder, TEN) as service, service.play() as stream:
             counts.decoded.clear()
             counts.asked.clear()
             await scenario(service, stream, new_id("ses"))

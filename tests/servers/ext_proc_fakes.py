@@ -99,7 +99,7 @@ class Service:
 
     async def kinds(self, session: str) -> list[str]:
         """What is on record of an exchange, by its kind, once it has ended there; [] when nothing is."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 kinds = [entry.kind for entry in await self.entries(session)]
                 if not kinds or Kind.EXCHANGE_ENDED.value in kinds:
@@ -113,7 +113,7 @@ class Service:
 
     async def is_let_go(self, session: str) -> None:
         """Wait until the service has let go of an exchange, and the store of what it was asked."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while session in self.gateway.live or self.store.under_way:
                 await asyncio.sleep(0.005)
 

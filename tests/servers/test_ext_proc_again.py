@@ -65,7 +65,7 @@ async def hold_and_leave(service: Service, session: str) -> None:
 
 def test_what_the_stream_before_had_left_to_record_does_not_end_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with asyncio.timeout(20), serving(tmp_path) as service:
+        async with asyncio.timeout(60), serving(tmp_path) as service:
             session = new_id("ses")
             await hold_and_leave(service, session)
             async with service.play() as second:
@@ -89,7 +89,7 @@ def test_one_that_breaks_while_it_is_taken_up_ends_all_the_same(tmp_path: Path, 
     """Its caller leaves before the store has answered, or the answer is lost: it was taken up in both."""
 
     async def scenario() -> None:
-        async with asyncio.timeout(20), serving(tmp_path, store=Again) as service:
+        async with asyncio.timeout(60), serving(tmp_path, store=Again) as service:
             assert isinstance(service.store, Again)
             session, never = new_id("ses"), asyncio.Event()
 

@@ -34,7 +34,7 @@ SAID = json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "co
 
 def run(folder: Path, scenario: Callable[[Service], Awaitable[None]]) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(30), serving(folder) as service:
+        async with asyncio.timeout(60), serving(folder) as service:
             await scenario(service)
 
     asyncio.run(whole())
@@ -288,10 +288,10 @@ def test_a_worker_that_stops_takes_what_another_has_just_checked_and_not_what_on
     """A large body comes once; who was let go is for the next process."""
 
     async def scenario(service: Service) -> None:
-        elsewhere, later = service.seal(), service.seal()
+        elsewhere, later, at = service.seal(), service.seal(), time.time()
         service.gateway.sealer = Sealer(bytes(range(32)), life=3600.0)
         service.gateway.marks = Marks(tmp_path, 0, 2)
-        service.gateway.clock = lambda: time.time() + ago
+        service.gateway.clock = always(at + ago)
         service.gateway.ending, service.gateway.is_stopping = Ending.NEXT, True
         if ago:
             await is_to_ask_again(service, elsewhere)

@@ -33,7 +33,7 @@ TWO_APPROVALS = CONFIG.replace(
 def test_two_identities_of_one_person_do_not_take_each_others_place_for_ever(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(60),
             serving(tmp_path, TWO_APPROVALS) as service,
             service.play() as one,
             service.play() as other,
@@ -60,7 +60,7 @@ def test_a_state_that_no_vote_bears_out_releases_nothing_and_is_not_tried_for_ev
     """Each try is on record: a row that somebody altered wrote a thousand entries in a second."""
 
     async def scenario() -> None:
-        async with asyncio.timeout(30), serving(tmp_path) as service, service.play() as play:
+        async with asyncio.timeout(60), serving(tmp_path) as service, service.play() as play:
             await play.send(request_headers(service.seal(CAROL)), request_body(ASKED))
             while not service.gateway.waiting.total:
                 await asyncio.sleep(0.01)
@@ -89,7 +89,7 @@ def test_who_leaves_before_the_turn_of_their_hold_has_come_is_on_record_from_the
 ) -> None:
     async def scenario() -> None:
         session = new_id("ses")
-        async with asyncio.timeout(20), serving(tmp_path, config) as service:
+        async with asyncio.timeout(60), serving(tmp_path, config) as service:
             service.gateway.openings = Openings(0)
             async with stream(service, session):
                 while not service.gateway.openings._waiting:
@@ -117,7 +117,7 @@ def test_who_leaves_before_the_turn_of_their_answer_s_hold_is_on_record_with_wha
 
     async def scenario() -> None:
         session = new_id("ses")
-        async with asyncio.timeout(20), serving(tmp_path, config) as service:
+        async with asyncio.timeout(60), serving(tmp_path, config) as service:
             service.gateway.openings = Openings(0)
             async with stream(service, session, ALICE) as play:
                 await play.next()

@@ -46,7 +46,7 @@ async def ask(
     """A request, and where it goes through the stream that answers it, as the response `name`."""
     session = new_id("ses")
     body = json.dumps({"model": "llama", "input": "Hi", **more}).encode()
-    async with asyncio.timeout(20), service.play() as play:
+    async with asyncio.timeout(60), service.play() as play:
         seal = service.seal(caller, exchange=session, path=PATH)
         await play.send(request_headers(seal, path=PATH), request_body(body))
         if (first := await play.next()) is not None and first.HasField("request_headers"):

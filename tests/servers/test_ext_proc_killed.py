@@ -45,7 +45,7 @@ class KilledAtRelease(Faulty):
 
 @asynccontextmanager
 async def killable(folder: Path) -> AsyncIterator[tuple[Service, LiveSessions]]:
-    async with asyncio.timeout(20), serving(folder) as service:
+    async with asyncio.timeout(60), serving(folder) as service:
         store = cast(LiveSessions, service.store)
         async with following(service, store):
             yield service, store
@@ -132,7 +132,7 @@ def test_one_that_was_to_end_before_it_was_released_is_ended_then(tmp_path: Path
 
     async def scenario() -> None:
         serves = serving(tmp_path, LIMITED, store=KilledAtRelease)
-        async with asyncio.timeout(20), serves as service, service.play() as play:
+        async with asyncio.timeout(60), serves as service, service.play() as play:
             session = new_id("ses")
             await play.send(request_headers(service.seal(ALICE, exchange=session)), request_body(ASKED))
             await until_recorded(service, session, Kind.REQUEST_RELEASED)
@@ -165,7 +165,7 @@ def test_orders_are_followed_past_whatever_goes_wrong_with_one() -> None:
             task = asyncio.create_task(
                 follow_kills(cast(LiveSessions, Broken()), cast(Gateway, gateway), every=0.001)
             )
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert await told == Killed("It loops.")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

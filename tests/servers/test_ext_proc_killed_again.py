@@ -21,7 +21,7 @@ from authz_service.keys.ids import new_id
 def test_it_is_refused_with_the_operators_word(tmp_path: Path, is_known: bool) -> None:
     async def scenario() -> None:
         held = new_id("ses")
-        async with asyncio.timeout(20), serving(tmp_path) as service:
+        async with asyncio.timeout(60), serving(tmp_path) as service:
             await service.store.open_hold(Make().hold(held), HoldLimits())
             await kill(cast(LiveSessions, service.store), held)
             if is_known:  # to have begun before, as in a process that was started since

@@ -77,7 +77,7 @@ def service(thread: LoopThread) -> Iterator[Service]:
 
 async def played(service: Service, pieces: list[str], session: str) -> Play:
     seal = service.seal(exchange=session)
-    async with asyncio.timeout(20), service.play() as play:
+    async with asyncio.timeout(60), service.play() as play:
         await play.send(*(PIECES[name](seal) for name in pieces))
         await play.leave()
         await play.to_end()

@@ -60,7 +60,7 @@ def test_what_came_while_a_piece_was_being_recorded_is_recorded_and_goes_on_toge
 
     async def scenario() -> None:
         session = new_id("ses")
-        async with asyncio.timeout(20), serving(tmp_path, store=Slow) as service, service.play() as play:
+        async with asyncio.timeout(60), serving(tmp_path, store=Slow) as service, service.play() as play:
             assert isinstance(service.store, Slow)
             await play.send(request_headers(service.seal(exchange=session)), request_body(ASKED))
             await play.send(answer_headers(kind="text/event-stream"), answer_body(PIECES[0]))

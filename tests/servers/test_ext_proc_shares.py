@@ -40,7 +40,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def full(folder: Path, config: str = CONFIG) -> AsyncIterator[tuple[Service, AsyncExitStack]]:
-    async with asyncio.timeout(20), serving(folder, config) as service, AsyncExitStack() as stack:
+    async with asyncio.timeout(60), serving(folder, config) as service, AsyncExitStack() as stack:
         yield service, stack
 
 

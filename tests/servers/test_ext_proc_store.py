@@ -124,7 +124,7 @@ def test_nothing_passes_that_is_not_committed_whichever_call_of_the_store_fails(
 
 async def once(service: Service, flow: Flow) -> tuple[Play, str]:
     session = new_id("ses")
-    async with asyncio.timeout(20), service.play() as play:
+    async with asyncio.timeout(60), service.play() as play:
         await flow(service, play, session)
         await play.leave()
         await play.to_end()
@@ -208,7 +208,7 @@ def test_who_leaves_while_the_request_is_being_recorded_is_on_record_whatever_be
     tmp_path: Path, caller: Caller, is_away: bool, recorded: str
 ) -> None:
     async def scenario() -> None:
-        async with asyncio.timeout(30), serving(tmp_path, store=Gated) as service:
+        async with asyncio.timeout(60), serving(tmp_path, store=Gated) as service:
             assert isinstance(service.store, Gated)
             service.store.is_away = is_away
             session = new_id("ses")
@@ -230,7 +230,7 @@ def test_who_waits_to_be_held_is_refused_with_the_first_who_finds_the_store_away
     """Or of a burst of thousands the last would hear of it after minutes."""
 
     async def scenario() -> None:
-        async with asyncio.timeout(30), AsyncExitStack() as stack:
+        async with asyncio.timeout(60), AsyncExitStack() as stack:
             service = await stack.enter_async_context(serving(tmp_path, store=Gated))
             assert isinstance(service.store, Gated)
             service.store.is_away = True

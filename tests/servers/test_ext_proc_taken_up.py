@@ -59,7 +59,7 @@ async def changed(service: Service, folder: Path, config: str) -> None:
 def test_it_is_taken_up_over_its_limit(tmp_path: Path, is_counted: bool) -> None:
     async def scenario() -> None:
         held, other, refused = (new_id("ses") for _ in range(3))
-        async with asyncio.timeout(20), serving(tmp_path, limited_to(5)) as service:
+        async with asyncio.timeout(60), serving(tmp_path, limited_to(5)) as service:
             async with stream(service, held):
                 await has(service, held, "hold.opened")
             await service.is_let_go(held)
@@ -80,7 +80,7 @@ def test_it_is_taken_up_however_many_of_its_caller_s_wait_to_be_read_and_counted
 ) -> None:
     async def scenario() -> None:
         held, free = new_id("ses"), threading.Event()
-        async with asyncio.timeout(20), serving(tmp_path) as service:
+        async with asyncio.timeout(60), serving(tmp_path) as service:
             async with stream(service, held):
                 await has(service, held, "hold.opened")
             await service.is_let_go(held)
@@ -111,7 +111,7 @@ def test_it_is_taken_up_however_many_of_its_caller_s_wait_to_be_read_and_counted
 def test_out_of_scope_by_now_it_ends_on_record(tmp_path: Path, is_counted: bool, is_known: bool) -> None:
     async def scenario() -> None:
         held = new_id("ses")
-        async with asyncio.timeout(20), serving(tmp_path, ALIAS) as service:
+        async with asyncio.timeout(60), serving(tmp_path, ALIAS) as service:
             async with stream(service, held, NARROW):
                 await has(service, held, "hold.opened")
             await service.is_let_go(held)
@@ -138,7 +138,7 @@ def test_what_has_ended_is_refused_when_it_comes_again_and_does_not_end_twice(
 
     async def scenario() -> None:
         denied, nobody = new_id("ses"), replace(CAROL, groups=())
-        async with asyncio.timeout(20), serving(tmp_path) as service:
+        async with asyncio.timeout(60), serving(tmp_path) as service:
             assert await status_of(service, denied, nobody) == 403
             assert (await service.kinds(denied))[-2:] == ["request.refused", "exchange.ended"]
             before = await service.gateway.store.session(denied)
@@ -164,7 +164,7 @@ def test_the_hold_of_one_that_is_no_question_any_more_ends_with_the_last_who_wai
 ) -> None:
     async def scenario() -> None:
         first, second = new_id("ses"), new_id("ses")
-        async with asyncio.timeout(20), serving(tmp_path) as service:
+        async with asyncio.timeout(60), serving(tmp_path) as service:
             async with service.play() as one, service.play() as two:
                 for session, play, kind in ((first, one, "hold.opened"), (second, two, "hold.attached")):
                     seal = service.seal(CAROL, exchange=session)
@@ -192,7 +192,7 @@ def test_the_hold_of_one_that_is_no_question_any_more_ends_with_the_last_who_wai
 def test_a_token_that_has_expired_meanwhile_leaves_the_hold_to_a_fresh_one(tmp_path: Path) -> None:
     async def scenario() -> None:
         held, late = new_id("ses"), replace(CAROL, expires_at=1.0)
-        async with asyncio.timeout(20), serving(tmp_path) as service:
+        async with asyncio.timeout(60), serving(tmp_path) as service:
             async with stream(service, held, late):
                 await has(service, held, "hold.opened")
             await service.is_let_go(held)

@@ -36,7 +36,7 @@ def test_a_withdrawn_token_releases_nothing_and_leaves_the_approval(
     tmp_path: Path, config: str, error: AuthzError, status: int
 ) -> None:
     async def scenario() -> None:
-        async with asyncio.timeout(30), serving(tmp_path, config) as service:
+        async with asyncio.timeout(60), serving(tmp_path, config) as service:
             rechecked: list[Caller] = []
 
             async def refuse(caller: Caller) -> None:
@@ -76,7 +76,7 @@ async def rechecked_well(caller: Caller) -> None:
 
 def test_what_did_not_wait_is_not_checked_again(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with asyncio.timeout(30), serving(tmp_path) as service, service.play() as play:
+        async with asyncio.timeout(60), serving(tmp_path) as service, service.play() as play:
 
             async def refuse(_caller: Caller) -> None:
                 raise WITHDRAWN
@@ -92,7 +92,7 @@ def test_what_did_not_wait_is_not_checked_again(tmp_path: Path) -> None:
 
 def test_a_token_that_is_withdrawn_while_its_body_arrives_reaches_no_model(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with asyncio.timeout(30), serving(tmp_path) as service, service.play() as play:
+        async with asyncio.timeout(60), serving(tmp_path) as service, service.play() as play:
 
             async def refuse(_caller: Caller) -> None:
                 raise WITHDRAWN
@@ -101,7 +101,7 @@ def test_a_token_that_is_withdrawn_while_its_body_arrives_reaches_no_model(tmp_p
             await play.send(
                 request_headers(service.seal(exchange=session)), request_body(ASKED[:9], end=False)
             )
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while session not in service.gateway.live:
                     await asyncio.sleep(0.005)
             service.gateway.recheck = refuse

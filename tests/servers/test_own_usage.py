@@ -30,7 +30,7 @@ def headers_of(answer: ImmediateResponse) -> dict[str, str]:
 
 async def are_asking(service: Service, number: int) -> None:
     """Wait until so many callers' questions are under way."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(service.gateway.usage_asking) != number:
             await asyncio.sleep(0.005)
 

@@ -49,9 +49,9 @@ def test_it_is_told_without_a_token_and_with_the_audience(
         running(thread, tmp_path, logins=LoginReview.of(config)) as review,
         grpc.insecure_channel(review.address) as channel,
     ):
-        said.append(LoginServiceStub(channel).GetLoginOptions(GetLoginOptionsRequest(), timeout=10))
+        said.append(LoginServiceStub(channel).GetLoginOptions(GetLoginOptionsRequest(), timeout=60))
         with pytest.raises(grpc.RpcError) as refused:
-            HoldServiceStub(channel).ListHolds(ListHoldsRequest(), timeout=10)
+            HoldServiceStub(channel).ListHolds(ListHoldsRequest(), timeout=60)
         codes.append(refused.value.code)
     thread.close()
     (options,) = said

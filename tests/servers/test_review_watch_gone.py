@@ -35,7 +35,7 @@ def watch(
     with grpc.insecure_channel(review.address) as channel:
         request = pb.WatchHoldsRequest(cursor=cursor, known=known)
         metadata = (("authorization", f"Bearer token-{name}"),)
-        yield from HoldServiceStub(channel).WatchHolds(request, metadata=metadata, timeout=20)
+        yield from HoldServiceStub(channel).WatchHolds(request, metadata=metadata, timeout=60)
 
 
 def gone(messages: Iterator[pb.WatchHoldsResponse]) -> pb.WatchHoldsResponse:

@@ -18,7 +18,7 @@ from authz_service.config.identity_values import LoginListener
 from authz_service.servers.saml_http import SamlListener
 
 ASK = b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"
-LONGEST = 20.0  # seconds until a test gives up
+LONGEST = 60.0  # seconds until a test gives up
 
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

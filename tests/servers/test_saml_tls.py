@@ -26,7 +26,7 @@ def listener(tls: Tls) -> SamlListener:
 
 
 async def until_shown(address: str, wanted: Signer) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await shown(address) != wanted.certificate:
             await asyncio.sleep(0.02)
 
@@ -59,7 +59,7 @@ def test_files_that_change_while_they_are_taken_are_looked_at_again(tmp_path: Pa
         following = asyncio.create_task(follow(tls, cast("Any", context), every=0.01))
         await asyncio.sleep(0)  # it has looked once
         write(tmp_path, two, two)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not context.loaded:
                 assert not following.done()
                 await asyncio.sleep(0.01)

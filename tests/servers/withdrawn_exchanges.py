@@ -18,7 +18,7 @@ async def holds(service: Service) -> Sequence[HoldSummary]:
 
 async def approved(service: Service) -> None:
     """Approve the one hold, once somebody waits for it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             pending = [hold for hold in await holds(service) if hold.state is HoldState.PENDING]
             if pending and service.gateway.waiting.total:
