@@ -23,12 +23,17 @@ class Play:
     status: grpc.StatusCode | None = None
 
     async def send(self, *messages: ProcessingRequest) -> None:
-        """Send; nothing is raised when the service has ended the stream."""
-        for message in messages:
-            try:
-                await self.call.write(message)
-            except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-                return
+        """Send; nothing is raised when the service has ended the stream, which has its status then.
+
+        Where that comes while a message is on its way, `call.write` takes its own failure for the status of
+        the stream, and the one that the service gives it is never told. So it is written past that.
+        """
+        try:
+            await self.call.wait_for_connection()
+            for message in messages:
+                await self.call._cython_call.send_serialized_message(message.SerializeToString())
+        except (grpc.aio.InternalError, grpc.aio.AioRpcError):
+            return
 
     async def leave(self) -> None:
         """End our side, as Envoy does when it is done with the stream."""
