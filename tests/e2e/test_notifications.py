@@ -149,7 +149,7 @@ def test_after_a_crash_the_same_notification_comes_again(stack: Stack, chat: Rec
         if "authz_cli.main serve" in command or " serve " in command:
             os.kill(process, signal.SIGKILL)
     chat.go_on.set()
-    second = chat.until(2, seconds=90.0)[1]
+    second = chat.until(2, seconds=150.0)[1]
     assert (second.id, second.body) == (first.id, first.body)
     assert Webhook(SECRET).verify(second.body, dict(second.headers))
     (row,) = until(stack, 1, state="delivered")
