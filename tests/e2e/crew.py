@@ -60,8 +60,12 @@ def until_all_serve(stack: Stack) -> None:
 
 
 def parts_up(stack: Stack) -> set[str]:
-    """The parts that answer."""
-    up = re.findall(r'authz_process_up\{process="(?:worker )?(\w+)"\} 1', stack.metrics())
+    """The parts that answer; none, while nobody is there to tell."""
+    try:
+        page = stack.metrics()
+    except httpx.TransportError:
+        return set()
+    up = re.findall(r'authz_process_up\{process="(?:worker )?(\w+)"\} 1', page)
     return {"-1" if part == "keeper" else part for part in up}
 
 
