@@ -135,7 +135,7 @@ async def serving(
         waiting=Waiting(cast(Store, faulty), Pace(lambda: 500.0)),
         recorder=Recorder(cast(Store, faulty)),
         usage=database,
-        started_at=time.time() - 1,  # what a test begins at once did not begin before
+        started_at=time.time() - 60,  # what a test made before it was opened did not begin before it
     )
     following = asyncio.create_task(gateway.waiting.run())
     draining = partial(drain, gateway, seconds=0.0)
