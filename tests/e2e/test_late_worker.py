@@ -25,7 +25,9 @@ OTHER = {"0": "1", "1": "0"}
 LATE = 3.0
 """Seconds for which one listens and the other does not: for Envoy time enough to ask both, and again."""
 ENVOY_ASKS = 19.0
-"""Seconds for which Envoy asks at least while nobody listens."""
+"""Seconds for which Envoy asks at least while nobody listens; a busy machine may take longer to start."""
+CHECKED = 2.0
+"""Seconds within which Envoy checks the health of one that it had given up."""
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +47,16 @@ def stack(server: PostgresForTests, tmp_path: Path) -> Iterator[Stack]:
 def test_a_worker_that_is_later_than_the_other_costs_nobody_a_request(stack: Stack, late: str) -> None:
     """Bodies that Envoy cannot send twice either: none may meet the one that does not listen yet."""
     with load_on(stack, short=3, streams=1, large=4) as load:
-        before = processes(stack)[late]
+        before, asked_to_stop = processes(stack)[late], time.monotonic()
         until_gone(stop_service(stack))
         with suspended(_next(stack, late, before)):
-            until(lambda: listens(stack, OTHER[late]), "the other one listens", within=60)
+            until(lambda: listens(stack, OTHER[late]), "the other one listens")
+            envoy_knows = time.monotonic() + CHECKED
             time.sleep(LATE)
         load.go_on(20)
-    assert [failed for failed in load.failures if failed.took < ENVOY_ASKS] == []
+    given_up = [failed for failed in load.failures if failed.ended > asked_to_stop + ENVOY_ASKS]
+    assert [failed for failed in load.failures if failed not in given_up] == []
+    assert [failed for failed in given_up if failed.began > envoy_knows] == []
 
 
 def test_of_large_bodies_only_those_are_lost_that_met_a_dead_worker_first(stack: Stack) -> None:
@@ -78,5 +83,4 @@ def _next(stack: Stack, part: str, before: int) -> int:
     return until(
         lambda: pid if (pid := processes(stack).get(part, before)) != before else 0,
         "it is started",
-        within=60,
     )
