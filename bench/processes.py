@@ -65,12 +65,15 @@ class Usage:
     peak_rss: int
 
 
-def usage(pid: int, *, has_family: bool = True) -> Usage:
-    """Memory that processes share counts for each of them (proc_pid_status(5): VmRSS, VmHWM)."""
+def usage(pid: int, *, has_family: bool = True, cpu: Callable[[int], float] | None = None) -> Usage:
+    """Memory that processes share counts for each of them (proc_pid_status(5): VmRSS, VmHWM).
+
+    `cpu` says what a process has used so far, where not `cpu_seconds` does.
+    """
     members = family(pid) if has_family else [pid]
     status = [_memory(member) for member in members]
     return Usage(
-        cpu_seconds=sum(map(cpu_seconds, members)),
+        cpu_seconds=sum(map(cpu or cpu_seconds, members)),
         rss=sum(now for now, _ in status),
         peak_rss=sum(most for _, most in status),
     )

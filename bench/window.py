@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from bench.instructions import Counter, counters
-from bench.processes import Usage, usage
+from bench.processes import Usage, cpu_seconds, usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,10 @@ class Window:
         )
 
     def _usages(self) -> Mapping[str, Usage]:
+        # Each process is read once, for itself and for the service that it is a part of: so they add up.
+        cpu = cache(cpu_seconds)
         # The load's children count for others, and are none of its own.
-        programs = {name: usage(pid) for name, pid in self._pids.items()}
+        programs = {name: usage(pid, cpu=cpu) for name, pid in self._pids.items()}
         return {**programs, "load": usage(os.getpid(), has_family=False)}
 
 
