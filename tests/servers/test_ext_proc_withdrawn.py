@@ -11,7 +11,7 @@ import pytest
 from tests.servers.ext_proc_fakes import CAROL, CONFIG, Service, serving
 from tests.servers.played_stream import Play
 from tests.servers.process_messages import request_body, request_headers
-from tests.servers.withdrawn_exchanges import approved, holds
+from tests.servers.withdrawn_exchanges import approve, holds, waited_for
 
 from authz_service.core.stored_holds import HoldState
 from authz_service.errors import AuthzError, Unauthenticated, Unavailable
@@ -46,8 +46,9 @@ def test_a_withdrawn_token_releases_nothing_and_leaves_the_approval(
             session = new_id("ses")
             async with service.play() as play:
                 await ask(service, play, session)
+                hold = await waited_for(service)
                 service.gateway.recheck = refuse
-                await approved(service)
+                await approve(service, hold)
                 (refusal,) = await play.to_end()
             assert refusal.immediate_response.status.code == status
             assert error.code.encode() in refusal.immediate_response.body
@@ -82,6 +83,8 @@ def test_what_did_not_wait_is_not_checked_again(tmp_path: Path) -> None:
                 raise WITHDRAWN
 
             service.gateway.recheck = refuse
+            now = time.time()
+            service.gateway.clock = lambda: now  # what took longer than a second to arrive is checked again
             await ask(service, play, new_id("ses"), Caller("https://id", "alice", 4e9, ("staff",)))
             first = await play.next()
             assert first is not None

@@ -16,15 +16,23 @@ async def holds(service: Service) -> Sequence[HoldSummary]:
     return (await service.gateway.store.holds(HoldQuery())).items
 
 
-async def approved(service: Service) -> None:
-    """Approve the one hold, once somebody waits for it."""
+async def waited_for(service: Service) -> HoldSummary:
+    """The one hold, once somebody waits for it."""
     async with asyncio.timeout(60):
         while True:
             pending = [hold for hold in await holds(service) if hold.state is HoldState.PENDING]
             if pending and service.gateway.waiting.total:
-                break
+                (hold,) = pending
+                return hold
             await asyncio.sleep(0.005)
-    (hold,) = pending
+
+
+async def approved(service: Service) -> None:
+    """Approve the one hold, once somebody waits for it."""
+    await approve(service, await waited_for(service))
+
+
+async def approve(service: Service, hold: HoldSummary) -> None:
     ballot = Ballot(
         hold=hold.id,
         voter=("https://id", "rita"),
