@@ -13,7 +13,8 @@ from authz_service.config.keeping_values import Keeping, KeyPlace
 from authz_service.config.record_values import Record
 from authz_service.errors import Misconfigured
 from authz_service.keys.data_dir import DataDir
-from authz_service.store.record_keys import keys_url, open_record_keys, reading_keys
+from authz_service.store.location import keys_url
+from authz_service.store.record_keys import open_record_keys, reading_keys
 
 
 class Configuration:

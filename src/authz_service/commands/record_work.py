@@ -25,9 +25,10 @@ from authz_service.keys.master_key import MasterKey, master_key_from_file
 from authz_service.keys.pseudonym import Pseudonyms
 from authz_service.runtime.record import open_record
 from authz_service.runtime.retention import duration, purge_all, times
+from authz_service.store.location import keys_url
 from authz_service.store.open_keys import rotate_master_key
 from authz_service.store.purging import order_payload
-from authz_service.store.record_keys import keys_url, master_key
+from authz_service.store.record_keys import master_key
 from authz_service.store.sql_store import SqlStore
 from authz_service.view.caller import Caller
 

@@ -74,8 +74,7 @@ def backup(config: Path, data_dir: Path, output: Path, keys: bool, as_json: bool
     from authz_service.cel.load import load_config
     from authz_service.keys.data_dir import DataDir
     from authz_service.store.backup import back_up
-    from authz_service.store.location import store_url
-    from authz_service.store.record_keys import keys_url
+    from authz_service.store.location import keys_url, store_url
 
     loaded, data = load_config(config).config, DataDir.open(data_dir)
     url = keys_url(loaded, data) if keys else store_url(loaded, data)

@@ -6,8 +6,7 @@ from authz_service.config.model import Config
 from authz_service.errors import Misconfigured
 from authz_service.keys.crew import Part
 from authz_service.keys.data_dir import DataDir
-from authz_service.store.location import SQLITE, store_url
-from authz_service.store.record_keys import keys_url
+from authz_service.store.location import SQLITE, keys_url, store_url
 
 
 def require_possible(config: Config, data: DataDir, workers: int) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from authz_service.config.model import Config
-from authz_service.errors import Misconfigured, Unavailable
+from authz_service.errors import Unavailable
 from authz_service.keys.data_dir import DataDir
 from authz_service.keys.master_key import (
     MasterKey,
@@ -23,22 +23,9 @@ from authz_service.store.damage import damaged_key
 from authz_service.store.faults import without_values
 from authz_service.store.key_schema import keyring, subject_keys
 from authz_service.store.keyring import Keyring
-from authz_service.store.location import SQLITE, store_url
+from authz_service.store.location import SQLITE, keys_url
 from authz_service.store.open_keys import open_keyring, require_master
 from authz_service.store.read_only import read_only_engine
-
-
-def keys_url(config: Config, data: DataDir) -> str:
-    """The key store's URL; raises `Misconfigured` when it is the record's own database."""
-    url = config.record.keeping.keys.url
-    if url is None:
-        return f"{SQLITE}{data.subject_keys}"
-    path = url.removeprefix(SQLITE)
-    if url.startswith(SQLITE) and not path.startswith("/"):
-        url = f"{SQLITE}{data.root / path}"
-    if url == store_url(config, data):
-        raise Misconfigured("record.keys.url is store.url: keys and record belong into separate databases")
-    return url
 
 
 def master_key(config: Config, data: DataDir, *, may_create: bool = False) -> MasterKey:
