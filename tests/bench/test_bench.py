@@ -61,7 +61,7 @@ def test_a_small_run_measures_every_load_and_gets_no_wrong_answer(tmp_path: Path
     for load in ("large-16", "streamed-16", "paced-1"):
         command += ["--load", load]
     done = subprocess.run(
-        [*command, "--keep", str(tmp_path / "run")], capture_output=True, text=True, timeout=110
+        [*command, "--keep", str(tmp_path / "run")], capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, done.stderr
     turns = json.loads(figures.read_text())["turns"]
@@ -83,7 +83,7 @@ def test_postgresql_and_several_workers_are_measured_without_being_asked_for(tmp
     figures = tmp_path / "figures.json"
     command = [sys.executable, "-m", "bench", "--quick", "--load", "streamed-16", "--json", str(figures)]
     done = subprocess.run(
-        [*command, "--keep", str(tmp_path / "run")], capture_output=True, text=True, timeout=180
+        [*command, "--keep", str(tmp_path / "run")], capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, done.stderr
     turns = {turn["case"]: turn for turn in json.loads(figures.read_text())["turns"]}

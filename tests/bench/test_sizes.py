@@ -72,7 +72,7 @@ def test_sizes_are_measured_and_told_on_a_page(tmp_path: Path) -> None:
     page = tmp_path / "sizes.md"
     command = [sys.executable, "-m", "bench.sizes", "--size", "16", "--size", "64", "--times", "1"]
     command += ["--beside", "2", "--markdown", str(page)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     lines = [line.split("|")[1:3] for line in done.stdout.splitlines() if "KiB" in line and "|" in line]
     told = [[cell.strip() for cell in line] for line in lines]
