@@ -21,6 +21,8 @@ HANGS = 90.0
 WORDS = ["One ", "word ", "after ", "the ", "other, ", "and ", "an ", "end."]
 PAUSE = 0.05
 """Seconds between the words of a stream."""
+REST = 0.03
+"""Seconds between an answer and the next request; without them a load takes all there is of the machine."""
 HANGING = "hangs"
 CUT = "cut"
 WHOLE = "whole"
@@ -70,7 +72,7 @@ class Load:
 
 @contextmanager
 def load_on(stack: Stack, *, short: int = 3, streams: int = 3, large: int = 0) -> Iterator[Load]:
-    """As many clients of each kind, each asking again as soon as it was answered, until the context ends.
+    """As many clients of each kind, each asking again when it was answered, until the context ends.
 
     At the end each has got its last answer.
     """
@@ -105,6 +107,7 @@ def _ask_on(caller: Plain, load: Load, is_stream: bool, size: int) -> None:
     while not load.stopping.is_set():
         began = time.monotonic()
         load.outcomes.append(_asked(caller, is_stream=is_stream, size=size, began=began))
+        load.stopping.wait(REST)
 
 
 def _asked(caller: Plain, *, is_stream: bool, size: int, began: float) -> Outcome:
