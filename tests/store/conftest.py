@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from tests.store.drafts import Make
-from tests.store.filled_record import filled as filled
+from tests.store.filled_copies import filled as filled
+from tests.store.filled_copies import filled_postgres as filled_postgres
+from tests.store.filled_copies import filled_sqlite as filled_sqlite
 from tests.store.hurry import Hurry
 from tests.store.places import Place
 from tests.store.postgres_for_tests import PostgresForTests

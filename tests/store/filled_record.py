@@ -6,7 +6,6 @@ import random
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from sqlalchemy import (
     Boolean,
     Integer,
@@ -211,12 +210,6 @@ def revocation(kind: Kind, number: int, until: float | None) -> tuple[Revocation
     what = Revoked("https://issuer.example", RevokedBy.SUBJECT, f"mallory {number}")
     made = Revocation(what, until, "left", "oscar", 0.0)
     return made, _entry(kind, made, Caller("https://issuer.example", "oscar", 0.0))
-
-
-@pytest.fixture
-def filled(place: Any, make: Any, run: Any) -> Any:
-    run(fill(place, make))
-    return place
 
 
 def engine_of(place: Any) -> Any:
