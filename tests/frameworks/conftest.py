@@ -16,7 +16,7 @@ THEIRS = ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning", "Depreca
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if FOLDER in item.path.parents:
+        if item.path.is_relative_to(FOLDER):
             item.add_marker(pytest.mark.frameworks)
             for category in THEIRS:
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::{category}"))

@@ -14,7 +14,7 @@ THEIRS = ("DeprecationWarning", "FutureWarning", "UserWarning")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if FOLDER in item.path.parents:
+        if item.path.is_relative_to(FOLDER):
             item.add_marker(pytest.mark.presidio)
             for category in THEIRS:
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::{category}"))
