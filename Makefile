@@ -23,7 +23,7 @@ run: setup
 	@exec $(BIN)/authz up --data-dir data
 
 test: setup
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .
