@@ -7,7 +7,7 @@ STAMP := $(VENV)/.stamp
 IMAGE_EXTRAS := s3 saml presidio
 GENERATED_FROM := hatch_build.py $(wildcard protos/*/*.proto protos/*/*/*.proto)
 
-.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds bench-sizes bench-check soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-s3 e2e-tlog e2e-har e2e-frameworks image-check alerts-check
+.PHONY: setup run test check format lock bench bench-peers bench-sessions bench-holds bench-sizes soak clean e2e-llama e2e-oidc e2e-saml e2e-oip e2e-presidio e2e-s3 e2e-tlog e2e-har e2e-frameworks image-check alerts-check
 
 setup: $(STAMP)
 
@@ -65,10 +65,6 @@ bench-holds: setup
 # Prompts and answers of up to 8 MiB, and small requests beside them.
 bench-sizes: setup
 	$(BIN)/python -m bench.sizes $(BENCH_ARGS)
-
-# Each of the benches once, small: whether it works, no figures to quote.
-bench-check: setup
-	$(BIN)/python -m pytest -m bench tests/bench $(PYTEST_ARGS)
 
 soak: setup
 	$(BIN)/python tests/fuzz/setup_fuzz.py

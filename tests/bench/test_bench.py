@@ -90,7 +90,6 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
     return SmallRun(json.loads(figures.read_text())["turns"], page, done.stdout)
 
 
-@pytest.mark.bench
 @pytest.mark.e2e
 @pytest.mark.postgres
 def test_a_small_run_measures_every_load_and_gets_no_wrong_answer(small_run: SmallRun) -> None:
@@ -107,7 +106,6 @@ def test_a_small_run_measures_every_load_and_gets_no_wrong_answer(small_run: Sma
     assert "| paced, one at a time" in small_run.said
 
 
-@pytest.mark.bench
 @pytest.mark.e2e
 @pytest.mark.postgres
 def test_postgresql_and_several_workers_are_measured_without_being_asked_for(small_run: SmallRun) -> None:

@@ -26,7 +26,6 @@ def test_the_busiest_second_and_what_came_twice_are_counted() -> None:
     assert Arrivals(dict(enumerate((0.0, 0.4, 0.9, 1.5, 3.0)))).busiest_second() == 3
 
 
-@pytest.mark.bench
 @pytest.mark.parametrize(
     ("options", "together"),
     [

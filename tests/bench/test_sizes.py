@@ -68,7 +68,6 @@ def test_what_grows_faster_than_its_size_and_what_keeps_others_waiting_misses_th
     assert "2.0 times as long" in on_terminal([_sized(MIB, 0.1)], fair)
 
 
-@pytest.mark.bench
 def test_sizes_are_measured_and_told_on_a_page(tmp_path: Path) -> None:
     page = tmp_path / "sizes.md"
     command = [sys.executable, "-m", "bench.sizes", "--size", "16", "--size", "64", "--times", "1"]

@@ -48,7 +48,6 @@ def test_each_call_is_timed_on_the_cpu_of_this_process() -> None:
     assert 0 < 10 * quick < slow
 
 
-@pytest.mark.bench
 @pytest.mark.parametrize("name", SUITE)
 def test_every_micro_bench_yields_figures_of_its_own(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -73,7 +72,6 @@ def test_the_first_text_comes_when_a_first_character_is_settled() -> None:
     assert set(late[1:]) == {1}
 
 
-@pytest.mark.bench
 def test_the_command_runs_what_is_named_and_nothing_else() -> None:
     command = [sys.executable, "-m", "bench", "--quick", "--seconds", "0.1", "--micro", "framing"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)

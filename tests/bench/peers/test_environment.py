@@ -34,7 +34,6 @@ def test_a_version_that_nobody_pins_is_an_error(tmp_path: Path) -> None:
         version("some", requirements=tmp_path)
 
 
-@pytest.mark.bench
 def test_an_environment_is_made_once_and_again_when_its_requirements_change(tmp_path: Path) -> None:
     file = tmp_path / "some.txt"
     file.write_text("# nothing\n")
